@@ -1,0 +1,1 @@
+"""Decides and connects: media files, credentials, release, verification, command line."""

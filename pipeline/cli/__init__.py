@@ -1,0 +1,1 @@
+"""The `countermark` command, one file per noun."""

@@ -1,0 +1,1 @@
+"""C2PA content credentials: keys, manifests, signing, reading, soft bindings."""

@@ -1,0 +1,88 @@
+"""One table: error -> stable code, exit code, HTTP status.
+
+Exit codes: 0 nothing wrong, 1 found something (held, refused, altered), 2 usage, 3 could not.
+Every message is one sentence for a person and says what to do next.
+"""
+
+from typing import ClassVar
+
+
+class CountermarkError(Exception):
+    """Base of the errors that people see."""
+
+    code: ClassVar[str] = "internal"
+    exit_code: ClassVar[int] = 3
+    http_status: ClassVar[int] = 500
+
+
+class UsageError(CountermarkError):
+    """The request itself is wrong: a path, an option, a setting."""
+
+    code = "usage"
+    exit_code = 2
+    http_status = 400
+
+
+class MediaUnreadable(CountermarkError):
+    """The file is missing, damaged, or not a video."""
+
+    code = "media_unreadable"
+    http_status = 422
+
+
+class MediaUnsupported(CountermarkError):
+    """The file is sound, but of a kind that is refused (HDR, more than 8 bits, no video track)."""
+
+    code = "media_unsupported"
+    http_status = 422
+
+
+class LimitExceeded(CountermarkError):
+    """A named limit on bytes, pixels, frames, seconds or memory was passed."""
+
+    code = "limit_exceeded"
+    http_status = 413
+
+
+class SandboxFailed(CountermarkError):
+    """The child process that reads untrusted bytes died, ran out of its limits or answered nonsense."""
+
+    code = "sandbox_failed"
+
+
+class StorageFailed(CountermarkError):
+    """Disk full, no permission, or a file that changed under us."""
+
+    code = "storage_failed"
+
+
+class KeysUnusable(CountermarkError):
+    """A key file is missing, damaged, or readable by others."""
+
+    code = "keys_unusable"
+
+
+class HomeUnusable(CountermarkError):
+    """The home folder cannot be used: newer schema, wrong owner, not a folder."""
+
+    code = "home_unusable"
+
+
+class SigningFailed(CountermarkError):
+    """The credential could not be made; the clip stays held and can be signed later."""
+
+    code = "signing_failed"
+
+
+class NotInstalled(CountermarkError):
+    """An extra of this distribution is needed."""
+
+    code = "not_installed"
+
+
+class Refused(CountermarkError):
+    """The policy says no, or the clip is held; the reasons are in the message."""
+
+    code = "refused"
+    exit_code = 1
+    http_status = 409

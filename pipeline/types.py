@@ -1,0 +1,71 @@
+"""Words that every part of the pipeline shares."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+Json = dict[str, "JsonValue"]
+JsonValue = str | int | float | bool | None | list["JsonValue"] | dict[str, "JsonValue"]
+
+
+class Verdict(StrEnum):
+    """What a policy says about a prompt or a clip."""
+
+    ALLOW = "allow"
+    REVIEW = "review"
+    BLOCK = "block"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """Why a decision is as it is: a stable code and a sentence for a person."""
+
+    code: str
+    check: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """A policy's judgement; ``checks`` names every check and its state, also those that did not run."""
+
+    verdict: Verdict
+    policy: str
+    policy_version: int
+    reasons: tuple[Reason, ...]
+    checks: dict[str, str]
+    registry_seq: int
+    decided_at: str
+
+
+class EvidenceState(StrEnum):
+    """The four states of a line of evidence; the last two never count as found or absent."""
+
+    FOUND = "found"
+    ABSENT = "absent"
+    NOT_CHECKED = "not_checked"
+    FAILED = "failed"
+
+
+class FileVerdict(StrEnum):
+    """The headline of a verification report (the ladder is in `pipeline.verify.ladder`)."""
+
+    UNREADABLE = "unreadable"
+    CONFLICT = "conflict"
+    INTACT = "intact"
+    ALTERED = "altered"
+    UNTRUSTED_CLAIM = "untrusted-claim"
+    RECOVERED = "recovered"
+    RECOVERED_UNCONFIRMED = "recovered-unconfirmed"
+    FOREIGN = "foreign"
+    TRACES = "traces"
+    INCONCLUSIVE = "inconclusive"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """One line of evidence: its state, one plain sentence, and what was found (JSON)."""
+
+    state: EvidenceState
+    summary: str
+    found: Json = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""Any file becomes a verification report."""

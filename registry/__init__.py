@@ -1,0 +1,1 @@
+"""Remembers wishes and releases, and proves what it remembers."""

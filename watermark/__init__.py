@@ -1,0 +1,1 @@
+"""Marks pixels: the visible moving mark and the hidden mark."""

@@ -1,0 +1,69 @@
+"""What a mark is, and what finding one says. Interfaces only.
+
+Frames are luma planes ``uint8[h, w]`` in display orientation, each with its presentation time in
+seconds; a whole clip is an iterable of them and is never held in memory at once.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Luma = NDArray[np.uint8]
+
+
+class TimedLuma(NamedTuple):
+    """One frame: presentation time in seconds and luma ``uint8[h, w]``."""
+
+    time: float
+    luma: Luma
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Geometry:
+    """How the clip that was looked at lies relative to the clip that was marked.
+
+    ``scale``: pattern size in the clip, in short sides of the clip, over its size when marked (1.0 for a
+    plain resize, 1.41 for a crop to half the area). ``shift``: (x, y) of the pattern's origin in short
+    sides of the marked clip, modulo the tile (0.5). ``time_offset``: seconds to add to the clip's time to
+    get the marked clip's time, modulo the carrier's period.
+    """
+
+    scale: float = 1.0
+    mirrored: bool = False
+    shift: tuple[float, float] = (0.0, 0.0)
+    time_offset: float = 0.0
+
+    @property
+    def untouched(self) -> bool:
+        """Whether pixels lie where they lay when marked (a plain resize counts as untouched)."""
+        return abs(self.scale - 1.0) < 0.004 and not self.mirrored and self.shift == (0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detection:
+    """What a blind search for the hidden mark found.
+
+    ``payload`` is None unless the printed bound allowed acceptance. ``log10_chance``: upper bound, over
+    the whole search, of the probability that unmarked material is accepted with so strong a statistic.
+    ``presence_log10_chance``: the same for "a mark of this key is here" without a readable payload.
+    ``span``: first and last second in which the payload was confirmed.
+    """
+
+    payload: int | None
+    log10_chance: float
+    presence_log10_chance: float
+    span: tuple[float, float] | None
+    geometry: Geometry | None
+    key_epoch: int | None
+    frames: int
+
+
+class Detector(Protocol):
+    """Searches a clip for hidden marks without the original."""
+
+    def detect(self, frames: Iterable[TimedLuma]) -> Detection:
+        """Search the whole iterable once, in constant memory."""
+        ...
