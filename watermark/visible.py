@@ -1,0 +1,265 @@
+"""The visible moving mark: two small plates that say "AI-generated" and by which service.
+
+Drawn on YUV 4:2:0 planes. Where the plates are follows from key and payload (``visible_path``), so whoever
+knows the hidden payload knows where the visible mark has to be at each time (``visible_detect``).
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from watermark.base import Luma, TimedLuma
+from watermark.errors import GeometryError
+from watermark.visible_draw import (
+    CAP_HEIGHT,
+    EM,
+    STROKE_STEPS,
+    Ink,
+    Levels,
+    Patch,
+    VisibleStyle,
+    place,
+    plate_ratio,
+    render,
+)
+from watermark.visible_path import VARIANTS, Plate, VisiblePath, nominal_aspect
+
+DEFAULT_LABEL = "AI-generated"
+DEFAULT_HANDLE = "countermark"
+MIN_SHORT_SIDE = 96  # pixels: below this no text is legible
+MIN_PLATE_PIXELS = 10.0
+NEUTRAL_CHROMA = 128
+_LEVEL_STEP = 1.25  # ink is rendered anew when a plate outgrows it or shrinks by this factor
+
+Box = tuple[int, int, int, int]
+
+
+class Pose(NamedTuple):
+    """One plate at one time. Pixels of the marked frame; ``opacity`` 0 … 1; ``stroke`` -1 … 1."""
+
+    plate: Plate
+    centre: tuple[float, float]
+    height: float
+    ratio: float
+    opacity: float
+    stroke: float
+
+    def scaled(self, x: float, y: float) -> "Pose":
+        """The same plate in a frame resized by these factors."""
+        return self._replace(
+            centre=(self.centre[0] * x, self.centre[1] * y), height=self.height * y, ratio=self.ratio * x / y
+        )
+
+    def box(self) -> Box:
+        """Pixels touched (x0, y0, x1, y1), on even coordinates."""
+        half = (self.height * self.ratio / 2 + 1, self.height / 2 + 1)
+        low = [int((c - h) // 2 * 2) for c, h in zip(self.centre, half, strict=True)]
+        high = [int(-((c + h) // -2) * 2) for c, h in zip(self.centre, half, strict=True)]
+        return low[0], low[1], high[0], high[1]
+
+
+class VisibleLayout:
+    """Where and how large both plates are, without pixels: what drawing and verification share.
+
+    ``width``, ``height``: pixels of the marked frame (display orientation). Raises GeometryError where the
+    texts do not fit.
+    """
+
+    def __init__(
+        self,
+        key: bytes,
+        payload: int,
+        variant: int,
+        width: int,
+        height: int,
+        label: str = DEFAULT_LABEL,
+        handle: str = DEFAULT_HANDLE,
+        style: VisibleStyle | None = None,
+    ) -> None:
+        if min(width, height) < MIN_SHORT_SIDE:
+            raise GeometryError(f"The frame is under {MIN_SHORT_SIDE} pixels: too small for a visible mark.")
+        self.width, self.height = width, height
+        self.style = style or VisibleStyle()
+        self.texts = (label, handle)
+        self.path = VisiblePath(key, payload, variant, nominal_aspect(width, height))
+        self.ratios = (plate_ratio(label, glyph=True), plate_ratio(handle, glyph=False))
+        self._short = min(width, height)
+        self._heights = tuple(self._usual_height(plate) for plate in Plate)
+        self._intro = self._intro_height()
+
+    def poses(self, time: float) -> tuple[Pose, Pose]:
+        """Label and handle at ``time`` seconds."""
+        return self._pose(Plate.LABEL, time), self._pose(Plate.HANDLE, time)
+
+    def boxes(self, time: float) -> tuple[Box, Box]:
+        """The pixel boxes (x0, y0, x1, y1) that the plates touch at this time."""
+        label, handle = self.poses(time)
+        return label.box(), handle.box()
+
+    def _pose(self, plate: Plate, time: float) -> Pose:
+        drift = self.path.drift(plate, time)
+        height = self._height_at(plate, time) * (1 + self.style.size_drift * drift.size)
+        ratio = self.ratios[plate]
+        x, y = self.path.centre(plate, time, (height * ratio, height))
+        wide, high = self.path.frame
+        opacity = 1 - self.style.opacity_drift * (1 + drift.opacity)
+        stroke = round(drift.stroke * STROKE_STEPS) / STROKE_STEPS
+        centre = (x / wide * self.width, y / high * self.height)
+        return Pose(plate, centre, height * self._short, ratio, opacity, stroke)
+
+    def _usual_height(self, plate: Plate) -> float:
+        """Plate height in short sides, shrunk where the text would not fit."""
+        style = self.style
+        wanted, least = (
+            (style.label_height, style.min_label_pixels),
+            (style.handle_height, style.min_handle_pixels),
+        )[plate]
+        height = min(max(wanted, least / self._short), self._tallest(plate))
+        if height * self._short < MIN_PLATE_PIXELS:
+            raise GeometryError("The text of the visible mark is too long for this frame: shorten it.")
+        return height
+
+    def _tallest(self, plate: Plate) -> float:
+        """The height at which the plate would just fill its band, less some room to move."""
+        band = self.path.bands[plate]
+        room = min((band.right - band.left) / self.ratios[plate], band.bottom - band.top)
+        return room * 0.94 / (1 + self.style.size_drift)
+
+    def _intro_height(self) -> float:
+        wanted = self.style.intro_text_height / (EM * CAP_HEIGHT)
+        return min(max(wanted, self._heights[Plate.LABEL]), self._tallest(Plate.LABEL))
+
+    def _height_at(self, plate: Plate, time: float) -> float:
+        usual = self._heights[plate]
+        after = time - self.style.intro_seconds
+        if plate is not Plate.LABEL or after >= self.style.ease_seconds or self.style.intro_seconds <= 0:
+            return usual
+        passed = min(max(after / self.style.ease_seconds, 0.0), 1.0) if self.style.ease_seconds > 0 else 0.0
+        return self._intro + (usual - self._intro) * passed * passed * (3 - 2 * passed)
+
+
+class VisibleMark(VisibleLayout):
+    """Draws the visible mark into frames of one clip. Keeps rendered ink: use one per thread."""
+
+    def __init__(
+        self,
+        key: bytes,
+        payload: int,
+        variant: int,
+        width: int,
+        height: int,
+        label: str = DEFAULT_LABEL,
+        handle: str = DEFAULT_HANDLE,
+        style: VisibleStyle | None = None,
+        *,
+        full_range: bool = False,
+    ) -> None:
+        super().__init__(key, payload, variant, width, height, label, handle, style)
+        self._levels = Levels.of_range(full_range=full_range)
+        self._inks = [
+            _InkStore(text, glyph=plate is Plate.LABEL) for plate, text in zip(Plate, self.texts, strict=True)
+        ]
+
+    def draw(self, y: NDArray[np.uint8], u: NDArray[np.uint8], v: NDArray[np.uint8], time: float) -> None:
+        """Draw both plates in place.
+
+        ``y`` uint8[height, width]; ``u``, ``v`` uint8[ceil(height / 2), ceil(width / 2)]; ``time``:
+        presentation time in seconds from the start of the clip. Raises GeometryError for other shapes.
+        """
+        half = ((self.height + 1) // 2, (self.width + 1) // 2)
+        if y.shape != (self.height, self.width) or u.shape != half or v.shape != half:
+            raise GeometryError("The frame's size is not the one that the visible mark was made for.")
+        for pose in self.poses(time):
+            self._draw_plate(y, u, v, pose)
+
+    def _draw_plate(
+        self, y: NDArray[np.uint8], u: NDArray[np.uint8], v: NDArray[np.uint8], pose: Pose
+    ) -> None:
+        layers = self._inks[pose.plate].layers(pose, self.style, self._levels)
+        box = _inside(pose.box(), self.width, self.height)
+        placed = place(layers, centre=pose.centre, height=pose.height, box=box, ratio=pose.ratio)
+        placed *= np.float32(pose.opacity)
+        x0, y0, x1, y1 = box
+        opacity = np.ascontiguousarray(placed[..., 0])
+        _blend(y[y0:y1, x0:x1], opacity, placed[..., 1])
+        coarse = np.asarray(
+            cv2.resize(opacity, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.float32
+        )
+        neutral = coarse * np.float32(NEUTRAL_CHROMA)
+        for plane in (u, v):
+            _blend(plane[y0 // 2 : y1 // 2, x0 // 2 : x1 // 2], coarse, neutral)
+
+
+class _InkStore:
+    """The ink of one plate at the size in use; re-rendered when the size or the stroke leaves it."""
+
+    def __init__(self, text: str, *, glyph: bool) -> None:
+        self._text, self._glyph = text, glyph
+        self._height = 0.0
+        self._ink: Ink | None = None
+        self._stroke: float | None = None
+        self._layers: Patch | None = None
+
+    def layers(self, pose: Pose, style: VisibleStyle, levels: Levels) -> Patch:
+        if self._ink is None or not self._height / _LEVEL_STEP <= pose.height <= self._height:
+            self._height = pose.height * (1 + 2 * style.size_drift)
+            self._ink = render(self._text, glyph=self._glyph, height=self._height)
+            self._layers = None
+        if self._layers is None or self._stroke != pose.stroke:
+            self._layers = self._ink.layers(pose.stroke, style, levels)
+            self._stroke = pose.stroke
+        return self._layers
+
+
+def _blend(target: NDArray[np.uint8], opacity: Patch, premultiplied: Patch) -> None:
+    """Mix in place: target * (1 - opacity) + premultiplied, rounded."""
+    mixed = target * (1 - opacity)
+    mixed += premultiplied
+    mixed += 0.5
+    target[...] = mixed.astype(np.uint8)
+
+
+def _inside(box: Box, width: int, height: int) -> Box:
+    """Cut to the even part of the frame (plates keep clear of the border anyway)."""
+    return max(box[0], 0), max(box[1], 0), min(box[2], width // 2 * 2), min(box[3], height // 2 * 2)
+
+
+def choose_variant(frames: Sequence[TimedLuma], key: bytes, payload: int) -> int:
+    """Of the 16 paths the one that crosses most texture: hard to paint out, and it hides no flat title.
+
+    ``frames``: a few frames of the clip (three a second are plenty), all of one size. Deterministic.
+    """
+    if not frames:
+        raise GeometryError("No frame was given to choose a path from: sample at least one.")
+    height, width = frames[0].luma.shape
+    maps = [(frame.time, _texture(frame.luma)) for frame in frames]
+    scores = []
+    for variant in range(VARIANTS):
+        layout = VisibleLayout(key, payload, variant, width, height)
+        scores.append(sum(_texture_under(layout, time, texture) for time, texture in maps))
+    return int(np.argmax(scores))
+
+
+def _texture(luma: Luma) -> NDArray[np.float64]:
+    """Integral image of saturating local contrast on a grid of 90 lines."""
+    scale = 90 / min(luma.shape)
+    small = np.asarray(cv2.resize(luma, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.float32)
+    mean = cv2.blur(small, (5, 5))
+    spread = np.sqrt(np.maximum(cv2.blur(small * small, (5, 5)) - mean * mean, 0))
+    return np.asarray(cv2.integral(spread / (spread + 12)), np.float64)
+
+
+def _texture_under(layout: VisibleLayout, time: float, integral: NDArray[np.float64]) -> float:
+    """Mean texture in both boxes at this time."""
+    rows, columns = integral.shape[0] - 1, integral.shape[1] - 1
+    total = 0.0
+    for x0, y0, x1, y1 in layout.boxes(time):
+        left, right = int(x0 / layout.width * columns), -int(-x1 / layout.width * columns)
+        top, bottom = int(y0 / layout.height * rows), -int(-y1 / layout.height * rows)
+        right, bottom = max(right, left + 1), max(bottom, top + 1)
+        area = integral[bottom, right] - integral[top, right] - integral[bottom, left] + integral[top, left]
+        total += float(area) / ((right - left) * (bottom - top))
+    return total

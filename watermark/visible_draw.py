@@ -1,0 +1,175 @@
+"""What the plates of the visible mark look like: shape, sparkle, text; rendered once, placed per frame.
+
+A plate is a dark translucent rounded box with a hairline rim and near-white text, so that it reads on light
+and on dark. It is a *solid* plate: removing it means removing a whole box, and that leaves a hole in the
+hidden mark, while painting over bare letters would not.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from watermark.errors import GeometryError
+
+Patch = NDArray[np.float32]
+
+OVERSAMPLING = 2  # stored ink pixels per frame pixel: sub-pixel placement then keeps its sharpness
+MAX_TEXT = 32  # characters
+FONT = "sans"  # OpenCV's built-in variable font (Rubik, with CJK fallback)
+THIN, BOLD = 480, 620  # font weights between which the stroke drifts
+EM = 0.60  # font size over plate height
+CAP_HEIGHT = 0.70  # height of capital letters over font size
+PADDING, GLYPH, GLYPH_GAP, CORNER, RIM = 0.40, 0.50, 0.20, 0.36, 0.035  # over plate height
+STROKE_STEPS = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VisibleStyle:
+    """Size and look of the visible mark. Lengths in short sides, opacities 0 … 1, times in seconds.
+
+    ``min_label_pixels``/``min_handle_pixels``: plate heights below which text stops being legible.
+    ``intro_text_height``: height of capital letters in the first ``intro_seconds`` (labelling rules ask for
+    5 % of the short side for 2 s); the label then eases to its usual size within ``ease_seconds``.
+    """
+
+    label_height: float = 0.056
+    handle_height: float = 0.045
+    min_label_pixels: float = 20.0
+    min_handle_pixels: float = 17.0
+    plate_opacity: float = 0.56
+    text_opacity: float = 0.95
+    rim_opacity: float = 0.20
+    opacity_drift: float = 0.03
+    size_drift: float = 0.02
+    intro_seconds: float = 2.0
+    ease_seconds: float = 0.8
+    intro_text_height: float = 0.05
+
+
+class Levels(NamedTuple):
+    """Luma values of the plate, its text and its rim, in the clip's own range."""
+
+    plate: float
+    text: float
+    rim: float
+
+    @classmethod
+    def of_range(cls, *, full_range: bool) -> "Levels":
+        """Near black and near white, clear of the ends of the range."""
+        return cls(10.0, 246.0, 246.0) if full_range else cls(25.0, 228.0, 228.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Ink:
+    """One rendered plate: coverages ``float32[h, w]`` 0 … 1 of box, rim and text at two stroke weights."""
+
+    box: Patch
+    rim: Patch
+    thin: Patch
+    bold: Patch
+
+    def text(self, stroke: float) -> Patch:
+        """Coverage of the text at a stroke between -1 (thin) and 1 (bold)."""
+        share = (stroke + 1) / 2
+        return self.thin * np.float32(1 - share) + self.bold * np.float32(share)
+
+    def layers(self, stroke: float, style: VisibleStyle, levels: Levels) -> Patch:
+        """``float32[h, w, 2]``: opacity a and premultiplied luma b; the drawn luma is y * (1 - a) + b."""
+        box, rim = self.box * style.plate_opacity, self.rim * style.rim_opacity
+        text = self.text(stroke) * style.text_opacity
+        under = box * (1 - rim) * levels.plate + rim * levels.rim
+        opacity = 1 - (1 - box) * (1 - rim) * (1 - text)
+        return np.dstack([opacity, under * (1 - text) + text * levels.text]).astype(np.float32)
+
+
+def plate_ratio(text: str, *, glyph: bool) -> float:
+    """Width over height of the plate that carries ``text``. Raises GeometryError for unusable text."""
+    _check_text(text)
+    reference = 200.0
+    return 2 * PADDING + _glyph_room(glyph=glyph) + _text_width(text, reference, BOLD) / reference
+
+
+def render(text: str, *, glyph: bool, height: float) -> Ink:
+    """Ink of a plate that will be about ``height`` frame pixels high (stored at twice that)."""
+    scale = height * OVERSAMPLING
+    shape = (math.ceil(scale) + 2, math.ceil(scale * plate_ratio(text, glyph=glyph)) + 2)
+    inner = (scale * plate_ratio(text, glyph=glyph), scale)
+    box, rim = _box(shape, inner)
+    strokes = [_text(shape, text, scale, weight, glyph=glyph) for weight in (THIN, BOLD)]
+    return Ink(box, rim, strokes[0], strokes[1])
+
+
+def place(
+    layers: Patch, *, centre: tuple[float, float], height: float, box: tuple[int, int, int, int], ratio: float
+) -> Patch:
+    """Resample ``layers`` onto the pixels of ``box`` (x0, y0, x1, y1), the plate ``height`` pixels high.
+
+    ``centre`` in pixels of the frame, measured from its upper left corner (not from a pixel's centre).
+    """
+    factor = (layers.shape[0] - 2) / height
+    left, top = centre[0] - height * ratio / 2, centre[1] - height / 2
+    x = (box[0] + 0.5 - left) * factor + 0.5  # the ink has one empty pixel around it
+    y = (box[1] + 0.5 - top) * factor + 0.5
+    matrix = np.array([[factor, 0, x], [0, factor, y]], np.float64)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    size = (box[2] - box[0], box[3] - box[1])
+    return np.asarray(cv2.warpAffine(layers, matrix, size, flags=flags), np.float32)
+
+
+def _check_text(text: str) -> None:
+    if not text.strip() or len(text) > MAX_TEXT or not text.isprintable():
+        raise GeometryError(f"The text of the visible mark cannot be drawn: give 1 to {MAX_TEXT} letters.")
+
+
+def _glyph_room(*, glyph: bool) -> float:
+    return GLYPH + GLYPH_GAP if glyph else 0.0
+
+
+def _text_width(text: str, plate_height: float, weight: int) -> float:
+    font = cv2.FontFace(FONT)
+    return float(cv2.getTextSize((0, 0), text, (0, 0), font, round(EM * plate_height), weight)[2])
+
+
+def _box(shape: tuple[int, int], inner: tuple[float, float]) -> tuple[Patch, Patch]:
+    """Coverage of the rounded box and of its hairline rim, from the distance to the outline."""
+    corner = CORNER * inner[1]
+    y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
+    dx = np.abs(x + 0.5 - (1 + inner[0] / 2)) - (inner[0] / 2 - corner)
+    dy = np.abs(y + 0.5 - (1 + inner[1] / 2)) - (inner[1] / 2 - corner)
+    outside = np.hypot(np.maximum(dx, 0), np.maximum(dy, 0)) + np.minimum(np.maximum(dx, dy), 0) - corner
+    half = max(RIM * inner[1], 1.6) / 2
+    box = np.clip(0.5 - outside, 0, 1)
+    rim = np.clip(half + 0.5 - np.abs(outside + half), 0, 1)
+    return _soften(box), _soften(rim)
+
+
+def _text(shape: tuple[int, int], text: str, scale: float, weight: int, *, glyph: bool) -> Patch:
+    canvas = np.zeros(shape, np.uint8)
+    if glyph:
+        _sparkle(canvas, (1 + (PADDING + 0.46 * GLYPH) * scale, 1 + 0.53 * scale), 0.50 * GLYPH * scale)
+        _sparkle(canvas, (1 + (PADDING + 0.92 * GLYPH) * scale, 1 + 0.315 * scale), 0.22 * GLYPH * scale)
+    size = round(EM * scale)
+    room = shape[1] - 2 - (2 * PADDING + _glyph_room(glyph=glyph)) * scale
+    slack = (room - _text_width(text, scale, weight)) / 2  # thin text is narrower: keep its middle in place
+    x = 1 + (PADDING + _glyph_room(glyph=glyph)) * scale + max(slack, 0)
+    baseline = 1 + scale / 2 + CAP_HEIGHT * size / 2
+    cv2.putText(canvas, text, (round(x), round(baseline)), 255, cv2.FontFace(FONT), size, weight)
+    return _soften(canvas.astype(np.float32) / 255)
+
+
+def _sparkle(canvas: NDArray[np.uint8], centre: tuple[float, float], radius: float) -> None:
+    """A four-pointed star with hollow sides, the usual sign for generated content."""
+    angles = np.linspace(0, 2 * np.pi, 128, endpoint=False)
+    points = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    points = np.sign(points) * np.abs(points) ** 2.4 * radius + centre
+    shift = 4
+    cv2.fillPoly(canvas, [np.rint(points * 2**shift).astype(np.int32)], 255, cv2.LINE_AA, shift)
+
+
+def _soften(coverage: NDArray[np.floating]) -> Patch:
+    """Band-limit to frame pixels, so that text does not shimmer while it moves."""
+    return np.asarray(cv2.GaussianBlur(coverage.astype(np.float32), (3, 3), 0.7), np.float32)
