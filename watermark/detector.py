@@ -1,0 +1,188 @@
+"""Blind detection of the hidden mark with a proved chance of error.
+
+The rules:
+1. Registration (`watermark.sync`) uses the template key only.
+2. At most `CANDIDATES` placements of a block are handed to the decision, whatever the content.
+3. The decision correlates the decoded codeword with signs of the carrier key. For any content and any
+   one message, P(z ≥ t) ≤ exp(−t²/2) (Hoeffding 1963); the sum over every message that could be accepted,
+   candidate, block and key epoch is the printed bound.
+4. A payload is accepted only when that bound is at most 10⁻⁹.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from watermark import channel, search, sync
+from watermark.base import Detection, Geometry, TimedLuma
+from watermark.keys import DetectionKey
+from watermark.lattice import PERIOD_SECONDS, TEMPLATE_POINTS, Lattice, lattice
+from watermark.payload import ID_BITS, VERSION
+from watermark.windows import Block, blocks
+
+MAX_LOG10_CHANCE = -9.0
+CANDIDATES = 2 * sync.PEAKS + 1 + sync.FRAMES_SEARCHED * sync.PEAKS
+MAX_BLOCKS = 1000  # over three hours
+MAX_EPOCHS = 8
+RING_BINS = 10
+CLIP_DEVIATIONS = 3.0
+CONFIRM_STATISTIC = 6.0  # one known message at one known place: exp(−18)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A decoded candidate: the message, its correlation z, and where it lay."""
+
+    message: int
+    z: float
+    placement: sync.Placement
+
+
+class HiddenMarkDetector:
+    """Searches for payloads of any of `keys` (newest first).
+
+    With `accepts` (the payload MAC check, which needs the minting key) 2⁴⁰ messages can be accepted,
+    without it 2⁶⁰ (the version is always checked). Raises: ValueError for more than `MAX_EPOCHS` keys.
+    """
+
+    def __init__(self, keys: Sequence[DetectionKey], accepts: Callable[[int], bool] | None = None) -> None:
+        if not 1 <= len(keys) <= MAX_EPOCHS:
+            raise ValueError(f"between 1 and {MAX_EPOCHS} detection keys are searched, got {len(keys)}")
+        self._keys = tuple(keys)
+        self._accepts = accepts or _known_version
+        self._log_messages = (ID_BITS if accepts else channel.MESSAGE_BITS - 4) * math.log10(2)
+
+    def detect(self, frames: Iterable[TimedLuma]) -> Detection:
+        """Search a clip of any length once, in constant memory; see `watermark.base.Detection`."""
+        best: Reading | None = None
+        owner: DetectionKey | None = None
+        presence, count = 0.0, 0
+        span: tuple[float, float] | None = None
+        for index, block in enumerate(blocks(frames)):
+            count += block.frames
+            if index >= MAX_BLOCKS:
+                continue
+            if best and owner:
+                if _confirm(block, lattice(owner), best):
+                    span = (span[0] if span else block.start, block.end)
+                continue
+            for key in self._keys:
+                reading, seen = self._read(block, lattice(key))
+                presence = min(presence, seen)
+                if reading:
+                    best, owner, span = reading, key, (block.start, block.end)
+                    break
+        return Detection(
+            payload=best.message if best else None,
+            log10_chance=self.log10_chance(best.z) if best else 0.0,
+            presence_log10_chance=presence,
+            span=span,
+            geometry=_geometry(best.placement) if best else None,
+            key_epoch=owner.epoch if owner else None,
+            frames=count,
+        )
+
+    def log10_chance(self, z: float) -> float:
+        """The printed bound for a correlation `z`, over every hypothesis of a whole search."""
+        hypotheses = self._log_messages + math.log10(CANDIDATES * MAX_BLOCKS * MAX_EPOCHS)
+        return min(0.0, hypotheses - z * z / 2 * math.log10(math.e)) if z > 0 else 0.0
+
+    def _read(self, block: Block, design: Lattice) -> tuple[Reading | None, float]:
+        """The accepted reading of one block, if any, and the template's chance value."""
+        presence = 0.0
+        for placements in _searches(block, design):
+            strongest = max(placement.statistic for placement in placements)
+            presence = min(presence, presence_log10_chance(strongest))
+            readings = decode(placements, design)
+            good = [r for r in readings if self.log10_chance(r.z) <= MAX_LOG10_CHANCE and self._accepts(r.message)]
+            if good:
+                return max(good, key=lambda r: r.z), presence
+        return None, presence
+
+
+def _searches(block: Block, design: Lattice) -> Iterable[list[sync.Placement]]:
+    """Placements in two helpings: the untouched frame (and its mirror image), then the full search."""
+    windows = block.windows - block.windows.mean(axis=0)  # the still part of the scene goes, the carrier moves
+    quick: list[sync.Placement] = []
+    for frame in (sync.FrameGeometry(), sync.FrameGeometry(mirrored=True)):
+        found = sync.coefficients(windows, design, frame)
+        quick += sync.place(found, block.times, design, frame)
+        if not frame.mirrored:
+            quick.append(sync.at(found, block.times, design, frame))
+    yield quick
+    for_all: list[sync.Placement] = []
+    for frame in search.frames(windows, design):
+        for_all += sync.place(sync.coefficients(windows, design, frame), block.times, design, frame)
+    yield for_all
+
+
+def decode(placements: Sequence[sync.Placement], design: Lattice) -> list[Reading]:
+    """Decode each placement; only readings whose CRC fits are returned."""
+    measured = [_measure(p.spectra, design) for p in placements]
+    soft = np.stack([_soft(values, design) for values in measured])
+    return [
+        Reading(message=message, z=_correlation(values, design, message), placement=placement)
+        for placement, values, (message, fits) in zip(placements, measured, channel.decode(soft), strict=True)
+        if fits
+    ]
+
+
+def _measure(spectra: NDArray[np.complex64], design: Lattice) -> NDArray[np.float32]:
+    """Evidence ``float32[8, p]`` of each payload point, before any sign of the carrier key is used."""
+    spectra = spectra[:, TEMPLATE_POINTS:]
+    values = (spectra * np.conj(design.phasors[:, TEMPLATE_POINTS:])).real
+    noise = _ring_deviation(np.abs(spectra), design)
+    robust = np.clip(values / noise, -CLIP_DEVIATIONS, CLIP_DEVIATIONS)
+    return (robust * design.amplitudes[TEMPLATE_POINTS:] / noise).astype(np.float32)
+
+
+def _ring_deviation(magnitudes: NDArray[np.float32], design: Lattice) -> NDArray[np.float32]:
+    """Noise level of each point: the median magnitude of its ring and state."""
+    radius = np.hypot(*design.points[TEMPLATE_POINTS:].T)
+    ring = np.minimum(((radius - radius.min()) / np.ptp(radius) * RING_BINS).astype(int), RING_BINS - 1)
+    level = np.stack([np.median(magnitudes[:, ring == r], axis=1) for r in range(RING_BINS)], axis=1)
+    floor = 1e-3 * float(level.max()) + 1e-9
+    return np.asarray(np.maximum(level, floor)[:, ring], dtype=np.float32)
+
+
+def _soft(values: NDArray[np.float32], design: Lattice) -> NDArray[np.float32]:
+    total = np.bincount(design.coded.ravel(), (values * design.signs).ravel(), channel.CODED_BITS)
+    return (total / (np.abs(total).mean() + 1e-12)).astype(np.float32)
+
+
+def _correlation(values: NDArray[np.float32], design: Lattice, message: int) -> float:
+    """z: agreement of all signs with the message, over the norm of the evidence."""
+    expected = design.signs * channel.encode(message)[design.coded]
+    return float(np.sum(values * expected) / (np.sqrt(np.sum(values * values)) + 1e-12))
+
+
+def _confirm(block: Block, design: Lattice, known: Reading) -> bool:
+    """Whether a later block carries the known message at the known place (the time offset may drift)."""
+    windows = block.windows - block.windows.mean(axis=0)
+    found = sync.coefficients(windows, design, known.placement.frame)
+    spectra = sync.by_state(found, block.times + known.placement.offset)
+    shift = np.exp(2j * np.pi * (design.points @ np.array(known.placement.shift)))
+    return _correlation(_measure(spectra * shift, design), design, known.message) >= CONFIRM_STATISTIC
+
+
+def presence_log10_chance(statistic: float) -> float:
+    """Bound on a template statistic this strong without a mark: P ≤ exp(−t²), times all placements."""
+    searched = math.log10(sync.PLACEMENTS * MAX_BLOCKS * MAX_EPOCHS)
+    return min(0.0, searched - statistic * abs(statistic) * math.log10(math.e))
+
+
+def _known_version(message: int) -> bool:
+    return message >> (channel.MESSAGE_BITS - 4) == VERSION
+
+
+def _geometry(placement: sync.Placement) -> Geometry:
+    frame = placement.frame
+    return Geometry(
+        scale=math.sqrt(frame.scale_x * frame.scale_y),
+        mirrored=frame.mirrored,
+        shift=(placement.shift[0] / 2, placement.shift[1] / 2),
+        time_offset=placement.offset % PERIOD_SECONDS,
+    )
