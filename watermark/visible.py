@@ -206,10 +206,10 @@ class _InkStore:
     def layers(self, pose: Pose, style: VisibleStyle, levels: Levels) -> Patch:
         if self._ink is None or not self._height / _LEVEL_STEP <= pose.height <= self._height:
             self._height = pose.height * (1 + 2 * style.size_drift)
-            self._ink = render(self._text, glyph=self._glyph, height=self._height)
+            self._ink = render(self._text, glyph=self._glyph, height=self._height, style=style, levels=levels)
             self._layers = None
         if self._layers is None or self._stroke != pose.stroke:
-            self._layers = self._ink.layers(pose.stroke, style, levels)
+            self._layers = self._ink.layers(pose.stroke)
             self._stroke = pose.stroke
         return self._layers
 

@@ -20,11 +20,12 @@ Patch = NDArray[np.float32]
 OVERSAMPLING = 2  # stored ink pixels per frame pixel: sub-pixel placement then keeps its sharpness
 MAX_TEXT = 32  # characters
 FONT = "sans"  # OpenCV's built-in variable font (Rubik, with CJK fallback)
-THIN, BOLD = 480, 620  # font weights between which the stroke drifts
+WEIGHT = 540  # of the font
+STROKE_GROWTH = 0.028  # over plate height: how much wider letters get between the thin and the bold stroke
 EM = 0.60  # font size over plate height
 CAP_HEIGHT = 0.70  # height of capital letters over font size
-PADDING, GLYPH, GLYPH_GAP, CORNER, RIM = 0.40, 0.50, 0.20, 0.36, 0.035  # over plate height
-STROKE_STEPS = 12
+PADDING, GLYPH, GLYPH_GAP, CORNER, RIM = 0.42, 0.50, 0.25, 0.36, 0.035  # over plate height
+STROKE_STEPS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +41,7 @@ class VisibleStyle:
     handle_height: float = 0.045
     min_label_pixels: float = 20.0
     min_handle_pixels: float = 17.0
-    plate_opacity: float = 0.56
+    plate_opacity: float = 0.62
     text_opacity: float = 0.95
     rim_opacity: float = 0.20
     opacity_drift: float = 0.03
@@ -65,42 +66,48 @@ class Levels(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Ink:
-    """One rendered plate: coverages ``float32[h, w]`` 0 … 1 of box, rim and text at two stroke weights."""
+    """One rendered plate as layers ``float32[h, w, 2]``: opacity a and premultiplied luma b.
 
-    box: Patch
-    rim: Patch
+    The drawn luma is y * (1 - a) + b. Both are linear in the text's coverage, so a stroke between thin and
+    bold is ``thin`` plus a share of ``growth``.
+    """
+
     thin: Patch
-    bold: Patch
+    growth: Patch
 
-    def text(self, stroke: float) -> Patch:
-        """Coverage of the text at a stroke between -1 (thin) and 1 (bold)."""
-        share = (stroke + 1) / 2
-        return self.thin * np.float32(1 - share) + self.bold * np.float32(share)
-
-    def layers(self, stroke: float, style: VisibleStyle, levels: Levels) -> Patch:
-        """``float32[h, w, 2]``: opacity a and premultiplied luma b; the drawn luma is y * (1 - a) + b."""
-        box, rim = self.box * style.plate_opacity, self.rim * style.rim_opacity
-        text = self.text(stroke) * style.text_opacity
-        under = box * (1 - rim) * levels.plate + rim * levels.rim
-        opacity = 1 - (1 - box) * (1 - rim) * (1 - text)
-        return np.dstack([opacity, under * (1 - text) + text * levels.text]).astype(np.float32)
+    def layers(self, stroke: float) -> Patch:
+        """The plate with a stroke between -1 (thin) and 1 (bold)."""
+        return np.asarray(cv2.scaleAdd(self.growth, (stroke + 1) / 2, self.thin), np.float32)
 
 
 def plate_ratio(text: str, *, glyph: bool) -> float:
     """Width over height of the plate that carries ``text``. Raises GeometryError for unusable text."""
     _check_text(text)
     reference = 200.0
-    return 2 * PADDING + _glyph_room(glyph=glyph) + _text_width(text, reference, BOLD) / reference
+    return 2 * PADDING + _glyph_room(glyph=glyph) + _text_width(text, reference) / reference
 
 
-def render(text: str, *, glyph: bool, height: float) -> Ink:
+def render(text: str, *, glyph: bool, height: float, style: VisibleStyle, levels: Levels) -> Ink:
     """Ink of a plate that will be about ``height`` frame pixels high (stored at twice that)."""
     scale = height * OVERSAMPLING
-    shape = (math.ceil(scale) + 2, math.ceil(scale * plate_ratio(text, glyph=glyph)) + 2)
-    inner = (scale * plate_ratio(text, glyph=glyph), scale)
-    box, rim = _box(shape, inner)
-    strokes = [_text(shape, text, scale, weight, glyph=glyph) for weight in (THIN, BOLD)]
-    return Ink(box, rim, strokes[0], strokes[1])
+    ratio = plate_ratio(text, glyph=glyph)
+    shape = (math.ceil(scale) + 2, math.ceil(scale * ratio) + 2)
+    box, rim = _box(shape, (scale * ratio, scale))
+    strokes = _text(shape, text, scale, glyph=glyph)
+    width = max(3, round(STROKE_GROWTH * scale) | 1)
+    wider = cv2.dilate(strokes, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width)))
+    share = np.float32(min(1.0, STROKE_GROWTH * scale / (width - 1)))
+    bold = strokes + (np.asarray(wider, np.float32) - strokes) * share
+    thin = _compose(box, rim, _soften(strokes), style, levels)
+    return Ink(thin, _compose(box, rim, _soften(bold), style, levels) - thin)
+
+
+def _compose(box: Patch, rim: Patch, text: Patch, style: VisibleStyle, levels: Levels) -> Patch:
+    """Stack text over rim over box: ``float32[h, w, 2]`` of opacity and premultiplied luma."""
+    box, rim, text = box * style.plate_opacity, rim * style.rim_opacity, text * style.text_opacity
+    under = box * (1 - rim) * levels.plate + rim * levels.rim
+    opacity = 1 - (1 - box) * (1 - rim) * (1 - text)
+    return np.dstack([opacity, under * (1 - text) + text * levels.text]).astype(np.float32)
 
 
 def place(
@@ -129,9 +136,9 @@ def _glyph_room(*, glyph: bool) -> float:
     return GLYPH + GLYPH_GAP if glyph else 0.0
 
 
-def _text_width(text: str, plate_height: float, weight: int) -> float:
+def _text_width(text: str, plate_height: float) -> float:
     font = cv2.FontFace(FONT)
-    return float(cv2.getTextSize((0, 0), text, (0, 0), font, round(EM * plate_height), weight)[2])
+    return float(cv2.getTextSize((0, 0), text, (0, 0), font, round(EM * plate_height), WEIGHT)[2])
 
 
 def _box(shape: tuple[int, int], inner: tuple[float, float]) -> tuple[Patch, Patch]:
@@ -144,21 +151,19 @@ def _box(shape: tuple[int, int], inner: tuple[float, float]) -> tuple[Patch, Pat
     half = max(RIM * inner[1], 1.6) / 2
     box = np.clip(0.5 - outside, 0, 1)
     rim = np.clip(half + 0.5 - np.abs(outside + half), 0, 1)
-    return _soften(box), _soften(rim)
+    return _soften(np.asarray(box, np.float32)), _soften(np.asarray(rim, np.float32))
 
 
-def _text(shape: tuple[int, int], text: str, scale: float, weight: int, *, glyph: bool) -> Patch:
+def _text(shape: tuple[int, int], text: str, scale: float, *, glyph: bool) -> Patch:
     canvas = np.zeros(shape, np.uint8)
     if glyph:
         _sparkle(canvas, (1 + (PADDING + 0.46 * GLYPH) * scale, 1 + 0.53 * scale), 0.50 * GLYPH * scale)
         _sparkle(canvas, (1 + (PADDING + 0.92 * GLYPH) * scale, 1 + 0.315 * scale), 0.22 * GLYPH * scale)
     size = round(EM * scale)
-    room = shape[1] - 2 - (2 * PADDING + _glyph_room(glyph=glyph)) * scale
-    slack = (room - _text_width(text, scale, weight)) / 2  # thin text is narrower: keep its middle in place
-    x = 1 + (PADDING + _glyph_room(glyph=glyph)) * scale + max(slack, 0)
+    x = 1 + (PADDING + _glyph_room(glyph=glyph)) * scale
     baseline = 1 + scale / 2 + CAP_HEIGHT * size / 2
-    cv2.putText(canvas, text, (round(x), round(baseline)), 255, cv2.FontFace(FONT), size, weight)
-    return _soften(canvas.astype(np.float32) / 255)
+    cv2.putText(canvas, text, (round(x), round(baseline)), 255, cv2.FontFace(FONT), size, WEIGHT)
+    return np.asarray(canvas / np.float32(255), np.float32)
 
 
 def _sparkle(canvas: NDArray[np.uint8], centre: tuple[float, float], radius: float) -> None:
@@ -170,6 +175,6 @@ def _sparkle(canvas: NDArray[np.uint8], centre: tuple[float, float], radius: flo
     cv2.fillPoly(canvas, [np.rint(points * 2**shift).astype(np.int32)], 255, cv2.LINE_AA, shift)
 
 
-def _soften(coverage: NDArray[np.floating]) -> Patch:
+def _soften(coverage: NDArray[np.float32]) -> Patch:
     """Band-limit to frame pixels, so that text does not shimmer while it moves."""
-    return np.asarray(cv2.GaussianBlur(coverage.astype(np.float32), (3, 3), 0.7), np.float32)
+    return np.asarray(cv2.GaussianBlur(coverage, (3, 3), 0.7), np.float32)
