@@ -1,0 +1,96 @@
+"""The sandbox child's task: read one credential out of an untrusted file.
+
+Imports stay light (no cryptography, no numpy): the child starts once per file.
+"""
+
+import base64
+import io
+import json
+import os
+import stat
+from pathlib import Path
+from typing import IO, Any, Final
+
+from pipeline.credentials.boxes import has_c2pa_box, is_base_media
+from pipeline.credentials.c2pa_context import Builder, C2paError, Context, Reader, make_context
+from pipeline.credentials.judge import judge
+from pipeline.credentials.reading import CredentialReading, CredentialState
+from pipeline.credentials.trust import TrustStore
+from pipeline.errors import MediaUnreadable
+from pipeline.types import Json
+
+VIDEO: Final = "video/mp4"
+PARENT: Final = "parent"
+
+
+def read_credential(request: Json) -> Json:
+    """Answer {"reading": …, "archive": base64 or null}.
+
+    Request: ``path``, ``trust`` (`TrustStore.to_json`), ``manifest`` (base64 of a stored manifest, or null to
+    use the file's own), ``archive`` (whether to pack the credential as a parent ingredient, with its title).
+    Raises: MediaUnreadable when the path is not a readable file.
+    """
+    trust = TrustStore.from_json(request["trust"])
+    manifest = request["manifest"]
+    stored = base64.b64decode(manifest) if isinstance(manifest, str) else None
+    with open_media(Path(str(request["path"]))) as file:
+        reading = read_open_file(file, trust, stored)
+        packed = None
+        if request["archive"] and reading.state is CredentialState.PRESENT:
+            packed = base64.b64encode(pack_parent(file, trust)).decode()
+    return {"reading": reading.to_json(), "archive": packed}
+
+
+def open_media(path: Path) -> IO[bytes]:
+    """Open a regular file for reading. Raises: MediaUnreadable."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise MediaUnreadable(f"cannot open the file ({error.strerror}); check its name") from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise MediaUnreadable("this is not a regular file; name a video file")
+    return os.fdopen(descriptor, "rb")
+
+
+def read_open_file(file: IO[bytes], trust: TrustStore, stored: bytes | None = None) -> CredentialReading:
+    """Judge the file's own credential, or `stored` (manifest bytes) against the file."""
+    if not is_base_media(file):
+        return CredentialReading(state=CredentialState.NONE)
+    if stored is None and not has_c2pa_box(file):
+        return CredentialReading(state=CredentialState.NONE)
+    file.seek(0)
+    with make_context(trust) as context:
+        try:
+            return _read(file, context, trust, stored)
+        except (C2paError, ValueError, RecursionError):
+            # There is a credential (or one was brought along), but it cannot be made sense of.
+            return CredentialReading(state=CredentialState.UNREADABLE)
+
+
+def _read(file: IO[bytes], context: Context, trust: TrustStore, stored: bytes | None) -> CredentialReading:
+    reader = Reader.try_create(VIDEO, file, stored, context)
+    if reader is None:
+        return CredentialReading(state=CredentialState.NONE)
+    with reader:
+        report, certificates = _document(reader.json()), _document(reader.crjson())
+    return judge(report, certificates, trust.signers)
+
+
+def pack_parent(file: IO[bytes], trust: TrustStore) -> bytes:
+    """The file's credential as a parent ingredient, so that the signing process need not parse the file."""
+    file.seek(0)
+    ingredient = {"title": "imported clip", "label": PARENT, "relationship": "parentOf"}
+    packed = io.BytesIO()
+    definition = {"claim_generator_info": [{"name": "Countermark"}], "assertions": []}
+    with make_context(trust) as context, Builder(definition, context) as builder:
+        builder.add_ingredient(ingredient, VIDEO, file)
+        builder.write_ingredient_archive(PARENT, packed)
+    return packed.getvalue()
+
+
+def _document(text: str) -> dict[str, Any]:
+    document = json.loads(text)
+    if not isinstance(document, dict):
+        raise ValueError("c2pa's report is not an object")
+    return document

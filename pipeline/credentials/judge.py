@@ -1,0 +1,196 @@
+"""From c2pa's two reports to a `CredentialReading`. Pure; runs in the child, on hostile input.
+
+Rules: (1) codes are read, message text never; (2) trust counts only by the list it was found in, since c2pa
+trusts a claim under any anchor it was given; (3) ours means: found under our claim root *and* serial and
+issuer in the signer table; (4) nothing that names someone leaves here unless trusted; (5) ingredients are
+walked at every depth, since a broken parent leaves the child's own state whole.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from pipeline.credentials import softbinding
+from pipeline.credentials.c2pa_context import CLAIM_LIST, FOREIGN_LIST
+from pipeline.credentials.reading import CredentialReading, CredentialState, TimestampState
+from pipeline.credentials.text import safe_text
+from pipeline.credentials.trust import SignerEntry, SignerTable
+
+RELEASE_LABEL: Final = "org.countermark.release"
+HASH_MATCHES: Final = frozenset({"assertion.bmffHash.match", "assertion.dataHash.match"})
+HASH_FAILURES: Final = frozenset({"assertion.bmffHash.mismatch"})
+# Failures that say who signed, not that anything was changed.
+TRUST_FAILURES: Final = frozenset({
+    "signingCredential.untrusted", "signingCredential.expired", "signingCredential.invalid",
+    "claimSignature.outsideValidity", "timeStamp.untrusted", "timeStamp.outsideValidity",
+})  # fmt: skip
+GOOD_STAMPS: Final = frozenset({"timeStamp.trusted", "timeStamp.validated"})
+MAX_LISTED: Final = 64
+MAX_DEPTH: Final = 8
+
+
+def judge(report: dict[str, Any], certificates: dict[str, Any], signers: SignerTable) -> CredentialReading:
+    """`report`: Reader.json(); `certificates`: Reader.crjson(); both parsed. Never raises on odd content."""
+    urn = _text(report.get("active_manifest"))
+    manifests = _dict(report.get("manifests"))
+    manifest = _dict(manifests.get(urn))
+    results = _dict(report.get("validation_results"))
+    active = _dict(results.get("activeManifest"))
+    passed, failed = _codes(active, "success"), _codes(active, "failure")
+    stamp = _timestamp(active)
+    stamped_at = _stamp_time(manifest) if stamp is TimestampState.TRUSTED else None
+    signature_ok = "claimSignature.validated" in passed and not _any_with(failed, "claimSignature.")
+    credited = signature_ok and "signingCredential.trusted" in passed
+    found_in = results.get("trustListUri")
+    entry = _entry(certificates, urn, signers) if credited and found_in == CLAIM_LIST else None
+    trusted = entry is not None or (credited and found_in == FOREIGN_LIST)
+    parents = set(_ingredient_failures(manifests, results))
+    assertions = _assertions(manifest)
+    return CredentialReading(
+        state=CredentialState.PRESENT,
+        trusted=trusted, ours=entry is not None, signature_ok=signature_ok,
+        revoked_signer=entry is not None and entry.revoked_for(stamped_at),
+        hash_ok=bool(passed & HASH_MATCHES) and not _any_hash_failure(failed),
+        timestamp=stamp, timestamp_time=stamped_at,
+        failures=tuple(sorted(failed))[:MAX_LISTED],
+        content_hash_only_failure=bool(failed) and failed <= HASH_FAILURES,
+        laundered_parent=bool(parents - TRUST_FAILURES), untrusted_parent=bool(parents & TRUST_FAILURES),
+        urn=safe_text(urn) or None,
+        payload=_payload(assertions), fingerprint=_fingerprint(assertions),
+        actions=_actions(assertions, "action"),
+        digital_source_types=_actions(assertions, "digitalSourceType"),
+        signer_name=_signer_name(manifest) if trusted else None,
+        signer_cert_sha256=entry.cert_sha256 if entry else None,
+        generator=_generator(manifest) if trusted else None,
+        release=_release(assertions) if entry else None,
+        ingredients=len(_rows(manifest.get("ingredients"))),
+    )  # fmt: skip
+
+
+def _entry(certificates: dict[str, Any], urn: str, signers: SignerTable) -> SignerEntry | None:
+    """The table's row for the active manifest's signer: our root vouches, serial and issuer identify."""
+    for manifest in _rows(certificates.get("manifests")):
+        if manifest.get("label") == urn:
+            info = _dict(_dict(manifest.get("signature")).get("certificateInfo"))
+            return _find(signers, _text(info.get("serialNumber")), _dict(info.get("issuer")))
+    return None
+
+
+def _find(signers: SignerTable, serial_hex: str, issuer: dict[str, Any]) -> SignerEntry | None:
+    try:
+        serial = str(int(serial_hex, 16))
+    except ValueError:
+        return None
+    name = (issuer.get("O"), issuer.get("CN"))
+    return next((row for row in signers.entries if (row.serial, row.issuer_name) == (serial, name)), None)
+
+
+def _timestamp(active: dict[str, Any]) -> TimestampState:
+    codes = _codes(active, "success") | _codes(active, "informational") | _codes(active, "failure")
+    stamps = {code for code in codes if code.startswith("timeStamp.")}
+    if "timeStamp.trusted" in _codes(active, "success") and stamps <= GOOD_STAMPS:
+        return TimestampState.TRUSTED
+    return TimestampState.UNTRUSTED if stamps else TimestampState.NONE
+
+
+def _stamp_time(manifest: dict[str, Any]) -> str | None:
+    return safe_text(_dict(manifest.get("signature_info")).get("time"), 40) or None
+
+
+def _ingredient_failures(manifests: dict[str, Any], results: dict[str, Any]) -> Iterator[str]:
+    """Failure codes of all ingredients: as recorded when they were taken in, and as found just now."""
+    for manifest in manifests.values():
+        for ingredient in _rows(_dict(manifest).get("ingredients")):
+            recorded = _dict(ingredient.get("validation_results"))
+            yield from _result_failures(recorded)
+            yield from (_text(row.get("code")) for row in _failed_rows(ingredient.get("validation_status")))
+    yield from _result_failures({"ingredientDeltas": results.get("ingredientDeltas")})
+
+
+def _failed_rows(status: object) -> Iterator[dict[str, Any]]:
+    """Rows of a version 1 or 2 ingredient's ``validation_status`` that are not successes."""
+    for row in _rows(status):
+        code = _text(row.get("code"))
+        if row.get("success") is not True and not code.endswith((".match", ".validated", ".trusted")):
+            yield row
+
+
+def _result_failures(results: dict[str, Any]) -> Iterator[str]:
+    yield from _codes(_dict(results.get("activeManifest")), "failure")
+    for delta in _rows(results.get("ingredientDeltas")):
+        yield from _codes(_dict(delta.get("validationDeltas")), "failure")
+
+
+def _payload(assertions: list[dict[str, Any]]) -> int | None:
+    """The one watermark payload that is claimed; several different ones are none."""
+    found = set(softbinding.values(assertions, softbinding.WATERMARK_ALGORITHM))
+    return softbinding.decode_payload(found.pop()) if len(found) == 1 else None
+
+
+def _fingerprint(assertions: list[dict[str, Any]]) -> bytes | None:
+    found = set(softbinding.values(assertions, softbinding.FINGERPRINT_ALGORITHM))
+    return softbinding.decode_value(found.pop()) if len(found) == 1 else None
+
+
+def _actions(assertions: list[dict[str, Any]], field: str) -> tuple[str, ...]:
+    found: list[str] = []
+    for assertion in assertions:
+        if _text(assertion.get("label")).partition("__")[0] in ("c2pa.actions.v2", "c2pa.actions"):
+            rows = _rows(_dict(assertion.get("data")).get("actions"))
+            found += [safe_text(row[field], 160) for row in rows if field in row]
+    return tuple(name for name in found if name)[:MAX_LISTED]
+
+
+def _signer_name(manifest: dict[str, Any]) -> str | None:
+    info = _dict(manifest.get("signature_info"))
+    return safe_text(info.get("issuer")) or safe_text(info.get("common_name")) or None
+
+
+def _generator(manifest: dict[str, Any]) -> str | None:
+    first = next(iter(_rows(manifest.get("claim_generator_info"))), {})
+    return safe_text(f"{safe_text(first.get('name'))} {safe_text(first.get('version'))}") or None
+
+
+def _release(assertions: list[dict[str, Any]]) -> dict[str, Any] | None:
+    for assertion in assertions:
+        if assertion.get("label") == RELEASE_LABEL and isinstance(data := assertion.get("data"), dict):
+            cleaned = _clean(data, MAX_DEPTH)
+            return cleaned if isinstance(cleaned, dict) else None
+    return None
+
+
+def _clean(value: Any, depth: int) -> Any:
+    if isinstance(value, dict) and depth:
+        return {safe_text(key): _clean(item, depth - 1) for key, item in list(value.items())[:MAX_LISTED]}
+    if isinstance(value, list) and depth:
+        return [_clean(item, depth - 1) for item in value[:MAX_LISTED]]
+    if isinstance(value, bool | int | float) or value is None:
+        return value
+    return safe_text(value, 1000)
+
+
+def _assertions(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    return _rows(manifest.get("assertions"))
+
+
+def _any_with(codes: set[str], prefix: str) -> bool:
+    return any(code.startswith(prefix) and code not in TRUST_FAILURES for code in codes)
+
+
+def _any_hash_failure(codes: set[str]) -> bool:
+    return any("Hash." in code for code in codes)
+
+
+def _codes(results: dict[str, Any], kind: str) -> set[str]:
+    return {safe_text(row.get("code"), 100) for row in _rows(results.get(kind))}
+
+
+def _rows(value: object) -> list[dict[str, Any]]:
+    return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
+
+
+def _dict(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
