@@ -1,0 +1,17 @@
+"""Numbers for payloads."""
+
+from sqlalchemy import Engine
+
+from registry.db import write
+from registry.tables import payload_counter
+
+
+def reserve_payload_counter(engine: Engine) -> int:
+    """Return a number that was never returned before, in a transaction of its own.
+
+    It is spent even when the job fails later: a payload that may be in some file is never given to
+    another one.
+    """
+    with write(engine) as conn:
+        update = payload_counter.update().values(value=payload_counter.c.value + 1)
+        return int(conn.execute(update.returning(payload_counter.c.value)).scalar_one())

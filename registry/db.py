@@ -1,0 +1,162 @@
+"""Opening the database, and its two kinds of transactions.
+
+SQLite in WAL mode, ``synchronous=FULL``: what was committed survives kill -9 and a power cut. A write
+transaction begins with BEGIN IMMEDIATE, so that what it reads cannot change before it commits.
+"""
+
+import contextlib
+import os
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event, exc
+from sqlalchemy.engine import URL
+
+from registry.errors import (
+    ConstraintBroken,
+    RegistryBusy,
+    RegistryDamaged,
+    RegistryError,
+    RegistryUnusable,
+    SchemaNewer,
+    StorageFull,
+)
+from registry.locks import exclusive
+
+SQLITE_MIN: Final = (3, 37, 0)  # STRICT tables
+BUSY_SECONDS: Final = 30.0
+_WRITE: Final = "registry_write"
+_PRAGMAS: Final = ("foreign_keys=ON", "synchronous=FULL", "recursive_triggers=ON", "secure_delete=ON")
+
+
+def open_database(path: Path) -> Engine:
+    """Open the database, making or migrating it, and return its engine.
+
+    1. SQLite is new enough.
+    2. One process at a time makes or migrates; the others wait.
+    3. A file that is not ours, or of a newer schema, is refused before anything is written to it.
+    4. Migrations run in one transaction: all or nothing.
+    """
+    if sqlite3.sqlite_version_info < SQLITE_MIN:  # 1
+        need = ".".join(map(str, SQLITE_MIN))
+        raise RegistryUnusable(f"SQLite {sqlite3.sqlite_version} is too old; use a Python that has {need}.")
+    engine = _engine(path)
+    with translated(), exclusive(path.with_name(f"{path.name}.lock")):  # 2
+        _create_file(path)
+        current, head = _revision(path), _scripts().get_current_head()  # 3
+        if current != head:
+            _set_wal(path)
+            with write(engine) as conn:  # 4
+                config = _config()
+                config.attributes["connection"] = conn
+                command.upgrade(config, "head")
+        elif not os.access(path, os.W_OK):
+            raise RegistryUnusable(f"The registry {path.name} is read-only; make it writable.")
+    return engine
+
+
+@contextmanager
+def write(engine: Engine) -> Iterator[Connection]:
+    """Open a write transaction; it commits at the end of the block and rolls back on any exception."""
+    with translated(), engine.connect().execution_options(**{_WRITE: True}) as conn, conn.begin():
+        yield conn
+
+
+@contextmanager
+def read(engine: Engine) -> Iterator[Connection]:
+    """Open a read transaction: one snapshot for the whole block."""
+    with translated(), engine.connect() as conn, conn.begin():
+        yield conn
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn database exceptions into this library's errors."""
+    try:
+        yield
+    except exc.IntegrityError as error:
+        raise ConstraintBroken(f"The registry refused the row: {error.orig}.") from error
+    except exc.DBAPIError as error:
+        raise _error(str(error.orig)) from error
+    except sqlite3.Error as error:
+        raise _error(str(error)) from error
+
+
+def _error(text: str) -> RegistryError:
+    if re.search("disk is full|disk I/O|readonly|read-only", text):
+        return StorageFull(f"The registry cannot be written ({text}); free space or fix its permissions.")
+    if "locked" in text:
+        return RegistryBusy(f"The registry was busy for {BUSY_SECONDS:.0f} seconds; try again.")
+    if "not a database" in text:
+        return RegistryUnusable("The registry file is not a database; move it away or restore a backup.")
+    if "malformed" in text:
+        return RegistryDamaged("The registry file is damaged; restore a backup.")
+    return RegistryUnusable(f"The registry cannot be used: {text}.")
+
+
+def _engine(path: Path) -> Engine:
+    url = URL.create("sqlite+pysqlite", database=str(path))
+    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": BUSY_SECONDS})
+
+    @event.listens_for(engine, "connect")
+    def _connected(dbapi: sqlite3.Connection, _record: Any) -> None:
+        dbapi.isolation_level = None  # BEGIN is ours, below
+        for pragma in _PRAGMAS:
+            dbapi.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begun(conn: Connection) -> None:
+        conn.exec_driver_sql("BEGIN IMMEDIATE" if conn.get_execution_options().get(_WRITE) else "BEGIN")
+
+    return engine
+
+
+def _create_file(path: Path) -> None:
+    """Make an empty file that only its owner may read; SQLite gives its side files the same mode."""
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise RegistryUnusable(f"Cannot open the registry {path.name}: {error.strerror}.") from error
+
+
+def _revision(path: Path) -> str | None:
+    """Read the schema's revision without writing; None for an empty file; refuse what is not ours."""
+    if path.stat().st_size == 0:
+        return None
+    with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as conn:
+        tables = {name for (name,) in conn.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if not tables:
+            return None
+        if not {"alembic_version", "log_entry"} <= tables:
+            raise RegistryUnusable(f"{path.name} is another program's database; choose another path.")
+        rows = [str(row[0]) for row in conn.execute("SELECT version_num FROM alembic_version")]
+    known = {script.revision for script in _scripts().walk_revisions()}
+    if len(rows) != 1 or rows[0] not in known:
+        raise SchemaNewer(
+            f"{path.name} was written by a newer Countermark (schema {rows}); update this installation."
+        )
+    return rows[0]
+
+
+def _set_wal(path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as conn:
+        (mode,) = conn.execute("PRAGMA journal_mode=WAL").fetchone()
+    if mode != "wal":
+        raise RegistryUnusable(f"The file system of {path.name} allows no WAL; use a local disk.")
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", "registry:migrations")
+    return config
+
+
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config())

@@ -1,0 +1,60 @@
+"""Holds: jobs whose clip may not leave. Nothing serves what is held; a hold is lifted, never deleted.
+
+Every function works inside the caller's write transaction.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from registry.errors import EntryInvalid, NotFound
+from registry.ids import new_id
+from registry.tables import held, job
+from registry.types import Held, Reason, ReasonLike
+
+
+def hold(conn: Connection, job_id: str, reasons: Sequence[ReasonLike], registry_seq: int, at: str) -> Held:
+    """Hold a job and finish it as held; if it is held already, that hold stays and is returned."""
+    known = open_hold(conn, job_id)
+    if known is not None:
+        return known
+    if not reasons:
+        raise EntryInvalid("A hold needs a reason that a person can read.")
+    listed = [{"code": r.code, "check": r.check, "detail": r.detail} for r in reasons]
+    row = {"id": new_id(at), "job_id": job_id, "reasons": listed, "registry_seq": registry_seq}
+    conn.execute(held.insert().values(**row, held_at=at))
+    conn.execute(job.update().where(job.c.id == job_id).values(state="held", finished_at=at))
+    made = open_hold(conn, job_id)
+    if made is None:
+        raise NotFound(f"There is no job {job_id}.")
+    return made
+
+
+def open_hold(conn: Connection, job_id: str) -> Held | None:
+    """Return the hold that keeps the job from leaving, if any."""
+    row = conn.execute(select(held).where(held.c.job_id == job_id, held.c.lifted_at.is_(None))).first()
+    return None if row is None else _loaded(row)
+
+
+def open_holds(conn: Connection, *, after: str = "", limit: int = 100) -> list[Held]:
+    """Return open holds by id, oldest first; ``after`` is the last id of the page before."""
+    query = select(held).where(held.c.lifted_at.is_(None), held.c.id > after)
+    return [_loaded(row) for row in conn.execute(query.order_by(held.c.id).limit(limit))]
+
+
+def lift(conn: Connection, job_id: str, because: str, at: str) -> None:
+    """Lift the hold and open the job again; the publish fence still asks every question anew."""
+    values = {"lifted_at": at, "lifted_because": because}
+    query = held.update().where(held.c.job_id == job_id, held.c.lifted_at.is_(None))
+    if conn.execute(query.values(**values)).rowcount != 1:
+        raise NotFound(f"The job {job_id} is not held.")
+    reopened = {"state": "open", "finished_at": None, "result": None, "owner": None, "deaths": 0}
+    conn.execute(job.update().where(job.c.id == job_id).values(**reopened))
+
+
+def _loaded(row: Row[Any]) -> Held:
+    return Held(
+        id=row.id, job_id=row.job_id, reasons=tuple(Reason(**reason) for reason in row.reasons),
+        registry_seq=row.registry_seq, held_at=row.held_at,
+    )  # fmt: skip

@@ -1,0 +1,195 @@
+"""The append-only log: audit trail, change feed and transparency leaves in one.
+
+An entry is canonical JSON ``{"at", "commitment", "kind", "public", "seq", "v"}``; its leaf is
+SHA-256(0x00 || entry) as in RFC 6962. What must not be public goes into a private part: the entry only
+carries SHA-256(prefix || salt || private), and erasing the private row leaves the chain whole.
+Every function works inside the caller's transaction.
+"""
+
+import hashlib
+import json
+import secrets
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, func, select
+
+from registry.canonical import Json, canonical
+from registry.checkpoint import NoteSigner, make_note
+from registry.errors import EntryInvalid, NotFound, RegistryDamaged
+from registry.ids import parse_time
+from registry.merkle import Nodes, consistency_proof, inclusion_proof, leaf_hash, new_nodes, root
+from registry.tables import checkpoint, log_entry, log_kind, log_node, log_private
+from registry.types import LogEntry, LogProof
+
+ENTRY_VERSION: Final = 1
+ENTRY_BYTES_MAX: Final = 64 << 10
+SALT_BYTES: Final = 32
+COMMITMENT_PREFIX: Final = b"countermark log private v1\x00"
+
+VERDICT_CHANGING_KINDS: Final = frozenset(
+    {"opt-out", "name", "reference", "rule", "licence", "delegation", "key", "withdrawal", "reinstatement"}
+)
+"""Kinds that can change a verdict, whether they add or take away; the database holds the same list."""
+OTHER_KINDS: Final = frozenset({"release"})
+
+
+def append(conn: Connection, kind: str, public: Json, private: Json | None, at: str) -> LogEntry:
+    """Add an entry at the end of the log, inside the caller's write transaction."""
+    parse_time(at)
+    if kind not in VERDICT_CHANGING_KINDS | OTHER_KINDS:
+        raise EntryInvalid(f"{kind!r} is not a kind of log entry; add it by a migration.")
+    seq = head(conn) + 1
+    hidden = None if private is None else canonical(private)
+    salt = secrets.token_bytes(SALT_BYTES)
+    commitment = None if hidden is None else commit(salt, hidden)
+    entry = _entry(seq, kind, public, commitment, at)
+    leaf = leaf_hash(entry)
+    row = {"seq": seq, "kind": kind, "at": at, "entry": entry.decode(), "commitment": commitment}
+    conn.execute(log_entry.insert().values(**row, leaf_hash=leaf))
+    if hidden is not None:
+        conn.execute(log_private.insert().values(seq=seq, salt=salt, private=hidden.decode()))
+    for level, index, value in new_nodes(seq - 1, leaf, nodes(conn)):
+        conn.execute(log_node.insert().values(level=level, idx=index, hash=value))
+    return LogEntry(
+        seq=seq, kind=kind, at=at, public=public, private=private,
+        commitment=commitment, entry=entry, leaf_hash=leaf,
+    )  # fmt: skip
+
+
+def commit(salt: bytes, private: bytes) -> str:
+    """Return the commitment (hex) to the canonical bytes of a private part."""
+    return hashlib.sha256(COMMITMENT_PREFIX + salt + private).hexdigest()
+
+
+def head(conn: Connection) -> int:
+    """Return the seq of the last entry, 0 for an empty log; also the number of leaves."""
+    return int(conn.execute(select(func.coalesce(func.max(log_entry.c.seq), 0))).scalar_one())
+
+
+def registry_seq(conn: Connection) -> int:
+    """Return the seq of the last entry that can change a verdict, or 0."""
+    last = select(func.max(log_entry.c.seq)).where(log_entry.c.kind == log_kind.c.kind).scalar_subquery()
+    query = select(func.coalesce(func.max(last), 0)).where(log_kind.c.changes_verdict == 1)
+    return int(conn.execute(query.select_from(log_kind)).scalar_one())
+
+
+def entries(conn: Connection, after: int, upto: int) -> list[LogEntry]:
+    """Return the entries with ``after < seq <= upto``, in order."""
+    return _select(conn, after, upto, None)
+
+
+def changes(conn: Connection, after: int, upto: int) -> list[LogEntry]:
+    """Return those of `entries` that can change a verdict."""
+    return _select(conn, after, upto, VERDICT_CHANGING_KINDS)
+
+
+def nodes(conn: Connection) -> Nodes:
+    """Return the reader of perfect-subtree hashes that `registry.merkle` works on."""
+
+    def node(level: int, index: int) -> bytes:
+        if level == 0:
+            query = select(log_entry.c.leaf_hash).where(log_entry.c.seq == index + 1)
+        else:
+            query = select(log_node.c.hash).where(log_node.c.level == level, log_node.c.idx == index)
+        value = conn.execute(query).scalar()
+        if value is None:
+            raise RegistryDamaged(f"The log lacks the hash ({level}, {index}); restore a backup.")
+        return bytes(value)
+
+    return node
+
+
+def add_checkpoint(conn: Connection, signer: NoteSigner, at: str) -> str:
+    """Sign the current tree, store the note in the caller's transaction, and return it."""
+    size = head(conn)
+    if not size:
+        raise NotFound("The log is empty: there is nothing to sign.")
+    known = conn.execute(select(checkpoint.c.note).where(checkpoint.c.tree_size == size)).scalar()
+    if known is not None:
+        return str(known)
+    tree_root = root(size, nodes(conn))
+    note = make_note(size, tree_root, signer)
+    conn.execute(checkpoint.insert().values(tree_size=size, root=tree_root, note=note, at=at))
+    return note
+
+
+def prove(conn: Connection, seq: int) -> LogProof:
+    """Return the entry with its inclusion proof in the latest checkpoint."""
+    last = conn.execute(select(checkpoint).order_by(checkpoint.c.tree_size.desc()).limit(1)).first()
+    row = conn.execute(select(log_entry).where(log_entry.c.seq == seq)).first()
+    if row is None or last is None or seq > last.tree_size:
+        raise NotFound(f"No checkpoint covers log entry {seq} yet.")
+    path = inclusion_proof(seq - 1, last.tree_size, nodes(conn))
+    return LogProof(
+        seq=seq, entry=row.entry.encode(), leaf_hash=row.leaf_hash, path=tuple(path),
+        tree_size=last.tree_size, root=last.root, note=last.note,
+    )  # fmt: skip
+
+
+def prove_extends(conn: Connection, old: int, new: int) -> list[bytes]:
+    """Return the consistency proof between two tree sizes."""
+    if new > head(conn):
+        raise NotFound(f"The log has fewer than {new} entries.")
+    return consistency_proof(old, new, nodes(conn))
+
+
+def audit(conn: Connection) -> bytes:
+    """Recompute the whole log and return its root; `RegistryDamaged` at the first disagreement.
+
+    1. Numbers have no gap. 2. Columns say what the entry says, and the leaf is its hash.
+    3. Commitments open. 4. Stored subtrees and checkpoints follow from the leaves.
+    """
+    rebuilt: dict[tuple[int, int], bytes] = {}
+    size = head(conn)
+    for expected, row in enumerate(conn.execute(_query(0, size)), start=1):
+        _audit_entry(expected, row)  # 1, 2, 3
+        rebuilt[0, expected - 1] = row.leaf_hash
+        for level, index, value in new_nodes(expected - 1, row.leaf_hash, lambda lv, i: rebuilt[lv, i]):
+            rebuilt[level, index] = value
+    stored = {(n.level, n.idx): n.hash for n in conn.execute(select(log_node))}
+    notes = conn.execute(select(checkpoint.c.tree_size, checkpoint.c.root)).all()
+    tree_root = root(size, lambda level, index: rebuilt[level, index])
+    if stored != {key: value for key, value in rebuilt.items() if key[0]} or any(
+        note.tree_size > size or note.root != root(note.tree_size, lambda lv, i: rebuilt[lv, i])
+        for note in notes
+    ):  # 4
+        raise RegistryDamaged("The log's tree does not follow from its entries; restore a backup.")
+    return tree_root
+
+
+def _entry(seq: int, kind: str, public: Json, commitment: str | None, at: str) -> bytes:
+    entry = canonical(
+        {"v": ENTRY_VERSION, "seq": seq, "kind": kind, "at": at, "public": public, "commitment": commitment}
+    )
+    if len(entry) > ENTRY_BYTES_MAX:
+        raise EntryInvalid(f"A log entry has at most {ENTRY_BYTES_MAX} bytes; this one has {len(entry)}.")
+    return entry
+
+
+def _query(after: int, upto: int) -> Any:
+    joined = log_entry.outerjoin(log_private, log_entry.c.seq == log_private.c.seq)
+    query = select(log_entry, log_private.c.private, log_private.c.salt).select_from(joined)
+    return query.where(log_entry.c.seq > after, log_entry.c.seq <= upto).order_by(log_entry.c.seq)
+
+
+def _select(conn: Connection, after: int, upto: int, kinds: frozenset[str] | None) -> list[LogEntry]:
+    query = _query(after, upto)
+    if kinds is not None:
+        query = query.where(log_entry.c.kind.in_(sorted(kinds)))
+    return [_loaded(row) for row in conn.execute(query)]
+
+
+def _loaded(row: Row[Any]) -> LogEntry:
+    return LogEntry(
+        seq=row.seq, kind=row.kind, at=row.at, public=json.loads(row.entry)["public"],
+        private=None if row.private is None else json.loads(row.private),
+        commitment=row.commitment, entry=row.entry.encode(), leaf_hash=row.leaf_hash,
+    )  # fmt: skip
+
+
+def _audit_entry(expected: int, row: Row[Any]) -> None:
+    told = json.loads(row.entry)
+    entry = _entry(expected, row.kind, told["public"], row.commitment, row.at)
+    opened = row.private is None or commit(row.salt, row.private.encode()) == row.commitment
+    if row.seq != expected or entry != row.entry.encode() or leaf_hash(entry) != row.leaf_hash or not opened:
+        raise RegistryDamaged(f"Log entry {expected} was changed or lost; restore a backup.")

@@ -1,0 +1,154 @@
+"""The registry for a verifier: standard library only, read-only, through versioned views.
+
+A machine without a registry is a normal case, so `open_lookup` returns None there; a registry that is
+there and cannot be read raises, because silence would look like "not in the log".
+"""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from registry.errors import NotFound, RegistryDamaged, RegistryUnusable
+from registry.locks import is_held
+from registry.merkle import inclusion_proof
+from registry.types import FoundRelease, LogProof, ReleaseState
+
+WAIT_SECONDS: Final = 5.0
+LOCK_SUFFIX: Final = ".lock"
+_COLUMNS: Final = tuple(field.name for field in fields(FoundRelease))
+_VIEW: Final = f"SELECT {', '.join(_COLUMNS)} FROM verify_release_v1 WHERE "  # noqa: S608 - constants
+
+
+def open_lookup(path: Path) -> "Lookup | None":
+    """Open a registry for reading, or return None when there is none at ``path``.
+
+    1. No file, or an empty one, is no registry. 2. Read-only, seeing what the write-ahead log holds.
+    3. Where the folder allows no side files, read the file alone, if nothing waits beside it.
+    4. The views of this version are there.
+    """
+    try:
+        if path.stat().st_size == 0:  # 1
+            return None
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise RegistryUnusable(f"Cannot read the registry {path.name}: {error.strerror}.") from error
+    with _translated(path):
+        try:
+            return Lookup(_connect(path, "mode=ro"))  # 2
+        except sqlite3.OperationalError:
+            if _side_file_size(path):
+                raise
+            return Lookup(_connect(path, "mode=ro&immutable=1"))  # 3
+
+
+class Lookup:
+    """One read-only connection; every answer is of the moment it is asked."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        """Take over a connection made by `open_lookup`."""
+        self._connection = connection
+
+    def find(
+        self, *, payload: str | None = None, urn: str | None = None, file_sha256: str | None = None
+    ) -> FoundRelease | None:
+        """Return the release with exactly this payload (16 hex digits), manifest URN or file digest."""
+        asked = {"payload": payload, "urn": urn, "file_sha256": file_sha256}
+        given = [(name, value) for name, value in asked.items() if value is not None]
+        if len(given) != 1:
+            raise NotFound("Ask by payload, by URN or by file digest: by exactly one of them.")
+        name, value = given[0]
+        row = self._one(f"{_VIEW}{name} = ?", value)  # the name is one of the three above
+        if row is None:
+            return None
+        return _found(row)
+
+    def releases(self) -> Iterator[FoundRelease]:
+        """Yield every release, oldest first (for a search by fingerprint)."""
+        with _translated():
+            for row in self._connection.execute(f"{_VIEW}1 ORDER BY log_seq"):
+                yield _found(row)
+
+    def prove(self, seq: int) -> LogProof | None:
+        """Return a log entry with its inclusion proof, or None when no checkpoint covers it.
+
+        Nothing is trusted here: verify with `registry.merkle.verify_inclusion`, the note with
+        `registry.checkpoint.open_note`.
+        """
+        latest = "SELECT tree_size, root, note FROM verify_checkpoint_v1 ORDER BY tree_size DESC LIMIT 1"
+        last = self._one(latest)
+        row = self._one("SELECT entry, leaf_hash FROM verify_log_v1 WHERE seq = ?", seq)
+        if last is None or row is None or not 0 < seq <= last[0]:
+            return None
+        return LogProof(
+            seq=seq, entry=row[0].encode(), leaf_hash=row[1], tree_size=last[0], root=last[1], note=last[2],
+            path=tuple(inclusion_proof(seq - 1, last[0], self._node)),
+        )  # fmt: skip
+
+    def interrupted_jobs(self, locks: Path) -> int:
+        """Count the open jobs that no living process owns; ``locks`` is the folder of the job locks."""
+        with _translated():
+            rows = self._connection.execute("SELECT job_id FROM verify_open_job_v1").fetchall()
+        return sum(not is_held(locks / f"{job_id}{LOCK_SUFFIX}") for (job_id,) in rows)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
+                 trace: TracebackType | None) -> None:  # fmt: skip
+        self.close()
+
+    def _node(self, level: int, index: int) -> bytes:
+        query = "SELECT hash FROM verify_node_v1 WHERE level = ? AND idx = ?"
+        row: tuple[bytes] | None = self._one(query, level, index)
+        if row is None:
+            raise RegistryDamaged(f"The log lacks the hash ({level}, {index}); restore a backup.")
+        return row[0]
+
+    def _one(self, query: str, *values: str | int) -> Any:
+        with _translated():
+            return self._connection.execute(query, values).fetchone()
+
+
+def _found(row: tuple[Any, ...]) -> FoundRelease:
+    values = dict(zip(_COLUMNS, row, strict=True))
+    return FoundRelease(**values | {"state": ReleaseState(values["state"])})
+
+
+def _connect(path: Path, options: str) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?{options}"
+    connection = sqlite3.connect(uri, uri=True, timeout=WAIT_SECONDS, isolation_level=None)
+    try:
+        connection.execute("PRAGMA query_only=ON")
+        connection.execute("PRAGMA trusted_schema=OFF")
+        views = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'view'")}
+        if "verify_release_v1" not in views:  # 4
+            raise RegistryUnusable(f"{path.name} is not a registry that this version can read; update it.")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _side_file_size(path: Path) -> int:
+    with contextlib.suppress(OSError):
+        return path.with_name(f"{path.name}-wal").stat().st_size
+    return 0
+
+
+@contextmanager
+def _translated(path: Path | None = None) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        name = path.name if path else "registry"
+        raise RegistryUnusable(f"Cannot read {name}: {error}; see whether it is a registry.") from error

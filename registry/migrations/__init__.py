@@ -1,0 +1,1 @@
+"""Database migrations, applied by `registry.db.open_database`."""

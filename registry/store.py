@@ -1,0 +1,172 @@
+"""A content-addressed file store: a file's name is the SHA-256 of its bytes.
+
+Layout under the root: ``staging/<job id>/`` for work in progress, and ``held/``, ``released/``,
+``manifests/`` with a two-character fan-out. Names are made from digests and job ids only, never from
+a request. A file appears in an area whole and durable (file and folder fsynced, then renamed), or
+not at all.
+"""
+
+import contextlib
+import hashlib
+import os
+import re
+import shutil
+import stat
+import tempfile
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from registry.errors import EntryInvalid, NotFound, RegistryDamaged, StorageFull
+from registry.ids import is_id
+
+READ_BYTES: Final = 1 << 20
+STAGING: Final = "staging"
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+
+
+class Area(StrEnum):
+    """Where a file lies; only ``released`` may be served, and only while its release says so."""
+
+    HELD = "held"
+    RELEASED = "released"
+    MANIFESTS = "manifests"
+
+
+class FileStore:
+    """The store under one root folder; staging must be on the same file system, as it is by default."""
+
+    def __init__(self, root: Path) -> None:
+        """Use ``root``, making it and its areas if they are missing."""
+        self._root = root
+        with _storing():
+            for name in (STAGING, *Area):
+                (root / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def staging(self, job_id: str) -> Path:
+        """Return the folder for a job's work in progress, making it if needed."""
+        folder = self._staging(job_id)
+        with _storing():
+            folder.mkdir(mode=0o700, exist_ok=True)
+        return folder
+
+    def put(self, area: Area, source: Path) -> tuple[str, Path]:
+        """Move a finished file from staging into an area; return its SHA-256 and its place.
+
+        1. Only a regular file in staging is taken. 2. It is hashed and made durable. 3. It did not change
+        meanwhile. 4. It is renamed to its digest, and the folder is made durable.
+        """
+        with _storing():
+            if not source.parent.resolve().is_relative_to((self._root / STAGING).resolve()):  # 1
+                raise EntryInvalid(f"{source.name} is not in the staging folder; write it there first.")
+            fd = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            try:
+                digest = _seal(fd, source.name)
+            finally:
+                os.close(fd)
+            target = self._place(area, digest)
+            _rename(source, target)  # 4
+        return digest, target
+
+    def put_bytes(self, area: Area, data: bytes) -> tuple[str, Path]:
+        """Store a small file that is in memory, such as a manifest."""
+        folder = self._root / STAGING
+        with _storing(), tempfile.TemporaryDirectory(dir=folder, prefix="put-") as temporary:
+            source = Path(temporary) / "data"
+            source.write_bytes(data)
+            return self.put(area, source)
+
+    def move(self, digest: str, origin: Area, target: Area) -> Path:
+        """Move a file between areas; done already is done."""
+        place = self._place(target, digest)
+        with _storing():
+            try:
+                _rename(self._place(origin, digest), place)
+            except FileNotFoundError:
+                return self.find(target, digest)
+        return place
+
+    def find(self, area: Area, digest: str) -> Path:
+        """Return the place of a file; `NotFound` if the area does not hold it."""
+        place = self._place(area, digest)
+        if not place.is_file():
+            raise NotFound(f"No file {digest[:16]}… is {area}.")
+        return place
+
+    def check(self, area: Area, digest: str) -> Path:
+        """Return the place of a file after reading it whole; `RegistryDamaged` if its bytes changed."""
+        place = self.find(area, digest)
+        with _storing(), place.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != digest:
+                raise RegistryDamaged(f"The stored file {digest[:16]}… was changed; restore a backup.")
+        return place
+
+    def clean(self, job_id: str) -> None:
+        """Delete a finished job's work in progress."""
+        with _storing(), contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(self._staging(job_id))
+
+    def clean_except(self, open_jobs: Collection[str]) -> int:
+        """Delete everything in staging that is not of an open job; return how many folders went.
+
+        Run it while nothing is being stored, at start-up.
+        """
+        with _storing():
+            gone = [entry for entry in (self._root / STAGING).iterdir() if entry.name not in open_jobs]
+            for entry in gone:
+                shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+        return len(gone)
+
+    def _staging(self, job_id: str) -> Path:
+        if not is_id(job_id):
+            raise EntryInvalid(f"{job_id[:40]!r} is not a job id.")
+        return self._root / STAGING / job_id
+
+    def _place(self, area: Area, digest: str) -> Path:
+        if not _DIGEST.fullmatch(digest):
+            raise EntryInvalid(f"{digest[:80]!r} is not a SHA-256 digest in lower-case hex.")
+        return self._root / Area(area) / digest[:2] / digest
+
+
+def _seal(fd: int, name: str) -> str:
+    """Hash an open file, make it durable and read-only; refuse one that is written to meanwhile."""
+    before = os.fstat(fd)
+    if not stat.S_ISREG(before.st_mode):
+        raise EntryInvalid(f"{name} is not a regular file.")
+    os.fchmod(fd, 0o400)
+    digest = hashlib.sha256()
+    while block := os.read(fd, READ_BYTES):
+        digest.update(block)
+    os.fsync(fd)  # 2
+    after = os.fstat(fd)
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):  # 3
+        raise StorageFull(f"{name} changed while it was stored; close it before storing it.")
+    return digest.hexdigest()
+
+
+def _rename(source: Path, target: Path) -> None:
+    made = not target.parent.exists()
+    target.parent.mkdir(mode=0o700, exist_ok=True)
+    source.rename(target)
+    for folder in (target.parent, source.parent, *([target.parent.parent] if made else [])):
+        _sync_folder(folder)
+
+
+def _sync_folder(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def _storing() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageFull(
+            f"Cannot write to the store: {error.strerror or error}; free space or fix its permissions."
+        ) from error
