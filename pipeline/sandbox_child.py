@@ -1,22 +1,40 @@
 """The child's side of `pipeline.sandbox`: set the limits, then run the one task that was asked for."""
 
+import contextlib
 import importlib
 import json
+import os
 import resource
+import signal
 import sys
-from typing import Any
+from typing import Any, Final, NoReturn
 
 from pipeline.errors import CountermarkError
 from pipeline.sandbox import MIB, TASKS
 
+MAX_OPEN_FILES: Final = 64
+PR_SET_NO_NEW_PRIVS: Final = 38
+CLONE_NEWUSER: Final = 0x10000000
+CLONE_NEWNET: Final = 0x40000000
 
-def main() -> int:
+
+def main() -> NoReturn:
     """Read one request, answer on standard output; an error of ours becomes JSON, not a traceback."""
+    # Whoever reads our answer is gone: die at once and silently. (Not PR_SET_PDEATHSIG: that fires when
+    # the *thread* that started us ends, which in a server is not the end of the one that reads.)
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     envelope = json.loads(sys.stdin.buffer.read())
     _limit(envelope["limits"])
-    module, function = TASKS[sys.argv[1]].split(":")
+    _drop_network()
+    status = _run(sys.argv[1], envelope["request"])
+    sys.stdout.flush()
+    os._exit(status)  # no clean-up of decoder threads: the process is the clean-up
+
+
+def _run(task: str, request: dict[str, Any]) -> int:
+    module, function = TASKS[task].split(":")
     try:
-        result = getattr(importlib.import_module(module), function)(envelope["request"])
+        result = getattr(importlib.import_module(module), function)(request)
     except CountermarkError as error:
         _answer({"error": {"kind": type(error).__name__, "message": str(error)}})
         return 1
@@ -34,6 +52,21 @@ def _limit(limits: dict[str, Any]) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu + 1))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # the child writes no file at all
+    resource.setrlimit(resource.RLIMIT_NOFILE, (MAX_OPEN_FILES, MAX_OPEN_FILES))
+
+
+def _drop_network() -> None:
+    """No new privileges and an empty network namespace, where the kernel permits it (best effort)."""
+    if sys.platform != "linux":
+        return
+    with contextlib.suppress(OSError, ImportError, AttributeError):
+        import ctypes
+
+        libc = ctypes.CDLL(None)
+        libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        # A user namespace only as the second choice: root inside one may no longer read others' files.
+        if libc.unshare(CLONE_NEWNET) != 0:
+            libc.unshare(CLONE_NEWUSER | CLONE_NEWNET)
 
 
 def _answer(document: dict[str, Any]) -> None:
@@ -42,4 +75,4 @@ def _answer(document: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
