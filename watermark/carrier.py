@@ -41,7 +41,9 @@ class HiddenMark:
     def __init__(self, key: DetectionKey, payload: int, width: int, height: int, strength: Strength) -> None:
         short = min(width, height)
         if short < MIN_SHORT_SIDE:
-            raise GeometryError(f"a clip of {width}×{height} is too small to mark: {MIN_SHORT_SIDE} pixels are needed")
+            raise GeometryError(
+                f"a clip of {width}×{height} is too small to mark: {MIN_SHORT_SIDE} pixels are needed"
+            )
         if width % 2 or height % 2:
             raise GeometryError(f"sides must be even, got {width}×{height}")
         design = lattice(key)

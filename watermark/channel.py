@@ -46,7 +46,9 @@ def _branches() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     state = np.arange(_STATES)
     sources = np.stack([state >> 1, state >> 1 | _STATES >> 1], axis=1)
     registers = (sources << 1) | (state[:, None] & 1)
-    parity = np.array([[[(int(r) & g).bit_count() & 1 for g in GENERATORS] for r in row] for row in registers])
+    parity = np.array(
+        [[[(int(r) & g).bit_count() & 1 for g in GENERATORS] for r in row] for row in registers]
+    )
     return (1.0 - 2.0 * parity).astype(np.float32), sources
 
 

@@ -31,6 +31,8 @@ RING_BINS = 10
 CLIP_DEVIATIONS = 3.0
 CONFIRM_STATISTIC = 6.0  # one known message at one known place: exp(−18)
 
+Evidence = NDArray[np.float32]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
@@ -97,15 +99,19 @@ class HiddenMarkDetector:
             strongest = max(placement.statistic for placement in placements)
             presence = min(presence, presence_log10_chance(strongest))
             readings = decode(placements, design)
-            good = [r for r in readings if self.log10_chance(r.z) <= MAX_LOG10_CHANCE and self._accepts(r.message)]
+            good = [r for r in readings if self._acceptable(r)]
             if good:
                 return max(good, key=lambda r: r.z), presence
         return None, presence
 
+    def _acceptable(self, reading: Reading) -> bool:
+        return self.log10_chance(reading.z) <= MAX_LOG10_CHANCE and self._accepts(reading.message)
+
 
 def _searches(block: Block, design: Lattice) -> Iterable[list[sync.Placement]]:
     """Placements in two helpings: the untouched frame (and its mirror image), then the full search."""
-    windows = block.windows - block.windows.mean(axis=0)  # the still part of the scene goes, the carrier moves
+    # The still part of the scene goes; the carrier stays, because it moves.
+    windows = block.windows - block.windows.mean(axis=0)
     quick: list[sync.Placement] = []
     for frame in (sync.FrameGeometry(), sync.FrameGeometry(mirrored=True)):
         found = sync.coefficients(windows, design, frame)
@@ -121,22 +127,23 @@ def _searches(block: Block, design: Lattice) -> Iterable[list[sync.Placement]]:
 
 def decode(placements: Sequence[sync.Placement], design: Lattice) -> list[Reading]:
     """Decode each placement; only readings whose CRC fits are returned."""
-    measured = [_measure(p.spectra, design) for p in placements]
+    measured = [measure(p.spectra, design) for p in placements]
     soft = np.stack([_soft(values, design) for values in measured])
     return [
-        Reading(message=message, z=_correlation(values, design, message), placement=placement)
+        Reading(message=message, z=correlation(values, design, message), placement=placement)
         for placement, values, (message, fits) in zip(placements, measured, channel.decode(soft), strict=True)
         if fits
     ]
 
 
-def _measure(spectra: NDArray[np.complex64], design: Lattice) -> NDArray[np.float32]:
+def measure(spectra: NDArray[np.complex64], design: Lattice) -> Evidence:
     """Evidence ``float32[8, p]`` of each payload point, before any sign of the carrier key is used."""
     spectra = spectra[:, TEMPLATE_POINTS:]
     values = (spectra * np.conj(design.phasors[:, TEMPLATE_POINTS:])).real
     noise = _ring_deviation(np.abs(spectra), design)
     robust = np.clip(values / noise, -CLIP_DEVIATIONS, CLIP_DEVIATIONS)
-    return (robust * design.amplitudes[TEMPLATE_POINTS:] / noise).astype(np.float32)
+    evidence: Evidence = (robust * design.amplitudes[TEMPLATE_POINTS:] / noise).astype(np.float32)
+    return evidence
 
 
 def _ring_deviation(magnitudes: NDArray[np.float32], design: Lattice) -> NDArray[np.float32]:
@@ -150,10 +157,11 @@ def _ring_deviation(magnitudes: NDArray[np.float32], design: Lattice) -> NDArray
 
 def _soft(values: NDArray[np.float32], design: Lattice) -> NDArray[np.float32]:
     total = np.bincount(design.coded.ravel(), (values * design.signs).ravel(), channel.CODED_BITS)
-    return (total / (np.abs(total).mean() + 1e-12)).astype(np.float32)
+    soft: channel.Soft = (total / (np.abs(total).mean() + 1e-12)).astype(np.float32)
+    return soft
 
 
-def _correlation(values: NDArray[np.float32], design: Lattice, message: int) -> float:
+def correlation(values: NDArray[np.float32], design: Lattice, message: int) -> float:
     """z: agreement of all signs with the message, over the norm of the evidence."""
     expected = design.signs * channel.encode(message)[design.coded]
     return float(np.sum(values * expected) / (np.sqrt(np.sum(values * values)) + 1e-12))
@@ -165,7 +173,7 @@ def _confirm(block: Block, design: Lattice, known: Reading) -> bool:
     found = sync.coefficients(windows, design, known.placement.frame)
     spectra = sync.by_state(found, block.times + known.placement.offset)
     shift = np.exp(2j * np.pi * (design.points @ np.array(known.placement.shift)))
-    return _correlation(_measure(spectra * shift, design), design, known.message) >= CONFIRM_STATISTIC
+    return correlation(measure(spectra * shift, design), design, known.message) >= CONFIRM_STATISTIC
 
 
 def presence_log10_chance(statistic: float) -> float:

@@ -40,7 +40,9 @@ class PayloadCodec:
         Raises: PayloadError when the counter does not fit 40 bits.
         """
         if not 0 <= counter < ID_COUNT:
-            raise PayloadError(f"the payload counter {counter} is outside 0 … 2^{ID_BITS} − 1: start a new key")
+            raise PayloadError(
+                f"the payload counter {counter} is outside 0 … 2^{ID_BITS} − 1: start a new key"
+            )
         return self.encode(Payload(version=VERSION, id=self._permute(counter)))
 
     def encode(self, payload: Payload) -> int:
@@ -55,7 +57,9 @@ class PayloadCodec:
         """
         head, mac = bits >> MAC_BITS, bits & ((1 << MAC_BITS) - 1)
         if head >> ID_BITS != VERSION:
-            raise PayloadError(f"payload version {head >> ID_BITS} is not known; this program reads version {VERSION}")
+            raise PayloadError(
+                f"payload version {head >> ID_BITS} is not known; this program reads version {VERSION}"
+            )
         if not hmac.compare_digest(mac.to_bytes(3), self._mac(head).to_bytes(3)):
             raise PayloadError("the payload was not issued with this key")
         return Payload(version=VERSION, id=head & (ID_COUNT - 1))

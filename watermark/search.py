@@ -41,11 +41,14 @@ def whitened_power(windows: Plane) -> Power:
     power = np.zeros((size[0], size[1] // 2 + 1), dtype=np.float32)
     for window in windows[::step]:
         power += np.abs(np.fft.rfft2(window * taper, s=size)) ** 2
-    around: Power = cv2.blur(power, (NEIGHBOURHOOD, NEIGHBOURHOOD), borderType=cv2.BORDER_REFLECT)
-    return np.minimum(power / (around + 1e-9), CLIP_POWER)
+    around = cv2.blur(power, (NEIGHBOURHOOD, NEIGHBOURHOOD), borderType=cv2.BORDER_REFLECT)
+    whitened: Power = np.minimum(power / (around + 1e-9), CLIP_POWER).astype(np.float32)
+    return whitened
 
 
-def score(power: Power, design: Lattice, hypotheses: NDArray[np.float64], *, mirrored: bool) -> NDArray[np.float64]:
+def score(
+    power: Power, design: Lattice, hypotheses: NDArray[np.float64], *, mirrored: bool
+) -> NDArray[np.float64]:
     """Mean whitened power at the template's points under each (scale_x, scale_y) of ``float64[n, 2]``."""
     kx, ky = design.points[:TEMPLATE_POINTS].T.astype(np.float64)
     rows, columns = power.shape

@@ -63,10 +63,13 @@ def _harmonics(orders: NDArray[np.int64], pixels: int, scale: float, *, mirrored
     position = (np.arange(pixels) + 0.5) / LINES
     if mirrored:
         position = pixels / LINES - position
-    return np.exp(-2j * np.pi * np.outer(orders, 2 * position / scale)).astype(np.complex64)
+    waves: Complex = np.exp(-2j * np.pi * np.outer(orders, 2 * position / scale)).astype(np.complex64)
+    return waves
 
 
-def place(found: Complex, times: NDArray[np.float64], design: Lattice, frame: FrameGeometry) -> list[Placement]:
+def place(
+    found: Complex, times: NDArray[np.float64], design: Lattice, frame: FrameGeometry
+) -> list[Placement]:
     """The `PEAKS` best time offsets and shifts for one frame geometry, by the template alone."""
     offsets = np.arange(OFFSETS) * PERIOD_SECONDS / OFFSETS
     spectra = np.stack([by_state(found, times + offset) for offset in offsets])
@@ -75,9 +78,7 @@ def place(found: Complex, times: NDArray[np.float64], design: Lattice, frame: Fr
     norms = np.sqrt(np.sum(np.abs(template) ** 2, axis=(1, 2))) + 1e-9
     best = surface.reshape(OFFSETS, -1).max(axis=1) / norms
     order = np.argsort(best)[::-1][:PEAKS]
-    return [
-        _refined(spectra[i], float(offsets[i]), surface[i], design, frame) for i in order
-    ]  # fmt: skip
+    return [_refined(spectra[i], float(offsets[i]), surface[i], design, frame) for i in order]
 
 
 def at(found: Complex, times: NDArray[np.float64], design: Lattice, frame: FrameGeometry) -> Placement:
@@ -95,7 +96,7 @@ def by_state(found: Complex, times: NDArray[np.float64]) -> Complex:
 
 
 def _template_products(spectra: Complex, design: Lattice) -> Complex:
-    """Template coefficients with their keyed phase taken off, each ring brought to equal power."""
+    """Template coefficients with their keyed phase taken off."""
     products: Complex = spectra[..., :TEMPLATE_POINTS] * np.conj(design.phasors[:, :TEMPLATE_POINTS])
     return products
 

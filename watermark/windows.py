@@ -22,7 +22,7 @@ Plane = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """Up to 12 s of a clip: window sums ``float32[n, h, w]``, their middle times in seconds, the frame count."""
+    """Up to 12 s of a clip: window sums ``float32[n, h, w]``, their middle times (s), the frame count."""
 
     windows: Plane
     times: NDArray[np.float64]
@@ -74,4 +74,5 @@ def equalise(luma: Luma) -> Plane:
     small -= cv2.blur(small, (LOCAL_PIXELS, LOCAL_PIXELS))
     power = np.maximum(cv2.blur(small * small, (LOCAL_PIXELS, LOCAL_PIXELS)), 0.0)
     deviation = np.sqrt(power) + np.float32(DEVIATION_FLOOR)
-    return np.clip(small / deviation, -CLIP_DEVIATIONS, CLIP_DEVIATIONS)
+    plane: Plane = np.clip(small / deviation, -CLIP_DEVIATIONS, CLIP_DEVIATIONS)
+    return plane
