@@ -98,6 +98,7 @@ class VisiblePath:
 
     def __init__(self, key: bytes, payload: int, variant: int, aspect: float) -> None:
         _check(key, payload, variant, aspect)
+        self.variant = variant
         self.frame = (aspect, 1.0) if aspect >= 1 else (1.0, 1 / aspect)
         source = _Source(key, payload, variant)
         self.bands = _bands(source.uniforms(b"bands", 4), self.frame)
