@@ -83,7 +83,9 @@ def translated() -> Iterator[None]:
         yield
     except exc.IntegrityError as error:
         raise ConstraintBroken(f"The registry refused the row: {error.orig}.") from error
-    except exc.DBAPIError as error:
+    except exc.StatementError as error:
+        if isinstance(error.orig, RegistryError):  # from JsonText, on the way to the database
+            raise error.orig from error
         raise _error(str(error.orig)) from error
     except sqlite3.Error as error:
         raise _error(str(error)) from error

@@ -22,13 +22,10 @@ def hold(conn: Connection, job_id: str, reasons: Sequence[ReasonLike], registry_
     if not reasons:
         raise EntryInvalid("A hold needs a reason that a person can read.")
     listed = [{"code": r.code, "check": r.check, "detail": r.detail} for r in reasons]
-    row = {"id": new_id(at), "job_id": job_id, "reasons": listed, "registry_seq": registry_seq}
-    conn.execute(held.insert().values(**row, held_at=at))
+    row: dict[str, Any] = {"id": new_id(at), "job_id": job_id, "registry_seq": registry_seq, "held_at": at}
+    conn.execute(held.insert().values(**row, reasons=listed))
     conn.execute(job.update().where(job.c.id == job_id).values(state="held", finished_at=at))
-    made = open_hold(conn, job_id)
-    if made is None:
-        raise NotFound(f"There is no job {job_id}.")
-    return made
+    return Held(**row, reasons=tuple(Reason(**reason) for reason in listed))
 
 
 def open_hold(conn: Connection, job_id: str) -> Held | None:

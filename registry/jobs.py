@@ -1,4 +1,4 @@
-"""Durable jobs behind a port of three functions: submit, step, resume.
+"""Durable jobs behind a port of three functions, submit, step and resume, and the end of a job.
 
 A step's recorded result is returned on replay and the step is not run again. A process killed between
 a step's effect and its record runs the effect twice: **effects must be idempotent** (content-addressed
@@ -23,7 +23,7 @@ from registry.canonical import Json, JsonValue, stored
 from registry.db import read, write
 from registry.errors import JobNotOwned, KeyReused, NotFound
 from registry.ids import new_id
-from registry.locks import try_acquire
+from registry.locks import make_folder, try_acquire
 from registry.tables import job, job_step
 from registry.types import Job, JobState, Reason, ReasonLike
 
@@ -46,6 +46,10 @@ class Jobs(Protocol):
         """Take over the jobs of dead processes."""
         ...
 
+    def finish(self, job: Job, outcome: JobState, result: Json, *, reasons: Sequence[ReasonLike] = ()) -> Job:
+        """Record how the job ended, as a workflow's return value does elsewhere."""
+        ...
+
 
 class LocalJobs:
     """Jobs of one machine, in the registry's database; liveness by lock files in ``locks``."""
@@ -55,7 +59,7 @@ class LocalJobs:
         self._engine, self._locks, self._clock = engine, locks, clock
         self._held: dict[str, int] = {}
         self._guard = threading.Lock()
-        locks.mkdir(mode=0o700, exist_ok=True)
+        make_folder(locks)
         _forget_in_children(self)
 
     def submit(self, kind: str, key: str, inputs: Json) -> Job:
@@ -113,9 +117,7 @@ class LocalJobs:
             ids = [row.id for row in conn.execute(query)]
         return [taken for job_id in ids if (taken := self._take_over(job_id)) is not None]
 
-    def finish(
-        self, job: Job, outcome: JobState, result: Json, *, reasons: Sequence[ReasonLike] = ()
-    ) -> Job:
+    def finish(self, job: Job, outcome: JobState, result: Json, *, reasons: Sequence[ReasonLike] = ()) -> Job:
         """Record how the job ended and let it go.
 
         ``released`` needs a release, ``held`` a reason or a hold that is there already. Finishing

@@ -15,6 +15,14 @@ from registry.errors import RegistryUnusable
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder for lock files, if it is missing."""
+    try:
+        path.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise RegistryUnusable(f"Cannot make the folder {path.name}: {error.strerror}.") from error
+
+
 @contextmanager
 def exclusive(path: Path) -> Iterator[None]:
     """Hold the lock file, waiting for it as long as it takes."""
@@ -32,6 +40,9 @@ def try_acquire(path: Path) -> int | None:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
+        os.close(fd)
+        return None
+    if os.fstat(fd).st_nlink == 0:  # its holder deleted the file between our open and our lock
         os.close(fd)
         return None
     return fd

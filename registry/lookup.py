@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from registry.errors import NotFound, RegistryDamaged, RegistryUnusable
+from registry.errors import EntryInvalid, RegistryDamaged, RegistryUnusable
 from registry.locks import is_held
 from registry.merkle import inclusion_proof
 from registry.types import FoundRelease, LogProof, ReleaseState
@@ -41,9 +41,10 @@ def open_lookup(path: Path) -> "Lookup | None":
     with _translated(path):
         try:
             return Lookup(_connect(path, "mode=ro"))  # 2
-        except sqlite3.OperationalError:
+        except sqlite3.OperationalError as error:
             if _side_file_size(path):
-                raise
+                text = f"{path.name} has unread changes beside it and cannot be read alone"
+                raise RegistryUnusable(f"{text}; make its folder writable for a moment.") from error
             return Lookup(_connect(path, "mode=ro&immutable=1"))  # 3
 
 
@@ -61,7 +62,7 @@ class Lookup:
         asked = {"payload": payload, "urn": urn, "file_sha256": file_sha256}
         given = [(name, value) for name, value in asked.items() if value is not None]
         if len(given) != 1:
-            raise NotFound("Ask by payload, by URN or by file digest: by exactly one of them.")
+            raise EntryInvalid("Ask by payload, by URN or by file digest: by exactly one of them.")
         name, value = given[0]
         row = self._one(f"{_VIEW}{name} = ?", value)  # the name is one of the three above
         if row is None:

@@ -13,7 +13,7 @@ import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -52,28 +52,34 @@ class FileStore:
             folder.mkdir(mode=0o700, exist_ok=True)
         return folder
 
-    def put(self, area: Area, source: Path) -> tuple[str, Path]:
+    def put(self, area: Area, source: Path, *, sha256: str | None = None) -> tuple[str, Path]:
         """Move a finished file from staging into an area; return its SHA-256 and its place.
+
+        With ``sha256`` the file must have that digest, and a second call finds what the first one moved
+        (so that a step killed right after the move can run again).
 
         1. Only a regular file in staging is taken. 2. It is hashed and made durable. 3. It did not change
         meanwhile. 4. It is renamed to its digest, and the folder is made durable.
         """
+        if not source.parent.resolve().is_relative_to((self._root / STAGING).resolve()):  # 1
+            raise EntryInvalid(f"{source.name} is not in the staging folder; write it there first.")
         with _storing():
-            if not source.parent.resolve().is_relative_to((self._root / STAGING).resolve()):  # 1
-                raise EntryInvalid(f"{source.name} is not in the staging folder; write it there first.")
-            fd = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-            try:
-                digest = _seal(fd, source.name)
-            finally:
-                os.close(fd)
-            target = self._place(area, digest)
-            _rename(source, target)  # 4
+            if not os.path.lexists(source):
+                if sha256 is None:
+                    raise NotFound(f"{source.name} is not in the staging folder; make it again.")
+                return sha256, self.find(area, sha256)
+            with _opened(source) as fd:
+                digest = _seal(fd, source.name)  # 2, 3
+                if sha256 not in (None, digest):
+                    raise RegistryDamaged(f"{source.name} is not what it was; make it again.")
+                target = self._place(area, digest)
+                _rename(source, target)  # 4
+                os.fchmod(fd, 0o400)
         return digest, target
 
-    def put_bytes(self, area: Area, data: bytes) -> tuple[str, Path]:
-        """Store a small file that is in memory, such as a manifest."""
-        folder = self._root / STAGING
-        with _storing(), tempfile.TemporaryDirectory(dir=folder, prefix="put-") as temporary:
+    def put_bytes(self, area: Area, data: bytes, job_id: str) -> tuple[str, Path]:
+        """Store a small file that is in memory, such as a manifest, by way of the job's staging."""
+        with _storing(), tempfile.TemporaryDirectory(dir=self.staging(job_id)) as temporary:
             source = Path(temporary) / "data"
             source.write_bytes(data)
             return self.put(area, source)
@@ -108,15 +114,16 @@ class FileStore:
         with _storing(), contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self._staging(job_id))
 
-    def clean_except(self, open_jobs: Collection[str]) -> int:
-        """Delete everything in staging that is not of an open job; return how many folders went.
+    def clean_finished(self, is_open: Callable[[str], bool]) -> int:
+        """Delete the work in progress of every job that is not open; return how many folders went.
 
-        Run it while nothing is being stored, at start-up.
+        ``is_open`` is asked after the folders are listed, so a job that starts meanwhile is safe.
         """
         with _storing():
-            gone = [entry for entry in (self._root / STAGING).iterdir() if entry.name not in open_jobs]
-            for entry in gone:
-                shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+            listed = [entry.name for entry in (self._root / STAGING).iterdir() if is_id(entry.name)]
+        gone = [job_id for job_id in listed if not is_open(job_id)]
+        for job_id in gone:
+            self.clean(job_id)
         return len(gone)
 
     def _staging(self, job_id: str) -> Path:
@@ -131,19 +138,27 @@ class FileStore:
 
 
 def _seal(fd: int, name: str) -> str:
-    """Hash an open file, make it durable and read-only; refuse one that is written to meanwhile."""
+    """Hash an open file and make it durable; refuse one that is written to meanwhile."""
     before = os.fstat(fd)
     if not stat.S_ISREG(before.st_mode):
         raise EntryInvalid(f"{name} is not a regular file.")
-    os.fchmod(fd, 0o400)
     digest = hashlib.sha256()
     while block := os.read(fd, READ_BYTES):
         digest.update(block)
-    os.fsync(fd)  # 2
+    os.fsync(fd)
     after = os.fstat(fd)
-    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):  # 3
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise StorageFull(f"{name} changed while it was stored; close it before storing it.")
     return digest.hexdigest()
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
 
 
 def _rename(source: Path, target: Path) -> None:
@@ -155,11 +170,8 @@ def _rename(source: Path, target: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
+    with _opened(folder) as fd:
         os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 @contextmanager

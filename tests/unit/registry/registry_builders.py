@@ -1,0 +1,89 @@
+"""A small registry home, and candidates that may leave."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from registry import releases
+from registry.checkpoint import NoteSigner, ed25519_key_id
+from registry.counter import reserve_payload_counter
+from registry.db import open_database
+from registry.jobs import LocalJobs
+from registry.types import Candidate, Change, Held, Job, Reason, Release
+
+NOW = "2026-01-31T12:00:00Z"
+ORIGIN = "registry.example/log"
+KEY = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
+KEY_ID = ed25519_key_id("guard", KEY.public_key().public_bytes_raw())
+SIGNER = NoteSigner(origin=ORIGIN, name="guard", key_id=KEY_ID, sign=KEY.sign)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """A decision as `pipeline` would make it."""
+
+    verdict: str = "allow"
+    policy: str = "test"
+    policy_version: int = 1
+    checks: dict[str, str] = field(default_factory=lambda: {"names": "completed"})
+    reasons: tuple[Reason, ...] = ()
+    registry_seq: int = 0
+    decided_at: str = NOW
+
+
+BLOCK = Judgement(verdict="block", reasons=(Reason(code="opted_out", check="names", detail="A name."),))
+
+
+def allow(_changes: Sequence[Change]) -> Judgement:
+    return Judgement()
+
+
+def candidate(job: Job, number: int, **changes: Any) -> Candidate:
+    digest = hashlib.sha256(b"%d" % number).hexdigest()
+    made = Candidate(
+        job_id=job.id,
+        payload=digest[:16],
+        urn=f"urn:c2pa:{digest[:32]}",
+        file_sha256=digest,
+        manifest_sha256=digest,
+        visible_variant=3,
+        mark_log10_chance=-12.5,
+        detected_payload=digest[:16],
+        signer_sha256=digest,
+        timestamped_at=NOW,
+        reread_verdict="intact",
+        fingerprint=b"\x07" * 64,
+        decision=Judgement(),
+        facts={"prompt": "a red kite", "vector": [0.25, -1.5]},
+    )
+    return replace(made, **changes)
+
+
+class Home:
+    """An engine, its jobs and its paths under one folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.path, self.locks = root / "registry.db", root / "locks"
+        self.engine = open_database(self.path)
+        self.jobs = LocalJobs(self.engine, self.locks, lambda: NOW)
+
+    def publish(self, key: str = "k", recheck: releases.Recheck = allow, **changes: Any) -> Release | Held:
+        job = self.jobs.submit("make", key, {"prompt": "a red kite"})
+        number = reserve_payload_counter(self.engine)
+        asking = candidate(job, number, **changes)
+        return releases.publish(self.engine, asking, recheck, now=NOW, sign_checkpoint=SIGNER)
+
+    def release(self, key: str = "k", **changes: Any) -> Release:
+        made = self.publish(key, **changes)
+        assert isinstance(made, Release)
+        return made
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.jobs.close()

@@ -1,0 +1,135 @@
+import hashlib
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from registry_builders import NOW, Home
+
+from registry import log
+from registry.db import open_database, read, write
+from registry.errors import (
+    ConstraintBroken,
+    EntryInvalid,
+    RegistryDamaged,
+    RegistryError,
+    RegistryUnusable,
+    SchemaNewer,
+    StorageFull,
+)
+from registry.tables import log_kind, metadata
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_the_tables_of_queries_are_those_of_the_migrations(home: Home) -> None:
+    with read(home.engine) as conn:
+        context = MigrationContext.configure(conn, opts={"compare_type": True})
+        differences = compare_metadata(context, metadata)
+    # constraints and indexes live in the migrations only; tables and columns must agree
+    wrong = [d for d in differences if isinstance(d, list) or d[0] in {"add_table", "remove_table"}]
+    wrong += [d for d in differences if d[0] in {"add_column", "remove_column"}]
+    assert wrong == []
+
+
+def test_the_kinds_of_the_database_are_those_of_the_code(home: Home) -> None:
+    with read(home.engine) as conn:
+        kinds = {row.kind: row.changes_verdict for row in conn.execute(log_kind.select())}
+    assert {k for k, changes in kinds.items() if changes} == log.VERDICT_CHANGING_KINDS
+    assert set(kinds) == log.VERDICT_CHANGING_KINDS | log.OTHER_KINDS
+
+
+def test_a_connection_is_durable_and_checks_foreign_keys(home: Home) -> None:
+    with read(home.engine) as conn:
+        asked = {p: conn.exec_driver_sql(f"PRAGMA {p}").scalar() for p in ("journal_mode", "synchronous")}
+        keys = conn.exec_driver_sql("PRAGMA foreign_keys").scalar()
+    assert (asked, keys) == ({"journal_mode": "wal", "synchronous": 2}, 1)
+
+
+def test_the_file_is_for_its_owner_only_and_opens_again(home: Home) -> None:
+    assert home.path.stat().st_mode & 0o777 == 0o600
+    made = home.release()
+    again = Home(home.path.parent)
+    with read(again.engine) as conn:
+        assert log.head(conn) == made.log_seq
+
+
+def test_a_newer_schema_is_refused_and_untouched(home: Home) -> None:
+    with write(home.engine) as conn:
+        conn.exec_driver_sql("UPDATE alembic_version SET version_num = 'r9999'")
+    with closing(sqlite3.connect(home.path)) as raw:
+        raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    before = digest(home.path)
+    with pytest.raises(SchemaNewer, match="update this installation"):
+        open_database(home.path)
+    assert digest(home.path) == before
+
+
+@pytest.mark.parametrize("content", [b"not a database", b"\x00" * 4096, b"SQLite format 3\x00" + b"\xff" * 5000])
+def test_a_file_that_is_no_database_is_refused_and_untouched(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "registry.db"
+    path.write_bytes(content)
+    with pytest.raises((RegistryUnusable, RegistryDamaged)):
+        open_database(path)
+    assert path.read_bytes() == content
+
+
+def test_the_database_of_another_program_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "registry.db"
+    with closing(sqlite3.connect(path)) as raw:
+        raw.execute("CREATE TABLE bookmarks (url TEXT)")
+    before = digest(path)
+    with pytest.raises(RegistryUnusable, match="another program"):
+        open_database(path)
+    assert digest(path) == before
+
+
+def test_a_folder_and_a_missing_parent_are_refused(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "no" / "registry.db"):
+        with pytest.raises(RegistryUnusable):
+            open_database(path)
+
+
+def test_an_old_sqlite_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))
+    with pytest.raises(RegistryUnusable, match="too old"):
+        open_database(tmp_path / "registry.db")
+
+
+def test_a_full_disk_rolls_back_with_one_sentence(home: Home) -> None:
+    """``max_page_count`` makes SQLite find the disk full, as ENOSPC does."""
+    with pytest.raises(StorageFull, match="free space"), write(home.engine) as conn:
+        pages = conn.exec_driver_sql("PRAGMA page_count").scalar_one()
+        conn.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+        for _ in range(100):
+            log.append(conn, "name", {"n": "x" * 4000}, None, NOW)
+    with read(home.engine) as conn:
+        assert log.head(conn) == 0
+
+
+def test_a_failed_migration_leaves_an_empty_file_that_opens_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "registry.db"
+    monkeypatch.setattr("registry.migrations.r0001_triggers.ALL", ["CREATE NONSENSE"])
+    with pytest.raises(RegistryError):
+        open_database(path)
+    monkeypatch.undo()
+    with read(open_database(path)) as conn:
+        assert log.head(conn) == 0
+
+
+def test_any_exception_rolls_a_write_back(home: Home) -> None:
+    with pytest.raises(ZeroDivisionError), write(home.engine) as conn:
+        log.append(conn, "name", {}, None, NOW)
+        _ = 1 // 0
+    with pytest.raises(EntryInvalid):
+        home.publish(facts={"x": float("nan")})
+    with pytest.raises(ConstraintBroken):
+        home.publish(fingerprint=b"")
+    with read(home.engine) as conn:
+        assert log.head(conn) == 0
