@@ -48,7 +48,7 @@ class VisibleStyle:
     size_drift: float = 0.02
     intro_seconds: float = 2.0
     ease_seconds: float = 0.8
-    intro_text_height: float = 0.05
+    intro_text_height: float = 0.052
 
 
 class Levels(NamedTuple):

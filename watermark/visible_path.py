@@ -38,7 +38,7 @@ WAYPOINTS = 48
 CANDIDATES = 8
 TURN_WEIGHT = 0.7  # how much a straight way counts against a far one; low values give hairpins
 SAMPLES_PER_SEGMENT = 64
-NOMINAL_SIZES = ((0.32, 0.056), (0.23, 0.045))  # the plates' usual sizes; they only set the scale of speed
+NOMINAL_SIZES = ((0.32, 0.056), (0.22, 0.045))  # the plates' usual sizes; they only set the scale of speed
 
 _KNOWN_ASPECTS = (21 / 9, 2.39, 2.0, 1.85, 16 / 9, 1.6, 1.5, 4 / 3, 1.25, 1.0)
 _ASPECT_TOLERANCE = 0.006
