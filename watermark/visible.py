@@ -227,7 +227,14 @@ def _inside(box: Box, width: int, height: int) -> Box:
     return max(box[0], 0), max(box[1], 0), min(box[2], width // 2 * 2), min(box[3], height // 2 * 2)
 
 
-def choose_variant(frames: Sequence[TimedLuma], key: bytes, payload: int) -> int:
+def choose_variant(
+    frames: Sequence[TimedLuma],
+    key: bytes,
+    payload: int,
+    label: str = DEFAULT_LABEL,
+    handle: str = DEFAULT_HANDLE,
+    style: VisibleStyle | None = None,
+) -> int:
     """Of the 16 paths the one that crosses most texture: hard to paint out, and it hides no flat title.
 
     ``frames``: a few frames of the clip (three a second are plenty), all of one size. Deterministic.
@@ -238,7 +245,7 @@ def choose_variant(frames: Sequence[TimedLuma], key: bytes, payload: int) -> int
     maps = [(frame.time, _texture(frame.luma)) for frame in frames]
     scores = []
     for variant in range(VARIANTS):
-        layout = VisibleLayout(key, payload, variant, width, height)
+        layout = VisibleLayout(key, payload, variant, width, height, label, handle, style)
         scores.append(sum(_texture_under(layout, time, texture) for time, texture in maps))
     return int(np.argmax(scores))
 

@@ -5,11 +5,12 @@
 2. The maps of correlation are averaged over time: the plate moves against the scene, so the scene averages
    out and the text stays. The best value near the centre of the mean map is the score; the nearby shifts are
    the controls.
-3. A plate is *found* where its score reaches ``FOUND`` and beats its controls, over the whole clip or in a
-   second of it; *absent* where enough frames were seen and the score never left the noise (``ABSENT``);
-   otherwise *undecidable*.
-4. The mark is found if both plates are, or one of them for ``LONE_SECONDS`` (the path of another payload may
-   cross one plate of a marked clip for a moment); it is absent if both are; otherwise undecidable.
+3. A plate is *found* if its score reaches ``FOUND`` and beats its controls, over the whole clip or in
+   ``PRESENT_SHARE`` of its seconds; *absent* if enough frames were seen and the score stayed in the noise
+   (``ABSENT``), single seconds aside; otherwise *undecidable*.
+4. The mark is found if both plates are, or one of them for ``LONE_SECONDS`` and ``LONE_SHARE`` of the clip;
+   absent if both are; otherwise undecidable. The shares are there because another payload's path crosses a
+   plate of a marked clip now and then.
 
 Thresholds were set on six real clips in windows of 2 s: plates that are there score 0.54 … 0.93 down to half
 size at H.264 crf 33; unmarked clips stay below 0.17, and so do painted-over plates but for some at 0.25.
@@ -34,7 +35,10 @@ CONTROL_LEAD = 0.04  # the centre has to beat the best control by this
 MIN_FRAMES = 4  # for any statement on a second or a clip
 MIN_SECONDS = 0.4  # of clip, for "absent"
 BIN_SECONDS = 1.0
-LONE_SECONDS = 1.5  # of presence that one plate alone needs
+PRESENT_SHARE = 0.10  # of the observed time
+CROSSING_SHARE = 0.02  # of the observed time: so much presence may be a crossing
+LONE_SECONDS = 1.5  # of presence that one plate alone needs, and
+LONE_SHARE = 0.25  # of the observed time
 FRAME_INTERVAL = 0.075  # seconds: more frames a second add cost, not evidence
 MIN_OBSERVED_HEIGHT = 7.0  # pixels of a plate in the clip that is looked at: below, text is gone
 
@@ -112,7 +116,7 @@ class VisibleDetector:
         """The evidence so far; more frames may follow."""
         label, handle = (tracker.evidence() for tracker in self._trackers)
         return VisibleEvidence(
-            state=_mark_state(label, handle),
+            state=_mark_state(label, handle, self._trackers[Plate.LABEL].observed),
             score=max(label.score, handle.score),
             label=label,
             handle=handle,
@@ -121,13 +125,17 @@ class VisibleDetector:
         )
 
 
-def _mark_state(label: PlateEvidence, handle: PlateEvidence) -> State:
+def _mark_state(label: PlateEvidence, handle: PlateEvidence, observed: float) -> State:
     plates = (label, handle)
     if all(plate.state == "absent" for plate in plates):
         return "absent"
     both = all(plate.state == "found" for plate in plates)
-    lone = max(sum(end - start for start, end in plate.present) for plate in plates)
-    return "found" if both or lone >= LONE_SECONDS else "undecidable"
+    lone = max(_seconds(plate.present) for plate in plates)
+    return "found" if both or lone >= max(LONE_SECONDS, LONE_SHARE * observed) else "undecidable"
+
+
+def _seconds(spans: Sequence[Span]) -> float:
+    return sum(end - start for start, end in spans)
 
 
 class VisibleSearch:
@@ -189,19 +197,23 @@ class _Tracker:
         self._current_frames += 1
         self._total_frames += 1
 
+    @property
+    def observed(self) -> float:
+        """Seconds between the first and the last frame."""
+        return max(0.0, self._last - self._first)
+
     def evidence(self) -> PlateEvidence:
         bins = [*self._bins, self._current_bin()] if self._current_frames else self._bins
         score, lead = _score(self._total, self._total_frames)
-        present = any(bin_.state == "found" for bin_ in bins)
+        present, missing = _spans(bins, "found"), _spans(bins, "absent")
+        share = _seconds(present) / self.observed if self.observed > 0 else 0.0
         whole = _judge(score, lead, self._total_frames)
         state: State = "undecidable"
-        if present or whole == "found":
+        if whole == "found" or share >= PRESENT_SHARE:
             state = "found"
-        elif whole == "absent" and self._last - self._first >= MIN_SECONDS:
+        elif whole == "absent" and self.observed >= MIN_SECONDS and share <= CROSSING_SHARE:
             state = "absent"
-        return PlateEvidence(
-            state=state, score=round(score, 4), present=_spans(bins, "found"), missing=_spans(bins, "absent")
-        )
+        return PlateEvidence(state=state, score=round(score, 4), present=present, missing=missing)
 
     def _current_bin(self) -> _Bin:
         score, lead = _score(self._current, self._current_frames)
