@@ -172,4 +172,3 @@ def _releases() -> None:
             ["decision.id", "decision.verdict", "decision.job_id", "decision.registry_seq"],
         ),
     )  # fmt: skip
-    op.create_index("release_published", "release", ["published_at", "id"])
