@@ -13,7 +13,7 @@
    plate of a marked clip now and then.
 
 Thresholds were set on six real clips in windows of 2 s: plates that are there score 0.54 … 0.93 down to half
-size at H.264 crf 33; unmarked clips and painted-over plates stay below 0.25 (99 % below 0.1).
+size at H.264 crf 33; unmarked clips (99 % below 0.1) and painted-over plates stay below 0.25.
 """
 
 from collections.abc import Sequence
