@@ -86,7 +86,7 @@ class _Decoder:
         context = self._video.codec_context
         context.thread_count = self._request.threads
         context.thread_type = "AUTO"
-        context.options = {"max_pixels": str(self._request.limits.max_pixels)}
+        context.options = {"max_pixels": str(opening.decoder_pixels(self._request.limits.max_pixels))}
         self._streams = [self._video] if track is None else [self._video, track]
         for stream in self._container.streams:
             if stream not in self._streams:

@@ -36,6 +36,8 @@ AUDIO_DECODERS: Final = frozenset(
 ISO_BOXES: Final = frozenset({b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"})
 EBML: Final = b"\x1a\x45\xdf\xa3"
 READ_BYTES: Final = 256 * 1024
+EDGE_PIXELS: Final = 1 << 18
+PROBE_PIXELS: Final = 1 << 26  # a larger claim makes FFmpeg forget the size, and we could not say it
 
 
 def open_regular(path: str, max_bytes: int) -> FileIO:
@@ -85,7 +87,7 @@ def open_container(file: FileIO, max_pixels: int) -> InputContainer:
     options = {
         "protocol_whitelist": "none",
         "codec_whitelist": ",".join(sorted(VIDEO_DECODERS | AUDIO_DECODERS)),
-        "max_pixels": str(max_pixels),
+        "max_pixels": str(max(PROBE_PIXELS, decoder_pixels(max_pixels))),
     }
     container = av.open(
         file, "r", format=kind, options=options,
@@ -93,6 +95,11 @@ def open_container(file: FileIO, max_pixels: int) -> InputContainer:
     )  # fmt: skip
     assert isinstance(container, InputContainer)  # noqa: S101 - for the type checker
     return container
+
+
+def decoder_pixels(max_pixels: int) -> int:
+    """The decoder's own limit: pictures are stored with edges and rounded up to whole blocks."""
+    return max_pixels + max_pixels // 4 + EDGE_PIXELS
 
 
 def _refuse(url: str, flags: int, options: Mapping[str, Any]) -> NoReturn:
@@ -109,7 +116,7 @@ def pick_video(container: InputContainer, max_pixels: int) -> VideoStream:
         name = context.codec.canonical_name if context else "an unknown codec"
         raise MediaUnsupported(f"the video is coded as {name}, which is not supported; convert it to H.264")
     if context.width < 1 or context.height < 1:
-        raise MediaUnreadable("the video has no picture size; use an intact copy")
+        raise MediaUnreadable("the picture size in the file is missing or far too large; use an intact copy")
     if context.width * context.height > max_pixels:
         raise LimitExceeded(
             f"the pictures have {context.width}x{context.height} pixels; "

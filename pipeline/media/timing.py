@@ -8,12 +8,12 @@ from av.video.stream import VideoStream
 
 from pipeline.errors import LimitExceeded, MediaUnreadable
 from pipeline.media.types import MediaLimits
-from pipeline.types import Json
+from pipeline.types import Json, JsonValue
 
 AV_TIME_BASE: Final = 1_000_000
 MAX_RATE: Final = 1000  # more frames per second than this is a wrong header, not a camera
 MAX_BACKWARDS_SECONDS: Final = 1.0
-UNEVEN_TICKS: Final = 1  # rounding to the time base makes gaps differ by one tick
+FINE_TICKS: Final = 8  # where a frame lasts this many ticks, one tick more or less is only rounding
 
 
 class Clock:
@@ -66,7 +66,6 @@ class Clock:
 
         Raises: MediaUnreadable when time runs backwards, LimitExceeded.
         """
-        usual = self._usual_ticks()
         pts = self._end if frame.pts is None else frame.pts - self._shift
         if self.count and pts <= self._last:
             if float((self._last - pts) * self.time_base) > MAX_BACKWARDS_SECONDS:
@@ -75,7 +74,7 @@ class Clock:
             self._repaired += 1
         elif frame.pts is None:
             self._repaired += 1
-        duration = frame.duration if frame.duration and frame.duration > 0 else usual
+        duration = self._duration(frame.duration or 0)
         self._account(pts, duration)
         return pts, duration
 
@@ -96,23 +95,28 @@ class Clock:
                 f"the video is longer than {self._limits.max_seconds:g} s, the accepted length"
             )
 
-    def _usual_ticks(self) -> int:
-        if self._gaps:
-            return self._gaps[0]
-        return max(1, round(1 / (self.rate * self.time_base))) if self.rate else 1
+    def _duration(self, stored: int) -> int:
+        usual = self._gaps[0] if self._gaps else 1
+        if self.rate:
+            usual = max(1, round(1 / (self.rate * self.time_base)))
+        return stored if stored > 0 and not _same(stored, usual) else usual
 
     def totals(self) -> Json:
         """Frames, seconds, whether unevenly spaced, and what was repaired."""
-        notes: list[str] = []
+        notes: list[JsonValue] = []
         if self._repaired:
             notes.append(f"{self._repaired} time stamps were missing or out of order and were moved forward")
-        uneven = bool(self._gaps) and self._gaps[1] - self._gaps[0] > UNEVEN_TICKS
+        uneven = bool(self._gaps) and not _same(*self._gaps)
         return {
             "frame_count": self.count,
             "duration": float((self._end - self._first) * self.time_base),
             "variable": uneven,
-            "notes": [*notes],
+            "notes": notes,
         }
+
+
+def _same(ticks: int, others: int) -> bool:
+    return abs(ticks - others) <= (1 if ticks >= FINE_TICKS else 0)
 
 
 def _rate(stream: VideoStream) -> Fraction | None:

@@ -48,17 +48,25 @@ class ClipWriter:
         self._path = Path(path).absolute()  # begins with a slash: never taken for a protocol
         self._info = info
         self._tick = info.time_base if info.time_base.denominator <= MAX_TIMESCALE else SUBSTITUTE_TIME_BASE
-        with self._failures():
+        self._empty = True
+        try:
+            self._path.open("wb").close()
+        except OSError as error:
+            raise _unwritable(error) from None
+        with self._failures():  # from here on the file is ours to remove
             self._container: OutputContainer = av.open(
                 str(self._path), "w", format="mp4", container_options={"movflags": MOVFLAGS}
             )
             self._container.metadata.update(metadata or {})
             self._video = self._add_video(crf, preset, threads)
             self._audio = self._add_audio(info.audio) if info.audio else None
+            self._container.start_encoding()
 
     def _add_video(self, crf: float, preset: str, threads: int) -> VideoStream:
         info, colour = self._info, self._info.colour
         options = {"crf": f"{crf:g}", "preset": preset, "profile": "high"}
+        if info.variable is not False:
+            options["bf"] = "0"  # reordered and unevenly spaced, the last frame's duration would be lost
         stream = self._container.add_stream("libx264", info.frame_rate or DEFAULT_RATE, options)
         context = stream.codec_context
         context.width, context.height, context.pix_fmt = info.width, info.height, "yuv420p"
@@ -91,6 +99,7 @@ class ClipWriter:
 
     def _write_frame(self, frame: Frame) -> None:
         self._container.mux(self._video.encode(self._picture(frame)))
+        self._empty = False
 
     def _picture(self, frame: Frame) -> av.VideoFrame:
         info, colour = self._info, self._info.colour
@@ -134,6 +143,8 @@ class ClipWriter:
             self._abandon()
             return
         with self._failures():
+            if self._empty:
+                raise MediaUnsupported("a video needs at least one picture; none was given")
             self._container.mux(self._video.encode(None))
             self._container.close()
 
@@ -144,10 +155,7 @@ class ClipWriter:
             yield
         except OSError as error:  # also FFmpeg's errors with a system's number
             self._abandon()
-            raise StorageFailed(
-                f"the video cannot be written ({error.strerror or error}); "
-                "free some space or check the folder"
-            ) from None
+            raise _unwritable(error) from None
         except av.FFmpegError as error:
             self._abandon()
             raise MediaUnsupported(
@@ -161,6 +169,12 @@ class ClipWriter:
         with contextlib.suppress(OSError, av.FFmpegError, AttributeError):
             self._container.close()
         self._path.unlink(missing_ok=True)
+
+
+def _unwritable(error: OSError) -> StorageFailed:
+    return StorageFailed(
+        f"the video cannot be written ({error.strerror or error}); free some space or check the folder"
+    )
 
 
 def _fill(target: "av.video.plane.VideoPlane", source: Plane) -> None:

@@ -1,0 +1,134 @@
+"""Real tiny clips for every test: a textured scene that moves, the same for the same arguments."""
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import av
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+Plane = NDArray[np.uint8]
+SOUND_RATE = 48_000
+TONE_STARTS = 0.25  # seconds of silence before the tone, so that tests can measure when it begins
+
+
+class MakeClip(Protocol):
+    """Writes a clip and returns its path; see `write_clip` for the arguments."""
+
+    def __call__(
+        self, path: Path, width: int = ..., height: int = ..., frames: int = ..., fps: Any = ..., **more: Any
+    ) -> Path: ...
+
+
+@lru_cache(maxsize=8)
+def texture(height: int, width: int, seed: int) -> NDArray[np.float32]:
+    """Noise at five scales, float32[h, w] with mean 0 and deviation 1; wraps around at its edges."""
+    rng = np.random.default_rng(seed)
+    whole = np.zeros((height, width), np.float32)
+    for scale in (1, 2, 4, 8, 16):
+        grid = rng.standard_normal((-(-height // scale), -(-width // scale))).astype(np.float32)
+        whole += np.kron(grid, np.ones((scale, scale), np.float32))[:height, :width] * scale**0.5
+    return (whole - whole.mean()) / whole.std()
+
+
+def scene(index: int, width: int, height: int, seed: int = 0) -> tuple[Plane, Plane, Plane]:
+    """Picture `index` of a scene that pans over a texture while a bright disc crosses it.
+
+    Planes y uint8[h, w], u and v uint8[ceil(h/2), ceil(w/2)], limited range.
+    """
+    luma = 115 + 34 * np.roll(texture(height, width, seed), (index, 2 * index), (0, 1))
+    rows, columns = np.ogrid[:height, :width]
+    centre = width * (0.2 + 0.02 * index % 0.6)
+    disc = (rows - height / 2) ** 2 + (columns - centre) ** 2 < (min(width, height) / 5) ** 2
+    luma = np.where(disc, luma * 0.5 + 110, luma)
+    half = (-(-height // 2), -(-width // 2))
+    u = 118 + 12 * np.roll(texture(*half, seed + 1), index, 1)
+    v = np.where(disc[::2, ::2], 150, 132 + 10 * texture(*half, seed + 2))
+    return tuple(np.clip(plane, 16, 235).astype(np.uint8) for plane in (luma, u, v))  # type: ignore[return-value]
+
+
+def picture(index: int, width: int, height: int, seed: int = 0) -> av.VideoFrame:
+    """The same as a PyAV frame in yuv420p."""
+    frame = av.VideoFrame(width, height, "yuv420p")
+    for target, plane in zip(frame.planes, scene(index, width, height, seed), strict=True):
+        stored = np.frombuffer(memoryview(target), np.uint8).reshape(-1, target.line_size)
+        stored[: plane.shape[0], : plane.shape[1]] = plane
+    return frame
+
+
+def tone(samples: int) -> NDArray[np.float32]:
+    """float32[2, samples] at 48 kHz: silence until `TONE_STARTS`, then 440 Hz."""
+    time = np.arange(samples) / SOUND_RATE
+    wave = np.where(time >= TONE_STARTS, 0.5 * np.sin(2 * np.pi * 440 * time), 0)
+    return np.stack([wave, wave]).astype(np.float32)
+
+
+def write_clip(
+    path: Path,
+    width: int = 160,
+    height: int = 96,
+    frames: int = 12,
+    fps: Any = 24,
+    *,
+    audio: bool = False,
+    codec: str = "libx264",
+    audio_codec: str = "aac",
+    pix_fmt: str = "yuv420p",
+    seed: int = 0,
+    pts: Sequence[int] | None = None,
+    time_base: Fraction | None = None,
+    rotate: tuple[float, bool, bool] | None = None,
+    sample_aspect: Fraction | None = None,
+    options: dict[str, str] | None = None,
+    container_options: dict[str, str] | None = None,
+    container: str | None = None,
+    colour: tuple[int, int, int, int] | None = None,
+) -> Path:
+    """Write `frames` pictures of `scene` to `path`; the suffix or ``container`` says which container.
+
+    ``pts`` counts ``time_base`` (default 1/fps). ``rotate``: degrees anticlockwise, mirror left-right,
+    mirror top-bottom, as a display matrix. ``colour``: range, primaries, transfer, matrix.
+    """
+    with av.open(str(path), "w", format=container, container_options=container_options) as out:
+        defaults = {"preset": "ultrafast", "crf": "18"} if codec == "libx264" else {}
+        video = out.add_stream(codec, Fraction(fps), defaults | (options or {}))
+        video.width, video.height, video.pix_fmt = width, height, pix_fmt
+        video.time_base = video.codec_context.time_base = tick = time_base or 1 / Fraction(fps)
+        if sample_aspect:
+            video.codec_context.sample_aspect_ratio = sample_aspect
+        if rotate:
+            video.set_display_rotation(rotate[0], hflip=rotate[1], vflip=rotate[2])
+        if colour:
+            context = video.codec_context
+            context.color_range, context.color_primaries, context.color_trc, context.colorspace = colour
+        sound = out.add_stream(audio_codec, SOUND_RATE, layout="stereo") if audio else None
+        for index in range(frames):
+            frame = picture(index, width, height, seed)
+            if pix_fmt != "yuv420p":
+                frame = frame.reformat(format=pix_fmt)
+            frame.pts, frame.time_base = (pts[index] if pts else index), tick
+            out.mux(video.encode(frame))
+        out.mux(video.encode(None))
+        if sound:
+            samples = tone(int(frames / Fraction(fps) * SOUND_RATE))
+            wave = av.AudioFrame.from_ndarray(samples, "fltp", "stereo")
+            wave.sample_rate, wave.pts, wave.time_base = SOUND_RATE, 0, Fraction(1, SOUND_RATE)
+            out.mux(sound.encode(wave))
+            out.mux(sound.encode(None))
+    return path
+
+
+@pytest.fixture(scope="session", name="make_clip")
+def make_clip_fixture() -> MakeClip:
+    """`write_clip`, for tests that cannot import this file."""
+    return write_clip
+
+
+@pytest.fixture(scope="session", name="scene")
+def scene_fixture() -> Callable[..., tuple[Plane, Plane, Plane]]:
+    """`scene`, for tests that cannot import this file."""
+    return scene
