@@ -26,7 +26,7 @@ def test_canonical_json_reads_back_and_is_one_form(value: object) -> None:
 
 
 def test_the_form_is_that_of_rfc_8785() -> None:
-    value = {"b": "€$\u000f\nA'B\"\\\"/\u007f", "a": [1, True, None], "": "\U0001f600"}
+    value = {"b": '€$\u000f\nA\'B"\\"/\u007f', "a": [1, True, None], "": "\U0001f600"}
     expected = '{"":"\U0001f600","a":[1,true,null],"b":"€$\\u000f\\nA\'B\\"\\\\\\"/\u007f"}'
     assert canonical(value) == expected.encode()
 

@@ -30,7 +30,8 @@ def test_key_id_and_signed_bytes_are_those_of_the_go_implementation() -> None:
     public = base64.b64decode("ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW")
     assert public[0] == 1
     assert ed25519_key_id("PeterNeumann", public[1:]).hex() == "c74f20a3"
-    text = b"If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n"
+    text = b"If you think cryptography is the answer to your problem,\n"
+    text += b"then you don't know what your problem is.\n"
     signed = "x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM="
     Ed25519PublicKey.from_public_bytes(public[1:]).verify(base64.b64decode(signed)[4:], text)
 

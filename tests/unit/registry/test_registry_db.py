@@ -69,7 +69,9 @@ def test_a_newer_schema_is_refused_and_untouched(home: Home) -> None:
     assert digest(home.path) == before
 
 
-@pytest.mark.parametrize("content", [b"not a database", b"\x00" * 4096, b"SQLite format 3\x00" + b"\xff" * 5000])
+@pytest.mark.parametrize(
+    "content", [b"not a database", b"\x00" * 4096, b"SQLite format 3\x00" + b"\xff" * 5000]
+)
 def test_a_file_that_is_no_database_is_refused_and_untouched(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "registry.db"
     path.write_bytes(content)
@@ -102,11 +104,16 @@ def test_an_old_sqlite_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_a_full_disk_rolls_back_with_one_sentence(home: Home) -> None:
     """``max_page_count`` makes SQLite find the disk full, as ENOSPC does."""
-    with pytest.raises(StorageFull, match="free space"), write(home.engine) as conn:
-        pages = conn.exec_driver_sql("PRAGMA page_count").scalar_one()
-        conn.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
-        for _ in range(100):
-            log.append(conn, "name", {"n": "x" * 4000}, None, NOW)
+
+    def fill() -> None:
+        with write(home.engine) as conn:
+            pages = conn.exec_driver_sql("PRAGMA page_count").scalar_one()
+            conn.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+            for _ in range(100):
+                log.append(conn, "name", {"n": "x" * 4000}, None, NOW)
+
+    with pytest.raises(StorageFull, match="free space"):
+        fill()
     with read(home.engine) as conn:
         assert log.head(conn) == 0
 
@@ -124,9 +131,13 @@ def test_a_failed_migration_leaves_an_empty_file_that_opens_later(
 
 
 def test_any_exception_rolls_a_write_back(home: Home) -> None:
-    with pytest.raises(ZeroDivisionError), write(home.engine) as conn:
-        log.append(conn, "name", {}, None, NOW)
-        _ = 1 // 0
+    def fail() -> None:
+        with write(home.engine) as conn:
+            log.append(conn, "name", {}, None, NOW)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     with pytest.raises(EntryInvalid):
         home.publish(facts={"x": float("nan")})
     with pytest.raises(ConstraintBroken):

@@ -81,7 +81,7 @@ def test_known_proofs_of_the_reference_implementation() -> None:
         "ca854ea128ed050b41b35ffc1b87b8eb2bde461e9e3b5596ece6b9d5975a0ae0",
         "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
     ]
-    assert merkle.EMPTY_ROOT == naive_root([])
+    assert naive_root([]) == merkle.EMPTY_ROOT
 
 
 def test_every_proof_of_small_trees_equals_the_definition_and_verifies() -> None:

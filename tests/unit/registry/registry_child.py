@@ -1,0 +1,116 @@
+"""What a child process of the crash and race tests does: ``registry_child.py ACTION HOME [ARGUMENT]``."""
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from registry_builders import NOW, SIGNER, Home, Judgement, allow, candidate
+
+from registry import log, releases
+from registry.checkpoint import NoteSigner
+from registry.db import open_database, write
+from registry.store import Area, FileStore
+from registry.types import Change, Job
+
+
+def die(*_: object) -> NoReturn:
+    """End like a power cut: no handler, no clean-up."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise SystemExit
+
+
+def submit(home: Home) -> Job:
+    return home.jobs.submit("make", "k", {"prompt": "a red kite"})
+
+
+def publish(home: Home, job: Job, where: str) -> None:
+    def recheck(changes: Sequence[Change]) -> Judgement:
+        return die() if where == "recheck" else allow(changes)
+
+    def sign(text: bytes) -> bytes:
+        return die() if where == "sign" else SIGNER.sign(text)
+
+    signer = NoteSigner(origin=SIGNER.origin, name=SIGNER.name, key_id=SIGNER.key_id, sign=sign)
+    releases.publish(home.engine, candidate(job, 1), recheck, now=NOW, sign_checkpoint=signer)
+
+
+def crash_publish(root: Path, where: str) -> None:
+    home = Home(root)
+    publish(home, submit(home), where)
+    die()  # after the commit, before anybody heard of it
+
+
+def crash_step(root: Path, where: str) -> None:
+    home = Home(root)
+    job = submit(home)
+
+    def effect() -> int:
+        if where == "before":
+            die()
+        with (root / "effects").open("a") as file:
+            file.write("effect\n")
+        if where == "after":
+            die()
+        return 1
+
+    home.jobs.step(job, "first", effect)
+    home.jobs.step(job, "second", die)
+
+
+def crash_put(root: Path, _argument: str) -> None:
+    """Store files for ever; the parent kills."""
+    store = FileStore(root / "store")
+    job = submit(Home(root))
+    for number in range(1_000_000):
+        path = store.staging(job.id) / "out"
+        path.write_bytes(b"%d " % number * 50_000)
+        store.put(Area.HELD, path)
+        if number == 3:
+            print("running", flush=True)  # noqa: T201 - the parent waits for it
+
+
+def crash_append(root: Path, _argument: str) -> None:
+    """Append for ever; the parent kills."""
+    home = Home(root)
+    for number in range(1_000_000):
+        with write(home.engine) as conn:
+            log.append(conn, "name", {"n": number}, {"p": number}, NOW)
+        print(number, flush=True)  # noqa: T201 - acknowledged
+
+
+def race_publish(root: Path, number: str) -> None:
+    home = Home(root)
+    job = submit(home)
+    made = releases.publish(home.engine, candidate(job, int(number)), allow, now=NOW, sign_checkpoint=SIGNER)
+    print(made.id)  # noqa: T201
+
+
+def race_append(root: Path, number: str) -> None:
+    home = Home(root)
+    for index in range(50):
+        with write(home.engine) as conn:
+            log.append(conn, "name", {"by": f"{number}/{index}"}, None, NOW)
+
+
+def race_open(root: Path, _argument: str) -> None:
+    open_database(root / "registry.db")
+
+
+def race_resume(root: Path, _argument: str) -> None:
+    home = Home(root)
+    print(*(job.id for job in home.jobs.resume()), flush=True)  # noqa: T201
+    sys.stdin.read()  # live on until everybody has tried
+
+
+def race_fence(root: Path, number: str) -> None:
+    """Publish candidates that were checked before anything was in the log."""
+    home = Home(root)
+    for index in range(15):
+        home.release(f"{number}/{index}")
+
+
+if __name__ == "__main__":
+    globals()[sys.argv[1]](Path(sys.argv[2]), sys.argv[3])

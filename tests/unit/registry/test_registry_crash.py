@@ -1,0 +1,177 @@
+"""kill -9 and races, with child processes: nothing lost, nothing doubled."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from registry_builders import NOW, SIGNER, Home, allow, candidate
+
+import registry
+from registry import log, releases
+from registry.db import read, write
+from registry.lookup import open_lookup
+from registry.types import JobState, Release
+
+SCRIPT = Path(__file__).parent / "registry_child.py"
+SOURCE = str(Path(registry.__file__).parent.parent)
+
+
+def start(action: str, root: Path, argument: str = "") -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, str(SCRIPT), action, str(root), argument],
+        env=os.environ | {"PYTHONPATH": SOURCE},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def output(child: subprocess.Popen[str]) -> str:
+    with child:
+        told, _ = child.communicate(timeout=60)
+    return told
+
+
+def crash(action: str, root: Path, argument: str) -> None:
+    child = start(action, root, argument)
+    output(child)
+    assert child.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize(("where", "published"), [("recheck", 0), ("sign", 0), ("commit", 1)])
+def test_publishing_survives_kill_9(tmp_path: Path, where: str, published: int) -> None:
+    crash("crash_publish", tmp_path, where)
+    lookup = open_lookup(tmp_path / "registry.db")  # the light reader copes with what the dead left
+    assert lookup is not None
+    with lookup:
+        assert len(list(lookup.releases())) == published
+        assert lookup.interrupted_jobs(tmp_path / "locks") == 1
+    with Home(tmp_path) as home:
+        with read(home.engine) as conn:
+            assert log.head(conn) == published
+            log.audit(conn)
+        (job,) = home.jobs.resume()
+        made = releases.publish(home.engine, candidate(job, 1), allow, now=NOW, sign_checkpoint=SIGNER)
+        assert isinstance(made, Release)
+        assert home.jobs.finish(job, JobState.RELEASED, {}).state is JobState.RELEASED
+        assert [r.id for r in releases.list_releases(home.engine)] == [made.id]
+        with read(home.engine) as conn:
+            assert (log.head(conn), len(log.entries(conn, 0, 9))) == (1, 1)
+            log.audit(conn)
+
+
+@pytest.mark.parametrize(("where", "effects"), [("before", 0), ("after", 1), ("recorded", 1)])
+def test_a_step_survives_kill_9(tmp_path: Path, where: str, effects: int) -> None:
+    crash("crash_step", tmp_path, where)
+    done = tmp_path / "effects"
+    assert (done.read_text().count("effect") if done.exists() else 0) == effects
+    with Home(tmp_path) as home:
+        (job,) = home.jobs.resume()
+        ran: list[int] = []
+        assert home.jobs.step(job, "first", lambda: len(ran.append(1) or ran)) == 1
+        assert len(ran) == (0 if where == "recorded" else 1)  # only what was recorded is not run again
+        assert home.jobs.step(job, "second", lambda: 2) == 2
+
+
+def test_a_job_killed_three_times_in_a_step_is_held(tmp_path: Path) -> None:
+    for _ in range(3):
+        crash("crash_step", tmp_path, "recorded")
+    with Home(tmp_path) as home:
+        assert home.jobs.resume() == []
+        assert home.jobs.submit("make", "k", {"prompt": "a red kite"}).state is JobState.HELD
+
+
+def test_stored_files_are_whole_after_kill_9(tmp_path: Path) -> None:
+    for _ in range(3):
+        child = start("crash_put", tmp_path)
+        with child:
+            assert child.stdout is not None
+            assert child.stdout.readline() == "running\n"
+            time.sleep(0.05)
+            child.kill()
+    stored = [p for p in (tmp_path / "store" / "held").rglob("*") if p.is_file()]
+    assert len(stored) >= 4
+    for path in stored:
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == path.name
+
+
+def test_what_was_acknowledged_is_there_after_kill_9(tmp_path: Path) -> None:
+    child = start("crash_append", tmp_path)
+    with child:
+        assert child.stdout is not None
+        for _ in range(20):
+            acknowledged = int(child.stdout.readline())
+        child.kill()
+        acknowledged = max([acknowledged, *map(int, child.stdout.read().split("\n")[:-1])])
+    with Home(tmp_path) as home, read(home.engine) as conn:
+        assert log.head(conn) >= acknowledged + 1
+        log.audit(conn)
+
+
+def test_four_processes_publish_one_job_once(tmp_path: Path) -> None:
+    Home(tmp_path).jobs.close()
+    children = [start("race_publish", tmp_path, str(number)) for number in range(4)]
+    told = {output(child) for child in children}
+    with Home(tmp_path) as home:
+        (made,) = releases.list_releases(home.engine)
+        assert told == {f"{made.id}\n"}
+        with read(home.engine) as conn:
+            assert log.head(conn) == 1
+
+
+def test_four_processes_append_without_a_gap(tmp_path: Path) -> None:
+    children = [start("race_append", tmp_path, str(number)) for number in range(4)]
+    for child in children:
+        output(child)
+        assert child.returncode == 0
+    with Home(tmp_path) as home, read(home.engine) as conn:
+        entries = log.entries(conn, 0, 1000)
+        assert [e.seq for e in entries] == list(range(1, 201))
+        assert len({e.public["by"] for e in entries}) == 200
+        log.audit(conn)
+
+
+def test_two_processes_make_one_database(tmp_path: Path) -> None:
+    for round_ in range(3):
+        root = tmp_path / str(round_)
+        root.mkdir()
+        children = [start("race_open", root) for _ in range(2)]
+        for child in children:
+            output(child)
+            assert child.returncode == 0
+        with Home(root) as home, write(home.engine) as conn:
+            log.append(conn, "name", {}, None, NOW)
+
+
+def test_each_dead_job_goes_to_one_process(tmp_path: Path) -> None:
+    with Home(tmp_path) as home:
+        ids = {home.jobs.submit("make", str(i), {}).id for i in range(8)}
+    children = [start("race_resume", tmp_path) for _ in range(4)]
+    taken: list[str] = []
+    for child in children:  # each says what it took, and lives on until everybody has tried
+        assert child.stdout is not None
+        taken += child.stdout.readline().split()
+    for child in children:
+        output(child)
+    assert sorted(taken) == sorted(ids)
+
+
+def test_no_release_overtakes_a_change(tmp_path: Path) -> None:
+    Home(tmp_path).jobs.close()
+    children = [start("race_fence", tmp_path, str(number)) for number in range(2)]
+    children.append(start("race_append", tmp_path, "0"))
+    for child in children:
+        output(child)
+        assert child.returncode == 0
+    with Home(tmp_path) as home, read(home.engine) as conn:
+        entries = log.entries(conn, 0, 1000)
+        made = releases.list_releases(home.engine)
+    assert (len(made), len(entries)) == (30, 80)
+    for release in made:
+        before = [e.seq for e in entries if e.kind == "name" and e.seq < release.log_seq]
+        assert release.registry_seq == max(before, default=0)
