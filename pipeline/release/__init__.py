@@ -1,0 +1,1 @@
+"""A clip becomes a release: marked, inspected, signed, re-read, published."""

@@ -1,0 +1,80 @@
+"""The credential of a release: definition, signature, time-stamp, and a reading by a fresh process."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path, PurePath
+
+from pipeline.credentials.manifest import Agent, ManifestDefinition, ReleaseFacts, guarded
+from pipeline.credentials.pki import Pki
+from pipeline.credentials.read import inspect_parent, read_credential
+from pipeline.credentials.sign import ExternalTsa, SignedClip, TimeStampService, sign_clip
+from pipeline.credentials.signer import LocalKeySigner
+from pipeline.errors import SigningFailed
+from pipeline.sandbox import ProcessLimits
+from pipeline.types import Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignRequest:
+    """What the credential of one guarded clip says; see `pipeline.credentials.manifest.ReleaseFacts`."""
+
+    urn: str
+    payload: int
+    fingerprint: bytes
+    thumbnail: bytes
+    created_at: str
+    product: Agent
+    release: Json
+    imported_name: str
+    imported_sha256: str
+
+
+def definition(request: SignRequest, imported: Path, pki: Pki, limits: ProcessLimits) -> ManifestDefinition:
+    """The manifest of an imported clip; its own credential is kept as ingredient.
+
+    Raises: Refused when that credential is broken: signing over it would launder it.
+    """
+    parent = inspect_parent(imported, pki.trust, limits=limits)
+    facts = ReleaseFacts(
+        urn=request.urn, title=f"release {request.payload:016x}", product=request.product,
+        created_at=request.created_at, payload=request.payload, fingerprint=request.fingerprint,
+        thumbnail=request.thumbnail, release=request.release,
+    )  # fmt: skip
+    return guarded(
+        facts, imported=PurePath(request.imported_name), imported_sha256=request.imported_sha256,
+        parent_archive=parent.archive, visible_mark=True,
+    )  # fmt: skip
+
+
+def sign(
+    source: Path, target: Path, document: ManifestDefinition, pki: Pki, service: TimeStampService
+) -> SignedClip:
+    """Sign `source` into `target`. Raises: SigningFailed, StorageFailed."""
+    return sign_clip(source, target, document, signer=LocalKeySigner(pki), tsa=service, trust=pki.trust)
+
+
+@contextlib.contextmanager
+def time_stamps(pki: Pki, url: str | None, now: datetime) -> Iterator[TimeStampService]:
+    """The configured time-stamp service, or the local one on loopback while the block lasts."""
+    if url:
+        yield ExternalTsa(url=url)
+        return
+    # Needs the extra "guard"; verifying never comes here.
+    from pipeline.credentials.tsa import local_tsa
+
+    with local_tsa(pki, clock=lambda: now) as service:
+        yield service
+
+
+def reread(signed: Path, pki: Pki, payload: int, limits: ProcessLimits) -> str:
+    """The verdict of a fresh reader in another process on the signed file: ``intact``, or it raises.
+
+    Raises: SigningFailed for anything that is not our whole, trusted, time-stamped credential.
+    """
+    reading = read_credential(signed, pki.trust, limits=limits)
+    if not reading.intact or reading.payload != payload:
+        found = ", ".join(reading.failures) or reading.state
+        raise SigningFailed(f"the signed file does not read back as ours ({found}); it stays held: try again")
+    return "intact"

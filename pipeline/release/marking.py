@@ -1,0 +1,157 @@
+"""Visible mark, then hidden mark, then H.264: one streaming pass in constant memory."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+
+from pipeline.errors import MediaUnsupported
+from pipeline.media.reader import open_clip
+from pipeline.media.types import ClipInfo, Frame, MediaLimits
+from pipeline.media.writer import ClipWriter
+from pipeline.release import strength
+from watermark.base import TimedLuma
+from watermark.carrier import HiddenMark, Strength
+from watermark.errors import GeometryError
+from watermark.keys import DetectionKey
+from watermark.quality import psnr, squared_error
+from watermark.visible import VisibleMark, choose_variant
+
+FULL_RANGE: Final = 2  # FFmpeg's number
+SURVEYED_PER_SECOND: Final = 3
+THUMBNAIL_AT: Final = 1.0  # seconds
+THUMBNAIL_SIDE: Final = 320  # pixels, longer side
+QUALITY_EVERY: Final = 10  # frames: the PSNR is measured on every tenth
+
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkRequest:
+    """What is drawn into a clip and how it is encoded."""
+
+    payload: int
+    key: DetectionKey
+    variant: int
+    strength: Strength
+    label: str
+    handle: str
+    crf: float
+    preset: str
+    metadata: dict[str, str]
+    sound: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """What a look at the opening seconds says: strength of the hidden mark, path of the visible one."""
+
+    strength: Strength
+    variant: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marked:
+    """A marked, encoded clip. `psnr`: luma PSNR of the hidden mark alone in dB, before the encoder."""
+
+    info: ClipInfo
+    psnr: float
+    thumbnail: bytes = field(repr=False)
+
+
+def survey(source: Path, limits: MediaLimits, key: DetectionKey, payload: int) -> Survey:
+    """Choose strength and path from the opening seconds of `source`.
+
+    Raises: MediaUnsupported when the clip is too small to mark; what `open_clip` raises.
+    """
+    opening: list[TimedLuma] = []
+    sampled: list[TimedLuma] = []
+    with open_clip(source, limits=limits, planes="y") as clip:
+        duration = clip.info.duration
+        for frame in clip.frames():
+            if frame.time > strength.TRIAL_SECONDS and len(opening) > 1:
+                break
+            opening.append(TimedLuma(frame.time, strength.half_size(frame.y)))
+            if len(sampled) < frame.time * SURVEYED_PER_SECOND + 1:
+                sampled.append(TimedLuma(frame.time, frame.y))
+    try:
+        return Survey(
+            strength=strength.choose(opening, duration, key, payload),
+            variant=choose_variant(sampled, key.visible, payload),
+        )
+    except GeometryError as error:
+        raise MediaUnsupported(str(error)) from None
+
+
+def mark_clip(
+    source: Path, target: Path, request: MarkRequest, limits: MediaLimits, progress: Progress
+) -> Marked:
+    """Mark `source` into `target` (H.264 MP4). `progress` gets the seconds of clip done.
+
+    Raises: MediaUnsupported, what `open_clip` and `ClipWriter` raise.
+    """
+    with open_clip(source, limits=limits, audio=request.sound) as clip:
+        info = clip.info if request.sound else replace(clip.info, audio=None)
+        brush = _Brush(info, request)
+        with ClipWriter(
+            target, info, crf=request.crf, preset=request.preset, metadata=request.metadata
+        ) as writer:
+            for part in clip:
+                if isinstance(part, Frame):
+                    writer.write(brush.mark(part))
+                    progress(part.time)
+                else:
+                    writer.write(part)
+        return Marked(info=clip.info, psnr=brush.psnr, thumbnail=brush.thumbnail)
+
+
+class _Brush:
+    """Both marks of one clip, the thumbnail, and how far the hidden mark moved the pixels."""
+
+    def __init__(self, info: ClipInfo, request: MarkRequest) -> None:
+        full = info.colour.range == FULL_RANGE
+        try:
+            self._visible = VisibleMark(
+                request.key.visible, request.payload, request.variant, info.width, info.height,
+                request.label, request.handle, full_range=full,
+            )  # fmt: skip
+            self._hidden = HiddenMark(request.key, request.payload, info.width, info.height, request.strength)
+        except GeometryError as error:
+            raise MediaUnsupported(str(error)) from None
+        self._errors: list[float] = []
+        self.thumbnail = b""
+
+    @property
+    def psnr(self) -> float:
+        """Luma PSNR in dB of the hidden mark over the sampled frames."""
+        return psnr(sum(self._errors) / len(self._errors)) if self._errors else math.inf
+
+    def mark(self, frame: Frame) -> Frame:
+        """The frame with both marks; its planes are changed in place."""
+        assert frame.u is not None and frame.v is not None  # noqa: S101, PT018 - asked for all planes
+        self._visible.draw(frame.y, frame.u, frame.v, frame.time)
+        luma = self._hidden.embed(frame.y, frame.time)
+        if frame.index % QUALITY_EVERY == 0:
+            self._errors.append(squared_error(frame.y, luma))
+        marked = replace(frame, y=luma)
+        if not self.thumbnail or (frame.time <= THUMBNAIL_AT and frame.index % QUALITY_EVERY == 0):
+            self.thumbnail = jpeg(marked, THUMBNAIL_SIDE)
+        return marked
+
+
+def jpeg(frame: Frame, longest: int) -> bytes:
+    """The frame as a JPEG whose longer side has `longest` pixels at most (BT.601 colours: a thumbnail)."""
+    assert frame.u is not None and frame.v is not None  # noqa: S101, PT018 - colour frames only
+    height, width = frame.y.shape
+    chroma = [plane.reshape(-1, width) for plane in (frame.u, frame.v)]
+    if height % 4:  # I420 as one array needs whole rows of chroma
+        height -= height % 4
+        chroma = [plane[: height // 2].reshape(-1, width) for plane in (frame.u, frame.v)]
+    bgr = cv2.cvtColor(np.vstack([frame.y[:height], *chroma]), cv2.COLOR_YUV2BGR_I420)
+    factor = min(1.0, longest / max(height, width))
+    small = cv2.resize(bgr, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    return cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 80])[1].tobytes()

@@ -1,0 +1,51 @@
+"""How strong the hidden mark must be for this clip: tried out on its first seconds before it is encoded.
+
+The first seconds are marked at half size, sent through H.264 at crf 28 and read back; what is left of the
+mark grows with its amplitude and with the square root of the clip's length, which gives the strength that
+keeps the whole clip readable after exactly that. Busy or short clips get more, quiet long ones less, within
+the quality floor and ceiling.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+import cv2
+
+from pipeline.media.trial import through_h264
+from watermark.base import Luma, TimedLuma
+from watermark.carrier import MIN_SHORT_SIDE, HiddenMark, Strength
+from watermark.keys import DetectionKey
+from watermark.survey import agreement
+
+STRONGEST: Final = Strength(psnr=42.0)
+WEAKEST: Final = Strength(psnr=50.0)
+TRIAL: Final = Strength(psnr=45.0)
+TRIAL_SECONDS: Final = 2.5
+TRIAL_CRF: Final = 28.0
+WANTED_AGREEMENT: Final = 24.0  # z after half size and crf 28; about 16 suffice to read the payload
+LONGEST_COUNTED: Final = 10.0  # seconds: a longer clip is meant to be readable in pieces of this length
+
+
+def half_size(luma: Luma) -> Luma:
+    """The plane at half size with even sides, but no smaller than can be marked."""
+    height, width = luma.shape
+    factor = max(0.5, MIN_SHORT_SIDE / min(height, width))
+    size = tuple(max(2, round(side * factor / 2) * 2) for side in (width, height))
+    return cv2.resize(luma, size, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
+
+
+def choose(opening: Sequence[TimedLuma], duration: float | None, key: DetectionKey, payload: int) -> Strength:
+    """The strength for a clip whose first frames at half size are `opening`; `duration` in seconds."""
+    height, width = opening[0].luma.shape
+    mark = HiddenMark(key, payload, width, height, TRIAL)
+    marked = (mark.embed(frame.luma, frame.time) for frame in opening)
+    times = (frame.time for frame in opening)
+    left = agreement(map(TimedLuma, times, through_h264(marked, crf=TRIAL_CRF)), key, payload)
+    seconds = max(opening[-1].time, 0.1)
+    counted = min(max(duration or seconds, seconds), LONGEST_COUNTED)
+    expected = left * math.sqrt(counted / seconds)
+    if expected <= 0:
+        return STRONGEST
+    psnr = TRIAL.psnr + 20 * math.log10(expected / WANTED_AGREEMENT)
+    return Strength(psnr=min(max(psnr, STRONGEST.psnr), WEAKEST.psnr))

@@ -1,0 +1,90 @@
+"""The only reader of the environment: prefix ``COUNTERMARK_`` and ``<home>/settings.toml``.
+
+The environment wins over the file, `--home` over both. A name that is not in `Settings` is refused in
+both places, so that a misspelt limit never silently stays at its default.
+"""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pipeline.errors import UsageError
+from pipeline.sandbox import ProcessLimits
+
+PREFIX: Final = "COUNTERMARK_"
+FILE: Final = "settings.toml"
+DEFAULT_HOME: Final = "~/.countermark"
+MIB: Final = 1024 * 1024
+
+
+class Settings(BaseModel):
+    """All settings; `home` cannot stand in the file, since the file lies in it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    home: Path
+    policy: str = Field("opt-out", description="policy preset that decides when none is named")
+    service: str = Field("countermark", max_length=24, description="name of the service, on the visible mark")
+    label: str = Field("AI-generated", max_length=24, description="what the visible mark says of the clip")
+    crf: float = Field(18.0, ge=0, le=35, description="x264 quality of released files")
+    preset: Literal["ultrafast", "veryfast", "fast", "medium", "slow"] = Field(
+        "medium", description="x264 speed of released files"
+    )
+    tsa_url: str | None = Field(None, description="RFC 3161 time-stamp service; empty: the local one")
+    tsa_roots: Path | None = Field(None, description="PEM file with the roots of that service")
+    max_bytes: int = Field(8192 * MIB, gt=0, description="bytes of a file that is taken in")
+    max_pixels: int = Field(8192 * 4320, gt=0, description="pixels of one frame")
+    max_frames: int = Field(216_000, gt=0, description="frames of a clip")
+    max_seconds: float = Field(7200.0, gt=0, description="length of a clip")
+    reader_memory_mib: int = Field(
+        4096, ge=256, description="memory of the process that reads untrusted files"
+    )
+    reader_seconds: float = Field(3600.0, gt=0, description="time that this process may keep us waiting")
+
+    @property
+    def process_limits(self) -> ProcessLimits:
+        """Limits of the child process that reads untrusted bytes."""
+        return ProcessLimits(
+            memory_mib=self.reader_memory_mib, cpu_seconds=int(self.reader_seconds * 2) + 1,
+            wall_seconds=self.reader_seconds,
+        )  # fmt: skip
+
+
+def load(home: Path | None = None) -> Settings:
+    """Settings of `home`, else of ``COUNTERMARK_HOME``, else of the default home.
+
+    Raises: UsageError for an unknown name, a value of the wrong kind, or a damaged file.
+    """
+    values = _environment()
+    place = Path(home or values.pop("home", DEFAULT_HOME)).expanduser().absolute()
+    values.pop("home", None)
+    try:
+        return Settings(**(_file(place / FILE) | values), home=place)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"])) or "settings"
+        raise UsageError(f"the setting {name} is wrong ({first['msg']}); see docs/settings.md") from None
+
+
+def _environment() -> dict[str, Any]:
+    found = {
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in os.environ.items()
+        if name.startswith(PREFIX)
+    }
+    return {name: value for name, value in found.items() if value != ""}
+
+
+def _file(path: Path) -> dict[str, Any]:
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read ({error}); mend or remove it") from None
+    if "home" in document:
+        raise UsageError(f"{path} may not set home; use --home or {PREFIX}HOME")
+    return document

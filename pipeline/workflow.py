@@ -1,0 +1,380 @@
+"""A clip made elsewhere becomes a release, step by step; every step is recorded and none runs twice.
+
+The steps, and the boundaries at which a crash may fall:
+1. accept    the clip is copied into the home, named by its digest
+2. decide    the policy judges; anything but allow ends here
+3. reserve   a payload and a manifest name that were never used before
+4. survey    strength of the hidden mark and path of the visible one, from the opening seconds
+5. mark/n    visible mark, hidden mark, H.264
+6. inspect/n our own mark is read from the encoded file; a miss is marked again at full strength, then held
+7. sign      content credential with both soft bindings and a time-stamp
+8. reread    another process reads the signed file as anybody would
+9. store     file and manifest lie in the held area, durable
+10. publish  the fence: log, decision and release in one transaction, or the clip is held
+11. place    the file moves to the released area
+"""
+
+import base64
+import hashlib
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Engine
+
+from pipeline import policy as policies
+from pipeline.credentials.labels import AigcLabel, aigc_metadata
+from pipeline.credentials.manifest import Agent, new_urn
+from pipeline.credentials.pki import Pki
+from pipeline.credentials.text import safe_text
+from pipeline.errors import CountermarkError, MediaUnreadable, SigningFailed, StorageFailed
+from pipeline.keyring import Keyring
+from pipeline.media.limits import media_limits
+from pipeline.media.reader import open_clip
+from pipeline.release import credential, strength
+from pipeline.release.inspection import inspect
+from pipeline.release.marking import MarkRequest, mark_clip, survey
+from pipeline.settings import Settings
+from pipeline.types import Decision, Json, Verdict
+from registry import log, releases
+from registry.checkpoint import NoteSigner, ed25519_key_id
+from registry.counter import reserve_payload_counter
+from registry.db import read
+from registry.jobs import LocalJobs
+from registry.store import Area, FileStore
+from registry.types import Candidate, Change, Held, Job, JobState, Reason, Release
+from watermark.carrier import Strength
+from watermark.detector import HiddenMarkDetector
+from watermark.payload import PayloadCodec, as_hex
+
+KIND: Final = "guard/1"
+PRODUCT: Final = "Countermark"
+MAX_TRIES: Final = 2  # of marking: as surveyed, then at the strongest
+COPY_BYTES: Final = 1 << 20
+MARK_MISSED: Final = "hidden_mark_missed"
+
+Observer = Callable[[str, str, float], None]
+"""Told (step, "begin" | "progress" | "end", seconds of clip, or seconds taken at the end)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workbench:
+    """Everything a guard job works with; `pipeline.app` puts it together. `version`: of this program."""
+
+    settings: Settings
+    engine: Engine
+    store: FileStore
+    jobs: LocalJobs
+    keyring: Keyring
+    pki: Pki
+    clock: Callable[[], str]
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a job ended. `stages`: seconds of each step that ran now; `file`: the released file in the home."""
+
+    job: Job
+    decision: Json | None
+    release: Release | None
+    held: tuple[Json, ...]
+    stages: dict[str, float]
+    file: Path | None
+
+
+class GuardRun:
+    """One job, from wherever it stands to its end."""
+
+    def __init__(self, bench: Workbench, job: Job, observer: Observer) -> None:
+        self._bench, self._job, self._observer = bench, job, observer
+        self._inputs: dict[str, Any] = job.inputs
+        self._stages: dict[str, float] = {}
+        self._limits = media_limits(bench.settings)
+        self._codec = PayloadCodec(bench.keyring.minting)
+
+    def run(self) -> Outcome:
+        """Go through the steps that are not recorded yet.
+
+        A clip that cannot be read or marked ends the job as failed. A signature that could not be had
+        leaves it open: the next command on this home tries again. Raises: the error, in both cases.
+        """
+        try:
+            return self._run()
+        except SigningFailed:
+            self._bench.jobs.abandon(self._job)
+            raise
+        except CountermarkError as error:
+            result: Json = {"error": type(error).code, "message": str(error)}
+            self._bench.jobs.finish(self._job, JobState.FAILED, result)
+            self._bench.store.clean(self._job.id)
+            raise
+        except KeyboardInterrupt:
+            self._bench.jobs.abandon(self._job)
+            raise
+
+    def _run(self) -> Outcome:
+        accepted = self._step("accept", self._accept)
+        decision = self._step("decide", lambda: self._decide(self._staged(accepted["file"])))
+        if decision["verdict"] != Verdict.ALLOW:
+            return self._stop(decision, decision["reasons"])
+        reserved = self._step("reserve", self._reserve)
+        source = self._staged(accepted["file"])
+        surveyed = self._step("survey", lambda: self._survey(source, reserved))
+        marked, seen = self._mark_until_seen(source, reserved, surveyed)
+        if not seen["found"]:
+            return self._stop(decision, [_missed()])
+        signed = self._step("sign", lambda: self._sign(source, decision, reserved, surveyed, marked, seen))
+        reread = self._step("reread", lambda: self._reread(signed, reserved))
+        self._step("store", lambda: self._store(signed))
+        candidate = self._candidate(decision, reserved, surveyed, seen, signed, reread["verdict"])
+        published = self._step("publish", lambda: self._publish(candidate, policies.from_json(decision)))
+        if published["held"]:
+            return self._stop(decision, published["held"])
+        self._step("place", lambda: self._place(signed))
+        return self._released(decision, published["release"])
+
+    def _step(self, name: str, work: Callable[[], Json]) -> dict[str, Any]:
+        began = time.monotonic()
+        ran = False
+
+        def observed() -> Json:
+            nonlocal ran
+            ran = True
+            self._observer(name, "begin", 0.0)
+            return work()
+
+        result = self._bench.jobs.step(self._job, name, observed)
+        if ran:
+            self._stages[name] = round(time.monotonic() - began, 4)
+            self._observer(name, "end", self._stages[name])
+        assert isinstance(result, dict)  # noqa: S101 - every step of this module answers an object
+        return result
+
+    def _progress(self, name: str) -> Callable[[float], None]:
+        return lambda seconds: self._observer(name, "progress", seconds)
+
+    def _staged(self, name: str) -> Path:
+        return self._bench.store.staging(self._job.id) / name
+
+    def _keep(self, made: Path, suffix: str) -> str:
+        """Give a finished staging file the name of its content."""
+        with made.open("rb") as file:
+            name = hashlib.file_digest(file, "sha256").hexdigest() + suffix
+        made.rename(made.with_name(name))
+        return name
+
+    def _accept(self) -> Json:
+        source, wanted = Path(self._inputs["source"]), self._inputs["sha256"]
+        target = self._staged("incoming")
+        try:
+            with source.open("rb") as original, target.open("wb") as copy:
+                shutil.copyfileobj(original, copy, COPY_BYTES)
+        except FileNotFoundError:
+            raise MediaUnreadable(
+                f"{safe_text(source.name)} is no longer there; nothing was released"
+            ) from None
+        except OSError as error:
+            raise StorageFailed(
+                f"cannot copy the clip into the home ({error.strerror}); free some space"
+            ) from None
+        name = self._keep(target, ".input")
+        if name != f"{wanted}.input":
+            raise StorageFailed(f"{safe_text(source.name)} changed while it was read; start again")
+        return {"file": name}
+
+    def _decide(self, source: Path) -> Json:
+        # Only the header is read: a clip that cannot be opened is refused before anything is reserved.
+        with open_clip(source, limits=self._limits, planes="y") as clip:
+            has_sound = clip.info.audio is not None
+        with read(self._bench.engine) as conn:
+            seen = log.registry_seq(conn)
+        decision = policies.decide(
+            policies.preset(self._inputs["policy"]), policies.not_configured(),
+            sound=policies.Sound(self._inputs["sound"]), has_sound=has_sound,
+            registry_seq=seen, now=self._bench.clock(),
+        )  # fmt: skip
+        return policies.to_json(decision)
+
+    def _reserve(self) -> Json:
+        counter = reserve_payload_counter(self._bench.engine)
+        return {
+            "payload": as_hex(self._codec.issue(counter)),
+            "urn": new_urn(),
+            "created_at": self._bench.clock(),
+        }
+
+    def _survey(self, source: Path, reserved: dict[str, Any]) -> Json:
+        found = survey(source, self._limits, self._bench.keyring.current, int(reserved["payload"], 16))
+        return {"psnr": found.strength.psnr, "variant": found.variant}
+
+    def _mark_until_seen(
+        self, source: Path, reserved: dict[str, Any], surveyed: dict[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        for attempt in range(1, MAX_TRIES + 1):
+            level = Strength(psnr=surveyed["psnr"]) if attempt == 1 else strength.STRONGEST
+            mark = partial(self._mark, source, reserved, surveyed, level)
+            marked = self._step(f"mark/{attempt}", mark)
+            seen = self._step(f"inspect/{attempt}", partial(self._inspect, marked, reserved))
+            if seen["found"]:
+                break
+        return marked, seen
+
+    def _mark(
+        self, source: Path, reserved: dict[str, Any], surveyed: dict[str, Any], level: Strength
+    ) -> Json:
+        settings = self._bench.settings
+        request = MarkRequest(
+            payload=int(reserved["payload"], 16), key=self._bench.keyring.current,
+            variant=surveyed["variant"], strength=level, label=settings.label, handle=settings.service,
+            crf=settings.crf, preset=settings.preset, sound=self._inputs["sound"] != policies.Sound.STRIP,
+            metadata=aigc_metadata(
+                label=AigcLabel.GENERATED, propagator=settings.service, propagate_id=reserved["payload"]
+            ),
+        )  # fmt: skip
+        target, picture = self._staged("marking.mp4"), self._staged("thumbnail")
+        marked = mark_clip(source, target, request, self._limits, self._progress("mark"))
+        picture.write_bytes(marked.thumbnail)
+        return {
+            "file": self._keep(target, ".mp4"), "thumbnail": self._keep(picture, ".jpg"),
+            "width": marked.info.width, "height": marked.info.height, "padded": marked.info.padded,
+            "psnr": round(marked.psnr, 2), "strength": level.psnr, "notes": list(marked.info.notes),
+        }  # fmt: skip
+
+    def _inspect(self, marked: dict[str, Any], reserved: dict[str, Any]) -> Json:
+        detector = HiddenMarkDetector([self._bench.keyring.current], self._codec.accepts)
+        seen = inspect(self._staged(marked["file"]), detector, self._limits, self._progress("inspect"))
+        found = seen.detection.payload
+        return {
+            "found": found == int(reserved["payload"], 16),
+            "payload": None if found is None else as_hex(found),
+            "log10_chance": round(seen.detection.log10_chance, 2),
+            "fingerprint": base64.b64encode(seen.fingerprint.to_bytes()).decode(),
+            "frames": seen.frames, "seconds": round(seen.seconds, 3),
+        }  # fmt: skip
+
+    def _sign(
+        self, source: Path, decision: dict[str, Any], reserved: dict[str, Any], surveyed: dict[str, Any],
+        marked: dict[str, Any], seen: dict[str, Any],
+    ) -> Json:  # fmt: skip
+        settings, pki = self._bench.settings, self._bench.pki
+        visible: Json = {
+            "variant": surveyed["variant"], "width": marked["width"], "height": marked["height"],
+            "label": settings.label, "handle": settings.service,
+        }  # fmt: skip
+        request = credential.SignRequest(
+            urn=reserved["urn"], payload=int(reserved["payload"], 16),
+            fingerprint=base64.b64decode(seen["fingerprint"]),
+            thumbnail=self._staged(marked["thumbnail"]).read_bytes(), created_at=reserved["created_at"],
+            product=Agent(name=PRODUCT, version=self._bench.version),
+            release={
+                "payload": reserved["payload"], "policy": decision["policy"],
+                "policy_version": decision["policy_version"], "checks": decision["checks"],
+                "checked_seq": decision["registry_seq"], "visible_mark": visible,
+            },
+            imported_name=self._inputs["name"], imported_sha256=self._inputs["sha256"],
+        )  # fmt: skip
+        document = credential.definition(request, source, pki, settings.process_limits)
+        target = self._staged("signing.mp4")
+        with credential.time_stamps(pki, settings.tsa_url, datetime.now(UTC)) as service:
+            signed = credential.sign(self._staged(marked["file"]), target, document, pki, service)
+        manifest = self._staged("manifest")
+        manifest.write_bytes(signed.manifest_bytes)
+        return {
+            "file": self._keep(target, ".mp4"), "manifest": self._keep(manifest, ".c2pa"),
+            "file_sha256": signed.file_sha256, "manifest_sha256": signed.manifest_sha256, "urn": signed.urn,
+            "timestamped_at": signed.timestamp_time.replace("+00:00", "Z"), "signer_sha256": signed.signer_cert_sha256,
+        }  # fmt: skip
+
+    def _reread(self, signed: dict[str, Any], reserved: dict[str, Any]) -> Json:
+        limits = self._bench.settings.process_limits
+        payload = int(reserved["payload"], 16)
+        return {"verdict": credential.reread(self._staged(signed["file"]), self._bench.pki, payload, limits)}
+
+    def _store(self, signed: dict[str, Any]) -> Json:
+        store = self._bench.store
+        store.put(Area.MANIFESTS, self._staged(signed["manifest"]), sha256=signed["manifest_sha256"])
+        store.put(Area.HELD, self._staged(signed["file"]), sha256=signed["file_sha256"])
+        return {"stored": True}
+
+    def _candidate(
+        self, decision: dict[str, Any], reserved: dict[str, Any], surveyed: dict[str, Any],
+        seen: dict[str, Any], signed: dict[str, Any], verdict: str,
+    ) -> Candidate:  # fmt: skip
+        return Candidate(
+            job_id=self._job.id, payload=reserved["payload"], urn=signed["urn"],
+            file_sha256=signed["file_sha256"], manifest_sha256=signed["manifest_sha256"],
+            visible_variant=surveyed["variant"], mark_log10_chance=seen["log10_chance"],
+            detected_payload=seen["payload"], signer_sha256=signed["signer_sha256"],
+            timestamped_at=signed["timestamped_at"], reread_verdict=verdict,
+            fingerprint=base64.b64decode(seen["fingerprint"]), decision=policies.from_json(decision),
+            facts={"prompt": self._inputs["prompt"], "source_sha256": self._inputs["sha256"]},
+        )  # fmt: skip
+
+    def _publish(self, candidate: Candidate, decision: Decision) -> Json:
+        policy = policies.preset(self._inputs["policy"])
+
+        def recheck(changes: Sequence[Change]) -> Decision:
+            return policies.recheck(policy, decision, len(changes), now=self._bench.clock())
+
+        signer = note_signer(self._bench.keyring)
+        made = releases.publish(
+            self._bench.engine, candidate, recheck, now=self._bench.clock(), sign_checkpoint=signer
+        )
+        if isinstance(made, Held):
+            return {"held": [_reason_json(reason) for reason in made.reasons], "release": None}
+        return {"held": [], "release": made.id}
+
+    def _place(self, signed: dict[str, Any]) -> Json:
+        self._bench.store.move(signed["file_sha256"], Area.HELD, Area.RELEASED)
+        return {"placed": True}
+
+    def _released(self, decision: dict[str, Any], release_id: str) -> Outcome:
+        release = releases.get(self._bench.engine, release_id)
+        assert release is not None  # noqa: S101 - it was published above
+        result: Json = {"release": release_id, "decision": decision}
+        job = self._bench.jobs.finish(self._job, JobState.RELEASED, result)
+        self._bench.store.clean(self._job.id)
+        return Outcome(
+            job=job, decision=decision, release=release, held=(), stages=self._stages,
+            file=self._bench.store.find(Area.RELEASED, release.file_sha256),
+        )  # fmt: skip
+
+    def _stop(self, decision: dict[str, Any], reasons: Sequence[Json]) -> Outcome:
+        """Hold or refuse; what was staged for a held job stays, since it may go on later."""
+        blocked = decision["verdict"] == Verdict.BLOCK
+        state = JobState.REFUSED if blocked else JobState.HELD
+        told = [
+            Reason(**{name: str(reason[name]) for name in ("code", "check", "detail")}) for reason in reasons
+        ]
+        result: Json = {"decision": decision, "reasons": list(reasons)}
+        job = self._bench.jobs.finish(self._job, state, result, reasons=told)
+        if blocked:
+            self._bench.store.clean(self._job.id)
+        return Outcome(
+            job=job, decision=decision, release=None, held=tuple(reasons), stages=self._stages, file=None
+        )
+
+
+def note_signer(keyring: Keyring) -> NoteSigner:
+    """Who signs the log's checkpoints."""
+    key = keyring.log_key
+    return NoteSigner(
+        origin=key.origin, name=key.name, key_id=ed25519_key_id(key.name, key.public), sign=keyring.sign_log
+    )
+
+
+def _missed() -> Json:
+    detail = (
+        "The hidden mark could not be read from the encoded clip, also at full strength; use a longer clip."
+    )
+    return {"code": MARK_MISSED, "check": "hidden_mark", "detail": detail}
+
+
+def _reason_json(reason: Reason) -> Json:
+    return {"code": reason.code, "check": reason.check, "detail": reason.detail}
