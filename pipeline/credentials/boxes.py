@@ -1,10 +1,15 @@
-"""Top-level boxes of an ISO base media file (MP4, MOV): is this such a file, and does it carry C2PA?
+"""Top-level boxes of an ISO base media file (MP4, MOV): does it carry C2PA, and what does its hash not cover?
 
 c2pa's errors tell a damaged credential from a damaged video only in message text, so presence is looked up
 here: a credential that is there but cannot be read is *unreadable*; a broken video without one has none.
+
+The content hash leaves out whole kinds of top-level boxes (C2PA boxes, ``ftyp``, ``mfra``), and c2pa accepts
+any number of them: bytes appended in a second one leave a credential whole. Files that we sign have one
+C2PA box, one ``ftyp``, no ``mfra``, and end where their last box ends.
 """
 
 import os
+from dataclasses import dataclass
 from typing import IO, Final
 
 C2PA_UUID: Final = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
@@ -13,6 +18,16 @@ FIRST_BOXES: Final = frozenset(
 )
 MAX_BOXES: Final = 100_000
 HEADER: Final = 8
+LARGE_HEADER: Final = 16
+UUID: Final = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoxScan:
+    """`credentials`: number of C2PA boxes. `uncovered`: whether bytes lie where no hash would see them."""
+
+    credentials: int
+    uncovered: bool
 
 
 def is_base_media(file: IO[bytes]) -> bool:
@@ -21,20 +36,32 @@ def is_base_media(file: IO[bytes]) -> bool:
     return file.read(HEADER)[4:] in FIRST_BOXES
 
 
-def has_c2pa_box(file: IO[bytes]) -> bool:
-    """Whether a top-level C2PA box begins in the file; stops quietly where boxes stop making sense."""
+def scan(file: IO[bytes]) -> BoxScan:
+    """Walk the top-level boxes; stops quietly where they stop making sense."""
     end, position = file.seek(0, os.SEEK_END), 0
+    counts = {b"ftyp": 0, b"mfra": 0, C2PA_UUID: 0}
     for _ in range(MAX_BOXES):
-        if position + HEADER > end:
-            return False
-        file.seek(position)
-        head = file.read(HEADER + 8 + 16)
-        size, name, start = int.from_bytes(head[:4], "big"), head[4:8], HEADER
-        if size == 1:
-            size, start = int.from_bytes(head[8:16], "big"), HEADER + 8
-        if name == b"uuid" and head[start : start + 16] == C2PA_UUID:
-            return True
-        if size == 0 or size < start:
-            return False
+        kind, size = _box(file, position, end)
+        if kind in counts:
+            counts[kind] += 1
+        if size == 0:
+            break
         position += size
-    return False
+    usual = counts[b"ftyp"] == 1 and counts[b"mfra"] == 0 and counts[C2PA_UUID] == 1
+    return BoxScan(credentials=counts[C2PA_UUID], uncovered=not usual or position != end)
+
+
+def _box(file: IO[bytes], position: int, end: int) -> tuple[bytes, int]:
+    """Type (C2PA_UUID for a C2PA box) and size of the box at `position`; size 0 ends the walk."""
+    file.seek(position)
+    head = file.read(LARGE_HEADER + UUID)
+    if len(head) < HEADER:
+        return b"", 0
+    size, kind, start = int.from_bytes(head[:4], "big"), head[4:8], HEADER
+    if size == 1:
+        size, start = int.from_bytes(head[8:16], "big"), LARGE_HEADER
+    elif size == 0:
+        size = end - position
+    if kind == b"uuid" and head[start : start + UUID] == C2PA_UUID:
+        kind = C2PA_UUID
+    return kind, size if start <= size <= end - position else 0

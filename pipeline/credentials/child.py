@@ -8,12 +8,13 @@ import io
 import json
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, Final
 
-from pipeline.credentials.boxes import has_c2pa_box, is_base_media
+from pipeline.credentials.boxes import is_base_media, scan
 from pipeline.credentials.c2pa_context import Builder, C2paError, Context, Reader, make_context
-from pipeline.credentials.judge import judge
+from pipeline.credentials.judge import UNCOVERED, judge
 from pipeline.credentials.reading import CredentialReading, CredentialState
 from pipeline.credentials.trust import TrustStore
 from pipeline.errors import MediaUnreadable
@@ -57,15 +58,20 @@ def read_open_file(file: IO[bytes], trust: TrustStore, stored: bytes | None = No
     """Judge the file's own credential, or `stored` (manifest bytes) against the file."""
     if not is_base_media(file):
         return CredentialReading(state=CredentialState.NONE)
-    if stored is None and not has_c2pa_box(file):
+    boxes = scan(file)
+    if stored is None and not boxes.credentials:
         return CredentialReading(state=CredentialState.NONE)
     file.seek(0)
     with make_context(trust) as context:
         try:
-            return _read(file, context, trust, stored)
+            reading = _read(file, context, trust, stored)
         except (C2paError, ValueError, RecursionError):
             # There is a credential (or one was brought along), but it cannot be made sense of.
             return CredentialReading(state=CredentialState.UNREADABLE)
+    if reading.ours and stored is None and boxes.uncovered:
+        failures = (*reading.failures, UNCOVERED)
+        return replace(reading, hash_ok=False, content_hash_only_failure=False, failures=failures)
+    return reading
 
 
 def _read(file: IO[bytes], context: Context, trust: TrustStore, stored: bytes | None) -> CredentialReading:

@@ -46,6 +46,7 @@ VERSION: Final = 1
 _HEAD: Final = struct.Struct(">BBH")
 _SAMPLE: Final = struct.Struct(">HQ")
 MAX_INDEX: Final = 0xFFFF
+_NOT_ONE: Final = "this is not a fingerprint of version 1; take the one from the release store"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,15 +83,15 @@ class Fingerprint:
     @classmethod
     def from_bytes(cls, content: bytes) -> "Fingerprint":
         """Read `to_bytes`. Raises: UsageError when the bytes are no fingerprint of this version."""
-        rows, doublings = [], MAX_DOUBLINGS + 1
-        if len(content) >= _HEAD.size:
+        try:
             version, doublings, count = _HEAD.unpack_from(content)
-            if version == VERSION and len(content) == _HEAD.size + count * _SAMPLE.size:
-                rows = list(_SAMPLE.iter_unpack(content[_HEAD.size :]))
+            rows = list(_SAMPLE.iter_unpack(content[_HEAD.size :]))
+        except struct.error:
+            raise UsageError(_NOT_ONE) from None
         indices, hashes = tuple(row[0] for row in rows), tuple(row[1] for row in rows)
         ascending = all(a < b for a, b in itertools.pairwise(indices))
-        if doublings > MAX_DOUBLINGS or not ascending or (not rows and content[2:] != b"\0\0"):
-            raise UsageError("this is not a fingerprint of version 1; take the one from the release store")
+        if version != VERSION or doublings > MAX_DOUBLINGS or count != len(rows) or not ascending:
+            raise UsageError(_NOT_ONE)
         return cls(doublings=doublings, indices=indices, hashes=hashes)
 
 

@@ -24,6 +24,8 @@ TRUST_FAILURES: Final = frozenset({
     "claimSignature.outsideValidity", "timeStamp.untrusted", "timeStamp.outsideValidity",
 })  # fmt: skip
 GOOD_STAMPS: Final = frozenset({"timeStamp.trusted", "timeStamp.validated"})
+# Ours, beside c2pa's codes: bytes outside everything that the content hash covers.
+UNCOVERED: Final = "org.countermark.uncoveredBytes"
 MAX_LISTED: Final = 64
 MAX_DEPTH: Final = 8
 

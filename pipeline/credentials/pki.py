@@ -72,9 +72,9 @@ def load_pki(folder: Path) -> Pki:
     if not os.path.lexists(folder):
         raise KeysUnusable(f"there are no signing keys in {folder}; name the folder that holds them")
     check_folder(folder)
-    claim_root, tsa_root = _load_pair(folder / CLAIM_ROOT), _load_pair(folder / TSA_ROOT)
-    claim = _issued(_load_pair(folder / CLAIM_LEAF), claim_root, folder / CLAIM_LEAF)
-    tsa = _issued(_load_pair(folder / TSA_LEAF), tsa_root, folder / TSA_LEAF)
+    claim_root, tsa_root = load_pair(folder / CLAIM_ROOT), load_pair(folder / TSA_ROOT)
+    claim = _issued(load_pair(folder / CLAIM_LEAF), claim_root, folder / CLAIM_LEAF)
+    tsa = _issued(load_pair(folder / TSA_LEAF), tsa_root, folder / TSA_LEAF)
     signers = load_signers(folder)
     if signers.find(fingerprint(claim.certificate)) is None:
         raise KeysUnusable(f"{folder / SIGNERS} does not list the present signer; restore it from a backup")
@@ -131,7 +131,7 @@ def _create(folder: Path, organisation: str, now: datetime, claim_life: timedelt
 
 def _renew(folder: Path, organisation: str, now: datetime, claim_life: timedelta) -> None:
     check_folder(folder)
-    claim, tsa = _load_pair(folder / CLAIM_LEAF), _load_pair(folder / TSA_LEAF)
+    claim, tsa = load_pair(folder / CLAIM_LEAF), load_pair(folder / TSA_LEAF)
     entry = load_signers(folder).find(fingerprint(claim.certificate))
     if _ending(claim, now) or (entry is not None and entry.state != "active"):
         _new_claim_leaf(folder, _usable_root(folder / CLAIM_ROOT, now), organisation, now, claim_life)
@@ -177,13 +177,14 @@ def _ending(pair: KeyPair, now: datetime) -> bool:
 
 
 def _usable_root(path: Path, now: datetime) -> KeyPair:
-    root = _load_pair(path)
+    root = load_pair(path)
     if now >= root.certificate.not_valid_after_utc - RENEW_BEFORE:
         raise KeysUnusable(f"the root in {path} has reached its end; make a new key folder")
     return root
 
 
-def _load_pair(path: Path) -> KeyPair:
+def load_pair(path: Path) -> KeyPair:
+    """A key file of this folder. Raises: KeysUnusable when it is missing, damaged or open to others."""
     content = read_private(path)
     try:
         key = load_pem_private_key(content, password=None)

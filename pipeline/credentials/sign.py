@@ -93,14 +93,14 @@ def sign_clip(source: Path, destination: Path, definition: ManifestDefinition, *
     with open_media(source) as original, _replacing(source, destination) as (new, temporary):
         manifest = _sign(original, new, definition, signer, tsa, trust)
         reading = read_open_file(new, trust)
-        _demand(reading, definition.urn)
+        demand_whole(reading, definition.urn)
         new.flush()
         os.fsync(new.fileno())
         new.seek(0)
         digest = hashlib.file_digest(new, "sha256").hexdigest()
         temporary.replace(destination)
         sync_folder(destination.parent)
-    assert reading.timestamp_time and reading.signer_cert_sha256  # noqa: S101, PT018 - `_demand` saw both
+    assert reading.timestamp_time and reading.signer_cert_sha256  # noqa: S101, PT018 - `demand_whole` saw both
     return SignedClip(
         path=destination, urn=definition.urn, manifest_bytes=manifest, file_sha256=digest,
         manifest_sha256=hashlib.sha256(manifest).hexdigest(), timestamp_time=reading.timestamp_time,
@@ -155,8 +155,8 @@ def _cause(box: _Box, tsa: TimeStampService, error: Exception) -> str:
     return f"the clip could not be signed ({error}); check key and time-stamp service, sign again"
 
 
-def _demand(reading: CredentialReading, urn: str) -> None:
-    """Rules 3 and 4. Raises: SigningFailed."""
+def demand_whole(reading: CredentialReading, urn: str) -> None:
+    """Rules 3 and 4: a fresh reading of what was just signed. Raises: SigningFailed."""
     if reading.timestamp is not TimestampState.TRUSTED or reading.timestamp_time is None:
         raise SigningFailed("the time-stamp is missing or not trusted; add its authority's root, sign again")
     if not reading.ours:

@@ -143,12 +143,16 @@ class TrustStore:
 def _entry(row: dict[str, Any]) -> SignerEntry:
     revoked_at = row["revoked_at"]
     texts = {name: _text(row[name]) for name in ("serial", "cert_sha256", "not_before", "not_after")}
-    issuer = {name: row[name] and _text(row[name]) for name in ("issuer_organisation", "issuer_common_name")}
+    organisation, common_name = row["issuer_organisation"], row["issuer_common_name"]
     if len(bytes.fromhex(texts["cert_sha256"])) != 32:
         raise ValueError("cert_sha256")
     if revoked_at is not None and datetime.fromisoformat(revoked_at).tzinfo is None:
         raise ValueError("revoked_at")
-    return SignerEntry(**texts, **issuer, state=SignerState(row["state"]), revoked_at=revoked_at)
+    return SignerEntry(
+        **texts, state=SignerState(row["state"]), revoked_at=revoked_at,
+        issuer_organisation=None if organisation is None else _text(organisation),
+        issuer_common_name=None if common_name is None else _text(common_name),
+    )  # fmt: skip
 
 
 def _text(value: object) -> str:

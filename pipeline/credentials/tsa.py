@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from asn1crypto import algos, cms, core, tsp, x509
 from cryptography.hazmat.primitives import hashes
@@ -153,9 +153,14 @@ def _granted(signed: Any) -> bytes:
 
 
 def _rejection(reason: str) -> bytes:
-    status = {"status": "rejection", "fail_info": {reason}}
-    response: bytes = tsp.TimeStampResp({"status": status}).dump()
+    response: bytes = _Rejection({"status": {"status": "rejection", "fail_info": {reason}}}).dump()
     return response
+
+
+class _Rejection(core.Sequence):  # type: ignore[misc]
+    """A TimeStampResp without a token, which asn1crypto's own class wrongly demands."""
+
+    _fields: ClassVar = [("status", tsp.PKIStatusInfo)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
