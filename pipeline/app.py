@@ -34,9 +34,11 @@ from pipeline.types import Json
 from pipeline.workflow import KIND, GuardRun, Observer, Outcome, Workbench
 from registry import releases
 from registry.db import open_database
+from registry.errors import RegistryError
 from registry.jobs import LocalJobs
 from registry.store import Area, FileStore
 from registry.types import Job, JobState
+from watermark.errors import WatermarkError
 
 DATABASE: Final = "registry.db"
 KEYS: Final = "keys"
@@ -76,7 +78,7 @@ class App:
         for job in self._bench.jobs.resume():
             try:
                 yield Resumed(job=job, outcome=GuardRun(self._bench, job, observer).run(), error=None)
-            except CountermarkError as error:
+            except (CountermarkError, RegistryError, WatermarkError) as error:
                 yield Resumed(job=job, outcome=None, error=str(error))
 
     def guard(self, order: GuardOrder, observer: Observer) -> Outcome:

@@ -15,6 +15,7 @@ The steps, and the boundaries at which a crash may fall:
 """
 
 import base64
+import contextlib
 import hashlib
 import shutil
 import time
@@ -45,11 +46,13 @@ from registry import log, releases
 from registry.checkpoint import NoteSigner, ed25519_key_id
 from registry.counter import reserve_payload_counter
 from registry.db import read
+from registry.errors import RegistryError
 from registry.jobs import LocalJobs
 from registry.store import Area, FileStore
 from registry.types import Candidate, Change, Held, Job, JobState, Reason, Release
 from watermark.carrier import Strength
 from watermark.detector import HiddenMarkDetector
+from watermark.errors import WatermarkError
 from watermark.payload import PayloadCodec, as_hex
 
 KIND: Final = "guard/1"
@@ -106,17 +109,18 @@ class GuardRun:
         """
         try:
             return self._run()
-        except SigningFailed:
+        except (SigningFailed, KeyboardInterrupt):
             self._bench.jobs.abandon(self._job)
             raise
-        except CountermarkError as error:
-            result: Json = {"error": type(error).code, "message": str(error)}
-            self._bench.jobs.finish(self._job, JobState.FAILED, result)
-            self._bench.store.clean(self._job.id)
+        except (CountermarkError, RegistryError, WatermarkError) as error:
+            self._fail(error)
             raise
-        except KeyboardInterrupt:
-            self._bench.jobs.abandon(self._job)
-            raise
+
+    def _fail(self, error: CountermarkError | RegistryError | WatermarkError) -> None:
+        self._bench.store.clean(self._job.id)  # first: a full disk needs the room to record anything
+        code = "watermark" if isinstance(error, WatermarkError) else type(error).code
+        with contextlib.suppress(RegistryError):  # then the job stays open, and the next command ends it
+            self._bench.jobs.finish(self._job, JobState.FAILED, {"error": code, "message": str(error)})
 
     def _run(self) -> Outcome:
         accepted = self._step("accept", self._accept)
