@@ -118,6 +118,7 @@ class _Decoder:
             raise MediaUnreadable(
                 f"the video is damaged after picture {self._clock.count}; use an intact copy"
             )
+        self._clock.expect(packet)
         try:
             return [frame for frame in packet.decode() if isinstance(frame, av.VideoFrame)]
         except MemoryError:

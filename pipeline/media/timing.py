@@ -4,6 +4,7 @@ from fractions import Fraction
 from typing import Final
 
 import av
+from av.stream import Stream
 from av.video.stream import VideoStream
 
 from pipeline.errors import LimitExceeded, MediaUnreadable
@@ -12,6 +13,8 @@ from pipeline.types import Json, JsonValue
 
 AV_TIME_BASE: Final = 1_000_000
 MAX_RATE: Final = 1000  # more frames per second than this is a wrong header, not a camera
+# Codecs whose every packet is one picture; others have packets that only prepare later ones.
+ONE_PICTURE_A_PACKET: Final = frozenset({"h264", "hevc", "av1", "mjpeg"})
 MAX_BACKWARDS_SECONDS: Final = 1.0
 FINE_TICKS: Final = 8  # where a frame lasts this many ticks, one tick more or less is only rounding
 
@@ -31,11 +34,14 @@ class Clock:
         self.rate = _rate(stream)
         self.count = 0
         self._stream, self._limits = stream, limits
+        self._codec = stream.codec_context.codec.canonical_name
         self._container_duration = container_duration
         self._shift = round(shift / self.time_base)
         self._first = self._last = self._end = 0
         self._gaps: list[int] = []  # the smallest and the largest gap between frames
         self._repaired = 0
+        self._early: list[int] | None = []  # time stamps of packets that came before the first picture
+        self._expected = 0
         self._check_header()
 
     def _check_header(self) -> None:
@@ -61,6 +67,16 @@ class Clock:
         average, base = self._stream.average_rate, self._stream.base_rate
         return None if not average or not base else average != base
 
+    def expect(self, packet: "av.Packet[Stream]") -> None:
+        """Count a packet that must become a picture; `totals` fails when one did not."""
+        if packet.size == 0 or packet.is_discard:
+            return
+        pts = self._last if packet.pts is None else packet.pts - self._shift
+        if self._early is not None:
+            self._early.append(pts)
+        elif pts >= self._first:
+            self._expected += 1
+
     def stamp(self, frame: av.VideoFrame) -> tuple[int, int]:
         """Time stamp and duration of the next frame in ticks of `time_base`.
 
@@ -81,6 +97,9 @@ class Clock:
     def _account(self, pts: int, duration: int) -> None:
         if self.count == 0:
             self._first = pts
+            # Pictures before the first that can be shown lean on what was cut off; players drop them too.
+            self._expected += sum(stamp >= pts for stamp in self._early or ())
+            self._early = None
         else:
             gap = pts - self._last
             self._gaps = [min(gap, *self._gaps), max(gap, *self._gaps)] if self._gaps else [gap, gap]
@@ -102,7 +121,14 @@ class Clock:
         return stored if stored > 0 and not _same(stored, usual) else usual
 
     def totals(self) -> Json:
-        """Frames, seconds, whether unevenly spaced, and what was repaired."""
+        """Frames, seconds, whether unevenly spaced, and what was repaired.
+
+        Raises: MediaUnreadable when fewer pictures came out than packets went in.
+        """
+        if self._codec in ONE_PICTURE_A_PACKET and self.count < self._expected:
+            raise MediaUnreadable(
+                f"{self._expected - self.count} of {self._expected} pictures are damaged; use an intact copy"
+            )
         notes: list[JsonValue] = []
         if self._repaired:
             notes.append(f"{self._repaired} time stamps were missing or out of order and were moved forward")

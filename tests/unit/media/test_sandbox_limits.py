@@ -117,7 +117,8 @@ from pipeline.media.reader import open_clip
 from pipeline.media.types import MediaLimits
 with open_clip({str(clip)!r}, limits=MediaLimits()) as reader:
     next(iter(reader))
-    print(*(thread.joinpath("children").read_text() for thread in Path("/proc/self/task").iterdir()), flush=True)
+    tasks = Path("/proc/self/task").iterdir()
+    print(*(task.joinpath("children").read_text() for task in tasks), flush=True)
     time.sleep(60)
 """
     parent = subprocess.Popen([sys.executable, "-c", body], stdout=subprocess.PIPE, text=True)
