@@ -25,23 +25,16 @@ CLAIM_LIST: Final = "urn:countermark:trust:claim"
 TSA_LIST: Final = "urn:countermark:trust:tsa"
 FOREIGN_LIST: Final = "urn:countermark:trust:foreign"
 
-# Above this size the content hash is a Merkle tree: signing and verifying then need constant memory (12 MiB
-# for 220 MB) where the plain hash maps the whole file. Below it the plain hash is used, since independent
-# validators disagree with c2pa-rs about the tree's first bytes in a box with a short header.
-MERKLE_ABOVE_BYTES: Final = 256 * 1024 * 1024
-MERKLE_CHUNK_KIB: Final = 1024
 
-
-def settings(trust: TrustStore, *, asset_bytes: int = 0) -> dict[str, Any]:
+def settings(trust: TrustStore) -> dict[str, Any]:
     """c2pa settings: our anchors only, no network, smuggled boxes covered by the hash.
 
-    `asset_bytes`: size of the file to be signed. ``bmff_hash_exclude_free_and_skip_boxes`` false makes the
-    hash cover free and skip boxes; with the library's default, bytes appended in such a box leave a
-    credential whole.
+    ``bmff_hash_exclude_free_and_skip_boxes`` false makes the hash cover free and skip boxes; with the
+    library's default, bytes appended in such a box leave a credential whole. The content hash is never a
+    Merkle tree (``merkle_tree_chunk_size_in_kb``), though one would need constant memory instead of the
+    file's size: c2pa-rs then writes a box per chunk that no hash covers, and another validator disagrees
+    with its leaves.
     """
-    core: dict[str, Any] = {"allowed_network_hosts": [], "backing_store_memory_threshold_in_mb": 64}
-    if asset_bytes > MERKLE_ABOVE_BYTES:
-        core["merkle_tree_chunk_size_in_kb"] = MERKLE_CHUNK_KIB
     return {
         "version": 1,
         "trust": {"anchors": _anchors(trust), "trust_config": CLAIM_SIGNING_EKU},
@@ -49,15 +42,15 @@ def settings(trust: TrustStore, *, asset_bytes: int = 0) -> dict[str, Any]:
             "verify_trust": True, "verify_after_sign": True, "verify_timestamp_trust": True,
             "remote_manifest_fetch": False, "ocsp_fetch": False,
         },
-        "core": core,
+        "core": {"allowed_network_hosts": [], "backing_store_memory_threshold_in_mb": 64},
         "builder": {"thumbnail": {"enabled": False}, "bmff_hash_exclude_free_and_skip_boxes": False},
         "soft_binding": {"soft_binding_algorithms": list(ALGORITHMS)},
     }  # fmt: skip
 
 
-def make_context(trust: TrustStore, *, asset_bytes: int = 0, signer: Signer | None = None) -> Context:
+def make_context(trust: TrustStore, *, signer: Signer | None = None) -> Context:
     """A context for one operation; it takes the signer over. Contexts do not survive a fork."""
-    return Context.from_dict(settings(trust, asset_bytes=asset_bytes), signer)
+    return Context.from_dict(settings(trust), signer)
 
 
 def _anchors(trust: TrustStore) -> list[dict[str, str]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from pipeline.credentials.boxes import is_base_media, scan
-from pipeline.credentials.c2pa_context import Builder, C2paError, Context, Reader, make_context
+from pipeline.credentials.c2pa_context import Builder, C2paError, Reader, make_context
 from pipeline.credentials.judge import UNCOVERED, judge
 from pipeline.credentials.reading import CredentialReading, CredentialState
 from pipeline.credentials.trust import TrustStore
@@ -61,26 +61,29 @@ def read_open_file(file: IO[bytes], trust: TrustStore, stored: bytes | None = No
     boxes = scan(file)
     if stored is None and not boxes.credentials:
         return CredentialReading(state=CredentialState.NONE)
-    file.seek(0)
-    with make_context(trust) as context:
-        try:
-            reading = _read(file, context, trust, stored)
-        except (C2paError, ValueError, RecursionError):
-            # There is a credential (or one was brought along), but it cannot be made sense of.
-            return CredentialReading(state=CredentialState.UNREADABLE)
+    # What is ours is judged without foreign roots: c2pa would take a time-stamp of theirs for our claims.
+    reading = _read(file, replace(trust, foreign_roots=""), stored)
+    if trust.foreign_roots and reading.state is CredentialState.PRESENT and not reading.ours:
+        reading = _read(file, trust, stored)
     if reading.ours and stored is None and boxes.uncovered:
         failures = (*reading.failures, UNCOVERED)
         return replace(reading, hash_ok=False, content_hash_only_failure=False, failures=failures)
     return reading
 
 
-def _read(file: IO[bytes], context: Context, trust: TrustStore, stored: bytes | None) -> CredentialReading:
-    reader = Reader.try_create(VIDEO, file, stored, context)
-    if reader is None:
-        return CredentialReading(state=CredentialState.NONE)
-    with reader:
-        report, certificates = _document(reader.json()), _document(reader.crjson())
-    return judge(report, certificates, trust.signers)
+def _read(file: IO[bytes], trust: TrustStore, stored: bytes | None) -> CredentialReading:
+    file.seek(0)
+    try:
+        with make_context(trust) as context:
+            reader = Reader.try_create(VIDEO, file, stored, context)
+            if reader is None:
+                return CredentialReading(state=CredentialState.NONE)
+            with reader:
+                report, certificates = _document(reader.json()), _document(reader.crjson())
+        return judge(report, certificates, trust.signers)
+    except (C2paError, ValueError, RecursionError):
+        # There is a credential (or one was brought along), but it cannot be made sense of.
+        return CredentialReading(state=CredentialState.UNREADABLE)
 
 
 def pack_parent(file: IO[bytes], trust: TrustStore) -> bytes:

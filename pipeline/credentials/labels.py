@@ -1,15 +1,28 @@
-"""Machine-readable labels outside the credential: the AIGC metadata key of GB 45438-2025 (China).
+"""Machine-readable labels outside the credential, written before signing so that its hash covers them.
 
-The media writer puts it into the MP4 before signing, so that the credential's hash covers it.
+The AIGC metadata key of GB 45438-2025 (China) goes through the media writer; the IPTC digital source type
+goes into an XMP box, since platforms read one or the other.
 """
 
 import json
+import os
 from enum import StrEnum
+from pathlib import Path
 from typing import Final
 
 from pipeline.credentials.text import safe_text
+from pipeline.errors import StorageFailed
 
 AIGC_KEY: Final = "AIGC"
+XMP_UUID: Final = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
+TRAINED_ALGORITHMIC_MEDIA: Final = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+_XMP: Final = (
+    '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
+    '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    '<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" '
+    f'Iptc4xmpExt:DigitalSourceType="{TRAINED_ALGORITHMIC_MEDIA}"/>'
+    '</rdf:RDF></x:xmpmeta><?xpacket end="r"?>'
+)
 
 
 class AigcLabel(StrEnum):
@@ -34,3 +47,20 @@ def aigc_metadata(*, label: AigcLabel, producer: str = "", produce_id: str = "",
         "ReservedCode2": "",
     }  # fmt: skip
     return {AIGC_KEY: json.dumps(document, ensure_ascii=False, separators=(",", ":"))}
+
+
+def append_generated_xmp(clip: Path) -> None:
+    """Append an XMP box that says "made by a trained algorithm" to an unsigned MP4 of our own.
+
+    Only for clips that we generated. A box at the end moves no other byte of the file.
+    Raises: StorageFailed.
+    """
+    packet = _XMP.encode()
+    size = 4 + 4 + len(XMP_UUID) + len(packet)
+    try:
+        with clip.open("ab") as file:
+            file.write(size.to_bytes(4, "big") + b"uuid" + XMP_UUID + packet)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise StorageFailed(f"cannot write {clip} ({error.strerror}); check the disk") from None

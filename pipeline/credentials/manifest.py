@@ -16,12 +16,12 @@ from typing import Any, Final
 from pipeline.credentials import softbinding
 from pipeline.credentials.child import PARENT, VIDEO
 from pipeline.credentials.judge import RELEASE_LABEL
+from pipeline.credentials.labels import TRAINED_ALGORITHMIC_MEDIA
 from pipeline.credentials.text import safe_text
 from pipeline.errors import UsageError
 from pipeline.types import Json
 
 SPEC_VERSION: Final = "2.4.0"
-TRAINED_ALGORITHMIC_MEDIA: Final = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 RELEASE_VERSION: Final = 1
 PROMPT: Final = "prompt"
 THUMBNAIL: Final = "thumbnail.jpg"

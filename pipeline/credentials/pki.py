@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import shutil
-import tempfile
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -111,8 +110,11 @@ def fingerprint(certificate: x509.Certificate) -> str:
 def _create(folder: Path, organisation: str, now: datetime, claim_life: timedelta) -> None:
     claim_root = certs.make_root("Countermark development claim root", organisation, now)
     tsa_root = certs.make_root("Countermark development time-stamp root", organisation, now)
+    building = folder.with_name(f".{folder.name}.new")
     try:
-        building = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))  # mode 0700
+        if os.path.lexists(building):
+            shutil.rmtree(building)  # left by a process that was killed; we hold the lock
+        building.mkdir(mode=0o700)
     except OSError as error:
         raise KeysUnusable(f"cannot make keys in {folder.parent} ({error.strerror}); check it") from None
     try:

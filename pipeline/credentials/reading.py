@@ -36,9 +36,9 @@ class CredentialReading:
     re-encoded file, or a changed file). `laundered_parent`: some ingredient, at any depth, was already
     broken; `untrusted_parent`: some ingredient was signed by someone we do not trust.
     `signer_name`, `generator`: None unless trusted. `release`: our own assertion, None unless ours.
-    `timestamp_time`: RFC 3339, set only when the time-stamp is trusted. `remote_only`: the file points to a
-    credential elsewhere, which is never fetched. `urn`, `payload`, `fingerprint`, `actions` and
-    `digital_source_types` are claims: believe them only as far as `trusted` goes.
+    `timestamp_time`: RFC 3339, set only when the time-stamp is trusted. `urn`, `payload`, `fingerprint`,
+    `actions` and `digital_source_types` are claims: believe them only as far as `trusted` goes. A file that
+    only points to a credential elsewhere has none: nothing is ever fetched.
     """
 
     state: CredentialState

@@ -25,12 +25,15 @@ from pipeline.credentials.manifest import THUMBNAIL, ManifestDefinition
 from pipeline.credentials.reading import CredentialReading, TimestampState
 from pipeline.credentials.signer import ClaimSigner, SigningAlg
 from pipeline.credentials.trust import TrustStore
-from pipeline.errors import SigningFailed, StorageFailed, UsageError
+from pipeline.errors import LimitExceeded, SigningFailed, StorageFailed, UsageError
 
 ALGORITHMS: Final = {
     SigningAlg.ES256: C2paSigningAlg.ES256, SigningAlg.ES384: C2paSigningAlg.ES384,
     SigningAlg.PS256: C2paSigningAlg.PS256, SigningAlg.ED25519: C2paSigningAlg.ED25519,
 }  # fmt: skip
+
+# Hashing needs as much memory as the clip has bytes (`c2pa_context.settings`).
+MAX_CLIP_BYTES: Final = 1024 * 1024 * 1024
 
 
 class TimeStampService(Protocol):
@@ -88,9 +91,11 @@ def sign_clip(source: Path, destination: Path, definition: ManifestDefinition, *
     """Sign `source` (a file of our own making) into `destination`, which appears whole or not at all.
 
     Raises: SigningFailed with the real cause (key service, time-stamp service, c2pa), UsageError when both
-    paths are the same file, MediaUnreadable, StorageFailed.
+    paths are the same file, LimitExceeded, MediaUnreadable, StorageFailed.
     """
     with open_media(source) as original, _replacing(source, destination) as (new, temporary):
+        if os.fstat(original.fileno()).st_size > MAX_CLIP_BYTES:
+            raise LimitExceeded("the clip is larger than 1 GiB; make it shorter or encode it smaller")
         manifest = _sign(original, new, definition, signer, tsa, trust)
         reading = read_open_file(new, trust)
         demand_whole(reading, definition.urn)
@@ -130,11 +135,10 @@ def _replacing(source: Path, destination: Path) -> Iterator[tuple[io.BufferedRan
 def _sign(original: IO[bytes], new: IO[bytes], definition: ManifestDefinition, signer: ClaimSigner,
           tsa: TimeStampService, trust: TrustStore) -> bytes:  # fmt: skip
     box = _Box(signer)
-    size = os.fstat(original.fileno()).st_size
     try:
         native = Signer.from_callback(box, ALGORITHMS[signer.alg], signer.chain_pem, tsa.url)
         with (
-            make_context(trust, asset_bytes=size, signer=native) as context,
+            make_context(trust, signer=native) as context,
             Builder(definition.document, context) as builder,
         ):
             builder.add_resource(THUMBNAIL, io.BytesIO(definition.thumbnail))

@@ -4,9 +4,10 @@ import json
 from pathlib import PurePath
 
 import pytest
+from encypher_c2pa import verify
 
 from pipeline.credentials import softbinding
-from pipeline.credentials.labels import AigcLabel, aigc_metadata
+from pipeline.credentials.labels import XMP_UUID, AigcLabel, aigc_metadata, append_generated_xmp
 from pipeline.credentials.manifest import Agent, created, guarded, new_urn
 from pipeline.credentials.read import ParentKind, inspect_parent
 from pipeline.credentials.text import safe_text
@@ -128,6 +129,25 @@ def test_aigc_metadata_is_compact_json():
         aigc_metadata(label=AigcLabel.SUSPECTED, propagator="We", propagate_id="1")["AIGC"]
     )
     assert guarded_label["ContentProducer"] == ""
+
+
+def test_the_xmp_box_is_covered_by_the_credential(desk, tmp_path):
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(desk.source.read_bytes())
+    append_generated_xmp(clip)
+    signed = desk.sign(tmp_path / "signed.mp4", source=clip)
+    content = bytearray(signed.path.read_bytes())
+    assert desk.read(signed.path).intact
+    assert XMP_UUID in content
+    opinion = verify(
+        bytes(content), "video/mp4", trust_pem=desk.pki.trust.claim_roots,
+        tsa_trust_pem=desk.pki.trust.tsa_roots, no_default_trust=True, telemetry=False, online=False,
+    )  # fmt: skip
+    assert opinion["validation_state"] == "Trusted"
+    position = content.index(b"trainedAlgorithmicMedia", content.index(XMP_UUID))
+    content[position : position + 7] = b"digital"
+    signed.path.write_bytes(content)
+    assert desk.read(signed.path).failures == ("assertion.bmffHash.mismatch",)
 
 
 @pytest.mark.parametrize(

@@ -149,6 +149,13 @@ def test_an_interrupted_creation_leaves_nothing(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["pki.lock"]
 
 
+def test_what_a_killed_process_left_is_replaced(tmp_path):
+    (tmp_path / ".pki.new").mkdir()
+    (tmp_path / ".pki.new" / "claim_root.pem").write_text("half a key")
+    ensure_pki(tmp_path / "pki", now=NOW)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["pki", "pki.lock"]
+
+
 PROGRAM = """
 import sys
 from datetime import UTC, datetime

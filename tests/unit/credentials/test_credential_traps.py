@@ -113,6 +113,23 @@ def test_c2pa_alone_would_trust_a_claim_under_the_time_stamp_root(desk, tmp_path
     assert not desk.read(forged).trusted
 
 
+def test_a_claim_key_cannot_stamp_times(desk, tmp_path):
+    """Else whoever steals a claim key could date claims back before the revocation."""
+    stamping = replace(desk.pki, tsa=desk.pki.claim)
+    forged = tmp_path / "forged.mp4"
+    with suppress(C2paError):
+        desk.raw_sign(forged, desk.pki.claim, desk.pki.trust, tsa_of=stamping)
+        assert desk.read(forged).timestamp is not TimestampState.TRUSTED
+
+
+def test_a_foreign_authority_cannot_stamp_our_claims(desk, rogue, tmp_path):
+    trust = replace(desk.pki.trust, foreign_roots=rogue.trust.tsa_roots)
+    forged = desk.raw_sign(tmp_path / "forged.mp4", desk.pki.claim, trust, tsa_of=rogue)
+    reading = desk.read(forged, trust)
+    assert reading.ours
+    assert reading.timestamp is TimestampState.UNTRUSTED
+
+
 # 3. Laundering
 
 
