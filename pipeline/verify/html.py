@@ -1,0 +1,291 @@
+"""The report as one page that a person can keep and send: no script, nothing loaded from anywhere.
+
+Rules: (1) first the verdict, then what it means and does not mean, then the evidence, then the details, then
+the raw record; (2) everything that came from a file or a service is cleaned and escaped where it is written;
+(3) a word and a shape beside every colour; (4) the page's own policy forbids every request and every script.
+"""
+
+import base64
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from pipeline.credentials.text import safe_text
+from pipeline.types import Evidence, EvidenceState, FileVerdict, Json, JsonValue
+from pipeline.verify import html_style as style
+from pipeline.verify import html_words as speech
+from pipeline.verify.html_markup import NOTHING, Html, element, join, shown, words
+from pipeline.verify.html_pictures import pictures
+from pipeline.verify.html_values import KEY_VALUES, moment, value_list
+from pipeline.verify.types import CREDENTIAL, LINES, VerificationReport
+
+REPORT_VERSION: Final = 1
+FILE_NAME_CHARS: Final = 200
+MAX_RECORD_CHARS: Final = 400_000
+UNNAMED: Final = "unnamed file"
+
+
+def render(reports: Sequence[VerificationReport], *, service: str = "Countermark") -> str:
+    """One self-contained HTML document about all `reports`, in their order; the same for the same input.
+
+    `service`: the name of the service that releases clips, shown wherever the words need it. `media` may hold
+    ``width`` and ``height`` in pixels, which give the drawing its shape. Each member of a report's `path` is
+    one plate's way, label first: centres over time in shares of the frame. Evidence values named ``payload``,
+    ``log10_chance`` and ``span`` ([first, last] second) are shown in the table, all others below it.
+    """
+    name = safe_text(service) or "Countermark"
+    title = f"{name} verification report: {_subject(reports)}"
+    body = element(
+        "body",
+        _masthead(name, reports),
+        _contents(reports) if len(reports) > 1 else NOTHING,
+        element("main", *(_file(report, place, name, wide=len(reports) == 1)
+                          for place, report in enumerate(reports, 1))),
+        _how(name),
+    )  # fmt: skip
+    return f"<!DOCTYPE html>\n{element('html', _head(title), body, lang='en')}\n"
+
+
+def _subject(reports: Sequence[VerificationReport]) -> str:
+    return _name(reports[0]) if len(reports) == 1 else f"{len(reports)} files"
+
+
+def _name(report: VerificationReport) -> str:
+    return safe_text(report.file, FILE_NAME_CHARS) or UNNAMED
+
+
+def _head(title: str) -> Html:
+    digest = base64.b64encode(hashlib.sha256(style.STYLE.encode()).digest()).decode()
+    policy = (f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; "
+              "form-action 'none'")  # fmt: skip
+    return element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", http_equiv="Content-Security-Policy", content=policy),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", name="referrer", content="no-referrer"),
+        element("meta", name="generator", content=f"countermark report {REPORT_VERSION}"),
+        element("title", words(title)),
+        # A style sheet is not escaped: it is a constant of ours, and its digest stands in the policy.
+        element("style", Html(style.STYLE)),
+    )
+
+
+def _masthead(service: str, reports: Sequence[VerificationReport]) -> Html:
+    checked = f"{len(reports) or 'No'} {'file' if len(reports) == 1 else 'files'} checked"
+    return element("header", element("h1", words(f"{service} verification report")),
+                   element("p", words(checked)), class_="masthead")  # fmt: skip
+
+
+def _contents(reports: Sequence[VerificationReport]) -> Html:
+    rows = (
+        element("li", element("a", element("bdi", words(_name(report))), href=f"#file-{place}"),
+                _verdict(report.verdict))
+        for place, report in enumerate(reports, 1)
+    )  # fmt: skip
+    return element("nav", element("ol", *rows), class_="contents", aria_label="Files in this report")
+
+
+def _verdict(verdict: FileVerdict, chip: str = "") -> Html:
+    said = speech.VERDICTS[verdict]
+    return element("span", style.icon(*style.ICONS[verdict]), words(" " + said.word),
+                   class_=f"{chip}{said.tone}")  # fmt: skip
+
+
+def _file(report: VerificationReport, place: int, service: str, *, wide: bool) -> Html:
+    """One file, from the verdict down to the raw record. `wide`: the details start open."""
+    return element(
+        "article",
+        _opening(report, place),
+        _flags(report.flags, service),
+        _meaning(report.verdict, service),
+        _evidence(report),
+        pictures(report),
+        _details(report, wide=wide),
+        _record(report),
+        class_="file", id=f"file-{place}", aria_labelledby=f"headline-{place}",
+    )  # fmt: skip
+
+
+def _opening(report: VerificationReport, place: int) -> Html:
+    cleaned = "" if safe_text(report.file, FILE_NAME_CHARS) == report.file else (
+        " (some characters of this name are not shown; the record below has all of them)")  # fmt: skip
+    flags = (
+        element("span", style.icon(*style.FLAG_ICON), _flag_word(flag), class_="chip flag caution")
+        for flag in report.flags
+    )
+    return element(
+        "div",
+        element("p", element("bdi", words(_name(report))), words(cleaned), class_="name"),
+        element("h2", shown(report.headline), class_="headline", id=f"headline-{place}"),
+        element("p", _verdict(report.verdict, "chip "), *flags, class_="chips"),
+    )
+
+
+def _flag_word(flag: str) -> Html:
+    return words(speech.FLAGS[flag][0]) if flag in speech.FLAGS else shown(flag, 60)
+
+
+def _flags(flags: Sequence[str], service: str) -> Html:
+    if not flags:
+        return NOTHING
+    rows = (
+        element("li", element("h3", _flag_word(flag)),
+                element("p", _said(speech.FLAGS.get(flag, ("", speech.UNKNOWN_FLAG))[1], service)))
+        for flag in flags
+    )  # fmt: skip
+    return element("ul", *rows, class_="flags", aria_label="Warnings")
+
+
+def _said(text: str, service: str) -> Html:
+    return words(text.replace("{service}", service))
+
+
+def _meaning(verdict: FileVerdict, service: str) -> Html:
+    said = speech.VERDICTS[verdict]
+    return element(
+        "div",
+        element("div", element("h3", words("What this means")), element("p", _said(said.means, service))),
+        element("div", element("h3", words("What this does not mean")),
+                element("p", _said(said.not_means, service))),
+        class_="meaning",
+    )  # fmt: skip
+
+
+def _evidence(report: VerificationReport) -> Html:
+    # Phones lay the table out as a grid, which drops its meaning in some browsers: roles keep it.
+    heads = (element("th", words(head), scope="col", role="columnheader")
+             for head in ("Line of evidence", "State", "What was found"))  # fmt: skip
+    table = element(
+        "table",
+        element("caption", words("Four lines of evidence")),
+        element("thead", element("tr", *heads, role="row"), role="rowgroup"),
+        element("tbody", *(_line(line, report.evidence[line]) for line in LINES), role="rowgroup"),
+        class_="evidence", role="table",
+    )  # fmt: skip
+    unsettled = {EvidenceState.NOT_CHECKED, EvidenceState.FAILED}
+    some = any(line.state in unsettled for line in report.evidence.values())
+    return element("div", table, element("p", words(speech.OPEN_STATES), class_="after") if some else NOTHING)
+
+
+def _line(line: str, evidence: Evidence) -> Html:
+    said = speech.LINES_OF_EVIDENCE[line]
+    state = join(style.icon(*style.ICONS[evidence.state]), words(" " + speech.STATES[evidence.state]))
+    tone = {EvidenceState.FOUND: speech.KNOWN, EvidenceState.FAILED: speech.CAUTION}
+    return element(
+        "tr",
+        element("th", words(said.title), element("span", words(said.what)), scope="row", role="rowheader"),
+        element("td", state, class_=f"state {tone.get(evidence.state, speech.OPEN)}", role="cell"),
+        element("td", element("p", shown(evidence.summary)), value_list(evidence.found, KEY_VALUES),
+                role="cell"),
+        role="row",
+    )  # fmt: skip
+
+
+def _details(report: VerificationReport, *, wide: bool) -> Html:
+    inside = [part for part in (
+        _release(report), *(_found(report, line) for line in LINES),
+        _section("The file", value_list(report.media)), _notes(report.notes), _checked(report),
+    ) if part]  # fmt: skip
+    return element("details", _summary("Details", "release, values, file, notes"),
+                   element("div", *inside, class_="inside"), open=wide)  # fmt: skip
+
+
+def _summary(title: str, contains: str) -> Html:
+    return element("summary", words(title + " "), element("span", words(contains)))
+
+
+def _section(title: str, content: Html) -> Html:
+    return element("section", element("h3", words(title)), content) if content else NOTHING
+
+
+def _release(report: VerificationReport) -> Html:
+    release = report.release
+    if release is None:
+        return NOTHING
+    values: Json = {"id": release.id, "payload": release.payload, "urn": release.urn,
+                    "state": release.state, "published_at": release.published_at}  # fmt: skip
+    return _section("The release", value_list(values))
+
+
+def _found(report: VerificationReport, line: str) -> Html:
+    """What a line of evidence found beyond what the table shows."""
+    found = report.evidence[line].found
+    rest = {key: value for key, value in found.items() if key not in KEY_VALUES}
+    claim = line == CREDENTIAL and report.verdict is FileVerdict.UNTRUSTED_CLAIM
+    title = speech.LINES_OF_EVIDENCE[line].title + (": stated by the file, not supported" if claim else "")
+    return _section(title, value_list(rest))
+
+
+def _notes(notes: Iterable[str]) -> Html:
+    rows = [element("li", shown(note)) for note in notes]
+    return _section("Notes", element("ul", *rows) if rows else NOTHING)
+
+
+def _checked(report: VerificationReport) -> Html:
+    took = f"; the check took {max(report.seconds, 0.0):.1f} s." if math.isfinite(report.seconds) else "."
+    return _section("The check", element("p", words("Checked on "), moment(report.checked_at), words(took)))
+
+
+def _record(report: VerificationReport) -> Html:
+    text = json.dumps(_plain(_document(report)), indent=2, sort_keys=True, allow_nan=False)
+    if len(text) > MAX_RECORD_CHARS:
+        text = text[:MAX_RECORD_CHARS] + "\n… cut here: the record is too long for this page."
+    about = words(
+        "The whole record. Characters beyond ASCII are written as \\u codes, so that none can hide."
+    )
+    return element("details", _summary("Forensic record", "JSON, for specialists"),
+                   element("div", element("p", about, class_="soft"),
+                           element("pre", words(text), tabindex="0", aria_label="Forensic record as JSON"),
+                           class_="inside"))  # fmt: skip
+
+
+def _document(report: VerificationReport) -> dict[str, object]:
+    release = report.release
+    return {
+        "report_version": REPORT_VERSION,
+        "file": report.file, "verdict": report.verdict.value, "headline": report.headline,
+        "release": release and {"id": release.id, "payload": release.payload, "urn": release.urn,
+                                "state": release.state, "published_at": release.published_at},
+        "flags": report.flags, "notes": report.notes, "media": report.media,
+        "evidence": {line: {"state": one.state.value, "summary": one.summary, "found": one.found}
+                     for line, one in report.evidence.items()},
+        "strip": [{"time": frame.time, "boxes": frame.boxes, "bytes": len(frame.jpeg),
+                   "sha256": hashlib.sha256(frame.jpeg).hexdigest()} for frame in report.strip],
+        "path_points": [len(way) for way in report.path],
+        "checked_at": report.checked_at, "seconds": report.seconds,
+    }  # fmt: skip
+
+
+def _plain(value: object) -> JsonValue:
+    """`value` as JSON; infinities and not-a-number, which JSON lacks, become text."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    return value if value is None or isinstance(value, str | int) else str(value)
+
+
+def _how(service: str) -> Html:
+    lines = (
+        element("li", element("h3", words(said.title)), element(
+            "div",
+            element("p", element("b", words("How we know")), words(said.know)),
+            element("p", element("b", words("How it can be wrong")), words(said.wrong)),
+        ))
+        for said in speech.LINES_OF_EVIDENCE.values()
+    )  # fmt: skip
+    return element(
+        "footer",
+        element("h2", words("How we know, how often we are wrong")),
+        element("p", words(speech.HOW_INTRO)),
+        element("p", words(speech.SCOPE)),
+        element("ul", *lines),
+        element("h3", words("Keeping this report")),
+        element("p", _said(speech.KEEPING, service)),
+        class_="how",
+    )
