@@ -188,6 +188,8 @@ def _notes(info: ClipInfo, first: av.VideoFrame, container: InputContainer) -> I
         yield "the video is interlaced; it is treated as whole pictures"
     if len(container.streams.video) > 1:
         yield "the file has more than one video track; only the first is used"
+    if container.streams.subtitles:
+        yield "subtitles in the file are not carried over"
     if len(container.streams.audio) > 1:
         yield "the file has more than one audio track; only the first is used"
 

@@ -78,6 +78,7 @@ class ClipReader:
 
     def __init__(self, pipe: "_Pipe", limits: MediaLimits, planes: Planes) -> None:
         self._pipe, self._limits, self._planes = pipe, limits, planes
+        self._ended = False
         self._index = 0
         self._first_pts = 0
         tag, length = pipe.prefix()
@@ -98,7 +99,7 @@ class ClipReader:
 
     def __iter__(self) -> Iterator[Frame | AudioPacket]:
         """Yield frames and packets until the end. Raises: as `open_clip`."""
-        while True:
+        while not self._ended:
             tag, length = self._pipe.prefix()
             if tag == protocol.FRAME:
                 yield self._frame(length)
@@ -106,7 +107,6 @@ class ClipReader:
                 yield self._packet(length)
             elif tag == protocol.END:
                 self._finish(self._json(length))
-                return
             elif tag == protocol.ERROR:
                 raise _reported(self._json(length))
             else:
@@ -147,6 +147,7 @@ class ClipReader:
         return AudioPacket(data=bytes(self._pipe.read(length - head)), pts=pts, dts=dts, duration=duration)
 
     def _finish(self, totals: Any) -> None:
+        self._ended = True
         if not isinstance(totals, dict) or totals.get("frame_count") != self._index:
             raise SandboxFailed("the video reader lost pictures on the way; the file may be hostile")
         self.info = replace(

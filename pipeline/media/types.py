@@ -74,7 +74,8 @@ class ClipInfo:
     to the stored picture after ``mirrored`` (left and right swapped). ``frame_rate``: average, per second.
     ``variable``: whether frames are unevenly spaced, None when unknown. ``duration``: seconds.
     ``frame_count``: a hint from the header; exact once every frame was read. ``notes``: sentences about
-    what was changed on the way in.
+    what was changed on the way in. ``audio``: only known when sound was asked for. ``container``:
+    FFmpeg's demuxer, mov (also MP4), matroska (also WebM) or gif; ``codec``: h264, vp9, gif and so on.
     """
 
     width: int

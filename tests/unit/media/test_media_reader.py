@@ -1,5 +1,6 @@
 """Clips of every container come in as they are shown, with exact times."""
 
+import os
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
@@ -194,7 +195,16 @@ def test_limits_allow_what_just_fits(tmp_path, make_clip):
 
 
 @pytest.mark.parametrize(
-    "name", ["-i.mp4", "http:x.mp4", "a\nb.mp4", "concat:a|b.mp4", "%03d.mp4", "ü \x01.mp4"]
+    "name",
+    [
+        "-i.mp4",
+        "http:x.mp4",
+        "a\nb.mp4",
+        "concat:a|b.mp4",
+        "%03d.mp4",
+        "ü \x01.mp4",
+        os.fsdecode(b"\xff.mp4"),
+    ],
 )
 def test_odd_names_are_only_names(tmp_path, make_clip, monkeypatch, name):
     make_clip(tmp_path / "plain.mp4").rename(tmp_path / name)
