@@ -1,6 +1,7 @@
 """The traps of c2pa-python that were met, one test each; the numbers are those of the design notes."""
 
 import io
+import os
 import socket
 import struct
 import threading
@@ -17,10 +18,10 @@ from pipeline.credentials.c2pa_context import C2paError, Context, Reader, make_c
 from pipeline.credentials.pki import load_pair
 from pipeline.credentials.read import ParentKind, inspect_parent, read_credential
 from pipeline.credentials.reading import CredentialState, TimestampState
-from pipeline.credentials.sign import ExternalTsa, demand_whole, sign_clip
+from pipeline.credentials.sign import MAX_CLIP_BYTES, ExternalTsa, demand_whole, sign_clip
 from pipeline.credentials.signer import LocalKeySigner
 from pipeline.credentials.tsa import local_tsa
-from pipeline.errors import Refused, SigningFailed, UsageError
+from pipeline.errors import LimitExceeded, Refused, SigningFailed, UsageError
 
 
 def utc_now() -> datetime:
@@ -334,3 +335,12 @@ def test_what_does_not_read_back_whole_is_not_released(desk, signed, tmp_path):
 def test_the_kept_manifest_is_the_embedded_one(desk, signed):
     assert signed.manifest_bytes in signed.path.read_bytes()
     assert io.BytesIO(signed.manifest_bytes).read(8)[4:] == b"jumb"
+
+
+def test_a_clip_that_needs_too_much_memory_is_refused(desk, tmp_path):
+    huge = tmp_path / "huge.mp4"
+    huge.touch()
+    os.truncate(huge, MAX_CLIP_BYTES + 1)
+    with pytest.raises(LimitExceeded, match="1 GiB"):
+        desk.sign(tmp_path / "out.mp4", source=huge)
+    assert [path.name for path in tmp_path.iterdir()] == ["huge.mp4"]
