@@ -214,7 +214,9 @@ class GuardRun:
         }
 
     def _survey(self, source: Path, reserved: dict[str, Any]) -> Json:
-        found = survey(source, self._limits, self._bench.keyring.current, int(reserved["payload"], 16))
+        settings, key = self._bench.settings, self._bench.keyring.current
+        payload = int(reserved["payload"], 16)
+        found = survey(source, self._limits, key, payload, settings.label, settings.service)
         return {"psnr": found.strength.psnr, "variant": found.variant}
 
     def _mark_until_seen(

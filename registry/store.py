@@ -38,9 +38,11 @@ class Area(StrEnum):
 class FileStore:
     """The store under one root folder; staging must be on the same file system, as it is by default."""
 
-    def __init__(self, root: Path) -> None:
-        """Use ``root``, making it and its areas if they are missing."""
+    def __init__(self, root: Path, *, create: bool = True) -> None:
+        """Use ``root``; with ``create``, make it and its areas if they are missing."""
         self._root = root
+        if not create:
+            return
         with _storing():
             for name in (STAGING, *Area):
                 (root / name).mkdir(mode=0o700, parents=True, exist_ok=True)

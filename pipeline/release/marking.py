@@ -6,10 +6,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-import cv2
-import numpy as np
-
 from pipeline.errors import MediaUnsupported
+from pipeline.media.pictures import jpeg
 from pipeline.media.reader import open_clip
 from pipeline.media.types import ClipInfo, Frame, MediaLimits
 from pipeline.media.writer import ClipWriter
@@ -63,7 +61,9 @@ class Marked:
     thumbnail: bytes = field(repr=False)
 
 
-def survey(source: Path, limits: MediaLimits, key: DetectionKey, payload: int) -> Survey:
+def survey(
+    source: Path, limits: MediaLimits, key: DetectionKey, payload: int, label: str, handle: str
+) -> Survey:
     """Choose strength and path from the opening seconds of `source`.
 
     Raises: MediaUnsupported when the clip is too small to mark; what `open_clip` raises.
@@ -81,7 +81,7 @@ def survey(source: Path, limits: MediaLimits, key: DetectionKey, payload: int) -
     try:
         return Survey(
             strength=strength.choose(opening, duration, key, payload),
-            variant=choose_variant(sampled, key.visible, payload),
+            variant=choose_variant(sampled, key.visible, payload, label, handle),
         )
     except GeometryError as error:
         raise MediaUnsupported(str(error)) from None
@@ -141,17 +141,3 @@ class _Brush:
         if not self.thumbnail or (frame.time <= THUMBNAIL_AT and frame.index % QUALITY_EVERY == 0):
             self.thumbnail = jpeg(marked, THUMBNAIL_SIDE)
         return marked
-
-
-def jpeg(frame: Frame, longest: int) -> bytes:
-    """The frame as a JPEG whose longer side has `longest` pixels at most (BT.601 colours: a thumbnail)."""
-    assert frame.u is not None and frame.v is not None  # noqa: S101, PT018 - colour frames only
-    height, width = frame.y.shape
-    chroma = [plane.reshape(-1, width) for plane in (frame.u, frame.v)]
-    if height % 4:  # I420 as one array needs whole rows of chroma
-        height -= height % 4
-        chroma = [plane[: height // 2].reshape(-1, width) for plane in (frame.u, frame.v)]
-    bgr = cv2.cvtColor(np.vstack([frame.y[:height], *chroma]), cv2.COLOR_YUV2BGR_I420)
-    factor = min(1.0, longest / max(height, width))
-    small = cv2.resize(bgr, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
-    return cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 80])[1].tobytes()

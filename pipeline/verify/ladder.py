@@ -1,0 +1,119 @@
+"""From the evidence to one verdict. Pure. First rule that fits wins:
+
+1. the file cannot be read -> unreadable
+2. a payload resolves to a release, and the fingerprint is another clip's -> conflict (a transplanted mark);
+   so is a payload that differs from the one our own credential names
+3. somebody else's trusted credential with our payload -> conflict
+4. our credential, pinned signer, whole, trusted time-stamp -> intact
+5. our credential, content hash broken -> altered
+6. a credential that we do not trust -> untrusted-claim (its claimed issuer is never named)
+7. no credential, but payload, fingerprint and stored manifest agree -> recovered;
+   with a fingerprint that cannot be decided -> recovered-unconfirmed
+8. somebody else's trusted credential -> foreign
+9. a mark of ours is there, but no payload or no release -> traces
+10. credential, hidden mark or log was not checked, or failed -> inconclusive
+11. otherwise -> none, which proves nothing
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pipeline.credentials.reading import CredentialReading, CredentialState, TimestampState
+from pipeline.types import EvidenceState, FileVerdict
+
+
+class FingerprintMatch(StrEnum):
+    """The clip's fingerprint against the release's."""
+
+    SAME = "same"
+    OTHER = "other"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What the ladder looks at.
+
+    `credential`: None when it could not be read at all. `payload`: of the hidden mark. `resolves`: the
+    payload belongs to a known release. `fingerprint`: None when there is nothing to compare with.
+    `manifest_holds`: the release's stored manifest fails on this file in nothing but the content hash.
+    `mark_present`: a mark of our key is there, readable or not. `unchecked`: some line of evidence that
+    could have spoken was not checked or failed.
+    """
+
+    readable: bool
+    credential: CredentialReading | None
+    payload: int | None
+    resolves: bool
+    fingerprint: FingerprintMatch | None
+    manifest_holds: bool
+    mark_present: bool
+    unchecked: bool
+
+
+def verdict(facts: Facts) -> FileVerdict:
+    """Apply the rules above, in order."""
+    rules = (
+        (not facts.readable, FileVerdict.UNREADABLE),  # 1
+        (_transplanted(facts), FileVerdict.CONFLICT),  # 2
+        (_foreign(facts) and facts.payload is not None, FileVerdict.CONFLICT),  # 3
+        (_whole(facts.credential), FileVerdict.INTACT),  # 4
+        (_changed(facts.credential), FileVerdict.ALTERED),  # 5
+        (_untrusted(facts.credential), FileVerdict.UNTRUSTED_CLAIM),  # 6
+        (_recovered(facts, FingerprintMatch.SAME), FileVerdict.RECOVERED),  # 7
+        (_recovered(facts, FingerprintMatch.UNDECIDED), FileVerdict.RECOVERED_UNCONFIRMED),
+        (_foreign(facts), FileVerdict.FOREIGN),  # 8
+        (facts.mark_present and not _unasked(facts), FileVerdict.TRACES),  # 9
+        (facts.unchecked, FileVerdict.INCONCLUSIVE),  # 10
+    )
+    return next((found for fits, found in rules if fits), FileVerdict.NONE)  # 11
+
+
+def _transplanted(facts: Facts) -> bool:
+    if facts.payload is None:
+        return False
+    credential = facts.credential
+    claimed = credential.payload if credential is not None and credential.ours else None
+    return facts.fingerprint is FingerprintMatch.OTHER or claimed not in (None, facts.payload)
+
+
+def _whole(credential: CredentialReading | None) -> bool:
+    # A revoked signer is a flag beside the verdict, not another verdict.
+    return (
+        credential is not None and credential.ours and credential.hash_ok and not credential.failures
+        and credential.timestamp is TimestampState.TRUSTED
+    )  # fmt: skip
+
+
+def _changed(credential: CredentialReading | None) -> bool:
+    return credential is not None and credential.ours and not credential.hash_ok
+
+
+def _untrusted(credential: CredentialReading | None) -> bool:
+    if credential is None or credential.state is CredentialState.NONE:
+        return False
+    return not credential.trusted or (credential.ours and not _whole(credential))
+
+
+def _foreign(facts: Facts) -> bool:
+    credential = facts.credential
+    return credential is not None and credential.trusted and not credential.ours
+
+
+def _recovered(facts: Facts, match: FingerprintMatch) -> bool:
+    absent = facts.credential is not None and facts.credential.state is CredentialState.NONE
+    return absent and facts.resolves and facts.manifest_holds and facts.fingerprint is match
+
+
+def _unasked(facts: Facts) -> bool:
+    """A payload that nobody could be asked about is not a trace: it may well be a release."""
+    return facts.payload is not None and facts.unchecked
+
+
+def state_of_log(*, asked: bool, found: bool, proven: bool) -> EvidenceState:
+    """State of the log line: an entry that does not prove itself is a failure, never a find."""
+    if not asked:
+        return EvidenceState.NOT_CHECKED
+    if not found:
+        return EvidenceState.ABSENT
+    return EvidenceState.FOUND if proven else EvidenceState.FAILED

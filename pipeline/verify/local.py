@@ -1,0 +1,342 @@
+"""The verifier of one machine: keys from a home or a bundle, releases from the home's registry, offline."""
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from pipeline.credentials import fingerprint as prints
+from pipeline.credentials.pki import load_pki
+from pipeline.credentials.read import read_credential
+from pipeline.credentials.reading import CredentialReading
+from pipeline.credentials.text import safe_text
+from pipeline.credentials.trust import SignerTable, TrustStore
+from pipeline.errors import CountermarkError
+from pipeline.keyring import MARKS_FILE, LogKey, load_keyring, read_bundle
+from pipeline.media.limits import media_limits
+from pipeline.settings import Settings
+from pipeline.types import Evidence, EvidenceState, FileVerdict, Json
+from pipeline.verify import types, visible, words
+from pipeline.verify.ladder import Facts, FingerprintMatch, state_of_log, verdict
+from pipeline.verify.observe import Observation, observe
+from pipeline.verify.types import ReleaseSummary, VerificationReport
+from registry import checkpoint, merkle
+from registry.errors import NotFound, ProofInvalid, RegistryError
+from registry.lookup import Lookup, open_lookup
+from registry.store import Area, FileStore
+from registry.types import FoundRelease, LogProof
+from watermark.detector import HiddenMarkDetector
+from watermark.keys import DetectionKey
+from watermark.payload import PayloadCodec, as_hex
+
+DATABASE: Final = "registry.db"
+KEYS: Final = "keys"
+PKI: Final = "pki"
+FILES: Final = "files"
+LOCKS: Final = "locks"
+NO_TRUST: Final = TrustStore(claim_roots="", tsa_roots="", signers=SignerTable())
+
+Progress = Callable[[float, float], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verifier:
+    """Everything needed to verify; `keys`, `lookup`, `manifests` and `log_key` may be missing.
+
+    `accepts`: the payload MAC, where the minting key is at hand. `interrupted`: jobs that wait in the home.
+    """
+
+    settings: Settings
+    trust: TrustStore
+    keys: tuple[DetectionKey, ...] = field(default=(), repr=False)
+    accepts: Callable[[int], bool] | None = field(default=None, repr=False)
+    lookup: Lookup | None = None
+    manifests: FileStore | None = None
+    log_key: LogKey | None = None
+    interrupted: int = 0
+
+    def verify(
+        self, path: Path, *, strip: bool = False, progress: Progress = lambda _done, _all: None
+    ) -> VerificationReport:
+        """Verify one file; never raises for what is in it. `strip`: also collect pictures for the report."""
+        began = time.monotonic()
+        case = _Case(self, path)
+        case.gather(strip=strip, progress=progress)
+        return case.report(seconds=time.monotonic() - began)
+
+
+@contextlib.contextmanager
+def open_local(settings: Settings, bundle: Path | None = None) -> Iterator[Verifier]:
+    """A verifier for `settings.home`; with `bundle`, keys and trust come from there instead.
+
+    A home that does not exist is no error: whatever needs keys is then not checked.
+    Raises: KeysUnusable for keys that are there but cannot be used, RegistryUnusable for such a registry.
+    """
+    home = settings.home
+    lookup = open_lookup(home / DATABASE)
+    with lookup or contextlib.nullcontext():
+        common = _Common(
+            lookup=lookup, manifests=FileStore(home / FILES, create=False) if lookup else None,
+            interrupted=lookup.interrupted_jobs(home / LOCKS) if lookup else 0,
+        )  # fmt: skip
+        yield _with_bundle(settings, bundle, common) if bundle else _with_home(settings, common)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Common:
+    lookup: Lookup | None
+    manifests: FileStore | None
+    interrupted: int
+
+
+def _with_bundle(settings: Settings, path: Path, common: _Common) -> Verifier:
+    bundle = read_bundle(path, now=datetime.now(UTC))
+    return Verifier(
+        settings=settings, trust=bundle.trust, keys=bundle.detection, log_key=bundle.log_key,
+        lookup=common.lookup, manifests=common.manifests, interrupted=common.interrupted,
+    )  # fmt: skip
+
+
+def _with_home(settings: Settings, common: _Common) -> Verifier:
+    folder = settings.home / KEYS
+    if not os.path.lexists(folder / MARKS_FILE):
+        return Verifier(settings=settings, trust=NO_TRUST, lookup=common.lookup, manifests=common.manifests)
+    keyring = load_keyring(folder)
+    return Verifier(
+        settings=settings, trust=load_pki(folder / PKI).trust, keys=keyring.detection,
+        accepts=PayloadCodec(keyring.minting).accepts, log_key=keyring.log_key,
+        lookup=common.lookup, manifests=common.manifests, interrupted=common.interrupted,
+    )  # fmt: skip
+
+
+class _Case:
+    """One file being verified: evidence is gathered, then judged once."""
+
+    def __init__(self, verifier: Verifier, path: Path) -> None:
+        self._verifier, self._path = verifier, path
+        self._observation: Observation | None = None
+        self._failure: str | None = None
+        self._credential: CredentialReading | None = None
+        self._stored: CredentialReading | None = None
+        self._release: FoundRelease | None = None
+        self._proof: LogProof | None = None
+        self._proven = False
+        self._notes: list[str] = []
+
+    def gather(self, *, strip: bool, progress: Progress) -> None:
+        """Each line of evidence on its own: what fails in one does not stop the others."""
+        with ThreadPoolExecutor(1) as pool:
+            reading = pool.submit(self._read, None)
+            self._observe(strip=strip, progress=progress)
+            self._credential = self._settled(reading)
+        self._look_up()
+        if self._release is not None:
+            self._recover(self._release)
+            self._prove(self._release)
+
+    def _observe(self, *, strip: bool, progress: Progress) -> None:
+        verifier = self._verifier
+        detector = HiddenMarkDetector(verifier.keys, verifier.accepts) if verifier.keys else None
+        limits = media_limits(verifier.settings)
+        try:
+            self._observation = observe(self._path, detector, limits, strip=strip, progress=progress)
+        except CountermarkError as error:
+            self._failure = str(error)
+
+    def _read(self, manifest: bytes | None) -> CredentialReading:
+        limits = self._verifier.settings.process_limits
+        return read_credential(self._path, self._verifier.trust, limits=limits, manifest_bytes=manifest)
+
+    def _settled(self, reading: Future[CredentialReading]) -> CredentialReading | None:
+        try:
+            return reading.result()
+        except CountermarkError as error:
+            self._failure = self._failure or str(error)
+            return None
+
+    def _look_up(self) -> None:
+        """The release that the hidden mark names, or else the one that our own credential names."""
+        lookup, payload = self._verifier.lookup, self._payload
+        if lookup is None:
+            return
+        try:
+            if payload is not None:
+                self._release = lookup.find(payload=as_hex(payload))
+            elif self._credential is not None and self._credential.ours and self._credential.urn:
+                self._release = lookup.find(urn=self._credential.urn)
+        except RegistryError as error:
+            self._notes.append(str(error))
+
+    def _recover(self, release: FoundRelease) -> None:
+        """Judge the stored manifest against this file (where it has none of its own)."""
+        if self._verifier.manifests is None or self._credential is None:
+            return
+        try:
+            stored = self._verifier.manifests.check(Area.MANIFESTS, release.manifest_sha256).read_bytes()
+            self._stored = self._read(stored)
+        except (NotFound, RegistryError, CountermarkError, OSError) as error:
+            self._notes.append(f"The stored credential could not be used: {error}")
+
+    def _prove(self, release: FoundRelease) -> None:
+        """The entry is about this release, it is in the tree, and our log key signed the tree."""
+        lookup, key = self._verifier.lookup, self._verifier.log_key
+        if lookup is None or key is None:
+            return
+        try:
+            proof = lookup.prove(release.log_seq)
+            if proof is None:
+                return
+            note = checkpoint.open_note(
+                proof.note, origin=key.origin, name=key.name,
+                key_id=checkpoint.ed25519_key_id(key.name, key.public), verify=key.verify,
+            )  # fmt: skip
+            leaf = merkle.leaf_hash(proof.entry)
+            merkle.verify_inclusion(leaf, proof.seq - 1, note.size, proof.path, note.root)
+            self._proof, self._proven = proof, _is_about(proof.entry, release)
+        except (ProofInvalid, RegistryError) as error:
+            self._notes.append(str(error))
+
+    @property
+    def _payload(self) -> int | None:
+        detection = self._observation.detection if self._observation else None
+        return detection.payload if detection else None
+
+    def _match(self) -> FingerprintMatch | None:
+        """The clip's fingerprint against the release's, or against the one in our own credential."""
+        stored = self._release.fingerprint if self._release else None
+        if stored is None and self._credential is not None and self._credential.ours:
+            stored = self._credential.fingerprint
+        if stored is None or self._observation is None or self._payload is None:
+            return None
+        value = prints.distance(self._observation.fingerprint, prints.Fingerprint.from_bytes(bytes(stored)))
+        if value is None:
+            return FingerprintMatch.UNDECIDED
+        return FingerprintMatch.SAME if value < prints.MATCH_DISTANCE else FingerprintMatch.OTHER
+
+    def report(self, *, seconds: float) -> VerificationReport:
+        """Judge what was gathered."""
+        observation, credential = self._observation, self._credential
+        detection = observation.detection if observation else None
+        recovered = self._manifest_holds()
+        log_state = self._log_state()
+        evidence = {
+            types.CREDENTIAL: words.credential_line(credential, recovered=recovered),
+            types.HIDDEN_MARK: words.hidden_line(detection, failed=observation is None),
+            types.LOG: words.log_line(
+                log_state, self._release.log_seq if self._release else None,
+                self._proof.tree_size if self._proof else None,
+            ),
+        }  # fmt: skip
+        match = self._match()
+        found = verdict(
+            Facts(
+                readable=observation is not None, credential=credential, payload=self._payload,
+                resolves=self._release is not None, fingerprint=match, manifest_holds=recovered,
+                mark_present=words.present(detection),
+                unchecked=self._unchecked(evidence),
+            )
+        )  # fmt: skip
+        belongs = found not in (FileVerdict.CONFLICT, FileVerdict.UNREADABLE) and (
+            found is not FileVerdict.UNTRUSTED_CLAIM or match is FingerprintMatch.SAME
+        )
+        release = self._summary() if belongs else None
+        seen = self._visible(found)
+        evidence[types.VISIBLE_MARK] = seen.evidence
+        geometry = detection.geometry if detection else None
+        return VerificationReport(
+            file=safe_text(str(self._path), 1000), verdict=found,
+            headline=words.headline(found, self._verifier.settings.service, release, geometry, credential),
+            release=release, flags=self._flags(removed=seen.removed),
+            evidence={line: evidence[line] for line in types.LINES}, notes=self._all_notes(),
+            media=_media(observation), strip=seen.strip, path=seen.path,
+            checked_at=datetime.now(UTC).isoformat(timespec="seconds"), seconds=round(seconds, 3),
+        )  # fmt: skip
+
+    def _unchecked(self, evidence: dict[str, Evidence]) -> bool:
+        # The log can only speak about something: a payload, or a credential of ours.
+        asked = {types.CREDENTIAL, types.HIDDEN_MARK} | ({types.LOG} if self._payload is not None else set())
+        silent = (EvidenceState.NOT_CHECKED, EvidenceState.FAILED)
+        return any(evidence[line].state in silent for line in asked)
+
+    def _manifest_holds(self) -> bool:
+        stored = self._stored
+        return stored is not None and stored.ours and (stored.content_hash_only_failure or stored.hash_ok)
+
+    def _log_state(self) -> EvidenceState:
+        asked = self._verifier.lookup is not None and self._verifier.log_key is not None
+        return state_of_log(asked=asked, found=self._release is not None, proven=self._proven)
+
+    def _visible(self, found: FileVerdict) -> visible.VisibleFinding:
+        credential = self._credential if self._credential and self._credential.ours else self._stored
+        detection = self._observation.detection if self._observation else None
+        payload = self._payload
+        if payload is None and credential is not None and credential.ours:
+            payload = credential.payload
+        if self._observation is None or found is FileVerdict.CONFLICT:
+            return visible.not_checked("The frames do not belong to a known release.", self._observation)
+        if payload is None or credential is None or not credential.ours or not self._verifier.keys:
+            return visible.not_checked(
+                "Its path follows from a release's payload, and no release was found.", self._observation
+            )
+        epoch = detection.key_epoch if detection else None
+        key = next((key for key in self._verifier.keys if key.epoch == epoch), self._verifier.keys[0])
+        mark = (credential.release or {}).get("visible_mark")
+        geometry = detection.geometry if detection else None
+        return visible.look(self._observation, geometry, key, payload, mark)
+
+    def _summary(self) -> ReleaseSummary | None:
+        if self._release is not None:
+            return ReleaseSummary(
+                id=self._release.release_id, payload=self._release.payload, urn=self._release.urn,
+                state=str(self._release.state), published_at=self._release.published_at,
+            )  # fmt: skip
+        credential = self._credential
+        if credential is None or not credential.ours or credential.payload is None:
+            return None
+        return ReleaseSummary(
+            id=None, payload=as_hex(credential.payload), urn=credential.urn, state="unknown",
+            published_at=credential.timestamp_time,
+        )  # fmt: skip
+
+    def _flags(self, *, removed: bool) -> tuple[str, ...]:
+        readings = [reading for reading in (self._credential, self._stored) if reading is not None]
+        flags = {
+            types.REVOKED_SIGNER: any(reading.revoked_signer for reading in readings),
+            types.LAUNDERED_PARENT: any(reading.laundered_parent for reading in readings),
+            types.VISIBLE_MARK_REMOVED: removed,
+            types.WITHDRAWN_RELEASE: self._release is not None and self._release.state == "withdrawn",
+        }
+        return tuple(name for name, raised in flags.items() if raised)
+
+    def _all_notes(self) -> tuple[str, ...]:
+        observed = self._observation.info.notes if self._observation else ()
+        failure = (self._failure,) if self._failure else ()
+        return tuple(safe_text(note, 500) for note in (*failure, *self._notes, *observed))
+
+
+def _is_about(entry: bytes, release: FoundRelease) -> bool:
+    """Whether a log entry's public part names this very release, file, manifest and payload."""
+    public = json.loads(entry).get("public", {})
+    wanted = {
+        "release": release.release_id, "payload": release.payload, "urn": release.urn,
+        "file_sha256": release.file_sha256, "manifest_sha256": release.manifest_sha256,
+    }  # fmt: skip
+    return all(public.get(name) == value for name, value in wanted.items())
+
+
+def _media(observation: Observation | None) -> Json:
+    if observation is None:
+        return {}
+    info = observation.info
+    return {
+        "width": info.width, "height": info.height, "seconds": info.duration, "frames": info.frame_count,
+        "frame_rate": None if info.frame_rate is None else round(float(info.frame_rate), 3),
+        "codec": info.codec, "container": info.container, "sound": info.audio is not None,
+        "bytes": info.size_bytes,
+    }  # fmt: skip

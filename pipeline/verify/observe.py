@@ -1,0 +1,95 @@
+"""One pass over the frames: hidden mark, fingerprint, and small copies for what is asked afterwards."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import cv2
+
+from pipeline.credentials.fingerprint import QUERY, Fingerprint, Fingerprinter
+from pipeline.media.pictures import jpeg
+from pipeline.media.reader import open_clip
+from pipeline.media.types import ClipInfo, Frame, MediaLimits
+from watermark.base import Detection, Luma, TimedLuma
+from watermark.detector import HiddenMarkDetector
+
+# The visible mark's path follows from the hidden payload, so its frames are kept until that is known.
+KEPT_SECONDS: Final = 12.0
+KEPT_INTERVAL: Final = 0.075
+KEPT_LINES: Final = 360
+STRIP_FRAMES: Final = 6
+STRIP_SIDE: Final = 320
+ASSUMED_SECONDS: Final = 10.0  # where the header does not say how long the clip is
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What the frames say. `detection`: None without keys. `kept`: small luma of the first seconds."""
+
+    info: ClipInfo
+    detection: Detection | None
+    fingerprint: Fingerprint
+    kept: tuple[TimedLuma, ...]
+    strip: tuple[tuple[float, bytes], ...]
+
+
+def observe(
+    path: Path,
+    detector: HiddenMarkDetector | None,
+    limits: MediaLimits,
+    *,
+    strip: bool,
+    progress: Callable[[float, float], None],
+) -> Observation:
+    """Decode `path` once. `progress` gets seconds done and seconds in all (0 if unknown).
+
+    Raises: what `open_clip` raises.
+    """
+    prints = Fingerprinter(sampling=QUERY)
+    with open_clip(path, limits=limits, planes="yuv" if strip else "y") as clip:
+        keeper = _Keeper(clip.info.duration or ASSUMED_SECONDS, strip=strip)
+
+        def frames() -> Iterator[TimedLuma]:
+            for frame in clip.frames():
+                prints.add(frame.time, frame.y)
+                keeper.take(frame)
+                progress(frame.time, clip.info.duration or 0.0)
+                yield TimedLuma(frame.time, frame.y)
+
+        if detector is None:
+            for _ in frames():
+                pass
+        detection = detector.detect(frames()) if detector else None
+        return Observation(
+            info=clip.info, detection=detection, fingerprint=prints.finish(), kept=tuple(keeper.kept),
+            strip=tuple(keeper.strip),
+        )  # fmt: skip
+
+
+class _Keeper:
+    """Keeps small copies: luma of the first seconds, and a few pictures for the strip."""
+
+    def __init__(self, seconds: float, *, strip: bool) -> None:
+        wanted = STRIP_FRAMES if strip else 0
+        self._times = [(index + 0.5) / STRIP_FRAMES * seconds for index in range(wanted)]
+        self._next = 0.0
+        self.kept: list[TimedLuma] = []
+        self.strip: list[tuple[float, bytes]] = []
+
+    def take(self, frame: Frame) -> None:
+        if self._next <= frame.time <= KEPT_SECONDS:
+            self.kept.append(TimedLuma(frame.time, _small(frame.y)))
+            self._next = frame.time + KEPT_INTERVAL
+        if self._times and frame.time >= self._times[0]:
+            self.strip.append((frame.time, jpeg(frame, STRIP_SIDE)))
+            self._times = [time for time in self._times if time > frame.time]
+
+
+def _small(luma: Luma) -> Luma:
+    factor = KEPT_LINES / min(luma.shape)
+    if factor >= 1:
+        return luma.copy()
+    size = (round(luma.shape[1] * factor), round(luma.shape[0] * factor))
+    small: Luma = cv2.resize(luma, size, interpolation=cv2.INTER_AREA).astype(luma.dtype, copy=False)
+    return small

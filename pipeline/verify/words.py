@@ -1,0 +1,153 @@
+"""What a verification says to a person. Never that something is real, always what was found."""
+
+import math
+from typing import Final
+
+from pipeline.credentials.reading import CredentialReading, CredentialState, TimestampState
+from pipeline.types import Evidence, EvidenceState, FileVerdict, Json, JsonValue
+from pipeline.verify.types import ReleaseSummary
+from watermark.base import Detection, Geometry
+from watermark.detector import MAX_LOG10_CHANCE
+from watermark.payload import as_hex
+
+_HEADLINES: Final = {
+    FileVerdict.UNREADABLE: "This file cannot be read as a video.",
+    FileVerdict.CONFLICT: "The evidence disagrees: do not rely on it.",
+    FileVerdict.INTACT: "Released by {service}{when}; every byte is as it was signed.",
+    FileVerdict.ALTERED: "Released by {service}{when}, and changed after it was signed.",
+    FileVerdict.UNTRUSTED_CLAIM: "It carries a credential that nobody we trust has signed.",
+    FileVerdict.RECOVERED: "Released by {service}{when}. Later changed: the credential was lost{how}.",
+    FileVerdict.RECOVERED_UNCONFIRMED: (
+        "It carries the hidden mark of a release by {service}{when}; its pictures could not be compared."
+    ),
+    FileVerdict.FOREIGN: "It carries an intact credential of another signer we trust{signer}.",
+    FileVerdict.TRACES: "Traces of {service}, not enough to be sure.",
+    FileVerdict.INCONCLUSIVE: "Not everything could be checked, so there is no answer.",
+    FileVerdict.NONE: "Nothing found. This does not mean that it is a camera recording.",
+}
+
+
+def headline(
+    verdict: FileVerdict,
+    service: str,
+    release: ReleaseSummary | None,
+    geometry: Geometry | None,
+    credential: CredentialReading | None,
+) -> str:
+    """One sentence; names come from our own keys or a trusted credential only."""
+    day = release.published_at[:10] if release and release.published_at else ""
+    signer = credential.signer_name if credential and credential.trusted and not credential.ours else None
+    return _HEADLINES[verdict].format(
+        service=service, when=f" on {day}" if day else "", how=_how(geometry),
+        signer=f" ({signer})" if signer else "",
+    )  # fmt: skip
+
+
+def _how(geometry: Geometry | None) -> str:
+    if geometry is None:
+        return ""
+    changes = [
+        "the picture mirrored" if geometry.mirrored else "",
+        "the picture cut or zoomed" if abs(geometry.scale - 1) >= 0.01 else "",
+    ]
+    told = [change for change in changes if change]
+    return f", {' and '.join(told)}" if told else ""
+
+
+def credential_line(reading: CredentialReading | None, *, recovered: bool) -> Evidence:
+    """The credential's line; `recovered`: the file has none, but the stored one was found by the mark."""
+    if reading is None:
+        return Evidence(state=EvidenceState.FAILED, summary="The credential could not be read.")
+    if reading.state is CredentialState.NONE:
+        text = "Removed; the stored credential was found through the hidden mark." if recovered else "None."
+        return Evidence(state=EvidenceState.ABSENT, summary=text, found={"recovered": recovered})
+    if reading.state is CredentialState.UNREADABLE:
+        return Evidence(state=EvidenceState.FAILED, summary="There is one, but it is damaged beyond reading.")
+    return Evidence(state=EvidenceState.FOUND, summary=_credential(reading), found=_details(reading))
+
+
+def _credential(reading: CredentialReading) -> str:
+    if not reading.trusted:
+        return "Signed by somebody we do not know or trust; what it claims is not shown."
+    whose = "Ours" if reading.ours else f"Of {reading.signer_name or 'another trusted signer'}"
+    whole = "the file is as it was signed" if reading.hash_ok else "the file was changed afterwards"
+    stamped = (
+        f", time-stamped {reading.timestamp_time}" if reading.timestamp is TimestampState.TRUSTED else ""
+    )
+    return f"{whose}{stamped}; {whole}."
+
+
+def _details(reading: CredentialReading) -> Json:
+    found: Json = {
+        "trusted": reading.trusted, "ours": reading.ours, "hash_ok": reading.hash_ok,
+        "signature_ok": reading.signature_ok, "timestamp": str(reading.timestamp),
+        "timestamp_time": reading.timestamp_time, "failures": list(reading.failures),
+        "ingredients": reading.ingredients, "laundered_parent": reading.laundered_parent,
+        "revoked_signer": reading.revoked_signer,
+    }  # fmt: skip
+    if reading.trusted:
+        found |= {
+            "signer": reading.signer_name, "generator": reading.generator, "urn": reading.urn,
+            "actions": list(reading.actions), "release": reading.release,
+        }  # fmt: skip
+    return found
+
+
+def hidden_line(detection: Detection | None, *, failed: bool) -> Evidence:
+    """The hidden mark's line; without keys it is not checked, never absent."""
+    if failed:
+        return Evidence(state=EvidenceState.FAILED, summary="The frames could not be read.")
+    if detection is None:
+        summary = "Not looked for: there is no detection key here (--trust with a bundle brings one)."
+        return Evidence(state=EvidenceState.NOT_CHECKED, summary=summary)
+    numbers: Json = {
+        "payload": None if detection.payload is None else as_hex(detection.payload),
+        "log10_chance": round(detection.log10_chance, 1), "span": _span(detection),
+        "presence_log10_chance": round(detection.presence_log10_chance, 1), "frames": detection.frames,
+        "geometry": _geometry(detection.geometry), "key_epoch": detection.key_epoch,
+    }  # fmt: skip
+    if detection.payload is not None:
+        start, end = detection.span or (0.0, 0.0)
+        summary = (
+            f"Found from {start:.1f} s to {end:.1f} s; the chance that this is an error is below 1 in "
+            f"10^{math.floor(-detection.log10_chance)}."
+        )
+        return Evidence(state=EvidenceState.FOUND, summary=summary, found=numbers)
+    if present(detection):
+        summary = "A mark of this key is there, but too weak to be read."
+        return Evidence(state=EvidenceState.FOUND, summary=summary, found=numbers)
+    return Evidence(state=EvidenceState.ABSENT, summary="Looked for, not found.", found=numbers)
+
+
+def present(detection: Detection | None) -> bool:
+    """Whether a mark of our key is there, readable or not."""
+    return detection is not None and (
+        detection.payload is not None or detection.presence_log10_chance <= MAX_LOG10_CHANCE
+    )
+
+
+def _span(detection: Detection) -> list[JsonValue] | None:
+    return None if detection.span is None else [round(moment, 2) for moment in detection.span]
+
+
+def _geometry(geometry: Geometry | None) -> Json | None:
+    if geometry is None:
+        return None
+    return {
+        "scale": round(geometry.scale, 4), "mirrored": geometry.mirrored,
+        "shift": [round(part, 4) for part in geometry.shift], "time_offset": round(geometry.time_offset, 3),
+    }  # fmt: skip
+
+
+_LOG: Final = {
+    EvidenceState.FOUND: "The release is entry {seq} of the log, and the log proves it.",
+    EvidenceState.ABSENT: "The log knows no release of this clip.",
+    EvidenceState.FAILED: "The log entry does not prove itself; ask the service for its log.",
+    EvidenceState.NOT_CHECKED: "Not asked: there is no registry here, or nothing to ask it about.",
+}
+
+
+def log_line(state: EvidenceState, seq: int | None, tree_size: int | None) -> Evidence:
+    """The log's line."""
+    found: Json = {} if seq is None else {"entry": seq, "tree_size": tree_size}
+    return Evidence(state=state, summary=_LOG[state].format(seq=seq), found=found)
