@@ -9,6 +9,7 @@ import base64
 import hashlib
 import json
 import math
+import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -18,13 +19,16 @@ from pipeline.verify import html_style as style
 from pipeline.verify import html_words as speech
 from pipeline.verify.html_markup import NOTHING, Html, element, join, shown, words
 from pipeline.verify.html_pictures import pictures
-from pipeline.verify.html_values import KEY_VALUES, moment, value_list
+from pipeline.verify.html_values import KEY_VALUES, media_list, moment, value_list
 from pipeline.verify.types import CREDENTIAL, LINES, VerificationReport
 
 REPORT_VERSION: Final = 1
 FILE_NAME_CHARS: Final = 200
 MAX_RECORD_CHARS: Final = 400_000
 UNNAMED: Final = "unnamed file"
+# A list of numbers in indented JSON. Strings hold no line breaks there, so none of them can match.
+NUMBERS: Final = re.compile(r"\[\n\s+[-+.eE0-9]+(?:,\n\s+[-+.eE0-9]+)*\n\s+\]")
+PLACES: Final = 4  # decimals of a share of the frame: a tenth of a pixel at 1080p
 
 
 def render(reports: Sequence[VerificationReport], *, service: str = "Countermark") -> str:
@@ -187,7 +191,7 @@ def _line(line: str, evidence: Evidence) -> Html:
 def _details(report: VerificationReport, *, wide: bool) -> Html:
     inside = [part for part in (
         _release(report), *(_found(report, line) for line in LINES),
-        _section("The file", value_list(report.media)), _notes(report.notes), _checked(report),
+        _section("The file", media_list(report.media)), _notes(report.notes), _checked(report),
     ) if part]  # fmt: skip
     return element("details", _summary("Details", "release, values, file, notes"),
                    element("div", *inside, class_="inside"), open=wide)  # fmt: skip
@@ -231,6 +235,7 @@ def _checked(report: VerificationReport) -> Html:
 
 def _record(report: VerificationReport) -> Html:
     text = json.dumps(_plain(_document(report)), indent=2, sort_keys=True, allow_nan=False)
+    text = NUMBERS.sub(lambda found: " ".join(found[0].split()), text)
     if len(text) > MAX_RECORD_CHARS:
         text = text[:MAX_RECORD_CHARS] + "\n… cut here: the record is too long for this page."
     about = words(
@@ -252,11 +257,15 @@ def _document(report: VerificationReport) -> dict[str, object]:
         "flags": report.flags, "notes": report.notes, "media": report.media,
         "evidence": {line: {"state": one.state.value, "summary": one.summary, "found": one.found}
                      for line, one in report.evidence.items()},
-        "strip": [{"time": frame.time, "boxes": frame.boxes, "bytes": len(frame.jpeg),
+        "strip": [{"time": frame.time, "boxes": _rounded(frame.boxes), "bytes": len(frame.jpeg),
                    "sha256": hashlib.sha256(frame.jpeg).hexdigest()} for frame in report.strip],
         "path_points": [len(way) for way in report.path],
         "checked_at": report.checked_at, "seconds": report.seconds,
     }  # fmt: skip
+
+
+def _rounded(boxes: Iterable[Iterable[float]]) -> list[list[float]]:
+    return [[round(edge, PLACES) for edge in box] for box in boxes]
 
 
 def _plain(value: object) -> JsonValue:

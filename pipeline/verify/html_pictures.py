@@ -31,24 +31,23 @@ def pictures(report: VerificationReport) -> Html:
     drawing = _path(report, frames[len(frames) // 2] if frames else None)
     if not strip and not drawing:
         return NOTHING
-    return element("section", element("h3", words("Where the visible mark must be")), _lead(report, frames),
-                   strip, drawing)  # fmt: skip
+    known = bool(drawing) or any(frame.boxes for frame in frames)
+    title = "Where the visible mark must be" if known else "Frames of the clip"
+    lead = _lead(report.evidence[VISIBLE_MARK].state) if known else NOTHING
+    return element("section", element("h3", words(title)), lead, strip, drawing)
 
 
 def _showable(frame: StripFrame) -> bool:
     return frame.jpeg.startswith(JPEG_START) and number(frame.time) is not None
 
 
-def _lead(report: VerificationReport, frames: Sequence[StripFrame]) -> Html:
-    if not any(frame.boxes for frame in frames) and not report.path:
-        return element("p", words("The path of the visible mark is not known for this file; these frames are "
-                                  "shown without it."))  # fmt: skip
+def _lead(state: EvidenceState) -> Html:
     found = {
-        EvidenceState.FOUND: "It was found.",
-        EvidenceState.ABSENT: "It was not found.",
-        EvidenceState.NOT_CHECKED: "Whether it is there was not checked.",
-        EvidenceState.FAILED: "The check whether it is there failed.",
-    }[report.evidence[VISIBLE_MARK].state]
+        EvidenceState.FOUND: "The mark was found.",
+        EvidenceState.ABSENT: "The mark was not found.",
+        EvidenceState.NOT_CHECKED: "Whether the mark is there was not checked.",
+        EvidenceState.FAILED: "The check for the mark failed.",
+    }[state]
     return element("p", words(f"The outlines are calculated from the hidden mark. {found}"))
 
 
@@ -130,7 +129,7 @@ def _way(way: Sequence[Point], plate: str, aspect: float) -> Html:
     points = [(min(max(x, 0.0), 1.0) * aspect, min(max(y, 0.0), 1.0)) for x, y in way]
     line = " ".join(f"{_place(x)},{_place(y)}" for x, y in points)
     (x0, y0), (x1, y1) = points[0], points[-1]
-    half = 0.016
+    half = 0.02
     return join(
         element("polyline", points=line, class_="under"),
         element("polyline", points=line, class_=f"over {plate}"),

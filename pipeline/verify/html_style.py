@@ -13,9 +13,10 @@ from pipeline.verify.html_markup import Html, element
 RING: Final = "M12 3.5a8.5 8.5 0 1 0 0 17a8.5 8.5 0 1 0 0-17z"
 TRIANGLE: Final = "M12 3.5L21.5 20h-19z"
 ICONS: Final[dict[EvidenceState | FileVerdict, tuple[str, ...]]] = {
-    EvidenceState.FOUND: (RING, "M8 12.4l2.9 2.9L16.2 9"),
+    # Plus and minus, no tick: found is not the same as good.
+    EvidenceState.FOUND: (RING, "M8 12h8", "M12 8v8"),
     EvidenceState.ABSENT: (RING, "M8 12h8"),
-    EvidenceState.NOT_CHECKED: ("M5 12h.01", "M12 12h.01", "M19 12h.01"),
+    EvidenceState.NOT_CHECKED: ("M8 8.7a4 4 0 1 1 6 3.5c-1.3.8-2 1.6-2 3", "M12 19.4h.01"),
     EvidenceState.FAILED: (TRIANGLE, "M12 10v4.5", "M12 17.2h.01"),
     FileVerdict.INTACT: (RING, "M12 8.5a3.5 3.5 0 1 0 0 7a3.5 3.5 0 1 0 0-7z"),
     FileVerdict.RECOVERED: ("M4.5 8.5A8.5 8.5 0 1 1 3.5 12", "M4 3.5v5h5"),
@@ -24,7 +25,7 @@ ICONS: Final[dict[EvidenceState | FileVerdict, tuple[str, ...]]] = {
     FileVerdict.CONFLICT: ("M3.5 8h14", "M14 4.5L17.5 8L14 11.5", "M20.5 16h-14", "M10 12.5L6.5 16L10 19.5"),
     FileVerdict.UNTRUSTED_CLAIM: ("M3.5 4.5h17v12h-9l-5 4v-4h-3z", "M12 7.5v3.5", "M12 13.6h.01"),
     FileVerdict.FOREIGN: (RING, "M9 9h6v6H9z"),
-    FileVerdict.TRACES: ("M4 17h.01", "M9 13h.01", "M14 10h.01", "M19 6h.01"),
+    FileVerdict.TRACES: ("M3.5 18.5l1.5-1.5", "M9 13l1.5-1.5", "M14 8l1.5-1.5", "M19 3l.6-.6"),
     FileVerdict.INCONCLUSIVE: (RING, "M9.5 9.6a2.6 2.6 0 1 1 3.7 2.4c-.8.4-1.2.9-1.2 1.8", "M12 16.6h.01"),
     FileVerdict.NONE: (RING,),
     FileVerdict.UNREADABLE: ("M6 3h8l4 4v14H6z", "M9.5 11l5 5", "M14.5 11l-5 5"),
@@ -106,7 +107,7 @@ padding:.2rem .8rem .2rem .6rem;font-weight:600;font-size:.9375rem;line-height:1
 .evidence thead th{font-size:.875rem;font-weight:500;color:var(--soft);padding-block:.3rem;border-top:0}
 .evidence tbody th{width:13rem;font-weight:600}
 .evidence tbody th span{display:block;font-weight:400;font-size:.875rem;color:var(--soft)}
-.evidence td.state{width:9.5rem;white-space:nowrap;font-weight:600}
+.evidence td.state{width:10.5rem;white-space:nowrap;font-weight:600}
 .evidence td:last-child{padding-right:0}
 .evidence tbody tr:last-child>*{border-bottom:1px solid var(--line)}
 .after{margin-top:.6rem;font-size:.875rem;color:var(--soft)}
@@ -124,8 +125,9 @@ summary span{font-weight:400;color:var(--soft)}
 .inside ul{list-style:disc;padding-left:1.2rem}
 pre{margin:0;background:var(--raised);border:1px solid var(--line);border-radius:4px;padding:1rem;
 white-space:pre-wrap;font-size:.8125rem}
-.how{border-top:3px solid var(--ink);padding-block:1.5rem 3.5rem}
-.how h2{font-size:1.5rem;line-height:1.25;margin-bottom:.75rem}
+.how{padding-bottom:3.5rem}
+.how h2{border-top:3px solid var(--ink);padding-top:1.5rem;font-size:1.5rem;line-height:1.25;
+margin-bottom:.75rem}
 .how>p,.inside>p,section>p,.meaning p{max-width:44rem}
 .how>p+p{margin-top:.75rem}
 .how>*+ul,.how>ul+*{margin-top:1.5rem}
@@ -160,6 +162,7 @@ PHONE: Final = """
 border-top:1px solid var(--line)}
 .evidence tbody tr:last-child{border-bottom:1px solid var(--line)}
 .evidence tbody tr>*{border:0!important;padding:0;width:auto}
+.evidence td.state{width:auto}
 .evidence td:last-child{grid-column:1/-1}
 .values>div{grid-template-columns:1fr}
 .values{gap:.55rem}

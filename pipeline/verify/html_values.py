@@ -10,6 +10,7 @@ from pipeline.verify.html_markup import NOTHING, Html, element, join, shown, wor
 
 MAX_ITEMS: Final = 40
 VALUE_CHARS: Final = 300
+MAX_CLOCK_SECONDS: Final = 359_999.9  # 99:59:59.9
 BYTE_UNITS: Final = ("bytes", "kB", "MB", "GB", "TB")
 MONTHS: Final = (
     "January", "February", "March", "April", "May", "June",
@@ -43,6 +44,15 @@ def value_list(values: Json, keys: Iterable[str] | None = None) -> Html:
     return element("dl", *pairs, class_="values") if rows else NOTHING
 
 
+def media_list(media: Json) -> Html:
+    """The file's own facts, width and height joined into one."""
+    width, height = number(media.get("width")), number(media.get("height"))
+    if width is None or height is None:
+        return value_list(media)
+    rest = {key: value for key, value in media.items() if key not in ("width", "height")}
+    return value_list({"picture": f"{width:.0f} × {height:.0f} pixels", **rest})
+
+
 def _rows(key: str, value: JsonValue) -> list[tuple[Html, Html]]:
     """One row per value; one level of a nested object is laid out, None says nothing and is left out."""
     label = words(LABELS[key]) if key in LABELS else _label(key)
@@ -68,12 +78,12 @@ def _plain(value: JsonValue) -> Html:
         return words("yes" if value else "no")
     if isinstance(value, int | float):
         return words(f"{value:.6g}" if isinstance(value, float) else shorten(str(value)))
-    if isinstance(value, list):
+    if isinstance(value, list) and value:
         items = [_plain(item) for item in value[:MAX_ITEMS]]
         return join(*(join(words(", ") if place else NOTHING, item) for place, item in enumerate(items)))
     if isinstance(value, dict):
         return words("see the forensic record")
-    return shown(value, VALUE_CHARS) if value else words("none")
+    return shown(value, VALUE_CHARS) if isinstance(value, str) and value else words("none")
 
 
 def shorten(text: str) -> str:
@@ -105,8 +115,10 @@ def chance(value: object) -> Html | None:
 
 
 def clock(seconds: float, *, tenths: bool = False) -> str:
-    """m:ss, or h:mm:ss from an hour on; `tenths` adds one decimal. Rounded down; below zero counts as 0."""
-    ticks = math.floor(max(seconds, 0.0) * 10 + 1e-6)
+    """m:ss, or h:mm:ss from an hour on; `tenths` adds one decimal. Rounded down; below zero counts as 0, and
+    more than `MAX_CLOCK_SECONDS` as that.
+    """
+    ticks = math.floor(min(max(seconds, 0.0), MAX_CLOCK_SECONDS) * 10 + 1e-6)
     minutes, rest = divmod(ticks // 10, 60)
     hours, minutes = divmod(minutes, 60)
     text = f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
