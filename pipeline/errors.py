@@ -4,7 +4,11 @@ Exit codes: 0 nothing wrong, 1 found something (held, refused, altered), 2 usage
 Every message is one sentence for a person and says what to do next.
 """
 
-from typing import ClassVar
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+from registry.errors import RegistryError
+from watermark.errors import WatermarkError
 
 
 class CountermarkError(Exception):
@@ -86,3 +90,30 @@ class Refused(CountermarkError):
     code = "refused"
     exit_code = 1
     http_status = 409
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """An error as a command or a route shows it."""
+
+    code: str
+    message: str
+    exit_code: int
+    http_status: int
+
+
+# The libraries' own errors, for the same table: exit code and HTTP status.
+LIBRARIES: Final[dict[type[Exception], tuple[int, int]]] = {RegistryError: (3, 500), WatermarkError: (3, 422)}
+
+
+def describe(error: Exception) -> Described:
+    """The table's row for an error. Raises: the error itself when it is none of ours: that is a defect."""
+    if isinstance(error, CountermarkError):
+        return Described(
+            code=error.code, message=str(error), exit_code=error.exit_code, http_status=error.http_status
+        )
+    for kind, (exit_code, status) in LIBRARIES.items():
+        if isinstance(error, kind):
+            code = getattr(error, "code", "watermark")
+            return Described(code=code, message=str(error), exit_code=exit_code, http_status=status)
+    raise error

@@ -194,7 +194,7 @@ class GuardRun:
 
     def _decide(self, source: Path) -> Json:
         # Only the header is read: a clip that cannot be opened is refused before anything is reserved.
-        with open_clip(source, limits=self._limits, planes="y") as clip:
+        with open_clip(source, limits=self._limits, planes="y", audio=True) as clip:
             has_sound = clip.info.audio is not None
         with read(self._bench.engine) as conn:
             seen = log.registry_seq(conn)
@@ -294,7 +294,8 @@ class GuardRun:
         return {
             "file": self._keep(target, ".mp4"), "manifest": self._keep(manifest, ".c2pa"),
             "file_sha256": signed.file_sha256, "manifest_sha256": signed.manifest_sha256, "urn": signed.urn,
-            "timestamped_at": signed.timestamp_time.replace("+00:00", "Z"), "signer_sha256": signed.signer_cert_sha256,
+            "timestamped_at": signed.timestamp_time.replace("+00:00", "Z"),
+            "signer_sha256": signed.signer_cert_sha256,
         }  # fmt: skip
 
     def _reread(self, signed: dict[str, Any], reserved: dict[str, Any]) -> Json:

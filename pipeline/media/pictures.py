@@ -1,9 +1,13 @@
-"""Small still pictures of a clip, for thumbnails and strips."""
+"""Between frames and ordinary pictures: thumbnails out, generated pictures in."""
+
+from typing import Final
 
 import cv2
 import numpy as np
 
-from pipeline.media.types import Frame
+from pipeline.media.types import Colour, Frame, Plane
+
+BT601_LIMITED: Final = Colour(range=1, primaries=6, transfer=6, matrix=6)
 
 
 def jpeg(frame: Frame, longest: int) -> bytes:
@@ -18,3 +22,14 @@ def jpeg(frame: Frame, longest: int) -> bytes:
     factor = min(1.0, longest / max(height, width))
     small = cv2.resize(bgr, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
     return cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 80])[1].tobytes()
+
+
+def frame_from_rgb(rgb: Plane, index: int, time: float) -> Frame:
+    """A frame of a generated clip from RGB ``uint8[h, w, 3]`` (even sides), numbered by `index`.
+
+    The conversion is BT.601, limited range: tag the clip with `BT601_LIMITED`.
+    """
+    height, width = rgb.shape[:2]
+    planes = cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2YUV_I420).astype(np.uint8, copy=False)
+    chroma = planes[height:].reshape(2, height // 2, width // 2)
+    return Frame(index=index, pts=index, time=time, duration=1, y=planes[:height], u=chroma[0], v=chroma[1])

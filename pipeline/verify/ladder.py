@@ -1,6 +1,6 @@
 """From the evidence to one verdict. Pure. First rule that fits wins:
 
-1. the file cannot be read -> unreadable
+1. the frames cannot be read -> unreadable; but if our credential says that the file was changed, -> altered
 2. a payload resolves to a release, and the fingerprint is another clip's -> conflict (a transplanted mark);
    so is a payload that differs from the one our own credential names
 3. somebody else's trusted credential with our payload -> conflict
@@ -54,7 +54,7 @@ class Facts:
 def verdict(facts: Facts) -> FileVerdict:
     """Apply the rules above, in order."""
     rules = (
-        (not facts.readable, FileVerdict.UNREADABLE),  # 1
+        (not facts.readable and not _changed(facts.credential), FileVerdict.UNREADABLE),  # 1
         (_transplanted(facts), FileVerdict.CONFLICT),  # 2
         (_foreign(facts) and facts.payload is not None, FileVerdict.CONFLICT),  # 3
         (_whole(facts.credential), FileVerdict.INTACT),  # 4

@@ -1,0 +1,175 @@
+"""What the acts of the demo do: draw, release, shrink, change a byte, sign as a stranger, verify."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from fractions import Fraction
+from pathlib import Path, PurePath
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from generator.base import GenerationRequest
+from generator.scene import SceneGenerator
+from pipeline.app import GuardOrder, deliver, open_app
+from pipeline.cli import output
+from pipeline.credentials.manifest import Agent, ReleaseFacts, guarded, new_urn
+from pipeline.credentials.pki import ensure_pki
+from pipeline.credentials.sign import sign_clip
+from pipeline.credentials.signer import LocalKeySigner
+from pipeline.credentials.tsa import local_tsa
+from pipeline.media.limits import media_limits
+from pipeline.media.pictures import BT601_LIMITED, frame_from_rgb, jpeg
+from pipeline.media.reader import open_clip
+from pipeline.media.types import ClipInfo, Frame
+from pipeline.media.writer import ClipWriter
+from pipeline.policy import Sound
+from pipeline.settings import Settings, load
+from pipeline.verify.html import render
+from pipeline.verify.local import open_local
+
+RELEASED: Final = "released"
+WIDTH, HEIGHT = 1280, 720
+RATE: Final = Fraction(25)
+SEED: Final = 7
+PLATFORM_CRF: Final = 28.0
+SHEET_COLUMNS, SHEET_SIDE = 4, 480
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """One act: what happens to the clip, and what the verifier must say."""
+
+    name: str
+    expected: str
+    story: str
+    make: Callable[["Stage"], Path]
+
+
+class Stage:
+    """The demo's folder: the drawn clip, the release, and every attacked copy."""
+
+    def __init__(self, folder: Path, seconds: float) -> None:
+        self.folder = folder
+        self.settings: Settings = load(folder / "home")
+        self.drawn = folder / "drawn.mp4"
+        self.released = folder / "released.mp4"
+        self._draw(seconds)
+
+    def _draw(self, seconds: float) -> None:
+        request = GenerationRequest(
+            prompt="hills at dusk", width=WIDTH, height=HEIGHT, seconds=seconds, frame_rate=RATE, seed=SEED
+        )
+        clip = SceneGenerator().generate(request)
+        info = ClipInfo(
+            width=clip.width, height=clip.height, time_base=1 / RATE, frame_rate=RATE, variable=False,
+            colour=BT601_LIMITED,
+        )  # fmt: skip
+        with ClipWriter(self.drawn, info, crf=16, preset="veryfast") as writer:
+            for index, picture in enumerate(clip.frames):
+                writer.write(frame_from_rgb(picture, index, index / float(RATE)))
+
+    def release(self) -> str:
+        """Guard the drawn clip; "released" or the verdict that stopped it."""
+        order = GuardOrder(source=self.drawn, policy="marks-only", sound=Sound.ACCEPT)
+        with open_app(self.settings) as app:
+            outcome = app.guard(order, lambda *_: None)
+        if outcome.file is None:
+            return str(outcome.job.state)
+        deliver(outcome.file, self.released)
+        return RELEASED
+
+    def verify(self, act: Act) -> str:
+        """Verify what `act` makes, write its report, and say the verdict."""
+        clip = act.make(self)
+        with open_local(self.settings) as verifier:
+            report = verifier.verify(clip, strip=True)
+        target = self.folder / f"report-{act.name}.html"
+        target.write_text(render([report], service=self.settings.service), encoding="utf-8")
+        output.say(f"  {report.headline}")
+        return str(report.verdict)
+
+    def shrink(self) -> Path:
+        """The release at half size, re-encoded without its metadata, as platforms do."""
+        target = self.folder / "shrunk.mp4"
+        with open_clip(self.released, limits=media_limits(self.settings)) as clip:
+            info = replace(clip.info, width=clip.info.width // 4 * 2, height=clip.info.height // 4 * 2)
+            with ClipWriter(target, info, crf=PLATFORM_CRF) as writer:
+                for frame in clip.frames():
+                    writer.write(_resized(frame, info))
+        return target
+
+    def change_byte(self) -> Path:
+        """The release with one byte of its picture data changed."""
+        target = self.folder / "changed.mp4"
+        content = bytearray(self.released.read_bytes())
+        # The middle of the file lies in its picture data: the index is at the front.
+        content[len(content) // 2] ^= 1
+        target.write_bytes(content)
+        return target
+
+    def forge(self) -> Path:
+        """The drawn clip, signed by a stranger whose certificates bear our very names."""
+        target, now = self.folder / "forged.mp4", datetime.now(UTC)
+        stranger = ensure_pki(self.folder / "stranger" / "pki", now=now)
+        with open_clip(self.drawn, limits=media_limits(self.settings)) as clip:
+            thumbnail = jpeg(next(clip.frames()), 160)
+        product = Agent(name="Countermark", version="1")
+        facts = ReleaseFacts(
+            urn=new_urn(), title="forged", product=product, created_at=now.isoformat(), payload=1,
+            fingerprint=b"\1\0\0\0", thumbnail=thumbnail, release={},
+        )  # fmt: skip
+        document = guarded(
+            facts, imported=PurePath("drawn.mp4"), imported_sha256="0" * 64, parent_archive=None,
+            visible_mark=False,
+        )  # fmt: skip
+        with local_tsa(stranger, clock=lambda: now) as tsa:
+            sign_clip(
+                self.drawn, target, document, signer=LocalKeySigner(stranger), tsa=tsa, trust=stranger.trust
+            )
+        return target
+
+    def contact_sheet(self) -> Path:
+        """Frames of the release side by side, as a PNG."""
+        target = self.folder / "contact-sheet.png"
+        with open_clip(self.released, limits=media_limits(self.settings)) as clip:
+            wanted = max(1, int((clip.info.duration or 1) * float(RATE)) // (2 * SHEET_COLUMNS))
+            tiles = [_tile(frame) for frame in clip.frames() if frame.index % wanted == 0]
+        rows = [np.hstack(row) for row in _rows(tiles[: 2 * SHEET_COLUMNS])]
+        cv2.imwrite(str(target), np.vstack(rows))
+        return target
+
+
+def _resized(frame: Frame, info: ClipInfo) -> Frame:
+    assert frame.u is not None and frame.v is not None  # noqa: S101, PT018 - asked for all planes
+    size, half = (info.width, info.height), (info.width // 2, info.height // 2)
+    sizes = ((frame.y, size), (frame.u, half), (frame.v, half))
+    y, u, v = (cv2.resize(plane, to, interpolation=cv2.INTER_AREA).astype(np.uint8) for plane, to in sizes)
+    return replace(frame, y=y, u=u, v=v)
+
+
+def _tile(frame: Frame) -> NDArray[np.uint8]:
+    picture = cv2.imdecode(np.frombuffer(jpeg(frame, SHEET_SIDE), np.uint8), cv2.IMREAD_COLOR)
+    assert picture is not None  # noqa: S101 - encoded a line above
+    return picture.astype(np.uint8, copy=False)
+
+
+def _rows(tiles: list[NDArray[np.uint8]]) -> Iterator[list[NDArray[np.uint8]]]:
+    for start in range(0, len(tiles) - SHEET_COLUMNS + 1, SHEET_COLUMNS):
+        yield tiles[start : start + SHEET_COLUMNS]
+
+
+ACTS: Final = (
+    Act(name="as-released", expected="intact", story="nothing happened to it", make=lambda s: s.released),
+    Act(
+        name="shrunk-and-stripped", expected="recovered",
+        story="half size, re-encoded, metadata gone", make=Stage.shrink,
+    ),
+    Act(name="one-byte-changed", expected="altered", story="one byte is different", make=Stage.change_byte),
+    Act(name="unmarked", expected="none", story="a clip that never passed through", make=lambda s: s.drawn),
+    Act(
+        name="stranger", expected="untrusted-claim", story="a stranger signs with our names", make=Stage.forge
+    ),
+)  # fmt: skip

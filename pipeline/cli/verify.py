@@ -1,0 +1,102 @@
+"""`countermark verify`: any file becomes a verification report."""
+
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from pipeline.cli import output
+from pipeline.errors import StorageFailed
+from pipeline.settings import load
+from pipeline.types import EvidenceState, FileVerdict
+from pipeline.verify.local import open_local
+from pipeline.verify.types import VerificationReport
+
+SIGNS: Final = {
+    EvidenceState.FOUND: "+",
+    EvidenceState.ABSENT: "-",
+    EvidenceState.NOT_CHECKED: "?",
+    EvidenceState.FAILED: "!",
+}
+NOTHING_WRONG: Final = (
+    FileVerdict.INTACT, FileVerdict.RECOVERED, FileVerdict.RECOVERED_UNCONFIRMED, FileVerdict.FOREIGN,
+    FileVerdict.NONE,
+)  # fmt: skip
+NO_ANSWER: Final = (FileVerdict.UNREADABLE, FileVerdict.INCONCLUSIVE)
+
+
+def verify(
+    files: Annotated[list[Path], typer.Argument(help="Files to verify.", show_default=False)],
+    trust: Annotated[
+        Path | None,
+        typer.Option(help="Verifier bundle (from `keys export-verifier`) instead of the home's keys."),
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Also write an HTML report to this file.")] = None,
+    home: output.Home = None,
+    as_json: output.AsJson = False,
+) -> int:
+    """Look for credential, hidden mark, visible mark and log entry, offline; say what they add up to."""
+    settings = load(home)
+    reports: list[VerificationReport] = []
+    with open_local(settings, trust) as verifier, output.bar("verifying") as bar:
+        if verifier.interrupted:
+            output.say(
+                f"{verifier.interrupted} interrupted jobs wait in the home; the next guard goes on with them."
+            )
+        for file in files:
+            bar.step(file.name)
+            found = verifier.verify(file, strip=report is not None, progress=bar.at)
+            reports.append(found)
+            _say(found)
+    if report is not None:
+        _write(report, reports, settings.service)
+    if as_json:
+        output.answer([document(found) for found in reports])
+    return max(map(_status, reports), default=output.OK)
+
+
+def document(report: VerificationReport) -> dict[str, Any]:
+    """The JSON of one file."""
+    release = report.release and {
+        "id": report.release.id, "payload": report.release.payload, "urn": report.release.urn,
+        "state": report.release.state, "published_at": report.release.published_at,
+    }  # fmt: skip
+    return {
+        "file": report.file, "verdict": str(report.verdict), "headline": report.headline, "release": release,
+        "flags": list(report.flags),
+        "evidence": {
+            line: {"state": str(evidence.state), "summary": evidence.summary, **evidence.found}
+            for line, evidence in report.evidence.items()
+        },
+        "media": report.media, "notes": list(report.notes), "checked_at": report.checked_at,
+        "seconds": report.seconds,
+    }  # fmt: skip
+
+
+def _say(report: VerificationReport) -> None:
+    output.say(f"{report.file}: {report.verdict}", style="bold")
+    output.say(f"  {report.headline}")
+    for line, evidence in report.evidence.items():
+        output.say(f"  {SIGNS[evidence.state]} {line.replace('_', ' ')}: {evidence.summary}")
+    for flag in report.flags:
+        output.say(f"  ! {flag}")
+    for note in report.notes:
+        output.say(f"  note: {note}")
+
+
+def _status(report: VerificationReport) -> int:
+    if report.verdict in NO_ANSWER:
+        return output.COULD_NOT
+    return output.OK if report.verdict in NOTHING_WRONG and not report.flags else output.FOUND
+
+
+def _write(target: Path, reports: list[VerificationReport], service: str) -> None:
+    from pipeline.verify.html import render
+
+    try:
+        target.write_text(render(reports, service=service), encoding="utf-8")
+    except OSError as error:
+        raise StorageFailed(
+            f"cannot write the report {target} ({error.strerror}); name another file"
+        ) from None
+    output.say(f"Report: {target}")
