@@ -15,7 +15,8 @@ BLOCK_SECONDS = 12.0  # three periods of the carrier
 LOCAL_PIXELS = 15
 CLIP_DEVIATIONS = 3.0
 DEVIATION_FLOOR = 1.0  # grey levels: noise on flat walls is not blown up without limit
-MAX_ASPECT = 8.0
+MAX_ASPECT = 8.0  # of a sliver's long side no more is looked at, so that its planes stay small
+MAX_WINDOWS = 96  # a block has 48; only times that jump back and forth bring more
 
 Plane = NDArray[np.float32]
 
@@ -42,7 +43,8 @@ def blocks(frames: Iterable[TimedLuma]) -> Iterator[Block]:
     current, first, count, last = None, 0.0, 0, 0.0
     for time, luma in frames:
         window = int(time / WINDOW_SECONDS)
-        if sums and time - first >= BLOCK_SECONDS and window != current:
+        over = time - first >= BLOCK_SECONDS and window != current
+        if sums and (over or len(sums) >= MAX_WINDOWS):
             yield _block(sums, times, count, last)
             sums, times, count = [], [], 0
         plane = equalise(luma)
@@ -59,13 +61,16 @@ def blocks(frames: Iterable[TimedLuma]) -> Iterator[Block]:
 
 
 def _block(sums: list[Plane], times: list[float], frames: int, end: float) -> Block:
-    stack = np.stack([plane for plane in sums if plane.shape == sums[0].shape])
+    same = [index for index, plane in enumerate(sums) if plane.shape == sums[0].shape]
+    stack = np.stack([sums[index] for index in same])
     stack /= np.maximum(stack.std(axis=(1, 2), keepdims=True), 1e-6)
-    return Block(windows=stack, times=np.array(times[: len(stack)]), frames=frames, end=end)
+    return Block(windows=stack, times=np.array(times)[same], frames=frames, end=end)
 
 
 def equalise(luma: Luma) -> Plane:
     """``float32[h', w']`` at 256 lines: high-pass, divided by the local deviation, clipped at ±3."""
+    longest = int(MAX_ASPECT * min(luma.shape))
+    luma = luma[:longest, :longest]
     height, width = luma.shape
     scale = LINES / min(height, width)
     size = (round(width * scale), round(height * scale))
