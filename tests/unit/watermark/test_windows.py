@@ -1,0 +1,114 @@
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from watermark.base import TimedLuma
+from watermark.windows import BLOCK_SECONDS, LINES, WINDOW_SECONDS, blocks, equalise
+
+
+def noise(width: int, height: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("size", [(320, 240), (240, 426), (64, 64), (1280, 720), (1, 1), (3, 2)])
+def test_planes_have_256_lines(size):
+    plane = equalise(noise(*size))
+    assert min(plane.shape) == LINES
+    assert plane.shape[1] / plane.shape[0] == pytest.approx(size[0] / size[1], rel=0.01)
+    assert plane.dtype == np.float32
+    assert np.isfinite(plane).all()
+    assert np.abs(plane).max() <= 3.0
+
+
+@pytest.mark.parametrize("level", [0, 128, 255])
+def test_flat_frames_give_nothing(level):
+    assert np.abs(equalise(np.full((240, 320), level, np.uint8))).max() < 1e-3
+
+
+def test_brightness_and_contrast_hardly_matter():
+    luma = (noise(320, 240) // 2 + 40).astype(np.uint8)
+    dimmed = (luma * 0.6 + 10).astype(np.uint8)
+    likeness = np.corrcoef(equalise(luma).ravel(), equalise(dimmed).ravel())[0, 1]
+    assert likeness > 0.99
+
+
+def test_no_frames_give_no_blocks():
+    assert list(blocks([])) == []
+
+
+def test_one_frame_is_a_block():
+    (block,) = blocks([TimedLuma(0.0, noise(320, 240))])
+    assert block.windows.shape == (1, 256, 341)
+    assert (block.frames, block.start, block.end) == (1, 0.0, 0.0)
+    assert block.windows.std() == pytest.approx(1.0, abs=1e-3)
+
+
+def test_a_long_clip_becomes_blocks_of_twelve_seconds():
+    frames = [TimedLuma(index / 8, noise(32, 24, index % 5)) for index in range(8 * 30)]
+    found = list(blocks(frames))
+    assert [len(block.windows) for block in found] == [48, 48, 24]
+    assert [block.start for block in found] == [0.0, BLOCK_SECONDS, 2 * BLOCK_SECONDS]
+    assert [block.end for block in found] == [11.875, 23.875, 29.875]
+    assert sum(block.frames for block in found) == len(frames)
+    for block in found:
+        assert np.allclose(np.diff(block.times), WINDOW_SECONDS)
+
+
+def test_each_window_is_the_mean_of_its_frames_up_to_scale():
+    frames = [TimedLuma(index / 12, noise(256, 256, index)) for index in range(6)]
+    (block,) = blocks(frames)
+    for window, part in zip(block.windows, (frames[:3], frames[3:]), strict=True):
+        total = np.sum([equalise(frame.luma) for frame in part], axis=0)
+        assert np.corrcoef(window.ravel(), total.ravel())[0, 1] > 0.9999
+        assert window.std() == pytest.approx(1.0, abs=1e-3)
+
+
+def test_irregular_times_fall_into_their_windows():
+    times = [0.0, 0.01, 0.26, 1.1, 1.2, 7.0]
+    (block,) = blocks(TimedLuma(time, noise(32, 24)) for time in times)
+    assert block.times.tolist() == [0.125, 0.375, 1.125, 7.125]
+    assert block.frames == len(times)
+
+
+def test_a_clip_that_starts_late_keeps_its_times():
+    (block,) = blocks([TimedLuma(100.3, noise(32, 24))])
+    assert block.start == 100.25
+
+
+def test_a_resize_in_the_middle_changes_nothing():
+    frames = [TimedLuma(index / 4, noise(320, 240)) for index in range(4)]
+    frames += [TimedLuma(1 + index / 4, noise(160, 120)) for index in range(4)]
+    (block,) = blocks(frames)
+    assert len(block.windows) == 8
+
+
+def test_another_aspect_in_the_middle_keeps_windows_and_times_together():
+    wide, tall = noise(320, 240), noise(240, 320)
+    frames = [TimedLuma(index / 4, (wide, tall, wide)[index // 2]) for index in range(6)]
+    found = list(blocks(frames))
+    seen = {time: block.windows.shape[1:] for block in found for time in block.times}
+    for block in found:
+        assert len(block.windows) == len(block.times)
+    for time, shape in seen.items():
+        index = int(time / WINDOW_SECONDS)
+        assert shape == equalise(frames[index].luma).shape
+    assert {0.125, 0.375, 1.125, 1.375} <= set(seen)
+
+
+@pytest.mark.parametrize("size", [(4096, 16), (16, 4096)])
+def test_slivers_do_not_take_the_memory(size):
+    tracemalloc.start()
+    try:
+        plane = equalise(noise(*size))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert min(plane.shape) == LINES
+    assert peak < 30e6
+
+
+def test_times_that_jump_back_and_forth_do_not_take_the_memory():
+    luma = noise(64, 64)
+    longest = max(len(block.windows) for block in blocks(TimedLuma(index % 2, luma) for index in range(400)))
+    assert longest <= 2 * BLOCK_SECONDS / WINDOW_SECONDS
