@@ -157,9 +157,9 @@ LINES_OF_EVIDENCE: Final[dict[str, LineWords]] = {
     HIDDEN_MARK: LineWords(
         title="Hidden mark",
         what="a keyed pattern in the picture",
-        know="The pattern follows a secret key. The chance of error printed above is an upper bound, "
-        "calculated for the whole search through this file: how likely it is that a clip without the mark "
-        "would read as strongly as this one. It assumes that the key is secret.",
+        know="The pattern follows a secret key. A chance of error in the table above is an upper bound, "
+        "calculated for the whole search through that file: how likely it is that a clip without the mark "
+        "would read as strongly. It assumes that the key is secret.",
         wrong="Strong compression, small pictures, a few seconds of plain content or regeneration by another "
         "model can destroy it; then we miss it. It can be copied into another clip, which is why the picture "
         "is also compared with the release.",

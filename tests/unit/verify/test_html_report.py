@@ -307,8 +307,8 @@ def test_chance_claims_no_more_than_the_bound(exponent: float, said: str) -> Non
 @pytest.mark.parametrize(
     ("key", "value", "said"),
     [("span", [1.2, 7.99], "0:01–0:07"), ("span", [59.9, 3661.0], "0:59–1:01:01"),
-     ("size_bytes", 812, "812 bytes"), ("size_bytes", 2381224, "2.4 MB"), ("duration", 8.04, "0:08.0"), ("failures", [], "none"),
-     ("mirrored", False, "no"), ("share", 0.96, "0.96")],
+     ("size_bytes", 812, "812 bytes"), ("size_bytes", 2381224, "2.4 MB"), ("duration", 8.04, "0:08.0"),
+     ("failures", [], "none"), ("mirrored", False, "no"), ("share", 0.96, "0.96")],
 )  # fmt: skip
 def test_values_read_as_people_write_them(key: str, value: Any, said: str) -> None:
     assert format_value(key, value) == said
