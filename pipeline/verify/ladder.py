@@ -3,13 +3,14 @@
 1. the frames cannot be read -> unreadable; but if our credential says that the file was changed, -> altered
 2. a payload resolves to a release, and the fingerprint is another clip's -> conflict (a transplanted mark);
    so is a payload that differs from the one our own credential names
-3. somebody else's trusted credential with our payload -> conflict
+3. somebody else's trusted, whole credential with our payload -> conflict
 4. our credential, pinned signer, whole, trusted time-stamp -> intact
 5. our credential, content hash broken -> altered
-6. a credential that we do not trust -> untrusted-claim (its claimed issuer is never named)
+6. a credential that we do not trust, or somebody's on changed content -> untrusted-claim (the claimed
+   issuer is never named)
 7. no credential, but payload, fingerprint and stored manifest agree -> recovered;
    with a fingerprint that cannot be decided -> recovered-unconfirmed
-8. somebody else's trusted credential -> foreign
+8. somebody else's trusted, whole credential -> foreign
 9. a mark of ours is there, but no payload or no release -> traces
 10. credential, hidden mark or log was not checked, or failed -> inconclusive
 11. otherwise -> none, which proves nothing
@@ -92,12 +93,15 @@ def _changed(credential: CredentialReading | None) -> bool:
 def _untrusted(credential: CredentialReading | None) -> bool:
     if credential is None or credential.state is CredentialState.NONE:
         return False
-    return not credential.trusted or (credential.ours and not _whole(credential))
+    return not credential.trusted or not (_whole(credential) or _foreign_whole(credential))
 
 
 def _foreign(facts: Facts) -> bool:
-    credential = facts.credential
-    return credential is not None and credential.trusted and not credential.ours
+    return facts.credential is not None and _foreign_whole(facts.credential)
+
+
+def _foreign_whole(credential: CredentialReading) -> bool:
+    return credential.trusted and not credential.ours and credential.hash_ok and not credential.failures
 
 
 def _recovered(facts: Facts, match: FingerprintMatch) -> bool:
