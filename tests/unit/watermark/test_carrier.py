@@ -32,7 +32,7 @@ def pattern(mark: HiddenMark, width: int, height: int, time: float) -> np.ndarra
 
 @pytest.mark.parametrize("side", sorted({pixel["side"] for pixel in VECTOR["pixels"]}))
 def test_tiles_are_pinned(side):
-    # A flat frame has a flat mask, so that its change is the tile times the strength, rounded to a grey level.
+    # A flat frame has a flat mask, so that its change is the tile times the strength, in whole grey levels.
     short = 2 * side
     mark = pen(short, short, psnr=24.0)
     for pixel in (pixel for pixel in VECTOR["pixels"] if pixel["side"] == side):

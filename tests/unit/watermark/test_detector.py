@@ -1,0 +1,233 @@
+import tracemalloc
+
+import cv2
+import numpy as np
+import pytest
+
+from pipeline.media.trial import through_h264
+from watermark.base import TimedLuma
+from watermark.detector import MAX_LOG10_CHANCE, HiddenMarkDetector
+from watermark.keys import DetectionKey, MintingKey
+from watermark.payload import PayloadCodec
+
+STRANGER = DetectionKey(epoch=9, secret=b"\x01" * 32)
+CODEC = PayloadCodec(MintingKey(secret=b"\x02" * 32))
+
+
+def read(frames, *keys, accepts=None):
+    return HiddenMarkDetector(keys, accepts).detect(frames)
+
+
+def changed(frames, change):
+    return [frame._replace(luma=np.ascontiguousarray(change(frame.luma))) for frame in frames]
+
+
+def assert_nothing(found, frames):
+    assert (found.payload, found.span, found.geometry, found.key_epoch) == (None, None, None, None)
+    assert found.log10_chance == 0.0
+    assert -1.0 < found.presence_log10_chance <= 0.0
+    assert found.frames == frames
+
+
+def test_a_marked_clip_is_read(marked, key, payload):
+    found = read(marked, key)
+    assert found.payload == payload
+    assert found.log10_chance < -100
+    assert found.presence_log10_chance < -20
+    assert found.key_epoch == key.epoch
+    assert found.frames == len(marked)
+    assert found.span == pytest.approx((0.0, marked[-1].time))
+    assert found.geometry is not None
+    assert found.geometry.scale == 1.0
+    assert not found.geometry.mirrored
+
+
+def test_the_same_clip_gives_the_same_answer(marked, key):
+    assert read(marked, key) == read(iter(marked), key)
+
+
+def test_an_unmarked_clip_has_nothing(unmarked, key):
+    assert_nothing(read(unmarked, key), len(unmarked))
+
+
+def test_another_key_finds_nothing(marked):
+    assert_nothing(read(marked, STRANGER), len(marked))
+
+
+def test_h264_at_crf_28(film, mark, key, payload):
+    marked = list(mark(film(pan=0.0), key, payload, 42.0))
+    decoded = through_h264((frame.luma for frame in marked), crf=28)
+    frames = [frame._replace(luma=luma) for frame, luma in zip(marked, decoded, strict=True)]
+    assert read(frames, key).payload == payload
+
+
+@pytest.mark.parametrize("size", [(160, 120), (214, 160), (640, 480)])
+def test_resized(marked, key, payload, size):
+    found = read(changed(marked, lambda y: cv2.resize(y, size, interpolation=cv2.INTER_AREA)), key)
+    assert found.payload == payload
+    assert found.geometry is not None
+    assert found.geometry.scale == 1.0
+
+
+def test_mirrored(marked, key, payload):
+    found = read(changed(marked, lambda y: y[:, ::-1]), key)
+    assert found.payload == payload
+    assert found.geometry is not None
+    assert found.geometry.mirrored
+    assert not found.geometry.untouched
+
+
+def test_cropped_to_four_fifths(marked, key, payload):
+    found = read(changed(marked, lambda y: y[20:212, 30:286]), key)
+    assert found.payload == payload
+    assert found.geometry is not None
+    assert found.geometry.scale == pytest.approx(1.25, abs=0.005)
+    assert not found.geometry.untouched
+    # The pattern's origin lies 30 pixels left of and 20 above the crop's corner; 240 is the short side.
+    for got, want in zip(found.geometry.shift, (-30 / 240, -20 / 240), strict=True):
+        assert min((got - want) % 0.5, (want - got) % 0.5) < 0.005
+
+
+def test_cropped_and_mirrored(marked, key, payload):
+    found = read(changed(marked, lambda y: y[20:212, 30:286][:, ::-1]), key)
+    assert found.payload == payload
+    assert found.geometry is not None
+    assert found.geometry.mirrored
+
+
+@pytest.mark.parametrize("cut", [7, 14, 24])
+def test_a_trimmed_start(marked, key, payload, cut):
+    found = read([frame._replace(time=frame.time - cut / 12) for frame in marked[cut:]], key)
+    assert found.payload == payload
+    assert found.geometry is not None
+    # 0.125 s steps; half of one off, and half a fade.
+    assert found.geometry.time_offset == pytest.approx(cut / 12, abs=0.2)
+
+
+def test_variable_frame_times(unmarked, mark, key, payload):
+    rng = np.random.default_rng(5)
+    times = np.sort(rng.uniform(0, 4, len(unmarked)))
+    frames = (TimedLuma(float(time), frame.luma) for time, frame in zip(times, unmarked, strict=True))
+    assert read(mark(frames, key, payload), key).payload == payload
+
+
+def test_dropped_frames(marked, key, payload):
+    keep = np.random.default_rng(6).random(len(marked)) < 0.5
+    found = read([frame for frame, kept in zip(marked, keep, strict=True) if kept], key)
+    assert found.payload == payload
+    assert found.frames == keep.sum()
+
+
+def test_dimmed_and_noisy(marked, key, payload):
+    rng = np.random.default_rng(7)
+    frames = changed(
+        marked, lambda y: np.clip(0.6 * y + 20 + rng.normal(0, 4, y.shape), 0, 255).astype(np.uint8)
+    )
+    assert read(frames, key).payload == payload
+
+
+def test_the_right_epoch_is_named(marked, key, payload):
+    found = read(marked, STRANGER, key)
+    assert (found.payload, found.key_epoch) == (payload, key.epoch)
+    assert found.presence_log10_chance < -20
+
+
+def test_a_static_scene_is_read_because_the_carrier_moves(film, mark, key, payload):
+    still = next(film())
+    frames = [TimedLuma(index / 12, still.luma) for index in range(48)]
+    assert_nothing(read(frames, key), 48)
+    assert read(mark(frames, key, payload), key).payload == payload
+
+
+@pytest.mark.parametrize("level", [0, 16, 128, 255])
+def test_flat_clips(mark, key, payload, level):
+    flat = [TimedLuma(index / 12, np.full((120, 160), level, np.uint8)) for index in range(36)]
+    assert_nothing(read(flat, key), 36)
+    if level not in (0, 255):
+        assert read(mark(flat, key, payload), key).payload == payload
+
+
+def test_no_frames(key):
+    assert_nothing(read([], key), 0)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_clip_within_one_window(marked, key, count):
+    assert_nothing(read(marked[:count], key), count)
+
+
+def test_a_tiny_frame(key):
+    noise = np.random.default_rng(8)
+    frames = [TimedLuma(i / 8, noise.integers(0, 256, (3, 5), dtype=np.uint8)) for i in range(8)]
+    assert_nothing(read(frames, key), 8)
+
+
+def test_a_resize_in_the_middle(marked, key, payload):
+    frames = marked[:24] + changed(marked[24:], lambda y: cv2.resize(y, (160, 120)))
+    assert read(frames, key).payload == payload
+
+
+def test_another_aspect_in_the_middle(marked, key, payload):
+    # Two thirds stay as they were; the piece of another shape must not put the rest out of time.
+    frames = marked[:16] + changed(marked[16:32], lambda y: y[:, 60:260]) + marked[32:]
+    found = read(frames, key)
+    assert found.payload == payload
+    assert found.frames == len(marked)
+
+
+def test_only_the_second_block_is_marked(film, mark, key, payload):
+    plain = list(film(16, 160, 120))
+    frames = plain[:144] + list(mark(plain[144:], key, payload, 42.0))
+    found = read(frames, key)
+    assert found.payload == payload
+    assert found.span == pytest.approx((12.0, frames[-1].time))
+
+
+def test_the_span_ends_where_the_mark_ends(film, mark, key, payload):
+    plain = list(film(28, 160, 120))
+    frames = list(mark(plain[:144], key, payload)) + plain[144:]
+    found = read(frames, key)
+    assert found.span == pytest.approx((0.0, 143 / 12))
+    assert found.frames == len(plain)
+
+
+def test_a_long_clip_in_constant_memory(film, mark, key, payload):
+    def peak(seconds: float) -> tuple[int, tuple[float, float] | None]:
+        tracemalloc.start()
+        try:
+            found = read(mark(film(seconds, 160, 120), key, payload), key)
+            return tracemalloc.get_traced_memory()[1], found.span
+        finally:
+            tracemalloc.stop()
+
+    peak(1)  # caches of the key and of the code
+    short, _ = peak(13)
+    long, span = peak(40)
+    assert span == pytest.approx((0.0, 40 - 1 / 12))
+    assert long < 1.1 * short
+
+
+def test_the_payload_check_is_respected(film, mark, key):
+    issued = CODEC.issue(41)
+    clip = list(film(3, 160, 120))
+    right = list(mark(clip, key, issued))
+    assert read(right, key, accepts=CODEC.accepts).payload == issued
+    forged = list(mark(clip, key, issued ^ 1))
+    refused = read(forged, key, accepts=CODEC.accepts)
+    assert refused.payload is None
+    assert refused.log10_chance == 0.0
+    assert refused.presence_log10_chance < MAX_LOG10_CHANCE  # a mark of this key is there all the same
+    assert read(forged, key).payload == issued ^ 1  # without the minting key nobody can tell
+
+
+def test_an_unknown_version_is_never_accepted(film, mark, key):
+    found = read(mark(film(3, 160, 120), key, 0x2123456789ABCDEF), key)
+    assert found.payload is None
+    assert found.presence_log10_chance < MAX_LOG10_CHANCE
+
+
+@pytest.mark.parametrize("count", [0, 9])
+def test_the_number_of_epochs_is_limited(count):
+    keys = [DetectionKey(epoch=index, secret=bytes([index]) * 32) for index in range(count)]
+    with pytest.raises(ValueError, match=f"got {count}"):
+        HiddenMarkDetector(keys)
