@@ -23,6 +23,7 @@ app = typer.Typer(help="Keys of the home: marks, signatures, log.", no_args_is_h
 
 
 @app.command("init")
+@output.command
 def init(home: output.Home = None, as_json: output.AsJson = False) -> int:
     """Make the keys of a home, if it has none; what is there is kept."""
     folder = load(home).home / KEYS
@@ -34,6 +35,7 @@ def init(home: output.Home = None, as_json: output.AsJson = False) -> int:
 
 
 @app.command("list")
+@output.command
 def list_keys(home: output.Home = None, as_json: output.AsJson = False) -> int:
     """List keys and signers; no secret is shown."""
     folder = load(home).home / KEYS
@@ -42,6 +44,7 @@ def list_keys(home: output.Home = None, as_json: output.AsJson = False) -> int:
 
 
 @app.command("export-verifier")
+@output.command
 def export(
     out: Annotated[Path, typer.Option("-o", "--out", help="The bundle's file; it must not exist.")],
     detect: Annotated[

@@ -1,22 +1,29 @@
 """What commands print: one JSON document on stdout with --json, words for people on stderr."""
 
+import functools
 import json
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, ParamSpec
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from pipeline.credentials.text import safe_text
+from pipeline.errors import CountermarkError, NotInstalled, describe
 
 OK: Final = 0
 FOUND: Final = 1
 USAGE: Final = 2
 COULD_NOT: Final = 3
+INTERRUPTED: Final = 130
+GUARD_EXTRA: Final = ("sqlalchemy", "alembic", "asn1crypto")
+
+P = ParamSpec("P")
 
 words = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -37,6 +44,43 @@ def answer(document: Any) -> None:
         json.dumps(document, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None) + "\n"
     )
     sys.stdout.flush()
+
+
+def command(work: Callable[P, int]) -> Callable[P, None]:
+    """Make a command of a function that gives an exit code; errors of ours become one sentence and a code."""
+
+    @functools.wraps(work)
+    def run(*args: P.args, **options: P.kwargs) -> None:
+        try:
+            status = work(*args, **options)
+        except KeyboardInterrupt:
+            say("Interrupted. Nothing is lost: the next guard goes on with what was begun.")
+            status = INTERRUPTED
+        except BrokenPipeError:
+            # Whoever read our output has gone; do not complain into the void at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            status = COULD_NOT
+        except ModuleNotFoundError as error:
+            status = _failed(_missing(error), options)
+        except Exception as error:  # noqa: BLE001 - `describe` raises again what is not ours
+            status = _failed(error, options)
+        raise typer.Exit(status)
+
+    return run
+
+
+def _failed(error: Exception, options: Mapping[str, object]) -> int:
+    told = describe(error)
+    say(f"countermark: {told.message}")
+    if options.get("as_json"):
+        answer({"error": {"code": told.code, "message": told.message}})
+    return told.exit_code
+
+
+def _missing(error: ModuleNotFoundError) -> CountermarkError:
+    if (error.name or "").partition(".")[0] in GUARD_EXTRA:
+        return NotInstalled("this command makes releases; install it with: pip install 'countermark[guard]'")
+    raise error
 
 
 class Bar:

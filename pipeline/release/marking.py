@@ -13,7 +13,7 @@ from pipeline.media.types import ClipInfo, Frame, MediaLimits
 from pipeline.media.writer import ClipWriter
 from pipeline.release import strength
 from watermark.base import TimedLuma
-from watermark.carrier import HiddenMark, Strength
+from watermark.carrier import MIN_SHORT_SIDE, HiddenMark, Strength
 from watermark.errors import GeometryError
 from watermark.keys import DetectionKey
 from watermark.quality import psnr, squared_error
@@ -71,6 +71,7 @@ def survey(
     opening: list[TimedLuma] = []
     sampled: list[TimedLuma] = []
     with open_clip(source, limits=limits, planes="y") as clip:
+        _check_size(clip.info)
         duration = clip.info.duration
         for frame in clip.frames():
             if frame.time > strength.TRIAL_SECONDS and len(opening) > 1:
@@ -85,6 +86,14 @@ def survey(
         )
     except GeometryError as error:
         raise MediaUnsupported(str(error)) from None
+
+
+def _check_size(info: ClipInfo) -> None:
+    if min(info.width, info.height) < MIN_SHORT_SIDE:
+        raise MediaUnsupported(
+            f"a clip of {info.width}×{info.height} is too small to mark; "
+            f"make its shorter side at least {MIN_SHORT_SIDE} pixels"
+        )
 
 
 def mark_clip(
