@@ -1,10 +1,14 @@
-"""Real tiny clips for every test: a textured scene that moves, the same for the same arguments."""
+"""For every test: no network, skips that CI does not let pass, and real tiny clips.
 
-from collections.abc import Callable, Sequence
+The clips show a textured scene that moves, the same for the same arguments.
+"""
+
+import sys
+from collections.abc import Callable, Generator, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import av
 import numpy as np
@@ -14,6 +18,47 @@ from numpy.typing import NDArray
 Plane = NDArray[np.uint8]
 SOUND_RATE = 48_000
 TONE_STARTS = 0.25  # seconds of silence before the tone, so that tests can measure when it begins
+
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+_LOOPBACK = ("127.", "::1", "localhost")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    # No environment variable: names with our prefix are settings, and unknown settings are refused.
+    parser.addoption(
+        "--require-all", action="store_true", help="a skipped test fails (CI installs everything)"
+    )
+
+
+def pytest_configure() -> None:
+    sys.addaudithook(_loopback_only)
+
+
+def _loopback_only(event: str, arguments: tuple[Any, ...]) -> None:
+    if event in ("socket.connect", "socket.sendto") and isinstance(arguments[1], tuple):
+        host = str(arguments[1][0])
+        if not host.startswith(_LOOPBACK):
+            raise RuntimeError(f"a test wanted to connect to {host}; tests stay on this machine")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    return _unskipped((yield), item.config)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    return _unskipped((yield), collector.config)
+
+
+def _unskipped(report: Report, config: pytest.Config) -> Report:
+    """With --require-all, a skip becomes a failure; expected failures stay what they are."""
+    if config.getoption("--require-all") and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, but --require-all was given: {report.longrepr}"
+    return report
 
 
 class MakeClip(Protocol):
