@@ -1,1 +1,1 @@
-"""Measurements, run from a source checkout; nothing imports them."""
+"""Measurements of the product, each run as `python -m benchmarks.NAME`; not installed (see README.md)."""

@@ -1,0 +1,1 @@
+"""What several benchmarks share beside `benchmarks.common`: video files, quality, processes, tables."""
