@@ -54,7 +54,7 @@ def test_missing_folder_and_special_files(tmp_path):
     refused("a\0b.mp4", MediaUnreadable, "zero byte")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+@pytest.mark.skipif(os.geteuid() == 0, reason="does not apply: root may read everything")
 def test_no_permission(tmp_path, make_clip):
     path = make_clip(tmp_path / "a.mp4")
     path.chmod(0)
