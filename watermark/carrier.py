@@ -11,6 +11,7 @@ from watermark.channel import encode
 from watermark.errors import GeometryError
 from watermark.keys import DetectionKey
 from watermark.lattice import PERIOD_SECONDS, STATE_SECONDS, STATES, Complex, lattice
+from watermark.resample import shrink
 
 MIN_SHORT_SIDE = 108  # pixels; below, the ring's upper frequencies no longer fit on a tile
 MASK_LINES = 180
@@ -49,7 +50,6 @@ class HiddenMark:
         design = lattice(key)
         self._size, self._strength = (width, height), strength
         self._tiles = _tiles(design.coefficients(encode(payload)), design.points, short // 2)
-        self._cached: tuple[tuple[int, int, float], Pattern] | None = None
 
     def embed(self, luma: Luma, time: float) -> Luma:
         """A marked copy of ``uint8[h, w]`` shown at `time` seconds.
@@ -61,23 +61,26 @@ class HiddenMark:
         small = perceptual_mask(luma)
         small *= self._strength.rms / float(np.sqrt(np.mean(small * small)))
         change = cv2.resize(small, self._size, interpolation=cv2.INTER_LINEAR)
-        cv2.multiply(change, self._pattern(time), dst=change)
+        self._lay(change, self._pattern(time))
         marked: Luma = cv2.add(luma, change, dtype=cv2.CV_8U).astype(np.uint8, copy=False)
         return marked
 
+    def _lay(self, change: Pattern, tile: Pattern) -> None:
+        """Multiply `change` by the pattern, tile by tile: a whole plane of it is never made."""
+        height, width = change.shape
+        side = len(tile)
+        for top in range(0, height, side):
+            for left in range(0, width, side):
+                part = change[top : top + side, left : left + side]
+                part *= tile[: part.shape[0], : part.shape[1]]
+
     def _pattern(self, time: float) -> Pattern:
-        state = mixture(time)
-        # Outside the cross-fades the pattern stands still: keep the tiled plane of the last state.
-        if self._cached is None or self._cached[0] != state:
-            first, second, weight = state
-            tile = self._tiles[first]
-            if weight:
-                angle = weight * np.pi / 2  # equal power
-                tile = np.cos(angle) * tile + np.sin(angle) * self._tiles[second]
-            width, height = self._size
-            copies = (-(-height // len(tile)), -(-width // len(tile)))
-            self._cached = (state, np.tile(tile.astype(np.float32), copies)[:height, :width].copy())
-        return self._cached[1]
+        """The tile shown at `time`; between cross-fades it stands still."""
+        first, second, weight = mixture(time)
+        if not weight:
+            return self._tiles[first]
+        angle = np.float32(weight * np.pi / 2)  # equal power
+        return np.asarray(np.cos(angle) * self._tiles[first] + np.sin(angle) * self._tiles[second])
 
 
 def mixture(time: float) -> tuple[int, int, float]:
@@ -96,7 +99,7 @@ def perceptual_mask(luma: Luma) -> Pattern:
     """
     scale = MASK_LINES / min(luma.shape)
     size = (max(1, round(luma.shape[1] * scale)), max(1, round(luma.shape[0] * scale)))
-    small = cv2.resize(luma, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    small = shrink(luma, *size).astype(np.float32)
     mean, square = cv2.blur(small, (5, 5)), cv2.blur(small * small, (5, 5))
     deviation = np.sqrt(np.maximum(square - mean * mean, 0.0))
     return np.sqrt(np.sqrt(deviation + np.float32(MASK_FLOOR)))

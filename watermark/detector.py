@@ -109,16 +109,15 @@ class HiddenMarkDetector:
 
 
 def _searches(block: Block, design: Lattice) -> Iterable[list[sync.Placement]]:
-    """Placements in two helpings: the untouched frame (and its mirror image), then the full search."""
+    """Placements in three helpings: the untouched frame, its mirror image, then the full search."""
     # The still part of the scene goes; the carrier stays, because it moves.
     windows = block.windows - block.windows.mean(axis=0)
-    quick: list[sync.Placement] = []
     for frame in (sync.FrameGeometry(), sync.FrameGeometry(mirrored=True)):
         found = sync.coefficients(windows, design, frame)
-        quick += sync.place(found, block.times, design, frame)
+        placements = sync.place(found, block.times, design, frame)
         if not frame.mirrored:
-            quick.append(sync.at(found, block.times, design, frame))
-    yield quick
+            placements.append(sync.at(found, block.times, design, frame))
+        yield placements
     for_all: list[sync.Placement] = []
     for frame in search.frames(windows, design):
         for_all += sync.place(sync.coefficients(windows, design, frame), block.times, design, frame)

@@ -49,13 +49,17 @@ def coefficients(windows: Plane, design: Lattice, frame: FrameGeometry) -> Compl
 
     Separable: a matrix for the rows, one for the columns; no resampling, any scale.
     """
-    _, height, width = windows.shape
-    reach = int(RING[1])
-    rows = _harmonics(np.arange(0, reach + 1), height, frame.scale_y, mirrored=False)
-    columns = _harmonics(np.arange(-reach, reach + 1), width, frame.scale_x, mirrored=frame.mirrored)
-    spectrum = np.matmul(rows @ windows.astype(np.complex64), columns.T)
+    count, height, width = windows.shape
+    orders = np.arange(int(RING[1]) + 1)
+    rows = _harmonics(orders, height, frame.scale_y, mirrored=False)
+    columns = _harmonics(orders, width, frame.scale_x, mirrored=frame.mirrored).T
+    # One large real product does nearly all the work; negative orders are its conjugates.
+    both = np.concatenate([columns.real, columns.imag], axis=1)
+    parts = (windows.reshape(-1, width) @ both).reshape(count, height, 2, -1)
+    along = (parts[:, :, 0] + 1j * parts[:, :, 1]).astype(np.complex64)
+    right, left = rows @ along, rows @ np.conj(along)
     kx, ky = design.points.T
-    picked: Complex = spectrum[:, ky, kx + reach]
+    picked: Complex = np.where(kx >= 0, right[:, ky, np.abs(kx)], left[:, ky, np.abs(kx)])
     return picked
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from watermark.base import Luma, TimedLuma
+from watermark.resample import shrink
 
 LINES = 256  # short side at which detection works: the ring ends at 52 cycles, well under 128
 WINDOW_SECONDS = 0.25
@@ -74,8 +75,7 @@ def equalise(luma: Luma) -> Plane:
     height, width = luma.shape
     scale = LINES / min(height, width)
     size = (round(width * scale), round(height * scale))
-    mode = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    small = cv2.resize(luma, size, interpolation=mode).astype(np.float32)
+    small = shrink(luma, *size).astype(np.float32)
     small -= cv2.blur(small, (LOCAL_PIXELS, LOCAL_PIXELS))
     power = np.maximum(cv2.blur(small * small, (LOCAL_PIXELS, LOCAL_PIXELS)), 0.0)
     deviation = np.sqrt(power) + np.float32(DEVIATION_FLOOR)

@@ -10,12 +10,11 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-import cv2
-
 from pipeline.media.trial import through_h264
 from watermark.base import Luma, TimedLuma
 from watermark.carrier import MIN_SHORT_SIDE, HiddenMark, Strength
 from watermark.keys import DetectionKey
+from watermark.resample import shrink
 from watermark.survey import agreement
 
 STRONGEST: Final = Strength(psnr=42.0)
@@ -31,8 +30,8 @@ def half_size(luma: Luma) -> Luma:
     """The plane at half size with even sides, but no smaller than can be marked."""
     height, width = luma.shape
     factor = max(0.5, MIN_SHORT_SIDE / min(height, width))
-    size = tuple(max(2, round(side * factor / 2) * 2) for side in (width, height))
-    return cv2.resize(luma, size, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
+    size = (max(2, round(width * factor / 2) * 2), max(2, round(height * factor / 2) * 2))
+    return shrink(luma, *size)
 
 
 def choose(opening: Sequence[TimedLuma], duration: float | None, key: DetectionKey, payload: int) -> Strength:

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import cv2
-
 from pipeline.credentials.fingerprint import QUERY, Fingerprint, Fingerprinter
 from pipeline.media.pictures import jpeg
 from pipeline.media.reader import open_clip
 from pipeline.media.types import ClipInfo, Frame, MediaLimits
 from watermark.base import Detection, Luma, TimedLuma
 from watermark.detector import HiddenMarkDetector
+from watermark.resample import shrink
 
 # The visible mark's path follows from the hidden payload, so its frames are kept until that is known.
 KEPT_SECONDS: Final = 12.0
@@ -90,6 +89,4 @@ def _small(luma: Luma) -> Luma:
     factor = KEPT_LINES / min(luma.shape)
     if factor >= 1:
         return luma.copy()
-    size = (round(luma.shape[1] * factor), round(luma.shape[0] * factor))
-    small: Luma = cv2.resize(luma, size, interpolation=cv2.INTER_AREA).astype(luma.dtype, copy=False)
-    return small
+    return shrink(luma, round(luma.shape[1] * factor), round(luma.shape[0] * factor))
