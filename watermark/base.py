@@ -39,7 +39,8 @@ class Geometry:
     @property
     def untouched(self) -> bool:
         """Whether pixels lie where they lay when marked (a plain resize counts as untouched)."""
-        return abs(self.scale - 1.0) < 0.004 and not self.mirrored and self.shift == (0.0, 0.0)
+        shifted = max(min(part % 0.5, -part % 0.5) for part in self.shift)
+        return abs(self.scale - 1.0) < 0.004 and not self.mirrored and shifted < 0.004
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,7 +60,7 @@ class HiddenMark:
             raise GeometryError(f"the frame is {luma.shape[1]}×{luma.shape[0]}, the clip {self._size}")
         small = perceptual_mask(luma)
         small *= self._strength.rms / float(np.sqrt(np.mean(small * small)))
-        change = cv2.resize(small, self._size, interpolation=cv2.INTER_LINEAR)
+        change = np.asarray(cv2.resize(small, self._size, interpolation=cv2.INTER_LINEAR), np.float32)
         self._lay(change, self._pattern(time))
         marked: Luma = cv2.add(luma, change, dtype=cv2.CV_8U).astype(np.uint8, copy=False)
         return marked
@@ -78,9 +78,10 @@ class HiddenMark:
         """The tile shown at `time`; between cross-fades it stands still."""
         first, second, weight = mixture(time)
         if not weight:
-            return self._tiles[first]
+            return np.asarray(self._tiles[first])
         angle = np.float32(weight * np.pi / 2)  # equal power
-        return np.asarray(np.cos(angle) * self._tiles[first] + np.sin(angle) * self._tiles[second])
+        faded = np.cos(angle) * self._tiles[first] + np.sin(angle) * self._tiles[second]
+        return np.asarray(faded, dtype=np.float32)
 
 
 def mixture(time: float) -> tuple[int, int, float]:

@@ -80,7 +80,7 @@ class HiddenMarkDetector:
         return Detection(
             payload=best.message if best else None,
             log10_chance=self.log10_chance(best.z) if best else 0.0,
-            presence_log10_chance=presence,
+            presence_log10_chance=min(presence, self.log10_chance(best.z)) if best else presence,
             span=span,
             geometry=_geometry(best.placement) if best else None,
             key_epoch=owner.epoch if owner else None,
@@ -95,6 +95,8 @@ class HiddenMarkDetector:
     def _read(self, block: Block, design: Lattice) -> tuple[Reading | None, float]:
         """The accepted reading of one block, if any, and the template's chance value."""
         presence = 0.0
+        if len(block.windows) < 2:  # nothing is left of it once its mean is taken off
+            return None, presence
         for placements in _searches(block, design):
             strongest = max(placement.statistic for placement in placements)
             presence = min(presence, presence_log10_chance(strongest))
@@ -109,15 +111,15 @@ class HiddenMarkDetector:
 
 
 def _searches(block: Block, design: Lattice) -> Iterable[list[sync.Placement]]:
-    """Placements in three helpings: the untouched frame, its mirror image, then the full search."""
+    """Placements in helpings: unmoved, shifted or trimmed, mirrored, then the full search."""
     # The still part of the scene goes; the carrier stays, because it moves.
     windows = block.windows - block.windows.mean(axis=0)
     for frame in (sync.FrameGeometry(), sync.FrameGeometry(mirrored=True)):
         found = sync.coefficients(windows, design, frame)
-        placements = sync.place(found, block.times, design, frame)
         if not frame.mirrored:
-            placements.append(sync.at(found, block.times, design, frame))
-        yield placements
+            # By itself and first: a clip that was not moved must not be read as slightly moved.
+            yield [sync.at(found, block.times, design, frame)]
+        yield sync.place(found, block.times, design, frame)
     for_all: list[sync.Placement] = []
     for frame in search.frames(windows, design):
         for_all += sync.place(sync.coefficients(windows, design, frame), block.times, design, frame)
@@ -172,7 +174,12 @@ def _confirm(block: Block, design: Lattice, known: Reading) -> bool:
     found = sync.coefficients(windows, design, known.placement.frame)
     spectra = sync.by_state(found, block.times + known.placement.offset)
     shift = np.exp(2j * np.pi * (design.points @ np.array(known.placement.shift)))
-    return correlation(measure(spectra * shift, design), design, known.message) >= CONFIRM_STATISTIC
+    values = measure(spectra * shift, design)
+    ((message, fits),) = channel.decode(_soft(values, design)[None])
+    # Codewords of two payloads are not orthogonal: a strong mark of another release also correlates.
+    if fits and message != known.message:
+        return False
+    return correlation(values, design, known.message) >= CONFIRM_STATISTIC
 
 
 def presence_log10_chance(statistic: float) -> float:

@@ -16,8 +16,10 @@ FRAMES_SEARCHED = 4  # geometries of the frame handed on by the full search
 SCALES = np.geomspace(0.45, 2.3, 206)  # steps of 0.8 %
 ASPECTS = np.geomspace(0.74, 1.36, 31)  # steps of 2 %
 FULL_SEARCH_WINDOWS = 24
-# What the search can look at in one block; `presence` pays for each (two mirrors; identity included).
-PLACEMENTS = 2 * (1 + len(SCALES) * len(ASPECTS) * 81) * OFFSETS * (GRID**2 + FINE**2)
+FINEST = GRID * (FINE - 1) // 2  # places per axis that a refinement around any coarse peak can reach
+# What the template's phases are compared at in one block; `presence` pays for each. The frame geometries
+# count only as those handed on: `watermark.search` sees the points but no phases.
+PLACEMENTS = (2 + FRAMES_SEARCHED) * OFFSETS * FINEST**2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

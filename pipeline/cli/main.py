@@ -1,9 +1,13 @@
 """The `countermark` command. What a command needs beyond reading is imported when it runs, not before."""
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
 from typing import Final
+
+# Two threads of linear algebra beside an encoder on a small machine are slower than one; before numpy.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import typer
 

@@ -1,0 +1,43 @@
+"""Cases that once went wrong: spliced releases, touched geometry, sparse frames, the presence count."""
+
+import time
+
+import cv2
+import pytest
+
+from watermark import sync
+from watermark.base import Geometry, TimedLuma
+from watermark.detector import HiddenMarkDetector, presence_log10_chance
+
+
+@pytest.mark.parametrize("flip", [0xFF, 0x0ABCDEF012345678, 0x0F0F0F0F0F0F0F0F])
+def test_the_span_does_not_run_into_another_release(film, mark, key, payload, flip):
+    first = list(mark(film(12, 160, 120), key, payload))
+    second = [f._replace(time=f.time + 12) for f in mark(film(12, 160, 120, 1), key, payload ^ flip)]
+    found = HiddenMarkDetector([key]).detect(first + second)
+    assert found.payload == payload
+    assert found.span == pytest.approx((0.0, 12 - 1 / 12))
+
+
+def test_a_plain_resize_counts_as_untouched(film, mark, key, payload):
+    frames = [
+        f._replace(luma=cv2.resize(f.luma, (214, 160), interpolation=cv2.INTER_AREA))
+        for f in mark(film(), key, payload)
+    ]
+    geometry = HiddenMarkDetector([key]).detect(frames).geometry
+    assert geometry is not None
+    assert geometry.untouched
+    assert Geometry(shift=(0.498046875, 0.0)).untouched
+    assert not Geometry(shift=(0.25, 0.0)).untouched
+
+
+def test_single_frames_far_apart_cost_nothing(film, key):
+    frames = [TimedLuma(30.0 * i, f.luma) for i, f in enumerate(film(4))]
+    before = time.process_time()
+    HiddenMarkDetector([key]).detect(frames)
+    assert time.process_time() - before < 2
+
+
+def test_presence_pays_for_exactly_the_places_compared():
+    assert sync.PLACEMENTS == 6 * 32 * 256**2
+    assert presence_log10_chance(6.8) <= -9
