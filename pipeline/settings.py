@@ -31,7 +31,7 @@ class Settings(BaseModel):
     label: str = Field("AI-generated", max_length=24, description="what the visible mark says of the clip")
     crf: float = Field(18.0, ge=0, le=35, description="x264 quality of released files")
     preset: Literal["ultrafast", "veryfast", "fast", "medium", "slow"] = Field(
-        "medium", description="x264 speed of released files"
+        "fast", description="x264 speed of released files"
     )
     tsa_url: str | None = Field(None, description="RFC 3161 time-stamp service; empty: the local one")
     tsa_roots: Path | None = Field(None, description="PEM file with the roots of that service")

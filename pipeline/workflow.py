@@ -2,9 +2,9 @@
 
 The steps, and the boundaries at which a crash may fall:
 1. accept    the clip is copied into the home, named by its digest
-2. decide    the policy judges; anything but allow ends here
-3. reserve   a payload and a manifest name that were never used before
-4. survey    strength of the hidden mark and path of the visible one, from the opening seconds
+2. reserve   a payload and a manifest name that were never used before
+3. survey    from the opening seconds: strength of the hidden mark, path of the visible one, any sound
+4. decide    the policy judges; anything but allow ends here
 5. mark/n    visible mark, hidden mark, H.264
 6. inspect/n our own mark is read from the encoded file; a miss is marked again at full strength, then held
 7. sign      content credential with both soft bindings and a time-stamp
@@ -36,7 +36,6 @@ from pipeline.credentials.text import safe_text
 from pipeline.errors import CountermarkError, MediaUnreadable, SigningFailed, StorageFailed
 from pipeline.keyring import Keyring
 from pipeline.media.limits import media_limits
-from pipeline.media.reader import open_clip
 from pipeline.release import credential, strength
 from pipeline.release.inspection import inspect
 from pipeline.release.marking import MarkRequest, mark_clip, survey
@@ -124,12 +123,12 @@ class GuardRun:
 
     def _run(self) -> Outcome:
         accepted = self._step("accept", self._accept)
-        decision = self._step("decide", lambda: self._decide(self._staged(accepted["file"])))
+        source = self._staged(accepted["file"])
+        reserved = self._step("reserve", self._reserve)
+        surveyed = self._step("survey", lambda: self._survey(source, reserved))
+        decision = self._step("decide", lambda: self._decide(has_sound=surveyed["sound"]))
         if decision["verdict"] != Verdict.ALLOW:
             return self._stop(decision, decision["reasons"])
-        reserved = self._step("reserve", self._reserve)
-        source = self._staged(accepted["file"])
-        surveyed = self._step("survey", lambda: self._survey(source, reserved))
         marked, seen = self._mark_until_seen(source, reserved, surveyed)
         if not seen["found"]:
             return self._stop(decision, [_missed()])
@@ -192,10 +191,7 @@ class GuardRun:
             raise StorageFailed(f"{safe_text(source.name)} changed while it was read; start again")
         return {"file": name}
 
-    def _decide(self, source: Path) -> Json:
-        # Only the header is read: a clip that cannot be opened is refused before anything is reserved.
-        with open_clip(source, limits=self._limits, planes="y", audio=True) as clip:
-            has_sound = clip.info.audio is not None
+    def _decide(self, *, has_sound: bool) -> Json:
         with read(self._bench.engine) as conn:
             seen = log.registry_seq(conn)
         decision = policies.decide(
@@ -217,7 +213,7 @@ class GuardRun:
         settings, key = self._bench.settings, self._bench.keyring.current
         payload = int(reserved["payload"], 16)
         found = survey(source, self._limits, key, payload, settings.label, settings.service)
-        return {"psnr": found.strength.psnr, "variant": found.variant}
+        return {"psnr": found.strength.psnr, "variant": found.variant, "sound": found.sound}
 
     def _mark_until_seen(
         self, source: Path, reserved: dict[str, Any], surveyed: dict[str, Any]

@@ -11,11 +11,8 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event, exc
 from sqlalchemy.engine import URL
 
@@ -30,6 +27,10 @@ from registry.errors import (
 )
 from registry.locks import exclusive
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+HEAD: Final = "r0001"  # the newest migration; a test compares
 SQLITE_MIN: Final = (3, 37, 0)  # STRICT tables
 BUSY_SECONDS: Final = 30.0
 _WRITE: Final = "registry_write"
@@ -50,13 +51,10 @@ def open_database(path: Path) -> Engine:
     engine = _engine(path)
     with translated(), exclusive(path.with_name(f"{path.name}.lock")):  # 2
         _create_file(path)
-        current, head = _revision(path), _scripts().get_current_head()  # 3
-        if current != head:
+        current = _revision(path)  # 3
+        if current != HEAD:
             _set_wal(path)
-            with write(engine) as conn:  # 4
-                config = _config()
-                config.attributes["connection"] = conn
-                command.upgrade(config, "head")
+            _migrate(engine)  # 4
         elif not os.access(path, os.W_OK):
             raise RegistryUnusable(f"The registry {path.name} is read-only; make it writable.")
     return engine
@@ -139,8 +137,7 @@ def _revision(path: Path) -> str | None:
         if not {"alembic_version", "log_entry"} <= tables:
             raise RegistryUnusable(f"{path.name} is another program's database; choose another path.")
         rows = [str(row[0]) for row in conn.execute("SELECT version_num FROM alembic_version")]
-    known = {script.revision for script in _scripts().walk_revisions()}
-    if len(rows) != 1 or rows[0] not in known:
+    if rows != [HEAD] and (len(rows) != 1 or rows[0] not in _known_revisions()):
         raise SchemaNewer(
             f"{path.name} was written by a newer Countermark (schema {rows}); update this installation."
         )
@@ -154,11 +151,24 @@ def _set_wal(path: Path) -> None:
         raise RegistryUnusable(f"The file system of {path.name} allows no WAL; use a local disk.")
 
 
-def _config() -> Config:
+def _migrate(engine: Engine) -> None:
+    from alembic import command  # a tenth of a second, needed once per schema
+
+    config = _config()
+    with write(engine) as conn:
+        config.attributes["connection"] = conn
+        command.upgrade(config, HEAD)
+
+
+def _known_revisions() -> set[str]:
+    from alembic.script import ScriptDirectory
+
+    return {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+
+
+def _config() -> "Config":
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", "registry:migrations")
     return config
-
-
-def _scripts() -> ScriptDirectory:
-    return ScriptDirectory.from_config(_config())

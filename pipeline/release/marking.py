@@ -1,15 +1,16 @@
 """Visible mark, then hidden mark, then H.264: one streaming pass in constant memory."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from pipeline.errors import MediaUnsupported
+from pipeline.media.ahead import ahead
 from pipeline.media.pictures import jpeg
 from pipeline.media.reader import open_clip
-from pipeline.media.types import ClipInfo, Frame, MediaLimits
+from pipeline.media.types import AudioPacket, ClipInfo, Frame, MediaLimits
 from pipeline.media.writer import ClipWriter
 from pipeline.release import strength
 from watermark.base import TimedLuma
@@ -46,10 +47,11 @@ class MarkRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
-    """What a look at the opening seconds says: strength of the hidden mark, path of the visible one."""
+    """What the opening seconds say: strength of the hidden mark, path of the visible one, any sound."""
 
     strength: Strength
     variant: int
+    sound: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +72,7 @@ def survey(
     """
     opening: list[TimedLuma] = []
     sampled: list[TimedLuma] = []
-    with open_clip(source, limits=limits, planes="y") as clip:
+    with open_clip(source, limits=limits, planes="y", audio=True) as clip:
         _check_size(clip.info)
         duration = clip.info.duration
         for frame in clip.frames():
@@ -83,6 +85,7 @@ def survey(
         return Survey(
             strength=strength.choose(opening, duration, key, payload),
             variant=choose_variant(sampled, key.visible, payload, label, handle),
+            sound=clip.info.audio is not None,
         )
     except GeometryError as error:
         raise MediaUnsupported(str(error)) from None
@@ -106,15 +109,12 @@ def mark_clip(
     with open_clip(source, limits=limits, audio=request.sound) as clip:
         info = clip.info if request.sound else replace(clip.info, audio=None)
         brush = _Brush(info, request)
-        with ClipWriter(
-            target, info, crf=request.crf, preset=request.preset, metadata=request.metadata
-        ) as writer:
-            for part in clip:
+        encoding = ClipWriter(target, info, crf=request.crf, preset=request.preset, metadata=request.metadata)
+        with encoding as writer, ahead(brush.paint(clip)) as parts:
+            for part in parts:
+                writer.write(part)
                 if isinstance(part, Frame):
-                    writer.write(brush.mark(part))
                     progress(part.time)
-                else:
-                    writer.write(part)
         return Marked(info=clip.info, psnr=brush.psnr, thumbnail=brush.thumbnail)
 
 
@@ -138,6 +138,10 @@ class _Brush:
     def psnr(self) -> float:
         """Luma PSNR in dB of the hidden mark over the sampled frames."""
         return psnr(sum(self._errors) / len(self._errors)) if self._errors else math.inf
+
+    def paint(self, parts: Iterable[Frame | AudioPacket]) -> Iterator[Frame | AudioPacket]:
+        """The same parts, frames marked."""
+        return (self.mark(part) if isinstance(part, Frame) else part for part in parts)
 
     def mark(self, frame: Frame) -> Frame:
         """The frame with both marks; its planes are changed in place."""

@@ -16,7 +16,7 @@ from pipeline.verify.local import open_local
 from registry.db import open_database, read
 
 STEPS = (
-    "accept", "decide", "reserve", "survey", "mark/1", "inspect/1", "sign", "reread", "store", "publish",
+    "accept", "reserve", "survey", "decide", "mark/1", "inspect/1", "sign", "reread", "store", "publish",
     "place",
 )  # fmt: skip
 
