@@ -87,7 +87,8 @@ class Stage:
         with open_local(self.settings) as verifier:
             report = verifier.verify(clip, strip=True)
         target = self.folder / f"report-{act.name}.html"
-        target.write_text(render([report], service=self.settings.service), encoding="utf-8")
+        named = replace(report, file=clip.name)
+        target.write_text(render([named], service=self.settings.service), encoding="utf-8")
         output.say(f"  {report.headline}")
         return str(report.verdict)
 

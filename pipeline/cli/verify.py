@@ -1,6 +1,7 @@
 """`countermark verify`: any file becomes a verification report."""
 
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PurePath
 from typing import Annotated, Any, Final
 
 import typer
@@ -94,7 +95,9 @@ def _write(target: Path, reports: list[VerificationReport], service: str) -> Non
     from pipeline.verify.html import render
 
     try:
-        target.write_text(render(reports, service=service), encoding="utf-8")
+        # The report is made to be sent: it names the file, not the folders of this machine.
+        named = [replace(found, file=PurePath(found.file).name) for found in reports]
+        target.write_text(render(named, service=service), encoding="utf-8")
     except OSError as error:
         raise StorageFailed(
             f"cannot write the report {target} ({error.strerror}); name another file"

@@ -1,6 +1,7 @@
 """What a verification says to a person. Never that something is real, always what was found."""
 
 import math
+from datetime import datetime
 from typing import Final
 
 from pipeline.credentials.reading import CredentialReading, CredentialState, TimestampState
@@ -9,6 +10,11 @@ from pipeline.verify.types import ReleaseSummary
 from watermark.base import Detection, Geometry
 from watermark.detector import MAX_LOG10_CHANCE
 from watermark.payload import as_hex
+
+MONTHS: Final = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
+    "November", "December",
+)  # fmt: skip
 
 _HEADLINES: Final = {
     FileVerdict.UNREADABLE: "This file cannot be read as a video.",
@@ -35,12 +41,17 @@ def headline(
     credential: CredentialReading | None,
 ) -> str:
     """One sentence; names come from our own keys or a trusted credential only."""
-    day = release.published_at[:10] if release and release.published_at else ""
+    day = _day(release.published_at) if release and release.published_at else ""
     signer = credential.signer_name if credential and credential.trusted and not credential.ours else None
     return _HEADLINES[verdict].format(
         service=service, when=f" on {day}" if day else "", how=_how(geometry),
         signer=f" ({signer})" if signer else "",
     )  # fmt: skip
+
+
+def _day(moment: str) -> str:
+    date = datetime.fromisoformat(moment)
+    return f"{date.day} {MONTHS[date.month - 1]} {date.year}"
 
 
 def _how(geometry: Geometry | None) -> str:
