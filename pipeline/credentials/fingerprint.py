@@ -160,23 +160,47 @@ def frame_hash(luma: Luma) -> int | None:
     return int.from_bytes(np.packbits(signs).tobytes(), "big")
 
 
-def distance(query: Fingerprint, stored: Fingerprint) -> float | None:
-    """Mean share of differing bits at the best alignment in time, 0 … 1, over the plain and mirrored clip.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alignment:
+    """How well two clips match at their best alignment.
 
-    None when it cannot be decided: too short, or too few frames with structure. Symmetric, but meant for a
-    densely sampled `query`. Below `MATCH_DISTANCE` the clips match.
+    `distance`: mean share of differing bits, 0 … 1; below `MATCH_DISTANCE` the clips match. `offset`: seconds
+    to add to a time of the query to get the time of the stored clip. `mirrored`: left and right are swapped.
+    """
+
+    distance: float
+    offset: float
+    mirrored: bool
+
+
+def distance(query: Fingerprint, stored: Fingerprint) -> float | None:
+    """The distance at the best alignment; see `align`."""
+    found = align(query, stored)
+    return found.distance if found else None
+
+
+def align(query: Fingerprint, stored: Fingerprint) -> Alignment | None:
+    """The best alignment in time, over the plain and the mirrored clip.
+
+    None when it cannot be decided: too short, or too few frames with structure. Meant for a densely sampled
+    `query`, but works either way.
     """
     if min(len(query.indices), len(stored.indices)) < MIN_OVERLAP:
         return None
-    if query.doublings > stored.doublings:
-        query, stored = stored, query
-    found = [_best(query, stored, mask) for mask in (0, _MIRROR)]
-    decided = [value for value in found if value is not None]
-    return min(decided) if decided else None
+    swapped = query.doublings > stored.doublings
+    dense, sparse = (stored, query) if swapped else (query, stored)
+    found: list[Alignment] = []
+    for mirrored in (False, True):
+        best = _best(dense, sparse, _MIRROR if mirrored else 0)
+        if best is not None:
+            ahead = best[1] * dense.step
+            offset = ahead if swapped else -ahead
+            found.append(Alignment(distance=best[0], offset=offset, mirrored=mirrored))
+    return min(found, key=lambda alignment: alignment.distance) if found else None
 
 
-def _best(dense: Fingerprint, sparse: Fingerprint, mask: int) -> float | None:
-    """Minimum over all shifts by whole steps of the denser grid."""
+def _best(dense: Fingerprint, sparse: Fingerprint, mask: int) -> tuple[float, int] | None:
+    """Minimum over all shifts by whole steps of the denser grid, and that shift."""
     factor = 2 ** (sparse.doublings - dense.doublings)
     dense_at = np.array(dense.indices, dtype=np.int64)
     sparse_at = np.array(sparse.indices, dtype=np.int64) * factor
@@ -185,11 +209,12 @@ def _best(dense: Fingerprint, sparse: Fingerprint, mask: int) -> float | None:
     rows = np.full(int(dense_at[-1]) + 1, -1, dtype=np.int64)
     rows[dense_at] = np.arange(len(dense_at))
     needed = _needed_overlap(dense_at, sparse_at, factor)
-    best: float | None = None
-    for shift in range(-int(sparse_at[-1]), len(rows)):
+    best: tuple[float, int] | None = None
+    # The nearest shifts first: of equally good ones (a still scene) the smallest counts.
+    for shift in sorted(range(-int(sparse_at[-1]), len(rows)), key=abs):
         value = _at_shift(differing, rows, sparse_at + shift, needed)
-        if value is not None and (best is None or value < best):
-            best = value
+        if value is not None and (best is None or value < best[0]):
+            best = value, shift
     return best
 
 

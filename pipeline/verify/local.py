@@ -127,6 +127,7 @@ class _Case:
         self._release: FoundRelease | None = None
         self._proof: LogProof | None = None
         self._proven = False
+        self._alignment: prints.Alignment | None = None
         self._notes: list[str] = []
 
     def gather(self, *, strip: bool, progress: Progress) -> None:
@@ -208,16 +209,21 @@ class _Case:
         return detection.payload if detection else None
 
     def _match(self) -> FingerprintMatch | None:
-        """The clip's fingerprint against the release's, or against the one in our own credential."""
+        """The clip's fingerprint against the release's, or against the one in our own credential.
+
+        Also notes how the clip lies in time, which the visible mark's path needs.
+        """
         stored = self._release.fingerprint if self._release else None
         if stored is None and self._credential is not None and self._credential.ours:
             stored = self._credential.fingerprint
         if stored is None or self._observation is None or self._payload is None:
             return None
-        value = prints.distance(self._observation.fingerprint, prints.Fingerprint.from_bytes(bytes(stored)))
-        if value is None:
+        kept = prints.Fingerprint.from_bytes(bytes(stored))
+        self._alignment = prints.align(self._observation.fingerprint, kept)
+        if self._alignment is None:
             return FingerprintMatch.UNDECIDED
-        return FingerprintMatch.SAME if value < prints.MATCH_DISTANCE else FingerprintMatch.OTHER
+        same = self._alignment.distance < prints.MATCH_DISTANCE
+        return FingerprintMatch.SAME if same else FingerprintMatch.OTHER
 
     def report(self, *, seconds: float) -> VerificationReport:
         """Judge what was gathered."""
@@ -288,7 +294,8 @@ class _Case:
         key = next((key for key in self._verifier.keys if key.epoch == epoch), self._verifier.keys[0])
         mark = (credential.release or {}).get("visible_mark")
         geometry = detection.geometry if detection else None
-        return visible.look(self._observation, geometry, key, payload, mark)
+        offset = self._alignment.offset if self._alignment else 0.0
+        return visible.look(self._observation, geometry, key, payload, mark, offset=offset)
 
     def _summary(self) -> ReleaseSummary | None:
         if self._release is not None:

@@ -16,6 +16,7 @@ from watermark.visible import VisibleLayout
 from watermark.visible_detect import VisibleDetector, VisibleEvidence
 
 ALIGNED_SECONDS: Final = 0.2  # a start this close to the release's start counts as the same
+TRIMMED_SECONDS: Final = 1.0  # by the fingerprint, which is coarse
 PATH_STEP: Final = 0.2  # seconds between points of the drawn path
 MAX_TEXT: Final = 64
 MAX_SIDE: Final = 1 << 16
@@ -40,16 +41,23 @@ def not_checked(reason: str, observation: Observation | None) -> VisibleFinding:
 
 
 def look(
-    observation: Observation, geometry: Geometry | None, key: DetectionKey, payload: int, mark: Any
+    observation: Observation,
+    geometry: Geometry | None,
+    key: DetectionKey,
+    payload: int,
+    mark: Any,
+    *,
+    offset: float,
 ) -> VisibleFinding:
     """Follow the path of `payload`. `mark`: the ``visible_mark`` object of our own signed assertion.
 
-    `geometry`: how the clip lies relative to the release; None: as released.
+    `geometry`: how the clip lies relative to the release; None: as released. `offset`: seconds by which the
+    clip was trimmed at its start, by the fingerprint (`geometry` knows it only modulo the carrier's period).
     """
     layout = _layout(key, payload, mark)
     if layout is None:
         return not_checked("The credential does not say how the visible mark was drawn.", observation)
-    if geometry is not None and not _aligned(geometry):
+    if abs(offset) > TRIMMED_SECONDS or (geometry is not None and not _aligned(geometry)):
         return not_checked(
             "The picture was cut, moved or trimmed, so the mark's place is not known well enough.",
             observation,

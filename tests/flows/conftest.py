@@ -37,11 +37,11 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
-def draw(path: Path, seed: int) -> Path:
-    """Three seconds of a drawn landscape, no sound."""
+def draw(path: Path, seconds: float = FRAMES / RATE, seed: int = 3) -> Path:
+    """A drawn landscape without sound."""
     rate = Fraction(RATE)
     request = GenerationRequest(
-        prompt="", width=WIDTH, height=HEIGHT, seconds=FRAMES / RATE, frame_rate=rate, seed=seed
+        prompt="", width=WIDTH, height=HEIGHT, seconds=seconds, frame_rate=rate, seed=seed
     )
     info = ClipInfo(width=WIDTH, height=HEIGHT, time_base=1 / rate, frame_rate=rate, colour=BT601_LIMITED)
     with ClipWriter(path, info, crf=16, preset="veryfast") as writer:
@@ -52,7 +52,12 @@ def draw(path: Path, seed: int) -> Path:
 
 @pytest.fixture
 def clip(tmp_path: Path) -> Path:
-    return draw(tmp_path / "clip.mp4", seed=3)
+    return draw(tmp_path / "clip.mp4")
+
+
+@pytest.fixture
+def make_landscape() -> Callable[..., Path]:
+    return draw
 
 
 @pytest.fixture

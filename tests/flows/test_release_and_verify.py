@@ -224,3 +224,45 @@ def test_the_html_report_is_written(run: Any, released: Any, tmp_path: Path) -> 
     text = page.read_text(encoding="utf-8")
     assert released[1]["release"]["payload"] in text
     assert "data:image/jpeg" in text
+
+
+def test_a_trim_by_a_whole_period_is_not_taken_for_a_removed_mark(
+    run: Any, tmp_path: Path, make_landscape: Any
+) -> None:
+    """The carrier repeats every 4 s, so it cannot tell such a trim; the fingerprint does."""
+    long, out, trimmed = make_landscape(tmp_path / "long.mp4", 9), tmp_path / "out.mp4", tmp_path / "cut.mp4"
+    assert run("guard", long, "-o", out, "--policy", "marks-only").status == 0
+    with open_clip(out, limits=LIMITS) as read, ClipWriter(trimmed, read.info, crf=20) as writer:
+        for frame in read.frames():
+            if frame.time >= 4:
+                writer.write(frame)
+    [report] = run("verify", trimmed).document
+    assert report["verdict"] == "recovered"
+    assert report["flags"] == []
+    assert report["evidence"]["visible_mark"]["state"] == "not_checked"
+
+
+def test_a_covered_visible_mark_is_flagged(
+    run: Any, home: Path, released: Any, clip: Path, tmp_path: Path
+) -> None:
+    """The plates are replaced by the unmarked picture; the hidden mark around them stays."""
+    from pipeline.keyring import load_keyring
+    from watermark.visible import VisibleLayout
+
+    target, document = released
+    covered = tmp_path / "covered.mp4"
+    key, payload = load_keyring(home / "keys").current.visible, int(document["release"]["payload"], 16)
+    variant = run("verify", target).document[0]["evidence"]["visible_mark"]["variant"]
+    layout = VisibleLayout(key, payload, variant, 480, 272)
+    with (
+        open_clip(target, limits=LIMITS) as marked,
+        open_clip(clip, limits=LIMITS) as original,
+        ClipWriter(covered, marked.info, crf=20) as writer,
+    ):
+        for ours, theirs in zip(marked.frames(), original.frames(), strict=True):
+            for x0, y0, x1, y1 in layout.boxes(ours.time):
+                ours.y[y0:y1, x0:x1] = theirs.y[y0:y1, x0:x1]
+            writer.write(ours)
+    answer = run("verify", covered)
+    assert answer.document[0]["verdict"] == "recovered"
+    assert (answer.status, answer.document[0]["flags"]) == (1, ["visible-mark-removed"])
