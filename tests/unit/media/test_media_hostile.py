@@ -235,7 +235,7 @@ def test_a_slow_consumer_is_not_the_childs_fault(tmp_path, make_clip):
 
 def test_a_stuck_child_is_stopped(tmp_path, make_clip):
     path = make_clip(tmp_path / "a.mp4", width=640, height=360, frames=60)
-    limits = replace(LIMITS, process=replace(LIMITS.process, wall_seconds=1.0))
+    limits = replace(LIMITS, process=replace(LIMITS.process, wall_seconds=4.0))
     with open_clip(path, limits=limits) as reader:
         parts = iter(reader)
         next(parts)
