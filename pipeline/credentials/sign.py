@@ -33,7 +33,7 @@ ALGORITHMS: Final = {
 }  # fmt: skip
 
 # Hashing needs as much memory as the clip has bytes (`c2pa_context.settings`).
-MAX_CLIP_BYTES: Final = 1024 * 1024 * 1024
+MAX_CLIP_BYTES: Final = 8 * 1024 * 1024 * 1024  # what the media room takes in at most
 
 
 class TimeStampService(Protocol):
@@ -95,7 +95,7 @@ def sign_clip(source: Path, destination: Path, definition: ManifestDefinition, *
     """
     with open_media(source) as original, _replacing(source, destination) as (new, temporary):
         if os.fstat(original.fileno()).st_size > MAX_CLIP_BYTES:
-            raise LimitExceeded("the clip is larger than 1 GiB; make it shorter or encode it smaller")
+            raise LimitExceeded("the clip is larger than 8 GiB; make it shorter or encode it smaller")
         manifest = _sign(original, new, definition, signer, tsa, trust)
         reading = read_open_file(new, trust)
         demand_whole(reading, definition.urn)
