@@ -61,9 +61,12 @@ def make_landscape() -> Callable[..., Path]:
 
 
 @pytest.fixture
-def other_clip(tmp_path: Path) -> Path:
-    """Another landscape of the same size and length."""
-    return draw(tmp_path / "other.mp4", seed=11)
+def other_clip(tmp_path: Path, make_clip: Any) -> Path:
+    """A clip of another composition, of the same size and length.
+
+    Two drawn landscapes would not do: their layout is so much alike that the fingerprint takes them for one.
+    """
+    return make_clip(tmp_path / "other.mp4", WIDTH, HEIGHT, FRAMES, RATE, seed=40)
 
 
 @pytest.fixture
