@@ -1,8 +1,9 @@
 """Clips through `countermark guard` and `countermark verify`: what is kept, found and spent.
 
 For every clip, in a home of its own: one guard on the fresh home, then rounds of (guard on the warm home,
-plain x264 transcode by PyAV, the same by the ffmpeg program), interleaved, so that a ratio compares commands
-that ran next to each other. Then the verifier on the release, on two copies as a platform would make them,
+plain transcodes), interleaved, so that a ratio compares commands that ran next to each other. The goal's
+plain transcode is x264 medium; where releases are encoded at another preset, that one is measured as well,
+which tells the cost of everything but the encoder. Then the verifier on the release, on two copies as a platform would make them,
 and on the original. Then the marks' cost in quality, against the same encoder without marks.
 """
 
@@ -26,6 +27,7 @@ from pipeline.settings import load
 from watermark.carrier import Strength
 
 SUITE: Final = "release"
+GOAL_PRESET: Final = "medium"  # of the plain transcode that the goal names
 PLATFORM_CRF: Final = 28.0
 BITRATE_CRF: Final = 23.0  # at which the goal for the bitrate is stated
 HALF_SIZE_GOAL_FROM: Final = 540  # pixels of the short side
@@ -42,6 +44,11 @@ class Probe:
     expected: str | None
 
 
+def plain_transcodes(preset: str) -> list[str]:
+    """Program and preset of what a release is compared with; `preset`: of the releases themselves."""
+    return [f"pyav {name}" for name in dict.fromkeys((GOAL_PRESET, preset))] + [f"ffmpeg {GOAL_PRESET}"]
+
+
 class ClipRun:
     """One clip in a home of its own, with everything that is measured on it."""
 
@@ -50,6 +57,7 @@ class ClipRun:
         self._home, self._release = folder / "home", folder / "release.mp4"
         self._settings = load(self._home)
         self._contents = contents(clip)
+        self._plains = plain_transcodes(self._settings.preset)
         self.ratios: dict[str, list[float]] = {}
         self.seconds: dict[str, list[float]] = {}
 
@@ -92,18 +100,18 @@ class ClipRun:
         return [*rows, once("length difference", now.seconds - was.seconds, "s", self._conditions())]
 
     def _timing(self) -> list[Row]:
-        taken: dict[str, list[Finished]] = {name: [] for name in ("guard", "pyav", "ffmpeg")}
+        taken: dict[str, list[Finished]] = {name: [] for name in ("guard", *self._plains)}
         stages: list[dict[str, float]] = []
         for turn in range(self._rounds):
             again = self._folder / f"again-{turn}.mp4"
             taken["guard"].append(self._guard(str(turn), again))
-            taken["pyav"].append(run(self._plain("pyav")))
-            taken["ffmpeg"].append(run(self._plain("ffmpeg")))
+            for plain in self._plains:
+                taken[plain].append(run(self._plain(*plain.split())))
             stages.append(json.loads(taken["guard"][-1].output)["stages"])
         return self._walls(taken) + self._ratios(taken) + self._stages(stages)
 
-    def _plain(self, program: str) -> list[str]:
-        crf, preset = f"{self._settings.crf:g}", self._settings.preset
+    def _plain(self, program: str, preset: str) -> list[str]:
+        crf = f"{self._settings.crf:g}"
         target = str(self._folder / f"plain-{program}.mp4")
         if program == "pyav":
             command = [sys.executable, "-m", "benchmarks.tools.video", str(self._clip), target]
@@ -125,7 +133,7 @@ class ClipRun:
 
     def _ratios(self, taken: dict[str, list[Finished]]) -> list[Row]:
         rows = []
-        for plain in ("pyav", "ffmpeg"):
+        for plain in self._plains:
             pairs = list(zip(taken["guard"], taken[plain], strict=True))
             self.ratios[plain] = [guard.seconds / other.seconds for guard, other in pairs]
             work = [guard.cpu_seconds / other.cpu_seconds for guard, other in pairs]
@@ -240,7 +248,7 @@ def overall(rows: Sequence[Row], runs: Sequence[ClipRun]) -> list[Row]:
 
 def _total_ratios(runs: Sequence[ClipRun]) -> list[Row]:
     rows = []
-    for plain in ("pyav", "ffmpeg"):
+    for plain in runs[0].ratios:
         rounds = zip(*(zip(r.seconds["guard"], r.seconds[plain], strict=True) for r in runs), strict=True)
         totals = [sum(a for a, _ in turn) / sum(b for _, b in turn) for turn in rounds]
         against: Conditions = {"against": plain, "clips": len(runs)}
