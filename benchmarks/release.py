@@ -3,8 +3,9 @@
 For every clip, in a home of its own: one guard on the fresh home, then rounds of (guard on the warm home,
 plain transcodes), interleaved, so that a ratio compares commands that ran next to each other. The goal's
 plain transcode is x264 medium; where releases are encoded at another preset, that one is measured as well,
-which tells the cost of everything but the encoder. Then the verifier on the release, on two copies as a platform would make them,
-and on the original. Then the marks' cost in quality, against the same encoder without marks.
+which tells the cost of everything but the encoder. Then the verifier on the release, on two copies as a
+platform would make them, and on the original. Then the marks' cost in quality, against the same encoder
+without marks.
 """
 
 import json

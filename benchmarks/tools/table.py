@@ -19,7 +19,7 @@ def main() -> None:
     parser.add_argument("file", type=Path, help=f"a result, e.g. of {ROOT.name}/benchmarks/results")
     parser.add_argument("--by", help="condition whose values become the lines, e.g. clip")
     parser.add_argument("metrics", nargs="*", help="metric, with conditions that it must have")
-    asked = parser.parse_args()
+    asked = parser.parse_intermixed_args()
     rows = json.loads(asked.file.read_text())["rows"]
     wanted = [_selection(text) for text in asked.metrics]
     print(_crossed(rows, asked.by, wanted) if asked.by else _listed(rows, wanted))
