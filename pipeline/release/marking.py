@@ -1,6 +1,7 @@
 """Visible mark, then hidden mark, then H.264: one streaming pass in constant memory."""
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -47,7 +48,7 @@ class MarkRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
-    """What the opening seconds say: strength of the hidden mark, path of the visible one, any sound."""
+    """What an excerpt says: strength of the hidden mark, path of the visible one, any sound."""
 
     strength: Strength
     variant: int
@@ -66,24 +67,27 @@ class Marked:
 def survey(
     source: Path, limits: MediaLimits, key: DetectionKey, payload: int, label: str, handle: str
 ) -> Survey:
-    """Choose strength and path from the opening seconds of `source`.
+    """Choose strength and path from an excerpt of `source`, taken before 7 s and from its middle if shorter.
 
     Raises: MediaUnsupported when the clip is too small to mark; what `open_clip` raises.
     """
-    opening: list[TimedLuma] = []
+    excerpt: deque[TimedLuma] = deque()
     sampled: list[TimedLuma] = []
     with open_clip(source, limits=limits, planes="y", audio=True) as clip:
         _check_size(clip.info)
         duration = clip.info.duration
+        end = strength.excerpt_end(duration)
         for frame in clip.frames():
-            if frame.time > strength.TRIAL_SECONDS and len(opening) > 1:
+            if frame.time > end and len(excerpt) > 1:
                 break
-            opening.append(TimedLuma(frame.time, strength.half_size(frame.y)))
+            excerpt.append(TimedLuma(frame.time, strength.half_size(frame.y)))
+            while frame.time - excerpt[0].time > strength.TRIAL_SECONDS:
+                excerpt.popleft()
             if len(sampled) < frame.time * SURVEYED_PER_SECOND + 1:
                 sampled.append(TimedLuma(frame.time, frame.y))
     try:
         return Survey(
-            strength=strength.choose(opening, duration, key, payload),
+            strength=strength.choose(excerpt, duration, key, payload),
             variant=choose_variant(sampled, key.visible, payload, label, handle),
             sound=clip.info.audio is not None,
         )

@@ -1,6 +1,6 @@
-"""How strong the hidden mark must be for this clip: tried out on its first seconds before it is encoded.
+"""How strong the hidden mark must be for this clip: tried out on an excerpt before it is encoded.
 
-The first seconds are marked at half size, sent through H.264 at crf 28 and read back; what is left of the
+The excerpt is marked at half size, sent through H.264 at crf 28 and read back; what is left of the
 mark grows with its amplitude and with the square root of the clip's length, which gives the strength that
 keeps the whole clip readable after exactly that. Busy or short clips get more, quiet long ones less, within
 the quality floor and ceiling.
@@ -22,7 +22,8 @@ WEAKEST: Final = Strength(psnr=50.0)
 TRIAL: Final = Strength(psnr=45.0)
 TRIAL_SECONDS: Final = 2.5
 TRIAL_CRF: Final = 28.0
-WANTED_AGREEMENT: Final = 24.0  # z after half size and crf 28; about 16 suffice to read the payload
+LATEST_START: Final = 4.0  # seconds: titles and fades at the start say little about a clip
+WANTED_AGREEMENT: Final = 20.0  # z after half size and crf 28; about 16 suffice to read the payload
 LONGEST_COUNTED: Final = 10.0  # seconds: a longer clip is meant to be readable in pieces of this length
 
 
@@ -34,14 +35,20 @@ def half_size(luma: Luma) -> Luma:
     return shrink(luma, *size)
 
 
-def choose(opening: Sequence[TimedLuma], duration: float | None, key: DetectionKey, payload: int) -> Strength:
-    """The strength for a clip whose first frames at half size are `opening`; `duration` in seconds."""
-    height, width = opening[0].luma.shape
+def excerpt_end(duration: float | None) -> float:
+    """Where the excerpt of a clip of `duration` seconds ends: in its middle, but not late in a long one."""
+    start = max(0.0, ((duration or 0.0) - TRIAL_SECONDS) / 2)
+    return min(start, LATEST_START) + TRIAL_SECONDS
+
+
+def choose(excerpt: Sequence[TimedLuma], duration: float | None, key: DetectionKey, payload: int) -> Strength:
+    """The strength for a clip of which `excerpt` are frames at half size; `duration` in seconds."""
+    height, width = excerpt[0].luma.shape
     mark = HiddenMark(key, payload, width, height, TRIAL)
-    marked = (mark.embed(frame.luma, frame.time) for frame in opening)
-    times = (frame.time for frame in opening)
+    marked = (mark.embed(frame.luma, frame.time) for frame in excerpt)
+    times = (frame.time for frame in excerpt)
     left = agreement(map(TimedLuma, times, through_h264(marked, crf=TRIAL_CRF)), key, payload)
-    seconds = max(opening[-1].time, 0.1)
+    seconds = max(excerpt[-1].time - excerpt[0].time, 0.1)
     counted = min(max(duration or seconds, seconds), LONGEST_COUNTED)
     expected = left * math.sqrt(counted / seconds)
     if expected <= 0:
