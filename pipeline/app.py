@@ -11,10 +11,12 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
+
+from sqlalchemy import Engine
 
 from pipeline import policy as policies
 from pipeline.credentials.keyfiles import sync_folder
@@ -22,29 +24,29 @@ from pipeline.credentials.pki import ensure_pki
 from pipeline.credentials.text import safe_text
 from pipeline.errors import (
     CountermarkError,
-    HomeUnusable,
+    KeysUnusable,
+    LimitExceeded,
     MediaUnreadable,
     Refused,
     StorageFailed,
     UsageError,
 )
-from pipeline.keyring import ensure_keyring
+from pipeline.home import Home
+from pipeline.keyring import MARKS_FILE, ensure_keyring, with_tsa_roots
 from pipeline.settings import Settings
 from pipeline.types import Json
-from pipeline.workflow import KIND, GuardRun, Observer, Outcome, Workbench
-from registry import releases
-from registry.db import open_database
-from registry.errors import RegistryError
+from pipeline.workflow import KIND, GuardRun, Observer, Outcome, Workbench, reason_json
+from registry import holds, log, releases
+from registry.db import open_database, read
+from registry.errors import NotFound, RegistryError
+from registry.ids import ENTROPY_BYTES, parse_time, uuid7
 from registry.jobs import LocalJobs
 from registry.store import Area, FileStore
-from registry.types import Job, JobState
+from registry.types import Job, JobState, ReleaseState
 from watermark.errors import WatermarkError
 
-DATABASE: Final = "registry.db"
-KEYS: Final = "keys"
-PKI: Final = "pki"
-FILES: Final = "files"
-LOCKS: Final = "locks"
+COPY_BYTES: Final = 1 << 20
+JOB_DIED: Final = "job_died"  # the registry's reason for holding a job
 MAX_ATTEMPTS: Final = 1000
 
 
@@ -74,18 +76,52 @@ class App:
         self._bench = bench
 
     def resume(self, observer: Observer) -> Iterator[Resumed]:
-        """Go on with every job whose process died; each is reported when it has ended."""
-        for job in self._bench.jobs.resume():
-            try:
-                yield Resumed(job=job, outcome=GuardRun(self._bench, job, observer).run(), error=None)
-            except (CountermarkError, RegistryError, WatermarkError) as error:
-                yield Resumed(job=job, outcome=None, error=str(error))
+        """Go on with every job whose process died; each is reported when it has ended, or was held.
+
+        What finished jobs left in staging is deleted first.
+        """
+        bench, since = self._bench, _first_id(self._bench.clock())
+        bench.store.clean_finished(self._unfinished)
+        waiting = bench.jobs.resume()
+        # Each is taken again when its turn comes: were this process killed, only that one would be charged.
+        for job in waiting:
+            bench.jobs.abandon(job)
+        yield from self._given_up(since)
+        for job in waiting:
+            mine = bench.jobs.submit(job.kind, job.key, job.inputs)
+            if mine.owner is not None:
+                yield self._go_on(mine, observer)
+
+    def _go_on(self, job: Job, observer: Observer) -> Resumed:
+        if job.kind != KIND:
+            self._bench.jobs.abandon(job)
+            return Resumed(job=job, outcome=None, error="another version of Countermark began it")
+        try:
+            return Resumed(job=job, outcome=GuardRun(self._bench, job, observer).run(), error=None)
+        except (CountermarkError, RegistryError, WatermarkError) as error:
+            return Resumed(job=job, outcome=None, error=str(error))
+
+    def _given_up(self, since: str) -> Iterator[Resumed]:
+        """Jobs that were held just now, because their process died again and again."""
+        with read(self._bench.engine) as conn:
+            found = holds.open_holds(conn, after=since)
+        for hold in found:
+            if any(reason.code == JOB_DIED for reason in hold.reasons):
+                job = self._bench.jobs.get(hold.job_id)
+                yield Resumed(job=job, outcome=self._known(job), error=None)
+
+    def _unfinished(self, job_id: str) -> bool:
+        try:
+            return self._bench.jobs.get(job_id).state in (JobState.OPEN, JobState.HELD)
+        except NotFound:  # an older backup of the registry was restored: delete nothing
+            return True
 
     def guard(self, order: GuardOrder, observer: Observer) -> Outcome:
         """Take a clip made elsewhere to a release, or to a hold or refusal with reasons.
 
         The same order for the same bytes is one job: asked again, it gives the same release.
-        Raises: MediaUnreadable, UsageError, Refused (another process works on it), and what the steps raise.
+        Raises: MediaUnreadable, LimitExceeded, UsageError, Refused (another process works on it, or its
+        release was withdrawn), and what the steps raise.
         """
         inputs = self._inputs(order)
         for attempt in range(MAX_ATTEMPTS):
@@ -93,29 +129,32 @@ class App:
             if job.state is JobState.OPEN:
                 if job.owner is None:
                     raise Refused("another process is working on this very clip; wait for it to end")
-                return GuardRun(self._bench, job, observer).run()
+                return _not_withdrawn(GuardRun(self._bench, job, observer).run())
             if job.state not in (JobState.FAILED, JobState.REFUSED):
-                return self._known(job)
+                return _not_withdrawn(self._known(job))
         raise Refused("this clip has failed a thousand times; look at its reasons before trying again")
 
     def _known(self, job: Job) -> Outcome:
         """What came of a job that ended before."""
         result = job.result or {}
         release = releases.find_by_job(self._bench.engine, job.id)
-        reasons, decision = result.get("reasons"), result.get("decision")
-        told = reasons if isinstance(reasons, list) else []
+        with read(self._bench.engine) as conn:
+            hold = holds.open_hold(conn, job.id)
+        decision = result.get("decision")
         file = self._bench.store.check(Area.RELEASED, release.file_sha256) if release else None
         return Outcome(
             job=job, decision=decision if isinstance(decision, dict) else None, release=release,
-            held=tuple(reason for reason in told if isinstance(reason, dict)), stages={}, file=file,
+            held=tuple(map(reason_json, hold.reasons)) if hold else (), stages={}, file=file,
         )  # fmt: skip
 
     def _inputs(self, order: GuardOrder) -> Json:
         settings, policy = self._bench.settings, policies.preset(order.policy)
+        source = _recordable(str(order.source.absolute()), "file name")
+        prompt = order.prompt and _recordable(order.prompt, "prompt")
         return {
-            "source": str(order.source.absolute()), "name": safe_text(order.source.name),
+            "source": source, "name": safe_text(order.source.name),
             "sha256": _digest(order.source, settings.max_bytes), "policy": policy.name,
-            "policy_version": policy.version, "sound": str(order.sound), "prompt": order.prompt,
+            "policy_version": policy.version, "sound": str(order.sound), "prompt": prompt,
             "label": settings.label, "service": settings.service, "crf": settings.crf,
         }  # fmt: skip
 
@@ -126,25 +165,32 @@ def open_app(settings: Settings) -> Iterator[App]:
 
     Raises: HomeUnusable, KeysUnusable, and `registry.errors.RegistryError`.
     """
-    home = settings.home
-    _make(home)
-    engine = open_database(home / DATABASE)
+    home = Home(settings.home)
+    home.make()
+    engine = open_database(home.database)
     try:
-        with LocalJobs(engine, home / LOCKS, clock) as jobs:
+        _demand_keys(home, engine)
+        keyring, pki = ensure_keyring(home.keys), ensure_pki(home.pki, now=datetime.now(UTC))
+        trust = with_tsa_roots(pki.trust, settings.tsa_roots)
+        with LocalJobs(engine, home.locks, clock) as jobs:
             yield App(
                 Workbench(
-                    settings=settings,
-                    engine=engine,
-                    store=FileStore(home / FILES),
-                    jobs=jobs,
-                    keyring=ensure_keyring(home / KEYS),
-                    pki=ensure_pki(home / KEYS / PKI, now=datetime.now(UTC)),
-                    clock=clock,
+                    settings=settings, engine=engine, store=FileStore(home.files), jobs=jobs,
+                    keyring=keyring, pki=replace(pki, trust=trust), clock=clock,
                     version=importlib.metadata.version("countermark"),
                 )
-            )
+            )  # fmt: skip
     finally:
         engine.dispose()
+
+
+def _demand_keys(home: Home, engine: Engine) -> None:
+    """New keys are made for a new home only: in another, they would hide that the old ones are lost."""
+    with read(engine) as conn:
+        begun = log.head(conn) > 0
+    missing = [path for path in (home.keys / MARKS_FILE, home.pki) if not os.path.lexists(path)]
+    if begun and missing:
+        raise KeysUnusable(f"this home has releases, but {missing[0]} is gone; restore it from a backup")
 
 
 def clock() -> str:
@@ -152,56 +198,60 @@ def clock() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def check_output(source: Path, target: Path) -> None:
-    """Raises: UsageError when `target` cannot or should not be written, before any work is done."""
-    name = safe_text(str(target))
-    if target.is_symlink():
-        raise UsageError(f"{name} is a symbolic link; name the file itself")
-    if target.exists():
-        if not target.is_file():
-            raise UsageError(f"{name} is not a file; name a file for the release")
-        if source.exists() and target.samefile(source):
-            raise UsageError("the output would overwrite the input; name another file")
-        if target.stat().st_size:
-            raise UsageError(f"{name} exists already; remove it or name another file")
-    if not target.absolute().parent.is_dir():
-        raise UsageError(f"the folder of {name} does not exist; make it first")
-
-
 def deliver(file: Path, target: Path) -> None:
-    """Copy a released file to `target`, which appears whole or not at all. Raises: StorageFailed."""
+    """Copy a released file to `target`, which appears whole or not at all.
+
+    Raises: StorageFailed, also when something came to lie at `target` meanwhile.
+    """
+    folder, name = target.absolute().parent, safe_text(str(target))
     temporary: Path | None = None
     try:
         with (
             file.open("rb") as source,
-            tempfile.NamedTemporaryFile(
-                dir=target.absolute().parent, prefix=".countermark-", delete=False
-            ) as copy,
+            tempfile.NamedTemporaryFile(dir=folder, prefix=".countermark-", delete=False) as copy,
         ):
             temporary = Path(copy.name)
-            shutil.copyfileobj(source, copy, 1 << 20)
+            shutil.copyfileobj(source, copy, COPY_BYTES)
             copy.flush()
+            os.fchmod(copy.fileno(), 0o666 & ~_umask())
             os.fsync(copy.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
+        if target.is_symlink() or (target.exists() and target.stat().st_size):
+            raise StorageFailed(f"{name} appeared meanwhile; name another file, the release is in the home")
         temporary.replace(target)
-        sync_folder(target.absolute().parent)
+        sync_folder(folder)
     except OSError as error:
-        if temporary:
-            temporary.unlink(missing_ok=True)
         raise StorageFailed(
-            f"cannot write {safe_text(str(target))} ({error.strerror}); the release is safe in the home"
+            f"cannot write {name} ({error.strerror}); the release is safe in the home"
         ) from None
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
 
 
-def _make(home: Path) -> None:
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _not_withdrawn(outcome: Outcome) -> Outcome:
+    release = outcome.release
+    if release is not None and release.state is not ReleaseState.RELEASED:
+        raise Refused(f"the release {release.id} of this clip was {release.state}; it is not handed out")
+    return outcome
+
+
+def _first_id(now: str) -> str:
+    """No identifier made from `now` on sorts before it."""
+    return uuid7(int(parse_time(now).timestamp() * 1000), bytes(ENTROPY_BYTES))
+
+
+def _recordable(text: str, what: str) -> str:
     try:
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except FileExistsError:
-        raise HomeUnusable(f"{home} is not a folder; name another home") from None
-    except OSError as error:
-        raise HomeUnusable(f"cannot make the home {home} ({error.strerror}); name another one") from None
+        text.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"the {what} is not valid UTF-8 and cannot be recorded; change it") from None
+    return text
 
 
 def _digest(source: Path, max_bytes: int) -> str:
@@ -211,7 +261,7 @@ def _digest(source: Path, max_bytes: int) -> str:
             what = "there is no such file" if not source.exists() else "it is not a file"
             raise MediaUnreadable(f"cannot read {name}: {what}; check the name")
         if source.stat().st_size > max_bytes:
-            raise MediaUnreadable(f"{name} is larger than {max_bytes} bytes; raise max_bytes or shorten it")
+            raise LimitExceeded(f"{name} is larger than {max_bytes} bytes; raise max_bytes or shorten it")
         with source.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, ValueError) as error:

@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from pipeline.credentials.keyfiles import locked, read_private, write_private
 from pipeline.credentials.trust import TrustStore
 from pipeline.errors import KeysUnusable
+from watermark.detector import MAX_EPOCHS
+from watermark.errors import KeyMaterialError
 from watermark.keys import SECRET_BYTES, DetectionKey, MintingKey
 
 MARKS_FILE: Final = "marks.json"
@@ -27,6 +29,8 @@ MARKS_FORMAT: Final = "countermark-marks/1"
 BUNDLE_FORMAT: Final = "countermark-verifier/1"
 LOG_ORIGIN: Final = "countermark.example/log"
 MAX_BUNDLE_BYTES: Final = 4 * 1024 * 1024
+# What reading a document that is not ours, or damaged, can raise.
+_NOT_OURS: Final = (KeyError, TypeError, ValueError, OverflowError, KeyMaterialError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +67,7 @@ class Keyring:
     def log_key(self) -> LogKey:
         """The public half of the log key."""
         public = self._log_private().public_key().public_bytes_raw()
-        name = f"countermark+{hashlib.sha256(public).hexdigest()[:8]}".replace("+", "-")
+        name = f"countermark-{hashlib.sha256(public).hexdigest()[:8]}"
         return LogKey(origin=LOG_ORIGIN, name=name, public=public)
 
     def sign_log(self, text: bytes) -> bytes:
@@ -121,7 +125,7 @@ def load_keyring(folder: Path) -> Keyring:
         log_secret = bytes.fromhex(document["log"])
         if not detection or len(log_secret) != SECRET_BYTES:
             raise ValueError("keys")
-    except (KeyError, TypeError, ValueError):
+    except _NOT_OURS:
         raise KeysUnusable(f"{path} is damaged or of a newer version; restore it from a backup") from None
     return Keyring(detection=detection, minting=minting, log_secret=log_secret)
 
@@ -146,20 +150,30 @@ def read_bundle(path: Path, *, now: datetime) -> VerifierBundle:
     try:
         if document["format"] != BUNDLE_FORMAT:
             raise ValueError("format")
-        log = document["log"]
         bundle = VerifierBundle(
-            trust=TrustStore.from_json(document["trust"]),
-            log_key=log
-            and LogKey(origin=log["origin"], name=log["name"], public=bytes.fromhex(log["public"])),
-            detection=_detection(document["detection"]),
-            expires_at=str(document["expires_at"]),
-        )
+            trust=TrustStore.from_json(document["trust"]), log_key=_log_key(document["log"]),
+            detection=_detection(document["detection"]), expires_at=str(document["expires_at"]),
+        )  # fmt: skip
         ended = datetime.fromisoformat(bundle.expires_at) <= now
-    except (KeyError, TypeError, ValueError):
+    except _NOT_OURS:
         raise KeysUnusable(f"{path} is not a verifier bundle; export it again") from None
     if ended:
         raise KeysUnusable(f"{path} ended on {bundle.expires_at[:10]}; ask for a new one")
     return bundle
+
+
+def with_tsa_roots(trust: TrustStore, path: Path | None) -> TrustStore:
+    """`trust`, and the roots of somebody else's time-stamp service, a PEM file. Raises: KeysUnusable."""
+    if path is None:
+        return trust
+    try:
+        roots = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not PEM text"
+        raise KeysUnusable(f"cannot read {path} ({reason}); correct the setting tsa_roots") from None
+    if "-----BEGIN CERTIFICATE-----" not in roots:
+        raise KeysUnusable(f"there is no certificate in {path}; correct the setting tsa_roots")
+    return replace(trust, tsa_roots=f"{trust.tsa_roots}\n{roots}")
 
 
 def _fresh() -> dict[str, Any]:
@@ -173,15 +187,23 @@ def _detection_json(keys: tuple[DetectionKey, ...]) -> list[dict[str, Any]]:
     return [{"epoch": key.epoch, "secret": key.secret.hex()} for key in keys]
 
 
+def _log_key(row: Any) -> LogKey | None:
+    if row is None:
+        return None
+    return LogKey(origin=str(row["origin"]), name=str(row["name"]), public=bytes.fromhex(row["public"]))
+
+
 def _detection(rows: Any) -> tuple[DetectionKey, ...]:
     keys = [DetectionKey(epoch=int(row["epoch"]), secret=bytes.fromhex(row["secret"])) for row in rows]
+    if len(keys) > MAX_EPOCHS:
+        raise ValueError("epochs")
     return tuple(sorted(keys, key=lambda key: -key.epoch))
 
 
 def _document(content: bytes, path: Path) -> dict[str, Any]:
     try:
         document = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
         raise KeysUnusable(f"{path} is damaged; restore it from a backup")

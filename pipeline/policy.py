@@ -92,8 +92,11 @@ def decide(
     registry_seq: int,
     now: str,
 ) -> Decision:
-    """Apply the rules above; `now` is RFC 3339. A required check without a report is not configured."""
-    states = dict.fromkeys(CHECKS, CheckState.NOT_CONFIGURED) | {r.check: r.state for r in reports}
+    """Apply the rules above; `now` is RFC 3339.
+
+    A required check without a report is not configured; with several, one that did not complete counts.
+    """
+    states = dict.fromkeys((*CHECKS, *policy.required), CheckState.NOT_CONFIGURED) | _states(reports)
     blocked = [
         _missing(check, policy) for check in policy.required if states[check] is CheckState.NOT_CONFIGURED
     ]
@@ -113,8 +116,13 @@ def recheck(policy: Policy, decision: Decision, changes: int, *, now: str) -> De
     """What the publish fence asks: do `changes` of the registry since the decision change the verdict?
 
     A policy that checks nothing against the registry has nothing to change. Any other holds on any change:
-    comparing candidate and change arrives with the checks themselves.
+    comparing candidate and change arrives with the checks themselves. A decision by another version of the
+    policy, made before an update and an interruption, holds too.
     """
+    if (policy.name, policy.version) != (decision.policy, decision.policy_version):
+        detail = f"The policy {policy.name} changed after the decision; the clip has to be checked again."
+        reason = Reason(code="policy_changed", check="publish_fence", detail=detail)
+        return replace(decision, verdict=Verdict.REVIEW, reasons=(reason,), decided_at=now)
     if not changes or not policy.required:
         return replace(decision, decided_at=now)
     detail = f"{changes} changes of the registry came after the decision; the clip has to be checked again."
@@ -137,6 +145,11 @@ def from_json(document: dict[str, Any]) -> Decision:
 _SOUND: Final = "The clip has sound and no check listens to it; name --audio accept or --audio strip."
 
 
+def _states(reports: Sequence[CheckReport]) -> dict[str, CheckState]:
+    done = {report.check: report.state for report in reports}
+    return done | {r.check: r.state for r in reports if r.state is not CheckState.COMPLETED}
+
+
 def _missing(check: str, policy: Policy) -> Reason:
     detail = f"The policy {policy.name} needs the check {check}, and it is not configured."
     return Reason(code="check_not_configured", check=check, detail=detail)
@@ -156,7 +169,7 @@ def _found(report: CheckReport) -> list[Reason]:
     return [
         Reason(code="match", check=report.check, detail=f"{finding.subject}: {finding.score:.3f}")
         for finding in report.findings
-        if finding.score >= finding.threshold
+        if not finding.score < finding.threshold  # so that a score that is no number holds too
     ]
 
 

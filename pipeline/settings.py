@@ -59,8 +59,11 @@ def load(home: Path | None = None) -> Settings:
     Raises: UsageError for an unknown name, a value of the wrong kind, or a damaged file.
     """
     values = _environment()
-    place = Path(home or values.pop("home", DEFAULT_HOME)).expanduser().absolute()
-    values.pop("home", None)
+    named = values.pop("home", DEFAULT_HOME)
+    try:
+        place = Path(home or named).expanduser().absolute()
+    except (RuntimeError, OSError):  # no such user, no home of this user, or the working folder is gone
+        raise UsageError(f"the home {home or named} cannot be found; name one with --home") from None
     try:
         return Settings(**(_file(place / FILE) | values), home=place)
     except ValidationError as error:
@@ -83,7 +86,7 @@ def _file(path: Path) -> dict[str, Any]:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path} cannot be read ({error}); mend or remove it") from None
     if "home" in document:
         raise UsageError(f"{path} may not set home; use --home or {PREFIX}HOME")

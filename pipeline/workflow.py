@@ -16,8 +16,7 @@ The steps, and the boundaries at which a crash may fall:
 
 import base64
 import contextlib
-import hashlib
-import shutil
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -32,20 +31,20 @@ from pipeline import policy as policies
 from pipeline.credentials.labels import AigcLabel, aigc_metadata
 from pipeline.credentials.manifest import Agent, new_urn
 from pipeline.credentials.pki import Pki
-from pipeline.credentials.text import safe_text
-from pipeline.errors import CountermarkError, MediaUnreadable, SigningFailed, StorageFailed
+from pipeline.errors import CountermarkError, SigningFailed
 from pipeline.keyring import Keyring
 from pipeline.media.limits import media_limits
 from pipeline.release import credential, strength
 from pipeline.release.inspection import inspect
 from pipeline.release.marking import MarkRequest, mark_clip, survey
+from pipeline.release.staging import Staging, failures
 from pipeline.settings import Settings
 from pipeline.types import Decision, Json, Verdict
 from registry import log, releases
 from registry.checkpoint import NoteSigner, ed25519_key_id
 from registry.counter import reserve_payload_counter
 from registry.db import read
-from registry.errors import RegistryError
+from registry.errors import JobNotOwned, RegistryBusy, RegistryError
 from registry.jobs import LocalJobs
 from registry.store import Area, FileStore
 from registry.types import Candidate, Change, Held, Job, JobState, Reason, Release
@@ -57,7 +56,6 @@ from watermark.payload import PayloadCodec, as_hex
 KIND: Final = "guard/1"
 PRODUCT: Final = "Countermark"
 MAX_TRIES: Final = 2  # of marking: as surveyed, then at the strongest
-COPY_BYTES: Final = 1 << 20
 MARK_MISSED: Final = "hidden_mark_missed"
 
 Observer = Callable[[str, str, float], None]
@@ -97,6 +95,7 @@ class GuardRun:
         self._bench, self._job, self._observer = bench, job, observer
         self._inputs: dict[str, Any] = job.inputs
         self._stages: dict[str, float] = {}
+        self._staging = Staging(bench.store, job.id)
         self._limits = media_limits(bench.settings)
         self._codec = PayloadCodec(bench.keyring.minting)
 
@@ -109,21 +108,24 @@ class GuardRun:
         try:
             return self._run()
         except (SigningFailed, KeyboardInterrupt):
-            self._bench.jobs.abandon(self._job)
+            with contextlib.suppress(RegistryError):  # else its lock goes with this process
+                self._bench.jobs.abandon(self._job)
             raise
+        except (JobNotOwned, RegistryBusy):
+            raise  # the job is another process's to end, or the next command's
         except (CountermarkError, RegistryError, WatermarkError) as error:
             self._fail(error)
             raise
 
     def _fail(self, error: CountermarkError | RegistryError | WatermarkError) -> None:
-        self._bench.store.clean(self._job.id)  # first: a full disk needs the room to record anything
         code = "watermark" if isinstance(error, WatermarkError) else type(error).code
         with contextlib.suppress(RegistryError):  # then the job stays open, and the next command ends it
+            self._bench.store.clean(self._job.id)  # first: a full disk needs the room to record anything
             self._bench.jobs.finish(self._job, JobState.FAILED, {"error": code, "message": str(error)})
 
     def _run(self) -> Outcome:
         accepted = self._step("accept", self._accept)
-        source = self._staged(accepted["file"])
+        source = self._staging.path(accepted["file"])
         reserved = self._step("reserve", self._reserve)
         surveyed = self._step("survey", lambda: self._survey(source, reserved))
         decision = self._step("decide", lambda: self._decide(has_sound=surveyed["sound"]))
@@ -136,13 +138,15 @@ class GuardRun:
         reread = self._step("reread", lambda: self._reread(signed, reserved))
         self._step("store", lambda: self._store(signed))
         candidate = self._candidate(decision, reserved, surveyed, seen, signed, reread["verdict"])
-        published = self._step("publish", lambda: self._publish(candidate, policies.from_json(decision)))
+        # Not a recorded step: the fence is its own record, and a job that it holds takes no more of them.
+        publish = partial(self._publish, candidate, policies.from_json(decision))
+        published = self._step("publish", publish, recorded=False)
         if published["held"]:
             return self._stop(decision, published["held"])
-        self._step("place", lambda: self._place(signed))
+        self._step("place", lambda: self._place(published))
         return self._released(decision, published["release"])
 
-    def _step(self, name: str, work: Callable[[], Json]) -> dict[str, Any]:
+    def _step(self, name: str, work: Callable[[], Json], *, recorded: bool = True) -> dict[str, Any]:
         began = time.monotonic()
         ran = False
 
@@ -150,9 +154,10 @@ class GuardRun:
             nonlocal ran
             ran = True
             self._observer(name, "begin", 0.0)
-            return work()
+            with failures():
+                return work()
 
-        result = self._bench.jobs.step(self._job, name, observed)
+        result = self._bench.jobs.step(self._job, name, observed) if recorded else observed()
         if ran:
             self._stages[name] = round(time.monotonic() - began, 4)
             self._observer(name, "end", self._stages[name])
@@ -162,34 +167,9 @@ class GuardRun:
     def _progress(self, name: str) -> Callable[[float], None]:
         return lambda seconds: self._observer(name, "progress", seconds)
 
-    def _staged(self, name: str) -> Path:
-        return self._bench.store.staging(self._job.id) / name
-
-    def _keep(self, made: Path, suffix: str) -> str:
-        """Give a finished staging file the name of its content."""
-        with made.open("rb") as file:
-            name = hashlib.file_digest(file, "sha256").hexdigest() + suffix
-        made.rename(made.with_name(name))
-        return name
-
     def _accept(self) -> Json:
-        source, wanted = Path(self._inputs["source"]), self._inputs["sha256"]
-        target = self._staged("incoming")
-        try:
-            with source.open("rb") as original, target.open("wb") as copy:
-                shutil.copyfileobj(original, copy, COPY_BYTES)
-        except FileNotFoundError:
-            raise MediaUnreadable(
-                f"{safe_text(source.name)} is no longer there; nothing was released"
-            ) from None
-        except OSError as error:
-            raise StorageFailed(
-                f"cannot copy the clip into the home ({error.strerror}); free some space"
-            ) from None
-        name = self._keep(target, ".input")
-        if name != f"{wanted}.input":
-            raise StorageFailed(f"{safe_text(source.name)} changed while it was read; start again")
-        return {"file": name}
+        inputs = self._inputs
+        return {"file": self._staging.take_in(Path(inputs["source"]), inputs["sha256"], ".input")}
 
     def _decide(self, *, has_sound: bool) -> Json:
         with read(self._bench.engine) as conn:
@@ -210,9 +190,9 @@ class GuardRun:
         }
 
     def _survey(self, source: Path, reserved: dict[str, Any]) -> Json:
-        settings, key = self._bench.settings, self._bench.keyring.current
+        inputs, key = self._inputs, self._bench.keyring.current
         payload = int(reserved["payload"], 16)
-        found = survey(source, self._limits, key, payload, settings.label, settings.service)
+        found = survey(source, self._limits, key, payload, inputs["label"], inputs["service"])
         return {"psnr": found.strength.psnr, "variant": found.variant, "sound": found.sound}
 
     def _mark_until_seen(
@@ -230,27 +210,29 @@ class GuardRun:
     def _mark(
         self, source: Path, reserved: dict[str, Any], surveyed: dict[str, Any], level: Strength
     ) -> Json:
-        settings = self._bench.settings
+        inputs = self._inputs  # not the settings: those may have changed since an interruption
         request = MarkRequest(
             payload=int(reserved["payload"], 16), key=self._bench.keyring.current,
-            variant=surveyed["variant"], strength=level, label=settings.label, handle=settings.service,
-            crf=settings.crf, preset=settings.preset, sound=self._inputs["sound"] != policies.Sound.STRIP,
+            variant=surveyed["variant"], strength=level, label=inputs["label"], handle=inputs["service"],
+            crf=inputs["crf"], preset=self._bench.settings.preset,
+            sound=inputs["sound"] != policies.Sound.STRIP,
             metadata=aigc_metadata(
-                label=AigcLabel.GENERATED, propagator=settings.service, propagate_id=reserved["payload"]
+                label=AigcLabel.GENERATED, propagator=inputs["service"], propagate_id=reserved["payload"]
             ),
         )  # fmt: skip
-        target, picture = self._staged("marking.mp4"), self._staged("thumbnail")
+        target, picture = self._staging.path("marking.mp4"), self._staging.path("thumbnail")
         marked = mark_clip(source, target, request, self._limits, self._progress("mark"))
         picture.write_bytes(marked.thumbnail)
         return {
-            "file": self._keep(target, ".mp4"), "thumbnail": self._keep(picture, ".jpg"),
+            "file": self._staging.keep(target, ".mp4"), "thumbnail": self._staging.keep(picture, ".jpg"),
             "width": marked.info.width, "height": marked.info.height, "padded": marked.info.padded,
-            "psnr": round(marked.psnr, 2), "strength": level.psnr, "notes": list(marked.info.notes),
+            "psnr": round(marked.psnr, 2) if math.isfinite(marked.psnr) else None,
+            "strength": level.psnr, "notes": list(marked.info.notes),
         }  # fmt: skip
 
     def _inspect(self, marked: dict[str, Any], reserved: dict[str, Any]) -> Json:
         detector = HiddenMarkDetector([self._bench.keyring.current], self._codec.accepts)
-        seen = inspect(self._staged(marked["file"]), detector, self._limits, self._progress("inspect"))
+        seen = inspect(self._staging.path(marked["file"]), detector, self._limits, self._progress("inspect"))
         found = seen.detection.payload
         return {
             "found": found == int(reserved["payload"], 16),
@@ -267,12 +249,12 @@ class GuardRun:
         settings, pki = self._bench.settings, self._bench.pki
         visible: Json = {
             "variant": surveyed["variant"], "width": marked["width"], "height": marked["height"],
-            "label": settings.label, "handle": settings.service,
+            "label": self._inputs["label"], "handle": self._inputs["service"],
         }  # fmt: skip
         request = credential.SignRequest(
             urn=reserved["urn"], payload=int(reserved["payload"], 16),
             fingerprint=base64.b64decode(seen["fingerprint"]),
-            thumbnail=self._staged(marked["thumbnail"]).read_bytes(), created_at=reserved["created_at"],
+            thumbnail=self._staging.path(marked["thumbnail"]).read_bytes(), created_at=reserved["created_at"],
             product=Agent(name=PRODUCT, version=self._bench.version),
             release={
                 "payload": reserved["payload"], "policy": decision["policy"],
@@ -282,27 +264,27 @@ class GuardRun:
             imported_name=self._inputs["name"], imported_sha256=self._inputs["sha256"],
         )  # fmt: skip
         document = credential.definition(request, source, pki, settings.process_limits)
-        target = self._staged("signing.mp4")
+        target = self._staging.path("signing.mp4")
         with credential.time_stamps(pki, settings.tsa_url, datetime.now(UTC)) as service:
-            signed = credential.sign(self._staged(marked["file"]), target, document, pki, service)
-        manifest = self._staged("manifest")
+            signed = credential.sign(self._staging.whole(marked["file"]), target, document, pki, service)
+        manifest = self._staging.path("manifest")
         manifest.write_bytes(signed.manifest_bytes)
         return {
-            "file": self._keep(target, ".mp4"), "manifest": self._keep(manifest, ".c2pa"),
+            "file": self._staging.keep(target, ".mp4"), "manifest": self._staging.keep(manifest, ".c2pa"),
             "file_sha256": signed.file_sha256, "manifest_sha256": signed.manifest_sha256, "urn": signed.urn,
             "timestamped_at": signed.timestamp_time.replace("+00:00", "Z"),
             "signer_sha256": signed.signer_cert_sha256,
         }  # fmt: skip
 
     def _reread(self, signed: dict[str, Any], reserved: dict[str, Any]) -> Json:
-        limits = self._bench.settings.process_limits
+        file, limits = self._staging.path(signed["file"]), self._bench.settings.process_limits
         payload = int(reserved["payload"], 16)
-        return {"verdict": credential.reread(self._staged(signed["file"]), self._bench.pki, payload, limits)}
+        return {"verdict": credential.reread(file, self._bench.pki, payload, limits)}
 
     def _store(self, signed: dict[str, Any]) -> Json:
         store = self._bench.store
-        store.put(Area.MANIFESTS, self._staged(signed["manifest"]), sha256=signed["manifest_sha256"])
-        store.put(Area.HELD, self._staged(signed["file"]), sha256=signed["file_sha256"])
+        store.put(Area.MANIFESTS, self._staging.path(signed["manifest"]), sha256=signed["manifest_sha256"])
+        store.put(Area.HELD, self._staging.path(signed["file"]), sha256=signed["file_sha256"])
         return {"stored": True}
 
     def _candidate(
@@ -330,11 +312,11 @@ class GuardRun:
             self._bench.engine, candidate, recheck, now=self._bench.clock(), sign_checkpoint=signer
         )
         if isinstance(made, Held):
-            return {"held": [_reason_json(reason) for reason in made.reasons], "release": None}
-        return {"held": [], "release": made.id}
+            return {"held": [reason_json(reason) for reason in made.reasons]}
+        return {"held": [], "release": made.id, "file_sha256": made.file_sha256}
 
-    def _place(self, signed: dict[str, Any]) -> Json:
-        self._bench.store.move(signed["file_sha256"], Area.HELD, Area.RELEASED)
+    def _place(self, published: dict[str, Any]) -> Json:
+        self._bench.store.move(published["file_sha256"], Area.HELD, Area.RELEASED)
         return {"placed": True}
 
     def _released(self, decision: dict[str, Any], release_id: str) -> Outcome:
@@ -379,5 +361,6 @@ def _missed() -> Json:
     return {"code": MARK_MISSED, "check": "hidden_mark", "detail": detail}
 
 
-def _reason_json(reason: Reason) -> Json:
+def reason_json(reason: Reason) -> Json:
+    """A reason as a job's result records it and a command prints it."""
     return {"code": reason.code, "check": reason.check, "detail": reason.detail}

@@ -30,11 +30,11 @@ def guard(
     as_json: output.AsJson = False,
 ) -> int:
     """Mark a clip visibly and invisibly, sign it, and release it, or say why not."""
-    from pipeline.app import GuardOrder, check_output, deliver, open_app
+    from pipeline.app import GuardOrder, deliver, open_app
 
     settings = load(home)
     if out is not None:
-        check_output(clip, out)
+        output.check_target(out, clip)
     with open_app(settings) as app, output.bar("opening") as bar:
 
         def observe(step: str, event: str, value: float) -> None:
@@ -57,12 +57,13 @@ def guard(
 
 
 def _told(resumed: Any) -> str:
-    what = f"The interrupted job {resumed.job.id} on {resumed.job.inputs['name']}"
+    what = f"The interrupted job {resumed.job.id} on {resumed.job.inputs.get('name', 'a clip')}"
     if resumed.error:
         return f"{what} could not be finished: {resumed.error}"
     if resumed.outcome.release:
         return f"{what} was finished: release {resumed.outcome.release.id}, file {resumed.outcome.file}"
-    return f"{what} was finished: {resumed.outcome.job.state}."
+    reasons = " ".join(reason["detail"] for reason in resumed.outcome.held)
+    return f"{what} is {resumed.outcome.job.state}, nothing of it was released: {reasons}"
 
 
 def _document(outcome: Any, out: Path | None) -> dict[str, Any]:

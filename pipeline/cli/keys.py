@@ -10,12 +10,10 @@ import typer
 from pipeline.cli import output
 from pipeline.credentials.keyfiles import write_private
 from pipeline.credentials.pki import Pki, ensure_pki, load_pki
-from pipeline.errors import UsageError
-from pipeline.keyring import Keyring, ensure_keyring, export_verifier, load_keyring
+from pipeline.home import Home
+from pipeline.keyring import Keyring, ensure_keyring, export_verifier, load_keyring, with_tsa_roots
 from pipeline.settings import load
 
-KEYS: Final = "keys"
-PKI: Final = "pki"
 DEFAULT_DAYS: Final = 365
 MAX_DAYS: Final = 3660
 
@@ -26,11 +24,12 @@ app = typer.Typer(help="Keys of the home: marks, signatures, log.", no_args_is_h
 @output.command
 def init(home: output.Home = None, as_json: output.AsJson = False) -> int:
     """Make the keys of a home, if it has none; what is there is kept."""
-    folder = load(home).home / KEYS
-    keyring = ensure_keyring(folder)
-    pki = ensure_pki(folder / PKI, now=datetime.now(UTC))
-    output.say(f"Keys are in {folder}. Back them up: marks of lost keys cannot be read again.")
-    _show(keyring, pki, folder, as_json=as_json)
+    place = Home(load(home).home)
+    place.make()
+    keyring = ensure_keyring(place.keys)
+    pki = ensure_pki(place.pki, now=datetime.now(UTC))
+    output.say(f"Keys are in {place.keys}. Back them up: marks of lost keys cannot be read again.")
+    _show(keyring, pki, place.keys, as_json=as_json)
     return output.OK
 
 
@@ -38,8 +37,8 @@ def init(home: output.Home = None, as_json: output.AsJson = False) -> int:
 @output.command
 def list_keys(home: output.Home = None, as_json: output.AsJson = False) -> int:
     """List keys and signers; no secret is shown."""
-    folder = load(home).home / KEYS
-    _show(load_keyring(folder), load_pki(folder / PKI), folder, as_json=as_json)
+    place = Home(load(home).home)
+    _show(load_keyring(place.keys), load_pki(place.pki), place.keys, as_json=as_json)
     return output.OK
 
 
@@ -57,11 +56,12 @@ def export(
     as_json: output.AsJson = False,
 ) -> int:
     """Write a bundle for `verify --trust`: it reads, and can neither sign nor issue a payload."""
-    folder = load(home).home / KEYS
-    if out.exists() or out.is_symlink():
-        raise UsageError(f"{out} exists already; name another file")
-    keyring, pki = load_keyring(folder), load_pki(folder / PKI)
-    bundle = export_verifier(keyring, pki.trust, detect=detect, now=datetime.now(UTC), days=days)
+    settings = load(home)
+    place = Home(settings.home)
+    output.check_target(out)
+    keyring, pki = load_keyring(place.keys), load_pki(place.pki)
+    trust = with_tsa_roots(pki.trust, settings.tsa_roots)
+    bundle = export_verifier(keyring, trust, detect=detect, now=datetime.now(UTC), days=days)
     write_private(out.absolute(), json.dumps(bundle.to_json(), indent=1).encode())
     output.say(f"Verifier bundle in {out}, good until {bundle.expires_at[:10]}.")
     if detect:

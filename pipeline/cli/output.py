@@ -14,7 +14,14 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from pipeline.credentials.text import safe_text
-from pipeline.errors import CountermarkError, NotInstalled, describe
+from pipeline.errors import (
+    CountermarkError,
+    LimitExceeded,
+    NotInstalled,
+    StorageFailed,
+    UsageError,
+    describe,
+)
 
 OK: Final = 0
 FOUND: Final = 1
@@ -39,11 +46,32 @@ def say(text: str, style: str | None = None) -> None:
 
 
 def answer(document: Any) -> None:
-    """The JSON document of a command, on stdout."""
-    sys.stdout.write(
-        json.dumps(document, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None) + "\n"
-    )
+    """The JSON document of a command, on stdout; in ASCII, since file names and terminals may be no UTF-8."""
+    sys.stdout.write(json.dumps(document, indent=2 if sys.stdout.isatty() else None) + "\n")
     sys.stdout.flush()
+
+
+def check_target(target: Path, *sources: Path) -> None:
+    """Raises: UsageError when `target` cannot or should not be written, before any work is done."""
+    name = safe_text(str(target))
+    try:
+        if target.is_symlink():
+            raise UsageError(f"{name} is a symbolic link; name the file itself")
+        if target.exists():
+            _check_taken(target, name, sources)
+        elif not target.absolute().parent.is_dir():
+            raise UsageError(f"the folder of {name} does not exist; make it first")
+    except OSError as error:
+        raise UsageError(f"{name} cannot be written ({error.strerror}); name another file") from None
+
+
+def _check_taken(target: Path, name: str, sources: tuple[Path, ...]) -> None:
+    if not target.is_file():
+        raise UsageError(f"{name} is not a file; name a file")
+    if any(source.exists() and target.samefile(source) for source in sources):
+        raise UsageError("the output would overwrite the input; name another file")
+    if target.stat().st_size:
+        raise UsageError(f"{name} exists already; remove it or name another file")
 
 
 def command(work: Callable[P, int]) -> Callable[P, None]:
@@ -62,6 +90,11 @@ def command(work: Callable[P, int]) -> Callable[P, None]:
             status = COULD_NOT
         except ModuleNotFoundError as error:
             status = _failed(_missing(error), options)
+        except OSError as error:  # the last net: the machine refused something that no code of ours expected
+            status = _failed(StorageFailed(_refusal(error)), options)
+        except MemoryError:
+            limit = LimitExceeded("there is not enough memory for this; use a smaller clip")
+            status = _failed(limit, options)
         except Exception as error:  # noqa: BLE001 - `describe` raises again what is not ours
             status = _failed(error, options)
         raise typer.Exit(status)
@@ -75,6 +108,11 @@ def _failed(error: Exception, options: Mapping[str, object]) -> int:
     if options.get("as_json"):
         answer({"error": {"code": told.code, "message": told.message}})
     return told.exit_code
+
+
+def _refusal(error: OSError) -> str:
+    where = f" {error.filename}" if error.filename else ""
+    return f"the system refuses{where} ({error.strerror or type(error).__name__}); check it and try again"
 
 
 def _missing(error: ModuleNotFoundError) -> CountermarkError:

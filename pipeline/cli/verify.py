@@ -38,6 +38,8 @@ def verify(
 ) -> int:
     """Look for credential, hidden mark, visible mark and log entry, offline; say what they add up to."""
     settings = load(home)
+    if report is not None:
+        output.check_target(report, *files)
     reports: list[VerificationReport] = []
     with open_local(settings, trust) as verifier, output.bar("verifying") as bar:
         if verifier.interrupted:

@@ -1,0 +1,49 @@
+"""Where things lie in a home. Pure paths, but for `make`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import HomeUnusable
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The folder of one installation: keys, registry, files."""
+
+    root: Path
+
+    @property
+    def keys(self) -> Path:
+        """Detection keys, minting key and log key (`pipeline.keyring`)."""
+        return self.root / "keys"
+
+    @property
+    def pki(self) -> Path:
+        """Signing keys and their certificates (`pipeline.credentials.pki`)."""
+        return self.keys / "pki"
+
+    @property
+    def database(self) -> Path:
+        """The registry (`registry.db`)."""
+        return self.root / "registry.db"
+
+    @property
+    def files(self) -> Path:
+        """Staged, held and released files, stored manifests (`registry.store`)."""
+        return self.root / "files"
+
+    @property
+    def locks(self) -> Path:
+        """Lock files of running jobs (`registry.jobs`)."""
+        return self.root / "locks"
+
+    def make(self) -> None:
+        """Make the folder, for its owner only, if it is missing. Raises: HomeUnusable."""
+        try:
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except FileExistsError:
+            raise HomeUnusable(f"{self.root} is not a folder; name another home") from None
+        except OSError as error:
+            raise HomeUnusable(
+                f"cannot make the home {self.root} ({error.strerror}); name another one"
+            ) from None
