@@ -3,7 +3,8 @@
 Rules: (1) codes are read, message text never; (2) trust counts only by the list it was found in, since c2pa
 trusts a claim under any anchor it was given; (3) ours means: found under our claim root *and* serial and
 issuer in the signer table; (4) nothing that names someone leaves here unless trusted; (5) ingredients are
-walked at every depth, since a broken parent leaves the child's own state whole.
+walked at every depth, since a broken parent leaves the child's own state whole; (6) assertions count only
+where nothing but the content hash or trust fails: a rewritten one leaves the signature valid.
 """
 
 from collections.abc import Iterator
@@ -46,7 +47,8 @@ def judge(report: dict[str, Any], certificates: dict[str, Any], signers: SignerT
     entry = _entry(certificates, urn, signers) if credited and found_in == CLAIM_LIST else None
     trusted = entry is not None or (credited and found_in == FOREIGN_LIST)
     parents = set(_ingredient_failures(manifests, results))
-    assertions = _assertions(manifest)
+    # The claim's signature holds whatever the assertions say; only their hashes in the claim tell (rule 6).
+    assertions = _assertions(manifest) if failed <= HASH_FAILURES | TRUST_FAILURES else []
     return CredentialReading(
         state=CredentialState.PRESENT,
         trusted=trusted, ours=entry is not None, signature_ok=signature_ok,

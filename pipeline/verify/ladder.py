@@ -18,6 +18,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from pipeline.credentials.reading import CredentialReading, CredentialState, TimestampState
 from pipeline.types import EvidenceState, FileVerdict
@@ -37,7 +38,8 @@ class Facts:
 
     `credential`: None when it could not be read at all. `payload`: of the hidden mark. `resolves`: the
     payload belongs to a known release. `fingerprint`: None when there is nothing to compare with.
-    `manifest_holds`: the release's stored manifest fails on this file in nothing but the content hash.
+    `manifest_holds`: the release's stored manifest names this payload, and fails on this file in nothing
+    but the content hash.
     `mark_present`: a mark of our key is there, readable or not. `unchecked`: some line of evidence that
     could have spoken was not checked or failed.
     """
@@ -114,10 +116,30 @@ def _unasked(facts: Facts) -> bool:
     return facts.payload is not None and facts.unchecked
 
 
-def state_of_log(*, asked: bool, found: bool, proven: bool) -> EvidenceState:
-    """State of the log line: an entry that does not prove itself is a failure, never a find."""
+def state_of_log(*, asked: bool, failed: bool, found: bool, proven: bool) -> EvidenceState:
+    """State of the log line: an entry that does not prove itself is a failure, never a find.
+
+    `asked`: there is a log, and something to ask it about. `failed`: it could not answer.
+    """
     if not asked:
         return EvidenceState.NOT_CHECKED
-    if not found:
-        return EvidenceState.ABSENT
-    return EvidenceState.FOUND if proven else EvidenceState.FAILED
+    if failed or (found and not proven):
+        return EvidenceState.FAILED
+    return EvidenceState.FOUND if found else EvidenceState.ABSENT
+
+
+def names_release(found: FileVerdict, match: FingerprintMatch | None) -> bool:
+    """Whether a report with this verdict may say to which release the file belongs.
+
+    A verdict that rests on our credential or on mark, log and manifest may. Pictures that are another clip's
+    never do: our credential can be put on any file. Any other verdict needs pictures that are the same.
+    """
+    if match is FingerprintMatch.OTHER:
+        return False
+    return found in _RESTING_ON_OURS or (found in _UNSURE and match is FingerprintMatch.SAME)
+
+
+_RESTING_ON_OURS: Final = (
+    FileVerdict.INTACT, FileVerdict.ALTERED, FileVerdict.RECOVERED, FileVerdict.RECOVERED_UNCONFIRMED,
+)  # fmt: skip
+_UNSURE: Final = (FileVerdict.UNTRUSTED_CLAIM, FileVerdict.TRACES, FileVerdict.INCONCLUSIVE)

@@ -17,29 +17,25 @@ from pipeline.credentials.read import read_credential
 from pipeline.credentials.reading import CredentialReading
 from pipeline.credentials.text import safe_text
 from pipeline.credentials.trust import SignerTable, TrustStore
-from pipeline.errors import CountermarkError
-from pipeline.keyring import MARKS_FILE, LogKey, load_keyring, read_bundle
+from pipeline.errors import CountermarkError, UsageError
+from pipeline.home import Home
+from pipeline.keyring import MARKS_FILE, LogKey, load_keyring, read_bundle, with_tsa_roots
 from pipeline.media.limits import media_limits
 from pipeline.settings import Settings
 from pipeline.types import Evidence, EvidenceState, FileVerdict, Json
 from pipeline.verify import types, visible, words
-from pipeline.verify.ladder import Facts, FingerprintMatch, state_of_log, verdict
+from pipeline.verify.ladder import Facts, FingerprintMatch, names_release, state_of_log, verdict
 from pipeline.verify.observe import Observation, observe
 from pipeline.verify.types import ReleaseSummary, VerificationReport
 from registry import checkpoint, merkle
 from registry.errors import NotFound, ProofInvalid, RegistryError
 from registry.lookup import Lookup, open_lookup
 from registry.store import Area, FileStore
-from registry.types import FoundRelease, LogProof
+from registry.types import FoundRelease, LogProof, ReleaseState
 from watermark.detector import HiddenMarkDetector
 from watermark.keys import DetectionKey
 from watermark.payload import PayloadCodec, as_hex
 
-DATABASE: Final = "registry.db"
-KEYS: Final = "keys"
-PKI: Final = "pki"
-FILES: Final = "files"
-LOCKS: Final = "locks"
 NO_TRUST: Final = TrustStore(claim_roots="", tsa_roots="", signers=SignerTable())
 
 Progress = Callable[[float, float], None]
@@ -78,12 +74,12 @@ def open_local(settings: Settings, bundle: Path | None = None) -> Iterator[Verif
     A home that does not exist is no error: whatever needs keys is then not checked.
     Raises: KeysUnusable for keys that are there but cannot be used, RegistryUnusable for such a registry.
     """
-    home = settings.home
-    lookup = open_lookup(home / DATABASE)
+    home = Home(settings.home)
+    lookup = open_lookup(home.database)
     with lookup or contextlib.nullcontext():
         common = _Common(
-            lookup=lookup, manifests=FileStore(home / FILES, create=False) if lookup else None,
-            interrupted=lookup.interrupted_jobs(home / LOCKS) if lookup else 0,
+            lookup=lookup, manifests=FileStore(home.files, create=False) if lookup else None,
+            interrupted=lookup.interrupted_jobs(home.locks) if lookup else 0,
         )  # fmt: skip
         yield _with_bundle(settings, bundle, common) if bundle else _with_home(settings, common)
 
@@ -104,12 +100,15 @@ def _with_bundle(settings: Settings, path: Path, common: _Common) -> Verifier:
 
 
 def _with_home(settings: Settings, common: _Common) -> Verifier:
-    folder = settings.home / KEYS
-    if not os.path.lexists(folder / MARKS_FILE):
-        return Verifier(settings=settings, trust=NO_TRUST, lookup=common.lookup, manifests=common.manifests)
-    keyring = load_keyring(folder)
+    home = Home(settings.home)
+    if not os.path.lexists(home.keys / MARKS_FILE):
+        return Verifier(
+            settings=settings, trust=NO_TRUST, lookup=common.lookup, manifests=common.manifests,
+            interrupted=common.interrupted,
+        )  # fmt: skip
+    keyring, trust = load_keyring(home.keys), load_pki(home.pki).trust
     return Verifier(
-        settings=settings, trust=load_pki(folder / PKI).trust, keys=keyring.detection,
+        settings=settings, trust=with_tsa_roots(trust, settings.tsa_roots), keys=keyring.detection,
         accepts=PayloadCodec(keyring.minting).accepts, log_key=keyring.log_key,
         lookup=common.lookup, manifests=common.manifests, interrupted=common.interrupted,
     )  # fmt: skip
@@ -126,7 +125,7 @@ class _Case:
         self._stored: CredentialReading | None = None
         self._release: FoundRelease | None = None
         self._proof: LogProof | None = None
-        self._proven = False
+        self._proven = self._log_failed = False
         self._alignment: prints.Alignment | None = None
         self._notes: list[str] = []
 
@@ -172,11 +171,12 @@ class _Case:
             elif self._credential is not None and self._credential.ours and self._credential.urn:
                 self._release = lookup.find(urn=self._credential.urn)
         except RegistryError as error:
+            self._log_failed = True
             self._notes.append(str(error))
 
     def _recover(self, release: FoundRelease) -> None:
-        """Judge the stored manifest against this file (where it has none of its own)."""
-        if self._verifier.manifests is None or self._credential is None:
+        """Judge the stored manifest against this file, where it has none of ours."""
+        if self._verifier.manifests is None or self._credential is None or self._credential.ours:
             return
         try:
             stored = self._verifier.manifests.check(Area.MANIFESTS, release.manifest_sha256).read_bytes()
@@ -216,9 +216,13 @@ class _Case:
         stored = self._release.fingerprint if self._release else None
         if stored is None and self._credential is not None and self._credential.ours:
             stored = self._credential.fingerprint
-        if stored is None or self._observation is None or self._payload is None:
+        if stored is None or self._observation is None:
             return None
-        kept = prints.Fingerprint.from_bytes(bytes(stored))
+        try:
+            kept = prints.Fingerprint.from_bytes(bytes(stored))
+        except UsageError as error:
+            self._notes.append(str(error))
+            return None
         self._alignment = prints.align(self._observation.fingerprint, kept)
         if self._alignment is None:
             return FingerprintMatch.UNDECIDED
@@ -248,17 +252,15 @@ class _Case:
                 unchecked=self._unchecked(evidence),
             )
         )  # fmt: skip
-        belongs = found not in (FileVerdict.CONFLICT, FileVerdict.UNREADABLE) and (
-            found is not FileVerdict.UNTRUSTED_CLAIM or match is FingerprintMatch.SAME
-        )
-        release = self._summary() if belongs else None
+        named = names_release(found, match)
+        release = self._summary() if named else None
         seen = self._visible(found)
         evidence[types.VISIBLE_MARK] = seen.evidence
         geometry = detection.geometry if detection else None
         return VerificationReport(
             file=safe_text(str(self._path), 1000), verdict=found,
             headline=words.headline(found, self._verifier.settings.service, release, geometry, credential),
-            release=release, flags=self._flags(removed=seen.removed),
+            release=release, flags=self._flags(removed=seen.removed, named=named),
             evidence={line: evidence[line] for line in types.LINES}, notes=self._all_notes(),
             media=_media(observation), strip=seen.strip, path=seen.path,
             checked_at=datetime.now(UTC).isoformat(timespec="seconds"), seconds=round(seconds, 3),
@@ -271,12 +273,18 @@ class _Case:
         return any(evidence[line].state in silent for line in asked)
 
     def _manifest_holds(self) -> bool:
+        """The stored manifest is ours, names this very payload, and only the content hash may differ."""
         stored = self._stored
-        return stored is not None and stored.ours and (stored.content_hash_only_failure or stored.hash_ok)
+        if stored is None or not stored.ours or stored.payload is None or stored.payload != self._payload:
+            return False
+        return stored.content_hash_only_failure or (stored.hash_ok and not stored.failures)
 
     def _log_state(self) -> EvidenceState:
-        asked = self._verifier.lookup is not None and self._verifier.log_key is not None
-        return state_of_log(asked=asked, found=self._release is not None, proven=self._proven)
+        verifier, credential = self._verifier, self._credential
+        asked = self._payload is not None or (credential is not None and credential.ours)
+        able = verifier.lookup is not None and verifier.log_key is not None
+        found = self._release is not None
+        return state_of_log(asked=asked and able, failed=self._log_failed, found=found, proven=self._proven)
 
     def _visible(self, found: FileVerdict) -> visible.VisibleFinding:
         credential = self._credential if self._credential and self._credential.ours else self._stored
@@ -311,13 +319,17 @@ class _Case:
             published_at=credential.timestamp_time,
         )  # fmt: skip
 
-    def _flags(self, *, removed: bool) -> tuple[str, ...]:
-        readings = [reading for reading in (self._credential, self._stored) if reading is not None]
+    def _flags(self, *, removed: bool, named: bool) -> tuple[str, ...]:
+        """`named`: what is known of the release counts only where the file is said to belong to it."""
+        stored = self._stored if named else None
+        readings = [reading for reading in (self._credential, stored) if reading is not None]
         flags = {
             types.REVOKED_SIGNER: any(reading.revoked_signer for reading in readings),
             types.LAUNDERED_PARENT: any(reading.laundered_parent for reading in readings),
             types.VISIBLE_MARK_REMOVED: removed,
-            types.WITHDRAWN_RELEASE: self._release is not None and self._release.state == "withdrawn",
+            types.WITHDRAWN_RELEASE: (
+                named and self._release is not None and self._release.state == ReleaseState.WITHDRAWN
+            ),
         }
         return tuple(name for name, raised in flags.items() if raised)
 

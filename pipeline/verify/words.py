@@ -20,8 +20,8 @@ _HEADLINES: Final = {
     FileVerdict.UNREADABLE: "This file cannot be read as a video.",
     FileVerdict.CONFLICT: "The evidence disagrees: do not rely on it.",
     FileVerdict.INTACT: "Released by {service}{when}; every byte is as it was signed.",
-    FileVerdict.ALTERED: "Released by {service}{when}, and changed after it was signed.",
-    FileVerdict.UNTRUSTED_CLAIM: "It carries a credential that nobody we trust has signed.",
+    FileVerdict.ALTERED: "Signed by {service}{when}; what it holds now is not what was signed.",
+    FileVerdict.UNTRUSTED_CLAIM: "It carries a credential that cannot be relied on.",
     FileVerdict.RECOVERED: "Released by {service}{when}. Later changed: the credential was lost{how}.",
     FileVerdict.RECOVERED_UNCONFIRMED: (
         "It carries the hidden mark of a release by {service}{when}; its pictures could not be compared."
