@@ -20,8 +20,7 @@ SIGNS: Final = {
     EvidenceState.FAILED: "!",
 }
 NOTHING_WRONG: Final = (
-    FileVerdict.INTACT, FileVerdict.RECOVERED, FileVerdict.RECOVERED_UNCONFIRMED, FileVerdict.FOREIGN,
-    FileVerdict.NONE,
+    FileVerdict.INTACT, FileVerdict.RECOVERED, FileVerdict.FOREIGN, FileVerdict.NONE,
 )  # fmt: skip
 NO_ANSWER: Final = (FileVerdict.UNREADABLE, FileVerdict.INCONCLUSIVE)
 
@@ -90,7 +89,9 @@ def _say(report: VerificationReport) -> None:
 def _status(report: VerificationReport) -> int:
     if report.verdict in NO_ANSWER:
         return output.COULD_NOT
-    return output.OK if report.verdict in NOTHING_WRONG and not report.flags else output.FOUND
+    failed = any(evidence.state is EvidenceState.FAILED for evidence in report.evidence.values())
+    quiet = report.verdict in NOTHING_WRONG and not report.flags and not failed
+    return output.OK if quiet else output.FOUND
 
 
 def _write(target: Path, reports: list[VerificationReport], service: str) -> None:

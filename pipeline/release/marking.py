@@ -25,6 +25,7 @@ FULL_RANGE: Final = 2  # FFmpeg's number
 SURVEYED_PER_SECOND: Final = 3
 THUMBNAIL_AT: Final = 1.0  # seconds
 THUMBNAIL_SIDE: Final = 320  # pixels, longer side
+EXCERPT_BYTES: Final = 512 << 20  # a clip may well claim thousands of frames in a second
 QUALITY_EVERY: Final = 10  # frames: the PSNR is measured on every tenth
 
 Progress = Callable[[float], None]
@@ -80,8 +81,10 @@ def survey(
         for frame in clip.frames():
             if frame.time > end and len(excerpt) > 1:
                 break
-            excerpt.append(TimedLuma(frame.time, strength.half_size(frame.y)))
-            while frame.time - excerpt[0].time > strength.TRIAL_SECONDS:
+            half = strength.half_size(frame.y)
+            excerpt.append(TimedLuma(frame.time, half))
+            most = max(2, EXCERPT_BYTES // half.nbytes)
+            while frame.time - excerpt[0].time > strength.TRIAL_SECONDS or len(excerpt) > most:
                 excerpt.popleft()
             if len(sampled) < frame.time * SURVEYED_PER_SECOND + 1:
                 sampled.append(TimedLuma(frame.time, frame.y))

@@ -1,5 +1,6 @@
 """One pass over the frames: hidden mark, fingerprint, and small copies for what is asked afterwards."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from watermark.resample import shrink
 KEPT_SECONDS: Final = 12.0
 KEPT_INTERVAL: Final = 0.075
 KEPT_LINES: Final = 360
+KEPT_PIXELS: Final = 1 << 20  # of one frame, however long and thin it is
 STRIP_FRAMES: Final = 6
 STRIP_SIDE: Final = 320
 ASSUMED_SECONDS: Final = 10.0  # where the header does not say how long the clip is
@@ -86,7 +88,7 @@ class _Keeper:
 
 
 def _small(luma: Luma) -> Luma:
-    factor = KEPT_LINES / min(luma.shape)
+    factor = min(KEPT_LINES / min(luma.shape), math.sqrt(KEPT_PIXELS / luma.size))
     if factor >= 1:
         return luma.copy()
-    return shrink(luma, round(luma.shape[1] * factor), round(luma.shape[0] * factor))
+    return shrink(luma, max(1, round(luma.shape[1] * factor)), max(1, round(luma.shape[0] * factor)))

@@ -84,7 +84,7 @@ def _layout(key: DetectionKey, payload: int, mark: Any) -> VisibleLayout | None:
         if max(width, height) > MAX_SIDE:
             return None
         return VisibleLayout(key.visible, payload, variant, width, height, label, handle)
-    except (KeyError, TypeError, ValueError, WatermarkError):
+    except (KeyError, TypeError, ValueError, OverflowError, WatermarkError):
         return None
 
 
