@@ -1,0 +1,129 @@
+"""The rules of `pipeline.policy`, and that nothing unfinished is ever allowed."""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from classifiers.base import CheckReport, CheckState, Finding
+from pipeline import policy
+from pipeline.errors import UsageError
+from pipeline.policy import CHECKS, PRESETS, Policy, Sound
+from pipeline.types import Decision, Verdict
+
+OPT_OUT, MARKS_ONLY = PRESETS["opt-out"], PRESETS["marks-only"]
+DONE = tuple(CheckReport(check=check, state=CheckState.COMPLETED) for check in CHECKS)
+
+
+def decide(preset: Policy, reports: Any, sound: Sound = Sound.ACCEPT, *, has_sound: bool = False) -> Decision:
+    return policy.decide(
+        preset, reports, sound=sound, has_sound=has_sound, registry_seq=7, now="2026-01-01T00:00:00Z"
+    )
+
+
+def found(score: float, threshold: float = 0.5) -> CheckReport:
+    finding = Finding(check=policy.FRAMES, subject="somebody", score=score, threshold=threshold)
+    return CheckReport(check=policy.FRAMES, state=CheckState.COMPLETED, findings=(finding,))
+
+
+def codes(decision: Decision) -> list[str]:
+    return [reason.code for reason in decision.reasons]
+
+
+scores = st.floats(allow_nan=True, allow_infinity=True)
+findings = st.builds(
+    Finding, check=st.sampled_from(CHECKS), subject=st.just("x"), score=scores, threshold=scores
+)
+reports = st.lists(
+    st.builds(
+        CheckReport, check=st.sampled_from((*CHECKS, "new")), state=st.sampled_from(CheckState),
+        findings=st.lists(findings, max_size=2).map(tuple),
+    ),
+    max_size=10,
+)  # fmt: skip
+policies = st.builds(
+    Policy, name=st.just("p"), version=st.just(1), description=st.just(""),
+    required=st.lists(st.sampled_from((*CHECKS, "new")), unique=True).map(tuple),
+)  # fmt: skip
+
+
+@given(preset=policies, given_reports=reports, sound=st.sampled_from(Sound), has_sound=st.booleans())
+def test_what_did_not_complete_is_never_allowed(
+    preset: Policy, given_reports: list[CheckReport], sound: Sound, has_sound: bool
+) -> None:
+    decision = decide(preset, given_reports, sound, has_sound=has_sound)
+    if decision.verdict is not Verdict.ALLOW:
+        assert decision.reasons
+        return
+    assert decision.reasons == ()
+    for check in preset.required:
+        states = {report.state for report in given_reports if report.check == check}
+        assert states == {CheckState.COMPLETED}, check
+    for report in given_reports:
+        assert all(finding.score < finding.threshold for finding in report.findings)
+    assert not (has_sound and sound is Sound.HOLD)
+    assert policy.from_json(policy.to_json(decision)) == decision
+
+
+@pytest.mark.parametrize("state", [state for state in CheckState if state is not CheckState.COMPLETED])
+@pytest.mark.parametrize("first", [True, False])
+def test_one_unfinished_report_outweighs_a_finished_one(state: CheckState, first: bool) -> None:
+    bad = CheckReport(check=policy.NAMES, state=state)
+    decision = decide(OPT_OUT, (bad, *DONE) if first else (*DONE, bad))
+    assert decision.verdict is (Verdict.BLOCK if state is CheckState.NOT_CONFIGURED else Verdict.REVIEW)
+    assert decision.checks[policy.NAMES] == state
+
+
+def test_without_checks_the_default_blocks_and_marks_only_allows() -> None:
+    blocked = decide(OPT_OUT, policy.not_configured())
+    assert (blocked.verdict, set(codes(blocked))) == (Verdict.BLOCK, {"check_not_configured"})
+    allowed = decide(MARKS_ONLY, policy.not_configured())
+    assert (allowed.verdict, allowed.reasons) == (Verdict.ALLOW, ())
+    assert set(allowed.checks.values()) == {"not_configured", "absent"}
+
+
+def test_block_comes_before_review() -> None:
+    decision = decide(OPT_OUT, (found(0.9),))
+    assert decision.verdict is Verdict.BLOCK
+    assert codes(decision)[-1] == "match"
+
+
+@pytest.mark.parametrize(
+    ("score", "threshold", "verdict"),
+    [(0.49, 0.5, "allow"), (0.5, 0.5, "review"), (math.nan, 0.5, "review"), (0.1, math.nan, "review")],
+)
+def test_findings(score: float, threshold: float, verdict: str) -> None:
+    assert decide(OPT_OUT, (*DONE, found(score, threshold))).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("sound", "has_sound", "verdict", "state"),
+    [
+        (Sound.HOLD, True, "review", "not_checked"),
+        (Sound.HOLD, False, "allow", "absent"),
+        (Sound.ACCEPT, True, "allow", "not_checked"),
+        (Sound.STRIP, True, "allow", "stripped"),
+    ],
+)
+def test_sound(sound: Sound, has_sound: bool, verdict: str, state: str) -> None:
+    decision = decide(MARKS_ONLY, (), sound, has_sound=has_sound)
+    assert (decision.verdict, decision.checks[policy.AUDIO]) == (verdict, state)
+
+
+def test_recheck_at_the_fence() -> None:
+    now = "2026-01-02T00:00:00Z"
+    marked, checked = decide(MARKS_ONLY, ()), decide(OPT_OUT, DONE)
+    assert policy.recheck(MARKS_ONLY, marked, 5, now=now) == replace(marked, decided_at=now)
+    assert policy.recheck(OPT_OUT, checked, 0, now=now).verdict is Verdict.ALLOW
+    assert codes(policy.recheck(OPT_OUT, checked, 1, now=now)) == ["registry_changed"]
+    for other in (replace(MARKS_ONLY, version=2), OPT_OUT):
+        held = policy.recheck(other, marked, 0, now=now)
+        assert (held.verdict, codes(held)) == (Verdict.REVIEW, ["policy_changed"])
+
+
+def test_unknown_presets_are_refused() -> None:
+    with pytest.raises(UsageError, match="marks-only"):
+        policy.preset("nonsense")
