@@ -1,4 +1,4 @@
-"""A clip made elsewhere becomes a release, step by step; every step is recorded and none runs twice.
+"""A clip made elsewhere becomes a release, step by step; what is recorded does not run again.
 
 The steps, and the boundaries at which a crash may fall:
 1. accept    the clip is copied into the home, named by its digest
@@ -10,7 +10,7 @@ The steps, and the boundaries at which a crash may fall:
 7. sign      content credential with both soft bindings and a time-stamp
 8. reread    another process reads the signed file as anybody would
 9. store     file and manifest lie in the held area, durable
-10. publish  the fence: log, decision and release in one transaction, or the clip is held
+10. publish  the fence: log, decision and release in one transaction, or the clip is held; it is its own record
 11. place    the file moves to the released area
 """
 

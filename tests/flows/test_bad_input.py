@@ -141,6 +141,48 @@ def test_output_traps(run: Any, clip: Path, tmp_path: Path) -> None:
     assert link.is_symlink()
 
 
+def test_a_report_never_overwrites(run: Any, clip: Path, tmp_path: Path) -> None:
+    before = clip.read_bytes()
+    link = tmp_path / "page.html"
+    link.symlink_to(tmp_path / "elsewhere.html")
+    for report in (clip, link, tmp_path):
+        answer = run("verify", clip, "--report", report)
+        assert (answer.status, answer.document["error"]["code"]) == (2, "usage"), report
+    assert clip.read_bytes() == before
+
+
+def test_a_thin_clip_gets_its_report(run: Any, tmp_path: Path, make_clip: Any) -> None:
+    run("keys", "init")
+    thin = make_clip(tmp_path / "thin.mp4", 640, 2, 6, 12)
+    answer = run("verify", thin, "--report", tmp_path / "page.html")
+    assert (answer.status, answer.document[0]["verdict"]) == (0, "none"), answer
+
+
+def test_names_that_are_no_text(run: Any, home: Path, clip: Path, tmp_path: Path) -> None:
+    strange = tmp_path / os.fsdecode(b"caf\xe9.mp4")
+    answer = run("guard", clip, "-o", strange, *GUARD)
+    assert (answer.status, Path(answer.document["release"]["file"])) == (0, strange)
+    assert run("verify", strange).document[0]["verdict"] == "intact"
+    answer = run("guard", strange, "-o", tmp_path / "out.mp4", *GUARD)
+    assert (answer.status, answer.document["error"]["code"]) == (2, "usage")
+    assert "UTF-8" in one_sentence(answer.words)
+
+
+def test_a_registry_that_fails_is_not_silence(run: Any, home: Path, clip: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.mp4"
+    assert run("guard", clip, "-o", out, *GUARD).status == 0
+    [manifest] = [path for path in (home / "files" / "manifests").rglob("*") if path.is_file()]
+    manifest.unlink()
+    with sqlite3.connect(home / "registry.db") as db:
+        db.execute("DROP TRIGGER log_entry_kept")
+        db.execute("DROP TRIGGER log_entry_fixed")
+        db.execute("UPDATE log_entry SET entry = replace(entry, 'marks-only', 'marks-ONLY')")
+    db.close()
+    [report] = run("verify", out).document
+    assert (report["verdict"], report["evidence"]["log"]["state"]) == ("intact", "failed")
+    assert run("verify", out).status == 1
+
+
 def test_a_linked_input_is_followed(run: Any, clip: Path, tmp_path: Path) -> None:
     link = tmp_path / "link.mp4"
     link.symlink_to(clip)
