@@ -10,7 +10,7 @@ The steps, and the boundaries at which a crash may fall:
 7. sign      content credential with both soft bindings and a time-stamp
 8. reread    another process reads the signed file as anybody would
 9. store     file and manifest lie in the held area, durable
-10. publish  the fence: log, decision and release in one transaction, or the clip is held; it is its own record
+10. publish  the fence: log, decision and release in one transaction (its own record), or the clip is held
 11. place    the file moves to the released area
 """
 
