@@ -23,6 +23,7 @@ from benchmarks.common import Conditions, Row, mean, median, once, rate, say
 from benchmarks.tools import quality
 from benchmarks.tools.processes import COUNTERMARK, CommandFailed, Finished, run
 from benchmarks.tools.video import Contents, contents, transcode
+from pipeline.home import Home
 from pipeline.keyring import load_keyring
 from pipeline.settings import load
 from watermark.carrier import Strength
@@ -202,7 +203,7 @@ class ClipRun:
 
     def _cost(self, marked: dict[str, Any], crf: float) -> list[Row]:
         plain, hidden = self._folder / "unmarked.mp4", self._folder / "hidden.mp4"
-        key = load_keyring(self._home / "keys").current
+        key = load_keyring(Home(self._home).keys).current
         mark = (key, int(self._answer["release"]["payload"], 16), Strength(psnr=marked["strength"]))
         quality.encode(self._clip, plain, self._settings, crf=crf, mark=None)
         quality.encode(self._clip, hidden, self._settings, crf=crf, mark=mark)
@@ -233,7 +234,7 @@ class ClipRun:
             "SELECT job_step.result FROM job_step JOIN release USING (job_id)"
             " WHERE release.id = ? AND job_step.name LIKE 'mark/%' ORDER BY job_step.name DESC"
         )
-        database = sqlite3.connect(f"file:{self._home / 'registry.db'}?mode=ro", uri=True)
+        database = sqlite3.connect(f"{Home(self._home).database.as_uri()}?mode=ro", uri=True)
         try:
             (text,) = database.execute(query, (self._answer["release"]["id"],)).fetchone()
         finally:
