@@ -1,9 +1,9 @@
 """A clip made elsewhere becomes a release, step by step; what is recorded does not run again.
 
 The steps, and the boundaries at which a crash may fall:
-1. accept    the clip is copied into the home, named by its digest
+1. accept    the clip is copied into the home, named by its digest; its own credential is judged
 2. reserve   a payload and a manifest name that were never used before
-3. survey    from the opening seconds: strength of the hidden mark, path of the visible one, any sound
+3. survey    from an excerpt: strength of the hidden mark, path of the visible one, any sound
 4. decide    the policy judges; anything but allow ends here
 5. mark/n    visible mark, hidden mark, H.264
 6. inspect/n our own mark is read from the encoded file; a miss is marked again at full strength, then held
@@ -134,7 +134,7 @@ class GuardRun:
         marked, seen = self._mark_until_seen(source, reserved, surveyed)
         if not seen["found"]:
             return self._stop(decision, [_missed()])
-        signed = self._step("sign", lambda: self._sign(source, decision, reserved, surveyed, marked, seen))
+        signed = self._step("sign", lambda: self._sign(accepted, decision, reserved, surveyed, marked, seen))
         reread = self._step("reread", lambda: self._reread(signed, reserved))
         self._step("store", lambda: self._store(signed))
         candidate = self._candidate(decision, reserved, surveyed, seen, signed, reread["verdict"])
@@ -169,7 +169,17 @@ class GuardRun:
 
     def _accept(self) -> Json:
         inputs = self._inputs
-        return {"file": self._staging.take_in(Path(inputs["source"]), inputs["sha256"], ".input")}
+        name = self._staging.take_in(Path(inputs["source"]), inputs["sha256"], ".input")
+        limits = self._bench.settings.process_limits
+        parent = credential.judge_parent(self._staging.path(name), self._bench.pki, limits)
+        return {"file": name, "parent": self._keep_parent(parent)}
+
+    def _keep_parent(self, archive: bytes | None) -> str | None:
+        if archive is None:
+            return None
+        path = self._staging.path("parent")
+        path.write_bytes(archive)
+        return self._staging.keep(path, ".ingredient")
 
     def _decide(self, *, has_sound: bool) -> Json:
         with read(self._bench.engine) as conn:
@@ -243,8 +253,8 @@ class GuardRun:
         }  # fmt: skip
 
     def _sign(
-        self, source: Path, decision: dict[str, Any], reserved: dict[str, Any], surveyed: dict[str, Any],
-        marked: dict[str, Any], seen: dict[str, Any],
+        self, accepted: dict[str, Any], decision: dict[str, Any], reserved: dict[str, Any],
+        surveyed: dict[str, Any], marked: dict[str, Any], seen: dict[str, Any],
     ) -> Json:  # fmt: skip
         settings, pki = self._bench.settings, self._bench.pki
         visible: Json = {
@@ -262,8 +272,9 @@ class GuardRun:
                 "checked_seq": decision["registry_seq"], "visible_mark": visible,
             },
             imported_name=self._inputs["name"], imported_sha256=self._inputs["sha256"],
+            parent=self._staging.whole(accepted["parent"]).read_bytes() if accepted["parent"] else None,
         )  # fmt: skip
-        document = credential.definition(request, source, pki, settings.process_limits)
+        document = credential.definition(request)
         target = self._staging.path("signing.mp4")
         with credential.time_stamps(pki, settings.tsa_url, datetime.now(UTC)) as service:
             signed = credential.sign(self._staging.whole(marked["file"]), target, document, pki, service)

@@ -18,7 +18,10 @@ from pipeline.types import Json
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignRequest:
-    """What the credential of one guarded clip says; see `pipeline.credentials.manifest.ReleaseFacts`."""
+    """What the credential of one guarded clip says; see `pipeline.credentials.manifest.ReleaseFacts`.
+
+    `parent`: what `judge_parent` packed.
+    """
 
     urn: str
     payload: int
@@ -29,14 +32,19 @@ class SignRequest:
     release: Json
     imported_name: str
     imported_sha256: str
+    parent: bytes | None
 
 
-def definition(request: SignRequest, imported: Path, pki: Pki, limits: ProcessLimits) -> ManifestDefinition:
-    """The manifest of an imported clip; its own credential is kept as ingredient.
+def judge_parent(imported: Path, pki: Pki, limits: ProcessLimits) -> bytes | None:
+    """The imported clip's own credential, packed as an ingredient, or None when it has none.
 
     Raises: Refused when that credential is broken: signing over it would launder it.
     """
-    parent = inspect_parent(imported, pki.trust, limits=limits)
+    return inspect_parent(imported, pki.trust, limits=limits).archive
+
+
+def definition(request: SignRequest) -> ManifestDefinition:
+    """The manifest of an imported clip; its own credential is kept as ingredient."""
     facts = ReleaseFacts(
         urn=request.urn, title=f"release {request.payload:016x}", product=request.product,
         created_at=request.created_at, payload=request.payload, fingerprint=request.fingerprint,
@@ -44,7 +52,7 @@ def definition(request: SignRequest, imported: Path, pki: Pki, limits: ProcessLi
     )  # fmt: skip
     return guarded(
         facts, imported=PurePath(request.imported_name), imported_sha256=request.imported_sha256,
-        parent_archive=parent.archive, visible_mark=True,
+        parent_archive=request.parent, visible_mark=True,
     )  # fmt: skip
 
 

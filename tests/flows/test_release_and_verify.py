@@ -266,3 +266,28 @@ def test_a_covered_visible_mark_is_flagged(
     answer = run("verify", covered)
     assert answer.document[0]["verdict"] == "recovered"
     assert (answer.status, answer.document[0]["flags"]) == (1, ["visible-mark-removed"])
+
+
+def test_a_clip_with_a_broken_credential_is_refused_before_any_work(
+    run: Any, released: Any, tmp_path: Path
+) -> None:
+    """Our own release with one byte changed comes back: signing over it would make it look whole."""
+    content = bytearray(released[0].read_bytes())
+    content[len(content) // 2] ^= 1
+    tampered, out = tmp_path / "tampered.mp4", tmp_path / "again.mp4"
+    tampered.write_bytes(content)
+    answer = run("guard", tampered, "-o", out, "--policy", "marks-only")
+    assert (answer.status, answer.document["error"]["code"]) == (1, "refused")
+    assert not out.exists()
+
+
+def test_a_release_that_is_guarded_again_keeps_its_credential(
+    run: Any, released: Any, tmp_path: Path
+) -> None:
+    out = tmp_path / "again.mp4"
+    answer = run("guard", released[0], "-o", out, "--policy", "marks-only")
+    assert answer.status == 0, answer.words
+    [report] = run("verify", out).document
+    assert report["verdict"] == "intact"
+    assert report["release"]["id"] == answer.document["release"]["id"]
+    assert report["evidence"]["credential"]["ingredients"] == 1
