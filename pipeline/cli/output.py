@@ -42,7 +42,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on
 
 def say(text: str, style: str | None = None) -> None:
     """A line for a person, on stderr; nothing in it is taken as markup or as terminal control."""
-    words.print(safe_text(text, 4000), style=style, markup=False)
+    indent = " " * (len(text) - len(text.lstrip(" ")))
+    words.print(indent + safe_text(text, 4000), style=style, markup=False)
 
 
 def answer(document: Any) -> None:
