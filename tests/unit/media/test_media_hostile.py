@@ -32,8 +32,11 @@ def read(path, limits=LIMITS, **more):
 
 def children():
     """Our child processes, dead ones that nobody waited for included."""
-    threads = Path("/proc/self/task").iterdir()
-    return [int(pid) for thread in threads for pid in (thread / "children").read_text().split()]
+    found = []
+    for task in Path("/proc/self/task").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread that has just ended
+            found += map(int, (task / "children").read_text().split())
+    return found
 
 
 def refused(path, kind, words, **more):
