@@ -7,6 +7,7 @@ Every message is one sentence for a person and says what to do next.
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
+from classifiers.errors import ClassifierError
 from registry.errors import RegistryError
 from watermark.errors import WatermarkError
 
@@ -103,7 +104,11 @@ class Described:
 
 
 # The libraries' own errors, for the same table: exit code and HTTP status.
-LIBRARIES: Final[dict[type[Exception], tuple[int, int]]] = {RegistryError: (3, 500), WatermarkError: (3, 422)}
+LIBRARIES: Final[dict[type[Exception], tuple[int, int]]] = {
+    ClassifierError: (3, 500),
+    RegistryError: (3, 500),
+    WatermarkError: (3, 422),
+}
 
 
 def describe(error: Exception) -> Described:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from classifiers.errors import ClassifierError
 from pipeline.cli import output
 from pipeline.cli.main import app
 from pipeline.cli.verify import NO_ANSWER, NOTHING_WRONG
@@ -51,14 +52,20 @@ def test_settings(root: Path) -> None:
 
 def test_errors(root: Path) -> None:
     documented = {bare(code): int(status) for code, status, _ in rows(root / "docs/errors.md", "code")}
-    kinds: list[type[Exception]] = [*family(CountermarkError), *family(RegistryError), WatermarkError]
+    kinds: list[type[Exception]] = [
+        *family(CountermarkError),
+        *family(ClassifierError),
+        *family(RegistryError),
+        WatermarkError,
+    ]
     wanted = {told.code: told.exit_code for told in (describe(kind("")) for kind in kinds)}
     assert documented == wanted
-    assert set(LIBRARIES) == {RegistryError, WatermarkError}
+    assert set(LIBRARIES) == {ClassifierError, RegistryError, WatermarkError}
 
 
 def test_error_codes_are_unique() -> None:
-    codes = [getattr(kind, "code", "") for kind in (*family(CountermarkError), *family(RegistryError))]
+    families = (CountermarkError, ClassifierError, RegistryError)
+    codes = [getattr(kind, "code", "") for base in families for kind in family(base)]
     assert len(codes) == len(set(codes))
 
 
