@@ -1,0 +1,1 @@
+"""The small CLIP that ships: weights, vocabulary and model card."""

@@ -1,0 +1,1 @@
+"""A seeded renderer of captioned cartoon clips: characters, actions, backgrounds, cameras, styles."""
