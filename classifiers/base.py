@@ -21,9 +21,14 @@ Box = tuple[float, float, float, float]
 
 
 class CheckState(StrEnum):
-    """How a check ended; only ``COMPLETED`` can ever count as passed."""
+    """How a check ended; only ``COMPLETED`` can ever count as passed.
+
+    ``NOT_APPLICABLE``: there was nothing to look at, as the prompt of a clip that was made elsewhere and came
+    without one; it is never used for a look that could have been taken.
+    """
 
     COMPLETED = "completed"
+    NOT_APPLICABLE = "not_applicable"
     FAILED = "failed"
     TIMED_OUT = "timed_out"
     SKIPPED = "skipped"

@@ -1,11 +1,13 @@
 """From check reports to a decision. Pure: the same reports at the same registry position decide the same.
 
-The rules, in order; the first that applies to any check decides the clip:
+The rules, in order; the strictest that applies decides:
 1. a required check that is not configured blocks: nobody has looked, and nobody could;
-2. a required check that failed, timed out or was skipped holds the clip for review;
-3. a finding at or over its threshold holds the clip for review;
+2. a required check that failed, timed out or was skipped holds for review;
+3. a finding at or over its threshold does what the subject's owner wishes for this account: block, review or
+   allow. What a check is not sure of holds at most. Under a policy that needs licences, only a licence
+   allows; a finding about nobody who is registered holds;
 4. sound that nobody has listened to does as the sound rule says: accept, strip or hold;
-5. otherwise the clip is allowed.
+5. otherwise it is allowed.
 """
 
 from collections.abc import Sequence
@@ -13,17 +15,21 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
-from classifiers.base import CheckReport, CheckState
+from classifiers.base import CheckReport, CheckState, Finding
 from pipeline.errors import UsageError
+from pipeline.reasons import Wish, Wishes, nobody, reason_of
 from pipeline.types import Decision, Json, Reason, Verdict
 
 NAMES: Final = "prompt_names"
 DESCRIPTIONS: Final = "prompt_descriptions"
+UNREGISTERED: Final = "unregistered_names"
 UNSAFE: Final = "unsafe_content"
 FRAMES: Final = "frames"
 LIKENESS: Final = "likeness"
 AUDIO: Final = "audio"
-CHECKS: Final = (NAMES, DESCRIPTIONS, UNSAFE, FRAMES, LIKENESS)
+PROMPT_CHECKS: Final = (NAMES, DESCRIPTIONS, UNREGISTERED, UNSAFE)
+CLIP_CHECKS: Final = (FRAMES, LIKENESS)
+CHECKS: Final = (*PROMPT_CHECKS, *CLIP_CHECKS)
 
 
 class Sound(StrEnum):
@@ -44,12 +50,17 @@ class SoundState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """A named, versioned set of rules: which checks must have completed."""
+    """A named, versioned set of rules: which checks must have completed, and whether a licence is needed."""
 
     name: str
     version: int
     required: tuple[str, ...]
     description: str
+    licence_needed: bool = False
+
+    def only(self, checks: Sequence[str]) -> "Policy":
+        """The same policy at a stage at which only these checks can have run."""
+        return replace(self, required=tuple(check for check in self.required if check in checks))
 
 
 PRESETS: Final = {
@@ -57,9 +68,17 @@ PRESETS: Final = {
     for preset in (
         Policy(
             name="opt-out",
-            version=1,
+            version=2,
             required=(NAMES, DESCRIPTIONS, FRAMES, LIKENESS),
             description="released unless somebody opted out: names, descriptions, frames, faces are checked",
+        ),
+        Policy(
+            name="permission-first",
+            version=1,
+            required=(NAMES, DESCRIPTIONS, UNREGISTERED, FRAMES, LIKENESS),
+            description="the same checks; what they recognise needs a licence, and so do names that look like "
+            "persons or works nobody registered",
+            licence_needed=True,
         ),
         Policy(
             name="marks-only",
@@ -91,63 +110,69 @@ def decide(
     has_sound: bool,
     registry_seq: int,
     now: str,
+    wishes: Wishes = nobody,
 ) -> Decision:
-    """Apply the rules above; `now` is RFC 3339.
+    """Apply the rules above; `now` is RFC 3339, `wishes` what owners want for the account that asks.
 
     A required check without a report is not configured; with several, one that did not complete counts.
     """
     states = dict.fromkeys((*CHECKS, *policy.required), CheckState.NOT_CONFIGURED) | _states(reports)
-    blocked = [
-        _missing(check, policy) for check in policy.required if states[check] is CheckState.NOT_CONFIGURED
-    ]
-    held = [_unfinished(check, states[check]) for check in policy.required if _failed(states[check])]
-    held += [reason for report in reports for reason in _found(report)]
+    judged = [(Verdict.BLOCK, _missing(check, policy)) for check in policy.required if _absent(states[check])]
+    judged += [
+        (Verdict.REVIEW, _unfinished(check, states[check]))
+        for check in policy.required if _failed(check, states[check])
+    ]  # fmt: skip
+    found = [(finding, wishes(finding.subject)) for report in reports for finding in _counting(report)]
+    ruled = [(_effect(policy, finding, wish), reason_of(finding, wish)) for finding, wish in found]
+    judged += [(effect, reason) for effect, reason in ruled if effect is not Verdict.ALLOW]
     if has_sound and sound is Sound.HOLD:
-        held.append(Reason(code="audio_not_checked", check=AUDIO, detail=_SOUND))
-    verdict = Verdict.BLOCK if blocked else Verdict.REVIEW if held else Verdict.ALLOW
+        judged.append((Verdict.REVIEW, Reason(code="audio_not_checked", check=AUDIO, detail=_SOUND)))
+    strictest_first = sorted(judged, key=lambda pair: pair[0] is not Verdict.BLOCK)
     return Decision(
-        verdict=verdict, policy=policy.name, policy_version=policy.version, reasons=(*blocked, *held),
+        verdict=strictest_first[0][0] if judged else Verdict.ALLOW,
+        policy=policy.name, policy_version=policy.version,
+        reasons=tuple(reason for _, reason in strictest_first),
         checks={name: str(state) for name, state in states.items()} | {AUDIO: _sound(sound, has_sound)},
         registry_seq=registry_seq, decided_at=now,
+        permits=tuple(sorted({wish.rule for _, wish in found if wish and wish.rule})),
     )  # fmt: skip
 
 
-def recheck(policy: Policy, decision: Decision, changes: int, *, now: str) -> Decision:
-    """What the publish fence asks: do `changes` of the registry since the decision change the verdict?
-
-    A policy that checks nothing against the registry has nothing to change. Any other holds on any change:
-    comparing candidate and change arrives with the checks themselves. A decision by another version of the
-    policy, made before an update and an interruption, holds too.
-    """
-    if (policy.name, policy.version) != (decision.policy, decision.policy_version):
-        detail = f"The policy {policy.name} changed after the decision; the clip has to be checked again."
-        reason = Reason(code="policy_changed", check="publish_fence", detail=detail)
-        return replace(decision, verdict=Verdict.REVIEW, reasons=(reason,), decided_at=now)
-    if not changes or not policy.required:
-        return replace(decision, decided_at=now)
-    detail = f"{changes} changes of the registry came after the decision; the clip has to be checked again."
-    reason = Reason(code="registry_changed", check="publish_fence", detail=detail)
-    return replace(decision, verdict=Verdict.REVIEW, reasons=(reason,), decided_at=now)
+def _effect(policy: Policy, finding: Finding, wish: Wish | None) -> Verdict:
+    """Rule 3."""
+    if wish is None:
+        return Verdict.REVIEW
+    unlicensed = policy.licence_needed and not wish.licence and wish.effect is Verdict.ALLOW
+    effect = Verdict.REVIEW if unlicensed else wish.effect
+    return Verdict.REVIEW if effect is Verdict.BLOCK and not finding.sure else effect
 
 
 def to_json(decision: Decision) -> Json:
     """The decision as a job's step records it and a command prints it."""
     document = asdict(decision)
-    return document | {"reasons": list(document["reasons"]), "verdict": str(decision.verdict)}
+    lists = {"reasons": list(document["reasons"]), "permits": list(decision.permits)}
+    return document | lists | {"verdict": str(decision.verdict)}
 
 
 def from_json(document: dict[str, Any]) -> Decision:
     """Read `to_json`'s document."""
     reasons = tuple(Reason(**reason) for reason in document["reasons"])
-    return Decision(**document | {"reasons": reasons, "verdict": Verdict(document["verdict"])})
+    permits = tuple(document.get("permits", ()))
+    verdict = Verdict(document["verdict"])
+    return Decision(**document | {"reasons": reasons, "permits": permits, "verdict": verdict})
 
 
+_BADNESS: Final = (
+    CheckState.COMPLETED, CheckState.NOT_APPLICABLE, CheckState.SKIPPED, CheckState.TIMED_OUT,
+    CheckState.FAILED, CheckState.NOT_CONFIGURED,
+)  # fmt: skip
 _SOUND: Final = "The clip has sound and no check listens to it; name --audio accept or --audio strip."
 
 
 def _states(reports: Sequence[CheckReport]) -> dict[str, CheckState]:
-    done = {report.check: report.state for report in reports}
-    return done | {r.check: r.state for r in reports if r.state is not CheckState.COMPLETED}
+    """The state of each check that has a report; of several, the worst."""
+    worst_last = sorted(reports, key=lambda report: _BADNESS.index(report.state))
+    return {report.check: report.state for report in worst_last}
 
 
 def _missing(check: str, policy: Policy) -> Reason:
@@ -161,16 +186,19 @@ def _unfinished(check: str, state: CheckState) -> Reason:
     )
 
 
-def _failed(state: CheckState) -> bool:
+def _absent(state: CheckState) -> bool:
+    return state is CheckState.NOT_CONFIGURED
+
+
+def _failed(check: str, state: CheckState) -> bool:
+    if state is CheckState.NOT_APPLICABLE:  # a clip always has frames
+        return check not in PROMPT_CHECKS
     return state not in (CheckState.COMPLETED, CheckState.NOT_CONFIGURED)
 
 
-def _found(report: CheckReport) -> list[Reason]:
-    return [
-        Reason(code="match", check=report.check, detail=f"{finding.subject}: {finding.score:.3f}")
-        for finding in report.findings
-        if not finding.score < finding.threshold  # so that a score that is no number holds too
-    ]
+def _counting(report: CheckReport) -> list[Finding]:
+    # "not less than", so that a score that is no number counts too
+    return [finding for finding in report.findings if not finding.score < finding.threshold]
 
 
 def _sound(sound: Sound, has_sound: bool) -> str:

@@ -17,16 +17,23 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:
-    """Why a decision is as it is: a stable code and a sentence for a person."""
+    """Why a decision is as it is: a stable code and a sentence for a person.
+
+    ``evidence``: what a program wants to know of a finding (subject, owner, score, threshold, span, …).
+    """
 
     code: str
     check: str
     detail: str
+    evidence: Json = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """A policy's judgement; ``checks`` names every check and its state, also those that did not run."""
+    """A policy's judgement; ``checks`` names every check and its state, also those that did not run.
+
+    ``permits``: the rules and licences without which the verdict would be stricter.
+    """
 
     verdict: Verdict
     policy: str
@@ -35,6 +42,7 @@ class Decision:
     checks: dict[str, str]
     registry_seq: int
     decided_at: str
+    permits: tuple[str, ...] = ()
 
 
 class EvidenceState(StrEnum):

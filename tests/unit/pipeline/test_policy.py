@@ -12,6 +12,7 @@ from classifiers.base import CheckReport, CheckState, Finding
 from pipeline import policy
 from pipeline.errors import UsageError
 from pipeline.policy import CHECKS, PRESETS, Policy, Sound
+from pipeline.reasons import Wish
 from pipeline.types import Decision, Verdict
 
 OPT_OUT, MARKS_ONLY = PRESETS["opt-out"], PRESETS["marks-only"]
@@ -61,14 +62,19 @@ def test_what_did_not_complete_is_never_allowed(
     assert decision.reasons == ()
     for check in preset.required:
         states = {report.state for report in given_reports if report.check == check}
-        assert states == {CheckState.COMPLETED}, check
+        unasked = {CheckState.NOT_APPLICABLE} if check in policy.PROMPT_CHECKS else set()
+        assert states, check
+        assert states <= {CheckState.COMPLETED} | unasked, check
     for report in given_reports:
         assert all(finding.score < finding.threshold for finding in report.findings)
     assert not (has_sound and sound is Sound.HOLD)
     assert policy.from_json(policy.to_json(decision)) == decision
 
 
-@pytest.mark.parametrize("state", [state for state in CheckState if state is not CheckState.COMPLETED])
+UNFINISHED = [state for state in CheckState if state not in (CheckState.COMPLETED, CheckState.NOT_APPLICABLE)]
+
+
+@pytest.mark.parametrize("state", UNFINISHED)
 @pytest.mark.parametrize("first", [True, False])
 def test_one_unfinished_report_outweighs_a_finished_one(state: CheckState, first: bool) -> None:
     bad = CheckReport(check=policy.NAMES, state=state)
@@ -113,15 +119,40 @@ def test_sound(sound: Sound, has_sound: bool, verdict: str, state: str) -> None:
     assert (decision.verdict, decision.checks[policy.AUDIO]) == (verdict, state)
 
 
-def test_recheck_at_the_fence() -> None:
-    now = "2026-01-02T00:00:00Z"
-    marked, checked = decide(MARKS_ONLY, ()), decide(OPT_OUT, DONE)
-    assert policy.recheck(MARKS_ONLY, marked, 5, now=now) == replace(marked, decided_at=now)
-    assert policy.recheck(OPT_OUT, checked, 0, now=now).verdict is Verdict.ALLOW
-    assert codes(policy.recheck(OPT_OUT, checked, 1, now=now)) == ["registry_changed"]
-    for other in (replace(MARKS_ONLY, version=2), OPT_OUT):
-        held = policy.recheck(other, marked, 0, now=now)
-        assert (held.verdict, codes(held)) == (Verdict.REVIEW, ["policy_changed"])
+def test_a_clip_without_a_prompt_is_judged_by_its_frames_alone() -> None:
+    nothing = dict.fromkeys(policy.PROMPT_CHECKS, CheckState.NOT_APPLICABLE)
+    reports = [CheckReport(check=r.check, state=nothing.get(r.check, r.state)) for r in DONE]
+    assert decide(OPT_OUT, reports).verdict is Verdict.ALLOW
+    unseen = CheckReport(check=policy.FRAMES, state=CheckState.NOT_APPLICABLE)
+    held = decide(OPT_OUT, (*reports, unseen))
+    assert (held.verdict, codes(held)) == (Verdict.REVIEW, ["check_unfinished"])
+
+
+@pytest.mark.parametrize(
+    ("preset", "effect", "licence", "sure", "verdict"),
+    [
+        ("opt-out", Verdict.BLOCK, False, True, "block"),
+        ("opt-out", Verdict.BLOCK, False, False, "review"),
+        ("opt-out", Verdict.REVIEW, False, True, "review"),
+        ("opt-out", Verdict.ALLOW, False, True, "allow"),
+        ("permission-first", Verdict.ALLOW, False, True, "review"),
+        ("permission-first", Verdict.ALLOW, True, True, "allow"),
+        ("permission-first", Verdict.BLOCK, False, True, "block"),
+    ],
+)
+def test_what_the_owner_wishes(preset: str, effect: Verdict, licence: bool, sure: bool, verdict: str) -> None:
+    wish = Wish(effect=effect, name="Zorbo", owner="Studio", rule="r1", licence=licence)
+    finding = replace(found(0.9).findings[0], sure=sure, times=(1.25,))
+    report = CheckReport(check=policy.FRAMES, state=CheckState.COMPLETED, findings=(finding,))
+    decision = policy.decide(
+        PRESETS[preset], (*DONE, report), sound=Sound.ACCEPT, has_sound=False, registry_seq=7,
+        now="2026-01-01T00:00:00Z", wishes=lambda _subject: wish,
+    )  # fmt: skip
+    assert decision.verdict == verdict
+    assert decision.permits == ("r1",)
+    for reason in decision.reasons:
+        assert "Zorbo (Studio)" in reason.detail
+        assert reason.evidence["times"] == [1.25]
 
 
 def test_unknown_presets_are_refused() -> None:
