@@ -30,6 +30,8 @@ AUDIO: Final = "audio"
 PROMPT_CHECKS: Final = (NAMES, DESCRIPTIONS, UNREGISTERED, UNSAFE)
 CLIP_CHECKS: Final = (FRAMES, LIKENESS)
 CHECKS: Final = (*PROMPT_CHECKS, *CLIP_CHECKS)
+COMPARED: Final = (NAMES, DESCRIPTIONS, FRAMES, LIKENESS)
+"""The checks that compare with what is registered."""
 
 
 class Sound(StrEnum):
@@ -76,7 +78,7 @@ PRESETS: Final = {
             name="permission-first",
             version=1,
             required=(NAMES, DESCRIPTIONS, UNREGISTERED, FRAMES, LIKENESS),
-            description="the same checks; what they recognise needs a licence, and so do names that look like "
+            description="the same checks; what they recognise needs a licence, as do names that look like "
             "persons or works nobody registered",
             licence_needed=True,
         ),

@@ -1,0 +1,42 @@
+"""All checks that compare, on one sight: the same for a live job, in the publish fence and in the retro-scan."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Final
+
+from classifiers.base import CheckReport, CheckState, References, Sight
+from classifiers.descriptions import check_descriptions
+from classifiers.faces import check_faces
+from classifiers.names import NameMatcher, check_names, check_unregistered
+from classifiers.run import run_checks
+from classifiers.similarity import check_frames
+from classifiers.thresholds import Calibration
+from pipeline import policy
+
+Calibrations = Mapping[str, Calibration]
+"""By space."""
+DEADLINE_SECONDS: Final = 30.0  # of one check: it compares numbers, no model runs
+
+
+def examine(
+    checks: Sequence[str], sight: Sight, references: References, calibrations: Calibrations,
+    matcher: NameMatcher | None = None,
+) -> tuple[CheckReport, ...]:  # fmt: skip
+    """Run the named checks; each gives one report, also when it fails. `matcher`: of `references.names`."""
+    known = {
+        policy.NAMES: partial(check_names, sight, references, matcher),
+        policy.DESCRIPTIONS: partial(check_descriptions, sight, references, calibrations),
+        policy.UNREGISTERED: partial(check_unregistered, sight, references, matcher),
+        policy.FRAMES: partial(check_frames, sight, references, calibrations),
+        policy.LIKENESS: partial(check_faces, sight, references, calibrations),
+    }
+    asked = {check: known[check] for check in checks if check in known}
+    missing = [
+        CheckReport(check=check, state=CheckState.NOT_CONFIGURED) for check in checks if check not in known
+    ]
+    return (*run_checks(asked, seconds=DEADLINE_SECONDS), *missing)
+
+
+def unasked(checks: Sequence[str]) -> tuple[CheckReport, ...]:
+    """Reports of prompt checks where no prompt came with the clip."""
+    return tuple(CheckReport(check=check, state=CheckState.NOT_APPLICABLE) for check in checks)

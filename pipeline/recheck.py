@@ -1,0 +1,126 @@
+"""What the publish fence asks: do changes of the registry since the decision change the verdict?
+
+Pure: no model, no file, no query. In order; the first that applies decides:
+1. the policy was changed by an update since the decision: held;
+2. the API key that the job came with was revoked: refused;
+3. the changed subjects are compared with what was seen, by the same checks as before, and under the wishes
+   as they are now: a new name, picture or face, a stricter rule, a licence or consent taken back;
+4. a changed subject whose vectors lie in a space in which nothing was seen cannot be compared: held;
+5. otherwise the decision stands.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from classifiers.base import Kind, Sight
+from pipeline import policy as policies
+from pipeline.examine import Calibrations, examine
+from pipeline.policy import Policy
+from pipeline.reasons import Wish
+from pipeline.types import Decision, Reason, Verdict
+from registry import rules
+from registry.subjectset import SubjectSet
+from registry.types import Change, SubjectRecord
+
+FENCE: Final = "publish_fence"
+COUNTERPARTS: Final = {
+    policies.DESCRIPTIONS: ({Kind.DESCRIPTION, Kind.ATTRIBUTE}, {Kind.PROMPT, Kind.CLAUSE}),
+    policies.FRAMES: ({Kind.PICTURE}, {Kind.FRAME}),
+}
+"""Per check: which registered kinds it compares with which seen kinds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What a job brings to the fence: its policy and decision, what was seen, who asked with which key."""
+
+    policy: Policy
+    decision: Decision
+    sight: Sight
+    account: str
+    key: str | None
+
+
+def recheck(
+    question: Question, changes: Sequence[Change], calibrations: Calibrations, *, now: str
+) -> Decision:
+    """Apply the rules above to `changes`; `now` is RFC 3339."""
+    policy, decision = question.policy, question.decision
+    if (policy.name, policy.version) != (decision.policy, decision.policy_version):  # 1
+        told = f"The policy {policy.name} changed after the decision; the clip has to be checked again."
+        return _with(decision, Verdict.REVIEW, [_reason("policy_changed", told)], now)
+    if question.key is not None and any(change.revoked_key == question.key for change in changes):  # 2
+        told = "The API key that this was asked with was revoked."
+        return _with(decision, Verdict.BLOCK, [_reason("key_revoked", told)], now)
+    subjects = changed_subjects(changes)
+    if not subjects or not policy.required:
+        return replace(decision, decided_at=now)
+    return _compare(question, subjects, calibrations, now)
+
+
+def changed_subjects(changes: Sequence[Change]) -> tuple[SubjectRecord, ...]:
+    """The subjects in force that these changes are about, each once, as they are now."""
+    latest = {change.subject.id: change.subject for change in changes if change.subject is not None}
+    return tuple(subject for subject in latest.values() if subject.state == "active")
+
+
+def wishes_of(subjects: Sequence[SubjectRecord], account: str, now: str) -> policies.Wishes:
+    """What the owners of these subjects want for `account`."""
+    known = {subject.id: subject for subject in subjects}
+
+    def wish(subject_id: str) -> Wish | None:
+        subject = known.get(subject_id)
+        if subject is None:
+            return None
+        effect = rules.effect(subject, account, now)
+        return Wish(
+            effect=Verdict(effect.effect), name=subject.name, owner=subject.owner, rule=effect.rule_id,
+            licence=effect.licence,
+        )  # fmt: skip
+
+    return wish
+
+
+def _compare(
+    question: Question, subjects: Sequence[SubjectRecord], calibrations: Calibrations, now: str
+) -> Decision:
+    references = SubjectSet(subjects)
+    checks = [check for check in question.policy.required if check in policies.COMPARED]
+    reports = examine(checks, question.sight, references, calibrations)
+    fresh = policies.decide(
+        question.policy.only(checks), reports, sound=policies.Sound.ACCEPT, has_sound=False,
+        registry_seq=question.decision.registry_seq, now=now,
+        wishes=wishes_of(subjects, question.account, now),
+    )  # fmt: skip
+    reasons = [*fresh.reasons, *_incomparable(question, subjects, checks)]  # 3, 4
+    if not reasons:
+        return replace(question.decision, decided_at=now)
+    verdict = Verdict.BLOCK if fresh.verdict is Verdict.BLOCK else Verdict.REVIEW
+    return _with(question.decision, verdict, reasons, now)
+
+
+def _incomparable(
+    question: Question, subjects: Sequence[SubjectRecord], checks: Sequence[str]
+) -> list[Reason]:
+    found = []
+    for check in checks:
+        registered, looked_at = COUNTERPARTS.get(check, (set(), set()))
+        seen = question.sight.of(*looked_at)
+        if not seen and check in policies.PROMPT_CHECKS:  # no prompt came with the clip
+            continue
+        spaces = {part.space for part in seen}
+        for subject in subjects:
+            theirs = {row.space for row in subject.vectors if row.kind in registered}
+            if theirs and not theirs & spaces:
+                told = f"{subject.name} was registered with another model; the clip has to be checked again."
+                found.append(Reason(code="not_comparable", check=check, detail=told))
+    return found
+
+
+def _with(decision: Decision, verdict: Verdict, reasons: Sequence[Reason], now: str) -> Decision:
+    return replace(decision, verdict=verdict, reasons=tuple(reasons), decided_at=now)
+
+
+def _reason(code: str, detail: str) -> Reason:
+    return Reason(code=code, check=FENCE, detail=detail)
