@@ -48,16 +48,26 @@ from watermark.errors import WatermarkError
 COPY_BYTES: Final = 1 << 20
 JOB_DIED: Final = "job_died"  # the registry's reason for holding a job
 MAX_ATTEMPTS: Final = 1000
+LOCAL_ACCOUNT: Final = "local"  # of the command line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardOrder:
-    """What `guard` is asked: the clip, the policy preset, what to do with sound, the prompt if known."""
+    """What `guard` is asked: the clip, the policy preset, what to do with sound, the prompt if known.
+
+    ``account``: whose work it is; ``key``: the API key it came with, if any; ``request``: a name that the
+    account gives it: the same name is the same job, and with another clip it is refused; ``name``: what the
+    file is called, where ``source`` does not say.
+    """
 
     source: Path
     policy: str
     sound: policies.Sound
     prompt: str | None = None
+    account: str = LOCAL_ACCOUNT
+    key: str = ""
+    request: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +84,16 @@ class App:
 
     def __init__(self, bench: Workbench) -> None:
         self._bench = bench
+
+    @property
+    def engine(self) -> Engine:
+        """The registry's database, for whoever only asks it."""
+        return self._bench.engine
+
+    @property
+    def store(self) -> FileStore:
+        """The file store, for the one route that serves released files."""
+        return self._bench.store
 
     def resume(self, observer: Observer) -> Iterator[Resumed]:
         """Go on with every job whose process died; each is reported when it has ended, or was held.
@@ -134,6 +154,28 @@ class App:
                 return _not_withdrawn(self._known(job))
         raise Refused("this clip has failed a thousand times; look at its reasons before trying again")
 
+    def accept(self, order: GuardOrder) -> Job:
+        """Record a job durably without running it; its ``request`` must be set.
+
+        The job's owner is set when this process is to `run` it: it is new, or its process died.
+        Raises: as `guard`, and KeyReused when the request's name was used for something else.
+        """
+        inputs = self._inputs(order)
+        named = json.dumps([order.account, order.request]).encode()
+        return self._bench.jobs.submit(KIND, f"request/{hashlib.sha256(named).hexdigest()}", inputs)
+
+    def run(self, job: Job, observer: Observer) -> Outcome:
+        """Run a job that `accept` gave this process. Raises: what the steps raise; the job then says so."""
+        return GuardRun(self._bench, job, observer).run()
+
+    def put_back(self, job: Job) -> None:
+        """Let go of an accepted job that was not begun, so that any process can resume it."""
+        self._bench.jobs.abandon(job)
+
+    def job(self, job_id: str) -> Job:
+        """A job as anybody may see it. Raises: NotFound."""
+        return self._bench.jobs.get(job_id)
+
     def _known(self, job: Job) -> Outcome:
         """What came of a job that ended before."""
         result = job.result or {}
@@ -152,10 +194,11 @@ class App:
         source = _recordable(str(order.source.absolute()), "file name")
         prompt = order.prompt and _recordable(order.prompt, "prompt")
         return {
-            "source": source, "name": safe_text(order.source.name),
+            "source": source, "name": safe_text(order.name or order.source.name),
             "sha256": _digest(order.source, settings.max_bytes), "policy": policy.name,
             "policy_version": policy.version, "sound": str(order.sound), "prompt": prompt,
             "label": settings.label, "service": settings.service, "crf": settings.crf,
+            "account": order.account, "key": order.key,
         }  # fmt: skip
 
 
