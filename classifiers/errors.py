@@ -13,3 +13,15 @@ class ModelUnusable(ClassifierError):
     """A model cannot be used: missing or damaged parts, weights that are pickles, another digest."""
 
     code = "model_unusable"
+
+
+class CalibrationMissing(ClassifierError):
+    """A space has no calibration, or none for the comparison asked for: its scores mean nothing."""
+
+    code = "calibration_missing"
+
+
+class CalibrationUnusable(ClassifierError):
+    """The file of a calibration is damaged, or of another format or space."""
+
+    code = "calibration_unusable"

@@ -1,0 +1,57 @@
+"""Runs checks so that whatever happens is in a report: nothing raises, nothing waits for ever.
+
+A check that fails, or that does not end in time, is never passed: its report says so, and a policy that
+requires it holds.
+"""
+
+import queue
+import threading
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from classifiers.base import CheckReport, CheckState
+
+Check = Callable[[], CheckReport]
+
+MAX_DETAIL: Final = 300
+
+
+def run_checks(checks: Mapping[str, Check], *, seconds: float) -> tuple[CheckReport, ...]:
+    """Run the named checks one after another, each for at most `seconds`; one report for each."""
+    return tuple(run(name, check, seconds) for name, check in checks.items())
+
+
+def run(name: str, check: Check, seconds: float) -> CheckReport:
+    """Run one check for at most `seconds`. What ran out of time goes on in a thread that nobody waits for."""
+    done: queue.SimpleQueue[CheckReport] = queue.SimpleQueue()
+    worker = threading.Thread(
+        target=lambda: done.put(reported(name, check)), name=f"check-{name}", daemon=True
+    )
+    worker.start()
+    try:
+        return done.get(timeout=seconds)
+    except queue.Empty:
+        told = f"the check {name} took over {seconds:g} s and was given up"
+        return CheckReport(check=name, state=CheckState.TIMED_OUT, detail=told)
+
+
+def reported(name: str, check: Check) -> CheckReport:
+    """The report of `check`, or a report of its failure, whatever it was."""
+    try:
+        report = check()
+    except Exception as error:  # noqa: BLE001 - a check that fails says so in its report, whatever it was
+        return failed(name, error)
+    if report.check == name:
+        return report
+    return failed(name, ValueError(f"it answered for another check, {report.check[:40]}"))
+
+
+def failed(name: str, error: Exception) -> CheckReport:
+    """The report of a check that could not be completed because of `error`."""
+    told = f"the check {name} failed: {type(error).__name__}: {error}"
+    return CheckReport(check=name, state=CheckState.FAILED, detail=told[:MAX_DETAIL])
+
+
+def skipped(name: str, why: str) -> CheckReport:
+    """The report of a check that had nothing to look at; never passed."""
+    return CheckReport(check=name, state=CheckState.SKIPPED, detail=why)

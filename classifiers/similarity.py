@@ -1,0 +1,177 @@
+"""Frames against registered pictures, in the space of the model that saw both.
+
+1. Every frame and region asks for its nearest pictures, several of them, since the first may be one subject's
+   tenth picture. A picture that a subject's owner named as *not* meant suppresses what is nearer to it.
+2. A score is the cosine less a share of how near the frame is to a fixed cohort of pictures of nobody, which
+   comes with the calibration: some frames are near everything.
+3. Per subject and moment the best region counts; over time the best moment and the next best together.
+4. What reaches the calibrated threshold is a finding.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from classifiers.base import (
+    Box,
+    CheckReport,
+    CheckState,
+    Finding,
+    Kind,
+    Match,
+    References,
+    Seen,
+    Sight,
+    Vectors,
+)
+from classifiers.errors import CalibrationMissing
+from classifiers.run import skipped
+from classifiers.thresholds import FRAME_PICTURE, HOW, Calibration
+
+CHECK: Final = "frames"
+CODE: Final = "picture_match"
+NEIGHBOURS: Final = 24
+MAX_MOMENTS: Final = 16
+"""Times and boxes that a finding lists."""
+UNTIMED: Final = 0.0
+
+# Numbers of a calibration, and what they are where it does not say: see `Scoring`.
+COHORT_WEIGHT: Final = "cohort_weight"
+COHORT_NEAREST: Final = "cohort_nearest"
+SUPPORT_WEIGHT: Final = "support_weight"
+SUPPORT_MOMENTS: Final = "support_moments"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scoring:
+    """How cosines become the score of a clip.
+
+    ``cohort_weight``: share of the mean cosine with the nearest ``cohort_nearest`` of the cohort that is
+    taken off. ``support_weight``: share of the score that is the mean over the best ``support_moments``
+    moments instead of the best one.
+    """
+
+    cohort_weight: float = 0.0
+    cohort_nearest: int = 20
+    support_weight: float = 0.0
+    support_moments: int = 3
+
+    @classmethod
+    def of(cls, calibration: Calibration) -> "Scoring":
+        """The scoring that a calibration was made with."""
+        numbers = calibration.numbers
+        return cls(
+            cohort_weight=numbers.get(COHORT_WEIGHT, 0.0),
+            cohort_nearest=int(numbers.get(COHORT_NEAREST, 20)),
+            support_weight=numbers.get(SUPPORT_WEIGHT, 0.0),
+            support_moments=max(1, int(numbers.get(SUPPORT_MOMENTS, 3))),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """The best region of one moment for one subject."""
+
+    score: float
+    time: float
+    box: Box | None
+    reference: str
+
+
+def check_frames(
+    sight: Sight, references: References, calibrations: Mapping[str, Calibration]
+) -> CheckReport:
+    """Which registered subjects the frames of `sight` show; `calibrations` by space.
+
+    A sight without frames is skipped, not passed. Raises: CalibrationMissing, ValueError for vectors that
+    are no numbers; `classifiers.run` makes reports of both.
+    """
+    frames = sight.of(Kind.FRAME)
+    if not any(len(seen.vectors) for seen in frames):
+        return skipped(CHECK, "no frame of the clip was looked at")
+    findings: list[Finding] = []
+    best = -1.0
+    for seen in frames:
+        calibration = calibrations.get(seen.space)
+        if calibration is None:
+            raise CalibrationMissing(f"there is no calibration of {seen.space}; make one with {HOW}")
+        scores = subject_moments(seen, references, Scoring.of(calibration), calibration.cohort)
+        for subject, moments in scores.items():
+            finding = _judged(subject, moments, calibration)
+            best = max(best, finding.score)
+            if not finding.score < finding.threshold:
+                findings.append(finding)
+    findings.sort(key=lambda finding: -finding.score)
+    return CheckReport(
+        check=CHECK, state=CheckState.COMPLETED, findings=tuple(findings), scores={FRAME_PICTURE: best}
+    )
+
+
+def subject_moments(
+    seen: Seen, references: References, scoring: Scoring, cohort: Vectors
+) -> dict[str, list[Moment]]:
+    """The best region of each moment, for every subject that is near any; best moments first."""
+    if not np.isfinite(seen.vectors).all():
+        raise ValueError("what was seen holds values that are no numbers")
+    offsets = nearness(seen.vectors, cohort, scoring)
+    found = references.search(seen.space, (Kind.PICTURE,), seen.vectors, NEIGHBOURS)
+    best: dict[str, dict[float, Moment]] = {}
+    for row, matches in enumerate(found):
+        time = seen.times[row] if seen.times else UNTIMED
+        box = seen.boxes[row] if seen.boxes else None
+        for subject, match in nearest_of(matches).items():
+            score = float(match.score - offsets[row])
+            moments = best.setdefault(subject, {})
+            if time not in moments or moments[time].score < score:
+                moments[time] = Moment(score=score, time=time, box=box, reference=match.reference)
+    return {
+        subject: sorted(moments.values(), key=lambda moment: -moment.score)
+        for subject, moments in best.items()
+    }
+
+
+def nearness(vectors: Vectors, cohort: Vectors, scoring: Scoring) -> Vectors:
+    """What is taken off the cosines of each of ``vectors[n, d]``: ``float32[n]``."""
+    if not len(cohort) or not scoring.cohort_weight:
+        return np.zeros(len(vectors), np.float32)
+    count = min(max(1, scoring.cohort_nearest), len(cohort))
+    cosines = np.partition(vectors @ cohort.T, len(cohort) - count, axis=1)[:, -count:]
+    return np.asarray(scoring.cohort_weight * cosines.mean(axis=1), dtype=np.float32)
+
+
+def nearest_of(matches: Sequence[Match]) -> dict[str, Match]:
+    """Each subject's best match, without those that one of its own negative references is nearer to."""
+    positive: dict[str, Match] = {}
+    negative: dict[str, float] = {}
+    for match in matches:
+        if match.polarity < 0:
+            negative[match.subject] = max(negative.get(match.subject, -2.0), match.score)
+        elif match.subject not in positive or positive[match.subject].score < match.score:
+            positive[match.subject] = match
+    return {
+        subject: match
+        for subject, match in positive.items()
+        if subject not in negative or match.score > negative[subject]
+    }
+
+
+def clip_score(scores: Sequence[float], scoring: Scoring) -> float:
+    """The score of a clip from those of its moments, best first."""
+    support = scores[: scoring.support_moments]
+    mean = sum(support) / len(support)
+    return scores[0] + scoring.support_weight * (mean - scores[0])
+
+
+def _judged(subject: str, moments: Sequence[Moment], calibration: Calibration) -> Finding:
+    layer = calibration.layer(FRAME_PICTURE)
+    score = clip_score([moment.score for moment in moments], Scoring.of(calibration))
+    near = [moment for moment in moments if moment.score >= layer.threshold] or moments[:1]
+    shown = sorted(near[:MAX_MOMENTS], key=lambda moment: moment.time)
+    return Finding(
+        check=CHECK, code=CODE, subject=subject, reference=moments[0].reference,
+        score=score, threshold=layer.threshold, probability=layer.probability(score),
+        times=tuple(moment.time for moment in shown),
+        boxes=tuple(moment.box for moment in shown if moment.box is not None),
+    )  # fmt: skip
