@@ -4,9 +4,7 @@ Everything that makes releases passes through `open_app`; verifying does not (`p
 """
 
 import contextlib
-import hashlib
 import importlib.metadata
-import json
 import os
 import shutil
 import tempfile
@@ -16,58 +14,44 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from registry.view import View
 from sqlalchemy import Engine
 
 from pipeline import policy as policies
 from pipeline.credentials.keyfiles import sync_folder
 from pipeline.credentials.pki import ensure_pki
 from pipeline.credentials.text import safe_text
-from pipeline.errors import (
-    CountermarkError,
-    KeysUnusable,
-    LimitExceeded,
-    MediaUnreadable,
-    Refused,
-    StorageFailed,
-    UsageError,
-)
+from pipeline.errors import KeysUnusable, Refused, StorageFailed
+from pipeline.eyes import Eyes
 from pipeline.home import Home
+from pipeline.judging import Judge
 from pipeline.keyring import MARKS_FILE, ensure_keyring, with_tsa_roots
+from pipeline.orders import (
+    LOCAL_ACCOUNT,
+    CreateOrder,
+    GuardOrder,
+    Order,
+    check_prompt,
+    inputs_of,
+    job_key,
+    request_key,
+)
 from pipeline.settings import Settings
-from pipeline.types import Json
-from pipeline.workflow import KIND, GuardRun, Observer, Outcome, Workbench, reason_json
+from pipeline.sights import ensure_sealer
+from pipeline.types import Decision, Json, Verdict
+from pipeline.workbench import OURS, Observer, Outcome, Workbench
+from pipeline.workflow import CREATE, GUARD, KINDS, ReleaseRun, reason_json
 from registry import holds, log, releases
 from registry.db import open_database, read
-from registry.errors import NotFound, RegistryError
+from registry.errors import NotFound
 from registry.ids import ENTROPY_BYTES, parse_time, uuid7
 from registry.jobs import LocalJobs
 from registry.store import Area, FileStore
 from registry.types import Job, JobState, ReleaseState
-from watermark.errors import WatermarkError
 
 COPY_BYTES: Final = 1 << 20
 JOB_DIED: Final = "job_died"  # the registry's reason for holding a job
 MAX_ATTEMPTS: Final = 1000
-LOCAL_ACCOUNT: Final = "local"  # of the command line
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GuardOrder:
-    """What `guard` is asked: the clip, the policy preset, what to do with sound, the prompt if known.
-
-    ``account``: whose work it is; ``key``: the API key it came with, if any; ``request``: a name that the
-    account gives it: the same name is the same job, and with another clip it is refused; ``name``: what the
-    file is called, where ``source`` does not say.
-    """
-
-    source: Path
-    policy: str
-    sound: policies.Sound
-    prompt: str | None = None
-    account: str = LOCAL_ACCOUNT
-    key: str = ""
-    request: str = ""
-    name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,12 +97,12 @@ class App:
                 yield self._go_on(mine, observer)
 
     def _go_on(self, job: Job, observer: Observer) -> Resumed:
-        if job.kind != KIND:
+        if job.kind not in KINDS:
             self._bench.jobs.abandon(job)
             return Resumed(job=job, outcome=None, error="another version of Countermark began it")
         try:
-            return Resumed(job=job, outcome=GuardRun(self._bench, job, observer).run(), error=None)
-        except (CountermarkError, RegistryError, WatermarkError) as error:
+            return Resumed(job=job, outcome=ReleaseRun(self._bench, job, observer).run(), error=None)
+        except OURS as error:
             return Resumed(job=job, outcome=None, error=str(error))
 
     def _given_up(self, since: str) -> Iterator[Resumed]:
@@ -143,30 +127,39 @@ class App:
         Raises: MediaUnreadable, LimitExceeded, UsageError, Refused (another process works on it, or its
         release was withdrawn), and what the steps raise.
         """
-        inputs = self._inputs(order)
+        return self._through(order, observer)
+
+    def create(self, order: CreateOrder, observer: Observer) -> Outcome:
+        """Take a prompt to a release, or to a hold or refusal with reasons.
+
+        The same order with the same seed is one job. Raises: as `guard`, and what the generator raises.
+        """
+        return self._through(order, observer)
+
+    def _through(self, order: Order, observer: Observer) -> Outcome:
+        inputs = inputs_of(order, self._bench.settings)
         for attempt in range(MAX_ATTEMPTS):
-            job = self._bench.jobs.submit(KIND, _key(inputs, attempt), inputs)
+            job = self._bench.jobs.submit(_kind(order), job_key(inputs, attempt), inputs)
             if job.state is JobState.OPEN:
                 if job.owner is None:
-                    raise Refused("another process is working on this very clip; wait for it to end")
-                return _not_withdrawn(GuardRun(self._bench, job, observer).run())
+                    raise Refused("another process is working on this very order; wait for it to end")
+                return _not_withdrawn(ReleaseRun(self._bench, job, observer).run())
             if job.state not in (JobState.FAILED, JobState.REFUSED):
                 return _not_withdrawn(self._known(job))
-        raise Refused("this clip has failed a thousand times; look at its reasons before trying again")
+        raise Refused("this order has failed a thousand times; look at its reasons before trying again")
 
-    def accept(self, order: GuardOrder) -> Job:
+    def accept(self, order: Order) -> Job:
         """Record a job durably without running it; its ``request`` must be set.
 
         The job's owner is set when this process is to `run` it: it is new, or its process died.
         Raises: as `guard`, and KeyReused when the request's name was used for something else.
         """
-        inputs = self._inputs(order)
-        named = json.dumps([order.account, order.request]).encode()
-        return self._bench.jobs.submit(KIND, f"request/{hashlib.sha256(named).hexdigest()}", inputs)
+        inputs = inputs_of(order, self._bench.settings)
+        return self._bench.jobs.submit(_kind(order), request_key(order), inputs)
 
     def run(self, job: Job, observer: Observer) -> Outcome:
         """Run a job that `accept` gave this process. Raises: what the steps raise; the job then says so."""
-        return GuardRun(self._bench, job, observer).run()
+        return ReleaseRun(self._bench, job, observer).run()
 
     def put_back(self, job: Job) -> None:
         """Let go of an accepted job that was not begun, so that any process can resume it."""
@@ -189,17 +182,24 @@ class App:
             held=tuple(map(reason_json, hold.reasons)) if hold else (), stages={}, file=file,
         )  # fmt: skip
 
-    def _inputs(self, order: GuardOrder) -> Json:
-        settings, policy = self._bench.settings, policies.preset(order.policy)
-        source = _recordable(str(order.source.absolute()), "file name")
-        prompt = order.prompt and _recordable(order.prompt, "prompt")
-        return {
-            "source": source, "name": safe_text(order.name or order.source.name),
-            "sha256": _digest(order.source, settings.max_bytes), "policy": policy.name,
-            "policy_version": policy.version, "sound": str(order.sound), "prompt": prompt,
-            "label": settings.label, "service": settings.service, "crf": settings.crf,
-            "account": order.account, "key": order.key,
+    def judge(
+        self, prompt: str, *, policy: str, history: tuple[str, ...] = (), account: str = LOCAL_ACCOUNT
+    ) -> Decision:
+        """What the gate says of a prompt, without a job. Raises: UsageError, LimitExceeded."""
+        settings = self._bench.settings
+        texts = [check_prompt(text, settings) for text in (*history, prompt)]
+        inputs: Json = {
+            "policy": policy, "prompt": texts[-1], "history": list(texts[:-1]), "account": account,
+            "sound": str(policies.Sound.HOLD),
         }  # fmt: skip
+        return Judge(self._bench, inputs).prompt()
+
+    def gate_prompt(self, prompt: str, account: str | None = None, policy: str | None = None) -> None:
+        """Raises: Refused, with the reasons, unless the gate allows `prompt`."""
+        named = policy or self._bench.settings.policy
+        decision = self.judge(prompt, policy=named, account=account or LOCAL_ACCOUNT)
+        if decision.verdict is not Verdict.ALLOW:
+            raise Refused(" ".join(reason.detail for reason in decision.reasons))
 
 
 @contextlib.contextmanager
@@ -220,7 +220,9 @@ def open_app(settings: Settings) -> Iterator[App]:
                 Workbench(
                     settings=settings, engine=engine, store=FileStore(home.files), jobs=jobs,
                     keyring=keyring, pki=replace(pki, trust=trust), clock=clock,
-                    version=importlib.metadata.version("countermark"),
+                    version=importlib.metadata.version("countermark"), view=View(engine),
+                    eyes=Eyes(settings.clip_model, settings.clip_sha256, home.root),
+                    sealer=ensure_sealer(home.keys),
                 )
             )  # fmt: skip
     finally:
@@ -289,29 +291,5 @@ def _first_id(now: str) -> str:
     return uuid7(int(parse_time(now).timestamp() * 1000), bytes(ENTROPY_BYTES))
 
 
-def _recordable(text: str, what: str) -> str:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise UsageError(f"the {what} is not valid UTF-8 and cannot be recorded; change it") from None
-    return text
-
-
-def _digest(source: Path, max_bytes: int) -> str:
-    name = safe_text(source.name)
-    try:
-        if not source.is_file():
-            what = "there is no such file" if not source.exists() else "it is not a file"
-            raise MediaUnreadable(f"cannot read {name}: {what}; check the name")
-        if source.stat().st_size > max_bytes:
-            raise LimitExceeded(f"{name} is larger than {max_bytes} bytes; raise max_bytes or shorten it")
-        with source.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "the name is not usable"
-        raise MediaUnreadable(f"cannot read {name} ({reason}); check it") from None
-
-
-def _key(inputs: Json, attempt: int) -> str:
-    content = json.dumps(inputs, sort_keys=True, separators=(",", ":")).encode()
-    return f"{hashlib.sha256(content).hexdigest()}#{attempt}"
+def _kind(order: Order) -> str:
+    return GUARD if isinstance(order, GuardOrder) else CREATE

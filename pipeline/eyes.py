@@ -5,10 +5,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
+from classifiers.minilm import MiniLm
+
 from classifiers import thresholds
 from classifiers.embed import OpenClipEmbedder
 from classifiers.faces import FaceFinder
-from classifiers.minilm import MiniLm
 from classifiers.thresholds import Calibration
 
 CALIBRATIONS: Final = "calibrations"
@@ -51,7 +52,7 @@ class Eyes:
         """The calibration of each space."""
         with self._lock:
             spaces = (self.clip.space, self.minilm.space, self.faces.space)
-            return {space: thresholds.load(space, self._folder) for space in spaces}
+            return {space: thresholds.load(space, [self._folder]) for space in spaces}
 
     def open(self) -> "Eyes":
         """Load everything now, so that what is missing stops the start and not the first request."""

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from registry.subjectset import SubjectSet
+
 from classifiers.base import Kind, Sight
 from pipeline import policy as policies
 from pipeline.examine import Calibrations, examine
@@ -20,7 +22,6 @@ from pipeline.policy import Policy
 from pipeline.reasons import Wish
 from pipeline.types import Decision, Reason, Verdict
 from registry import rules
-from registry.subjectset import SubjectSet
 from registry.types import Change, SubjectRecord
 
 FENCE: Final = "publish_fence"
@@ -39,7 +40,7 @@ class Question:
     decision: Decision
     sight: Sight
     account: str
-    key: str | None
+    key: str
 
 
 def recheck(
@@ -50,7 +51,7 @@ def recheck(
     if (policy.name, policy.version) != (decision.policy, decision.policy_version):  # 1
         told = f"The policy {policy.name} changed after the decision; the clip has to be checked again."
         return _with(decision, Verdict.REVIEW, [_reason("policy_changed", told)], now)
-    if question.key is not None and any(change.revoked_key == question.key for change in changes):  # 2
+    if question.key and any(change.revoked_key == question.key for change in changes):  # 2
         told = "The API key that this was asked with was revoked."
         return _with(decision, Verdict.BLOCK, [_reason("key_revoked", told)], now)
     subjects = changed_subjects(changes)

@@ -27,6 +27,11 @@ class Settings(BaseModel):
 
     home: Path
     policy: str = Field("opt-out", description="policy preset that decides when none is named")
+    clip_model: str = Field("embedded", description="open_clip model by name or folder, or `embedded`")
+    clip_sha256: str | None = Field(None, description="digest that the weights of that model must have")
+    generator: str = Field("embedded", description="what `create` draws with, when none is named")
+    max_prompt_bytes: int = Field(100_000, gt=0, description="length of a prompt")
+    face_days: int = Field(365, ge=0, description="days for which faces seen in released clips are kept")
     service: str = Field("countermark", max_length=24, description="name of the service, on the visible mark")
     label: str = Field("AI-generated", max_length=24, description="what the visible mark says of the clip")
     crf: float = Field(18.0, ge=0, le=35, description="x264 quality of released files")
@@ -43,6 +48,16 @@ class Settings(BaseModel):
         4096, ge=256, description="memory of the process that reads untrusted files"
     )
     reader_seconds: float = Field(3600.0, gt=0, description="time that this process may keep us waiting")
+
+    workers: int = Field(1, ge=1, le=64, description="jobs that `serve` runs at a time, and as many looks")
+    max_queue: int = Field(16, ge=1, description="jobs, and as many looks, that wait before 503 is answered")
+    max_connections: int = Field(128, ge=4, description="connections that `serve` keeps at a time")
+    max_uploads: int = Field(8, ge=1, description="uploads that `serve` takes in at a time")
+    max_upload_bytes: int = Field(1024 * MIB, gt=0, description="bytes of one upload, all parts together")
+    max_upload_parts: int = Field(48, ge=1, description="fields and files of one upload")
+    max_json_bytes: int = Field(MIB // 4, gt=0, description="bytes of a request without files")
+    upload_seconds: float = Field(600.0, gt=0, description="time that one request may take to arrive")
+    idle_seconds: float = Field(20.0, gt=0, description="time that a client may send or read nothing")
 
     @property
     def process_limits(self) -> ProcessLimits:

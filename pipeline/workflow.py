@@ -1,178 +1,118 @@
-"""A clip made elsewhere becomes a release, step by step; what is recorded does not run again.
+"""A prompt, or a clip made elsewhere, becomes a release; what is recorded does not run again.
 
 The steps, and the boundaries at which a crash may fall:
-1. accept    the clip is copied into the home, named by its digest; its own credential is judged
-2. reserve   a payload and a manifest name that were never used before
-3. survey    from an excerpt: strength of the hidden mark, path of the visible one, any sound
-4. decide    the policy judges; anything but allow ends here
-5. mark/n    visible mark, hidden mark, H.264
-6. inspect/n our own mark is read from the encoded file; a miss is marked again at full strength, then held
-7. sign      content credential with both soft bindings and a time-stamp
-8. reread    another process reads the signed file as anybody would
-9. store     file and manifest lie in the held area, durable
-10. publish  the fence: log, decision and release in one transaction (its own record), or the clip is held
-11. place    the file moves to the released area
+1. gate      the prompt, if there is one, is judged; anything but allow ends here, before a model draws
+2. generate  a clip is made from the prompt; or
+   accept    the clip is copied into the home, named by its digest; its own credential is judged
+3. reserve   a payload and a manifest name that were never used before
+4. survey    from an excerpt: strength of the hidden mark, path of the visible one, any sound
+5. look      frames, regions and faces of the clip become vectors
+6. decide    every check compares prompt and clip with the registry as it is; anything but allow ends here
+7. mark/n    visible mark, hidden mark, H.264
+8. inspect/n our own mark is read from the encoded file; a miss is marked again at full strength, then held
+9. sign      content credential with both soft bindings and a time-stamp
+10. reread   another process reads the signed file as anybody would
+11. store    file and manifest lie in the held area, durable
+12. publish  the fence: log, decision and release in one transaction (its own record), or the clip is held
+13. place    the file moves to the released area
 """
 
 import base64
-import contextlib
+import hashlib
 import math
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import secrets
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Engine
-
+from pipeline import judging
 from pipeline import policy as policies
-from pipeline.credentials.labels import AigcLabel, aigc_metadata
+from pipeline.credentials.labels import AigcLabel, aigc_metadata, append_generated_xmp
 from pipeline.credentials.manifest import Agent, new_urn
-from pipeline.credentials.pki import Pki
-from pipeline.errors import CountermarkError, SigningFailed
-from pipeline.keyring import Keyring
-from pipeline.media.limits import media_limits
+from pipeline.recheck import Question, recheck
 from pipeline.release import credential, strength
+from pipeline.release.generation import GenerationOrder, generate
 from pipeline.release.inspection import inspect
 from pipeline.release.marking import MarkRequest, mark_clip, survey
-from pipeline.release.staging import Staging, failures
-from pipeline.settings import Settings
 from pipeline.types import Decision, Json, Verdict
-from registry import log, releases
-from registry.checkpoint import NoteSigner, ed25519_key_id
+from pipeline.workbench import PRODUCT, Observer, Outcome, StepRun, Workbench, note_signer
+from registry import releases
 from registry.counter import reserve_payload_counter
-from registry.db import read
-from registry.errors import JobNotOwned, RegistryBusy, RegistryError
-from registry.jobs import LocalJobs
-from registry.store import Area, FileStore
-from registry.types import Candidate, Change, Held, Job, JobState, Reason, Release
+from registry.store import Area
+from registry.types import Candidate, Change, Held, Job, JobState, Reason
 from watermark.carrier import Strength
 from watermark.detector import HiddenMarkDetector
-from watermark.errors import WatermarkError
 from watermark.payload import PayloadCodec, as_hex
 
-KIND: Final = "guard/1"
-PRODUCT: Final = "Countermark"
+GUARD: Final = "guard/2"
+CREATE: Final = "create/1"
+KINDS: Final = (GUARD, CREATE)
 MAX_TRIES: Final = 2  # of marking: as surveyed, then at the strongest
 MARK_MISSED: Final = "hidden_mark_missed"
-
-Observer = Callable[[str, str, float], None]
-"""Told (step, "begin" | "progress" | "end", seconds of clip, or seconds taken at the end)."""
+SALT_BYTES: Final = 16
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Workbench:
-    """Everything a guard job works with; `pipeline.app` puts it together. `version`: of this program."""
-
-    settings: Settings
-    engine: Engine
-    store: FileStore
-    jobs: LocalJobs
-    keyring: Keyring
-    pki: Pki
-    clock: Callable[[], str]
-    version: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """How a job ended. `stages`: seconds of each step that ran now; `file`: the released file in the home."""
-
-    job: Job
-    decision: Json | None
-    release: Release | None
-    held: tuple[Json, ...]
-    stages: dict[str, float]
-    file: Path | None
-
-
-class GuardRun:
-    """One job, from wherever it stands to its end."""
+class ReleaseRun(StepRun):
+    """One job of either kind."""
 
     def __init__(self, bench: Workbench, job: Job, observer: Observer) -> None:
-        self._bench, self._job, self._observer = bench, job, observer
-        self._inputs: dict[str, Any] = job.inputs
-        self._stages: dict[str, float] = {}
-        self._staging = Staging(bench.store, job.id)
-        self._limits = media_limits(bench.settings)
+        super().__init__(bench, job, observer)
         self._codec = PayloadCodec(bench.keyring.minting)
-
-    def run(self) -> Outcome:
-        """Go through the steps that are not recorded yet.
-
-        A clip that cannot be read or marked ends the job as failed. A signature that could not be had
-        leaves it open: the next command on this home tries again. Raises: the error, in both cases.
-        """
-        try:
-            return self._run()
-        except (SigningFailed, KeyboardInterrupt):
-            with contextlib.suppress(RegistryError):  # else its lock goes with this process
-                self._bench.jobs.abandon(self._job)
-            raise
-        except (JobNotOwned, RegistryBusy):
-            raise  # the job is another process's to end, or the next command's
-        except (CountermarkError, RegistryError, WatermarkError) as error:
-            self._fail(error)
-            raise
-
-    def _fail(self, error: CountermarkError | RegistryError | WatermarkError) -> None:
-        code = "watermark" if isinstance(error, WatermarkError) else type(error).code
-        with contextlib.suppress(RegistryError):  # then the job stays open, and the next command ends it
-            self._bench.store.clean(self._job.id)  # first: a full disk needs the room to record anything
-            self._bench.jobs.finish(self._job, JobState.FAILED, {"error": code, "message": str(error)})
+        self._judge = judging.Judge(bench, job.inputs, self._staging)
+        self._generated = job.kind == CREATE
 
     def _run(self) -> Outcome:
-        accepted = self._step("accept", self._accept)
-        source = self._staging.path(accepted["file"])
+        gate = self._step("gate", self._judge.gate)
+        if gate["decision"] and gate["decision"]["verdict"] != Verdict.ALLOW:
+            return self._stop(gate["decision"], gate["decision"]["reasons"])
+        begin = ("generate", self._generate) if self._generated else ("accept", self._accept)
+        origin = self._step(*begin)
+        source = self._staging.path(origin["file"])
         reserved = self._step("reserve", self._reserve)
         surveyed = self._step("survey", lambda: self._survey(source, reserved))
-        decision = self._step("decide", lambda: self._decide(has_sound=surveyed["sound"]))
+        look = self._step("look", lambda: self._judge.look(source, self._limits, self._progress("look")))
+        decide = partial(self._judge.decide, gate, look, has_sound=surveyed["sound"])
+        decision = self._step("decide", decide)
         if decision["verdict"] != Verdict.ALLOW:
             return self._stop(decision, decision["reasons"])
         marked, seen = self._mark_until_seen(source, reserved, surveyed)
         if not seen["found"]:
             return self._stop(decision, [_missed()])
-        signed = self._step("sign", lambda: self._sign(accepted, decision, reserved, surveyed, marked, seen))
+        facts = self._facts(origin)
+        sign = partial(self._sign, origin, facts, decision, reserved, surveyed, marked, seen)
+        signed = self._step("sign", sign)
         reread = self._step("reread", lambda: self._reread(signed, reserved))
         self._step("store", lambda: self._store(signed))
-        candidate = self._candidate(decision, reserved, surveyed, seen, signed, reread["verdict"])
+        question = self._question(gate, look, decision)
+        candidate = self._candidate(question, facts, reserved, surveyed, seen, signed, reread["verdict"])
         # Not a recorded step: the fence is its own record, and a job that it holds takes no more of them.
-        publish = partial(self._publish, candidate, policies.from_json(decision))
-        published = self._step("publish", publish, recorded=False)
+        published = self._step("publish", partial(self._publish, candidate, question), recorded=False)
         if published["held"]:
             return self._stop(decision, published["held"])
         self._step("place", lambda: self._place(published))
         return self._released(decision, published["release"])
 
-    def _step(self, name: str, work: Callable[[], Json], *, recorded: bool = True) -> dict[str, Any]:
-        began = time.monotonic()
-        ran = False
-
-        def observed() -> Json:
-            nonlocal ran
-            ran = True
-            self._observer(name, "begin", 0.0)
-            with failures():
-                return work()
-
-        result = self._bench.jobs.step(self._job, name, observed) if recorded else observed()
-        if ran:
-            self._stages[name] = round(time.monotonic() - began, 4)
-            self._observer(name, "end", self._stages[name])
-        assert isinstance(result, dict)  # noqa: S101 - every step of this module answers an object
-        return result
-
-    def _progress(self, name: str) -> Callable[[float], None]:
-        return lambda seconds: self._observer(name, "progress", seconds)
+    def _generate(self) -> Json:
+        inputs, target = self._inputs, self._staging.path("generating.mp4")
+        order = GenerationOrder(
+            prompt=inputs["prompt"], generator=inputs["generator"], seconds=inputs["seconds"],
+            seed=inputs["seed"], width=inputs["width"], height=inputs["height"],
+        )  # fmt: skip
+        made = generate(order, target, self._bench.settings, self._progress("generate"))
+        name = self._staging.keep(target, ".input")
+        return {
+            "file": name, "parent": None, "sha256": Path(name).stem,
+            "generator": made.generator, "version": made.version, "salt": secrets.token_hex(SALT_BYTES),
+        }  # fmt: skip
 
     def _accept(self) -> Json:
         inputs = self._inputs
         name = self._staging.take_in(Path(inputs["source"]), inputs["sha256"], ".input")
         limits = self._bench.settings.process_limits
         parent = credential.judge_parent(self._staging.path(name), self._bench.pki, limits)
-        return {"file": name, "parent": self._keep_parent(parent)}
+        return {"file": name, "parent": self._keep_parent(parent), "sha256": inputs["sha256"]}
 
     def _keep_parent(self, archive: bytes | None) -> str | None:
         if archive is None:
@@ -180,16 +120,6 @@ class GuardRun:
         path = self._staging.path("parent")
         path.write_bytes(archive)
         return self._staging.keep(path, ".ingredient")
-
-    def _decide(self, *, has_sound: bool) -> Json:
-        with read(self._bench.engine) as conn:
-            seen = log.registry_seq(conn)
-        decision = policies.decide(
-            policies.preset(self._inputs["policy"]), policies.not_configured(),
-            sound=policies.Sound(self._inputs["sound"]), has_sound=has_sound,
-            registry_seq=seen, now=self._bench.clock(),
-        )  # fmt: skip
-        return policies.to_json(decision)
 
     def _reserve(self) -> Json:
         counter = reserve_payload_counter(self._bench.engine)
@@ -225,13 +155,12 @@ class GuardRun:
             payload=int(reserved["payload"], 16), key=self._bench.keyring.current,
             variant=surveyed["variant"], strength=level, label=inputs["label"], handle=inputs["service"],
             crf=inputs["crf"], preset=self._bench.settings.preset,
-            sound=inputs["sound"] != policies.Sound.STRIP,
-            metadata=aigc_metadata(
-                label=AigcLabel.GENERATED, propagator=inputs["service"], propagate_id=reserved["payload"]
-            ),
+            sound=inputs["sound"] != policies.Sound.STRIP, metadata=self._labels(reserved["payload"]),
         )  # fmt: skip
         target, picture = self._staging.path("marking.mp4"), self._staging.path("thumbnail")
         marked = mark_clip(source, target, request, self._limits, self._progress("mark"))
+        if self._generated:
+            append_generated_xmp(target)
         picture.write_bytes(marked.thumbnail)
         return {
             "file": self._staging.keep(target, ".mp4"), "thumbnail": self._staging.keep(picture, ".jpg"),
@@ -239,6 +168,12 @@ class GuardRun:
             "psnr": round(marked.psnr, 2) if math.isfinite(marked.psnr) else None,
             "strength": level.psnr, "notes": list(marked.info.notes),
         }  # fmt: skip
+
+    def _labels(self, payload: str) -> dict[str, str]:
+        service = self._inputs["service"]
+        if self._generated:
+            return aigc_metadata(label=AigcLabel.GENERATED, producer=service, produce_id=payload)
+        return aigc_metadata(label=AigcLabel.GENERATED, propagator=service, propagate_id=payload)
 
     def _inspect(self, marked: dict[str, Any], reserved: dict[str, Any]) -> Json:
         detector = HiddenMarkDetector([self._bench.keyring.current], self._codec.accepts)
@@ -253,7 +188,7 @@ class GuardRun:
         }  # fmt: skip
 
     def _sign(
-        self, accepted: dict[str, Any], decision: dict[str, Any], reserved: dict[str, Any],
+        self, origin: dict[str, Any], facts: Json, decision: dict[str, Any], reserved: dict[str, Any],
         surveyed: dict[str, Any], marked: dict[str, Any], seen: dict[str, Any],
     ) -> Json:  # fmt: skip
         settings, pki = self._bench.settings, self._bench.pki
@@ -271,8 +206,7 @@ class GuardRun:
                 "policy_version": decision["policy_version"], "checks": decision["checks"],
                 "checked_seq": decision["registry_seq"], "visible_mark": visible,
             },
-            imported_name=self._inputs["name"], imported_sha256=self._inputs["sha256"],
-            parent=self._staging.whole(accepted["parent"]).read_bytes() if accepted["parent"] else None,
+            origin=self._origin(origin, facts),
         )  # fmt: skip
         document = credential.definition(request)
         target = self._staging.path("signing.mp4")
@@ -287,6 +221,34 @@ class GuardRun:
             "signer_sha256": signed.signer_cert_sha256,
         }  # fmt: skip
 
+    def _origin(self, origin: dict[str, Any], facts: Json) -> credential.Generated | credential.Imported:
+        if self._generated:
+            model = Agent(name=origin["generator"], version=origin["version"])
+            return credential.Generated(model=model, prompt_digest=str(facts["prompt_digest"]))
+        parent = self._staging.whole(origin["parent"]).read_bytes() if origin["parent"] else None
+        return credential.Imported(name=self._inputs["name"], sha256=origin["sha256"], parent=parent)
+
+    def _facts(self, origin: dict[str, Any]) -> Json:
+        """What is stored beside a release, for the registry's eyes only."""
+        inputs = self._inputs
+        facts: Json = {
+            "prompt": inputs["prompt"], "history": inputs["history"], "account": inputs["account"],
+            "key": inputs["key"], "source_sha256": origin["sha256"],
+        }  # fmt: skip
+        if self._generated:
+            salted = f"{origin['salt']} {inputs['prompt']}".encode()
+            facts |= {
+                "generator": origin["generator"], "seed": inputs["seed"], "prompt_salt": origin["salt"],
+                "prompt_digest": f"salted sha256:{hashlib.sha256(salted).hexdigest()}",
+            }  # fmt: skip
+        return facts
+
+    def _question(self, gate: dict[str, Any], look: dict[str, Any], decision: dict[str, Any]) -> Question:
+        return Question(
+            policy=policies.preset(self._inputs["policy"]), decision=policies.from_json(decision),
+            sight=self._judge.sight(gate, look), account=self._inputs["account"], key=self._inputs["key"],
+        )  # fmt: skip
+
     def _reread(self, signed: dict[str, Any], reserved: dict[str, Any]) -> Json:
         file, limits = self._staging.path(signed["file"]), self._bench.settings.process_limits
         payload = int(reserved["payload"], 16)
@@ -299,7 +261,7 @@ class GuardRun:
         return {"stored": True}
 
     def _candidate(
-        self, decision: dict[str, Any], reserved: dict[str, Any], surveyed: dict[str, Any],
+        self, question: Question, facts: Json, reserved: dict[str, Any], surveyed: dict[str, Any],
         seen: dict[str, Any], signed: dict[str, Any], verdict: str,
     ) -> Candidate:  # fmt: skip
         return Candidate(
@@ -308,20 +270,19 @@ class GuardRun:
             visible_variant=surveyed["variant"], mark_log10_chance=seen["log10_chance"],
             detected_payload=seen["payload"], signer_sha256=signed["signer_sha256"],
             timestamped_at=signed["timestamped_at"], reread_verdict=verdict,
-            fingerprint=base64.b64decode(seen["fingerprint"]), decision=policies.from_json(decision),
-            facts={"prompt": self._inputs["prompt"], "source_sha256": self._inputs["sha256"]},
+            fingerprint=base64.b64decode(seen["fingerprint"]), decision=question.decision, facts=facts,
+            sight=self._bench.sealer.rows(question.sight),
         )  # fmt: skip
 
-    def _publish(self, candidate: Candidate, decision: Decision) -> Json:
-        policy = policies.preset(self._inputs["policy"])
+    def _publish(self, candidate: Candidate, question: Question) -> Json:
+        bench = self._bench
 
-        def recheck(changes: Sequence[Change]) -> Decision:
-            return policies.recheck(policy, decision, len(changes), now=self._bench.clock())
+        def ask(changes: Sequence[Change]) -> Decision:
+            calibrations = bench.eyes.calibrations if question.policy.required else {}
+            return recheck(question, changes, calibrations, now=bench.clock())
 
-        signer = note_signer(self._bench.keyring)
-        made = releases.publish(
-            self._bench.engine, candidate, recheck, now=self._bench.clock(), sign_checkpoint=signer
-        )
+        signer = note_signer(bench.keyring)
+        made = releases.publish(bench.engine, candidate, ask, now=bench.clock(), sign_checkpoint=signer)
         if isinstance(made, Held):
             return {"held": [reason_json(reason) for reason in made.reasons]}
         return {"held": [], "release": made.id, "file_sha256": made.file_sha256}
@@ -342,27 +303,8 @@ class GuardRun:
         )  # fmt: skip
 
     def _stop(self, decision: dict[str, Any], reasons: Sequence[Json]) -> Outcome:
-        """Hold or refuse; what was staged for a held job stays, since it may go on later."""
         blocked = decision["verdict"] == Verdict.BLOCK
-        state = JobState.REFUSED if blocked else JobState.HELD
-        told = [
-            Reason(**{name: str(reason[name]) for name in ("code", "check", "detail")}) for reason in reasons
-        ]
-        result: Json = {"decision": decision, "reasons": list(reasons)}
-        job = self._bench.jobs.finish(self._job, state, result, reasons=told)
-        if blocked:
-            self._bench.store.clean(self._job.id)
-        return Outcome(
-            job=job, decision=decision, release=None, held=tuple(reasons), stages=self._stages, file=None
-        )
-
-
-def note_signer(keyring: Keyring) -> NoteSigner:
-    """Who signs the log's checkpoints."""
-    key = keyring.log_key
-    return NoteSigner(
-        origin=key.origin, name=key.name, key_id=ed25519_key_id(key.name, key.public), sign=keyring.sign_log
-    )
+        return self._ended(JobState.REFUSED if blocked else JobState.HELD, decision, reasons)
 
 
 def _missed() -> Json:

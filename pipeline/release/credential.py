@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePath
 
-from pipeline.credentials.manifest import Agent, ManifestDefinition, ReleaseFacts, guarded
+from pipeline.credentials.manifest import Agent, ManifestDefinition, ReleaseFacts, created, guarded
 from pipeline.credentials.pki import Pki
 from pipeline.credentials.read import inspect_parent, read_credential
 from pipeline.credentials.sign import ExternalTsa, SignedClip, TimeStampService, sign_clip
@@ -17,11 +17,25 @@ from pipeline.types import Json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SignRequest:
-    """What the credential of one guarded clip says; see `pipeline.credentials.manifest.ReleaseFacts`.
+class Imported:
+    """Somebody else's clip: its file's name and digest, and what `judge_parent` packed."""
 
-    `parent`: what `judge_parent` packed.
-    """
+    name: str
+    sha256: str
+    parent: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generated:
+    """A clip that `model` made for us; the digest of the prompt is salted."""
+
+    model: Agent
+    prompt_digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignRequest:
+    """What the credential of one clip says; see `pipeline.credentials.manifest.ReleaseFacts`."""
 
     urn: str
     payload: int
@@ -30,9 +44,7 @@ class SignRequest:
     created_at: str
     product: Agent
     release: Json
-    imported_name: str
-    imported_sha256: str
-    parent: bytes | None
+    origin: Imported | Generated
 
 
 def judge_parent(imported: Path, pki: Pki, limits: ProcessLimits) -> bytes | None:
@@ -44,15 +56,18 @@ def judge_parent(imported: Path, pki: Pki, limits: ProcessLimits) -> bytes | Non
 
 
 def definition(request: SignRequest) -> ManifestDefinition:
-    """The manifest of an imported clip; its own credential is kept as ingredient."""
+    """The manifest of a clip; the own credential of an imported one is kept as ingredient."""
     facts = ReleaseFacts(
         urn=request.urn, title=f"release {request.payload:016x}", product=request.product,
         created_at=request.created_at, payload=request.payload, fingerprint=request.fingerprint,
         thumbnail=request.thumbnail, release=request.release,
     )  # fmt: skip
+    origin = request.origin
+    if isinstance(origin, Generated):
+        return created(facts, model=origin.model, prompt_digest=origin.prompt_digest)
     return guarded(
-        facts, imported=PurePath(request.imported_name), imported_sha256=request.imported_sha256,
-        parent_archive=request.parent, visible_mark=True,
+        facts, imported=PurePath(origin.name), imported_sha256=origin.sha256, parent_archive=origin.parent,
+        visible_mark=True,
     )  # fmt: skip
 
 

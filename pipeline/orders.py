@@ -1,0 +1,144 @@
+"""What is asked of the application, and how it is recorded: a job's inputs never change afterwards."""
+
+import hashlib
+import json
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pipeline import policy as policies
+from pipeline.credentials.text import safe_text
+from pipeline.errors import LimitExceeded, MediaUnreadable, UsageError
+from pipeline.settings import Settings
+from pipeline.types import Json
+
+LOCAL_ACCOUNT: Final = "local"  # of the command line
+MAX_TURNS: Final = 32  # of a conversation that led to a prompt
+SEED_BITS: Final = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardOrder:
+    """What `guard` is asked: the clip, the policy preset, what to do with sound, the prompt if known.
+
+    ``history``: the turns before the prompt, oldest first; ``account``: whose work it is; ``key``: the API
+    key it came with, if any; ``request``: a name that the account gives it: the same name is the same job,
+    and with another clip it is refused; ``name``: what the file is called, where ``source`` does not say.
+    """
+
+    source: Path
+    policy: str
+    sound: policies.Sound
+    prompt: str | None = None
+    history: tuple[str, ...] = ()
+    account: str = LOCAL_ACCOUNT
+    key: str = ""
+    request: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateOrder:
+    """What `create` is asked. ``generator``: a name of `generator.catalog`; ``seed``: None draws one;
+    ``width``, ``height``: pixels, 0 for the generator's own; the rest as in `GuardOrder`.
+    """
+
+    prompt: str
+    policy: str
+    generator: str
+    seconds: float
+    seed: int | None = None
+    width: int = 0
+    height: int = 0
+    history: tuple[str, ...] = ()
+    account: str = LOCAL_ACCOUNT
+    key: str = ""
+    request: str = ""
+
+
+Order = GuardOrder | CreateOrder
+
+
+def inputs_of(order: Order, settings: Settings) -> Json:
+    """What the job records. Raises: UsageError, MediaUnreadable, LimitExceeded."""
+    policy = policies.preset(order.policy)
+    common: Json = {
+        "policy": policy.name, "policy_version": policy.version, "account": order.account, "key": order.key,
+        "prompt": None if order.prompt is None else check_prompt(order.prompt, settings),
+        "history": [check_prompt(turn, settings) for turn in _turns(order)],
+        "label": settings.label, "service": settings.service, "crf": settings.crf,
+    }  # fmt: skip
+    return common | (_guard(order, settings) if isinstance(order, GuardOrder) else _create(order))
+
+
+def job_key(inputs: Json, attempt: int) -> str:
+    """The name of a job that nobody named: the same order is the same job, until it failed or was refused."""
+    content = json.dumps(inputs, sort_keys=True, separators=(",", ":")).encode()
+    return f"{hashlib.sha256(content).hexdigest()}#{attempt}"
+
+
+def request_key(order: Order) -> str:
+    """The name of a job that its account named."""
+    named = json.dumps([order.account, order.request]).encode()
+    return f"request/{hashlib.sha256(named).hexdigest()}"
+
+
+def check_prompt(text: str, settings: Settings) -> str:
+    """A prompt that can be judged and recorded. Raises: UsageError, LimitExceeded."""
+    recordable(text, "prompt")
+    if not text.strip():
+        raise UsageError("the prompt is empty; say what the clip is to show")
+    if len(text.encode()) > settings.max_prompt_bytes:
+        raise LimitExceeded(f"the prompt is longer than {settings.max_prompt_bytes} bytes; shorten it")
+    if "\0" in text:
+        raise UsageError("the prompt contains a NUL character; remove it")
+    return text
+
+
+def recordable(text: str, what: str) -> str:
+    """`text`, if it can be written down as UTF-8. Raises: UsageError."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"the {what} is not valid UTF-8 and cannot be recorded; change it") from None
+    return text
+
+
+def _turns(order: Order) -> tuple[str, ...]:
+    if len(order.history) > MAX_TURNS:
+        raise UsageError(
+            f"a conversation has at most {MAX_TURNS} turns before the prompt; send the last ones"
+        )
+    return order.history
+
+
+def _guard(order: GuardOrder, settings: Settings) -> Json:
+    return {
+        "source": recordable(str(order.source.absolute()), "file name"),
+        "name": safe_text(order.name or order.source.name),
+        "sha256": _digest(order.source, settings.max_bytes), "sound": str(order.sound),
+    }  # fmt: skip
+
+
+def _create(order: CreateOrder) -> Json:
+    return {
+        "generator": recordable(order.generator, "generator's name"), "seconds": order.seconds,
+        "seed": secrets.randbits(SEED_BITS) if order.seed is None else order.seed,
+        "width": order.width, "height": order.height, "sound": str(policies.Sound.HOLD),
+    }  # fmt: skip
+
+
+def _digest(source: Path, max_bytes: int) -> str:
+    name = safe_text(source.name)
+    try:
+        if not source.is_file():
+            what = "there is no such file" if not source.exists() else "it is not a file"
+            raise MediaUnreadable(f"cannot read {name}: {what}; check the name")
+        if source.stat().st_size > max_bytes:
+            raise LimitExceeded(f"{name} is larger than {max_bytes} bytes; raise max_bytes or shorten it")
+        with source.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "the name is not usable"
+        raise MediaUnreadable(f"cannot read {name} ({reason}); check it") from None

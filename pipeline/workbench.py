@@ -1,0 +1,143 @@
+"""What jobs work with, how they end, and the machinery of recorded steps."""
+
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from registry.view import View
+from sqlalchemy import Engine
+
+from pipeline.credentials.pki import Pki
+from pipeline.errors import LIBRARIES, CountermarkError, SigningFailed, describe
+from pipeline.eyes import Eyes
+from pipeline.keyring import Keyring
+from pipeline.media.limits import media_limits
+from pipeline.release.staging import Staging, failures
+from pipeline.settings import Settings
+from pipeline.sights import Sealer
+from pipeline.types import Json
+from registry.checkpoint import NoteSigner, ed25519_key_id
+from registry.errors import JobNotOwned, RegistryBusy, RegistryError
+from registry.jobs import LocalJobs
+from registry.store import FileStore
+from registry.types import Job, JobState, Reason, Release
+
+PRODUCT: Final = "Countermark"
+OURS: Final = (CountermarkError, *LIBRARIES)
+"""Every error that a person may see."""
+
+Observer = Callable[[str, str, float], None]
+"""Told (step, "begin" | "progress" | "end", seconds of clip, or seconds taken at the end)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workbench:
+    """Everything a job works with; `pipeline.app` puts it together. `version`: of this program."""
+
+    settings: Settings
+    engine: Engine
+    store: FileStore
+    jobs: LocalJobs
+    keyring: Keyring
+    pki: Pki
+    clock: Callable[[], str]
+    version: str
+    eyes: Eyes
+    view: View
+    sealer: Sealer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a job ended. `stages`: seconds of each step that ran now; `file`: the released file in the home."""
+
+    job: Job
+    decision: Json | None
+    release: Release | None
+    held: tuple[Json, ...]
+    stages: dict[str, float]
+    file: Path | None
+
+
+class StepRun:
+    """One job, from wherever it stands to its end; the steps are a subclass's `_run`."""
+
+    def __init__(self, bench: Workbench, job: Job, observer: Observer) -> None:
+        self._bench, self._job, self._observer = bench, job, observer
+        self._inputs: dict[str, Any] = job.inputs
+        self._stages: dict[str, float] = {}
+        self._staging = Staging(bench.store, job.id)
+        self._limits = media_limits(bench.settings)
+
+    def run(self) -> Outcome:
+        """Go through the steps that are not recorded yet.
+
+        A clip that cannot be made, read or marked ends the job as failed. A signature that could not be had
+        leaves it open: the next command on this home tries again. Raises: the error, in both cases.
+        """
+        try:
+            return self._run()
+        except (SigningFailed, KeyboardInterrupt):
+            with contextlib.suppress(RegistryError):  # else its lock goes with this process
+                self._bench.jobs.abandon(self._job)
+            raise
+        except (JobNotOwned, RegistryBusy):
+            raise  # the job is another process's to end, or the next command's
+        except OURS as error:
+            self._fail(error)
+            raise
+
+    def _run(self) -> Outcome:
+        raise NotImplementedError
+
+    def _fail(self, error: Exception) -> None:
+        told = describe(error)
+        with contextlib.suppress(RegistryError):  # then the job stays open, and the next command ends it
+            self._bench.store.clean(self._job.id)  # first: a full disk needs the room to record anything
+            result: Json = {"error": told.code, "message": told.message}
+            self._bench.jobs.finish(self._job, JobState.FAILED, result)
+
+    def _step(self, name: str, work: Callable[[], Json], *, recorded: bool = True) -> dict[str, Any]:
+        began = time.monotonic()
+        ran = False
+
+        def observed() -> Json:
+            nonlocal ran
+            ran = True
+            self._observer(name, "begin", 0.0)
+            with failures():
+                return work()
+
+        result = self._bench.jobs.step(self._job, name, observed) if recorded else observed()
+        if ran:
+            self._stages[name] = round(time.monotonic() - began, 4)
+            self._observer(name, "end", self._stages[name])
+        assert isinstance(result, dict)  # noqa: S101 - every step answers an object
+        return result
+
+    def _progress(self, name: str) -> Callable[[float], None]:
+        return lambda seconds: self._observer(name, "progress", seconds)
+
+    def _ended(self, state: JobState, decision: Json | None, reasons: Sequence[Json]) -> Outcome:
+        """Hold or refuse; what was staged for a held job stays, since it may go on later."""
+        told = [
+            Reason(**{name: str(reason[name]) for name in ("code", "check", "detail")}) for reason in reasons
+        ]
+        result: Json = {"decision": decision, "reasons": list(reasons)}
+        job = self._bench.jobs.finish(self._job, state, result, reasons=told)
+        if state is JobState.REFUSED:
+            self._bench.store.clean(self._job.id)
+        return Outcome(
+            job=job, decision=decision, release=None, held=tuple(reasons), stages=self._stages, file=None
+        )
+
+
+def note_signer(keyring: Keyring) -> NoteSigner:
+    """Who signs the log's checkpoints."""
+    key = keyring.log_key
+    return NoteSigner(
+        origin=key.origin, name=key.name, key_id=ed25519_key_id(key.name, key.public), sign=keyring.sign_log
+    )
