@@ -1,13 +1,14 @@
-"""All checks that compare, on one sight: the same for a live job, in the publish fence and in the retro-scan."""
+"""All checks that compare, on one sight: for a live job, in the publish fence and in the retro-scan."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
 
-from classifiers.base import CheckReport, CheckState, References, Sight
 from classifiers.descriptions import check_descriptions
-from classifiers.faces import check_faces
 from classifiers.names import NameMatcher, check_names, check_unregistered
+
+from classifiers.base import CheckReport, CheckState, References, Sight
+from classifiers.faces import check_faces
 from classifiers.run import run_checks
 from classifiers.similarity import check_frames
 from classifiers.thresholds import Calibration

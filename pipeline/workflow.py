@@ -100,7 +100,7 @@ class ReleaseRun(StepRun):
             prompt=inputs["prompt"], generator=inputs["generator"], seconds=inputs["seconds"],
             seed=inputs["seed"], width=inputs["width"], height=inputs["height"],
         )  # fmt: skip
-        made = generate(order, target, self._bench.settings, self._progress("generate"))
+        made = generate(order, target, self._progress("generate"))
         name = self._staging.keep(target, ".input")
         return {
             "file": name, "parent": None, "sha256": Path(name).stem,
