@@ -42,6 +42,13 @@ class MediaUnsupported(CountermarkError):
     http_status = 422
 
 
+class PictureRefused(CountermarkError):
+    """A picture cannot be taken: not a still PNG, JPEG or WebP, damaged, too small, too large."""
+
+    code = "picture_refused"
+    http_status = 422
+
+
 class LimitExceeded(CountermarkError):
     """A named limit on bytes, pixels, frames, seconds or memory was passed."""
 
@@ -93,6 +100,70 @@ class Refused(CountermarkError):
     http_status = 409
 
 
+class RequestInvalid(UsageError):
+    """An HTTP request lacks a field or part, or one of them is wrong."""
+
+    code = "request_invalid"
+    http_status = 422
+
+
+class ContentUnsupported(UsageError):
+    """An HTTP request came as a media type that the route does not read."""
+
+    code = "content_unsupported"
+    http_status = 415
+
+
+class RouteUnknown(UsageError):
+    """There is no such route, release, job or opt-out for whoever asks."""
+
+    code = "route_unknown"
+    http_status = 404
+
+
+class MethodUnknown(UsageError):
+    """The route is there, but not for this HTTP method."""
+
+    code = "method_unknown"
+    http_status = 405
+
+
+class RangeImpossible(UsageError):
+    """The wanted range of bytes lies outside the file."""
+
+    code = "range_impossible"
+    http_status = 416
+
+
+class TooSlow(CountermarkError):
+    """The client sent its request more slowly than the limits allow."""
+
+    code = "too_slow"
+    http_status = 408
+
+
+class TooBusy(CountermarkError):
+    """All workers are taken and the queue is full, or the service is stopping; try again later."""
+
+    code = "too_busy"
+    http_status = 503
+
+
+class Withdrawn(CountermarkError):
+    """The release was withdrawn after it had left; its file is not handed out any more."""
+
+    code = "withdrawn"
+    exit_code = 1
+    http_status = 410
+
+
+class ScopeMissing(CountermarkError):
+    """The API key is good, but not for this; ask for a key with the scope that is named."""
+
+    code = "scope_missing"
+    http_status = 403
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Described:
     """An error as a command or a route shows it."""
@@ -110,6 +181,16 @@ LIBRARIES: Final[dict[type[Exception], tuple[int, int]]] = {
     WatermarkError: (3, 422),
 }
 
+# HTTP statuses of the registry's errors that do not mean that something broke.
+STATUSES: Final[dict[str, int]] = {
+    "not_found": 404,
+    "key_reused": 409,
+    "job_not_owned": 409,
+    "registry_busy": 503,
+    "storage_full": 507,
+    "key_refused": 401,
+}
+
 
 def describe(error: Exception) -> Described:
     """The table's row for an error. Raises: the error itself when it is none of ours: that is a defect."""
@@ -120,5 +201,6 @@ def describe(error: Exception) -> Described:
     for kind, (exit_code, status) in LIBRARIES.items():
         if isinstance(error, kind):
             code = getattr(error, "code", "watermark")
-            return Described(code=code, message=str(error), exit_code=exit_code, http_status=status)
+            told = STATUSES.get(code, status)
+            return Described(code=code, message=str(error), exit_code=exit_code, http_status=told)
     raise error

@@ -33,6 +33,11 @@ class Home:
         return self.root / "files"
 
     @property
+    def uploads(self) -> Path:
+        """What clients of `serve` sent, until it is looked at or taken in (`pipeline.api.uploads`)."""
+        return self.root / "uploads"
+
+    @property
     def locks(self) -> Path:
         """Lock files of running jobs (`registry.jobs`)."""
         return self.root / "locks"
