@@ -25,6 +25,7 @@ from pipeline.types import Json
 TASKS: Final[dict[str, str]] = {
     "decode": "pipeline.media.child:decode",
     "read_credential": "pipeline.credentials.child:read_credential",
+    "read_pictures": "pipeline.pictures.child:read_pictures",
 }
 
 MIB: Final = 1024 * 1024
