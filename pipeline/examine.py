@@ -1,29 +1,36 @@
-"""All checks that compare, on one sight: for a live job, in the publish fence and in the retro-scan."""
+"""All checks that compare, on one sight: for a live job, in the publish fence and in the retro-scan.
+
+What the checks need is imported when one is asked for: marking and signing alone do without (the extra
+``classify``).
+"""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Final
-
-from classifiers.descriptions import check_descriptions
-from classifiers.names import NameMatcher, check_names, check_unregistered
+from typing import TYPE_CHECKING, Final
 
 from classifiers.base import CheckReport, CheckState, References, Sight
-from classifiers.faces import check_faces
-from classifiers.run import run_checks
-from classifiers.similarity import check_frames
-from classifiers.thresholds import Calibration
 from pipeline import policy
 
-Calibrations = Mapping[str, Calibration]
+if TYPE_CHECKING:
+    from classifiers.names import NameMatcher
+    from classifiers.thresholds import Calibration
+
+Calibrations = Mapping[str, "Calibration"]
 """By space."""
 DEADLINE_SECONDS: Final = 30.0  # of one check: it compares numbers, no model runs
 
 
 def examine(
     checks: Sequence[str], sight: Sight, references: References, calibrations: Calibrations,
-    matcher: NameMatcher | None = None,
+    matcher: "NameMatcher | None" = None,
 ) -> tuple[CheckReport, ...]:  # fmt: skip
     """Run the named checks; each gives one report, also when it fails. `matcher`: of `references.names`."""
+    from classifiers.descriptions import check_descriptions
+    from classifiers.faces import check_faces
+    from classifiers.names import check_names, check_unregistered
+    from classifiers.run import run_checks
+    from classifiers.similarity import check_frames
+
     known = {
         policy.NAMES: partial(check_names, sight, references, matcher),
         policy.DESCRIPTIONS: partial(check_descriptions, sight, references, calibrations),

@@ -1,16 +1,15 @@
-"""The models of one process: loaded once, when first asked for, and never replaced by something weaker."""
+"""The models of one process: imported and loaded when first asked for, never replaced by something weaker."""
 
 import threading
-from functools import cached_property
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
-from classifiers.minilm import MiniLm
-
-from classifiers import thresholds
-from classifiers.embed import OpenClipEmbedder
-from classifiers.faces import FaceFinder
-from classifiers.thresholds import Calibration
+if TYPE_CHECKING:
+    from classifiers.embed import OpenClipEmbedder
+    from classifiers.faces import FaceFinder
+    from classifiers.minilm import MiniLm
+    from classifiers.thresholds import Calibration
 
 CALIBRATIONS: Final = "calibrations"
 EMBEDDED: Final = "embedded"
@@ -27,34 +26,48 @@ class Eyes:
         self._clip_model, self._clip_sha256 = clip_model, clip_sha256
         self._folder = home / CALIBRATIONS
         self._lock = threading.RLock()
+        self._loaded: dict[str, Any] = {}
 
-    @cached_property
-    def clip(self) -> OpenClipEmbedder:
+    @property
+    def clip(self) -> "OpenClipEmbedder":
         """The embedder of frames, pictures and prompts."""
-        with self._lock:
-            name = None if self._clip_model == EMBEDDED else self._clip_model
-            return OpenClipEmbedder(name, sha256=self._clip_sha256)
+        from classifiers.embed import OpenClipEmbedder
 
-    @cached_property
-    def minilm(self) -> MiniLm:
+        model = {} if self._clip_model == EMBEDDED else {"model": self._clip_model}
+        return self._once("clip", lambda: OpenClipEmbedder(**model, sha256=self._clip_sha256 or ""))
+
+    @property
+    def minilm(self) -> "MiniLm":
         """The embedder of descriptions."""
-        with self._lock:
-            return MiniLm()
+        from classifiers.minilm import MiniLm
 
-    @cached_property
-    def faces(self) -> FaceFinder:
+        return self._once("minilm", MiniLm)
+
+    @property
+    def faces(self) -> "FaceFinder":
         """The finder of faces."""
-        with self._lock:
-            return FaceFinder()
+        from classifiers.faces import FaceFinder
 
-    @cached_property
-    def calibrations(self) -> dict[str, Calibration]:
+        return self._once("faces", FaceFinder)
+
+    @property
+    def calibrations(self) -> "dict[str, Calibration]":
         """The calibration of each space."""
-        with self._lock:
-            spaces = (self.clip.space, self.minilm.space, self.faces.space)
-            return {space: thresholds.load(space, [self._folder]) for space in spaces}
+        return self._once("calibrations", self._calibrations)
 
     def open(self) -> "Eyes":
         """Load everything now, so that what is missing stops the start and not the first request."""
         _ = self.calibrations
         return self
+
+    def _calibrations(self) -> "dict[str, Calibration]":
+        from classifiers import thresholds
+
+        spaces = (self.clip.space, self.minilm.space, self.faces.space)
+        return {space: thresholds.load(space, [self._folder]) for space in spaces}
+
+    def _once(self, name: str, load: Callable[[], Any]) -> Any:
+        with self._lock:
+            if name not in self._loaded:
+                self._loaded[name] = load()
+            return self._loaded[name]

@@ -4,12 +4,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from classifiers.descriptions import look_at_text
 from registry.view import Snapshot
 
 from classifiers.base import CheckReport, References, Sight
 from pipeline import policy as policies
-from pipeline.checks import look_at_clip
 from pipeline.examine import examine, unasked
 from pipeline.media.types import MediaLimits
 from pipeline.recheck import wishes_of
@@ -43,6 +41,8 @@ class Judge:
         return self._judged(self._look_at_prompt() if asked else Sight(texts=self._texts))
 
     def _look_at_prompt(self) -> Sight:
+        from classifiers.descriptions import look_at_text
+
         eyes = self._bench.eyes
         return look_at_text(self._texts, eyes.clip, eyes.minilm)
 
@@ -55,6 +55,8 @@ class Judge:
         """Look at the clip: {"sight"}, null where the policy asks for no check of it."""
         if not self._policy.only(policies.CLIP_CHECKS).required:
             return {"sight": None}
+        from pipeline.checks import look_at_clip
+
         return {"sight": self._keep(look_at_clip(source, self._bench.eyes, limits, progress))}
 
     def decide(self, gate: dict[str, Any], look: dict[str, Any], *, has_sound: bool) -> Json:

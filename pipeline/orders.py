@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,6 +95,16 @@ def check_prompt(text: str, settings: Settings) -> str:
     if "\0" in text:
         raise UsageError("the prompt contains a NUL character; remove it")
     return text
+
+
+def parse_size(size: str | None) -> tuple[int, int]:
+    """Width and height of a text like 512x288; zeros for None. Raises: UsageError."""
+    if size is None:
+        return 0, 0
+    found = re.fullmatch(r"([1-9]\d{1,4})x([1-9]\d{1,4})", size)
+    if found is None:
+        raise UsageError("a size is width x height in pixels, as 512x288")
+    return int(found[1]), int(found[2])
 
 
 def recordable(text: str, what: str) -> str:

@@ -15,9 +15,9 @@ from typing import Final
 
 from registry.subjectset import SubjectSet
 
-from classifiers.base import Kind, Sight
+from classifiers.base import Kind, References, Sight
 from pipeline import policy as policies
-from pipeline.examine import Calibrations, examine
+from pipeline.examine import Calibrations, examine, unasked
 from pipeline.policy import Policy
 from pipeline.reasons import Wish
 from pipeline.types import Decision, Reason, Verdict
@@ -57,7 +57,7 @@ def recheck(
     subjects = changed_subjects(changes)
     if not subjects or not policy.required:
         return replace(decision, decided_at=now)
-    return _compare(question, subjects, calibrations, now)
+    return compare(question, subjects, SubjectSet(subjects), calibrations, now=now)
 
 
 def changed_subjects(changes: Sequence[Change]) -> tuple[SubjectRecord, ...]:
@@ -83,12 +83,16 @@ def wishes_of(subjects: Sequence[SubjectRecord], account: str, now: str) -> poli
     return wish
 
 
-def _compare(
-    question: Question, subjects: Sequence[SubjectRecord], calibrations: Calibrations, now: str
-) -> Decision:
-    references = SubjectSet(subjects)
+def compare(
+    question: Question, subjects: Sequence[SubjectRecord], references: References,
+    calibrations: Calibrations, *, now: str,
+) -> Decision:  # fmt: skip
+    """Rules 3 to 5 for these subjects; `references`: the same subjects, as a set to search in."""
     checks = [check for check in question.policy.required if check in policies.COMPARED]
     reports = examine(checks, question.sight, references, calibrations)
+    if not question.sight.texts:
+        prompt = [check for check in checks if check in policies.PROMPT_CHECKS]
+        reports = (*(r for r in reports if r.check not in prompt), *unasked(prompt))
     fresh = policies.decide(
         question.policy.only(checks), reports, sound=policies.Sound.ACCEPT, has_sound=False,
         registry_seq=question.decision.registry_seq, now=now,

@@ -11,7 +11,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import typer
 
-from pipeline.cli import bench, demo, guard, keys, output, verify
+from pipeline.cli import bench, create, demo, guard, keys, output, verify
 
 BENCH_OPTIONS: Final = {"allow_extra_args": True, "ignore_unknown_options": True}
 
@@ -22,6 +22,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command("create")(output.command(create.create))
 app.command("guard")(output.command(guard.guard))
 app.command("verify")(output.command(verify.verify))
 app.command("demo")(output.command(demo.demo))
