@@ -1,0 +1,1 @@
+"""Recipes that train the embedded models; not installed, and nothing imports it."""

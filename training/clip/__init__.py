@@ -1,0 +1,1 @@
+"""The small CLIP: cache of pictures, model, losses, training, evaluation, export."""
