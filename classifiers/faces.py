@@ -175,14 +175,11 @@ def _by_subject(seen: Seen, references: References) -> dict[str, list[tuple[Matc
         raise ValueError("what was seen holds values that are no numbers")
     found: dict[str, list[tuple[Match, int]]] = {}
     if len(seen.vectors):
-        for row, matches in enumerate(
-            references.search(seen.space, (Kind.PORTRAIT,), seen.vectors, NEIGHBOURS)
-        ):
+        nearest = references.search(seen.space, (Kind.PORTRAIT,), seen.vectors, NEIGHBOURS)
+        for row, matches in enumerate(nearest):
             for subject, match in nearest_of(matches).items():
                 found.setdefault(subject, []).append((match, row))
-    for matches in found.values():
-        matches.sort(key=lambda pair: -pair[0].score)
-    return found
+    return {subject: sorted(pairs, key=lambda pair: -pair[0].score) for subject, pairs in found.items()}
 
 
 def _judged(

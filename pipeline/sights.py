@@ -36,8 +36,8 @@ class Sealer:
         self._cipher = AESGCM(key)
 
     def rows(self, sight: Sight) -> tuple[SightRow, ...]:
-        """The rows to store; an empty look gives none."""
-        return tuple(self._row(seen) for seen in sight.seen if len(seen.vectors))
+        """The rows to store. A look that found nothing has one too: else nobody would have looked."""
+        return tuple(self._row(seen) for seen in sight.seen)
 
     def sight(self, texts: Sequence[str], rows: Sequence[SightRow]) -> Sight:
         """The sight that these rows hold."""

@@ -1,0 +1,70 @@
+"""Frames as RGB pictures for those who look at them: made smaller first, colours by the clip's own tags."""
+
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.media.types import Colour, Frame, Plane
+
+FULL_RANGE: Final = 2
+BT601: Final = (0.299, 0.114)
+BT709: Final = (0.2126, 0.0722)
+BT2020: Final = (0.2627, 0.0593)
+# Red's and blue's share of luma by the number of the matrix (ISO/IEC 23091-2).
+_SHARES: Final = {1: BT709, 4: BT601, 5: BT601, 6: BT601, 7: BT709, 9: BT2020, 10: BT2020}
+HD_HEIGHT: Final = 720
+"""From this height on, untagged video is BT.709, as players take it."""
+
+
+def reduced(frame: Frame, longest: int) -> Frame:
+    """The frame with planes of its own, whose longer side has `longest` pixels at most; even sides."""
+    height, width = frame.y.shape
+    factor = min(1.0, longest / max(height, width))
+    wide, high = (max(1, round(side * factor / 2)) for side in (width, height))
+    return Frame(
+        index=frame.index, pts=frame.pts, time=frame.time, duration=frame.duration,
+        y=_resized(frame.y, 2 * wide, 2 * high),
+        u=None if frame.u is None else _resized(frame.u, wide, high),
+        v=None if frame.v is None else _resized(frame.v, wide, high),
+    )  # fmt: skip
+
+
+def rgb(frame: Frame, colour: Colour, source_height: int | None = None) -> Plane:
+    """RGB ``uint8[h, w, 3]`` of a frame with colour planes; ``source_height``: before it was reduced."""
+    assert frame.u is not None and frame.v is not None  # noqa: S101, PT018 - colour frames only
+    height, width = frame.y.shape
+    full = colour.range == FULL_RANGE
+    chroma = [
+        (_wide(plane, width, height) - 128) * np.float32(255 / (256 if full else 224))
+        for plane in (frame.u, frame.v)
+    ]
+    luma = frame.y.astype(np.float32)
+    if not full:
+        luma = (luma - 16) * np.float32(255 / 219)
+    red, blue = _shares(colour, source_height or height)
+    green = 1 - red - blue
+    picture = np.empty((height, width, 3), np.float32)
+    picture[..., 0] = luma + np.float32(2 * (1 - red)) * chroma[1]
+    picture[..., 2] = luma + np.float32(2 * (1 - blue)) * chroma[0]
+    picture[..., 1] = (
+        luma
+        - np.float32(2 * (1 - blue) * blue / green) * chroma[0]
+        - np.float32(2 * (1 - red) * red / green) * chroma[1]
+    )
+    return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+
+
+def _shares(colour: Colour, height: int) -> tuple[float, float]:
+    return _SHARES.get(colour.matrix, BT709 if height >= HD_HEIGHT else BT601)
+
+
+def _resized(plane: Plane, width: int, height: int) -> Plane:
+    if plane.shape == (height, width):
+        return plane
+    return np.asarray(cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def _wide(plane: Plane, width: int, height: int) -> NDArray[np.float32]:
+    return np.asarray(cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
