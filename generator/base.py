@@ -1,17 +1,33 @@
 """What a generator is given, and what it gives back."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from generator.errors import RequestInvalid
+
+Picture = NDArray[np.uint8]
+Progress = Callable[[int, int], None]
+"""Told (steps done, steps in all); what it raises stops the generation and reaches the caller."""
+
+MIN_SIDE, MAX_SIDE = 64, 4096
+MAX_SECONDS: Final = 600.0
+MAX_RATE: Final = 120
+MAX_PROMPT: Final = 10_000
+MAX_SEED: Final = 2**63 - 1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationRequest:
-    """One request: the prompt, the size in pixels, the length in seconds, frames per second, the seed."""
+    """One request: the prompt, the size in pixels, the length in seconds, frames per second, the seed.
+
+    ``negative_prompt``: what not to show; ``steps``, ``guidance``: None for the model's own. A generator
+    that has no use for one of the three ignores it.
+    """
 
     prompt: str
     width: int
@@ -19,13 +35,21 @@ class GenerationRequest:
     seconds: float
     frame_rate: Fraction
     seed: int
+    negative_prompt: str | None = None
+    steps: int | None = None
+    guidance: float | None = None
+
+    @property
+    def frame_count(self) -> int:
+        """How many frames the clip has, at least one."""
+        return max(1, round(self.seconds * float(self.frame_rate)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clip:
     """A generated clip: RGB frames ``uint8[h, w, 3]``, made one at a time, and who made it."""
 
-    frames: Iterator[NDArray[np.uint8]]
+    frames: Iterator[Picture]
     width: int
     height: int
     frame_rate: Fraction
@@ -39,6 +63,29 @@ class Generator(Protocol):
     name: str
     version: str
 
-    def generate(self, request: GenerationRequest) -> Clip:
-        """Start generating; frames are drawn from ``Clip.frames``."""
+    def generate(self, request: GenerationRequest, progress: Progress | None = None) -> Clip:
+        """Start generating; frames are drawn from ``Clip.frames``. The same request, the same frames."""
         ...
+
+
+def check_request(request: GenerationRequest) -> None:
+    """Refuse what no generator can make. Raises: RequestInvalid."""
+    if not all(MIN_SIDE <= side <= MAX_SIDE for side in (request.width, request.height)):
+        raise RequestInvalid(f"sides must be {MIN_SIDE} to {MAX_SIDE} pixels")
+    if not 0 < request.seconds <= MAX_SECONDS:
+        raise RequestInvalid(f"the length must be over 0 and at most {MAX_SECONDS:g} s")
+    if not 0 < request.frame_rate <= MAX_RATE:
+        raise RequestInvalid(f"the rate must be over 0 and at most {MAX_RATE} frames a second")
+    if not 0 <= request.seed <= MAX_SEED:
+        raise RequestInvalid("the seed must be 0 or more and under 2^63")
+    for text in (request.prompt, request.negative_prompt or ""):
+        _check_text(text)
+
+
+def _check_text(text: str) -> None:
+    if len(text) > MAX_PROMPT:
+        raise RequestInvalid(f"the prompt has {len(text)} characters; at most {MAX_PROMPT} are read")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise RequestInvalid("the prompt is not valid Unicode; type it again") from None

@@ -13,11 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from generator.base import Clip, GenerationRequest
-from generator.errors import RequestInvalid
+from generator.base import Clip, GenerationRequest, Progress, check_request
 
-MIN_SIDE, MAX_SIDE = 64, 4096
-MAX_SECONDS = 600.0
 BIRDS: Final = 5
 SKY_TOP, SKY_LOW = (54, 92, 148), (236, 188, 150)
 LAYERS: Final = (((126, 120, 140), 0.55, 0.02), ((84, 96, 104), 0.66, 0.05), ((44, 62, 56), 0.80, 0.11))
@@ -32,12 +29,9 @@ class SceneGenerator:
     name = "scene"
     version = "1 (drawn; ignores the prompt)"
 
-    def generate(self, request: GenerationRequest) -> Clip:
-        """Frames are drawn one by one. Raises: RequestInvalid."""
-        if not all(MIN_SIDE <= side <= MAX_SIDE for side in (request.width, request.height)):
-            raise RequestInvalid(f"sides must be {MIN_SIDE} to {MAX_SIDE} pixels")
-        if not 0 < request.seconds <= MAX_SECONDS or request.frame_rate <= 0:
-            raise RequestInvalid(f"the length must be over 0 and at most {MAX_SECONDS:g} s, the rate over 0")
+    def generate(self, request: GenerationRequest, progress: Progress | None = None) -> Clip:
+        """Frames are drawn when they are asked for; no progress is told. Raises: RequestInvalid."""
+        check_request(request)
         return Clip(
             frames=_frames(request), width=request.width, height=request.height,
             frame_rate=request.frame_rate, generator=self.name, version=self.version,
@@ -51,7 +45,7 @@ def _frames(request: GenerationRequest) -> Iterator[Picture]:
     grain = random.normal(0, 4.0, (height, 2 * width)).astype(np.float32)
     ground = _soil(random, width, height)
     flight = random.uniform(0, 1, (BIRDS, 3))
-    for index in range(max(1, round(request.seconds * float(request.frame_rate)))):
+    for index in range(request.frame_count):
         time = index / float(request.frame_rate)
         canvas = _sky(width, height, time)
         for (colour, level, speed), ridge in zip(LAYERS, hills, strict=True):
