@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from generator.base import GenerationRequest
 from generator.scene import SceneGenerator
-from pipeline.app import GuardOrder, deliver, open_app
+from pipeline.app import deliver, open_app
 from pipeline.cli import output
 from pipeline.credentials.manifest import Agent, ReleaseFacts, guarded, new_urn
 from pipeline.credentials.pki import ensure_pki
@@ -25,6 +25,7 @@ from pipeline.media.pictures import BT601_LIMITED, frame_from_rgb, jpeg
 from pipeline.media.reader import open_clip
 from pipeline.media.types import ClipInfo, Frame
 from pipeline.media.writer import ClipWriter
+from pipeline.orders import GuardOrder
 from pipeline.policy import Sound
 from pipeline.settings import Settings, load
 from pipeline.verify.html import render

@@ -10,20 +10,21 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from pipeline.app import App, GuardOrder, open_app
+from pipeline.app import App, open_app
 from pipeline.errors import KeysUnusable, Refused
 from pipeline.keyring import load_keyring
+from pipeline.orders import GuardOrder
 from pipeline.policy import Sound
 from pipeline.settings import load
 from pipeline.verify.local import open_local
-from pipeline.workflow import note_signer
+from pipeline.workbench import note_signer
 from registry import holds
 from registry.db import open_database, read, write
 from registry.releases import withdraw
 from registry.types import Reason
 
 STEPS = (
-    "accept", "reserve", "survey", "decide", "mark/1", "inspect/1", "sign", "reread", "store", "publish",
+    "gate", "accept", "reserve", "survey", "look", "decide", "mark/1", "inspect/1", "sign", "reread", "store", "publish",
     "place",
 )  # fmt: skip
 
@@ -31,7 +32,8 @@ STEPS = (
 VICTIM = """
 import os, signal, sys
 from pathlib import Path
-from pipeline.app import GuardOrder, open_app
+from pipeline.app import open_app
+from pipeline.orders import GuardOrder
 from pipeline.policy import Sound
 from pipeline.settings import load
 home, clip, step, event = sys.argv[1:]
@@ -154,7 +156,7 @@ def test_a_job_that_always_dies_is_held(home: Path, clip: Path) -> None:
 def test_waiting_jobs_are_not_charged_for_another_ones_deaths(
     home: Path, clip: Path, other_clip: Path
 ) -> None:
-    killed(home, clip, "accept", "begin")
+    killed(home, clip, "gate", "begin")
     # A job of another process that was only accepted, and never ran: this process dies before its turn.
     with open_app(load(home)) as app:
         with pytest.raises(ZeroDivisionError):
@@ -163,7 +165,7 @@ def test_waiting_jobs_are_not_charged_for_another_ones_deaths(
     victim = VICTIM.replace("    app.guard(", "    list(app.resume(observe)); app.guard(")
     for _ in range(2):
         done = subprocess.run(
-            [sys.executable, "-c", victim, str(home), str(clip), "accept", "begin"], check=False
+            [sys.executable, "-c", victim, str(home), str(clip), "gate", "begin"], check=False
         )
         assert done.returncode == -signal.SIGKILL
     assert sorted((row.state, row.deaths) for row in jobs(home)) == [("open", 1), ("open", 2)]

@@ -8,10 +8,11 @@ import pytest
 
 from generator.base import GenerationRequest
 from generator.scene import SceneGenerator
-from pipeline.app import GuardOrder, deliver, open_app
+from pipeline.app import deliver, open_app
 from pipeline.media.pictures import BT601_LIMITED, frame_from_rgb
 from pipeline.media.types import ClipInfo
 from pipeline.media.writer import ClipWriter
+from pipeline.orders import GuardOrder
 from pipeline.policy import Sound
 from pipeline.settings import Settings
 
