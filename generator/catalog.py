@@ -13,7 +13,7 @@ from typing import Final
 
 from generator.base import Generator
 from generator.diffusion import DiffusionGenerator
-from generator.errors import GeneratorUnusable
+from generator.errors import GeneratorUnusable, RequestInvalid
 from generator.scene import SceneGenerator
 
 EMBEDDED: Final = "embedded"
@@ -27,18 +27,18 @@ DIGEST_FILE: Final = "digest.txt"  # of the embedded weights, written when they 
 def open_generator(name: str, *, sha256: str | None = None, device: str = "auto") -> Generator:
     """The generator of a name. `sha256`: of the weights of a ``diffusion:`` model, checked before loading.
 
-    Raises: GeneratorUnusable.
+    Raises: RequestInvalid for an unknown name, GeneratorUnusable.
     """
     if name == EMBEDDED:
         return _embedded(device)
     if name == SCENE:
         return SceneGenerator()
     if name == IMPORTED:
-        raise GeneratorUnusable("imported names clips that were made elsewhere; give the file to guard")
+        raise RequestInvalid("imported names clips that were made elsewhere; give the file to guard")
     if name.startswith(DIFFUSION) and name != DIFFUSION:
         source, revision = _split(name.removeprefix(DIFFUSION))
         return DiffusionGenerator(source, revision=revision, sha256=sha256, device=device)
-    raise GeneratorUnusable(
+    raise RequestInvalid(
         f"no generator is called {name[:60]!r}; choose {EMBEDDED}, {SCENE}, {DIFFUSION}<folder or owner/name>"
     )
 

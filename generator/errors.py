@@ -10,7 +10,7 @@ class GeneratorError(Exception):
 
 
 class RequestInvalid(GeneratorError):
-    """The prompt, size, length, rate or seed asked for cannot be made."""
+    """The prompt, size, length, rate, seed or generator asked for cannot be had."""
 
     code = "generation_invalid"
 

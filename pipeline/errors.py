@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from classifiers.errors import ClassifierError
+from generator.errors import GeneratorError, RequestInvalid
 from registry.errors import RegistryError
 from watermark.errors import WatermarkError
 
@@ -157,13 +158,6 @@ class Withdrawn(CountermarkError):
     http_status = 410
 
 
-class ScopeMissing(CountermarkError):
-    """The API key is good, but not for this; ask for a key with the scope that is named."""
-
-    code = "scope_missing"
-    http_status = 403
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Described:
     """An error as a command or a route shows it."""
@@ -177,18 +171,10 @@ class Described:
 # The libraries' own errors, for the same table: exit code and HTTP status.
 LIBRARIES: Final[dict[type[Exception], tuple[int, int]]] = {
     ClassifierError: (3, 500),
+    RequestInvalid: (2, 400),
+    GeneratorError: (3, 500),
     RegistryError: (3, 500),
     WatermarkError: (3, 422),
-}
-
-# HTTP statuses of the registry's errors that do not mean that something broke.
-STATUSES: Final[dict[str, int]] = {
-    "not_found": 404,
-    "key_reused": 409,
-    "job_not_owned": 409,
-    "registry_busy": 503,
-    "storage_full": 507,
-    "key_refused": 401,
 }
 
 
@@ -201,6 +187,8 @@ def describe(error: Exception) -> Described:
     for kind, (exit_code, status) in LIBRARIES.items():
         if isinstance(error, kind):
             code = getattr(error, "code", "watermark")
-            told = STATUSES.get(code, status)
-            return Described(code=code, message=str(error), exit_code=exit_code, http_status=told)
+            return Described(
+                code=code, message=str(error), exit_code=getattr(error, "exit_code", exit_code),
+                http_status=getattr(error, "http_status", status),
+            )  # fmt: skip
     raise error

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from classifiers.errors import ClassifierError
+from generator.errors import GeneratorError, RequestInvalid
 from pipeline.cli import output
 from pipeline.cli.main import app
 from pipeline.cli.verify import NO_ANSWER, NOTHING_WRONG
@@ -55,16 +56,17 @@ def test_errors(root: Path) -> None:
     kinds: list[type[Exception]] = [
         *family(CountermarkError),
         *family(ClassifierError),
+        *family(GeneratorError),
         *family(RegistryError),
         WatermarkError,
     ]
     wanted = {told.code: told.exit_code for told in (describe(kind("")) for kind in kinds)}
     assert documented == wanted
-    assert set(LIBRARIES) == {ClassifierError, RegistryError, WatermarkError}
+    assert set(LIBRARIES) == {ClassifierError, RequestInvalid, GeneratorError, RegistryError, WatermarkError}
 
 
 def test_error_codes_are_unique() -> None:
-    families = (CountermarkError, ClassifierError, RegistryError)
+    families = (CountermarkError, ClassifierError, GeneratorError, RegistryError)
     codes = [getattr(kind, "code", "") for base in families for kind in family(base)]
     assert len(codes) == len(set(codes))
 
