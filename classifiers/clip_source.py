@@ -40,12 +40,14 @@ class Source:
 
 
 def find_source(model: str | Path, tag: str = "", sha256: str = "") -> Source:
-    """The files of a model: a folder, ``hf-hub:owner/name``, or a built-in name with a tag.
+    """The files of a model: a folder, ``hf-hub:owner/name``, or a built-in name with a tag (``name:tag``).
 
     ``sha256``: the digest that the weights must have, as hexadecimal digits. Fetches what is not cached
     from the hub. Raises: ModelUnusable.
     """
     name = str(model)
+    if not tag and not name.startswith((HUB, LOCAL)) and not Path(name).exists():
+        name, _, tag = name.partition(":")
     if tag:
         folder, config = _builtin(name, tag)
     elif name.startswith(HUB):

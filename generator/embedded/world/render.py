@@ -42,7 +42,7 @@ def render_clip(
 ) -> Iterator[Picture]:
     """Frames ``uint8[height, width, 3]`` (RGB) of a clip; without a design, of the empty scene.
 
-    The same arguments give the same frames. Raises: ValueError for an unknown word in the scene.
+    The same arguments give the same frames. Raises: KeyError for an unknown word in the design or scene.
     """
     for index in range(frames):
         yield render_frame(design, scene, width=width, height=height, time=index / frame_rate).picture
