@@ -123,9 +123,7 @@ class StepRun:
 
     def _ended(self, state: JobState, decision: Json | None, reasons: Sequence[Json]) -> Outcome:
         """Hold or refuse; what was staged for a held job stays, since it may go on later."""
-        told = [
-            Reason(**{name: str(reason[name]) for name in ("code", "check", "detail")}) for reason in reasons
-        ]
+        told = [reason_of(reason) for reason in reasons]
         result: Json = {"decision": decision, "reasons": list(reasons)}
         job = self._bench.jobs.finish(self._job, state, result, reasons=told)
         if state is JobState.REFUSED:
@@ -141,3 +139,12 @@ def note_signer(keyring: Keyring) -> NoteSigner:
     return NoteSigner(
         origin=key.origin, name=key.name, key_id=ed25519_key_id(key.name, key.public), sign=keyring.sign_log
     )
+
+
+def reason_of(told: Json) -> Reason:
+    """A reason that a job's result records, as the registry keeps it."""
+    evidence = told.get("evidence")
+    return Reason(
+        code=str(told["code"]), check=str(told["check"]), detail=str(told["detail"]),
+        evidence=evidence if isinstance(evidence, dict) else {},
+    )  # fmt: skip

@@ -316,4 +316,5 @@ def _missed() -> Json:
 
 def reason_json(reason: Reason) -> Json:
     """A reason as a job's result records it and a command prints it."""
-    return {"code": reason.code, "check": reason.check, "detail": reason.detail}
+    told: Json = {"code": reason.code, "check": reason.check, "detail": reason.detail}
+    return told | ({"evidence": reason.evidence} if reason.evidence else {})
