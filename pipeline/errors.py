@@ -168,7 +168,7 @@ class Described:
     http_status: int
 
 
-# The libraries' own errors, for the same table: exit code and HTTP status.
+# The libraries' own errors, for the same table: exit code and HTTP status, where the error itself has none.
 LIBRARIES: Final[dict[type[Exception], tuple[int, int]]] = {
     ClassifierError: (3, 500),
     RequestInvalid: (2, 400),

@@ -30,7 +30,7 @@ from registry.locks import exclusive
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD: Final = "r0001"  # the newest migration; a test compares
+HEAD: Final = "r0002"  # the newest migration; a test compares
 SQLITE_MIN: Final = (3, 37, 0)  # STRICT tables
 BUSY_SECONDS: Final = 30.0
 _WRITE: Final = "registry_write"

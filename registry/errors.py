@@ -1,5 +1,6 @@
 """Errors of the registry: the type is for code, the text is one sentence that says what to do."""
 
+from enum import StrEnum
 from typing import ClassVar
 
 
@@ -7,6 +8,8 @@ class RegistryError(Exception):
     """Base of the registry's errors; ``code`` is stable and never changes its meaning."""
 
     code: ClassVar[str] = "registry"
+    exit_code: ClassVar[int] = 3
+    http_status: int = 500
 
 
 class RegistryUnusable(RegistryError):
@@ -31,6 +34,7 @@ class RegistryBusy(RegistryError):
     """Another process kept the write lock longer than the named limit."""
 
     code = "registry_busy"
+    http_status = 503
 
 
 class StorageFull(RegistryError):
@@ -49,6 +53,7 @@ class EntryInvalid(RegistryError):
     """A value that cannot be recorded: unknown kind, not canonical JSON, too large, a bad time."""
 
     code = "entry_invalid"
+    http_status = 422
 
 
 class CandidateStale(RegistryError):
@@ -61,12 +66,14 @@ class NotFound(RegistryError):
     """No such release, job, file or log entry."""
 
     code = "not_found"
+    http_status = 404
 
 
 class KeyReused(RegistryError):
     """The same job key came with another kind or other inputs."""
 
     code = "key_reused"
+    http_status = 409
 
 
 class JobNotOwned(RegistryError):
@@ -79,3 +86,41 @@ class ProofInvalid(RegistryError):
     """A Merkle proof or a checkpoint does not prove what it claims."""
 
     code = "proof_invalid"
+
+
+class OptOutInvalid(RegistryError):
+    """An opt-out, a rule or a key that cannot be registered as it is; nothing of it was.
+
+    ``index``: which draft of several, from 0.
+    """
+
+    code = "opt_out_invalid"
+    exit_code = 2
+    http_status = 422
+
+    def __init__(self, message: str, index: int | None = None) -> None:
+        super().__init__(message)
+        self.index = index
+
+
+class RefusedBecause(StrEnum):
+    """Why an API key does not open the door."""
+
+    MISSING = "missing"
+    MALFORMED = "malformed"
+    UNKNOWN = "unknown"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+    SCOPE = "scope"
+
+
+class KeyRefused(RegistryError):
+    """An API key that is missing, not ours, at its end, revoked, or not for this (then HTTP 403)."""
+
+    code = "key_refused"
+    exit_code = 1
+
+    def __init__(self, message: str, because: RefusedBecause = RefusedBecause.UNKNOWN) -> None:
+        super().__init__(message)
+        self.because = because
+        self.http_status = 403 if because is RefusedBecause.SCOPE else 401

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
+from registry.canonical import Json
 from registry.errors import EntryInvalid, NotFound
 from registry.ids import new_id
 from registry.tables import held, job
@@ -21,11 +22,18 @@ def hold(conn: Connection, job_id: str, reasons: Sequence[ReasonLike], registry_
         return known
     if not reasons:
         raise EntryInvalid("A hold needs a reason that a person can read.")
-    listed = [{"code": r.code, "check": r.check, "detail": r.detail} for r in reasons]
+    listed = [reason_json(reason) for reason in reasons]
     row: dict[str, Any] = {"id": new_id(at), "job_id": job_id, "registry_seq": registry_seq, "held_at": at}
     conn.execute(held.insert().values(**row, reasons=listed))
     conn.execute(job.update().where(job.c.id == job_id).values(state="held", finished_at=at))
-    return Held(**row, reasons=tuple(Reason(**reason) for reason in listed))
+    return Held(**row, reasons=_reasons(listed))
+
+
+def reason_json(reason: ReasonLike) -> Json:
+    """Return a reason as it is stored."""
+    return {
+        "code": reason.code, "check": reason.check, "detail": reason.detail, "evidence": reason.evidence,
+    }  # fmt: skip
 
 
 def open_hold(conn: Connection, job_id: str) -> Held | None:
@@ -52,6 +60,10 @@ def lift(conn: Connection, job_id: str, because: str, at: str) -> None:
 
 def _loaded(row: Row[Any]) -> Held:
     return Held(
-        id=row.id, job_id=row.job_id, reasons=tuple(Reason(**reason) for reason in row.reasons),
+        id=row.id, job_id=row.job_id, reasons=_reasons(row.reasons),
         registry_seq=row.registry_seq, held_at=row.held_at,
     )  # fmt: skip
+
+
+def _reasons(listed: Sequence[Any]) -> tuple[Reason, ...]:
+    return tuple(Reason(**reason) for reason in listed)

@@ -5,12 +5,12 @@ there after a crash, or none.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Row, select
 
-from registry import holds, log
+from registry import changes, holds, log, sights
 from registry.canonical import Json, canonical
 from registry.checkpoint import NoteSigner
 from registry.db import read, write
@@ -26,10 +26,15 @@ from registry.types import (
     RecheckResult,
     Release,
     ReleaseState,
+    SightRow,
 )
 
 ALLOW: Final = "allow"
 RELEASE_ENTRY_VERSION: Final = 1
+ASKED_INSIDE_MAX: Final = 8
+"""So many log entries are asked about inside the write transaction without asking ahead."""
+ROUND: Final = 500
+"""Log entries in one round of asking ahead."""
 
 Recheck = Callable[[Sequence[Change]], RecheckResult]
 
@@ -49,24 +54,27 @@ def publish(
 
     1. A job that left before has left: its release is returned, whatever the candidate says now. A job
        that is held stays held until the hold is lifted.
-    2. Read the registry's head and every change after the position the candidate was checked at.
+    2. Read the registry's head and every change after the position the candidate was checked at, each
+       with its whole subject as it is now.
     3. Ask ``recheck`` about those changes (also when there are none). Anything but allow rolls
        everything back, and the job is recorded as held with the reasons. An exception publishes nothing.
     4. Append the release to the log.
-    5. Record the decision and the release, at the head that was read.
+    5. Record the decision, the release and what was seen of it, at the head that was read.
     6. Sign and store the checkpoint.
+
+    Most of the changes are read and asked about before that transaction, in rounds, so that a clip that
+    took long keeps nobody waiting; inside it only those that came since are left.
 
     A candidate that is not marked, signed, re-read and allowed raises `ConstraintBroken`. The release
     returned is the one that counts: compare its ``file_sha256`` before serving a file.
     """
     try:
+        asked = _ask_ahead(engine, candidate, recheck)
         with write(engine) as conn:
-            known = _one(conn, release.c.job_id == candidate.job_id) or holds.open_hold(
-                conn, candidate.job_id
-            )
+            known = _known(conn, candidate.job_id)
             if known is not None:  # 1
                 return known
-            return _publish(conn, candidate, recheck, now, sign_checkpoint)
+            return _publish(conn, candidate, asked, recheck, now, sign_checkpoint)
     except _NotAllowed as refusal:
         verdict = Reason(code="held", check="publish_fence", detail=f"The recheck said {refusal}.")
         with write(engine) as conn:
@@ -87,7 +95,10 @@ def reinstate(
 
 
 def record_decision(conn: Connection, job_id: str, made: DecisionLike) -> str:
-    """Record a decision about a job once and return its id, which is the digest of its content."""
+    """Record a decision about a job once and return its id, which is the digest of its content.
+
+    Evidence is kept beside the reasons, outside of the digest: scores have no canonical form.
+    """
     content: Json = {
         "job_id": job_id,
         "verdict": str(made.verdict),
@@ -100,7 +111,8 @@ def record_decision(conn: Connection, job_id: str, made: DecisionLike) -> str:
     }
     decision_id = hashlib.sha256(canonical(content)).hexdigest()
     if conn.execute(select(decision.c.id).where(decision.c.id == decision_id)).first() is None:
-        conn.execute(decision.insert().values(id=decision_id, **content))
+        told = [holds.reason_json(reason) for reason in made.reasons]
+        conn.execute(decision.insert().values(id=decision_id, **content | {"reasons": [*told]}))
     return decision_id
 
 
@@ -131,8 +143,41 @@ def list_releases(engine: Engine, *, before: str | None = None, limit: int = 100
         return [_loaded(row) for row in conn.execute(query)]
 
 
+def stored_sights(
+    conn: Connection, *, after: str = "", limit: int = 100, kinds: Collection[str] | None = None
+) -> list[tuple[Release, tuple[SightRow, ...]]]:
+    """Return releases that are out, oldest first, with what is kept of what was seen of them.
+
+    ``after``: the last id of the page before; ``kinds``: only sights of these kinds.
+    """
+    query = select(release).where(release.c.id > after, release.c.state == ReleaseState.RELEASED)
+    found = [_loaded(row) for row in conn.execute(query.order_by(release.c.id).limit(limit))]
+    seen = sights.of(conn, [made.id for made in found], kinds)
+    return [(made, seen.get(made.id, ())) for made in found]
+
+
+def _known(conn: Connection, job_id: str) -> Release | Held | None:
+    return _one(conn, release.c.job_id == job_id) or holds.open_hold(conn, job_id)
+
+
+def _ask_ahead(engine: Engine, candidate: Candidate, recheck: Recheck) -> int:
+    """Ask about what changed until now, outside the write lock; return up to where that was."""
+    asked = candidate.decision.registry_seq
+    with read(engine) as conn:
+        if _known(conn, candidate.job_id) is not None:
+            return asked
+        head = log.registry_seq(conn)
+        while head - asked > ASKED_INSIDE_MAX:
+            upto = min(head, asked + ROUND)
+            result = recheck(changes.load(conn, asked, upto))
+            if result.verdict != ALLOW:
+                raise _NotAllowed(result, head)
+            asked = upto
+    return asked
+
+
 def _publish(
-    conn: Connection, candidate: Candidate, recheck: Recheck, now: str, signer: NoteSigner
+    conn: Connection, candidate: Candidate, asked: int, recheck: Recheck, now: str, signer: NoteSigner
 ) -> Release:
     checked, seen = candidate.decision.registry_seq, log.registry_seq(conn)  # 2
     if checked > seen:
@@ -140,7 +185,7 @@ def _publish(
             f"The clip was checked at position {checked}, but the registry is at {seen}: an older backup "
             "was restored; check the clip again."
         )
-    result = recheck(log.changes(conn, checked, seen))  # 3
+    result = recheck(changes.load(conn, asked, seen))  # 3
     if result.verdict != ALLOW:
         raise _NotAllowed(result, seen)
     release_id = new_id(now)
@@ -148,6 +193,7 @@ def _publish(
     row = _row(candidate, record_decision(conn, candidate.job_id, candidate.decision))
     row |= {"id": release_id, "registry_seq": seen, "log_seq": entry.seq, "published_at": now}
     conn.execute(release.insert().values(**row, state=ReleaseState.RELEASED, state_seq=entry.seq))  # 5
+    sights.store(conn, release_id, candidate.sight)
     log.add_checkpoint(conn, signer, now)  # 6
     made = _one(conn, release.c.id == release_id)
     if made is None:

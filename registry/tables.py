@@ -157,3 +157,125 @@ release = Table(
     Column("state", Text, nullable=False),
     Column("state_seq", Integer, nullable=False),
 )
+
+release_sight = Table(
+    "release_sight",
+    metadata,
+    Column("release_id", Text, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("kind", Text, nullable=False),
+    Column("space", Text, nullable=False),
+    Column("dimension", Integer, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("vectors", LargeBinary, nullable=False),
+    Column("times", LargeBinary, nullable=False),
+    Column("boxes", LargeBinary, nullable=False),
+    Column("sealed", Integer, nullable=False),
+)
+
+party = Table(
+    "party",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("normal", Text, nullable=False),
+    Column("created_at", Text, nullable=False),
+)
+
+subject = Table(
+    "subject",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("party_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("normal", Text, nullable=False),
+    Column("mode", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("attributes", JsonText, nullable=False),
+    Column("exclusions", JsonText, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("log_seq", Integer, nullable=False),
+    Column("changed_seq", Integer, nullable=False),
+)
+
+name = Table(
+    "name",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("subject_id", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("normal", Text, nullable=False),
+    Column("tier", Text, nullable=False),
+    Column("context", JsonText, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("language", Text, nullable=False),
+    Column("log_seq", Integer, nullable=False),
+    Column("removed_seq", Integer),
+)
+
+reference = Table(
+    "reference",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("subject_id", Text, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("polarity", Integer, nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("log_seq", Integer, nullable=False),
+    Column("removed_seq", Integer),
+)
+
+space = Table(
+    "space",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("dimension", Integer, nullable=False),
+    Column("created_at", Text, nullable=False),
+)
+
+embedding = Table(
+    "embedding",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("subject_id", Text, nullable=False),
+    Column("reference_sha256", Text, nullable=False),
+    Column("space", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("polarity", Integer, nullable=False),
+    Column("dimension", Integer, nullable=False),
+    Column("vector", LargeBinary, nullable=False),
+    Column("log_seq", Integer, nullable=False),
+    Column("removed_seq", Integer),
+)
+
+rule = Table(
+    "rule",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("subject_id", Text, nullable=False),
+    Column("effect", Text, nullable=False),
+    Column("account", Text),
+    Column("valid_from", Text),
+    Column("valid_until", Text),
+    Column("priority", Integer, nullable=False),
+    Column("licence", Integer, nullable=False),
+    Column("log_seq", Integer, nullable=False),
+    Column("removed_seq", Integer),
+)
+
+api_key = Table(
+    "api_key",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("account", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("secret_sha256", Text, nullable=False),
+    Column("scopes", JsonText, nullable=False),
+    Column("created_at", Text, nullable=False),
+    Column("expires_at", Text),
+    Column("revoked_at", Text),
+    Column("revoked_seq", Integer),
+)

@@ -1,7 +1,7 @@
 """What the registry stores and returns. Times are UTC, ISO 8601 with Z; digests are lower-case hex."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -26,7 +26,7 @@ class ReleaseState(StrEnum):
 
 
 class ReasonLike(Protocol):
-    """A stable code, the check that found it, and a sentence for a person."""
+    """A stable code, the check that found it, a sentence for a person, and what a program wants to know."""
 
     @property
     def code(self) -> str: ...  # noqa: D102
@@ -34,6 +34,8 @@ class ReasonLike(Protocol):
     def check(self) -> str: ...  # noqa: D102
     @property
     def detail(self) -> str: ...  # noqa: D102
+    @property
+    def evidence(self) -> Json: ...  # noqa: D102
 
 
 class RecheckResult(Protocol):
@@ -67,6 +69,7 @@ class Reason:
     code: str
     check: str
     detail: str
+    evidence: Json = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,8 +95,180 @@ class LogEntry:
         return self.commitment is not None and self.private is None
 
 
-Change = LogEntry
-"""A log entry whose kind can change a verdict."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NameRow:
+    """A name of a subject. ``tier``: block | context (then one of the ``context`` words must be near);
+    ``kind``: official | alias | nickname | native; ``language``: BCP 47, or empty.
+    """
+
+    subject: str
+    text: str
+    tier: str
+    context: tuple[str, ...]
+    kind: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VectorRow:
+    """A vector of a subject: ``vector`` is float16[dimension], little endian.
+
+    ``reference``: SHA-256 of the picture, empty for texts; ``kind``: picture | description | attribute |
+    portrait; ``polarity``: +1, or -1 for a picture that must not match.
+    """
+
+    subject: str
+    reference: str
+    space: str
+    kind: str
+    polarity: int
+    vector: bytes
+    dimension: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceRow:
+    """A registered picture, of which only the digest, the size and the vectors are kept."""
+
+    subject: str
+    sha256: str
+    polarity: int
+    width: int
+    height: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleRow:
+    """What an owner wishes for one account (or everybody: None), within a time (or always: None).
+
+    ``effect``: allow | review | block. A licence, or a person's consent, is an allow for one account.
+    """
+
+    id: str
+    subject: str
+    effect: str
+    account: str | None
+    valid_from: str | None
+    valid_until: str | None
+    priority: int
+    licence: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubjectRecord:
+    """A subject with everything in force. A withdrawn one has no names, vectors or rules left.
+
+    ``kind``: character | person | logo | artwork | portfolio; ``owner``: the name of the party ``party``;
+    ``mode``: block | ask | allow where no rule applies; ``state``: active | withdrawn; ``seq``: the last
+    log entry about it.
+    """
+
+    id: str
+    kind: str
+    name: str
+    owner: str
+    party: str
+    mode: str
+    description: str
+    attributes: tuple[str, ...]
+    exclusions: tuple[str, ...]
+    names: tuple[NameRow, ...]
+    vectors: tuple[VectorRow, ...]
+    rules: tuple[RuleRow, ...]
+    state: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NameDraft:
+    """A name to register; the fields are those of `NameRow`."""
+
+    text: str
+    tier: str = "block"
+    context: tuple[str, ...] = ()
+    kind: str = "alias"
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceDraft:
+    """A picture to register, ``name``: what the owner calls the file."""
+
+    sha256: str
+    polarity: int
+    width: int
+    height: int
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VectorDraft:
+    """A vector to register; ``reference``: the digest of its picture, or empty; else as `VectorRow`."""
+
+    reference: str
+    space: str
+    kind: str
+    polarity: int
+    vector: bytes
+    dimension: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptOutDraft:
+    """What a rights holder says no to. ``context``: for names that need context and bring none."""
+
+    kind: str
+    name: str
+    owner: str
+    names: tuple[NameDraft, ...] = ()
+    description: str = ""
+    attributes: tuple[str, ...] = ()
+    exclusions: tuple[str, ...] = ()
+    context: tuple[str, ...] = ()
+    mode: str = "block"
+    references: tuple[ReferenceDraft, ...] = ()
+    vectors: tuple[VectorDraft, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A log entry that can change a verdict, with all that a comparison needs.
+
+    ``subject``: whom it is about, whole, as it is when the change is read; None for releases and keys.
+    ``revoked_key``: the id of the API key that it revokes.
+    """
+
+    entry: LogEntry
+    subject: SubjectRecord | None
+    revoked_key: str | None
+
+    @property
+    def seq(self) -> int:
+        """The entry's position."""
+        return self.entry.seq
+
+    @property
+    def kind(self) -> str:
+        """The entry's kind."""
+        return self.entry.kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SightRow:
+    """Vectors that were seen of a clip: ``count`` × ``dimension`` numbers in one space, as bytes.
+
+    The registry does not read them; ``sealed`` ones are encrypted by the one who stores them.
+    """
+
+    kind: str
+    space: str
+    dimension: int
+    count: int
+    vectors: bytes
+    times: bytes
+    boxes: bytes
+    sealed: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +294,7 @@ class Candidate:
     fingerprint: bytes
     decision: DecisionLike
     facts: Json
+    sight: tuple[SightRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,3 +384,17 @@ class LogProof:
     tree_size: int
     root: bytes
     note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptOut:
+    """The receipt of an opt-out: in force from log position ``seq`` on, with its proof.
+
+    ``new``: False when everything was registered before, and ``seq`` is the last entry about the subject.
+    """
+
+    subject: str
+    seq: int
+    at: str
+    proof: LogProof
+    new: bool

@@ -1,0 +1,135 @@
+"""API keys: who asks, and what for. Of the secret only its SHA-256 is kept.
+
+A secret is ``cmk_<key id>_<43 characters>``: 256 random bits need no slow hash. Revoking is a log entry,
+so that the publish fence holds what a revoked key asked for and has not left yet.
+"""
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Engine, Row, select
+
+from registry import log
+from registry.canonical import Json
+from registry.checkpoint import NoteSigner
+from registry.db import read, write
+from registry.drafts import phrases
+from registry.errors import KeyRefused, NotFound, OptOutInvalid, RefusedBecause
+from registry.ids import new_id, parse_time
+from registry.tables import api_key
+
+ENTRY_VERSION: Final = 1
+SCOPES: Final = ("create", "guard", "moderate", "verify", "optout", "admin")
+SECRET_BYTES: Final = 32
+_SECRET: Final = re.compile(r"cmk_([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})_[A-Za-z0-9_-]{43}", re.ASCII)
+_NEW: Final = "ask for a new one"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKey:
+    """A key as it is shown: everything but its secret."""
+
+    id: str
+    account: str
+    name: str
+    scopes: tuple[str, ...]
+    created_at: str
+    expires_at: str | None
+    revoked_at: str | None
+    revoked_seq: int | None
+
+
+def create(
+    engine: Engine, account: str, name: str, scopes: Collection[str], *, expires_at: str | None = None,
+    now: str,
+) -> tuple[ApiKey, str]:  # fmt: skip
+    """Make a key and return it with its secret, which nobody can read again. Raises `OptOutInvalid`."""
+    phrases("account and name of a key", [account, name], 2)
+    unknown = [scope for scope in scopes if scope not in SCOPES]
+    if unknown or not scopes:
+        raise OptOutInvalid(f"A key has one or more of these scopes: {', '.join(SCOPES)}.")
+    if expires_at is not None and parse_time(expires_at) <= parse_time(now):
+        raise OptOutInvalid("The key would be at its end already; name a later time.")
+    made = new_id(now)
+    secret = f"cmk_{made}_{secrets.token_urlsafe(SECRET_BYTES)}"
+    row = {"id": made, "account": account, "name": name, "created_at": now, "expires_at": expires_at}
+    listed = [scope for scope in SCOPES if scope in scopes]
+    with write(engine) as conn:
+        conn.execute(api_key.insert().values(**row, scopes=listed, secret_sha256=_digest(secret)))
+    return ApiKey(**row, scopes=tuple(listed), revoked_at=None, revoked_seq=None), secret  # type: ignore[arg-type]
+
+
+def authenticate(engine: Engine, secret: str | None, now: str, *, scope: str | None = None) -> ApiKey:
+    """Return the key behind a secret, or raise `KeyRefused`.
+
+    1. There is a secret, in our form. 2. It is the secret of a key of this registry.
+    3. The key is not revoked, 4. not at its end, 5. and for this ``scope``, if one is asked for.
+    """
+    if not secret:  # 1
+        raise KeyRefused("This needs an API key; send it as a bearer token.", RefusedBecause.MISSING)
+    form = _SECRET.fullmatch(secret)
+    if form is None:
+        raise KeyRefused("This is not an API key of this service.", RefusedBecause.MALFORMED)
+    with read(engine) as conn:
+        row = conn.execute(select(api_key).where(api_key.c.id == form.group(1))).first()
+    known = "" if row is None else str(row.secret_sha256)
+    if not hmac.compare_digest(known, _digest(secret)) or row is None:  # 2
+        raise KeyRefused(f"This API key is not known here; {_NEW}.", RefusedBecause.UNKNOWN)
+    key = _loaded(row)
+    if key.revoked_seq is not None:  # 3
+        raise KeyRefused(f"This API key was revoked; {_NEW}.", RefusedBecause.REVOKED)
+    if key.expires_at is not None and parse_time(key.expires_at) <= parse_time(now):  # 4
+        raise KeyRefused(f"This API key is at its end; {_NEW}.", RefusedBecause.EXPIRED)
+    if scope is not None and scope not in key.scopes:  # 5
+        raise KeyRefused(f"This API key is not for {scope}; {_NEW} with that scope.", RefusedBecause.SCOPE)
+    return key
+
+
+def revoke(engine: Engine, key_id: str, *, why: Json, now: str, sign_checkpoint: NoteSigner) -> ApiKey:
+    """Revoke a key; when this returns, nothing it asked for can leave. A second time does nothing."""
+    with write(engine) as conn:
+        row = conn.execute(select(api_key).where(api_key.c.id == key_id)).first()
+        if row is None:
+            raise NotFound(f"There is no API key {key_id[:40]!r}.")
+        if row.revoked_seq is None:
+            public: Json = {"v": ENTRY_VERSION, "key": key_id, "action": "revoke"}
+            entry = log.append(conn, "key", public, {"account": row.account, "why": why}, now)
+            gone = {"revoked_at": now, "revoked_seq": entry.seq}
+            conn.execute(api_key.update().where(api_key.c.id == key_id).values(**gone))
+            log.add_checkpoint(conn, sign_checkpoint, now)
+            row = conn.execute(select(api_key).where(api_key.c.id == key_id)).one()
+        return _loaded(row)
+
+
+def get(engine: Engine, key_id: str) -> ApiKey | None:
+    """Return a key by its id."""
+    with read(engine) as conn:
+        row = conn.execute(select(api_key).where(api_key.c.id == key_id)).first()
+    return None if row is None else _loaded(row)
+
+
+def list_keys(
+    engine: Engine, *, account: str | None = None, after: str = "", limit: int = 100
+) -> list[ApiKey]:
+    """Return keys, oldest first; ``after``: the last id of the page before."""
+    query = select(api_key).where(api_key.c.id > after).order_by(api_key.c.id).limit(limit)
+    if account is not None:
+        query = query.where(api_key.c.account == account)
+    with read(engine) as conn:
+        return [_loaded(row) for row in conn.execute(query)]
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _loaded(row: Row[Any]) -> ApiKey:
+    return ApiKey(
+        id=row.id, account=row.account, name=row.name, scopes=tuple(row.scopes), created_at=row.created_at,
+        expires_at=row.expires_at, revoked_at=row.revoked_at, revoked_seq=row.revoked_seq,
+    )  # fmt: skip

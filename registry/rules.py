@@ -1,0 +1,157 @@
+"""Rules and licences: what an owner wishes for an account, and which wish counts.
+
+The order is total: 1. a rule for the account counts before one for everybody; 2. the stricter effect
+before the milder; 3. the higher priority; 4. the younger rule. Where none applies, the subject's mode
+decides. A licence, and a person's consent, is an allow for one account.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, Row, select
+
+from registry import log
+from registry.canonical import Json
+from registry.checkpoint import NoteSigner
+from registry.db import write
+from registry.drafts import NAME_CHARS_MAX, phrases
+from registry.errors import NotFound, OptOutInvalid
+from registry.ids import new_id, parse_time
+from registry.tables import rule, subject
+from registry.types import RuleRow, SubjectRecord
+
+ENTRY_VERSION: Final = 1
+EFFECTS: Final = ("allow", "review", "block")  # from mild to strict
+OF_MODE: Final = {"block": "block", "ask": "review", "allow": "allow"}
+PRIORITY_MAX: Final = 1000
+RULES_MAX: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """What counts for an account: allow | review | block, by which rule (None: the subject's mode)."""
+
+    effect: str
+    rule_id: str | None
+    licence: bool
+
+
+def effect(record: SubjectRecord, account: str | None, now: str) -> Effect:
+    """Apply the order above for an account (None: nobody in particular) at a time."""
+    applying = [row for row in record.rules if _applies(row, account, now)]
+    if not applying:
+        return Effect(effect=OF_MODE[record.mode], rule_id=None, licence=False)
+    first = max(applying, key=_rank)
+    return Effect(effect=first.effect, rule_id=first.id, licence=first.licence)
+
+
+def set_rule(
+    engine: Engine, subject_id: str, effect: str, *, account: str | None = None,
+    valid_from: str | None = None, valid_until: str | None = None, priority: int = 0,
+    now: str, sign_checkpoint: NoteSigner,
+) -> RuleRow:  # fmt: skip
+    """Add a rule to a subject in force. Raises `OptOutInvalid`, `NotFound`."""
+    made = RuleRow(
+        id=new_id(now), subject=subject_id, effect=effect, account=account, valid_from=valid_from,
+        valid_until=valid_until, priority=priority, licence=False,
+    )  # fmt: skip
+    return _set(engine, made, now, sign_checkpoint)
+
+
+def grant_licence(
+    engine: Engine, subject_id: str, account: str, *, valid_from: str | None = None,
+    valid_until: str | None = None, now: str, sign_checkpoint: NoteSigner,
+) -> RuleRow:  # fmt: skip
+    """Allow one account to use a subject. Raises `OptOutInvalid`, `NotFound`."""
+    made = RuleRow(
+        id=new_id(now), subject=subject_id, effect="allow", account=account, valid_from=valid_from,
+        valid_until=valid_until, priority=0, licence=True,
+    )  # fmt: skip
+    return _set(engine, made, now, sign_checkpoint)
+
+
+def unset_rule(engine: Engine, rule_id: str, *, now: str, sign_checkpoint: NoteSigner) -> int:
+    """Take a rule out of force and return the log position; a second time does nothing."""
+    return _unset(engine, rule_id, False, now, sign_checkpoint)
+
+
+def revoke_licence(engine: Engine, rule_id: str, *, now: str, sign_checkpoint: NoteSigner) -> int:
+    """Take a licence back and return the log position; a second time does nothing."""
+    return _unset(engine, rule_id, True, now, sign_checkpoint)
+
+
+def _applies(row: RuleRow, account: str | None, now: str) -> bool:
+    at = parse_time(now)
+    started = row.valid_from is None or parse_time(row.valid_from) <= at
+    ended = row.valid_until is not None and parse_time(row.valid_until) <= at
+    return started and not ended and row.account in (None, account)
+
+
+def _rank(row: RuleRow) -> tuple[bool, int, int, str]:
+    return row.account is not None, EFFECTS.index(row.effect), row.priority, row.id
+
+
+def _set(engine: Engine, made: RuleRow, now: str, signer: NoteSigner) -> RuleRow:
+    _check(made)
+    with write(engine) as conn:
+        row = conn.execute(select(subject).where(subject.c.id == made.subject)).first()
+        if row is None or row.state != "active":
+            raise NotFound(f"There is no opt-out {made.subject[:40]!r} in force.")
+        here = (rule.c.subject_id == made.subject, rule.c.removed_seq.is_(None))
+        if len(conn.execute(select(rule.c.id).where(*here)).all()) >= RULES_MAX:
+            raise OptOutInvalid(f"A subject has at most {RULES_MAX} rules; take some back first.")
+        seq = _log(conn, made, "grant" if made.licence else "set", now, signer)
+        values = {"id": made.id, "subject_id": made.subject, "effect": made.effect, "account": made.account}
+        times = {"valid_from": made.valid_from, "valid_until": made.valid_until}
+        conn.execute(
+            rule.insert().values(
+                **values, **times, priority=made.priority, licence=int(made.licence), log_seq=seq
+            )
+        )
+    return made
+
+
+def _unset(engine: Engine, rule_id: str, licence: bool, now: str, signer: NoteSigner) -> int:
+    with write(engine) as conn:
+        row = conn.execute(select(rule).where(rule.c.id == rule_id, rule.c.licence == int(licence))).first()
+        if row is None:
+            raise NotFound(f"There is no {'licence' if licence else 'rule'} {rule_id[:40]!r}.")
+        if row.removed_seq is not None:
+            return int(row.removed_seq)
+        seq = _log(conn, _loaded(row), "revoke" if licence else "unset", now, signer)
+        conn.execute(rule.update().where(rule.c.id == rule_id).values(removed_seq=seq))
+    return seq
+
+
+def _log(conn: Connection, row: RuleRow, action: str, now: str, signer: NoteSigner) -> int:
+    """Log what happens to a rule, and move its subject there. Whom it is for is nobody else's business."""
+    public: Json = {
+        "v": ENTRY_VERSION, "subject": row.subject, "action": action, "rule": row.id, "effect": row.effect,
+    }  # fmt: skip
+    private: Json = {
+        "account": row.account, "valid_from": row.valid_from, "valid_until": row.valid_until,
+        "priority": row.priority,
+    }  # fmt: skip
+    entry = log.append(conn, "licence" if row.licence else "rule", public, private, now)
+    conn.execute(subject.update().where(subject.c.id == row.subject).values(changed_seq=entry.seq))
+    log.add_checkpoint(conn, signer, now)
+    return entry.seq
+
+
+def _check(row: RuleRow) -> None:
+    if row.effect not in EFFECTS:
+        raise OptOutInvalid(f"{row.effect[:40]!r} is no effect; choose one of: {', '.join(EFFECTS)}.")
+    if abs(row.priority) > PRIORITY_MAX:
+        raise OptOutInvalid(f"A priority lies between -{PRIORITY_MAX} and {PRIORITY_MAX}.")
+    if row.account is not None:
+        phrases("account", [row.account], NAME_CHARS_MAX)
+    times = [parse_time(time) for time in (row.valid_from, row.valid_until) if time is not None]
+    if len(times) == 2 and times[0] >= times[1]:
+        raise OptOutInvalid("The rule would end before it begins; exchange the two times.")
+
+
+def _loaded(row: Row[Any]) -> RuleRow:
+    return RuleRow(
+        id=row.id, subject=row.subject_id, effect=row.effect, account=row.account, valid_from=row.valid_from,
+        valid_until=row.valid_until, priority=row.priority, licence=bool(row.licence),
+    )  # fmt: skip
