@@ -15,6 +15,8 @@ Colour = tuple[float, float, float]
 SHIFT: Final = 4
 _TURN: Final = np.linspace(0, 2 * np.pi, 32, endpoint=False)
 CIRCLE: Final[Points] = np.stack([np.cos(_TURN), np.sin(_TURN)], axis=1)
+_HALF_TURN: Final = np.linspace(np.pi, 2 * np.pi, 17)
+UPPER: Final[Points] = np.stack([np.cos(_HALF_TURN), np.sin(_HALF_TURN)], axis=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from generator.embedded.world.canvas import CIRCLE, Canvas, Colour, mixed
+from generator.embedded.world.canvas import UPPER, Canvas, Colour, mixed
 from generator.embedded.world.design import COLOURS, Design
 
 Draw = Callable[[Canvas, Colour, Colour], None]
@@ -71,7 +71,7 @@ def _draw_eyes(canvas: Canvas, design: Design, colour: Colour) -> None:
         canvas.oval(x, y, 0.28, 0.3, WHITE)
         canvas.oval(x + 0.02, y + 0.05, 0.14, 0.16, INK, edge=False)
         if design.eyes == "sleepy":
-            lid = CIRCLE[CIRCLE[:, 1] <= 1e-9] * (0.3, 0.32) + (x, y + 0.04)
+            lid = UPPER * (0.3, 0.32) + (x, y + 0.04)
             canvas.fill(lid, mixed(colour, INK, 0.25))
         elif design.eyes == "angry":
             inner, outer = (x - side * 0.34, y - 0.08), (x + side * 0.34, y - 0.4)

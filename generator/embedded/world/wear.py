@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from generator.embedded.world.canvas import CIRCLE, Canvas, Colour, mixed, moved
+from generator.embedded.world.canvas import CIRCLE, UPPER, Canvas, Colour, mixed, moved
 from generator.embedded.world.design import COLOURS, NONE, Design
 
 DARK: Colour = (36.0, 34.0, 44.0)
@@ -73,8 +73,7 @@ def _tall_hat(canvas: Canvas, colour: Colour) -> None:
 
 def _cap(canvas: Canvas, colour: Colour) -> None:
     canvas.fill(np.array([[0.1, 0.08], [1.55, 0.12], [1.5, -0.1], [0.6, -0.25]]), mixed(colour, DARK, 0.2))
-    upper = CIRCLE[CIRCLE[:, 1] <= 1e-9]
-    canvas.fill(np.concatenate([upper, [[1, 0.1], [-1, 0.1]]]) * (0.92, 0.72), colour)
+    canvas.fill(np.concatenate([UPPER, [[1, 0.1], [-1, 0.1]]]) * (0.92, 0.72), colour)
     canvas.oval(0, -0.72, 0.1, 0.08, mixed(colour, DARK, 0.2))
 
 
@@ -86,9 +85,8 @@ def _crown(canvas: Canvas, colour: Colour) -> None:
 
 
 def _woolly_hat(canvas: Canvas, colour: Colour) -> None:
-    upper = CIRCLE[CIRCLE[:, 1] <= 1e-9]
     canvas.oval(0, -0.92, 0.27, 0.27, mixed(colour, (255, 255, 255), 0.55))
-    canvas.fill(np.concatenate([upper, [[1, 0.1], [-1, 0.1]]]) * (0.9, 0.8), colour)
+    canvas.fill(np.concatenate([UPPER, [[1, 0.1], [-1, 0.1]]]) * (0.9, 0.8), colour)
     canvas.box(0, 0.02, 0.98, 0.16, mixed(colour, (255, 255, 255), 0.35))
 
 
@@ -98,8 +96,7 @@ def _pointed_hat(canvas: Canvas, colour: Colour) -> None:
 
 
 def _headphones(canvas: Canvas, colour: Colour) -> None:
-    upper = CIRCLE[CIRCLE[:, 1] <= 1e-9]
-    arc = upper[np.argsort(upper[:, 0])] * (1.08, 0.75) + (0, 0.45)
+    arc = UPPER * (1.08, 0.75) + (0, 0.45)
     canvas.line(arc, colour, 0.2, edge=True)
     for side in (-1, 1):
         canvas.oval(side * 1.07, 0.7, 0.25, 0.4, colour)
