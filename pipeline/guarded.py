@@ -1,0 +1,269 @@
+"""`guard(pipe)`: a diffusers pipeline whose clips leave through a release, or not at all.
+
+The rules of a call, in order:
+1. what could bring in content that nobody judges is refused: latents, embeddings, pictures, clips, callbacks
+   that change something; and latents as output;
+2. the gate judges the prompt before anything is generated; a refusal raises `Refused` with its reasons;
+3. the pipeline generates; the clip passes through the same job as `countermark guard --prompt`;
+4. what comes back are the decoded frames of the signed file, in the type that was asked for.
+
+This protects a service against its users and its own mistakes, not against code in the same process: the
+pipeline inside can always be reached by who holds the object.
+"""
+
+import inspect
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from generator.conventions import CONVENTIONS
+from generator.frames import as_pictures
+from pipeline.app import App, open_app
+from pipeline.errors import Refused, UsageError
+from pipeline.media.limits import media_limits
+from pipeline.media.pictures import BT601_LIMITED, frame_from_rgb
+from pipeline.media.reader import open_clip
+from pipeline.media.rgb import rgb
+from pipeline.media.types import ClipInfo
+from pipeline.media.writer import ClipWriter
+from pipeline.orders import LOCAL_ACCOUNT, GuardOrder
+from pipeline.policy import Sound, from_json, preset
+from pipeline.settings import Settings, load
+from pipeline.types import Decision
+
+# Arguments that cannot bring in content; all others must keep their defaults.
+HARMLESS: Final = frozenset({
+    "prompt", "negative_prompt", "height", "width", "num_frames", "frame_rate", "fps", "num_inference_steps",
+    "timesteps", "sigmas", "guidance_scale", "guidance_scale_2", "guidance_rescale", "generator", "eta",
+    "output_type", "return_dict", "num_videos_per_prompt", "use_dynamic_cfg", "max_sequence_length",
+    "decode_timestep", "decode_noise_scale", "clean_caption", "callback_on_step_end",
+    "callback_on_step_end_tensor_inputs",
+})  # fmt: skip
+OUTPUTS: Final = ("np", "pil", "pt")
+FALLBACK_RATE: Final = 24.0  # frames per second, of pipelines that do not say
+MAX_DENOMINATOR: Final = 1001
+NEARLY_LOSSLESS: Final = 4.0  # x264's quality of the file between; the release is encoded once more
+STEM: Final = "generated.mp4"
+
+Frames = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardedRelease:
+    """What left: the release's number and names, and the signed file in the home."""
+
+    id: str
+    payload: str
+    urn: str
+    sha256: str
+    file: Path
+
+
+def guard(
+    pipe: Any,
+    *,
+    home: str | Path | None = None,
+    policy: str | None = None,
+    account: str | None = None,
+    frame_rate: float | None = None,
+) -> "GuardedPipeline":
+    """Wrap a text-to-video pipeline of diffusers; the result is called as the pipeline is.
+
+    `home`, `policy`: else those of the settings. `account`: whose work it is. `frame_rate`: of the clips,
+    where neither the call nor our table of pipelines says it.
+    Raises: UsageError for an unknown policy, or an object that is no pipeline.
+    """
+    if not callable(pipe) or not hasattr(pipe, "components"):
+        raise UsageError(
+            "guard takes a pipeline of diffusers; load one with DiffusionPipeline.from_pretrained"
+        )
+    if isinstance(pipe, GuardedPipeline):
+        raise UsageError("this pipeline is guarded already; use it as it is")
+    settings = load(Path(home) if home is not None else None)
+    named = preset(policy or settings.policy).name
+    return GuardedPipeline(pipe, settings, named, account or LOCAL_ACCOUNT, frame_rate)
+
+
+class GuardedPipeline:
+    """A pipeline inside a guard. Everything but the call is the pipeline's own; see `guard`."""
+
+    def __init__(
+        self, inner: Any, settings: Settings, policy: str, account: str, frame_rate: float | None
+    ) -> None:
+        self._guarded = inner
+        self._settings, self._policy, self._account = settings, policy, account
+        self._frame_rate = frame_rate
+        self._signature = inspect.signature(inner.__call__)
+
+    def __getattr__(self, name: str) -> Any:
+        """The pipeline's own; a method that answers the pipeline, such as `to`, answers the guarded one."""
+        if name == "_guarded":  # not there yet: an instance is being copied
+            raise AttributeError(name)
+        found = getattr(self._guarded, name)
+        return _kept_guarded(self, found) if inspect.ismethod(found) else found
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Generate and release. The result has ``frames``, ``release`` and ``decision``.
+
+        Raises: Refused with reasons, UsageError for what may not be asked, and what the steps raise.
+        """
+        given = self._bound(args, kwargs)
+        prompt, wanted = _prompt(given), _output_type(given, self._signature)
+        _refuse_unjudged(given, self._signature)
+        with open_app(self._settings) as app:
+            app.gate_prompt(prompt, self._account, self._policy)
+            result = self._guarded(**given | {"prompt": prompt, "output_type": "np"} | _callback(given))
+            made = as_pictures(np.asarray(result.frames[0], dtype=np.float32))
+            release, decision = self._release(app, made, prompt, given)
+        result.frames = _as_asked(_decoded(release.file, self._settings), wanted)
+        result.release, result.decision = release, decision
+        return result
+
+    def _bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return dict(self._signature.bind(*args, **kwargs).arguments)
+        except TypeError as error:
+            raise UsageError(f"the pipeline cannot be called like this: {error}") from None
+
+    def _release(
+        self, app: App, made: Frames, prompt: str, given: dict[str, Any]
+    ) -> tuple[GuardedRelease, Decision]:
+        with tempfile.TemporaryDirectory(prefix="countermark-") as folder:
+            source = Path(folder) / STEM
+            _write(made, self._rate(given), source)
+            order = GuardOrder(
+                source=source, policy=self._policy, sound=Sound.HOLD, prompt=prompt, account=self._account
+            )
+            outcome = app.guard(order, _silent)
+        if outcome.release is None or outcome.file is None or outcome.decision is None:
+            raise Refused(" ".join(str(reason["detail"]) for reason in outcome.held) or "the clip is held")
+        release = GuardedRelease(
+            id=outcome.release.id, payload=outcome.release.payload, urn=outcome.release.urn,
+            sha256=outcome.release.file_sha256, file=outcome.file,
+        )  # fmt: skip
+        return release, from_json(outcome.decision)
+
+    def _rate(self, given: dict[str, Any]) -> Fraction:
+        convention = CONVENTIONS.get(type(self._guarded).__name__)
+        named = (convention.rate_name if convention else None) or "fps"
+        known = convention.rate if convention else None
+        parameter = self._signature.parameters.get(named)
+        default = parameter.default if parameter is not None else None
+        rate = given.get(named) or default or self._frame_rate or known or FALLBACK_RATE
+        try:
+            return Fraction(rate).limit_denominator(MAX_DENOMINATOR)
+        except (TypeError, ValueError):
+            raise UsageError(f"{rate!r} is no frame rate; give frames per second as a number") from None
+
+
+def _kept_guarded(guarded: GuardedPipeline, method: Callable[..., Any]) -> Callable[..., Any]:
+    def called(*args: Any, **kwargs: Any) -> Any:
+        answer = method(*args, **kwargs)
+        return guarded if answer is guarded._guarded else answer
+
+    return called
+
+
+def _prompt(given: dict[str, Any]) -> str:
+    prompt = given.get("prompt")
+    if isinstance(prompt, (list, tuple)) and len(prompt) == 1:
+        prompt = prompt[0]
+    if isinstance(prompt, (list, tuple)) or given.get("num_videos_per_prompt") not in (None, 1):
+        raise UsageError("a guarded call makes one clip, since each is a release; call once for each prompt")
+    if not isinstance(prompt, str):
+        raise UsageError("a guarded call needs its prompt as text, since the prompt is what the gate judges")
+    return prompt
+
+
+def _output_type(given: dict[str, Any], signature: inspect.Signature) -> str:
+    default = signature.parameters["output_type"].default if "output_type" in signature.parameters else "np"
+    wanted = given.get("output_type", default) or default
+    if wanted not in OUTPUTS:
+        raise UsageError(f"a guarded pipeline gives the frames of the signed file: {', '.join(OUTPUTS)}")
+    if given.get("return_dict", True) is not True:
+        raise UsageError("return_dict=False has no place for the release; leave it out")
+    return str(wanted)
+
+
+def _refuse_unjudged(given: dict[str, Any], signature: inspect.Signature) -> None:
+    for name, value in given.items():
+        default = signature.parameters[name].default
+        if name in HARMLESS or value is None or value is default:
+            continue
+        if (
+            isinstance(default, (bool, int, float, str))
+            and isinstance(value, type(default))
+            and value == default
+        ):
+            continue
+        raise UsageError(
+            f"{name} may carry content that no check sees; a guarded pipeline works from its prompt"
+        )
+    scales = [given.get(name) for name in ("guidance_scale", "guidance_scale_2")]
+    if given.get("negative_prompt") and any(scale is not None and scale < 1 for scale in scales):
+        raise UsageError(
+            "with guidance under 1 a negative prompt is drawn rather than avoided; raise it to 1"
+        )
+
+
+def _callback(given: dict[str, Any]) -> dict[str, Any]:
+    """The user's callback, which sees copies: what it changed would not be what the prompt asked for."""
+    theirs = given.get("callback_on_step_end")
+    if theirs is None:
+        return {}
+
+    def after_step(pipe: Any, step: int, time: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        copies = {name: _copy(value) for name, value in tensors.items()}
+        shown = dict(copies)
+        answer = theirs(pipe, step, time, shown) or {}
+        if any(answer[name] is not copies.get(name) for name in answer):
+            raise UsageError("the callback of a guarded pipeline may look and stop, but not change the clip")
+        return {}
+
+    return {"callback_on_step_end": after_step}
+
+
+def _copy(value: Any) -> Any:
+    return value.clone() if hasattr(value, "clone") else value
+
+
+def _write(made: Frames, rate: Fraction, target: Path) -> None:
+    height, width = made.shape[1:3]
+    even = made[:, : height - height % 2, : width - width % 2]
+    info = ClipInfo(
+        width=even.shape[2], height=even.shape[1], time_base=1 / rate, frame_rate=rate, variable=False,
+        colour=BT601_LIMITED,
+    )  # fmt: skip
+    with ClipWriter(target, info, crf=NEARLY_LOSSLESS, preset="veryfast") as writer:
+        for index, picture in enumerate(even):
+            writer.write(frame_from_rgb(picture, index, index / float(rate)))
+
+
+def _decoded(file: Path, settings: Settings) -> Frames:
+    """All frames of the signed file, RGB ``uint8[f, h, w, 3]``."""
+    with open_clip(file, limits=media_limits(settings)) as clip:
+        return np.stack([rgb(frame, clip.info.colour) for frame in clip.frames()])
+
+
+def _as_asked(frames: Frames, wanted: str) -> Any:
+    """One clip in diffusers' form: np ``[1, f, h, w, 3]``, pt ``[1, f, 3, h, w]``, pil a list of lists."""
+    if wanted == "pil":
+        from PIL import Image
+
+        return [[Image.fromarray(frame) for frame in frames]]
+    floats = frames[None].astype(np.float32) / 255
+    if wanted == "np":
+        return floats
+    import torch
+
+    return torch.from_numpy(floats).permute(0, 1, 4, 2, 3).contiguous()
+
+
+def _silent(_step: str, _event: str, _value: float) -> None:
+    """Nobody watches the steps of a call."""
