@@ -126,7 +126,7 @@ class _Case:
         self._release: FoundRelease | None = None
         self._proof: LogProof | None = None
         self._proven = self._log_failed = False
-        self._alignment: prints.Alignment | None = None
+        self._alignments: tuple[prints.Alignment, ...] = ()
         self._notes: list[str] = []
 
     def gather(self, *, strip: bool, progress: Progress) -> None:
@@ -223,11 +223,8 @@ class _Case:
         except UsageError as error:
             self._notes.append(str(error))
             return None
-        self._alignment = prints.align(self._observation.fingerprint, kept)
-        if self._alignment is None:
-            return FingerprintMatch.UNDECIDED
-        same = self._alignment.distance < prints.MATCH_DISTANCE
-        return FingerprintMatch.SAME if same else FingerprintMatch.OTHER
+        self._alignments = prints.alignments(self._observation.fingerprint, kept)
+        return _match(self._alignments)
 
     def report(self, *, seconds: float) -> VerificationReport:
         """Judge what was gathered."""
@@ -302,8 +299,7 @@ class _Case:
         key = next((key for key in self._verifier.keys if key.epoch == epoch), self._verifier.keys[0])
         mark = (credential.release or {}).get("visible_mark")
         geometry = detection.geometry if detection else None
-        offset = self._alignment.offset if self._alignment else 0.0
-        return visible.look(self._observation, geometry, key, payload, mark, offset=offset)
+        return visible.look(self._observation, geometry, key, payload, mark, alignments=self._alignments)
 
     def _summary(self) -> ReleaseSummary | None:
         if self._release is not None:
@@ -337,6 +333,14 @@ class _Case:
         observed = self._observation.info.notes if self._observation else ()
         failure = (self._failure,) if self._failure else ()
         return tuple(safe_text(note, 500) for note in (*failure, *self._notes, *observed))
+
+
+def _match(alignments: tuple[prints.Alignment, ...]) -> FingerprintMatch:
+    """What the best alignment says; between alike and another clip's, nothing."""
+    if not alignments or prints.MATCH_DISTANCE <= alignments[0].distance < prints.OTHER_DISTANCE:
+        return FingerprintMatch.UNDECIDED
+    same = alignments[0].distance < prints.MATCH_DISTANCE
+    return FingerprintMatch.SAME if same else FingerprintMatch.OTHER
 
 
 def _is_about(entry: bytes, release: FoundRelease) -> bool:

@@ -17,6 +17,8 @@ from pipeline.credentials.fingerprint import (
     Fingerprint,
     Fingerprinter,
     Sampling,
+    align,
+    alignments,
     distance,
     fingerprint,
     frame_hash,
@@ -93,6 +95,24 @@ def test_a_trim_of_a_long_clip_matches_its_thinned_fingerprint():
     found = distance(fingerprint(part, QUERY), long)
     assert found is not None
     assert found < MATCH_DISTANCE - 0.05
+
+
+def test_all_alignments_the_best_first():
+    query = changed(EDITS["noise"])
+    found = alignments(query, ORIGINAL)
+    assert found[0] == align(query, ORIGINAL)
+    assert (found[0].offset, found[0].mirrored) == (0.0, False)
+    assert [a.distance for a in found] == sorted(a.distance for a in found)
+    assert {a.mirrored for a in found} == {False, True}
+    assert all(a.offset % a.step == 0 for a in found)
+
+
+def test_in_a_still_scene_the_smallest_offset_comes_first():
+    luma = next(scene(1))[1]
+    still = [(number / 8, luma) for number in range(48)]
+    offsets = [a.offset for a in alignments(fingerprint(still, QUERY), fingerprint(still)) if a.distance == 0]
+    assert offsets[0] == 0.0
+    assert [abs(offset) for offset in offsets] == sorted(abs(offset) for offset in offsets)
 
 
 def test_memory_is_bounded_and_thinning_is_deterministic():

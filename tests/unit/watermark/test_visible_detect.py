@@ -5,9 +5,10 @@ import cv2
 import numpy as np
 import pytest
 
+from watermark.base import TimedLuma
 from watermark.errors import GeometryError
 from watermark.visible import VisibleLayout, VisibleMark
-from watermark.visible_detect import VisibleDetector, VisibleEvidence, VisibleSearch
+from watermark.visible_detect import VisibleDetector, VisibleEvidence, VisibleSearch, follow
 
 KEY = bytes(range(32))
 SIZE = (640, 360)
@@ -108,6 +109,40 @@ def test_search_finds_the_variant(clip):
         search.observe(time, luma)
     evidence = search.result()
     assert (evidence.variant, evidence.state) == (4, "found")
+
+
+NEAR = (0.0, 0.1, -0.1, 0.2, -0.2, 0.3, -0.3)
+
+
+def test_a_small_trim_is_not_a_removal():
+    """0.3 s move both plates of this path away from where the release had them."""
+    mark = VisibleMark(KEY, 95, 4, *SIZE)
+    cut = [TimedLuma(time - 0.3, luma) for time, luma in marked(mark, 2.3)[3:]]
+    assert look(mark, cut).state == "absent"
+    evidence = follow(mark, cut, NEAR)
+    assert (evidence.state, evidence.start) == ("found", pytest.approx(0.3, abs=0.11))
+    assert evidence.label.present[0][0] == pytest.approx(0.0)  # in the clip's own time
+
+
+def test_what_is_left_of_a_painted_plate_is_no_plate(mark, clip):
+    """From shifted starts its edges score faintly, but no better than at the control shifts."""
+    painted = []
+    for time, luma in clip:
+        hole = np.zeros(luma.shape, np.uint8)
+        for x0, y0, x1, y1 in mark.boxes(time):
+            hole[y0:y1, x0:x1] = 255
+        painted.append(TimedLuma(time, cv2.inpaint(luma, hole, 3, cv2.INPAINT_TELEA)))
+    for length in (20, 30, 40):
+        assert follow(mark, painted[:length], NEAR).state == "absent"
+
+
+def test_absent_needs_every_start(mark, clip):
+    frames = [TimedLuma(*frame) for frame in clip[:20]]
+    assert follow(mark, frames, (9.0, 5.0)).state == "absent"
+    assert follow(mark, frames, (9.0, 5.0, 0.0)).state == "found"
+    assert follow(mark, frames[:3], (9.0, 0.0)).state == "undecidable"
+    with pytest.raises(GeometryError):
+        follow(mark, frames, ())
 
 
 def test_unusable_input_is_refused(mark):
