@@ -67,7 +67,7 @@ def find_source(model: str | Path, tag: str = "", sha256: str = "") -> Source:
     parts = json.dumps(config, sort_keys=True).encode(), found.encode(), _words(folder)
     each = b"".join(hashlib.sha256(part).digest() for part in parts)
     return Source(
-        name=name, folder=folder, model=config["model_cfg"], preprocess=config.get("preprocess_cfg", {}),
+        name=name, folder=folder, model=config["model_cfg"], preprocess=config["preprocess_cfg"],
         weights=weights, digest=hashlib.sha256(each).hexdigest(),
     )  # fmt: skip
 
@@ -86,15 +86,16 @@ def _config(folder: Path) -> dict[str, Any]:
         ) from error
     except (ValueError, RecursionError) as error:
         raise ModelUnusable(f"{path} is not JSON: fetch the model again") from error
-    parts = config.get("model_cfg") if isinstance(config, dict) else None
-    sections = (
-        (parts, *(parts.get(key) for key in ("vision_cfg", "text_cfg")))
-        if isinstance(parts, dict)
-        else (None,)
-    )
-    if not all(isinstance(section, dict) for section in (*sections, config.get("preprocess_cfg", {}))):
+    model = _section(config, "model_cfg")
+    if not (_section(model, "vision_cfg") and _section(model, "text_cfg")):
         raise ModelUnusable(f"{path} lacks model_cfg with vision_cfg and text_cfg: fetch the model again")
-    return dict(config)
+    return {"model_cfg": model, "preprocess_cfg": _section(config, "preprocess_cfg")}
+
+
+def _section(config: Any, name: str) -> dict[str, Any]:
+    """A section of a configuration; empty where there is none."""
+    section = config.get(name) if isinstance(config, dict) else None
+    return section if isinstance(section, dict) else {}
 
 
 def _weights(folder: Path) -> Path:
