@@ -233,7 +233,7 @@ class ReleaseRun(StepRun):
         inputs = self._inputs
         facts: Json = {
             "prompt": inputs["prompt"], "history": inputs["history"], "account": inputs["account"],
-            "key": inputs["key"], "source_sha256": origin["sha256"],
+            "key": inputs["key"], "source_sha256": origin["sha256"], "policy": inputs["policy"],
         }  # fmt: skip
         if self._generated:
             salted = f"{origin['salt']} {inputs['prompt']}".encode()

@@ -279,3 +279,10 @@ api_key = Table(
     Column("revoked_at", Text),
     Column("revoked_seq", Integer),
 )
+
+log_cursor = Table(
+    "log_cursor",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("seq", Integer, nullable=False),
+)

@@ -22,6 +22,7 @@ def upgrade() -> None:
     _rules()
     _keys()
     _sights()
+    _cursors()
     for statement in triggers.ALL:
         op.execute(sa.text(statement.replace(":", r"\:")))
 
@@ -145,9 +146,14 @@ def _sights() -> None:
     _table(
         "release_sight",
         _id("release_id"), _int("number"), _text("kind"), _text("space"), _int("dimension", "{0} > 0"),
-        _int("count", "{0} > 0"), _int("sealed", "{0} IN (0, 1)"),
-        _blob("vectors", "length({0}) > 0 AND (sealed = 1 OR length({0}) = 2 * dimension * count)"),
+        _int("count"), _int("sealed", "{0} IN (0, 1)"),
+        _blob("vectors", "sealed = 1 OR length({0}) = 2 * dimension * count"),
         _blob("times", "length({0}) IN (0, 4 * count)"), _blob("boxes", "length({0}) IN (0, 16 * count)"),
         sa.PrimaryKeyConstraint("release_id", "number"),
         sa.ForeignKeyConstraint(["release_id"], ["release.id"]),
     )  # fmt: skip
+
+
+def _cursors() -> None:
+    """How far a reader of the log has come."""
+    _table("log_cursor", _text("name"), _int("seq"), sa.PrimaryKeyConstraint("name"))

@@ -1,0 +1,124 @@
+"""A new wish looks back: what is already out is compared with it, by the same checks, without decoding.
+
+1. Which subjects changed since the last scan.
+2. Every release that is still out and was published before it could know of the change is compared, by its
+   stored sight, under its own policy and the owners' wishes for its account.
+3. What its policy would now refuse is withdrawn; what it would hold is withdrawn too, until a person has
+   looked: either stops being served in the same transaction as its log entry, whose private part says why.
+4. Only then does the scan's position move on: a scan that was killed is done again, and withdraws nothing
+   twice.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from classifiers.base import References
+from pipeline import policy as policies
+from pipeline.recheck import Question, changed_subjects, compare
+from pipeline.types import Decision, Json, Verdict
+from pipeline.workbench import Workbench, note_signer
+from pipeline.workflow import reason_json
+from registry import changes, cursors, log, releases, sights
+from registry.db import read, write
+from registry.subjectset import SubjectSet
+from registry.types import Release, ReleaseState, SightRow, SubjectRecord
+
+CURSOR: Final = "retroscan"
+PAGE: Final = 200  # releases held in memory at a time
+
+Progress = Callable[[int], None]
+"""Told how many releases were compared."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recalled:
+    """A release that stopped being served. ``verdict``: block (withdrawn) or review (held back)."""
+
+    release: str
+    verdict: Verdict
+    reasons: tuple[Json, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanReport:
+    """What a scan did: the log positions it covered, how many releases it compared, and what it recalled."""
+
+    after: int
+    upto: int
+    subjects: int
+    compared: int
+    recalled: tuple[Recalled, ...]
+
+
+def scan(bench: Workbench, progress: Progress = lambda _count: None) -> ScanReport:
+    """Compare everything that is out with all changes since the last scan; see the steps above."""
+    with read(bench.engine) as conn:
+        after, upto = cursors.get(conn, CURSOR), log.head(conn)
+        changed = changes.load(conn, after, upto)
+    subjects = changed_subjects(changed)  # 1
+    latest = max((change.seq for change in changed), default=after)
+    compared, recalled = 0, []
+    if subjects:
+        references = SubjectSet(subjects)
+        for released, sight in _released_before(bench, latest):  # 2
+            compared += 1
+            progress(compared)
+            found = _compared(bench, released, sight, subjects, references)
+            if found is not None:
+                recalled.append(_recall(bench, released, found))  # 3
+    with write(bench.engine) as conn:
+        cursors.advance(conn, CURSOR, upto)  # 4
+    return ScanReport(
+        after=after, upto=upto, subjects=len(subjects), compared=compared, recalled=tuple(recalled)
+    )
+
+
+def _released_before(bench: Workbench, seq: int) -> Iterator[tuple[Release, tuple[SightRow, ...]]]:
+    """What is out and could not know of a change at `seq`, newest first, with what was seen of it."""
+    before: str | None = None
+    while page := releases.list_releases(bench.engine, before=before, limit=PAGE):
+        out = [r for r in page if r.state is ReleaseState.RELEASED and r.registry_seq < seq]
+        with read(bench.engine) as conn:
+            seen = sights.of(conn, [release.id for release in out])
+        yield from ((release, seen.get(release.id, ())) for release in out)
+        before = page[-1].id
+
+
+def _compared(
+    bench: Workbench, released: Release, sight: Sequence[SightRow], subjects: Sequence[SubjectRecord],
+    references: References,
+) -> Decision | None:  # fmt: skip
+    """The new decision where it is stricter; None where the release may stay."""
+    policy = policies.PRESETS.get(str(released.facts.get("policy", "")))
+    if policy is None or not policy.required:
+        return None
+    now, facts = bench.clock(), released.facts
+    decision = Decision(
+        verdict=Verdict.ALLOW, policy=policy.name, policy_version=policy.version, reasons=(), checks={},
+        registry_seq=released.registry_seq, decided_at=now,
+    )  # fmt: skip
+    question = Question(
+        policy=policy, decision=decision, sight=bench.sealer.sight(_texts(facts), sight),
+        account=str(facts.get("account", "")), key="",
+    )  # fmt: skip
+    found = compare(question, subjects, references, bench.eyes.calibrations, now=now)
+    return None if found.verdict is Verdict.ALLOW else found
+
+
+def _recall(bench: Workbench, released: Release, found: Decision) -> Recalled:
+    reasons = tuple(reason_json(reason) for reason in found.reasons)
+    why: Json = {
+        "by": CURSOR, "action": "withdrawn" if found.verdict is Verdict.BLOCK else "held back",
+        "reasons": [{name: reason[name] for name in ("code", "check", "detail")} for reason in reasons],
+    }  # fmt: skip
+    releases.withdraw(
+        bench.engine, released.id, why=why, now=bench.clock(), sign_checkpoint=note_signer(bench.keyring)
+    )
+    return Recalled(release=released.id, verdict=found.verdict, reasons=reasons)
+
+
+def _texts(facts: Json) -> tuple[str, ...]:
+    prompt, history = facts.get("prompt"), facts.get("history")
+    turns = history if isinstance(history, list) else []
+    return () if prompt is None else (*map(str, turns), str(prompt))
