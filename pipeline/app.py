@@ -8,7 +8,7 @@ import importlib.metadata
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,12 +36,14 @@ from pipeline.orders import (
     job_key,
     request_key,
 )
+from pipeline.retroscan import ScanReport, scan
 from pipeline.settings import Settings
 from pipeline.sights import ensure_sealer
 from pipeline.types import Decision, Json, Verdict
-from pipeline.workbench import OURS, Observer, Outcome, Workbench
+from pipeline.workbench import OURS, Observer, Outcome, Workbench, note_signer
 from pipeline.workflow import CREATE, GUARD, KINDS, ReleaseRun, reason_json
 from registry import holds, log, releases
+from registry.checkpoint import NoteSigner
 from registry.db import open_database, read
 from registry.errors import NotFound
 from registry.ids import ENTROPY_BYTES, parse_time, uuid7
@@ -68,6 +70,16 @@ class App:
 
     def __init__(self, bench: Workbench) -> None:
         self._bench = bench
+
+    @property
+    def eyes(self) -> Eyes:
+        """The models, for whoever registers pictures and descriptions."""
+        return self._bench.eyes
+
+    @property
+    def signer(self) -> NoteSigner:
+        """Who signs the log's checkpoints."""
+        return note_signer(self._bench.keyring)
 
     @property
     def engine(self) -> Engine:
@@ -147,6 +159,10 @@ class App:
             if job.state not in (JobState.FAILED, JobState.REFUSED):
                 return _not_withdrawn(self._known(job))
         raise Refused("this order has failed a thousand times; look at its reasons before trying again")
+
+    def retroscan(self, progress: Callable[[int], None] = lambda _count: None) -> ScanReport:
+        """Compare what is out with every wish since the last scan; `progress` is told how many were compared."""
+        return scan(self._bench, progress)
 
     def accept(self, order: Order) -> Job:
         """Record a job durably without running it; its ``request`` must be set.

@@ -5,7 +5,9 @@
    stored sight, under its own policy and the owners' wishes for its account.
 3. What its policy would now refuse is withdrawn; what it would hold is withdrawn too, until a person has
    looked: either stops being served in the same transaction as its log entry, whose private part says why.
-4. Only then does the scan's position move on: a scan that was killed is done again, and withdraws nothing
+4. What cannot be compared (nothing was seen of it, its faces were forgotten, another model saw it) is counted
+   and left out: no wish takes down everything that is out.
+5. Only then does the scan's position move on: a scan that was killed is done again, and withdraws nothing
    twice.
 """
 
@@ -25,6 +27,7 @@ from registry.subjectset import SubjectSet
 from registry.types import Release, ReleaseState, SightRow, SubjectRecord
 
 CURSOR: Final = "retroscan"
+UNCLEAR: Final = frozenset({"check_unfinished", "check_not_configured", "not_comparable"})
 PAGE: Final = 200  # releases held in memory at a time
 
 Progress = Callable[[int], None]
@@ -42,12 +45,14 @@ class Recalled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanReport:
-    """What a scan did: the log positions it covered, how many releases it compared, and what it recalled."""
+    """What a scan did: the log positions it covered, how many releases it compared, how many of those it could
+    not compare in full, and what it recalled."""
 
     after: int
     upto: int
     subjects: int
     compared: int
+    unclear: int
     recalled: tuple[Recalled, ...]
 
 
@@ -58,19 +63,27 @@ def scan(bench: Workbench, progress: Progress = lambda _count: None) -> ScanRepo
         changed = changes.load(conn, after, upto)
     subjects = changed_subjects(changed)  # 1
     latest = max((change.seq for change in changed), default=after)
-    compared, recalled = 0, []
+    compared, unclear, recalled = 0, 0, []
     if subjects:
         references = SubjectSet(subjects)
         for released, sight in _released_before(bench, latest):  # 2
             compared += 1
             progress(compared)
             found = _compared(bench, released, sight, subjects, references)
-            if found is not None:
+            if found is None:
+                continue
+            unclear += any(reason.code in UNCLEAR for reason in found.reasons)  # 4
+            if any(reason.code not in UNCLEAR for reason in found.reasons):
                 recalled.append(_recall(bench, released, found))  # 3
     with write(bench.engine) as conn:
-        cursors.advance(conn, CURSOR, upto)  # 4
+        cursors.advance(conn, CURSOR, upto)  # 5
     return ScanReport(
-        after=after, upto=upto, subjects=len(subjects), compared=compared, recalled=tuple(recalled)
+        after=after,
+        upto=upto,
+        subjects=len(subjects),
+        compared=compared,
+        unclear=unclear,
+        recalled=tuple(recalled),
     )
 
 
@@ -107,7 +120,7 @@ def _compared(
 
 
 def _recall(bench: Workbench, released: Release, found: Decision) -> Recalled:
-    reasons = tuple(reason_json(reason) for reason in found.reasons)
+    reasons = tuple(reason_json(reason) for reason in found.reasons if reason.code not in UNCLEAR)
     why: Json = {
         "by": CURSOR, "action": "withdrawn" if found.verdict is Verdict.BLOCK else "held back",
         "reasons": [{name: reason[name] for name in ("code", "check", "detail")} for reason in reasons],
