@@ -161,7 +161,7 @@ class App:
         raise Refused("this order has failed a thousand times; look at its reasons before trying again")
 
     def retroscan(self, progress: Callable[[int], None] = lambda _count: None) -> ScanReport:
-        """Compare what is out with every wish since the last scan; `progress` is told how many were compared."""
+        """Compare what is out with every wish since the last scan; `progress` is told how many it has."""
         return scan(self._bench, progress)
 
     def accept(self, order: Order) -> Job:

@@ -45,8 +45,11 @@ class Recalled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanReport:
-    """What a scan did: the log positions it covered, how many releases it compared, how many of those it could
-    not compare in full, and what it recalled."""
+    """What a scan did.
+
+    `after`, `upto`: log positions that it covered; `compared`: releases; `unclear`: those of them that could
+    not be compared in full; `recalled`: those that stopped being served.
+    """
 
     after: int
     upto: int
