@@ -7,7 +7,7 @@ import os
 import stat
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
@@ -85,29 +85,39 @@ def read_all(
     return pictures
 
 
-def read_each(files: Sequence[PictureFile], limits: PictureLimits = LIMITS) -> Iterator[Result]:
-    """For each file, in order, its picture or the error that it met; the error names the file.
+def read_each(
+    files: Iterable[PictureFile | CountermarkError], limits: PictureLimits = LIMITS
+) -> Iterator[Result]:
+    """For each file, in order, its picture or the error that it met, which names the file.
 
-    One child reads up to `MAX_BATCH` pictures. Where it dies, the picture that killed it gets the error and
-    another child goes on with the next.
+    An error in the place of a file is passed on. `files` is taken as it is needed. One child reads up to
+    `MAX_BATCH` pictures; where one kills it, that picture gets the error and another child goes on.
     """
     for batch in _batches(files):
-        rest = list(batch)
-        while rest:
-            for result in _read_batch(rest, limits):
-                yield result
-                rest = rest[1:]
+        results = _read_files([file for file in batch if isinstance(file, PictureFile)], limits)
+        for file in batch:
+            yield file if isinstance(file, CountermarkError) else next(results)
 
 
-def _batches(files: Sequence[PictureFile]) -> Iterator[list[PictureFile]]:
-    batch: list[PictureFile] = []
+def _read_files(files: list[PictureFile], limits: PictureLimits) -> Iterator[Result]:
+    while files:
+        for result in _read_batch(files, limits):
+            yield result
+            files = files[1:]
+
+
+def _batches(
+    files: Iterable[PictureFile | CountermarkError],
+) -> Iterator[list[PictureFile | CountermarkError]]:
+    batch: list[PictureFile | CountermarkError] = []
     total = 0
     for file in files:
-        if batch and (len(batch) == MAX_BATCH or total + len(file.data) > MAX_BATCH_BYTES):
+        size = len(file.data) if isinstance(file, PictureFile) else 0
+        if batch and (len(batch) == MAX_BATCH or total + size > MAX_BATCH_BYTES):
             yield batch
             batch, total = [], 0
         batch.append(file)
-        total += len(file.data)
+        total += size
     if batch:
         yield batch
 

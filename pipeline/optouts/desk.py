@@ -1,0 +1,100 @@
+"""Where opt-outs are made and withdrawn: whole, or not at all.
+
+1. The order is well-formed; each name says on its own whom it means, or with the context words given.
+2. Every picture is decoded in a child process, and looked at.
+3. One transaction writes the subject, its names, pictures and vectors, the log entry and the checkpoint.
+An import does 1 and 2 for all its lines before 3.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Engine
+
+from pipeline.credentials.text import safe_text
+from pipeline.errors import ImportRefused
+from pipeline.optouts.drafting import named, prepare
+from pipeline.optouts.imports import Progress, prepare_lines, problem_of
+from pipeline.optouts.lines import read_lines
+from pipeline.optouts.looking import Eyes
+from pipeline.optouts.order import OptOutOrder
+from pipeline.optouts.receipt import Receipt, receipt
+from pipeline.pictures.reader import read_all
+from pipeline.pictures.types import PictureFile
+from registry import optouts
+from registry.checkpoint import NoteSigner
+from registry.errors import NotFound, OptOutInvalid
+from registry.types import ReferenceRow, SubjectRecord
+
+PAGE: Final = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """One home's desk. ``clock``: now, UTC, RFC 3339 with Z; ``signer``: signs the log's checkpoints."""
+
+    engine: Engine
+    eyes: Eyes
+    signer: NoteSigner
+    clock: Callable[[], str]
+
+    def register(
+        self,
+        order: OptOutOrder,
+        pictures: Sequence[PictureFile] = (),
+        negatives: Sequence[PictureFile] = (),
+        progress: Progress = lambda _done, _all: None,
+    ) -> Receipt:
+        """Register one opt-out; when this returns, the next request is refused.
+
+        Raises: PictureRefused, SandboxFailed, LimitExceeded (each names the picture), and
+        `classifiers.errors` NameRefused and ModelUnusable, `registry.errors` OptOutInvalid and others.
+        """
+        names = named(order)  # 1
+        files = [*pictures, *negatives]
+        read = read_all(files, done=lambda done: progress(done, len(files)))  # 2
+        shown, not_meant = read[: len(pictures)], read[len(pictures) :]
+        prepared = prepare(order, names, shown, not_meant, self.eyes)
+        made = optouts.add(self.engine, prepared.draft, now=self.clock(), sign_checkpoint=self.signer)  # 3
+        return receipt(made, order.name, prepared.notes)
+
+    def register_file(self, path: Path, progress: Progress = lambda _done, _all: None) -> list[Receipt]:
+        """Register every line of a file, or none of them, and give a receipt for each.
+
+        Raises: ImportRefused with all that is wrong, by line; UsageError and LimitExceeded for the file.
+        """
+        lines = read_lines(path)  # 1
+        prepared = prepare_lines(lines, path.absolute().parent, self.eyes, progress)  # 2
+        drafts = [one.draft for one in prepared]
+        try:
+            made = optouts.add_many(self.engine, drafts, now=self.clock(), sign_checkpoint=self.signer)  # 3
+        except OptOutInvalid as error:
+            raise ImportRefused.of([problem_of(lines[error.index or 0].number, error)]) from None
+        return [receipt(one, work.draft.name, work.notes) for one, work in zip(made, prepared, strict=True)]
+
+    def withdraw(self, subject: str, why: str = "") -> Receipt:
+        """Take an opt-out out of force. Raises: NotFound."""
+        name = self.show(subject).name
+        now = self.clock()
+        made = optouts.withdraw(self.engine, subject, why={"why": why}, now=now, sign_checkpoint=self.signer)
+        return receipt(made, name)
+
+    def show(self, subject: str) -> SubjectRecord:
+        """An opt-out with everything in force. Raises: NotFound."""
+        record = optouts.get(self.engine, subject)
+        if record is None:
+            raise NotFound(f"There is no opt-out {safe_text(subject, 40)!r}; see: countermark optout list.")
+        return record
+
+    def pictures(self, subject: str) -> tuple[ReferenceRow, ...]:
+        """The registered pictures of an opt-out: digests, sizes and names."""
+        return optouts.references(self.engine, subject)
+
+    def every(self, owner: str | None = None) -> Iterator[SubjectRecord]:
+        """All opt-outs (of one owner), oldest first, without their vectors, also withdrawn ones."""
+        last = ""
+        while page := optouts.list_subjects(self.engine, after=last, limit=PAGE, owner=owner):
+            yield from page
+            last = page[-1].id
