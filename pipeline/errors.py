@@ -4,6 +4,7 @@ Exit codes: 0 nothing wrong, 1 found something (held, refused, altered), 2 usage
 Every message is one sentence for a person and says what to do next.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -48,6 +49,33 @@ class PictureRefused(CountermarkError):
 
     code = "picture_refused"
     http_status = 422
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """What is wrong with one line of an import; lines count from 1."""
+
+    line: int
+    code: str
+    message: str
+
+
+class ImportRefused(CountermarkError):
+    """Lines of an import cannot be taken; nothing of it was registered. ``problems``: all that is wrong."""
+
+    code = "import_refused"
+    exit_code = 2
+    http_status = 422
+    problems: tuple[Problem, ...] = ()
+
+    @classmethod
+    def of(cls, problems: Sequence[Problem]) -> "ImportRefused":
+        """The error for these problems, of which the sentence tells the first."""
+        first, more = problems[0], len(problems) - 1
+        rest = f" ({more} more {'problem' if more == 1 else 'problems'})" if more else ""
+        error = cls(f"line {first.line}: {first.message}{rest}; nothing was registered")
+        error.problems = tuple(problems)
+        return error
 
 
 class LimitExceeded(CountermarkError):
