@@ -6,14 +6,27 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from registry import releases
+from registry import optouts, releases
 from registry.checkpoint import NoteSigner, ed25519_key_id
 from registry.counter import reserve_payload_counter
 from registry.db import open_database
 from registry.jobs import LocalJobs
-from registry.types import Candidate, Change, Held, Job, Reason, Release
+from registry.types import (
+    Candidate,
+    Change,
+    Held,
+    Job,
+    NameDraft,
+    OptOut,
+    OptOutDraft,
+    Reason,
+    ReferenceDraft,
+    Release,
+    VectorDraft,
+)
 
 NOW = "2026-01-31T12:00:00Z"
 ORIGIN = "registry.example/log"
@@ -40,6 +53,27 @@ BLOCK = Judgement(verdict="block", reasons=(Reason(code="opted_out", check="name
 
 def allow(_changes: Sequence[Change]) -> Judgement:
     return Judgement()
+
+
+def draft(title: str = "Zibble", owner: str = "Acme", **changes: Any) -> OptOutDraft:
+    """An opt-out by name alone."""
+    made = OptOutDraft(kind="character", name=title, owner=owner, names=(NameDraft(text=title),))
+    return replace(made, **changes)
+
+
+def vector(axis: int = 0, **changes: Any) -> VectorDraft:
+    """A direction of 8 dimensions, of a description unless told otherwise."""
+    values = np.zeros(8, "<f2")
+    values[axis] = 1
+    made = VectorDraft(
+        reference="", space="space", kind="description", polarity=1, vector=values.tobytes(), dimension=8
+    )
+    return replace(made, **changes)
+
+
+def picture(number: int, **changes: Any) -> ReferenceDraft:
+    digest = hashlib.sha256(b"picture %d" % number).hexdigest()
+    return replace(ReferenceDraft(sha256=digest, polarity=1, width=64, height=48, name="a.png"), **changes)
 
 
 def candidate(job: Job, number: int, **changes: Any) -> Candidate:
@@ -70,6 +104,9 @@ class Home:
         self.path, self.locks = root / "registry.db", root / "locks"
         self.engine = open_database(self.path)
         self.jobs = LocalJobs(self.engine, self.locks, lambda: NOW)
+
+    def opt_out(self, title: str = "Zibble", **changes: Any) -> OptOut:
+        return optouts.add(self.engine, draft(title, **changes), now=NOW, sign_checkpoint=SIGNER)
 
     def publish(self, key: str = "k", recheck: releases.Recheck = allow, **changes: Any) -> Release | Held:
         job = self.jobs.submit("make", key, {"prompt": "a red kite"})

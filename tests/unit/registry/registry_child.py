@@ -92,7 +92,7 @@ def race_append(root: Path, number: str) -> None:
     home = Home(root)
     for index in range(50):
         with write(home.engine) as conn:
-            log.append(conn, "name", {"by": f"{number}/{index}"}, None, NOW)
+            log.append(conn, "withdrawal", {"by": f"{number}/{index}"}, None, NOW)
 
 
 def race_open(root: Path, _argument: str) -> None:

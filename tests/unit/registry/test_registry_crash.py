@@ -173,5 +173,5 @@ def test_no_release_overtakes_a_change(tmp_path: Path) -> None:
         made = releases.list_releases(home.engine)
     assert (len(made), len(entries)) == (30, 80)
     for release in made:
-        before = [e.seq for e in entries if e.kind == "name" and e.seq < release.log_seq]
+        before = [e.seq for e in entries if e.kind == "withdrawal" and e.seq < release.log_seq]
         assert release.registry_seq == max(before, default=0)

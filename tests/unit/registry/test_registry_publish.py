@@ -12,8 +12,7 @@ from registry.types import Change, Held, JobState, Release, ReleaseState
 
 
 def opt_out(home: Home, name: str = "Ada") -> int:
-    with write(home.engine) as conn:
-        return log.append(conn, "opt-out", {}, {"name": name}, NOW).seq
+    return home.opt_out(name).seq
 
 
 def test_a_release_is_a_row_a_log_entry_and_a_checkpoint(home: Home) -> None:
@@ -51,7 +50,8 @@ def test_the_recheck_sees_exactly_what_changed_since_the_check(home: Home) -> No
         return Judgement()
 
     made = home.release("k", recheck=recheck, decision=Judgement(registry_seq=first))
-    assert [c.private for c in seen] == [{"name": "one"}, {"name": "two"}]
+    assert [c.subject and c.subject.name for c in seen] == ["one", "two"]
+    assert [(c.kind, c.revoked_key) for c in seen] == [("opt-out", None)] * 2
     assert (made.checked_seq, made.registry_seq) == (first, last)
     assert made.checked_seq <= made.registry_seq < made.log_seq
 
