@@ -19,6 +19,8 @@ MAX_SECONDS: Final = 600.0
 MAX_RATE: Final = 120
 MAX_PROMPT: Final = 10_000
 MAX_SEED: Final = 2**63 - 1
+MAX_STEPS: Final = 1000
+MAX_GUIDANCE: Final = 100.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +80,10 @@ def check_request(request: GenerationRequest) -> None:
         raise RequestInvalid(f"the rate must be over 0 and at most {MAX_RATE} frames a second")
     if not 0 <= request.seed <= MAX_SEED:
         raise RequestInvalid("the seed must be 0 or more and under 2^63")
+    if request.steps is not None and not 1 <= request.steps <= MAX_STEPS:
+        raise RequestInvalid(f"the steps must be 1 to {MAX_STEPS}")
+    if request.guidance is not None and not 0 <= request.guidance <= MAX_GUIDANCE:
+        raise RequestInvalid(f"the guidance must be 0 to {MAX_GUIDANCE:g}")
     for text in (request.prompt, request.negative_prompt or ""):
         _check_text(text)
 

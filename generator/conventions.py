@@ -72,7 +72,7 @@ def convention_of(pipeline: str) -> Convention:
     if pipeline not in CONVENTIONS:
         known = ", ".join(CONVENTIONS)
         raise GeneratorUnusable(
-            f"{pipeline[:60]} is not among the text-to-video pipelines that are known: {known}"
+            f"{pipeline[:60]} is no text-to-video pipeline that is known here: {known}"
         )
     return CONVENTIONS[pipeline]
 

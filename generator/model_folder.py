@@ -24,7 +24,7 @@ PICKLES: Final = frozenset(
     {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".npy", ".joblib", ".msgpack", ".h5"}
 )
 CODE: Final = frozenset({".py", ".pyc", ".so", ".dll", ".dylib"})
-LIBRARIES: Final = frozenset({"diffusers", "transformers"})
+LIBRARIES: Final = ("diffusers", "transformers")
 # Classes of these endings have no weights of their own.
 WEIGHTLESS: Final = (
     "Scheduler",

@@ -1,9 +1,11 @@
 """Decides and connects: media files, credentials, release, verification, command line."""
 
-from typing import Any
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pipeline.guarded import guard as guard
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """`from pipeline import guard`, without importing anything before it is asked for."""
     if name == "guard":
         from pipeline.guarded import guard
