@@ -11,7 +11,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import typer
 
-from pipeline.cli import bench, create, demo, guard, keys, output, retroscan, verify
+from pipeline.cli import bench, create, demo, guard, keys, optout, output, retroscan, verify
 
 BENCH_OPTIONS: Final = {"allow_extra_args": True, "ignore_unknown_options": True}
 
@@ -28,6 +28,7 @@ app.command("verify")(output.command(verify.verify))
 app.command("retroscan")(output.command(retroscan.retroscan))
 app.command("demo")(output.command(demo.demo))
 app.command("bench", context_settings=BENCH_OPTIONS)(output.command(bench.bench))
+app.add_typer(optout.app, name="optout")
 app.add_typer(keys.app, name="keys")
 
 

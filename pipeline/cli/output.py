@@ -123,7 +123,7 @@ def _missing(error: ModuleNotFoundError) -> CountermarkError:
 
 
 class Bar:
-    """One progress bar over seconds of clip; it shows only on a terminal."""
+    """One progress bar; it shows only on a terminal."""
 
     def __init__(self, progress: Progress, name: str) -> None:
         self._progress = progress
@@ -134,17 +134,17 @@ class Bar:
         self._progress.update(self._task, description=safe_text(name, 60), completed=0)
 
     def at(self, done: float, total: float = 0.0) -> None:
-        """Seconds of clip done, of `total` (0: unknown)."""
+        """How much is done, of `total` (0: unknown)."""
         self._progress.update(self._task, completed=done, total=total or None)
 
 
 @contextmanager
-def bar(name: str) -> Iterator[Bar]:
-    """A progress bar for work over a second; silent where stderr is not a terminal."""
+def bar(name: str, unit: str = "s of clip") -> Iterator[Bar]:
+    """A progress bar for work over a second, counting `unit`; silent where stderr is not a terminal."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
-        TextColumn("{task.completed:.0f} s of clip"),
+        TextColumn("{task.completed:.0f} " + unit),
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=words, transient=True, disable=not words.is_terminal) as progress:

@@ -1,9 +1,12 @@
 """An opt-out as a form, a request or a line of a file says it: pydantic, since this is an edge."""
 
 import unicodedata
+from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from pipeline.errors import UsageError
 
 MAX_NAME_CHARS: Final = 200
 MAX_TEXT_CHARS: Final = 4000
@@ -94,6 +97,22 @@ class OptOutLine(OptOutOrder):
         if both := set(self.references) & set(self.negatives):
             raise ValueError(f"{min(both)[:80]!r} is a reference and a negative")
         return self
+
+
+def parse_order(values: Mapping[str, Any]) -> OptOutOrder:
+    """The order that these values make. Raises: UsageError."""
+    try:
+        return OptOutOrder.model_validate(values)
+    except ValidationError as error:
+        raise UsageError(complaint(error)) from None
+
+
+def plain(what: str, text: str) -> str:
+    """`text` as `written` gives it. Raises: UsageError, saying `what` it is."""
+    try:
+        return written(text)
+    except ValueError as error:
+        raise UsageError(f"{what}: {error}") from None
 
 
 def complaint(error: ValidationError) -> str:

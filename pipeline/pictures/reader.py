@@ -58,9 +58,10 @@ def cannot_open(name: str, error: OSError | ValueError) -> PictureRefused:
 def read_open(descriptor: int, name: str, limits: PictureLimits = LIMITS) -> PictureFile:
     """Read an open file to its end and close it. Raises: PictureRefused for no plain file or a large one."""
     shown = safe_text(name)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise PictureRefused(f"{shown}: this is not a file; name a picture")
     with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise PictureRefused(f"{shown}: this is not a file; name a picture")
         try:
             data = file.read(limits.bytes + 1)
         except OSError as error:

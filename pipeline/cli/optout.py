@@ -1,0 +1,267 @@
+"""`countermark optout`: say no to a character, a person, a logo or a work being drawn, or take it back."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from pipeline.cli import output
+from pipeline.errors import ImportRefused, UsageError, describe
+from pipeline.settings import load
+
+if TYPE_CHECKING:
+    from pipeline.app import App
+    from pipeline.optouts.desk import Desk
+    from pipeline.optouts.receipt import Receipt
+    from registry.types import SubjectRecord
+
+MAX_SHOWN: Final = 50
+CLOCK: Final = slice(11, 19)  # of an RFC 3339 time
+
+app = typer.Typer(help="Opt-outs: whom or what nobody may draw here.", no_args_is_help=True)
+
+Many = list[str] | None
+
+
+@app.command("add")
+@output.command
+def add(
+    name: Annotated[
+        str | None, typer.Argument(help="Whom or what to protect; after -- if it begins with a dash.")
+    ] = None,
+    kind: Annotated[str, typer.Option(help="character, person, logo, artwork or portfolio.")] = "character",
+    alias: Annotated[Many, typer.Option(help="Another name; may be repeated.")] = None,
+    picture: Annotated[
+        list[Path] | None, typer.Option(help="A PNG, JPEG or WebP that shows it; may be repeated.")
+    ] = None,
+    negative: Annotated[
+        list[Path] | None, typer.Option(help="A picture of what looks alike and is not meant.")
+    ] = None,
+    owner: Annotated[str | None, typer.Option(help="Who says no.")] = None,
+    description: Annotated[str, typer.Option(help="What it looks like, in a sentence.")] = "",
+    attribute: Annotated[Many, typer.Option(help="One thing to tell it by; may be repeated.")] = None,
+    exclusion: Annotated[Many, typer.Option(help="What is not meant; may be repeated.")] = None,
+    context: Annotated[
+        Many, typer.Option(help="A word that stands near the name where it is meant; may be repeated.")
+    ] = None,
+    mode: Annotated[str, typer.Option(help="block, ask or allow.")] = "block",
+    source: Annotated[
+        Path | None, typer.Option("--from", help="A file with one subject as JSON on each line.")
+    ] = None,
+    home: output.Home = None,
+    as_json: output.AsJson = False,
+) -> int:
+    """Register an opt-out, or a file of them; in force when the command ends."""
+    told = {
+        "aliases": alias, "attributes": attribute, "exclusions": exclusion, "context": context, "owner": owner
+    }  # fmt: skip
+    values: dict[str, Any] = {key: value for key, value in told.items() if value}
+    values |= {"kind": kind, "name": name, "description": description, "mode": mode}
+    if (name is None) == (source is None):
+        raise UsageError("name whom or what to protect, or a file with --from FILE; one of the two")
+    if source is not None:
+        if set(values) - {"kind", "name", "description", "mode"} or picture or negative or description:
+            raise UsageError("with --from, everything about a subject stands in the file")
+        return _add_file(source, home, as_json=as_json)
+    return _add_one(values, picture or [], negative or [], home, as_json=as_json)
+
+
+def _add_one(
+    values: dict[str, Any], pictures: Sequence[Path], negatives: Sequence[Path], home: Path | None,
+    *, as_json: bool,
+) -> int:  # fmt: skip
+    from pipeline.app import open_app
+    from pipeline.optouts.order import parse_order
+    from pipeline.pictures.reader import load_picture
+
+    order = parse_order(values)
+    shown, not_meant = ([load_picture(path) for path in paths] for paths in (pictures, negatives))
+    with open_app(load(home)) as opened:
+        with output.bar("looking at the pictures", "pictures") as bar:
+            made = _desk(opened).register(order, shown, not_meant, bar.at)
+        _say(made)
+        if as_json:
+            output.answer(made.to_json())
+        return _look_back(opened)
+
+
+def _add_file(source: Path, home: Path | None, *, as_json: bool) -> int:
+    """Receipts are one JSON object a line, also without --json: they are what such a file is for."""
+    from pipeline.app import open_app
+
+    try:
+        with open_app(load(home)) as opened:
+            with output.bar("looking at the pictures", "pictures") as bar:
+                receipts = _desk(opened).register_file(source, bar.at)
+            for made in receipts:
+                _line(made.to_json())
+                for note in made.notes:
+                    output.say(f"  {made.name}: {note}")
+            output.say(f"{len(receipts)} opt-outs in force since {receipts[-1].at[CLOCK]} UTC.", style="bold")
+            return _look_back(opened)
+    except ImportRefused as error:
+        _say_problems(error, as_json=as_json)
+        return error.exit_code
+
+
+def _say_problems(error: ImportRefused, *, as_json: bool) -> None:
+    for problem in error.problems[:MAX_SHOWN]:
+        output.say(f"  line {problem.line}: {problem.message}")
+    count = len(error.problems)
+    output.say(f"countermark: {count} {'problem' if count == 1 else 'problems'}; nothing was registered")
+    if as_json:
+        for problem in error.problems:
+            _line({"line": problem.line, "error": {"code": problem.code, "message": problem.message}})
+
+
+def _desk(opened: "App") -> "Desk":
+    from pipeline.app import clock
+    from pipeline.optouts.desk import Desk
+
+    return Desk(engine=opened.engine, eyes=opened.eyes, signer=opened.signer, clock=clock)
+
+
+def _say(made: "Receipt") -> None:
+    for note in made.notes:
+        output.say(f"  {note}")
+    if not made.new:
+        output.say(f"{made.name} was registered before with all of this: nothing changed.", style="bold")
+        return
+    output.say(f"{made.name} is protected. Its number is {made.id}.", style="bold")
+    output.say(f"In force since {made.at[CLOCK]} UTC. Registry sequence {made.sequence:,}.")
+    output.say("Refused from the next request.")
+
+
+def _look_back(opened: "App") -> int:
+    """What is already out is compared with what was registered; a failure leaves the opt-out in force."""
+    from pipeline.cli import retroscan
+
+    with output.bar("looking through what is out", "releases") as bar:
+        try:
+            report = opened.retroscan(lambda count: bar.at(float(count)))
+        except Exception as error:  # noqa: BLE001 - what is not ours is raised again
+            told = describe(error)
+            output.say(
+                f"countermark: the opt-out is in force, but what is out was not searched: {told.message}"
+            )
+            output.say("Run countermark retroscan when that is mended.")
+            return output.COULD_NOT
+    if report.compared:
+        retroscan.say(report)
+    return output.OK
+
+
+@app.command("list")
+@output.command
+def list_optouts(
+    owner: Annotated[str | None, typer.Option(help="Only those of this owner.")] = None,
+    home: output.Home = None,
+    as_json: output.AsJson = False,
+) -> int:
+    """List opt-outs, oldest first."""
+    from pipeline.app import open_app
+    from pipeline.optouts.order import plain
+
+    whose = None if owner is None else plain("owner", owner)
+    with open_app(load(home)) as opened:
+        found = list(_desk(opened).every(whose))
+    for record in found:
+        state = "" if record.state == "active" else f", {record.state}"
+        output.say(f"{record.id}  {record.name} ({record.kind}, {record.owner}{state})")
+    output.say(f"{len(found)} {'opt-out' if len(found) == 1 else 'opt-outs'}.")
+    if as_json:
+        output.answer([_document(record) for record in found])
+    return output.OK
+
+
+@app.command("show")
+@output.command
+def show(
+    subject: Annotated[str, typer.Argument(metavar="ID", help="The opt-out's number.")],
+    home: output.Home = None,
+    as_json: output.AsJson = False,
+) -> int:
+    """Show an opt-out with its names, pictures and rules."""
+    from pipeline.app import open_app
+
+    with open_app(load(home)) as opened:
+        desk = _desk(opened)
+        record, pictures = desk.show(subject), desk.pictures(subject)
+    document = _document(record) | {
+        "pictures": [
+            {"sha256": one.sha256, "name": one.name, "negative": one.polarity < 0, "width": one.width,
+             "height": one.height}
+            for one in pictures
+        ]
+    }  # fmt: skip
+    _say_record(record, document)
+    if as_json:
+        output.answer(document)
+    return output.OK
+
+
+@app.command("withdraw")
+@output.command
+def withdraw(
+    subject: Annotated[str, typer.Argument(metavar="ID", help="The opt-out's number.")],
+    why: Annotated[str, typer.Option(help="The reason; it is kept, and not public.")] = "",
+    home: output.Home = None,
+    as_json: output.AsJson = False,
+) -> int:
+    """Take an opt-out out of force, with its names, pictures, vectors and rules."""
+    from pipeline.app import open_app
+    from pipeline.optouts.order import plain
+
+    reason = plain("why", why)
+    with open_app(load(home)) as opened:
+        made = _desk(opened).withdraw(subject, reason)
+    if made.new:
+        output.say(f"{made.name} is out of force since {made.at[CLOCK]} UTC.", style="bold")
+        output.say(f"Registry sequence {made.sequence:,}. Its pictures' vectors are deleted.")
+    else:
+        output.say(f"{made.name} was withdrawn before: nothing changed.", style="bold")
+    if as_json:
+        output.answer(made.to_json())
+    return output.OK
+
+
+def _document(record: "SubjectRecord") -> dict[str, Any]:
+    return {
+        "id": record.id, "kind": record.kind, "name": record.name, "owner": record.owner,
+        "mode": record.mode, "state": record.state, "sequence": record.seq,
+        "description": record.description, "attributes": list(record.attributes),
+        "exclusions": list(record.exclusions),
+        "names": [
+            {"text": one.text, "kind": one.kind, "language": one.language, "tier": one.tier,
+             "context": list(one.context)}
+            for one in record.names
+        ],
+        "rules": [
+            {"id": one.id, "effect": one.effect, "account": one.account, "valid_from": one.valid_from,
+             "valid_until": one.valid_until, "licence": one.licence}
+            for one in record.rules
+        ],
+    }  # fmt: skip
+
+
+def _say_record(record: "SubjectRecord", document: dict[str, Any]) -> None:
+    output.say(f"{record.name} ({record.kind}, {record.owner}): {record.state}, {record.mode}", style="bold")
+    for one in record.names:
+        near = f", only near: {', '.join(one.context)}" if one.tier == "context" else ""
+        output.say(f"  name {one.text} ({one.language or one.kind}{near})")
+    for text in (record.description, *record.attributes):
+        if text:
+            output.say(f"  {text}")
+    for picture in document["pictures"]:
+        what = "not meant" if picture["negative"] else "picture"
+        output.say(f"  {what} {picture['name']}, {picture['width']} × {picture['height']}")
+    output.say(f"  registry sequence {record.seq:,}")
+
+
+def _line(document: Any) -> None:
+    """One JSON object on one line of standard output, in ASCII."""
+    sys.stdout.write(json.dumps(document) + "\n")
+    sys.stdout.flush()
