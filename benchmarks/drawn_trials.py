@@ -1,0 +1,91 @@
+"""Designs, pictures of them and clips, drawn from a seed: what checks are calibrated and measured on.
+
+The figures they give are about the drawn world, not about production material.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from generator.embedded.world.design import Design, random_design, variant_of
+from generator.embedded.world.render import render_clip, render_frame
+from generator.embedded.world.scene import Scene, random_scene
+
+Picture = NDArray[np.uint8]
+
+PICTURES: Final = 6
+"""Registered pictures of a design, each in another pose, place and style."""
+PICTURE_SIDE: Final = 256
+CLIP_SIZE: Final = (480, 270)
+FRAME_RATE: Final = 12.0
+SECONDS: Final = 3.0
+
+REGISTERED: Final = "registered"
+UNREGISTERED: Final = "unregistered"
+LOOK_ALIKE: Final = "one attribute changed"
+EMPTY: Final = "empty scene"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawnClip:
+    """A clip to be drawn: ``kind``, the number of the registered design that it shows or resembles, or -1."""
+
+    kind: str
+    owner: int
+    design: Design | None
+    scene: Scene
+
+    def frames(self) -> Iterator[Picture]:
+        """All frames, RGB ``uint8[h, w, 3]``, `FRAME_RATE` a second."""
+        width, height = CLIP_SIZE
+        count = round(SECONDS * FRAME_RATE)
+        return render_clip(
+            self.design, self.scene, width=width, height=height, frames=count, frame_rate=FRAME_RATE
+        )
+
+    def moments(self, count: int) -> Iterator[tuple[float, Picture]]:
+        """Some moments of it: seconds and frame."""
+        width, height = CLIP_SIZE
+        for time in np.linspace(0, SECONDS, count, endpoint=False).tolist():
+            yield time, render_frame(self.design, self.scene, width=width, height=height, time=time).picture
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """Registered designs with their pictures, and clips of them and of others."""
+
+    designs: tuple[Design, ...]
+    pictures: tuple[tuple[Picture, ...], ...]
+    clips: tuple[DrawnClip, ...]
+
+
+def draw_trial(seed: int, *, designs: int, clips_each: int = 1, empty: int = 0) -> Trial:
+    """A trial of so many designs; per design `clips_each` clips of it, of a look-alike and of a stranger."""
+    rng = np.random.default_rng(seed)
+    known = tuple(random_design(rng) for _ in range(designs))
+    clips = []
+    for owner, design in enumerate(known * clips_each):
+        number = owner % designs
+        clips += [
+            DrawnClip(kind=REGISTERED, owner=number, design=design, scene=random_scene(rng)),
+            DrawnClip(kind=LOOK_ALIKE, owner=number, design=variant_of(design, rng), scene=random_scene(rng)),
+            DrawnClip(kind=UNREGISTERED, owner=-1, design=_stranger(known, rng), scene=random_scene(rng)),
+        ]
+    clips += [DrawnClip(kind=EMPTY, owner=-1, design=None, scene=random_scene(rng)) for _ in range(empty)]
+    pictures = tuple(tuple(picture_of(design, rng) for _ in range(PICTURES)) for design in known)
+    return Trial(designs=known, pictures=pictures, clips=tuple(clips))
+
+
+def picture_of(design: Design | None, rng: np.random.Generator) -> Picture:
+    """A still picture in a scene of its own."""
+    time = float(rng.uniform(0, 3))
+    return render_frame(design, random_scene(rng), width=PICTURE_SIDE, height=PICTURE_SIDE, time=time).picture
+
+
+def _stranger(known: tuple[Design, ...], rng: np.random.Generator) -> Design:
+    while (design := random_design(rng)) in known:
+        pass
+    return design

@@ -1,0 +1,129 @@
+"""Which frames are kept: regular times, cuts and changes, the last; within limits, whatever the clip."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pytest
+
+from classifiers.base import Picture
+from classifiers.sampling import (
+    CUT,
+    LONG,
+    REGIONS,
+    Sampler,
+    SamplingLimits,
+    cut_out,
+    limits_for,
+    local_unlikeness,
+    thumbnail_of,
+)
+
+
+def plane(level: int, *, mark: int | None = None) -> Picture:
+    luma = np.full((90, 160), level, np.uint8)
+    if mark is not None:
+        luma[10:40, 10:50] = mark
+    return luma
+
+
+def kept(frames: Iterable[Picture], rate: float = 25.0, limits: SamplingLimits | None = None) -> list[int]:
+    sampler = Sampler[int](limits)
+    for index, luma in enumerate(frames):
+        sampler.offer(index / rate, luma, lambda index=index: index)  # type: ignore[misc]
+    return [sample.content for sample in sampler.samples()]
+
+
+def test_a_short_clip_keeps_first_regular_and_last() -> None:
+    assert kept([plane(90)] * 30) == [0, 7, 14, 21, 28, 29]
+
+
+def test_one_frame() -> None:
+    assert kept([plane(90)]) == [0]
+
+
+def test_nothing_offered() -> None:
+    assert Sampler[int]().samples() == ()
+
+
+@pytest.mark.parametrize("frames", [400, 3000, 20_000])
+def test_regular_frames_stay_within_the_limit_and_spread(frames: int) -> None:
+    found = kept(plane(90) for _ in range(frames))
+    assert found[0] == 0
+    assert found[-1] == frames - 1
+    assert 8 <= len(found) <= 15
+    gaps = np.diff(found[:-1])
+    assert gaps.max() <= 1.5 * gaps.min()
+
+
+def test_the_frame_after_a_cut_is_kept() -> None:
+    frames = [plane(40)] * 43 + [plane(200)] * 60
+    assert 43 in kept(frames)
+
+
+def test_both_sides_of_a_flash_are_kept() -> None:
+    frames = [plane(40)] * 43 + [plane(200)] + [plane(40)] * 60
+    assert {43, 44} <= set(kept(frames))
+
+
+def test_something_small_that_appears_between_regular_times_is_kept() -> None:
+    frames = [plane(90)] * 200 + [plane(90, mark=230)] * 5 + [plane(90)] * 195
+    assert set(range(200, 205)) & set(kept(frames))
+
+
+def test_flicker_does_not_pass_the_limit() -> None:
+    frames = [plane(40 if index % 2 else 220) for index in range(500)]
+    limits = SamplingLimits()
+    found = kept(frames, limits=limits)
+    assert len(found) <= limits.regular + limits.changes + 1
+
+
+def test_of_many_changes_the_most_unlike_stay() -> None:
+    shots = [plane(40), plane(220)] * 20
+    shots.insert(21, plane(120, mark=10))
+    frames = [shot for shot in shots for _ in range(4)]
+    found = kept(frames, rate=100.0)
+    assert 21 * 4 in found
+
+
+def test_noise_is_not_a_cut() -> None:
+    rng = np.random.default_rng(0)
+    frames = [rng.normal(128, 40, (90, 160)).clip(0, 255).astype(np.uint8) for _ in range(100)]
+    assert kept(frames) == kept([plane(90)] * 100)
+
+
+def test_only_kept_frames_are_made() -> None:
+    made: list[int] = []
+    sampler = Sampler[int]()
+    for index in range(100):
+        sampler.offer(index / 25, plane(90), lambda index=index: made.append(index) or index)  # type: ignore[misc, func-returns-value]
+    sampler.samples()
+    assert len(made) < 20
+
+
+def test_the_same_clip_gives_the_same_frames() -> None:
+    rng = np.random.default_rng(1)
+    frames = [np.roll(rng.integers(0, 256, (90, 160), dtype=np.uint8), i, 1) for i in range(80)]
+    assert kept(frames) == kept(frames)
+
+
+def test_long_clips_get_more() -> None:
+    assert limits_for(600.0) == LONG
+    assert limits_for(10.0) == limits_for(None) == SamplingLimits()
+
+
+def test_regions() -> None:
+    picture = np.arange(100 * 200 * 3, dtype=np.uint32).astype(np.uint8).reshape(100, 200, 3)
+    sizes = [cut_out(picture, box).shape for box in REGIONS]
+    assert sizes == [(100, 200, 3), *[(60, 120, 3)] * 5]
+    assert cut_out(picture, (0.4, 0.4, 1.0, 1.0))[-1, -1].tolist() == picture[-1, -1].tolist()
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 7, 3), (2, 1, 3)])
+def test_regions_of_tiny_pictures_have_pixels(shape: tuple[int, int, int]) -> None:
+    assert all(cut_out(np.zeros(shape, np.uint8), box).size for box in REGIONS)
+
+
+def test_local_unlikeness_sees_a_corner() -> None:
+    one, other = thumbnail_of(plane(90)), thumbnail_of(plane(90, mark=230))
+    assert float(local_unlikeness(one, other)) > 100
+    assert float(np.abs(one - other).mean()) < 12 < CUT
