@@ -55,8 +55,8 @@ VERDICTS: Final[dict[FileVerdict, VerdictWords]] = {
     FileVerdict.RECOVERED_UNCONFIRMED: VerdictWords(
         word="Recovered, not confirmed",
         tone=CAUTION,
-        means="The hidden mark led to a release of {service}, but the picture is too plain or too short to "
-        "be compared with what was released.",
+        means="The hidden mark led to a release of {service}, but the picture is too plain, too short or "
+        "too much changed to be called the same as what was released.",
         not_means="It does not yet tie this clip to that release: a hidden mark can be copied from one clip "
         "into another. Compare the two by eye, or look for a longer copy.",
     ),
