@@ -24,7 +24,7 @@ _HEADLINES: Final = {
     FileVerdict.UNTRUSTED_CLAIM: "It carries a credential that cannot be relied on.",
     FileVerdict.RECOVERED: "Released by {service}{when}. Later changed: the credential was lost{how}.",
     FileVerdict.RECOVERED_UNCONFIRMED: (
-        "It carries the hidden mark of a release by {service}{when}; its pictures could not be compared."
+        "It carries the hidden mark of a release by {service}{when}; its pictures could not be confirmed."
     ),
     FileVerdict.FOREIGN: "It carries an intact credential of another signer we trust{signer}.",
     FileVerdict.TRACES: "Traces of {service}, not enough to be sure.",
