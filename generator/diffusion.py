@@ -4,6 +4,8 @@ Only safetensors are read and no code that comes with a model is run (`generator
 folder before torch is imported). The same request gives the same frames on the same machine.
 """
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -128,12 +130,29 @@ def _loaded(folder: Path, name: str, device: str) -> Any:
     chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     kind = torch.bfloat16 if chosen == "cuda" else torch.float32
     try:
-        pipeline = getattr(diffusers, name).from_pretrained(
-            folder, dtype=kind, use_safetensors=True, local_files_only=True, trust_remote_code=False
-        )
+        with _quiet():
+            pipeline = getattr(diffusers, name).from_pretrained(
+                folder, dtype=kind, use_safetensors=True, local_files_only=True, trust_remote_code=False
+            )
         pipeline.to(chosen)
     except Exception as error:  # whatever a damaged folder makes the loaders raise
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise GeneratorUnusable(f"the model cannot be loaded ({reason}); download it again") from error
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """No progress bars on a terminal that is not ours."""
+    from diffusers.utils import logging as one
+    from transformers.utils import logging as other
+
+    shown = [part for part in (one, other) if part.is_progress_bar_enabled()]
+    for part in shown:
+        part.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for part in shown:
+            part.enable_progress_bar()

@@ -22,6 +22,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from generator.base import MAX_RATE
 from generator.conventions import CONVENTIONS
 from generator.frames import as_pictures
 from pipeline.app import App, open_app
@@ -116,11 +117,12 @@ class GuardedPipeline:
         given = self._bound(args, kwargs)
         prompt, wanted = _prompt(given), _output_type(given, self._signature)
         _refuse_unjudged(given, self._signature)
+        rate = self._rate(given)
         with open_app(self._settings) as app:
             app.gate_prompt(prompt, self._account, self._policy)
             result = self._guarded(**given | {"prompt": prompt, "output_type": "np"} | _callback(given))
             made = as_pictures(np.asarray(result.frames[0], dtype=np.float32))
-            release, decision = self._release(app, made, prompt, given)
+            release, decision = self._release(app, made, prompt, rate)
         result.frames = _as_asked(_decoded(release.file, self._settings), wanted)
         result.release, result.decision = release, decision
         return result
@@ -132,11 +134,11 @@ class GuardedPipeline:
             raise UsageError(f"the pipeline cannot be called like this: {error}") from None
 
     def _release(
-        self, app: App, made: Frames, prompt: str, given: dict[str, Any]
+        self, app: App, made: Frames, prompt: str, rate: Fraction
     ) -> tuple[GuardedRelease, Decision]:
         with tempfile.TemporaryDirectory(prefix="countermark-") as folder:
             source = Path(folder) / STEM
-            _write(made, self._rate(given), source)
+            _write(made, rate, source)
             order = GuardOrder(
                 source=source, policy=self._policy, sound=Sound.HOLD, prompt=prompt, account=self._account
             )
@@ -157,9 +159,12 @@ class GuardedPipeline:
         default = parameter.default if parameter is not None else None
         rate = given.get(named) or default or self._frame_rate or known or FALLBACK_RATE
         try:
-            return Fraction(rate).limit_denominator(MAX_DENOMINATOR)
-        except (TypeError, ValueError):
-            raise UsageError(f"{rate!r} is no frame rate; give frames per second as a number") from None
+            found = Fraction(rate).limit_denominator(MAX_DENOMINATOR)
+        except (TypeError, ValueError, OverflowError):
+            found = Fraction(0)
+        if not 0 < found <= MAX_RATE:
+            raise UsageError(f"{rate!r} is no frame rate; give frames per second, at most {MAX_RATE}")
+        return found
 
 
 def _kept_guarded(guarded: GuardedPipeline, method: Callable[..., Any]) -> Callable[..., Any]:
