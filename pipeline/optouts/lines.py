@@ -59,11 +59,10 @@ def _opened(path: Path) -> BinaryIO:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "the name is not usable"
         raise UsageError(f"{shown} cannot be read ({reason}); check its name") from None
-    file = os.fdopen(descriptor, "rb")
     status = os.fstat(descriptor)
     if stat.S_ISREG(status.st_mode) and status.st_size <= MAX_FILE_BYTES:
-        return file
-    file.close()
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
     if stat.S_ISREG(status.st_mode):
         raise LimitExceeded(f"{shown} is larger than {MAX_FILE_BYTES // MIB} MiB; split it")
     raise UsageError(f"{shown} is not a file; name a file with one subject on each line")

@@ -115,11 +115,18 @@ def plain(what: str, text: str) -> str:
         raise UsageError(f"{what}: {error}") from None
 
 
+_PLAINER: Final = {
+    "string_unicode": "is not valid UTF-8; write it as plain text",
+    "string_pattern_mismatch": "is no language; write a code such as ja or pt-BR",
+    "missing": "is missing",
+}
+
+
 def complaint(error: ValidationError) -> str:
     """The first thing that is wrong with an order, as a sentence."""
     first: Any = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(str(part)[:40] for part in first["loc"])
-    said = str(first["msg"]).removeprefix("Value error, ")
+    said = _PLAINER.get(first["type"]) or str(first["msg"]).removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         return f"there is no key {where!r}; see docs/opt-outs.md for those that there are"
     return f"{where}: {said[:1].lower()}{said[1:]}" if where else said
