@@ -1,12 +1,15 @@
-"""`countermark demo`: the main job on a clip that the program draws itself, and what can happen to it after.
+"""`countermark demo`: the whole story on embedded defaults, offline.
 
-Each act prints one JSON line with the expected and the found verdict; the exit code is 1 if any differs.
+A server runs; opt-outs are made and requests are refused, held, recalled and released; then the release is
+attacked and verified. Each act prints one JSON line with the expected and the found verdict; the exit code is
+1 if any differs.
 """
 
 import json
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -14,6 +17,7 @@ import typer
 
 from pipeline.cli import output
 from pipeline.errors import UsageError
+from pipeline.settings import load
 
 MARKER: Final = ".countermark-demo"
 
@@ -22,27 +26,35 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for clips, contact sheet and reports.")] = Path(
         "demo-out"
     ),
-    seconds: Annotated[float, typer.Option(min=2, max=60, help="Length of the clip.")] = 5.0,
 ) -> int:
-    """Draw a clip, release it, attack it, and verify every stage; nothing leaves this machine."""
-    from pipeline.cli.demo_stage import ACTS, RELEASED, Stage
+    """Opt out, be refused, held, recalled and released; attack the release and verify it. All offline."""
+    from pipeline.cli.demo_server import served
+    from pipeline.cli.demo_stage import ACTS, Stage
+    from pipeline.cli.demo_story import SCENES, Story
 
     _prepare(out)
-    stage = Stage(out, seconds)
-    began = time.monotonic()
-    found = [_tell("release", RELEASED, stage.release(), time.monotonic() - began)]
-    for act in ACTS:
-        output.say(f"{act.name}: {act.story}")
-        began = time.monotonic()
-        verdict = stage.verify(act)
-        found.append(_tell(act.name, act.expected, verdict, time.monotonic() - began))
+    settings = load(out / "home")
+    output.say("A server starts on this machine; it loads its models.")
+    with served(settings, out / "server.log") as client:
+        story = Story(out, client)
+        right = [_act(one.name, one.story, one.expected, lambda one=one: one.play(story)) for one in SCENES]
+    if not story.released.exists():
+        output.say("Nothing was released, so there is nothing to verify.")
+        return output.FOUND
+    stage = Stage(out, settings, released=story.released, unmarked=story.unmarked)
+    right += [_act(act.name, act.story, act.expected, lambda act=act: stage.verify(act)) for act in ACTS]
     sheet = stage.contact_sheet()
     output.say(f"Look at {sheet} and at the reports {out / 'report-*.html'}.", style="bold")
-    return output.OK if all(found) else output.FOUND
+    return output.OK if all(right) else output.FOUND
 
 
-def _tell(act: str, expected: str, found: str, seconds: float) -> bool:
-    line: dict[str, Any] = {"act": act, "expected": expected, "found": found, "seconds": round(seconds, 2)}
+def _act(name: str, story: str, expected: str, play: Callable[[], str]) -> bool:
+    output.say(f"{name}: {story}")
+    began = time.monotonic()
+    found = play()
+    line: dict[str, Any] = {
+        "act": name, "expected": expected, "found": found, "seconds": round(time.monotonic() - began, 2)
+    }  # fmt: skip
     sys.stdout.write(json.dumps(line) + "\n")
     sys.stdout.flush()
     return expected == found

@@ -58,7 +58,13 @@ def pictures(name: str, folder: Path) -> list[Path]:
 def character_clip(name: str, target: Path) -> Path:
     """The character in a scene that is in none of its pictures."""
     scene = Scene(
-        action="dancing", background="forest", time="day", style="flat", camera="pan left", size=0.7, seed=4711
+        action="dancing",
+        background="forest",
+        time="day",
+        style="flat",
+        camera="pan left",
+        size=0.7,
+        seed=4711,
     )
     frames = render_clip(
         design(name), scene, width=WIDTH, height=HEIGHT, frames=int(SECONDS * RATE), frame_rate=float(RATE)

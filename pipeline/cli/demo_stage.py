@@ -1,9 +1,8 @@
-"""What the acts of the demo do: draw, release, shrink, change a byte, sign as a stranger, verify."""
+"""What can happen to a release after it left: shrink, change a byte, sign as a stranger; and verifying."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from fractions import Fraction
 from pathlib import Path, PurePath
 from typing import Final
 
@@ -11,9 +10,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from generator.base import GenerationRequest
-from generator.scene import SceneGenerator
-from pipeline.app import deliver, open_app
 from pipeline.cli import output
 from pipeline.credentials.manifest import Agent, ReleaseFacts, guarded, new_urn
 from pipeline.credentials.pki import ensure_pki
@@ -21,20 +17,14 @@ from pipeline.credentials.sign import sign_clip
 from pipeline.credentials.signer import LocalKeySigner
 from pipeline.credentials.tsa import local_tsa
 from pipeline.media.limits import media_limits
-from pipeline.media.pictures import BT601_LIMITED, frame_from_rgb, jpeg
+from pipeline.media.pictures import jpeg
 from pipeline.media.reader import open_clip
 from pipeline.media.types import ClipInfo, Frame
 from pipeline.media.writer import ClipWriter
-from pipeline.orders import GuardOrder
-from pipeline.policy import Sound
-from pipeline.settings import Settings, load
+from pipeline.settings import Settings
 from pipeline.verify.html import render
 from pipeline.verify.local import open_local
 
-RELEASED: Final = "released"
-WIDTH, HEIGHT = 1280, 720
-RATE: Final = Fraction(25)
-SEED: Final = 7
 PLATFORM_CRF: Final = 28.0
 SHEET_COLUMNS, SHEET_SIDE = 4, 480
 
@@ -50,37 +40,11 @@ class Act:
 
 
 class Stage:
-    """The demo's folder: the drawn clip, the release, and every attacked copy."""
+    """The demo's folder: the unmarked clip, the release, and every attacked copy."""
 
-    def __init__(self, folder: Path, seconds: float) -> None:
-        self.folder = folder
-        self.settings: Settings = load(folder / "home")
-        self.drawn = folder / "drawn.mp4"
-        self.released = folder / "released.mp4"
-        self._draw(seconds)
-
-    def _draw(self, seconds: float) -> None:
-        request = GenerationRequest(
-            prompt="hills at dusk", width=WIDTH, height=HEIGHT, seconds=seconds, frame_rate=RATE, seed=SEED
-        )
-        clip = SceneGenerator().generate(request)
-        info = ClipInfo(
-            width=clip.width, height=clip.height, time_base=1 / RATE, frame_rate=RATE, variable=False,
-            colour=BT601_LIMITED,
-        )  # fmt: skip
-        with ClipWriter(self.drawn, info, crf=16, preset="veryfast") as writer:
-            for index, picture in enumerate(clip.frames):
-                writer.write(frame_from_rgb(picture, index, index / float(RATE)))
-
-    def release(self) -> str:
-        """Guard the drawn clip; "released" or the verdict that stopped it."""
-        order = GuardOrder(source=self.drawn, policy="marks-only", sound=Sound.ACCEPT)
-        with open_app(self.settings) as app:
-            outcome = app.guard(order, lambda *_: None)
-        if outcome.file is None:
-            return str(outcome.job.state)
-        deliver(outcome.file, self.released)
-        return RELEASED
+    def __init__(self, folder: Path, settings: Settings, *, released: Path, unmarked: Path) -> None:
+        self.folder, self.settings = folder, settings
+        self.released, self.unmarked = released, unmarked
 
     def verify(self, act: Act) -> str:
         """Verify what `act` makes, write its report, and say the verdict."""
@@ -113,10 +77,10 @@ class Stage:
         return target
 
     def forge(self) -> Path:
-        """The drawn clip, signed by a stranger whose certificates bear our very names."""
+        """The unmarked clip, signed by a stranger whose certificates bear our very names."""
         target, now = self.folder / "forged.mp4", datetime.now(UTC)
         stranger = ensure_pki(self.folder / "stranger" / "pki", now=now)
-        with open_clip(self.drawn, limits=media_limits(self.settings)) as clip:
+        with open_clip(self.unmarked, limits=media_limits(self.settings)) as clip:
             thumbnail = jpeg(next(clip.frames()), 160)
         product = Agent(name="Countermark", version="1")
         facts = ReleaseFacts(
@@ -124,12 +88,17 @@ class Stage:
             fingerprint=b"\1\0\0\0", thumbnail=thumbnail, release={},
         )  # fmt: skip
         document = guarded(
-            facts, imported=PurePath("drawn.mp4"), imported_sha256="0" * 64, parent_archive=None,
+            facts, imported=PurePath("character.mp4"), imported_sha256="0" * 64, parent_archive=None,
             visible_mark=False,
         )  # fmt: skip
         with local_tsa(stranger, clock=lambda: now) as tsa:
             sign_clip(
-                self.drawn, target, document, signer=LocalKeySigner(stranger), tsa=tsa, trust=stranger.trust
+                self.unmarked,
+                target,
+                document,
+                signer=LocalKeySigner(stranger),
+                tsa=tsa,
+                trust=stranger.trust,
             )
         return target
 
@@ -137,7 +106,8 @@ class Stage:
         """Frames of the release side by side, as a PNG."""
         target = self.folder / "contact-sheet.png"
         with open_clip(self.released, limits=media_limits(self.settings)) as clip:
-            wanted = max(1, int((clip.info.duration or 1) * float(RATE)) // (2 * SHEET_COLUMNS))
+            frames = (clip.info.duration or 1) * float(clip.info.frame_rate or 1)
+            wanted = max(1, int(frames) // (2 * SHEET_COLUMNS))
             tiles = [_tile(frame) for frame in clip.frames() if frame.index % wanted == 0]
         rows = [np.hstack(row) for row in _rows(tiles[: 2 * SHEET_COLUMNS])]
         cv2.imwrite(str(target), np.vstack(rows))
@@ -170,7 +140,7 @@ ACTS: Final = (
         story="half size, re-encoded, metadata gone", make=Stage.shrink,
     ),
     Act(name="one-byte-changed", expected="altered", story="one byte is different", make=Stage.change_byte),
-    Act(name="unmarked", expected="none", story="a clip that never passed through", make=lambda s: s.drawn),
+    Act(name="unmarked", expected="none", story="a clip that never passed through", make=lambda s: s.unmarked),
     Act(
         name="stranger", expected="untrusted-claim", story="a stranger signs with our names", make=Stage.forge
     ),
