@@ -25,3 +25,11 @@ class CalibrationUnusable(ClassifierError):
     """The file of a calibration is damaged, or of another format or space."""
 
     code = "calibration_unusable"
+
+
+class NameRefused(ClassifierError):
+    """A name that cannot be registered: it would hit what everybody writes, or has nothing to look for."""
+
+    code = "name_refused"
+    exit_code: ClassVar[int] = 2
+    http_status: ClassVar[int] = 422

@@ -1,0 +1,156 @@
+"""Where a name may begin and end in a reading, and which coincidences are none of a name's business."""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from classifiers.ambiguity import FAMILIAR, KNOWN, frequency
+from classifiers.normalise import HEAVY, JOINED, LIGHT, SOFT, Reading
+
+MIN_LOOSE: Final = 4  # letters of a name that may end before a plural s, a digit or a capital
+MIN_PIECED: Final = 6  # letters of a name that common words may add up to
+_UNSPACED: Final = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR", "HANGUL")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Region:
+    """The letters ``start`` to ``end`` of a reading of ``text``."""
+
+    reading: Reading
+    text: str
+    start: int
+    end: int
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """The characters of the text."""
+        return self.reading.starts[self.start], self.reading.ends[self.end - 1]
+
+    @property
+    def quote(self) -> str:
+        """What stands in the text."""
+        start, end = self.span
+        return self.text[start:end]
+
+    def whole(self, letters: int) -> bool:
+        """Whether it begins and ends where words do; `letters`: of the name."""
+        return self._boundary(self.start, letters) and (
+            self._boundary(self.end, letters) or self._plural(letters) or self._particle()
+        )
+
+    def natural(self, breaks: frozenset[int]) -> bool | None:
+        """How a name whose own gaps are `breaks` is written: True for surely meant, None for an accident."""
+        gaps = self.reading.gaps[self.start + 1 : self.end]
+        if not any(gaps):
+            return True
+        extra = [place for place, gap in enumerate(gaps, 1) if gap > SOFT and place not in breaks]
+        heavy = HEAVY in gaps
+        if not extra and not heavy:
+            return True
+        pieces = self._pieces()
+        if all(len(piece) == 1 for piece in pieces):
+            return True
+        ordinary = all(_familiar(piece) for piece in pieces)
+        if heavy:
+            return None if ordinary or len(extra) else False
+        if not ordinary:
+            return True
+        return False if self.end - self.start >= MIN_PIECED else None
+
+    def disguised(self, letters: str = "") -> bool:
+        """Whether it is written with other signs than letters, or (given the name) with its letters repeated."""
+        quote = self.quote
+        gaps = self.reading.gaps[self.start + 1 : self.end]
+        if HEAVY in gaps and any(len(piece) > 1 for piece in self._pieces()):
+            return False
+        if letters:
+            return _repeats(quote, letters)
+        strange = any(not (sign.isascii() and sign.isalpha()) for sign in quote if not sign.isspace())
+        swapped = "I" in quote[1:]  # for l
+        return (strange or swapped) and any(map(str.isalpha, quote)) and frequency(quote.lower()) < KNOWN
+
+    def _pieces(self) -> list[str]:
+        """The parts that gaps divide it into, as read."""
+        pieces = [""]
+        for place in range(self.start, self.end):
+            if place > self.start and self.reading.gaps[place] > SOFT:
+                pieces.append("")
+            pieces[-1] += self.reading.letters[place]
+        return pieces
+
+    def _boundary(self, place: int, letters: int) -> bool:
+        reading = self.reading
+        if reading.gaps[place] != JOINED:
+            return True
+        before, after = reading.letters[place - 1], reading.letters[place]
+        if not (before.isascii() and after.isascii()) and _unspaced(before, after):
+            return True
+        return letters >= MIN_LOOSE and self._loose(place)
+
+    def _loose(self, place: int) -> bool:
+        """Between a letter and a digit or sign, or before a capital inside a word, as in MarioKart64."""
+        before = self.text[self.reading.ends[place - 1] - 1]
+        after = self.text[self.reading.starts[place]]
+        return before.isalpha() != after.isalpha() or (before.islower() and after.isupper())
+
+    def _plural(self, letters: int) -> bool:
+        """Before an s that ends a word, unless the two make an ordinary word."""
+        reading = self.reading
+        ends = self.end < len(reading.letters) and reading.letters[self.end] == "s"
+        if letters < MIN_LOOSE or not ends or reading.gaps[self.end + 1] == JOINED:
+            return False
+        return not _familiar(self._last_piece() + "s")
+
+    def _particle(self) -> bool:
+        """Korean names carry particles without a space."""
+        return _hangul(self.reading.letters[self.end - 1]) and _hangul(self.reading.letters[self.end])
+
+    def _last_piece(self) -> str:
+        return self._pieces()[-1]
+
+
+def _repeats(quote: str, name: str) -> bool:
+    """Whether `quote` is `name` with letters repeated, not with letters missing, and no ordinary word."""
+    written = re.sub(r"[\W_]+", "", quote.lower())
+    if written == name or frequency(written) >= 2.5:
+        return False
+    runs, wanted = _runs(written), _runs(name)
+    return len(runs) == len(wanted) and all(
+        have >= need for (_, have), (_, need) in zip(runs, wanted, strict=True)
+    )
+
+
+def _runs(word: str) -> list[tuple[str, int]]:
+    runs: list[tuple[str, int]] = []
+    for letter in word:
+        if runs and runs[-1][0] == letter:
+            runs[-1] = (letter, runs[-1][1] + 1)
+        else:
+            runs.append((letter, 1))
+    return runs
+
+
+def _familiar(piece: str) -> bool:
+    return frequency(piece) >= FAMILIAR
+
+
+@lru_cache(maxsize=4096)
+def _script(letter: str) -> str:
+    name = unicodedata.name(letter, "")
+    return next((script for script in _UNSPACED if name.startswith(script)), "")
+
+
+def _hangul(letter: str) -> bool:
+    return _script(letter) == "HANGUL"
+
+
+def _unspaced(before: str, after: str) -> bool:
+    """Whether a word may end between these two without a space."""
+    first, second = _script(before), _script(after)
+    if "HANGUL" in (first, second):
+        return first != second
+    if first == second == "KATAKANA":
+        return False
+    return bool(first or second)

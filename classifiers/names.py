@@ -1,0 +1,96 @@
+"""Registered names in a prompt and the turns before it.
+
+Codes: ``name_match`` (sure), ``name_near`` (a typo, or an accident of words: a person should look),
+``style_of_holder`` (asks for a style, not for the subject itself: a person should look).
+"""
+
+import re
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from classifiers.ambiguity import check_name, tier_of
+from classifiers.base import CheckReport, CheckState, Finding, NameEntry, References, Sight
+from classifiers.errors import NameRefused
+from classifiers.matcher import MATCH, NEAR, Hit, NameMatcher
+from classifiers.unregistered import check_unregistered
+
+__all__ = ["NameMatcher", "NameRefused", "check_name", "check_names", "check_unregistered", "tier_of"]
+
+CHECK: Final = "prompt_names"
+STYLE: Final = "style_of_holder"
+THRESHOLD: Final = 0.8  # every hit counts: the least is one typo in six letters, 0.83
+MIN_CACHED: Final = 16  # names; matchers of fewer are as quickly made as found
+_STYLE_BEFORE: Final = re.compile(
+    r"(?:\b(?:in\s+the\s+|the\s+)?(?:style|manner|aesthetics?|spirit|vein|look)\s+of|\bà\s+la|\ba\s+la"
+    r"|\binspired\s+by|\bin\s+an?|\blike\s+an?|\bas\s+if\s+(?:made|drawn|painted|directed|filmed)\s+by)"
+    r"\s+(?:the\s+)?[\"“'‘]?\Z", re.IGNORECASE,
+)  # fmt: skip
+_STYLE_AFTER: Final = re.compile(
+    r"\A[\"”'’]?(?:['’]s)?[\s-]+(?:esque\b|inspired\b|(?:art\s+)?style\b|styled\b|like\s+style\b|aesthetic\b)",
+    re.IGNORECASE,
+)
+_WORK_BEFORE: Final = re.compile(r"\b(?:like|from|in|as\s+in)\s+an?\s+[\"“'‘]?\Z", re.IGNORECASE)
+_WORK_AFTER: Final = re.compile(
+    r"\A[\"”'’]?(?:['’]s)?\s+(?:film|movie|cartoon|painting|artwork|picture|drawing|comic|game)\b",
+    re.IGNORECASE,
+)
+_PHRASE: Final = 60  # characters around a name in which a phrase about style stands
+
+
+def check_names(sight: Sight, references: References, matcher: NameMatcher | None = None) -> CheckReport:
+    """Find the registered names in ``sight.texts``; `matcher`: of ``references.names``, if at hand."""
+    matcher = matcher or _matcher_of(references.names)
+    findings = [
+        _finding(hit, text, turn)
+        for turn, (text, hits) in enumerate(zip(sight.texts, matcher.match_turns(sight.texts), strict=True))
+        for hit in hits
+    ]
+    best = max((finding.score for finding in findings), default=0.0)
+    return CheckReport(
+        check=CHECK, state=CheckState.COMPLETED, findings=tuple(findings), scores={"names": best}
+    )
+
+
+def _finding(hit: Hit, text: str, turn: int) -> Finding:
+    style = hit.code == MATCH and _asks_for_style(text, hit.start, hit.end)
+    return Finding(
+        check=CHECK, subject=hit.entry.subject, score=hit.score, threshold=THRESHOLD,
+        code=STYLE if style else hit.code, sure=hit.sure and not style, reference=hit.entry.text, turn=turn,
+        span=(hit.start, hit.end), quote=text[hit.start : hit.end],
+    )  # fmt: skip
+
+
+def _asks_for_style(text: str, start: int, end: int) -> bool:
+    before, after = text[max(0, start - _PHRASE) : start], text[end : end + _PHRASE]
+    if _STYLE_AFTER.match(after):
+        return True
+    work = _WORK_BEFORE.search(before) and _WORK_AFTER.match(after)
+    article = re.search(r"\b(?:in|like)\s+an?\s+[\"“'‘]?\Z", before, re.IGNORECASE)
+    return bool(work or (not article and _STYLE_BEFORE.search(before)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    names: Sequence[NameEntry]
+    matcher: NameMatcher
+
+
+_lock = threading.Lock()
+_kept: list[_Kept] = []
+MAX_KEPT: Final = 2
+
+
+def _matcher_of(names: Sequence[NameEntry]) -> NameMatcher:
+    """The matcher of these names; the last ones are kept, since a registry changes less often than prompts."""
+    if len(names) < MIN_CACHED:
+        return NameMatcher(names)
+    with _lock:
+        for kept in _kept:
+            if kept.names is names:
+                return kept.matcher
+        made = NameMatcher(names)
+        _kept.insert(0, _Kept(names, made))
+        del _kept[MAX_KEPT:]
+        return made

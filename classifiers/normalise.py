@@ -1,0 +1,239 @@
+"""Readings of a text in which disguised names show, every letter with its place in the original.
+
+A text is unescaped (HTML entities, percent encoding, backslash escapes), folded (compatibility forms, case,
+marks) and, where it has letters of other scripts, also read by what they look like and how they sound.
+A `Reading` holds only letters and digits, squeezed together; what stood between two of them is kept as a
+gap, so that a search finds "S p i d e r - M a n" and can still tell "superb" from "up".
+Source of the confusables: Unicode TR39 (package confusable-homoglyphs), and the additions below.
+"""
+
+import html
+import re
+import unicodedata
+import urllib.parse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from itertools import chain
+from typing import Final
+
+from anyascii import anyascii
+from confusable_homoglyphs.confusables import confusables_data
+
+JOINED: Final = 0  # the letter before belongs to the same word
+SOFT: Final = 1  # something without width: perhaps a boundary, perhaps nothing
+LIGHT: Final = 2  # space, hyphen, full stop inside a word, underscore, emoji
+HEAVY: Final = 3  # punctuation that ends a thought, a line, the text
+
+_HAIR: Final = "\u200b"  # stands for whatever has no width
+_FILLERS: Final = frozenset("\u115f\u1160\u17b4\u17b5\u3164\uffa0")  # letters that are not seen
+_DROPPED: Final = frozenset(("Mn", "Me"))
+_WITHOUT_WIDTH: Final = frozenset(("Cf", "Cc"))
+_ESCAPES: Final = re.compile(
+    r"&(?:\#[0-9]{1,7}|\#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,24});|(?:%[0-9a-fA-F]{2})+"
+    r"|(?:\\x[0-9a-fA-F]{2})+|\\u[0-9a-fA-F]{4}|\\u\{[0-9a-fA-F]{1,6}\}"
+)
+_WORD: Final = re.compile(r"[^\W_]+")
+_ENDS: Final = re.compile(r"[,;:!?()\[\]{}\"“”„«»\n\r|/、。！？，；：]|\.\s|\s[-–—]\s")
+# Letters that Unicode's table of confusables leads to no ASCII letter, or that look like another one.
+_LOOKS: Final = {
+    pair[0]: pair[1:]
+    for pair in (
+        "вb гr дd зe иu йu кk мm нh пn тt уy хx цu чy шw щw ьb яr єe ґr ђh ћh ԍg қk ңh ҙe җx ѡw ғf ҝk "
+        "βb γy ηn θo κk λl μu νv πn τt υu χx ωw ψw εe ζz άa έe ήn ίi όo ύu ώw ςc "
+        "աw բp գq դn եt զq էt թp ժd իh լl խlu ծd կk հh ձd ղn ճd մu յj նu շ2 ոn չ2 պw ջ2 ռn սu վd տs րn ցg "
+        "ւi փp քp օo ֆ$ ɡg ƒf ʟl ʀr ɴn ʜh ʙb ᴛt ᴋk ʍm ꜰf ꜱs ɪi ʏy ɢg ǫq ᴍm ᴅd ᴊj ᴘp ᴠv ᴢz ᴜu ᴏo ᴀa ᴄc ᴇe ᴡw"
+    ).split()
+}
+_NEGATIVE: Final = {
+    chr(start + letter): chr(ord("a") + letter)
+    for start in (0x1F150, 0x1F170, 0x1F1E6)  # circled and squared white letters, regional indicators
+    for letter in range(26)
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folded:
+    """A text with its separators, folded: each character with its place in the original."""
+
+    text: str
+    starts: Sequence[int]
+    ends: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """One way to read a text: ``letters``, and for each where it came from.
+
+    ``starts[i]``, ``ends[i]``: the original characters of letter i; ``gaps[i]``: what stands before it, with
+    ``gaps[0]`` and ``gaps[len(letters)]`` the edges of the text (HEAVY).
+    """
+
+    letters: str
+    starts: Sequence[int]
+    ends: Sequence[int]
+    gaps: bytes
+
+
+def fold(text: str) -> Folded:
+    """Unescape and fold: compatibility forms, case, marks; what has no width becomes a hair space."""
+    if text.isascii() and text.isprintable() and not _ESCAPES.search(text):
+        return Folded(text=text.lower(), starts=range(len(text)), ends=range(1, len(text) + 1))
+    return _expanded(_characters(text), _folded_character)
+
+
+def by_look(folded: Folded) -> Folded:
+    """Letters of other scripts as the ASCII letters that they look like, or else sound like."""
+    return _converted(folded, _look)
+
+
+def by_sound(folded: Folded) -> Folded:
+    """Letters of other scripts as ASCII transliterations."""
+    return _converted(folded, _sound)
+
+
+def translated(folded: Folded, table: dict[int, str]) -> Folded:
+    """With single characters replaced by single others."""
+    return Folded(text=folded.text.translate(table), starts=folded.starts, ends=folded.ends)
+
+
+def squeezed(folded: Folded) -> Reading:
+    """Only the letters and digits, with what stood between them as gaps."""
+    words = list(_WORD.finditer(folded.text))
+    places = list(chain.from_iterable(range(*word.span()) for word in words))
+    whole = len(places) == len(folded.text)
+    return Reading(
+        letters=folded.text if whole else "".join(word.group() for word in words),
+        starts=folded.starts if whole else [folded.starts[place] for place in places],
+        ends=folded.ends if whole else [folded.ends[place] for place in places],
+        gaps=_gaps(folded.text, words),
+    )
+
+
+def runs_collapsed(reading: Reading) -> Reading:
+    """With every run of one letter as a single one, which keeps the whole run's place."""
+    letters = reading.letters
+    firsts = [place for place, letter in enumerate(letters) if not place or letters[place - 1] != letter]
+    nexts = [*firsts[1:], len(letters)] if firsts else []
+    return Reading(
+        letters="".join(letters[first] for first in firsts),
+        starts=[reading.starts[first] for first in firsts],
+        ends=[reading.ends[following - 1] for following in nexts],
+        gaps=bytes([reading.gaps[first] for first in firsts] + [HEAVY]),
+    )
+
+
+def key(text: str) -> str:
+    """The letters of a registered name, as they stand in a reading of a plain text."""
+    return squeezed(fold(text)).letters
+
+
+def join(readings: Sequence[Reading], lengths: Sequence[int]) -> Reading:
+    """Readings of consecutive texts as one, with LIGHT gaps between; places count on over ``lengths``."""
+    starts: list[int] = []
+    ends: list[int] = []
+    gaps = bytearray()
+    offset = 0
+    for reading, length in zip(readings, lengths, strict=True):
+        starts += [offset + place for place in reading.starts]
+        ends += [offset + place for place in reading.ends]
+        gaps += reading.gaps[:-1]
+        if gaps and offset and reading.letters:
+            gaps[len(gaps) - len(reading.letters)] = LIGHT
+        offset += length
+    letters = "".join(reading.letters for reading in readings)
+    return Reading(letters=letters, starts=starts, ends=ends, gaps=bytes(gaps) + bytes([HEAVY]))
+
+
+def _gaps(text: str, words: Sequence[re.Match[str]]) -> bytes:
+    gaps = bytearray()
+    end = 0
+    for word in words:
+        start, following = word.span()
+        gaps.append(_gap(text[end:start]) if gaps else HEAVY)
+        gaps.extend(bytes(following - start - 1))
+        end = following
+    gaps.append(HEAVY)
+    return bytes(gaps)
+
+
+@lru_cache(maxsize=4096)
+def _gap(between: str) -> int:
+    if _ENDS.search(between):
+        return HEAVY
+    return SOFT if not between.strip(_HAIR) else LIGHT
+
+
+def _characters(text: str) -> list[tuple[str, int, int]]:
+    """The characters of a text with escapes undone, each with its place."""
+    found: list[tuple[str, int, int]] = []
+    end = 0
+    for escape in _ESCAPES.finditer(text):
+        start, following = escape.span()
+        found += [(text[place], place, place + 1) for place in range(end, start)]
+        found += [(letter, start, following) for letter in _unescaped(escape.group())]
+        end = following
+    return found + [(text[place], place, place + 1) for place in range(end, len(text))]
+
+
+def _unescaped(escape: str) -> str:
+    if escape[0] == "&":
+        return html.unescape(escape)
+    if escape[0] == "%":
+        return urllib.parse.unquote(escape, errors="replace")
+    if escape[1] == "x":
+        return bytes.fromhex(escape.replace("\\x", "")).decode(errors="replace")
+    code = int(escape[2:].strip("{}"), 16)
+    return chr(code) if code <= 0x10FFFF and not 0xD800 <= code < 0xE000 else " "
+
+
+def _expanded(characters: Sequence[tuple[str, int, int]], change: Callable[[str], str]) -> Folded:
+    changed = [(change(letter), start, end) for letter, start, end in characters]
+    return Folded(
+        text="".join(piece for piece, _, _ in changed),
+        starts=[start for piece, start, _ in changed for _ in piece],
+        ends=[end for piece, _, end in changed for _ in piece],
+    )
+
+
+def _converted(folded: Folded, change: Callable[[str], str]) -> Folded:
+    if folded.text.isascii():
+        return folded
+    return _expanded(list(zip(folded.text, folded.starts, folded.ends, strict=True)), change)
+
+
+@cache
+def _folded_character(character: str) -> str:
+    if character in _NEGATIVE:
+        return _NEGATIVE[character]
+    if character.isspace():
+        return character
+    plain = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", character).casefold())
+    kept = "".join(letter for letter in plain if unicodedata.category(letter) not in _DROPPED)
+    whole = unicodedata.normalize("NFC", kept)
+    return "".join(_HAIR if _unseen(letter) else letter for letter in whole)
+
+
+def _unseen(letter: str) -> bool:
+    return letter in _FILLERS or (unicodedata.category(letter) in _WITHOUT_WIDTH and not letter.isspace())
+
+
+@cache
+def _look(character: str) -> str:
+    if character.isascii() or not character.isalnum():
+        return character
+    if character in _LOOKS:
+        return _LOOKS[character]
+    for likeness in confusables_data.get(character, ()):
+        looks = likeness["c"].lower()
+        if len(looks) == 1 and looks.isascii() and looks.isalnum():
+            return str(looks)
+    return _sound(character)
+
+
+@cache
+def _sound(character: str) -> str:
+    if character.isascii() or not character.isalnum():
+        return character
+    sound = "".join(letter for letter in anyascii(character).lower() if letter.isalnum())
+    return sound or character

@@ -1,0 +1,66 @@
+"""Names with one letter wrong, missing, doubled or swapped, without comparing with every name.
+
+Every name of six letters or more is indexed under itself with each single letter left out; one edit shows in
+a shared form (as in SymSpell). Only runs of words of which one is no known word are looked up, so ordinary
+sentences cost next to nothing and hit nothing.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from rapidfuzz.distance import OSA
+
+from classifiers.ambiguity import frequency
+from classifiers.base import NameEntry, NameTier
+from classifiers.normalise import HEAVY, SOFT, Reading
+
+MIN_LETTERS: Final = 6
+MAX_WORDS: Final = 4  # words that a misspelt name may be written in
+RARE: Final = 2.6  # Zipf: above it, the word is meant as written
+
+
+class TypoIndex:
+    """The names that blocks alone, findable with one mistake."""
+
+    def __init__(self, names: Mapping[str, NameEntry]) -> None:
+        self._forms: dict[str, list[str]] = {}
+        self._names = {
+            letters: entry
+            for letters, entry in names.items()
+            if len(letters) >= MIN_LETTERS and entry.tier != NameTier.CONTEXT
+        }
+        for letters in self._names:
+            for form in {letters, *_shorter(letters)}:
+                self._forms.setdefault(form, []).append(letters)
+        self._longest = max(map(len, self._names), default=0) + 1
+
+    def near(self, reading: Reading) -> Iterator[tuple[NameEntry, int, int, float]]:
+        """Names one mistake off: entry, first and last character of the text, score 0..1."""
+        if not self._names:
+            return
+        words = _words(reading)
+        strange = [frequency(reading.letters[start:end]) < RARE for start, end in words]
+        for first in range(len(words)):
+            for last in range(first, min(first + MAX_WORDS, len(words))):
+                start, end = words[first][0], words[last][1]
+                if last > first and reading.gaps[words[last][0]] == HEAVY or end - start > self._longest:
+                    break
+                if end - start >= MIN_LETTERS - 1 and any(strange[first : last + 1]):
+                    yield from self._entries(reading, start, end)
+
+    def _entries(self, reading: Reading, start: int, end: int) -> Iterator[tuple[NameEntry, int, int, float]]:
+        written = reading.letters[start:end]
+        candidates = {name for form in (written, *_shorter(written)) for name in self._forms.get(form, ())}
+        for name in candidates:
+            if name != written and OSA.distance(name, written, score_cutoff=1) == 1:
+                place = reading.starts[start], reading.ends[end - 1]
+                yield self._names[name], *place, 1 - 1 / len(name)
+
+
+def _shorter(word: str) -> set[str]:
+    return {word[:place] + word[place + 1 :] for place in range(len(word))}
+
+
+def _words(reading: Reading) -> list[tuple[int, int]]:
+    starts = [place for place, gap in enumerate(reading.gaps[:-1]) if gap > SOFT]
+    return list(zip(starts, [*starts[1:], len(reading.letters)], strict=True))

@@ -1,0 +1,68 @@
+"""Names of persons and works that nobody registered, for policies that need permission first.
+
+Capitals give a name away: a run of capitalised words in the middle of a sentence, of which one is no common
+word; at the beginning of a sentence, where everything has a capital, only a word that English hardly knows.
+A text wholly in title case or capitals says nothing, and neither does one in lower case: this finds what
+people write plainly, and no disguise.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from classifiers.ambiguity import common_word, frequency
+from classifiers.base import CheckReport, CheckState, Finding, References, Sight
+from classifiers.normalise import key
+
+CHECK: Final = "unregistered_names"
+CODE: Final = "unregistered_name"
+RARE: Final = 2.5  # Zipf
+MAX_FINDINGS: Final = 20
+_RUN: Final = re.compile(
+    r"(?<![\w'’])[A-Z][\w'’]*[a-z][\w'’]*(?:[ -](?:(?:of|the|de|van|von|da|del|la|le|bin|al)[ -])?[A-Z][\w'’]*)*"
+)
+_OPENING: Final = re.compile(r"(?:\A|[.!?:;\"“”\n(])\s*\Z")
+
+
+def unregistered_names(text: str) -> list[tuple[int, int]]:
+    """Spans of what looks like the name of a person or work."""
+    words = re.findall(r"[^\W\d_]+", text)
+    capitals = sum(word[0].isupper() for word in words)
+    if len(words) > 3 and capitals > 0.7 * len(words):
+        return []
+    return [found.span() for found in _RUN.finditer(text) if _is_name(text, found)]
+
+
+def check_unregistered(sight: Sight, references: References, matcher: object | None = None) -> CheckReport:
+    """Find names that no subject has in ``sight.texts``; `matcher` is not needed."""
+    registered = {key(name.text) for name in references.names}
+    findings = tuple(_findings(sight, registered))[:MAX_FINDINGS]
+    return CheckReport(
+        check=CHECK, state=CheckState.COMPLETED, findings=findings, scores={CHECK: float(bool(findings))}
+    )
+
+
+def _findings(sight: Sight, registered: set[str]) -> Iterator[Finding]:
+    for turn, text in enumerate(sight.texts):
+        for start, end in unregistered_names(text):
+            quote = text[start:end]
+            if key(re.sub(r"['’]s\Z", "", quote)) not in registered:
+                yield Finding(
+                    check=CHECK, subject="", score=1.0, threshold=1.0, code=CODE, sure=False, turn=turn,
+                    span=(start, end), quote=quote,
+                )  # fmt: skip
+
+
+def _is_name(text: str, found: re.Match[str]) -> bool:
+    words = [re.sub(r"['’]s?\Z", "", word).lower() for word in re.findall(r"[\w'’]+", found.group())]
+    opening = bool(_OPENING.search(text[max(0, found.start() - 8) : found.start()]))
+    if opening and len(words) == 1:
+        return frequency(words[0]) < RARE and words[0].isalpha() and not _inflected(words[0])
+    named = words[1:] if opening else words
+    return any(not common_word(word) and frequency(word) < 4.5 for word in named)
+
+
+def _inflected(word: str) -> bool:
+    """Whether it is a form of a known word: rare forms are no names."""
+    stems = [word.removesuffix(ending) for ending in ("s", "es", "ed", "d", "ing", "ly", "like", "er")]
+    return any(stem != word and frequency(stem) >= RARE for stem in stems)
