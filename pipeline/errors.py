@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from classifiers.errors import ClassifierError
-from generator.errors import GeneratorError, RequestInvalid
+from generator.errors import GeneratorError
 from registry.errors import RegistryError
 from watermark.errors import WatermarkError
 
@@ -129,10 +129,10 @@ class Refused(CountermarkError):
     http_status = 409
 
 
-class RequestInvalid(UsageError):
+class RequestMalformed(UsageError):
     """An HTTP request lacks a field or part, or one of them is wrong."""
 
-    code = "request_invalid"
+    code = "request_malformed"
     http_status = 422
 
 
@@ -199,7 +199,7 @@ class Described:
 # The libraries' own errors, for the same table: exit code and HTTP status, where the error itself has none.
 LIBRARIES: Final[dict[type[Exception], tuple[int, int]]] = {
     ClassifierError: (3, 500),
-    RequestInvalid: (2, 400),
+    GenerationInvalid: (2, 400),
     GeneratorError: (3, 500),
     RegistryError: (3, 500),
     WatermarkError: (3, 422),

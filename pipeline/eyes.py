@@ -3,16 +3,19 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
+    from classifiers.minilm import MiniLm
+
     from classifiers.embed import OpenClipEmbedder
     from classifiers.faces import FaceFinder
-    from classifiers.minilm import MiniLm
     from classifiers.thresholds import Calibration
 
 CALIBRATIONS: Final = "calibrations"
 EMBEDDED: Final = "embedded"
+
+T = TypeVar("T")
 
 
 class Eyes:
@@ -26,29 +29,28 @@ class Eyes:
         self._clip_model, self._clip_sha256 = clip_model, clip_sha256
         self._files = CalibrationFiles(home / CALIBRATIONS)
         self._lock = threading.RLock()
-        self._loaded: dict[str, Any] = {}
+        self._loaded: dict[str, object] = {}
 
     @property
     def clip(self) -> "OpenClipEmbedder":
         """The embedder of frames, pictures and prompts."""
         from classifiers.embed import OpenClipEmbedder
 
-        model = {} if self._clip_model == EMBEDDED else {"model": self._clip_model}
-        return self._once("clip", lambda: OpenClipEmbedder(**model, sha256=self._clip_sha256 or ""))
+        return self._once("clip", OpenClipEmbedder, self._open_clip)
 
     @property
     def minilm(self) -> "MiniLm":
         """The embedder of descriptions."""
         from classifiers.minilm import MiniLm
 
-        return self._once("minilm", MiniLm)
+        return self._once("minilm", MiniLm, MiniLm)
 
     @property
     def faces(self) -> "FaceFinder":
         """The finder of faces."""
         from classifiers.faces import FaceFinder
 
-        return self._once("faces", FaceFinder)
+        return self._once("faces", FaceFinder, FaceFinder)
 
     @property
     def calibrations(self) -> "CalibrationFiles":
@@ -61,11 +63,21 @@ class Eyes:
             self._files.demand(space)
         return self
 
-    def _once(self, name: str, load: Callable[[], Any]) -> Any:
+    def _open_clip(self) -> "OpenClipEmbedder":
+        from classifiers.embed import OpenClipEmbedder
+
+        digest = self._clip_sha256 or ""
+        if self._clip_model == EMBEDDED:
+            return OpenClipEmbedder(sha256=digest)
+        return OpenClipEmbedder(self._clip_model, sha256=digest)
+
+    def _once(self, name: str, kind: type[T], load: Callable[[], T]) -> T:
         with self._lock:
             if name not in self._loaded:
                 self._loaded[name] = load()
-            return self._loaded[name]
+            found = self._loaded[name]
+        assert isinstance(found, kind)  # noqa: S101 - it was loaded as that
+        return found
 
 
 class CalibrationFiles(Mapping[str, "Calibration"]):

@@ -13,15 +13,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from registry.subjectset import SubjectSet
-
 from classifiers.base import Kind, References, Sight
 from pipeline import policy as policies
 from pipeline.examine import Calibrations, examine, unasked
 from pipeline.policy import Policy
-from pipeline.reasons import Wish
+from pipeline.reasons import Wish, Wishes
 from pipeline.types import Decision, Reason, Verdict
 from registry import rules
+from registry.subjectset import SubjectSet
 from registry.types import Change, SubjectRecord
 
 FENCE: Final = "publish_fence"
@@ -66,7 +65,7 @@ def changed_subjects(changes: Sequence[Change]) -> tuple[SubjectRecord, ...]:
     return tuple(subject for subject in latest.values() if subject.state == "active")
 
 
-def wishes_of(subjects: Sequence[SubjectRecord], account: str, now: str) -> policies.Wishes:
+def wishes_of(subjects: Sequence[SubjectRecord], account: str, now: str) -> Wishes:
     """What the owners of these subjects want for `account`."""
     known = {subject.id: subject for subject in subjects}
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from registry.view import View
 from sqlalchemy import Engine
 
 from pipeline.credentials.pki import Pki
@@ -24,9 +23,10 @@ from registry.errors import JobNotOwned, RegistryBusy, RegistryError
 from registry.jobs import LocalJobs
 from registry.store import FileStore
 from registry.types import Job, JobState, Reason, Release
+from registry.view import View
 
 PRODUCT: Final = "Countermark"
-OURS: Final = (CountermarkError, *LIBRARIES)
+OURS: Final[tuple[type[Exception], ...]] = (CountermarkError, *LIBRARIES)
 """Every error that a person may see."""
 
 Observer = Callable[[str, str, float], None]

@@ -37,6 +37,7 @@ from pipeline.release.generation import GenerationOrder, generate
 from pipeline.release.inspection import inspect
 from pipeline.release.marking import MarkRequest, mark_clip, survey
 from pipeline.types import Decision, Json, Verdict
+from pipeline.types import Reason as OurReason
 from pipeline.workbench import PRODUCT, Observer, Outcome, StepRun, Workbench, note_signer
 from registry import releases
 from registry.counter import reserve_payload_counter
@@ -314,7 +315,7 @@ def _missed() -> Json:
     return {"code": MARK_MISSED, "check": "hidden_mark", "detail": detail}
 
 
-def reason_json(reason: Reason) -> Json:
+def reason_json(reason: Reason | OurReason) -> Json:
     """A reason as a job's result records it and a command prints it."""
     told: Json = {"code": reason.code, "check": reason.check, "detail": reason.detail}
     return told | ({"evidence": reason.evidence} if reason.evidence else {})

@@ -10,6 +10,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -37,12 +38,12 @@ def demo(
     output.say("A server starts on this machine; it loads its models.")
     with served(settings, out / "server.log") as client:
         story = Story(out, client)
-        right = [_act(one.name, one.story, one.expected, lambda one=one: one.play(story)) for one in SCENES]
+        right = [_act(one.name, one.story, one.expected, partial(one.play, story)) for one in SCENES]
     if not story.released.exists():
         output.say("Nothing was released, so there is nothing to verify.")
         return output.FOUND
     stage = Stage(out, settings, released=story.released, unmarked=story.unmarked)
-    right += [_act(act.name, act.story, act.expected, lambda act=act: stage.verify(act)) for act in ACTS]
+    right += [_act(act.name, act.story, act.expected, partial(stage.verify, act)) for act in ACTS]
     sheet = stage.contact_sheet()
     output.say(f"Look at {sheet} and at the reports {out / 'report-*.html'}.", style="bold")
     return output.OK if all(right) else output.FOUND

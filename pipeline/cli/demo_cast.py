@@ -103,7 +103,7 @@ def _portrait() -> Picture:
         raise NotInstalled(
             "the demo's portrait is in scikit-image; install it with: pip install 'countermark[demo]'"
         ) from None
-    return np.asarray(astronaut(), np.uint8)
+    return np.asarray(astronaut(), np.uint8)  # type: ignore[no-untyped-call]
 
 
 def _png(picture: Picture, target: Path) -> Path:

@@ -52,13 +52,11 @@ class Client:
 
     def get(self, path: str) -> Answer:
         """GET."""
-        return self._send(urllib.request.Request(self.base + path))
+        return self._send(self._asked(path))
 
     def post_json(self, path: str, document: dict[str, Any]) -> Answer:
         """POST a JSON document."""
-        request = urllib.request.Request(self.base + path, json.dumps(document).encode(), method="POST")
-        request.add_header("Content-Type", "application/json")
-        return self._send(request)
+        return self._send(self._asked(path, json.dumps(document).encode(), "application/json"))
 
     def post_form(self, path: str, fields: dict[str, str], part: str, files: Sequence[Path]) -> Answer:
         """POST fields and files (each as the part `part`) as multipart/form-data."""
@@ -70,9 +68,7 @@ class Client:
             for head, content in heads
         )
         body += f"--{boundary}--\r\n".encode()
-        request = urllib.request.Request(self.base + path, body, method="POST")
-        request.add_header("Content-Type", f"multipart/form-data; boundary={boundary}")
-        return self._send(request)
+        return self._send(self._asked(path, body, f"multipart/form-data; boundary={boundary}"))
 
     def finished(self, answer: Answer) -> dict[str, Any]:
         """The document of a job that `answer` is about, once it has ended. Raises: ServerFailed."""
@@ -84,9 +80,15 @@ class Client:
             raise ServerFailed(f"the server gave no result: {json.dumps(document)[:300]}; look at its log")
         return document
 
-    def _send(self, request: urllib.request.Request) -> Answer:
+    def _asked(self, path: str, body: bytes | None = None, kind: str = "") -> urllib.request.Request:
+        request = urllib.request.Request(self.base + path, body)  # noqa: S310 - our own server
         request.add_header("Authorization", f"Bearer {self.secret}")
         request.add_header("Prefer", WAIT)
+        if kind:
+            request.add_header("Content-Type", kind)
+        return request
+
+    def _send(self, request: urllib.request.Request) -> Answer:
         try:
             with urllib.request.urlopen(request, timeout=JOB_SECONDS) as response:  # noqa: S310 - our own
                 return _answer(response.status, response.read())

@@ -140,7 +140,7 @@ ACTS: Final = (
         story="half size, re-encoded, metadata gone", make=Stage.shrink,
     ),
     Act(name="one-byte-changed", expected="altered", story="one byte is different", make=Stage.change_byte),
-    Act(name="unmarked", expected="none", story="a clip that never passed through", make=lambda s: s.unmarked),
+    Act(name="unmarked", expected="none", story="a clip that never left", make=lambda s: s.unmarked),
     Act(
         name="stranger", expected="untrusted-claim", story="a stranger signs with our names", make=Stage.forge
     ),
