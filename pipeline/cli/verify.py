@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path, PurePath
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
@@ -10,6 +10,7 @@ from pipeline.cli import output
 from pipeline.errors import StorageFailed
 from pipeline.settings import load
 from pipeline.types import EvidenceState, FileVerdict
+from pipeline.verify.document import document
 from pipeline.verify.local import open_local
 from pipeline.verify.types import VerificationReport
 
@@ -55,24 +56,6 @@ def verify(
     if as_json:
         output.answer([document(found) for found in reports])
     return max(map(_status, reports), default=output.OK)
-
-
-def document(report: VerificationReport) -> dict[str, Any]:
-    """The JSON of one file."""
-    release = report.release and {
-        "id": report.release.id, "payload": report.release.payload, "urn": report.release.urn,
-        "state": report.release.state, "published_at": report.release.published_at,
-    }  # fmt: skip
-    return {
-        "file": report.file, "verdict": str(report.verdict), "headline": report.headline, "release": release,
-        "flags": list(report.flags),
-        "evidence": {
-            line: {"state": str(evidence.state), "summary": evidence.summary, **evidence.found}
-            for line, evidence in report.evidence.items()
-        },
-        "media": report.media, "notes": list(report.notes), "checked_at": report.checked_at,
-        "seconds": report.seconds,
-    }  # fmt: skip
 
 
 def _say(report: VerificationReport) -> None:

@@ -52,6 +52,16 @@ def render(reports: Sequence[VerificationReport], *, service: str = "Countermark
     return f"<!DOCTYPE html>\n{element('html', _head(title), body, lang='en')}\n"
 
 
+def article(report: VerificationReport, service: str) -> Html:
+    """One report, without the page around it, for a page that brings `html_style.STYLE`."""
+    return _file(report, 1, safe_text(service) or "Countermark", wide=False)
+
+
+def how(service: str) -> Html:
+    """How we know, and how often we are wrong, for the same page."""
+    return _how(safe_text(service) or "Countermark")
+
+
 def _subject(reports: Sequence[VerificationReport]) -> str:
     return _name(reports[0]) if len(reports) == 1 else f"{len(reports)} files"
 

@@ -1,0 +1,1 @@
+"""The service over HTTP: `service.make_service` puts it together, `server.serve` runs it."""

@@ -1,0 +1,127 @@
+"""What holds for every request: limits on bytes and time, headers of the answer, one line in the log.
+
+A limit on bytes is kept while they arrive, whatever the request says of its own length. The log names
+method, path, status and time; never headers, queries, bodies or addresses.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from typing import Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pipeline.api import problems
+from pipeline.credentials.text import safe_text
+from pipeline.errors import CountermarkError, LimitExceeded, TooSlow, describe
+from pipeline.settings import Settings
+
+MULTIPART: Final = "multipart/form-data"
+MAX_PATH: Final = 200
+
+HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+    "Cache-Control": "no-store",
+}
+
+access = logging.getLogger("countermark.access")
+
+
+class Bounds:
+    """The outermost layer around the application."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        """Apply the limits of `settings` to everything that reaches `app`."""
+        self._app, self._settings = app, settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        multipart = headers.get("content-type", "").lower().startswith(MULTIPART)
+        limit = self._settings.max_upload_bytes if multipart else self._settings.max_json_bytes
+        reader = _Reader(receive, limit, self._settings)
+        writer = _Writer(send, self._settings.idle_seconds)
+        began = time.monotonic()
+        try:
+            if _length(headers) > limit:
+                await problems.answer(describe(_too_large(limit)))(scope, reader, writer)
+            else:
+                await self._app(scope, reader, writer)
+        except _Stuck:
+            pass  # whoever does not read the answer loses the connection, nothing else
+        finally:
+            seconds = time.monotonic() - began
+            path = safe_text(scope["path"], MAX_PATH)
+            access.info("%s %s %s %.3f s", scope["method"], path, writer.status, seconds)
+
+
+class _Stuck(Exception):
+    """The client does not read its answer."""
+
+
+class _Reader:
+    """`receive` with a limit on bytes and on time, until the request has arrived."""
+
+    def __init__(self, receive: Receive, limit: int, settings: Settings) -> None:
+        self._receive, self._limit = receive, limit
+        self._idle, self._until = settings.idle_seconds, time.monotonic() + settings.upload_seconds
+        self._taken, self._whole = 0, False
+
+    async def __call__(self) -> Message:
+        if self._whole:
+            return await self._receive()
+        wait = min(self._idle, self._until - time.monotonic())
+        try:
+            message = await asyncio.wait_for(self._receive(), max(wait, 0.0))
+        except TimeoutError:
+            raise TooSlow("the request took too long to arrive; try again") from None
+        self._taken += len(message.get("body", b""))
+        if self._taken > self._limit:
+            raise _too_large(self._limit)
+        self._whole = not message.get("more_body", False)
+        return message
+
+
+class _Writer:
+    """`send` with our headers, and a limit on the time that the client takes to read."""
+
+    def __init__(self, send: Send, idle: float) -> None:
+        self._send, self._idle = send, idle
+        self.status = 0
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            _complete(message, HEADERS)
+        try:
+            await asyncio.wait_for(self._send(message), self._idle)
+        except TimeoutError:
+            raise _Stuck from None
+
+
+def _complete(message: Message, wanted: Mapping[str, str]) -> None:
+    headers = MutableHeaders(scope=message)
+    for name, value in wanted.items():
+        headers.setdefault(name, value)
+
+
+def _length(headers: Headers) -> int:
+    told = headers.get("content-length", "0")
+    return int(told) if told.isascii() and told.isdigit() and len(told) < 20 else 0
+
+
+def _too_large(limit: int) -> CountermarkError:
+    return LimitExceeded(f"the request is larger than {limit} bytes; send less")

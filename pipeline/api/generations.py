@@ -1,0 +1,95 @@
+"""Making clips: from a prompt, or from a clip made elsewhere. Both are jobs, told at one place."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import JSONResponse
+
+from pipeline import auth
+from pipeline.api import jobs, shapes
+from pipeline.api.state import Here, caller_with
+from pipeline.auth import Caller
+from pipeline.errors import RequestMalformed
+from pipeline.orders import CreateOrder, GuardOrder
+from pipeline.policy import Sound
+from registry.errors import KeyReused
+from registry.types import JobState
+
+SOUNDS: Final = (Sound.HOLD, Sound.STRIP)
+"""What a client may do with sound: nobody listens to it, so letting it through is the operator's choice."""
+
+CLIP: Final = shapes.upload(
+    "The clip and what is known of it.",
+    {"clip": "the clip: MP4, MOV, WebM, MKV or GIF"},
+    {
+        "prompt": "the prompt that it was made from, if known",
+        "policy": "the service's own policy, or a stricter one",
+        "audio": "what to do with sound, which no check listens to: hold (default) or strip",
+    },
+)
+
+router = APIRouter(tags=["clips"])
+
+Creator = Annotated[Caller, Depends(caller_with(auth.CREATE))]
+Guarder = Annotated[Caller, Depends(caller_with(auth.GUARD))]
+Either = Annotated[Caller, Depends(caller_with(auth.CREATE, auth.GUARD))]
+
+
+@router.post("/v1/generations", response_model=shapes.JobAnswer, responses=shapes.ACCEPTED)
+async def post_generation(
+    asked: shapes.GenerationRequest, request: Request, here: Here, caller: Creator
+) -> JSONResponse:
+    """Make a clip from a prompt. Idempotency-Key: the same key is the same job; Prefer: wait=N waits."""
+    name, settings = jobs.request_name(request), here.settings
+    order = CreateOrder(
+        prompt=asked.prompt, history=tuple(asked.history),
+        policy=jobs.allowed_policy(asked.policy, settings.policy),
+        generator=settings.generator, seconds=asked.seconds,
+        seed=jobs.seed_of(caller.account, name) if asked.seed is None else asked.seed,
+        account=caller.account, key=caller.key, request=name,
+    )  # fmt: skip
+    with here.jobs.reserve() as slot:
+        return jobs.answer(await jobs.accept(here, slot, order, request))
+
+
+@router.get("/v1/generations/{job_id}", response_model=shapes.JobAnswer)
+def get_generation(job_id: str, here: Here, caller: Either) -> JSONResponse:
+    """What came of a job of this account, made by either route: state, verdict, reasons, release."""
+    return JSONResponse(jobs.find(here, job_id, caller.account))
+
+
+@router.post("/v1/guard", response_model=shapes.JobAnswer, responses=shapes.ACCEPTED, openapi_extra=CLIP)
+async def post_guard(request: Request, here: Here, caller: Guarder) -> JSONResponse:
+    """Take a clip made elsewhere through the same checks and marks. The answer is a job."""
+    name = jobs.request_name(request)
+    here.jobs.check()
+    async with here.uploads.receive(request) as upload:
+        upload.only("prompt", "policy", "audio")
+        clip = upload.file("clip")
+        order = GuardOrder(
+            source=clip.path, name=clip.name, account=caller.account, key=caller.key, request=name,
+            policy=jobs.allowed_policy(upload.one("policy") or None, here.settings.policy),
+            sound=_sound(upload.one("audio", Sound.HOLD)), prompt=upload.one("prompt") or None,
+        )  # fmt: skip
+        with here.jobs.reserve() as slot:
+            # Only the same order, sent again, comes to lie at the same place.
+            kept = await asyncio.to_thread(here.uploads.keep, clip, repr(replace(order, source=Path())))
+            try:
+                document = await jobs.accept(here, slot, replace(order, source=kept), request)
+            except KeyReused:
+                raise  # the file may be that of the job that has the key
+            except BaseException:
+                here.uploads.forget(kept)
+                raise
+    if document["state"] != JobState.OPEN:
+        here.uploads.forget(kept)
+    return jobs.answer(document)
+
+
+def _sound(asked: str) -> Sound:
+    if asked not in SOUNDS:
+        raise RequestMalformed(f"audio is one of: {', '.join(SOUNDS)}")
+    return Sound(asked)

@@ -1,0 +1,138 @@
+"""Jobs over HTTP: accepted durably, run by the pool, told to the account whose they are."""
+
+import asyncio
+import hashlib
+import re
+import secrets
+from functools import partial
+from typing import Any, Final
+
+from fastapi import Request
+from sqlalchemy import Engine
+from starlette.responses import JSONResponse
+
+from pipeline import policy as policies
+from pipeline.api.queue import Slot
+from pipeline.api.state import Service
+from pipeline.errors import RequestMalformed, RouteUnknown
+from pipeline.orders import Order
+from pipeline.types import Json, Verdict
+from registry import holds, releases
+from registry.db import read
+from registry.errors import NotFound
+from registry.ids import is_id
+from registry.types import Job, JobState, Release, ReleaseState
+
+PREFIX: Final = "/v1/generations/"
+MAX_WAIT: Final = 60.0  # seconds that a client may ask the answer to wait for the end of the job
+MAX_NAME: Final = 200
+NO_REQUEST: Final = 24  # random bytes that name a request without an Idempotency-Key
+
+_WAIT: Final = re.compile(r"\bwait=(\d{1,4})\b")
+_NAME: Final = re.compile(r"[\x21-\x7e]{1,200}")
+
+
+def request_name(request: Request) -> str:
+    """The name that the client gives the request, or one that nobody has used. Raises: RequestMalformed."""
+    given = request.headers.getlist("idempotency-key")
+    if not given:
+        return f"unnamed/{secrets.token_hex(NO_REQUEST)}"
+    if len(given) > 1 or not _NAME.fullmatch(given[0]):
+        raise RequestMalformed(f"an Idempotency-Key is 1 to {MAX_NAME} visible ASCII characters, sent once")
+    return f"named/{given[0]}"
+
+
+def seed_of(account: str, request: str) -> int:
+    """The seed of a request that names none: the same request, sent again, is the same job."""
+    return int.from_bytes(hashlib.sha256(f"{account}\0{request}".encode()).digest()[:4])
+
+
+def allowed_policy(asked: str | None, default: str) -> str:
+    """The policy that a client may have: the service's own, or a stricter one. Raises: UsageError."""
+    own, wanted = policies.preset(default), policies.preset(asked or default)
+    stricter = set(own.required) <= set(wanted.required) and wanted.licence_needed >= own.licence_needed
+    if not stricter:
+        raise RequestMalformed(f"the policy {wanted.name} checks less than this service does; leave it out")
+    return wanted.name
+
+
+def wanted_wait(request: Request) -> float:
+    """Seconds that the client's ``Prefer: wait=N`` asks for (RFC 7240), within limits; else none."""
+    found = _WAIT.search(request.headers.get("prefer", "")[:MAX_NAME])
+    return min(float(found[1]), MAX_WAIT) if found else 0.0
+
+
+async def accept(here: Service, slot: Slot, order: Order, request: Request) -> Json:
+    """Accept a job, let the pool run it if it is new, and return its document.
+
+    Raises: what `App.accept` raises.
+    """
+    job = await asyncio.to_thread(here.app.accept, order)
+    if job.state is JobState.OPEN and job.owner is not None:
+        future = slot.start(partial(here.run, job))
+        wait = wanted_wait(request)
+        if wait:
+            await asyncio.wait({asyncio.wrap_future(future)}, timeout=wait)
+    return await asyncio.to_thread(lambda: tell(here.app.engine, here.app.job(job.id)))
+
+
+def answer(document: Json) -> JSONResponse:
+    """202 while the job is open, 200 when it has ended."""
+    status = 202 if document["state"] == JobState.OPEN else 200
+    return JSONResponse(document, status, {"Location": f"{PREFIX}{document['id']}"})
+
+
+def find(here: Service, job_id: str, account: str) -> Json:
+    """The document of an account's job. Raises: RouteUnknown, also for another account's."""
+    try:
+        job = here.app.job(job_id) if is_id(job_id) else None
+    except NotFound:
+        job = None
+    if job is None or job.inputs.get("account") != account:
+        raise RouteUnknown("this account has no such job; check its id")
+    return tell(here.app.engine, job)
+
+
+def tell(engine: Engine, job: Job) -> Json:
+    """What came of a job so far: state, verdict, reasons, release."""
+    result: dict[str, Any] = dict(job.result or {})
+    release = releases.find_by_job(engine, job.id)
+    reasons = result.get("reasons") or _held(engine, job)
+    decision = _decision(result.get("decision"), reasons, released=release is not None)
+    error: Json | None = (
+        {"code": str(result["error"]), "message": str(result["message"])} if "error" in result else None
+    )
+    return {
+        "id": job.id, "kind": job.kind.partition("/")[0], "state": str(job.state),
+        "verdict": decision["verdict"] if decision else None, "reasons": reasons, "decision": decision,
+        "release": _release(release) if release else None, "error": error,
+        "created_at": job.created_at, "finished_at": job.finished_at,
+    }  # fmt: skip
+
+
+def _held(engine: Engine, job: Job) -> list[Any]:
+    if job.state is not JobState.HELD:
+        return []
+    with read(engine) as conn:
+        hold = holds.open_hold(conn, job.id)
+    listed = hold.reasons if hold else ()
+    return [{"code": one.code, "check": one.check, "detail": one.detail} for one in listed]
+
+
+def _decision(found: Any, reasons: list[Any], *, released: bool) -> Json | None:
+    """The decision; one that allowed what a later step held is no allowance."""
+    if not isinstance(found, dict):
+        return None
+    if not released and reasons and found.get("verdict") == Verdict.ALLOW:
+        return found | {"verdict": str(Verdict.REVIEW), "reasons": reasons}
+    return found
+
+
+def _release(release: Release) -> Json:
+    served = release.state is ReleaseState.RELEASED
+    return {
+        "id": release.id, "payload": release.payload, "urn": release.urn, "sha256": release.file_sha256,
+        "state": str(release.state), "published_at": release.published_at,
+        "checked_seq": release.checked_seq, "registry_seq": release.registry_seq, "log_seq": release.log_seq,
+        "file": f"/v1/releases/{release.id}/file" if served else None,
+    }  # fmt: skip

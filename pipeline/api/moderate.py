@@ -1,0 +1,30 @@
+"""Judging a prompt alone: the gate, without a job."""
+
+import asyncio
+from functools import partial
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from starlette.responses import JSONResponse
+
+from pipeline import auth
+from pipeline import policy as policies
+from pipeline.api import jobs, shapes
+from pipeline.api.state import Here, caller_with
+from pipeline.auth import Caller
+
+router = APIRouter(tags=["moderation"])
+
+Moderator = Annotated[Caller, Depends(caller_with(auth.MODERATE))]
+
+
+@router.post("/v1/moderate/prompt", response_model=shapes.GateAnswer)
+async def post_prompt(asked: shapes.PromptRequest, here: Here, caller: Moderator) -> JSONResponse:
+    """What the gate says of a prompt, by the registry as it is now: allow, review or block, and why."""
+    judge = partial(
+        here.app.judge, asked.prompt, history=tuple(asked.history), account=caller.account,
+        policy=jobs.allowed_policy(asked.policy, here.settings.policy),
+    )  # fmt: skip
+    with here.gates.reserve() as slot:
+        future = slot.start(judge)
+    return JSONResponse(policies.to_json(await asyncio.wrap_future(future)))

@@ -1,0 +1,149 @@
+"""Opt-outs over HTTP: registered, shown and withdrawn by the account whose they are."""
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import ValidationError
+from starlette.responses import JSONResponse
+
+from pipeline import auth
+from pipeline.api import shapes
+from pipeline.api.state import Here, Service, caller_with
+from pipeline.api.uploads import Upload, UploadedFile
+from pipeline.auth import Caller
+from pipeline.errors import RequestMalformed, RouteUnknown
+from pipeline.optouts.order import OptOutOrder, complaint
+from pipeline.optouts.receipt import Receipt
+from pipeline.pictures.reader import load_picture
+from pipeline.pictures.types import PictureFile
+from registry.drafts import normal
+from registry.errors import NotFound
+from registry.ids import is_id
+from registry.types import SubjectRecord
+
+ONE: Final = ("kind", "name", "description", "mode")
+MANY: Final = ("aliases", "attributes", "exclusions", "context")
+PICTURES: Final = "references"
+NEGATIVES: Final = "negatives"
+ACTIVE: Final = "active"
+
+FORM: Final = shapes.upload(
+    "Whom or what nobody may draw here. The owner is the account of the key.",
+    {PICTURES: "pictures that show it: PNG, JPEG or WebP", NEGATIVES: "look-alikes that are not meant"},
+    {
+        "kind": "character (default), person, logo, artwork or portfolio", "name": "whom or what",
+        "description": "what it looks like, in a sentence", "mode": "block (default), ask or allow",
+        "aliases": "another name; once for each", "attributes": "one thing to tell it by; once for each",
+        "exclusions": "what is not meant; once for each",
+        "context": "a word that stands near a name which is also a common word; once for each",
+    },
+    many=True,
+)  # fmt: skip
+
+router = APIRouter(tags=["opt-outs"])
+
+Holder = Annotated[Caller, Depends(caller_with(auth.OPTOUT))]
+
+
+@router.post(
+    "/v1/optouts", status_code=201, response_model=shapes.ReceiptAnswer, openapi_extra=FORM,
+    responses={200: {"model": shapes.ReceiptAnswer, "description": "All of it was registered already."}},
+)  # fmt: skip
+async def post_optout(request: Request, here: Here, caller: Holder) -> JSONResponse:
+    """Register an opt-out. When this answers, the next request is refused, in every process."""
+    here.wishes.check()
+    async with here.uploads.receive(request) as upload:
+        receipt = await register(here, upload, values_of(upload), caller)
+    return JSONResponse(tell(receipt, ACTIVE), 201 if receipt.new else 200)
+
+
+@router.get("/v1/optouts/{subject_id}", response_model=shapes.OptOutAnswer)
+def get_optout(subject_id: str, here: Here, caller: Holder) -> JSONResponse:
+    """An opt-out of this account, with everything in force; the pictures by digest and size only."""
+    record = _mine(here, subject_id, caller)
+    pictures = here.desk.pictures(subject_id)
+    return JSONResponse({
+        "subject": record.id, "kind": record.kind, "name": record.name, "owner": record.owner,
+        "mode": record.mode, "state": record.state, "seq": record.seq, "description": record.description,
+        "attributes": list(record.attributes), "exclusions": list(record.exclusions),
+        "names": [
+            {"text": name.text, "tier": name.tier, "context": list(name.context), "kind": name.kind}
+            for name in record.names
+        ],
+        "pictures": [
+            {"sha256": one.sha256, "polarity": one.polarity, "width": one.width, "height": one.height}
+            for one in pictures
+        ],
+    })  # fmt: skip
+
+
+@router.post("/v1/optouts/{subject_id}/withdraw", response_model=shapes.ReceiptAnswer)
+async def post_withdraw(subject_id: str, here: Here, caller: Holder) -> JSONResponse:
+    """Take an opt-out of this account out of force; its vectors are forgotten."""
+
+    def work() -> Receipt:
+        _mine(here, subject_id, caller)
+        return here.desk.withdraw(subject_id, f"asked for with the API key {caller.key}")
+
+    with here.wishes.reserve() as slot:
+        future = slot.start(work)
+    return JSONResponse(tell(await asyncio.wrap_future(future), "withdrawn"))
+
+
+async def register(here: Service, upload: Upload, values: dict[str, Any], caller: Caller) -> Receipt:
+    """Register what an upload says, for the caller's account. Raises: what `Desk.register` raises."""
+    order = order_of(values, caller.account)
+    shown = await asyncio.to_thread(_pictures, upload.files, PICTURES)
+    not_meant = await asyncio.to_thread(_pictures, upload.files, NEGATIVES)
+    with here.wishes.reserve() as slot:
+        future = slot.start(partial(here.desk.register, order, shown, not_meant))
+    receipt = await asyncio.wrap_future(future)
+    here.scan_soon()
+    return receipt
+
+
+def values_of(upload: Upload) -> dict[str, Any]:
+    """The form's fields as an order's members. Raises: RequestMalformed for a field that nobody reads."""
+    upload.only(*ONE, *MANY)
+    values: dict[str, Any] = {name: upload.one(name) for name in ONE if upload.one(name)}
+    return values | {name: upload.fields[name] for name in MANY if name in upload.fields}
+
+
+def order_of(values: dict[str, Any], account: str) -> OptOutOrder:
+    """An order of the account. Raises: RequestMalformed."""
+    try:
+        return OptOutOrder(**values, owner=account)
+    except ValidationError as error:
+        raise RequestMalformed(complaint(error)) from None
+
+
+def tell(receipt: Receipt, state: str) -> dict[str, Any]:
+    """The receipt as an answer."""
+    told = receipt.to_json()
+    return {
+        "subject": receipt.id, "name": receipt.name, "state": state, "seq": receipt.sequence,
+        "at": receipt.at, "new": receipt.new, "notes": list(receipt.notes), "receipt": told["receipt"],
+    }  # fmt: skip
+
+
+def _pictures(files: Sequence[UploadedFile], part: str) -> list[PictureFile]:
+    """The pictures of a part, read whole: each is checked for its size before it is decoded."""
+    for file in files:
+        if file.field not in (PICTURES, NEGATIVES):
+            raise RequestMalformed(f"pictures come as the parts {PICTURES} or {NEGATIVES}")
+    chosen = [file for file in files if file.field == part]
+    return [PictureFile(name=file.name, data=load_picture(file.path).data) for file in chosen]
+
+
+def _mine(here: Service, subject_id: str, caller: Caller) -> SubjectRecord:
+    """The account's opt-out. Raises: RouteUnknown, also for another account's."""
+    try:
+        record = here.desk.show(subject_id) if is_id(subject_id) else None
+    except NotFound:
+        record = None
+    if record is None or normal(record.owner) != normal(caller.account):
+        raise RouteUnknown("this account has no such opt-out; check its id")
+    return record

@@ -1,0 +1,74 @@
+"""The service: routes, limits, problems, and the application behind them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from pipeline.api import files, generations, health, moderate, optouts, problems, shapes, verify
+from pipeline.api.bounds import Bounds
+from pipeline.api.state import Service
+from pipeline.app import open_app
+from pipeline.settings import Settings
+from pipeline.web import pages
+
+ROUTERS: Final = (
+    optouts.router, generations.router, moderate.router, verify.router, files.router, health.router
+)  # fmt: skip
+ABOUT: Final = (
+    "A guard around a text-to-video generator: no clip leaves without having passed the opt-outs, and none "
+    "leaves unmarked or unsigned. Every error is a problem (RFC 9457) with a stable code."
+)
+
+
+def make_service(settings: Settings) -> FastAPI:
+    """The application to be run by an ASGI server; it opens the home when it starts.
+
+    Raises (at start): HomeUnusable, KeysUnusable, RegistryError.
+    """
+    app = FastAPI(
+        title="Countermark", version=version("countermark"), description=ABOUT, lifespan=_lifespan(settings),
+        docs_url=None, redoc_url=None, redirect_slashes=False,  # a redirect would repeat the Host header
+    )  # fmt: skip
+    for router in ROUTERS:
+        app.include_router(router, responses=shapes.PROBLEMS)
+    app.include_router(pages.router)
+    problems.install(app)
+    app.add_middleware(Bounds, settings=settings)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    return app
+
+
+def _lifespan(settings: Settings) -> Any:
+    @asynccontextmanager
+    async def live(app: FastAPI) -> AsyncIterator[None]:
+        with open_app(settings) as opened:
+            service = Service.on(opened, settings)
+            app.state.service = service
+            service.start()
+            try:
+                yield
+            finally:
+                app.state.idle = service.stop()
+
+    return live
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """The framework's schema, without the validation errors that it thinks we answer."""
+    if app.openapi_schema is None:
+        schema = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes
+        )
+        parts = schema.setdefault("components", {}).setdefault("schemas", {})
+        parts["Problem"] = shapes.Problem.model_json_schema()
+        for name in ("HTTPValidationError", "ValidationError"):
+            parts.pop(name, None)
+        for path in schema["paths"].values():
+            for operation in path.values():
+                operation["responses"].pop("422", None)
+        app.openapi_schema = schema
+    return app.openapi_schema

@@ -1,0 +1,189 @@
+"""Requests and answers as OpenAPI shows them; requests are checked against these, unknown members refused."""
+
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipeline.api.problems import MEDIA_TYPE
+
+DEFAULT_SECONDS: Final = 3.0
+MAX_SECONDS: Final = 60.0
+MAX_SEED: Final = 2**32 - 1
+
+
+class Asked(BaseModel):
+    """A request."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class GenerationRequest(Asked):
+    """A clip to make from a prompt."""
+
+    prompt: str = Field(description="what the clip is to show")
+    history: list[str] = Field(default_factory=list, description="turns before the prompt, oldest first")
+    seconds: float = Field(DEFAULT_SECONDS, gt=0, le=MAX_SECONDS, description="length of the clip")
+    seed: int | None = Field(None, ge=0, le=MAX_SEED, description="the same seed gives the same clip")
+    policy: str | None = Field(None, max_length=40, description="the service's own policy, or a stricter one")
+
+
+class PromptRequest(Asked):
+    """A prompt to judge."""
+
+    prompt: str = Field(description="the prompt")
+    history: list[str] = Field(default_factory=list, description="turns before the prompt, oldest first")
+    policy: str | None = Field(None, max_length=40, description="the service's own policy, or a stricter one")
+
+
+class Problem(BaseModel):
+    """An error (RFC 9457). ``code`` is stable and listed in docs/errors.md; ``detail`` is for a person."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+
+
+class Reason(BaseModel):
+    """Why something was not released: a stable code, the check, a sentence, and what was found."""
+
+    model_config = ConfigDict(extra="allow")
+
+    code: str
+    check: str
+    detail: str
+
+
+class ReleaseAnswer(BaseModel):
+    """A release; ``file`` is the path of its file as long as it may be served."""
+
+    id: str
+    payload: str
+    urn: str
+    sha256: str
+    state: Literal["released", "withdrawn"]
+    published_at: str
+    checked_seq: int
+    registry_seq: int
+    log_seq: int
+    file: str | None
+
+
+class JobAnswer(BaseModel):
+    """A clip on its way: open, then released, held, refused or failed."""
+
+    id: str
+    kind: str
+    state: Literal["open", "released", "held", "refused", "failed"]
+    verdict: Literal["allow", "review", "block"] | None
+    reasons: list[Reason]
+    decision: dict[str, Any] | None
+    release: ReleaseAnswer | None
+    error: dict[str, str] | None
+    created_at: str
+    finished_at: str | None
+
+
+class GateAnswer(BaseModel):
+    """A decision about a prompt, at a position of the registry."""
+
+    model_config = ConfigDict(extra="allow")
+
+    verdict: Literal["allow", "review", "block"]
+    policy: str
+    policy_version: int
+    reasons: list[Reason]
+    checks: dict[str, str]
+    registry_seq: int
+    decided_at: str
+
+
+class ReceiptAnswer(BaseModel):
+    """An opt-out, or its withdrawal, in force from log position ``seq`` on; ``receipt`` proves it."""
+
+    subject: str
+    name: str
+    state: Literal["active", "withdrawn"]
+    seq: int
+    at: str
+    new: bool
+    notes: list[str]
+    receipt: dict[str, Any]
+
+
+class OptOutAnswer(BaseModel):
+    """An opt-out with everything in force."""
+
+    subject: str
+    kind: str
+    name: str
+    owner: str
+    mode: str
+    state: Literal["active", "withdrawn"]
+    seq: int
+    description: str
+    attributes: list[str]
+    exclusions: list[str]
+    names: list[dict[str, Any]]
+    pictures: list[dict[str, Any]]
+
+
+class Evidence(BaseModel):
+    """One line of evidence, with what it found."""
+
+    model_config = ConfigDict(extra="allow")
+
+    state: Literal["found", "absent", "not_checked", "failed"]
+    summary: str
+
+
+class ReportAnswer(BaseModel):
+    """What verifying a file found: one headline, four lines of evidence."""
+
+    file: str
+    verdict: str
+    headline: str
+    release: dict[str, Any] | None
+    flags: list[str]
+    evidence: dict[str, Evidence]
+    media: dict[str, Any]
+    notes: list[str]
+    checked_at: str
+    seconds: float
+
+
+class HealthAnswer(BaseModel):
+    """The service runs, and the registry answers."""
+
+    status: Literal["ok"]
+    version: str
+    log_seq: int
+    registry_seq: int
+
+
+def upload(description: str, files: dict[str, str], fields: dict[str, str], *, many: bool = False) -> Any:
+    """The ``requestBody`` of a multipart route: parts by name, each with a sentence."""
+    binary: Any = {"type": "string", "format": "binary"}
+    parts = {
+        name: ({"type": "array", "items": binary} if many else binary) | {"description": about}
+        for name, about in files.items()
+    } | {name: {"type": "string", "description": about} for name, about in fields.items()}
+    required = [] if many else list(files)
+    schema = {"type": "object", "description": description, "properties": parts, "required": required}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+
+
+PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
+    "default": {
+        "description": "A problem; see docs/errors.md for the codes.",
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+}
+ACCEPTED: Final[dict[int | str, dict[str, Any]]] = {
+    202: {"model": JobAnswer, "description": "Accepted; ask again at Location."}
+}
+FILE: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "The file.", "content": {"video/mp4": {}}},
+    206: {"description": "The bytes asked for.", "content": {"video/mp4": {}}},
+}

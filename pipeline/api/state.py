@@ -1,0 +1,160 @@
+"""What the routes work with, and how they come by it."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Final
+
+from fastapi import Depends, Request, Security
+from fastapi.security import HTTPBearer
+
+from pipeline import auth
+from pipeline.api.queue import Pool
+from pipeline.api.uploads import Uploads
+from pipeline.app import App, Resumed
+from pipeline.auth import Caller
+from pipeline.home import Home
+from pipeline.optouts.desk import Desk
+from pipeline.settings import Settings
+from pipeline.workbench import OURS
+from registry.types import Job, JobState
+
+RESUME_SECONDS: Final = 30.0
+SCAN_SECONDS: Final = 30.0  # also for opt-outs that other processes made
+GATES: Final = 2  # prompts judged at a time
+GATES_WAITING: Final = 64
+
+log = logging.getLogger("countermark.service")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """One running service: the application, and the pools that its work runs on."""
+
+    settings: Settings
+    app: App
+    uploads: Uploads
+    jobs: Pool
+    looks: Pool
+    gates: Pool
+    wishes: Pool
+    desk: Desk
+    stopping: threading.Event
+    changed: threading.Event
+
+    @staticmethod
+    def on(app: App, settings: Settings) -> "Service":
+        """A service on an open application."""
+        waiting = settings.max_queue
+        return Service(
+            settings=settings, app=app, uploads=Uploads(Home(settings.home).uploads, settings),
+            jobs=Pool("jobs", settings.workers, waiting), looks=Pool("looks", settings.workers, waiting),
+            gates=Pool("gates", GATES, GATES_WAITING), wishes=Pool("wishes", 1, waiting),
+            desk=Desk(engine=app.engine, eyes=app.eyes, signer=app.signer, clock=now),
+            stopping=threading.Event(), changed=threading.Event(),
+        )  # fmt: skip
+
+    def run(self, job: Job) -> None:
+        """Run an accepted job to its end; how it ended stands in the job."""
+        try:
+            if self.stopping.is_set():
+                self.app.put_back(job)
+            else:
+                self.app.run(job, _silent)
+        except OURS as error:
+            log.warning("job %s: %s", job.id, error)
+        finally:
+            self.forget(job)
+
+    def forget(self, job: Job) -> None:
+        """Delete the upload of a job that has ended."""
+        source = job.inputs.get("source")
+        if isinstance(source, str) and self.app.job(job.id).state is not JobState.OPEN:
+            self.uploads.forget(Path(source))
+
+    def keep_resuming(self) -> None:
+        """Go on with jobs whose process died, now and then, until the service stops."""
+        while not self.stopping.is_set():
+            try:
+                for resumed in self.app.resume(_silent):
+                    self._say(resumed)
+                    if self.stopping.is_set():
+                        return
+                self.uploads.clean(time.time())
+            except OURS as error:
+                log.warning("resuming: %s", error)
+            self.stopping.wait(RESUME_SECONDS)
+
+    def scan_soon(self) -> None:
+        """An opt-out was made: what is out is to be looked through."""
+        self.changed.set()
+
+    def keep_scanning(self) -> None:
+        """Look through what is out, after every opt-out and now and then, until the service stops."""
+        while not self.stopping.is_set():
+            self.changed.clear()
+            try:
+                self.app.retroscan()
+            except OURS as error:
+                log.warning("looking through releases: %s", error)
+            self.changed.wait(SCAN_SECONDS)
+
+    def start(self) -> None:
+        """Begin what goes on beside requests."""
+        for work in (self.keep_resuming, self.keep_scanning):
+            threading.Thread(target=work, name=work.__name__, daemon=True).start()
+
+    def _say(self, resumed: Resumed) -> None:
+        log.info("resumed job %s: %s", resumed.job.id, resumed.error or self.app.job(resumed.job.id).state)
+        self.forget(resumed.job)
+
+    def stop(self) -> bool:
+        """Begin nothing more. False if work still runs after a while; it is resumed by the next process."""
+        self.stopping.set()
+        self.changed.set()
+        stopped = [pool.stop() for pool in (self.gates, self.looks, self.wishes, self.jobs)]
+        return all(stopped)
+
+
+def now() -> str:
+    """UTC, RFC 3339 with Z."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def service_of(request: Request) -> Service:
+    """The service that answers this request."""
+    found: Service = request.app.state.service
+    return found
+
+
+Here = Annotated[Service, Depends(service_of)]
+
+# It only tells OpenAPI how to authenticate; `auth.admit` reads the header itself.
+_documented = Security(HTTPBearer(auto_error=False, description="An API key: `countermark apikeys create`."))
+
+
+def caller_with(*scopes: str) -> Callable[..., Caller]:
+    """A dependency: the caller, if the request has a key with one of these scopes."""
+
+    def admitted(request: Request, here: Here, _: Annotated[object, _documented]) -> Caller:
+        return auth.admit(here.app.engine, request.headers.getlist("authorization"), scopes, now())
+
+    return admitted
+
+
+def optional_caller(scope: str) -> Callable[..., Caller | None]:
+    """A dependency: None without a key; a key that comes must be good."""
+
+    def admitted(request: Request, here: Here, _: Annotated[object, _documented]) -> Caller | None:
+        headers = request.headers.getlist("authorization")
+        return auth.admit(here.app.engine, headers, (scope,), now()) if headers else None
+
+    return admitted
+
+
+def _silent(_step: str, _event: str, _value: float) -> None:
+    """Nobody watches a job of the service step by step."""

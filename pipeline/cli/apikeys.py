@@ -1,0 +1,102 @@
+"""`countermark apikeys`: who may use the service, and what for."""
+
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipeline.cli import output
+from pipeline.home import Home
+from pipeline.keyring import load_keyring
+from pipeline.settings import load
+
+if TYPE_CHECKING:
+    from registry.apikeys import ApiKey
+
+app = typer.Typer(help="API keys of the service: create, list, revoke.", no_args_is_help=True)
+
+
+@app.command("create")
+@output.command
+def create(
+    account: Annotated[str, typer.Option(help="Whose key it is; jobs and opt-outs belong to the account.")],
+    scope: Annotated[
+        list[str], typer.Option(help="create, guard, moderate, verify or optout; give it once for each.")
+    ],
+    name: Annotated[str, typer.Option(help="What the key is for, for your own list.")] = "",
+    days: Annotated[int | None, typer.Option(min=1, help="Days until it ends; default: never.")] = None,
+    home: output.Home = None,
+    as_json: output.AsJson = False,
+) -> int:
+    """Make a key. Its secret is shown once, now, on standard output, and never again."""
+    from pipeline.app import open_app
+    from registry import apikeys
+
+    moment = datetime.now(UTC)
+    ends = None if days is None else _time(moment + timedelta(days=days))
+    with open_app(load(home)) as opened:
+        key, secret = apikeys.create(
+            opened.engine, account, name or account, scope, expires_at=ends, now=_time(moment)
+        )
+    output.say(f"Key {key.id} of {key.account}, for {', '.join(key.scopes)}. The secret is not shown again:")
+    if as_json:
+        output.answer(_document(key) | {"secret": secret})
+    else:
+        typer.echo(secret)
+    return output.OK
+
+
+@app.command("list")
+@output.command
+def list_keys(
+    account: Annotated[str | None, typer.Option(help="Only the keys of this account.")] = None,
+    home: output.Home = None,
+    as_json: output.AsJson = False,
+) -> int:
+    """List keys; no secret is shown, and none is kept."""
+    from pipeline.app import open_app
+    from registry import apikeys
+
+    keys: list[ApiKey] = []
+    with open_app(load(home)) as opened:
+        while page := apikeys.list_keys(opened.engine, account=account, after=keys[-1].id if keys else ""):
+            keys += page
+    for key in keys:
+        state = f"revoked {key.revoked_at}" if key.revoked_at else f"until {key.expires_at or 'revoked'}"
+        output.say(f"  {key.id} {key.account} ({key.name}): {', '.join(key.scopes)}; {state}")
+    if as_json:
+        output.answer([_document(key) for key in keys])
+    return output.OK
+
+
+@app.command("revoke")
+@output.command
+def revoke(
+    key_id: Annotated[str, typer.Argument(help="The key's id, as `list` shows it.", show_default=False)],
+    why: Annotated[str, typer.Option(help="For the private part of the log.")] = "",
+    home: output.Home = None,
+    as_json: output.AsJson = False,
+) -> int:
+    """Revoke a key, everywhere and at once: what it asked for and has not left yet cannot leave."""
+    from pipeline.app import open_app
+    from pipeline.workbench import note_signer
+    from registry import apikeys
+
+    settings = load(home)
+    with open_app(settings) as opened:
+        signer = note_signer(load_keyring(Home(settings.home).keys))
+        now = _time(datetime.now(UTC))
+        key = apikeys.revoke(opened.engine, key_id, why={"why": why}, now=now, sign_checkpoint=signer)
+    output.say(f"Key {key.id} of {key.account} is revoked since {key.revoked_at}.")
+    if as_json:
+        output.answer(_document(key))
+    return output.OK
+
+
+def _time(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _document(key: "ApiKey") -> dict[str, Any]:
+    return asdict(key) | {"scopes": list(key.scopes)}

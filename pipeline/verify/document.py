@@ -1,0 +1,48 @@
+"""A verification report as the JSON that commands print and the service answers."""
+
+from dataclasses import replace
+from typing import Any, Final
+
+from pipeline.types import Evidence
+from pipeline.verify.types import HIDDEN_MARK, VISIBLE_MARK, VerificationReport
+from watermark.detector import MAX_LOG10_CHANCE
+
+# What strangers may know of the marks. How strongly a mark was read would tell a remover, one upload after
+# another, whether an edit brings the detector nearer to silence (docs/threat-model.md).
+TOLD_HIDDEN: Final = ("payload", "span")
+TOLD_VISIBLE: Final = ("present", "missing")
+BOUND: Final = f"Found; the chance that this is an error is below 1 in 10^{-MAX_LOG10_CHANCE:.0f}."
+
+
+def document(report: VerificationReport) -> dict[str, Any]:
+    """The JSON of one file."""
+    release = report.release and {
+        "id": report.release.id, "payload": report.release.payload, "urn": report.release.urn,
+        "state": report.release.state, "published_at": report.release.published_at,
+    }  # fmt: skip
+    return {
+        "file": report.file, "verdict": str(report.verdict), "headline": report.headline, "release": release,
+        "flags": list(report.flags),
+        "evidence": {
+            line: {"state": str(evidence.state), "summary": evidence.summary, **evidence.found}
+            for line, evidence in report.evidence.items()
+        },
+        "media": report.media, "notes": list(report.notes), "checked_at": report.checked_at,
+        "seconds": report.seconds,
+    }  # fmt: skip
+
+
+def for_strangers(report: VerificationReport) -> VerificationReport:
+    """The report without the strength of the marks and without their path, for whoever has no API key."""
+    hidden, seen = report.evidence[HIDDEN_MARK], report.evidence[VISIBLE_MARK]
+    lines = {
+        HIDDEN_MARK: _only(hidden, TOLD_HIDDEN, BOUND if hidden.found.get("payload") else hidden.summary),
+        VISIBLE_MARK: _only(seen, TOLD_VISIBLE, seen.summary),
+    }
+    strip = tuple(replace(frame, boxes=()) for frame in report.strip)
+    return replace(report, evidence=report.evidence | lines, strip=strip, path=())
+
+
+def _only(evidence: Evidence, names: tuple[str, ...], summary: str) -> Evidence:
+    kept = {name: value for name, value in evidence.found.items() if name in names}
+    return replace(evidence, found=kept, summary=summary)

@@ -1,0 +1,1 @@
+"""Pages for people: verify a clip, opt out. They work without script and load nothing from elsewhere."""
