@@ -30,8 +30,8 @@ _ENGLISH: Final = "en"
 _OTHERS: Final = ("de", "fr", "es", "it", "pt", "nl")
 _SPACED: Final = frozenset((*_OTHERS, "en", "pl", "sv", "nb", "da", "fi", "cs", "ro", "hu", "tr", "ru", "id"))
 _NATIVE: Final = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u3040-\u30ff\u3130-\u318f\u3400-\u9fff\uac00-\ud7ff"
-    "\U00020000-\U0003ffff]"
+    "[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u3040-\u30ff"
+    "\u3130-\u318f\u3400-\u9fff\uac00-\ud7ff\U00020000-\U0003ffff]"
 )
 _WORDS: Final = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 
@@ -65,7 +65,7 @@ def tier_of(text: str, language: str = "") -> NameTier:
         return NameTier.BLOCK if len(letters) >= MIN_NATIVE else NameTier.CONTEXT
     words = [word for word in _WORDS.findall(fold(text).text) if word not in _ARTICLES]
     short = len(letters) < MIN_LETTERS or letters.isdecimal()
-    phrase = all(frequency(word) >= _PHRASE for word in words)
+    phrase = all(len(word) > 1 and frequency(word) >= _PHRASE for word in words)
     single = len(words) == 1 and _common(words[0], language)
     return NameTier.CONTEXT if short or phrase or single else NameTier.BLOCK
 
@@ -91,11 +91,17 @@ def common_word(word: str) -> bool:
     plural, possessive = frequency(_plural(word)), frequency(f"{word}'s")
     if use >= _ANY_USE and plural > possessive - 1:
         return True
-    noun = plural >= use - 1.6 and plural >= possessive + 0.25
+    noun = noun_like(word)
     verb = max(frequency(_stem(word) + ending) for ending in ("ed", "ing")) >= use - 1.2
     elsewhere = sum(frequency(word, other) for other in _OTHERS) / len(_OTHERS)
     other = use >= FAMILIAR and possessive < use - 2 and elsewhere < use - 0.75
     return noun or verb or other
+
+
+def noun_like(word: str) -> bool:
+    """Whether a lower-case word has a plural that is about as usual as it, and more so than its possessive."""
+    plural = frequency(_plural(word))
+    return plural >= frequency(word) - 1.6 and plural >= frequency(f"{word}'s") + 0.25
 
 
 def _plural(word: str) -> str:

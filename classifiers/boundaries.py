@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Final
 
 from classifiers.ambiguity import FAMILIAR, KNOWN, frequency
-from classifiers.normalise import HEAVY, JOINED, LIGHT, SOFT, Reading
+from classifiers.normalise import HEAVY, JOINED, SOFT, Reading
 
 MIN_LOOSE: Final = 4  # letters of a name that may end before a plural s, a digit or a capital
 MIN_PIECED: Final = 6  # letters of a name that common words may add up to
@@ -60,7 +60,7 @@ class Region:
         return False if self.end - self.start >= MIN_PIECED else None
 
     def disguised(self, letters: str = "") -> bool:
-        """Whether it is written with other signs than letters, or (given the name) with its letters repeated."""
+        """Whether it is written with signs for letters, or (given the name) with letters repeated."""
         quote = self.quote
         gaps = self.reading.gaps[self.start + 1 : self.end]
         if HEAVY in gaps and any(len(piece) > 1 for piece in self._pieces()):

@@ -37,6 +37,7 @@ MATCH: Final = "name_match"
 NEAR: Final = "name_near"
 MIN_DISGUISED: Final = 4  # letters of a name that is also looked for in leet and with repeats
 MIN_CODED: Final = 5  # letters of a name that is also looked for backwards and rotated
+MAX_TOLD: Final = 5  # places of one subject in one text
 MAX_DEPTH: Final = 2  # encodings in encodings
 _LEET: Final = {
     ord(mark): letter
@@ -154,8 +155,11 @@ class NameMatcher:
         if automaton is None or not reading.letters:
             return
         patterns = (self._plain, self._leet, self._single)[way]
+        told: dict[int, int] = {}  # so that a text of nothing but names costs no more than others
         for index, start, end in automaton.find_matches_as_indexes(reading.letters, overlapping=True):
             pattern = patterns[index]
+            if told.get(index, 0) >= MAX_TOLD:
+                continue
             found = boundaries.Region(reading=reading, text=text, start=start, end=end)
             if not found.whole(len(pattern.letters)):
                 continue
@@ -165,8 +169,10 @@ class NameMatcher:
                 sure = found.natural(pattern.breaks)
                 if sure is not None:
                     hits.append(_hit(pattern.entry, found, sure=sure))
+                    told[index] = told.get(index, 0) + sure
             elif found.disguised(pattern.context if way == 2 else ""):
                 hits.append(_hit(pattern.entry, found, sure=True))
+                told[index] = told.get(index, 0) + 1
 
 
 def _hit(entry: NameEntry, found: boundaries.Region, *, sure: bool) -> Hit:
@@ -182,7 +188,7 @@ def _patterns(names: Sequence[NameEntry]) -> Iterator[_Pattern]:
         breaks = frozenset(place for place, gap in enumerate(plain.gaps) if gap)
         forms = {plain.letters: True, squeezed(by_look(folded)).letters: False}
         if entry.tier != NameTier.CONTEXT and len(plain.letters) >= MIN_CODED:
-            forms = {form: False for form in _coded(plain.letters)} | forms
+            forms = dict.fromkeys(_coded(plain.letters), False) | forms
         for letters, is_plain in forms.items():
             if letters:
                 yield _Pattern(entry, letters, breaks, plain=is_plain or letters == plain.letters)
@@ -227,6 +233,3 @@ def _best(hits: Iterable[Hit]) -> list[Hit]:
             spans.append((hit.start, hit.end))
             kept.append(hit)
     return sorted(kept, key=lambda hit: (hit.start, hit.end))
-
-
-MAX_TOLD: Final = 5  # places of one subject in one text

@@ -13,7 +13,7 @@ from typing import Final
 from classifiers.ambiguity import check_name, tier_of
 from classifiers.base import CheckReport, CheckState, Finding, NameEntry, References, Sight
 from classifiers.errors import NameRefused
-from classifiers.matcher import MATCH, NEAR, Hit, NameMatcher
+from classifiers.matcher import MATCH, Hit, NameMatcher
 from classifiers.unregistered import check_unregistered
 
 __all__ = ["NameMatcher", "NameRefused", "check_name", "check_names", "check_unregistered", "tier_of"]
@@ -83,7 +83,7 @@ MAX_KEPT: Final = 2
 
 
 def _matcher_of(names: Sequence[NameEntry]) -> NameMatcher:
-    """The matcher of these names; the last ones are kept, since a registry changes less often than prompts."""
+    """The matcher of these names; the last are kept: a registry changes less often than prompts."""
     if len(names) < MIN_CACHED:
         return NameMatcher(names)
     with _lock:

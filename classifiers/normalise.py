@@ -18,7 +18,7 @@ from itertools import chain
 from typing import Final
 
 from anyascii import anyascii
-from confusable_homoglyphs.confusables import confusables_data
+from confusable_homoglyphs.confusables import confusables_data  # type: ignore[import-untyped]
 
 JOINED: Final = 0  # the letter before belongs to the same word
 SOFT: Final = 1  # something without width: perhaps a boundary, perhaps nothing
@@ -36,15 +36,15 @@ _ESCAPES: Final = re.compile(
 _WORD: Final = re.compile(r"[^\W_]+")
 _ENDS: Final = re.compile(r"[,;:!?()\[\]{}\"“”„«»\n\r|/、。！？，；：]|\.\s|\s[-–—]\s")
 # Letters that Unicode's table of confusables leads to no ASCII letter, or that look like another one.
-_LOOKS: Final = {
-    pair[0]: pair[1:]
-    for pair in (
-        "вb гr дd зe иu йu кk мm нh пn тt уy хx цu чy шw щw ьb яr єe ґr ђh ћh ԍg қk ңh ҙe җx ѡw ғf ҝk "
-        "βb γy ηn θo κk λl μu νv πn τt υu χx ωw ψw εe ζz άa έe ήn ίi όo ύu ώw ςc "
-        "աw բp գq դn եt զq էt թp ժd իh լl խlu ծd կk հh ձd ղn ճd մu յj նu շ2 ոn չ2 պw ջ2 ռn սu վd տs րn ցg "
-        "ւi փp քp օo ֆ$ ɡg ƒf ʟl ʀr ɴn ʜh ʙb ᴛt ᴋk ʍm ꜰf ꜱs ɪi ʏy ɢg ǫq ᴍm ᴅd ᴊj ᴘp ᴠv ᴢz ᴜu ᴏo ᴀa ᴄc ᴇe ᴡw"
-    ).split()
-}
+_LOOKS: Final = dict(
+    zip(
+        "вгдзийкмнптухцчшщьяєґђћԍқңҙҗѡғҝβγηθκλμνπτυχωψεζάέήίόύώςաբգդեզէթժիլխծկհձղճմյնշոչպ"
+        "ջռսվտրցւփքօֆɡƒʟʀɴʜʙᴛᴋʍꜰꜱɪʏɢǫᴍᴅᴊᴘᴠᴢᴜᴏᴀᴄᴇᴡ",
+        "brdeuukmhntyxuywwbrerhhgkhexwfkbynokluvntuxwwezaeniouwcwpqntqtpdhlldkhdnduju2n2w"
+        "2nudsngipposgflrnhbtkmfsiygqmdjpvzuoacew",
+        strict=True,
+    )
+)
 _NEGATIVE: Final = {
     chr(start + letter): chr(ord("a") + letter)
     for start in (0x1F150, 0x1F170, 0x1F1E6)  # circled and squared white letters, regional indicators

@@ -6,6 +6,7 @@ sentences cost next to nothing and hit nothing.
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Final
 
 from rapidfuzz.distance import OSA
@@ -43,7 +44,7 @@ class TypoIndex:
         for first in range(len(words)):
             for last in range(first, min(first + MAX_WORDS, len(words))):
                 start, end = words[first][0], words[last][1]
-                if last > first and reading.gaps[words[last][0]] == HEAVY or end - start > self._longest:
+                if (last > first and reading.gaps[words[last][0]] == HEAVY) or end - start > self._longest:
                     break
                 if end - start >= MIN_LETTERS - 1 and any(strange[first : last + 1]):
                     yield from self._entries(reading, start, end)
@@ -63,4 +64,4 @@ def _shorter(word: str) -> set[str]:
 
 def _words(reading: Reading) -> list[tuple[int, int]]:
     starts = [place for place, gap in enumerate(reading.gaps[:-1]) if gap > SOFT]
-    return list(zip(starts, [*starts[1:], len(reading.letters)], strict=True))
+    return list(pairwise([*starts, len(reading.letters)]))

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from classifiers.ambiguity import common_word, frequency
+from classifiers.ambiguity import common_word, frequency, noun_like
 from classifiers.base import CheckReport, CheckState, Finding, References, Sight
 from classifiers.normalise import key
 
@@ -18,9 +18,8 @@ CHECK: Final = "unregistered_names"
 CODE: Final = "unregistered_name"
 RARE: Final = 2.5  # Zipf
 MAX_FINDINGS: Final = 20
-_RUN: Final = re.compile(
-    r"(?<![\w'’])[A-Z][\w'’]*[a-z][\w'’]*(?:[ -](?:(?:of|the|de|van|von|da|del|la|le|bin|al)[ -])?[A-Z][\w'’]*)*"
-)
+_LINK: Final = "(?:of|the|de|van|von|da|del|la|le|bin|al)"
+_RUN: Final = re.compile(rf"(?<![\w'’])[A-Z][\w'’]*[a-z][\w'’]*(?:[ -](?:{_LINK}[ -])?[A-Z][\w'’]*)*")
 _OPENING: Final = re.compile(r"(?:\A|[.!?:;\"“”\n(])\s*\Z")
 
 
@@ -57,12 +56,12 @@ def _is_name(text: str, found: re.Match[str]) -> bool:
     words = [re.sub(r"['’]s?\Z", "", word).lower() for word in re.findall(r"[\w'’]+", found.group())]
     opening = bool(_OPENING.search(text[max(0, found.start() - 8) : found.start()]))
     if opening and len(words) == 1:
-        return frequency(words[0]) < RARE and words[0].isalpha() and not _inflected(words[0])
+        return frequency(words[0]) < RARE and words[0].isalpha() and not _ordinary(words[0])
     named = words[1:] if opening else words
     return any(not common_word(word) and frequency(word) < 4.5 for word in named)
 
 
-def _inflected(word: str) -> bool:
-    """Whether it is a form of a known word: rare forms are no names."""
-    stems = [word.removesuffix(ending) for ending in ("s", "es", "ed", "d", "ing", "ly", "like", "er")]
-    return any(stem != word and frequency(stem) >= RARE for stem in stems)
+def _ordinary(word: str) -> bool:
+    """Whether a rare word is a form of a known one, or has forms itself as nouns have: no name."""
+    stems = [word.removesuffix(ending) for ending in ("s", "es", "ed", "d", "ing", "ly", "y", "like", "er")]
+    return noun_like(word) or any(stem != word and frequency(stem) >= RARE for stem in stems)
