@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from classifiers.errors import ClassifierError
-from generator.errors import GeneratorError, RequestInvalid
+from generator.errors import GeneratorError
+from generator.errors import RequestInvalid as GenerationInvalid
 from registry.errors import RegistryError
 from watermark.errors import WatermarkError
 
