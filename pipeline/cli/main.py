@@ -11,7 +11,20 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import typer
 
-from pipeline.cli import apikeys, bench, create, demo, guard, keys, optout, output, retroscan, serve, verify
+from pipeline.cli import (
+    apikeys,
+    bench,
+    create,
+    demo,
+    guard,
+    keys,
+    licence,
+    optout,
+    output,
+    retroscan,
+    serve,
+    verify,
+)
 
 BENCH_OPTIONS: Final = {"allow_extra_args": True, "ignore_unknown_options": True}
 
@@ -29,6 +42,7 @@ app.command("retroscan")(output.command(retroscan.retroscan))
 app.command("demo")(output.command(demo.demo))
 app.command("bench", context_settings=BENCH_OPTIONS)(output.command(bench.bench))
 app.add_typer(optout.app, name="optout")
+app.add_typer(licence.app, name="licence")
 app.command("serve")(output.command(serve.serve))
 app.add_typer(keys.app, name="keys")
 app.add_typer(apikeys.app, name="apikeys")

@@ -1,0 +1,81 @@
+"""`countermark licence`: an owner allows one account to use a subject, and takes it back."""
+
+from typing import Annotated, Any
+
+import typer
+
+from pipeline.cli import output, retroscan
+from pipeline.settings import load
+
+app = typer.Typer(help="Licences and consents: allow one account, or take it back.", no_args_is_help=True)
+
+Subject = Annotated[
+    str, typer.Argument(help="The subject's id, as `optout list` shows it.", show_default=False)
+]
+
+
+@app.command("grant")
+@output.command
+def grant(
+    subject: Subject,
+    account: Annotated[str, typer.Option(help="The account; the command line's own is `local`.")],
+    until: Annotated[str | None, typer.Option(help="End of the licence, RFC 3339 in UTC.")] = None,
+    home: output.Home = None,
+    as_json: output.AsJson = False,
+) -> int:
+    """Allow an account what the opt-out forbids everybody else."""
+    from pipeline.app import clock, open_app
+    from registry import rules
+
+    with open_app(load(home)) as opened:
+        made = rules.grant_licence(
+            opened.engine, subject, account, valid_until=until, now=clock(), sign_checkpoint=opened.signer
+        )
+    output.say(f"Licence {made.id}: {account} may use {subject} until {until or 'it is revoked'}.")
+    if as_json:
+        output.answer({"licence": made.id, "subject": subject, "account": account, "until": until})
+    return output.OK
+
+
+@app.command("revoke")
+@output.command
+def revoke(
+    licence: Annotated[str, typer.Argument(help="The licence's id.", show_default=False)],
+    home: output.Home = None,
+    as_json: output.AsJson = False,
+) -> int:
+    """Take a licence back: jobs in flight cannot leave, and what left under it is withdrawn."""
+    from pipeline.app import clock, open_app
+    from registry import rules
+
+    with open_app(load(home)) as opened:
+        seq = rules.revoke_licence(opened.engine, licence, now=clock(), sign_checkpoint=opened.signer)
+        output.say(f"Revoked. Registry sequence {seq}; refused from the next request.")
+        report = opened.retroscan()
+    retroscan.say(report)
+    if as_json:
+        output.answer({"licence": licence, "seq": seq, "retroscan": retroscan.document(report)})
+    return output.OK
+
+
+@app.command("list")
+@output.command
+def list_licences(subject: Subject, home: output.Home = None, as_json: output.AsJson = False) -> int:
+    """The licences of a subject that are in force."""
+    from pipeline.app import open_app
+    from registry import subjects
+    from registry.errors import NotFound
+
+    with open_app(load(home)) as opened:
+        record = subjects.get(opened.engine, subject)
+    if record is None:
+        raise NotFound(f"There is no opt-out {subject[:40]!r}; see countermark optout list.")
+    rows: list[dict[str, Any]] = [
+        {"licence": rule.id, "account": rule.account, "from": rule.valid_from, "until": rule.valid_until}
+        for rule in record.rules if rule.licence
+    ]  # fmt: skip
+    for row in rows:
+        output.say(f"  {row['licence']} {row['account']}, until {row['until'] or 'it is revoked'}")
+    if as_json:
+        output.answer(rows)
+    return output.OK
