@@ -71,9 +71,7 @@ def convention_of(pipeline: str) -> Convention:
     """The conventions of a pipeline class. Raises: GeneratorUnusable when we know none."""
     if pipeline not in CONVENTIONS:
         known = ", ".join(CONVENTIONS)
-        raise GeneratorUnusable(
-            f"{pipeline[:60]} is no text-to-video pipeline that is known here: {known}"
-        )
+        raise GeneratorUnusable(f"{pipeline[:60]} is no text-to-video pipeline that is known here: {known}")
     return CONVENTIONS[pipeline]
 
 

@@ -1,0 +1,179 @@
+"""The decoder's last touch: it starts as the linear code's and learns to draw edges and to hide seams.
+
+    python -m training.generator.decoder --folder DIR --minutes 12
+
+It sees the codes of clips whose pixels were kept: clean, and as the transformer gives them back when it
+starts from the clip with noise on it; so it learns to repair what the transformer does wrong.
+Goes on from DIR/decoder.pt if there is one.
+"""
+
+import argparse
+import itertools
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from torch_compat import complete_torchvision
+
+complete_torchvision()
+
+from training.generator import captions, data, vae  # noqa: E402
+from training.generator.transformer import Reader, denoise, new_transformer, scales  # noqa: E402
+
+RATE = 2e-4
+EMA = 0.995
+RESTORED = 0.6  # share of steps that see codes from the transformer
+LEVELS = (0.35, 0.6, 0.8)  # noise that those started with
+RESTORE_STEPS = 4
+HELD_OUT = 12  # clips that only measure
+CROP = 5  # latent cells a side
+SAVE_SECONDS = 120.0
+
+
+class Pairs:
+    """Codes [n, latents, 3, 8, 8] in the code's own units, and the pixels they stand for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.pixels, self.codes, self.samples = [], [], []
+        for place in sorted(folder.glob("shard_*")):
+            kept = np.load(place / "pixels.npy", mmap_mode="r")
+            lines = (place / "said.jsonl").read_text().splitlines()[: len(kept)]
+            self.pixels += [kept[index] for index in range(len(lines))]
+            self.codes += list(np.load(place / "codes.npy", mmap_mode="r")[: len(lines)].astype(np.float32))
+            self.samples += [data.sample_of(line) for line in lines]
+        self.restored: dict[int, np.ndarray] = {}
+
+    def target(self, index: int) -> Tensor:
+        """Pixels float[1, 3, 17, 256, 256] in -1..1."""
+        return data.as_tensor(np.asarray(self.pixels[index]))
+
+
+@torch.no_grad()
+def restore(folder: Path, pairs: Pairs) -> None:
+    """Every clip's codes with noise, as the transformer gives them back; kept in DIR/restored.npz."""
+    file = folder / "restored.npz"
+    if file.exists():
+        pairs.restored = {int(name): value for name, value in np.load(file).items()}
+        return
+    stored = torch.load(folder / "transformer.pt", weights_only=True)["ema"]
+    model, reader = new_transformer(), Reader(folder)
+    model.load_state_dict(stored["model"])
+    reader.model.load_state_dict(stored["text"])
+    divisor, rng = scales(folder), np.random.default_rng(5)
+    for index, codes in enumerate(pairs.codes):
+        start = LEVELS[index % len(LEVELS)]
+        clean = torch.from_numpy(codes).reshape(1, -1, data.LATENTS) / divisor
+        noisy = clean * (1 - start) + torch.randn_like(clean) * start
+        text = reader([captions.caption(pairs.samples[index], rng)[0]])
+        steps = torch.linspace(start, 0, RESTORE_STEPS + 1)
+        for now, later in itertools.pairwise(steps):
+            with torch.autocast("cpu", torch.bfloat16):
+                velocity = denoise(model, noisy, now[None], text).float()
+            noisy = noisy + (later - now) * velocity
+        pairs.restored[index] = (noisy * divisor).reshape(codes.shape).numpy()
+    np.savez(file, **{str(index): value for index, value in pairs.restored.items()})
+
+
+class Training:
+    """One run, from wherever its file stands."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.file = folder, folder / "decoder.pt"
+        self.decoder = vae.build(data.LATENTS, data.levels(folder), data.LATENTS).decoder
+        self.optimizer = torch.optim.AdamW(
+            self.decoder.parameters(), lr=RATE, betas=(0.9, 0.98), weight_decay=0.0
+        )
+        self.ema = {name: value.clone() for name, value in self.decoder.state_dict().items()}
+        self.step, self.spent = 0, 0.0
+        if self.file.exists():
+            stored = torch.load(self.file, weights_only=True)
+            self.decoder.load_state_dict(stored["model"])
+            self.optimizer.load_state_dict(stored["optimizer"])
+            self.ema, self.step, self.spent = stored["ema"], stored["step"], stored["spent"]
+        self.pairs = Pairs(folder)
+        restore(folder, self.pairs)
+        self.rng = np.random.default_rng(self.step + 3)
+
+    def run(self, minutes: float) -> None:
+        """Train until `minutes` in all were spent."""
+        print(f"before: {self.measure()}", flush=True)
+        began, before, saved, seen = time.monotonic(), self.spent, time.monotonic(), []
+        while self.spent < minutes:
+            loss = self._loss()
+            loss.backward()
+            nn.utils.clip_grad_norm_(self.decoder.parameters(), 1.0)
+            share = min(1.0, (self.step + 1) / 50, (1 - self.spent / minutes) / 0.4)
+            for group in self.optimizer.param_groups:
+                group["lr"] = RATE * share
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+            self._average()
+            seen.append(float(loss.detach()))
+            self.step, self.spent = self.step + 1, before + (time.monotonic() - began) / 60
+            if self.step % 50 == 0:
+                print(f"step {self.step} minutes {self.spent:.1f} loss {np.mean(seen[-50:]):.4f}", flush=True)
+            if time.monotonic() - saved > SAVE_SECONDS:
+                self._save()
+                saved = time.monotonic()
+        self._save()
+        print(f"after: {self.measure()}", flush=True)
+
+    def _loss(self) -> Tensor:
+        index = int(self.rng.integers(HELD_OUT, len(self.pairs.codes)))
+        chosen = self.pairs.restored[index] if self.rng.random() < RESTORED else self.pairs.codes[index]
+        top, left = (int(self.rng.integers(data.CELLS - CROP + 1)) for _ in range(2))
+        codes = torch.from_numpy(chosen[:, top : top + CROP, left : left + CROP]).permute(3, 0, 1, 2)[None]
+        target = self.pairs.target(index)
+        target = target[..., 32 * top : 32 * (top + CROP), 32 * left : 32 * (left + CROP)]
+        with torch.autocast("cpu", torch.bfloat16):
+            made = self.decoder(codes)
+        # Cells at the cut edge miss their neighbours; they count, since the picture's own edge is like that.
+        error = made.float() - target
+        return error.square().mean() * 4 + error.abs().mean()
+
+    def _average(self) -> None:
+        keep = min(EMA, self.step / (self.step + 10))
+        with torch.no_grad():
+            for name, value in self.decoder.state_dict().items():
+                self.ema[name].lerp_(value, 1 - keep)
+
+    @torch.no_grad()
+    def measure(self) -> dict[str, float]:
+        """PSNR in dB of the averaged weights on the held-out clips: clean codes, and restored ones."""
+        now = {name: value.clone() for name, value in self.decoder.state_dict().items()}
+        self.decoder.load_state_dict(self.ema)
+        found: dict[str, list[float]] = {"clean": [], "restored": []}
+        for index in range(HELD_OUT):
+            for name, source in (
+                ("clean", self.pairs.codes[index]),
+                ("restored", self.pairs.restored[index]),
+            ):
+                made = self.decoder(torch.from_numpy(source).permute(3, 0, 1, 2)[None])
+                found[name].append(vae.psnr(made, self.pairs.target(index)))
+        self.decoder.load_state_dict(now)
+        return {name: round(float(np.mean(values)), 2) for name, values in found.items()}
+
+    def _save(self) -> None:
+        stored = {
+            "model": self.decoder.state_dict(), "ema": self.ema, "optimizer": self.optimizer.state_dict(),
+            "step": self.step, "spent": self.spent,
+        }  # fmt: skip
+        torch.save(stored, self.file.with_suffix(".new"))
+        self.file.with_suffix(".new").replace(self.file)
+
+
+def main() -> None:
+    """Run."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=12)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    Training(given.folder).run(given.minutes)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""Puts the parts together as a diffusers folder: float16, safetensors, defaults, digest.
+
+    python -m training.generator.export --folder DIR --target generator/embedded/model --version "embedded 1"
+
+Takes the averaged weights of DIR/transformer.pt, and of DIR/decoder.pt, or the linear code's decoder.
+"""
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+import torch
+
+from torch_compat import complete_torchvision
+
+complete_torchvision()
+
+from diffusers import FlowMatchEulerDiscreteScheduler, LTXPipeline  # noqa: E402
+
+from generator.catalog import DIGEST_FILE  # noqa: E402
+from generator.conventions import DEFAULTS_FILE, SCHEMA  # noqa: E402
+from generator.model_folder import folder_digest  # noqa: E402
+from training.generator import data, small_world, vae  # noqa: E402
+from training.generator.text import LENGTH  # noqa: E402
+from training.generator.transformer import Reader, new_transformer, scales  # noqa: E402
+
+STEPS, GUIDANCE = 12, 2.0
+PARTS = ("transformer", "vae", "text_encoder", "tokenizer", "scheduler")
+
+
+def pipeline(folder: Path) -> LTXPipeline:
+    """The pipeline in float32, from what training stored."""
+    stored = torch.load(folder / "transformer.pt", weights_only=True)
+    transformer, reader = new_transformer(), Reader(folder)
+    transformer.load_state_dict(stored["ema"]["model"])
+    reader.model.load_state_dict(stored["ema"]["text"])
+    codec = vae.build(data.LATENTS, data.levels(folder), data.LATENTS)
+    if (folder / "decoder.pt").exists():
+        codec.decoder.load_state_dict(torch.load(folder / "decoder.pt", weights_only=True)["ema"])
+    codec.latents_std.copy_(scales(folder))
+    return LTXPipeline(
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=1.0), vae=codec.eval(), text_encoder=reader.model,
+        tokenizer=reader.names, transformer=transformer.eval(),
+    )  # fmt: skip
+
+
+def export(folder: Path, target: Path, version: str) -> None:
+    """Write the parts; what else lies in `target`, such as the model card, stays."""
+    made = pipeline(folder)
+    for part in (made.transformer, made.vae, made.text_encoder):
+        part.half()
+    for name in PARTS:
+        shutil.rmtree(target / name, ignore_errors=True)
+    made.save_pretrained(target, safe_serialization=True)
+    defaults = {
+        "schema": SCHEMA, "version": version, "width": small_world.SIDE, "height": small_world.SIDE,
+        "frames": small_world.FRAMES, "rate": small_world.RATE, "steps": STEPS, "guidance": GUIDANCE,
+        "tokens": LENGTH,
+    }  # fmt: skip
+    (target / DEFAULTS_FILE).write_text(json.dumps(defaults, indent=1) + "\n")
+    (target / DIGEST_FILE).write_text(folder_digest(target) + "\n")
+    for file in target.rglob("*.safetensors"):
+        file.chmod(0o644)
+
+
+def main() -> None:
+    """Run."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--target", type=Path, required=True)
+    parser.add_argument("--version", required=True)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    export(given.folder, given.target, given.version)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,217 @@
+"""The denoiser: diffusers' LTX transformer, trained by flow matching on codes of drawn clips.
+
+    python -m training.generator.transformer --folder DIR --minutes 40
+
+Goes on from DIR/transformer.pt if there is one. Cells that the character covers weigh more.
+"""
+
+import argparse
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from torch_compat import complete_torchvision
+
+complete_torchvision()
+
+from diffusers import LTXVideoTransformer3DModel  # noqa: E402
+from transformers import T5EncoderModel, T5Tokenizer  # noqa: E402
+
+from training.generator import captions, data, small_world  # noqa: E402
+from training.generator.text import LENGTH, WIDTH  # noqa: E402
+
+DIM, LAYERS, HEADS = 256, 5, 8
+BATCH = 16
+MUON_RATE, ADAM_RATE, TEXT_RATE = 0.01, 1e-3, 2e-4
+DROPPED = 0.1  # share of captions left out, for guidance
+EMA = 0.999
+CHARACTER = 3.0  # how much more its cells weigh
+SAVE_SECONDS = 120.0
+SCALE = (8 / small_world.RATE, 32, 32)  # as the pipeline computes it: cells to seconds and pixels
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shards:
+    """Codes float16[n, 3, 8, 8, latents], cover uint8[n, 3, 8, 8] and what was drawn."""
+
+    codes: np.ndarray
+    cover: np.ndarray
+    samples: list[small_world.Sample]
+
+
+def shards(folder: Path) -> Shards:
+    """All shards that were drawn so far."""
+    codes, cover, samples = [], [], []
+    for place in sorted(folder.glob("shard_*")):
+        lines = (place / "said.jsonl").read_text().splitlines()
+        samples += [data.sample_of(line) for line in lines]
+        codes.append(np.load(place / "codes.npy", mmap_mode="r")[: len(lines)])
+        cover.append(np.load(place / "cover.npy", mmap_mode="r")[: len(lines)])
+    return Shards(codes=np.concatenate(codes), cover=np.concatenate(cover), samples=samples)
+
+
+def scales(folder: Path) -> Tensor:
+    """What a code is divided by, per channel: half-way to equal spread, so that the coarse leads."""
+    std = data.levels(folder)[-1].std
+    root = std.sqrt()
+    return root * root.square().mean().sqrt()
+
+
+def new_transformer() -> LTXVideoTransformer3DModel:
+    """A new one."""
+    torch.manual_seed(0)
+    model = LTXVideoTransformer3DModel(
+        in_channels=data.LATENTS, out_channels=data.LATENTS, num_attention_heads=HEADS,
+        attention_head_dim=DIM // HEADS, cross_attention_dim=DIM, num_layers=LAYERS, caption_channels=WIDTH,
+    )  # fmt: skip
+    nn.init.zeros_(model.proj_out.weight)
+    return model
+
+
+class Optimizer:
+    """Muon for the matrices inside the blocks, AdamW for all else, and gently for the text encoder."""
+
+    def __init__(self, model: nn.Module, text: nn.Module) -> None:
+        inner = [
+            w
+            for name, w in model.named_parameters()
+            if w.ndim == 2 and "blocks" in name and "table" not in name
+        ]
+        chosen = {id(w) for w in inner}
+        rest = [w for w in model.parameters() if id(w) not in chosen]
+        self.parts = [
+            torch.optim.Muon(inner, lr=MUON_RATE, weight_decay=0.01, momentum=0.95),
+            torch.optim.AdamW(rest, lr=ADAM_RATE, betas=(0.9, 0.98), weight_decay=0.0),
+            torch.optim.AdamW(text.parameters(), lr=TEXT_RATE, betas=(0.9, 0.98), weight_decay=0.0),
+        ]
+
+    def step(self, share: float) -> None:
+        """Step with a share of the full rates, and forget the gradients."""
+        for part, rate in zip(self.parts, (MUON_RATE, ADAM_RATE, TEXT_RATE), strict=True):
+            for group in part.param_groups:
+                group["lr"] = rate * share
+            part.step()
+            part.zero_grad()
+
+
+class Reader:
+    """Captions to what the transformer sees of them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.names = T5Tokenizer.from_pretrained(folder / "tokenizer")
+        self.model = T5EncoderModel.from_pretrained(folder / "text_encoder").eval()
+
+    def __call__(self, texts: list[str]) -> tuple[Tensor, Tensor]:
+        """Encoded [b, n, width], mask float[b, n]; the encoder sees no mask, as in the pipeline."""
+        tokens = self.names(
+            texts, padding="max_length", max_length=LENGTH, truncation=True, return_tensors="pt"
+        )
+        return self.model(tokens.input_ids)[0], tokens.attention_mask.float()
+
+
+def denoise(model: nn.Module, noisy: Tensor, sigma: Tensor, text: tuple[Tensor, Tensor]) -> Tensor:
+    """The model's velocity (noise minus codes) [b, 192, latents] at noise levels [b]."""
+    out = model(
+        hidden_states=noisy, encoder_hidden_states=text[0], timestep=sigma * 1000,
+        encoder_attention_mask=text[1], num_frames=3, height=data.CELLS, width=data.CELLS,
+        rope_interpolation_scale=SCALE, return_dict=False,
+    )  # fmt: skip
+    return out[0]
+
+
+class Training:
+    """One run, from wherever its file stands."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.file = folder, folder / "transformer.pt"
+        self.model, self.reader = new_transformer(), Reader(folder)
+        self.optimizer, self.scales = Optimizer(self.model, self.reader.model), scales(folder)
+        self.step, self.spent = 0, 0.0
+        self.parts = {"model": self.model, "text": self.reader.model}
+        self.ema = {
+            name: {key: value.clone() for key, value in part.state_dict().items()}
+            for name, part in self.parts.items()
+        }
+        if self.file.exists():
+            stored = torch.load(self.file, weights_only=True)
+            for name, part in self.parts.items():
+                part.load_state_dict(stored[name])
+            self.ema, self.step, self.spent = stored["ema"], stored["step"], stored["spent"]
+            for part, state in zip(self.optimizer.parts, stored["optimizers"], strict=True):
+                part.load_state_dict(state)
+        self.shards = shards(folder)
+        self.rng = np.random.default_rng(self.step + 17)
+        self.draws = torch.Generator().manual_seed(self.step + 17)
+
+    def run(self, minutes: float, cooldown: float) -> None:
+        """Train until `minutes` in all were spent; over the last `cooldown` share the rate falls to 0."""
+        began, before, saved, seen = time.monotonic(), self.spent, time.monotonic(), []
+        while self.spent < minutes:
+            left = (1 - self.spent / minutes) / cooldown
+            loss = self._loss()
+            loss.backward()
+            for part in self.parts.values():
+                nn.utils.clip_grad_norm_(part.parameters(), 1.0)
+            self.optimizer.step(min(1.0, (self.step + 1) / 100, left))
+            self._average()
+            seen.append(float(loss.detach()))
+            self.step, self.spent = self.step + 1, before + (time.monotonic() - began) / 60
+            if self.step % 50 == 0:
+                print(f"step {self.step} minutes {self.spent:.1f} loss {np.mean(seen[-50:]):.4f}", flush=True)
+            if time.monotonic() - saved > SAVE_SECONDS:
+                self._save()
+                self.shards, saved = shards(self.folder), time.monotonic()
+        self._save()
+
+    def _loss(self) -> Tensor:
+        chosen = self.rng.integers(len(self.shards.samples), size=BATCH)
+        texts = [captions.caption(self.shards.samples[i], self.rng)[0] for i in chosen]
+        texts = ["" if self.rng.random() < DROPPED else text for text in texts]
+        codes = torch.from_numpy(self.shards.codes[chosen].astype(np.float32)).flatten(1, 3) / self.scales
+        cover = torch.from_numpy(self.shards.cover[chosen].astype(np.float32)).flatten(1, 3) / 255
+        spread = torch.randn(BATCH, generator=self.draws) * 1.2 + 0.4
+        sigma = torch.where(
+            torch.rand(BATCH, generator=self.draws) < 0.15,
+            torch.rand(BATCH, generator=self.draws),
+            spread.sigmoid(),
+        )
+        noise = torch.randn(codes.shape, generator=self.draws)
+        level = sigma[:, None, None]
+        with torch.autocast("cpu", torch.bfloat16):
+            found = denoise(self.model, codes * (1 - level) + noise * level, sigma, self.reader(texts))
+        weight = (1 + CHARACTER * cover)[..., None] * (self.scales / self.scales.mean())
+        return ((found.float() - (noise - codes)).square() * weight).mean()
+
+    def _average(self) -> None:
+        keep = min(EMA, self.step / (self.step + 10))
+        with torch.no_grad():
+            for name, part in self.parts.items():
+                for key, value in part.state_dict().items():
+                    self.ema[name][key].lerp_(value, 1 - keep)
+
+    def _save(self) -> None:
+        stored = {name: part.state_dict() for name, part in self.parts.items()} | {
+            "ema": self.ema, "step": self.step, "spent": self.spent,
+            "optimizers": [part.state_dict() for part in self.optimizer.parts],
+        }  # fmt: skip
+        torch.save(stored, self.file.with_suffix(".new"))
+        self.file.with_suffix(".new").replace(self.file)
+
+
+def main() -> None:
+    """Run."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=40)
+    parser.add_argument("--cooldown", type=float, default=0.3)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    Training(given.folder).run(given.minutes, given.cooldown)
+
+
+if __name__ == "__main__":
+    main()
