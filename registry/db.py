@@ -6,14 +6,17 @@ transaction begins with BEGIN IMMEDIATE, so that what it reads cannot change bef
 
 import contextlib
 import os
+import random
 import re
 import sqlite3
+import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection, Engine, NullPool, create_engine, event, exc
+from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, exc
 from sqlalchemy.engine import URL
 
 from registry.errors import (
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
 HEAD: Final = "r0002"  # the newest migration; a test compares
 SQLITE_MIN: Final = (3, 37, 0)  # STRICT tables
 BUSY_SECONDS: Final = 30.0
+WAIT_STEP_SECONDS: Final = (0.001, 0.003)
+KEPT_CONNECTIONS: Final = 4  # open between transactions; closing the last one costs two syncs
 _WRITE: Final = "registry_write"
 _PRAGMAS: Final = ("foreign_keys=ON", "synchronous=FULL", "recursive_triggers=ON", "secure_delete=ON")
 
@@ -103,19 +108,55 @@ def _error(text: str) -> RegistryError:
 
 def _engine(path: Path) -> Engine:
     url = URL.create("sqlite+pysqlite", database=str(path))
-    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": BUSY_SECONDS})
+    pool: dict[str, Any] = {"poolclass": QueuePool, "pool_size": KEPT_CONNECTIONS, "max_overflow": -1}
+    engine = create_engine(url, **pool, connect_args={"timeout": BUSY_SECONDS})
+    weakref.finalize(engine, engine.pool.dispose)  # the last to close folds the write-ahead log in
 
     @event.listens_for(engine, "connect")
-    def _connected(dbapi: sqlite3.Connection, _record: Any) -> None:
+    def _connected(dbapi: sqlite3.Connection, record: Any) -> None:
         dbapi.isolation_level = None  # BEGIN is ours, below
+        record.info["file"] = _identity(path)
         for pragma in _PRAGMAS:
             dbapi.execute(f"PRAGMA {pragma}")
 
+    @event.listens_for(engine, "checkout")
+    def _checked_out(_dbapi: sqlite3.Connection, record: Any, _proxy: Any) -> None:
+        if record.info["file"] != _identity(path):  # a backup was restored under us: open that file
+            raise exc.DisconnectionError
+
     @event.listens_for(engine, "begin")
     def _begun(conn: Connection) -> None:
-        conn.exec_driver_sql("BEGIN IMMEDIATE" if conn.get_execution_options().get(_WRITE) else "BEGIN")
+        if conn.get_execution_options().get(_WRITE):
+            _begin_write(conn.connection.dbapi_connection)
+        else:
+            conn.exec_driver_sql("BEGIN")
 
     return engine
+
+
+def _begin_write(dbapi: Any) -> None:
+    """Wait for the write lock in short steps; SQLite's own waits grow, and who waited long waits longer."""
+    until = time.monotonic() + BUSY_SECONDS
+    dbapi.execute("PRAGMA busy_timeout = 0")
+    try:
+        while True:
+            try:
+                dbapi.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > until:
+                    raise
+            time.sleep(random.uniform(*WAIT_STEP_SECONDS))  # noqa: S311 - no secret
+    finally:
+        dbapi.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        told = path.stat()
+    except FileNotFoundError:
+        return None
+    return told.st_dev, told.st_ino
 
 
 def _create_file(path: Path) -> None:

@@ -5,7 +5,7 @@ there after a crash, or none.
 """
 
 import hashlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Row, select
@@ -26,7 +26,6 @@ from registry.types import (
     RecheckResult,
     Release,
     ReleaseState,
-    SightRow,
 )
 
 ALLOW: Final = "allow"
@@ -143,19 +142,6 @@ def list_releases(engine: Engine, *, before: str | None = None, limit: int = 100
         return [_loaded(row) for row in conn.execute(query)]
 
 
-def stored_sights(
-    conn: Connection, *, after: str = "", limit: int = 100, kinds: Collection[str] | None = None
-) -> list[tuple[Release, tuple[SightRow, ...]]]:
-    """Return releases that are out, oldest first, with what is kept of what was seen of them.
-
-    ``after``: the last id of the page before; ``kinds``: only sights of these kinds.
-    """
-    query = select(release).where(release.c.id > after, release.c.state == ReleaseState.RELEASED)
-    found = [_loaded(row) for row in conn.execute(query.order_by(release.c.id).limit(limit))]
-    seen = sights.of(conn, [made.id for made in found], kinds)
-    return [(made, seen.get(made.id, ())) for made in found]
-
-
 def _known(conn: Connection, job_id: str) -> Release | Held | None:
     return _one(conn, release.c.job_id == job_id) or holds.open_hold(conn, job_id)
 
@@ -164,9 +150,9 @@ def _ask_ahead(engine: Engine, candidate: Candidate, recheck: Recheck) -> int:
     """Ask about what changed until now, outside the write lock; return up to where that was."""
     asked = candidate.decision.registry_seq
     with read(engine) as conn:
-        if _known(conn, candidate.job_id) is not None:
-            return asked
         head = log.registry_seq(conn)
+        if head - asked > ASKED_INSIDE_MAX and _known(conn, candidate.job_id) is not None:
+            return asked
         while head - asked > ASKED_INSIDE_MAX:
             upto = min(head, asked + ROUND)
             result = recheck(changes.load(conn, asked, upto))
