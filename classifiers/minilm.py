@@ -45,9 +45,8 @@ class MiniLm:
 
     def embed_texts(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors ``float32[n, dimension]`` of texts."""
-        order = sorted(
-            range(len(texts)), key=lambda place: len(texts[place])
-        )  # alike lengths, little padding
+        # Texts of alike length together, so that little is padding.
+        order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
         found = np.zeros((len(texts), self.dimension), np.float32)
         for at in range(0, len(order), BATCH):
             places = order[at : at + BATCH]
@@ -98,7 +97,8 @@ def _loaded(folder: Path) -> tuple[Any, Any]:
     kept: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     try:
         words = AutoTokenizer.from_pretrained(str(folder), **kept)
-        model = AutoModel.from_config(AutoConfig.from_pretrained(str(folder), **kept), dtype=torch.float32)
+        configuration = AutoConfig.from_pretrained(str(folder), **kept)
+        model: Any = AutoModel.from_config(configuration)  # type: ignore[no-untyped-call]
         weights = load_file(folder / WEIGHTS)
         weights.pop("embeddings.position_ids", None)  # older files carry this buffer
         model.load_state_dict(weights)

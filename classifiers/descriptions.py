@@ -1,0 +1,238 @@
+"""Prompts that describe a registered subject without naming it.
+
+1. In CLIP's space the prompt is compared with registered pictures and with descriptions.
+2. In the sentence model's space the prompt is compared with descriptions and its clauses with the attributes
+   by which a subject can be told; both together make one score.
+3. What reaches a layer's calibrated threshold asks for a person's look. Only from the layer's second, higher
+   threshold on it is sure, where the calibration has one: a description fits look-alikes too.
+A prompt of more words than the models are given is not compared in part: the check is skipped, never passed.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from classifiers.base import (
+    CheckReport,
+    CheckState,
+    Finding,
+    Kind,
+    Match,
+    References,
+    Seen,
+    Sight,
+    TextEmbedder,
+)
+from classifiers.errors import CalibrationMissing
+from classifiers.run import skipped
+from classifiers.similarity import nearest_of
+from classifiers.thresholds import HOW, PROMPT_DESCRIPTION, PROMPT_PICTURE, Calibration
+from classifiers.wording import (
+    CLIP_WINDOW,
+    MAX_WORDS,
+    SENTENCE_WINDOW,
+    clauses,
+    windows,
+    without_names,
+    words,
+)
+
+CHECK: Final = "prompt_descriptions"
+FUSED: Final = "prompt_fused"
+"""The layer of whole prompt and clauses together."""
+SURE: Final = "{layer}_sure"
+"""The number of a calibration from which on a finding of a layer is sure."""
+DESCRIBED, RESEMBLES = "description_match", "prompt_resembles_picture"
+CLAUSE_WEIGHT: Final = "clause_weight"
+"""Share of the fused score that the clauses have."""
+CLAUSE_COUNT: Final = "clause_count"
+"""How many of a prompt's clauses, the best, count for a subject."""
+NEIGHBOURS: Final = 48
+MAX_FINDINGS: Final = 50
+
+_COMPARED: Final = (
+    (PROMPT_PICTURE, Kind.PICTURE, RESEMBLES),
+    (PROMPT_DESCRIPTION, Kind.DESCRIPTION, DESCRIBED),
+)
+
+
+def look_at_text(texts: Sequence[str], clip: TextEmbedder | None, minilm: TextEmbedder) -> Sight:
+    """What the models see of a prompt: ``texts`` are its turns, the last is the prompt itself.
+
+    The last text is seen alone, and all turns together. `clip`: None where no pictures are compared. Of more
+    than `MAX_WORDS` words nothing is seen.
+    """
+    given = tuple(texts)
+    if not given or words(given) > MAX_WORDS:
+        return Sight(texts=given)
+    wholes = dict.fromkeys((given[-1], "\n".join(given)))
+    parts = list(dict.fromkeys(part for whole in wholes for part in clauses(whole)))
+    seen = [_seen(Kind.PROMPT, clip, _windows(wholes, CLIP_WINDOW))] if clip else []
+    seen += [_seen(Kind.PROMPT, minilm, _windows(wholes, SENTENCE_WINDOW))]
+    seen += [_seen(Kind.CLAUSE, minilm, parts)] if parts else []
+    return Sight(texts=given, seen=tuple(seen))
+
+
+def vectors_of_subject(
+    description: str, attributes: Sequence[str], names: Sequence[str], clip: TextEmbedder | None,
+    minilm: TextEmbedder,
+) -> tuple[Seen, ...]:  # fmt: skip
+    """What to register of a subject's words: each `Seen` is of one kind in one space.
+
+    The names are taken out of the texts, since they would be all that is compared. Without attributes the
+    description's clauses are taken for them.
+    """
+    described = [without_names(description, names)] if description.strip() else []
+    single = [without_names(text, names) for text in attributes if text.strip()]
+    single = single or [part for text in described for part in clauses(text)]
+    pairs = [(Kind.DESCRIPTION, embedder, described) for embedder in (clip, minilm) if embedder]
+    wanted = [*pairs, (Kind.ATTRIBUTE, minilm, single)]
+    return tuple(_seen(kind, embedder, texts) for kind, embedder, texts in wanted if texts)
+
+
+def check_descriptions(
+    sight: Sight, references: References, calibrations: Mapping[str, Calibration]
+) -> CheckReport:
+    """Which registered subjects the prompt of `sight` describes; `calibrations` by space.
+
+    Raises: CalibrationMissing for a space without one; `classifiers.run` makes a report of it.
+    """
+    prompts = sight.of(Kind.PROMPT)
+    if not prompts:
+        return skipped(CHECK, _unseen(sight))
+    found = [
+        scored
+        for seen in prompts
+        for scored in _scored(seen, sight, references, _calibration(calibrations, seen.space))
+    ]
+    findings = [_finding(scored, sight) for scored in found if not scored.score < scored.threshold]
+    best: dict[str, float] = {}
+    for scored in found:
+        best[scored.layer] = max(best.get(scored.layer, -1.0), scored.score)
+    strongest = sorted(findings, key=lambda finding: (not finding.sure, finding.threshold - finding.score))
+    return CheckReport(
+        check=CHECK, state=CheckState.COMPLETED, findings=tuple(_one_each(strongest)), scores=best
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scored:
+    """How much a prompt resembles one subject by one layer."""
+
+    layer: str
+    code: str
+    subject: str
+    score: float
+    threshold: float
+    sure_from: float
+    probability: float
+    reference: str
+
+
+def fused_scores(
+    whole: Seen, parts: Sequence[Seen], references: References, weight: float, count: int
+) -> dict[str, float]:
+    """The fused score of every subject that is near: prompt against description, clauses against attributes.
+
+    ``weight``: share of the clauses, ``count``: how many of them count, the best. A subject without
+    attributes is compared as a whole only, one without a description by clauses only.
+    """
+    described = {
+        subject: match.score for subject, match in _nearest(whole, Kind.DESCRIPTION, references).items()
+    }
+    told: dict[str, list[float]] = {}
+    for seen in parts:
+        for matches in references.search(seen.space, (Kind.ATTRIBUTE,), seen.vectors, NEIGHBOURS):
+            for subject, match in nearest_of(matches).items():
+                told.setdefault(subject, []).append(match.score)
+    rows = max(1, min(count, sum(len(seen.vectors) for seen in parts)))
+    by_clauses = {subject: sum(sorted(near)[-rows:]) / rows for subject, near in told.items()}
+    return {
+        subject: (1 - weight) * described.get(subject, by_clauses.get(subject, 0.0))
+        + weight * by_clauses.get(subject, described.get(subject, 0.0))
+        for subject in {*described, *by_clauses}
+    }
+
+
+def _scored(seen: Seen, sight: Sight, references: References, calibration: Calibration) -> Iterator[Scored]:
+    if not np.isfinite(seen.vectors).all():
+        raise ValueError("what was seen holds values that are no numbers")
+    if FUSED in calibration.layers:
+        parts = [part for part in sight.of(Kind.CLAUSE) if part.space == seen.space]
+        numbers = calibration.numbers
+        scores = fused_scores(seen, parts, references, numbers[CLAUSE_WEIGHT], int(numbers[CLAUSE_COUNT]))
+        told = _teller(FUSED, DESCRIBED, calibration)
+        yield from (told(subject, score, "") for subject, score in scores.items())
+        return
+    for layer, kind, code in _COMPARED:
+        told = _teller(layer, code, calibration)
+        nearest = _nearest(seen, kind, references)
+        yield from (told(subject, match.score, match.reference) for subject, match in nearest.items())
+
+
+def _teller(layer: str, code: str, calibration: Calibration) -> Callable[[str, float, str], Scored]:
+    found = calibration.layer(layer)
+    sure_from = calibration.numbers.get(SURE.format(layer=layer), np.inf)
+
+    def tell(subject: str, score: float, reference: str) -> Scored:
+        return Scored(
+            layer=layer, code=code, subject=subject, score=score, threshold=found.threshold,
+            sure_from=sure_from, probability=found.probability(score), reference=reference,
+        )  # fmt: skip
+
+    return tell
+
+
+def _nearest(seen: Seen, kind: Kind, references: References) -> dict[str, Match]:
+    """Each subject's nearest registered vector of `kind` to any of the vectors seen."""
+    best: dict[str, Match] = {}
+    for matches in references.search(seen.space, (kind,), seen.vectors, NEIGHBOURS):
+        for subject, match in nearest_of(matches).items():
+            if subject not in best or best[subject].score < match.score:
+                best[subject] = match
+    return best
+
+
+def _finding(scored: Scored, sight: Sight) -> Finding:
+    last = sight.texts[-1] if sight.texts else ""
+    return Finding(
+        check=CHECK, subject=scored.subject, score=scored.score, threshold=scored.threshold,
+        code=scored.code, sure=scored.score >= scored.sure_from, reference=scored.reference,
+        probability=scored.probability, turn=len(sight.texts) - 1, span=(0, len(last)), quote=last[:MAX_QUOTE],
+    )  # fmt: skip
+
+
+MAX_QUOTE: Final = 200  # characters
+
+
+def _one_each(findings: Sequence[Finding]) -> Iterator[Finding]:
+    """The first finding of each subject and code."""
+    told: set[tuple[str, str]] = set()
+    for finding in findings:
+        if (finding.subject, finding.code) not in told and len(told) < MAX_FINDINGS:
+            told.add((finding.subject, finding.code))
+            yield finding
+
+
+def _calibration(calibrations: Mapping[str, Calibration], space: str) -> Calibration:
+    found = calibrations.get(space)
+    if found is None:
+        raise CalibrationMissing(f"there is no calibration of {space}; make one with {HOW}")
+    return found
+
+
+def _unseen(sight: Sight) -> str:
+    count = words(sight.texts)
+    if count > MAX_WORDS:
+        return f"the prompt has {count} words; more than {MAX_WORDS} are not compared: shorten it"
+    return "nothing of the prompt was looked at"
+
+
+def _windows(wholes: Iterator[str] | Mapping[str, None], size: int) -> list[str]:
+    return list(dict.fromkeys(part for whole in wholes for part in windows(whole, size)))
+
+
+def _seen(kind: Kind, embedder: TextEmbedder, texts: Sequence[str]) -> Seen:
+    return Seen(kind=kind, space=embedder.space, vectors=embedder.embed_texts(texts))
