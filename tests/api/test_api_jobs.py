@@ -1,0 +1,154 @@
+"""Jobs over HTTP: accepted once, told to their account only, released, held, withdrawn; the one file route."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.app import clock
+from registry import releases
+from registry.ids import new_id
+
+
+@pytest.fixture(scope="module", name="released")
+def one_release(served: Any, clip: Path) -> tuple[dict[str, str], dict[str, Any]]:
+    """Headers of the account, and the document of its released job."""
+    headers = served.key("studio")
+    answer = served.guard(clip, headers | {"Idempotency-Key": "first"}, prompt="a disc crosses")
+    assert answer.status_code == 200, answer.text
+    return headers, answer.json()
+
+
+def test_released(served: Any, released: Any) -> None:
+    headers, job = released
+    assert (job["state"], job["verdict"], job["kind"]) == ("released", "allow", "guard")
+    assert job["release"]["state"] == "released"
+    again = served.client.get(f"/v1/generations/{job['id']}", headers=headers)
+    assert again.json() == job
+    assert not list((served.service.settings.home / "uploads" / "kept").iterdir())
+
+
+def test_the_same_key_is_the_same_job(served: Any, released: Any, clip: Path, make_clip: Any) -> None:
+    headers, job = released
+    named = headers | {"Idempotency-Key": "first"}
+    assert served.guard(clip, named, prompt="a disc crosses").json()["id"] == job["id"]
+    for other in (served.guard(clip, named, prompt="another"), served.guard(_other(clip, make_clip), named)):
+        assert (other.status_code, other.json()["code"]) == (409, "key_reused")
+    assert not list((served.service.settings.home / "uploads" / "kept").glob("arriving*"))
+
+
+def test_other_accounts_see_nothing(served: Any, released: Any) -> None:
+    _, job = released
+    answer = served.client.get(f"/v1/generations/{job['id']}", headers=served.key("rival"))
+    assert (answer.status_code, answer.json()["code"]) == (404, "route_unknown")
+    for unknown in (new_id(clock()), "nonsense", "..%2f..", "%00"):
+        answer = served.client.get(f"/v1/generations/{unknown}", headers=served.key("rival"))
+        assert answer.status_code == 404
+
+
+def test_the_file(served: Any, released: Any) -> None:
+    _, job = released
+    answer = served.client.get(job["release"]["file"])
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "video/mp4"
+    assert answer.headers["cache-control"] == "no-store"
+    assert hashlib.sha256(answer.content).hexdigest() == job["release"]["sha256"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "first", "last"),
+    [("bytes=0-0", 0, 0), ("bytes=10-19", 10, 19), ("bytes=-5", -5, None), ("bytes=100-", 100, None),
+     ("bytes=5-999999999999", 5, None)],
+)  # fmt: skip
+def test_ranges(served: Any, released: Any, asked: str, first: int, last: int | None) -> None:
+    path = released[1]["release"]["file"]
+    whole = served.client.get(path).content
+    answer = served.client.get(path, headers={"Range": asked})
+    begin = first if first >= 0 else len(whole) + first
+    end = len(whole) - 1 if last is None else last
+    assert answer.status_code == 206
+    assert answer.content == whole[begin : end + 1]
+    assert answer.headers["content-range"] == f"bytes {begin}-{end}/{len(whole)}"
+
+
+@pytest.mark.parametrize("asked", ["bytes=0-1,3-4", "lines=1-2", "bytes=-", "bytes=9-2", "bytes=" + "1" * 99])
+def test_ranges_that_are_ignored(served: Any, released: Any, asked: str) -> None:
+    answer = served.client.get(released[1]["release"]["file"], headers={"Range": asked})
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("asked", ["bytes=999999999-", "bytes=999999998-999999999", "bytes=-0"])
+def test_ranges_outside(served: Any, released: Any, asked: str) -> None:
+    answer = served.client.get(released[1]["release"]["file"], headers={"Range": asked})
+    assert (answer.status_code, answer.json()["code"]) == (416, "range_impossible")
+
+
+@pytest.mark.parametrize(
+    "name", ["x", "..%2f..%2fkeys", "../../registry.db", "%2e%2e", "%00", "0" * 36, "a" * 64]
+)
+def test_no_path_comes_from_the_request(served: Any, name: str) -> None:
+    answer = served.client.get(f"/v1/releases/{name}/file")
+    assert (answer.status_code, answer.json()["code"]) == (404, "route_unknown")
+
+
+def test_what_is_held_is_served_nowhere(served: Any, tmp_path: Path, make_clip: Any) -> None:
+    sound = make_clip(tmp_path / "sound.mp4", 480, 272, 36, fps=12, audio=True)
+    headers = served.key("studio")
+    job = served.guard(sound, headers, audio="hold").json()
+    assert (job["state"], job["release"]) == ("held", None)
+    assert job["reasons"][0]["code"] == "audio_not_checked"
+    assert served.client.get(f"/v1/releases/{job['id']}/file").status_code == 404
+    stripped = served.guard(sound, headers, audio="strip").json()
+    assert stripped["state"] == "released"
+
+
+def test_sound_is_not_the_clients_to_let_through(served: Any, clip: Path) -> None:
+    answer = served.guard(clip, served.key(), audio="accept")
+    assert (answer.status_code, answer.json()["code"]) == (422, "request_malformed")
+
+
+def test_no_video_fails(served: Any, tmp_path: Path) -> None:
+    text = tmp_path / "clip.mp4"
+    text.write_text("no video")
+    job = served.guard(text, served.key()).json()
+    assert (job["state"], job["error"]["code"]) == ("failed", "media_unreadable")
+
+
+def test_withdrawn_is_gone(served: Any, clip: Path) -> None:
+    headers, app = served.key("studio"), served.service.app
+    release = served.guard(clip, headers).json()["release"]
+    assert served.client.get(release["file"]).status_code == 200
+    releases.withdraw(app.engine, release["id"], why={}, now=clock(), sign_checkpoint=app.signer)
+    answer = served.client.get(release["file"])
+    assert (answer.status_code, answer.json()["code"]) == (410, "withdrawn")
+    releases.reinstate(app.engine, release["id"], why={}, now=clock(), sign_checkpoint=app.signer)
+    assert served.client.get(release["file"]).status_code == 200
+
+
+def test_verified(served: Any, released: Any) -> None:
+    file = served.client.get(released[1]["release"]["file"]).content
+    answer = served.client.post("/v1/verify", files={"file": ("clip.mp4", file)})
+    report = answer.json()
+    assert (report["verdict"], report["release"]["id"]) == ("intact", released[1]["release"]["id"])
+    hidden = report["evidence"]["hidden_mark"]
+    assert "log10_chance" not in hidden  # strangers could climb it
+    assert "score" not in report["evidence"]["visible_mark"]
+    full = served.client.post("/v1/verify", files={"file": ("clip.mp4", file)}, headers=served.key())
+    assert full.json()["evidence"]["hidden_mark"]["log10_chance"] < -9
+
+
+def test_a_full_queue_is_told(serve: Any, clip: Path) -> None:
+    busy = serve(max_queue=1)
+    slots = [busy.service.jobs.reserve() for _ in range(2)]
+    answer = busy.guard(clip, busy.key())
+    assert (answer.status_code, answer.json()["code"]) == (503, "too_busy")
+    assert answer.headers["retry-after"]
+    with slots[0], slots[1]:
+        pass
+    assert busy.guard(clip, busy.key()).json()["state"] == "released"
+
+
+def _other(clip: Path, make_clip: Any) -> Path:
+    other: Path = make_clip(clip.with_name("other.mp4"), 480, 272, 36, fps=12, seed=4)
+    return other
