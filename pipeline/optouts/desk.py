@@ -26,6 +26,7 @@ from pipeline.pictures.types import PictureFile
 from registry import optouts
 from registry.checkpoint import NoteSigner
 from registry.errors import NotFound, OptOutInvalid
+from registry.ids import is_id
 from registry.types import ReferenceRow, SubjectRecord
 
 PAGE: Final = 500
@@ -83,7 +84,7 @@ class Desk:
 
     def show(self, subject: str) -> SubjectRecord:
         """An opt-out with everything in force. Raises: NotFound."""
-        record = optouts.get(self.engine, subject)
+        record = optouts.get(self.engine, subject) if is_id(subject) else None
         if record is None:
             raise NotFound(f"There is no opt-out {safe_text(subject, 40)!r}; see: countermark optout list.")
         return record

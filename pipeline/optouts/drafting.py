@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from classifiers.ambiguity import check_name
 from classifiers.base import NameTier
-from classifiers.names import check_name
 from pipeline.optouts.looking import Eyes, look
 from pipeline.optouts.order import OptOutOrder
 from pipeline.pictures.types import ReadPicture
@@ -43,6 +43,6 @@ def named(order: OptOutOrder) -> tuple[NameDraft, ...]:
 
 
 def _name(order: OptOutOrder, text: str, kind: str, language: str) -> NameDraft:
-    tier = check_name(text, context=order.context)
+    tier = check_name(text, order.context, language)
     words = order.context if tier is NameTier.CONTEXT else ()
     return NameDraft(text=text, tier=str(tier), context=words, kind=kind, language=language)

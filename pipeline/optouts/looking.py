@@ -4,14 +4,13 @@ Pictures of a character, logo or artwork are embedded whole by CLIP. Of a person
 else a picture shows (a suit, a desk) is not theirs, and would match everybody's clips.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 import numpy as np
 
 from classifiers.base import Box, Embedder, Kind, Picture, TextEmbedder, Vectors
-from classifiers.descriptions import vectors_of_subject
 from classifiers.faces import Face
 from classifiers.sampling import WHOLE, cut_out
 from pipeline.errors import PictureRefused
@@ -24,6 +23,8 @@ REGIONS: Final[tuple[Box, ...]] = (WHOLE,)
 """What of a registered picture is embedded; the calibrations of frames were made with the same."""
 PROMINENT: Final = 2.0
 """A face stands for the picture when no other is larger than its area divided by this."""
+DOUBTFUL: Final = 1 / 3
+"""Share of the surest face's certainty under which another is taken for a trick of the light."""
 SHOWN, NOT_MEANT = 1, -1
 
 
@@ -125,9 +126,11 @@ def _face_of(faces: Sequence[Face]) -> tuple[Face | None, str]:
     """The one face that a picture shows, or why there is none."""
     if not faces:
         return None, "no face was found; choose a picture that shows the face large and from the front"
-    largest, *others = sorted(faces, key=_area, reverse=True)
+    surest = max(face.certainty for face in faces)
+    sure = [face for face in faces if face.certainty >= surest * DOUBTFUL]
+    largest, *others = sorted(sure, key=_area, reverse=True)
     if others and _area(others[0]) * PROMINENT > _area(largest):
-        return None, f"it shows {len(faces)} faces; crop it to the person"
+        return None, f"it shows {len(sure)} faces; crop it to the person"
     return largest, ""
 
 
@@ -136,8 +139,17 @@ def _area(face: Face) -> float:
     return (x1 - x0) * (y1 - y0)
 
 
-def _words(order: OptOutOrder, eyes: Eyes) -> Iterable[VectorDraft]:
-    return []
+def _words(order: OptOutOrder, eyes: Eyes) -> Iterator[VectorDraft]:
+    """The description in CLIP's and MiniLM's space, the attributes in MiniLM's, each on its own."""
+    described = [order.description] if order.description else []
+    for embedder, kind, texts in (
+        (lambda: eyes.clip, Kind.DESCRIPTION, described),
+        (lambda: eyes.minilm, Kind.DESCRIPTION, described),
+        (lambda: eyes.minilm, Kind.ATTRIBUTE, order.attributes),
+    ):
+        if texts:
+            for vector in embedder().embed_texts(texts):
+                yield _vector(vector, embedder().space, kind, "", SHOWN)
 
 
 def _reference(picture: ReadPicture, polarity: int) -> ReferenceDraft:
