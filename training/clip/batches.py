@@ -13,7 +13,8 @@ from generator.embedded.world import design as looks
 from training.clip.model import MEAN, SPREAD
 from training.clip.vocabulary import CONTEXT, other_text, surrounded, tokenizer
 
-PAIRS, SINGLES, VIEWS, NOBODY = 12, 28, 3, 24
+PAIRS, SINGLES, VIEWS = 12, 28, 3
+OTHERS, EMPTY = 22, 14
 # A picture shows a character when at least so much of it is in, and fills so much of the picture.
 SEEN, AREA = 0.5, 0.02
 UNSEEN: Final = 0.03
@@ -48,7 +49,8 @@ class Batches:
         self.stores = [np.load(folder / "pictures.npy", mmap_mode="r") for folder in folders]
         self.views: dict[int, list[tuple[int, int]]] = {}
         self.facts: dict[int, tuple[list[int], list[list[str]]]] = {}
-        self.nobody: list[tuple[int, int, str]] = []
+        self.others: list[tuple[int, int, str]] = []
+        self.empty: list[tuple[int, int, str]] = []
         for number, folder in enumerate(folders):
             for line, text in enumerate((folder / "rows.jsonl").read_text().splitlines()):
                 self._sort(number, line, json.loads(text))
@@ -59,10 +61,10 @@ class Batches:
 
     def _sort(self, number: int, line: int, row: dict[str, Any]) -> None:
         if row["kind"] == "other":
-            self.nobody.append((number, line, ""))
+            self.others.append((number, line, ""))
         elif row["design"] < 0 or row["seen"] < UNSEEN:
             # A part without the character is a picture of nobody; its caption would be wrong.
-            self.nobody.append((number, line, row["captions"][0] if row["design"] < 0 else ""))
+            self.empty.append((number, line, row["captions"][0] if row["design"] < 0 else ""))
         elif row["seen"] >= SEEN and row["area"] >= AREA:
             design = row["design"] + number * 1_000_002
             values = [
@@ -87,8 +89,9 @@ class Batches:
             said = self.facts[design][1][int(self.rng.integers(len(views)))]
             texts += [said[int(self.rng.integers(2))], said[2]]
             text_owners += [design, design]
-        for index in self.rng.choice(len(self.nobody), size=NOBODY, replace=False):
-            number, line, text = self.nobody[index]
+        nobody = [self.others[index] for index in self.rng.choice(len(self.others), OTHERS, replace=False)]
+        nobody += [self.empty[index] for index in self.rng.choice(len(self.empty), EMPTY, replace=False)]
+        for number, line, text in nobody:
             shown.append(self.stores[number][line])
             owners.append(-1)
             texts.append(text or other_text(self.rng))

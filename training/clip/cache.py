@@ -22,7 +22,7 @@ from generator.embedded.world.design import Design, random_design, variant_of
 from generator.embedded.world.render import Rendered, box_of, render_frame
 from generator.embedded.world.scene import Scene, random_scene
 from generator.embedded.world.words import captions
-from training.clip.others import Picture, photographs, random_other
+from training.clip.others import Material, Picture, material, random_other
 
 SIDE: Final = 96
 SCENES: Final = 5
@@ -37,14 +37,17 @@ def main() -> None:
     parser.add_argument("--designs", type=int, default=6000)
     parser.add_argument("--others", type=int, default=6000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--material", type=Path, nargs="*", default=[], help="folders of further pictures of nobody"
+    )
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
-    draw_cache(given.folder, given.designs, given.others, given.seed)
+    draw_cache(given.folder, given.designs, given.others, given.seed, material(given.material))
     print(f"{given.folder}: {time.monotonic() - started:.0f} s")
 
 
-def draw_cache(folder: Path, designs: int, others: int, seed: int) -> None:
+def draw_cache(folder: Path, designs: int, others: int, seed: int, stock: Material) -> None:
     """Write ``pictures.npy`` ``uint8[n, side, side, 3]`` and ``rows.jsonl``, one line for each picture."""
     rng = np.random.default_rng(seed)
     count = designs * SCENES * 2 + others
@@ -60,9 +63,8 @@ def draw_cache(folder: Path, designs: int, others: int, seed: int) -> None:
                     pictures[at] = picture
                     rows.write(json.dumps(row) + "\n")
                     at += 1
-        photos = photographs()
         for _ in range(others):
-            pictures[at] = worn(random_other(photos, SIDE, rng), rng)
+            pictures[at] = worn(random_other(stock, SIDE, rng), rng)
             rows.write(json.dumps({"design": -1, "kind": "other"}) + "\n")
             at += 1
     pictures.flush()
