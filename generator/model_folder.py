@@ -7,6 +7,7 @@ The rules, in order; the first that is broken refuses the folder:
 4. the digest is the one asked for, if one was.
 """
 
+import contextlib
 import hashlib
 import json
 import re
@@ -54,15 +55,8 @@ def open_folder(source: str, *, revision: str | None = None, sha256: str | None 
     `revision`: commit, tag or branch on the hub. `sha256`: what `folder_digest` gives.
     Raises: GeneratorUnusable.
     """
-    path = _resolve(source, revision)
-    _refuse_code(path)
-    index = read_json(path / INDEX)
-    pipeline = index.get("_class_name")
-    if not isinstance(pipeline, str):
-        raise GeneratorUnusable(f"{INDEX} names no pipeline of diffusers; custom pipelines are refused")
-    for name, entry in index.items():
-        if not name.startswith("_"):
-            _examine(path, name, entry)
+    path = _local(source) or _from_hub(source, revision)
+    pipeline = _examined(path)
     if sha256 is not None:
         _demand_digest(path, sha256)
     pin = f"sha256:{sha256.lower()[:16]}" if sha256 else (revision or "unpinned")
@@ -97,7 +91,8 @@ def read_json(path: Path) -> dict[str, Any]:
     return document
 
 
-def _resolve(source: str, revision: str | None) -> Path:
+def _local(source: str) -> Path | None:
+    """The folder of that name; None for a name on the hub."""
     try:
         path = Path(source).expanduser()
         if path.is_dir():
@@ -110,7 +105,7 @@ def _resolve(source: str, revision: str | None) -> Path:
         raise GeneratorUnusable(
             f"there is no model folder {source[:80]!r}; name a folder, or owner/name on the hub"
         )
-    return _from_hub(source, revision)
+    return None
 
 
 def _from_hub(name: str, revision: str | None) -> Path:
@@ -118,10 +113,11 @@ def _from_hub(name: str, revision: str | None) -> Path:
         from huggingface_hub import snapshot_download
     except ImportError:
         raise GeneratorUnusable(f"models of the hub need huggingface_hub; {INSTALL}") from None
-    try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=WANTED, local_files_only=True))
-    except (OSError, ValueError):  # not in the cache, or only a part of it
-        pass
+    # A cache may hold a part of the model only; one that is whole is taken without asking the network.
+    with contextlib.suppress(OSError, ValueError, GeneratorUnusable):
+        cached = snapshot_download(name, revision=revision, allow_patterns=WANTED, local_files_only=True)
+        _examined(Path(cached))
+        return Path(cached)
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=WANTED))
     except Exception as error:  # noqa: BLE001 - many kinds: no network, no such name, not allowed, disk full
@@ -129,6 +125,19 @@ def _from_hub(name: str, revision: str | None) -> Path:
         raise GeneratorUnusable(
             f"the model {name} is not in the local cache and cannot be downloaded ({reason})"
         ) from None
+
+
+def _examined(path: Path) -> str:
+    """Rules 2 and 3; gives the pipeline's class."""
+    _refuse_code(path)
+    index = read_json(path / INDEX)
+    pipeline = index.get("_class_name")
+    if not isinstance(pipeline, str):
+        raise GeneratorUnusable(f"{INDEX} names no pipeline of diffusers; custom pipelines are refused")
+    for name, entry in index.items():
+        if not name.startswith("_"):
+            _examine(path, name, entry)
+    return pipeline
 
 
 def _refuse_code(path: Path) -> None:
@@ -165,8 +174,8 @@ def _examine(path: Path, name: str, entry: Any) -> None:
     folder = path / name
     if "/" in name or "\\" in name or not folder.is_dir():
         raise GeneratorUnusable(f"the model folder has no {name}; download the model again")
-    for config in sorted(folder.glob("*.json")):
-        if config.name != "tokenizer.json" and "auto_map" in read_json(config):
+    for config in sorted(folder.glob("*config*.json")):
+        if "auto_map" in read_json(config):
             raise GeneratorUnusable(f"{name}/{config.name} asks for code of its own; such models are refused")
     if not entry[1].endswith(WEIGHTLESS):
         _demand_weights(folder, name)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Level:
-    """``basis`` float32[codes, inputs], rows orthonormal; ``mean`` float32[inputs]; ``std`` float32[codes]."""
+    """``basis`` float32[codes, inputs] of orthonormal rows; ``mean`` of the inputs; ``std`` of the codes."""
 
     basis: Tensor
     mean: Tensor

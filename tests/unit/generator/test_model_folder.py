@@ -12,7 +12,7 @@ import tiny_models
 from generator.conventions import DEFAULTS_FILE, SCHEMA, convention_of, defaults_of
 from generator.diffusion import DiffusionGenerator
 from generator.errors import GeneratorUnusable
-from generator.model_folder import INDEX, folder_digest, open_folder
+from generator.model_folder import INDEX, ModelFolder, folder_digest, open_folder
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +160,22 @@ def test_hub_names_without_cache_and_network(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(hub, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(hub, "HF_HUB_OFFLINE", True)
     refused(Path("owner/never-made"), "not in the local cache and cannot be downloaded")
+
+
+def test_hub_names_in_the_cache(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub.constants as hub
+
+    monkeypatch.setattr(hub, "HF_HUB_CACHE", str(tmp_path))
+    commit = "0123456789" * 4
+    place = tmp_path / "models--owner--name"
+    snapshot = Path(shutil.copytree(whole, place / "snapshots" / commit))
+    (place / "refs").mkdir()
+    (place / "refs" / "main").write_text(commit)
+    assert open_folder("owner/name") == ModelFolder(path=snapshot, pipeline="LTXPipeline", pin="unpinned")
+    assert open_folder("owner/name", revision=commit).pin == commit
+    shutil.rmtree(snapshot / "vae")  # a part only, and no network for the rest
+    monkeypatch.setattr(hub, "HF_HUB_OFFLINE", True)
+    refused(Path("owner/name"), "vae")
 
 
 def test_defaults_beside_a_model(model: Path) -> None:

@@ -1,0 +1,52 @@
+"""The linear code of clips, and that diffusers' autoencoder starts as exactly that."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from torch_compat import complete_torchvision
+
+complete_torchvision()
+
+from training.generator import pca, vae  # noqa: E402
+
+WIDTHS = [48, 40, 40, 24]
+
+
+@pytest.fixture(scope="module")
+def clips() -> Tensor:
+    """Smooth moving patterns float32[6, 3, 9, 64, 64] in -1..1."""
+    rng = np.random.default_rng(0)
+    axis = np.arange(64) / 64
+    time = np.arange(9)[:, None, None] / 8
+    made = []
+    for _ in range(18):
+        a, b, c, phase = rng.uniform(-4, 4, 4)
+        made.append(np.sin(a * axis[None, None, :] + b * axis[None, :, None] + c * time + phase))
+    return torch.tensor(np.stack(made), dtype=torch.float32).reshape(6, 3, 9, 64, 64)
+
+
+def test_patches_and_blocks_can_be_undone(clips: Tensor) -> None:
+    cut = pca.patches(clips, 4)
+    assert cut.shape == (6, 9, 16, 16, 48)
+    assert torch.equal(pca.unpatch(cut, 4), clips)
+    assert torch.equal(pca.unblock(pca.blocks(cut)), cut)
+
+
+def test_the_code_keeps_smooth_clips(clips: Tensor) -> None:
+    levels = pca.fit_levels(clips, 4, WIDTHS)
+    codes = pca.encode(clips, 4, levels)
+    assert codes.shape == (6, 2, 2, 2, 24)
+    assert vae.psnr(pca.decode(codes, 4, levels), clips) > 30
+
+
+def test_the_autoencoder_starts_as_the_code(clips: Tensor) -> None:
+    levels = pca.fit_levels(clips, 4, WIDTHS)
+    codec = vae.build(24, levels, decoder_width=64).eval()
+    codes = pca.encode(clips, 4, levels).permute(0, 4, 1, 2, 3)
+    with torch.no_grad():
+        encoded = codec.encode(clips).latent_dist.mode()
+        decoded = codec.decode(codes).sample
+    assert (encoded - codes).square().mean().sqrt() < 0.05 * codes.square().mean().sqrt()
+    assert vae.psnr(decoded, pca.decode(codes.permute(0, 2, 3, 4, 1), 4, levels)) > 30
