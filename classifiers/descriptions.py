@@ -9,7 +9,7 @@ A prompt of more words than the models are given is not compared in part: the ch
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -89,7 +89,13 @@ def vectors_of_subject(
     single = single or [part for text in described for part in clauses(text)]
     pairs = [(Kind.DESCRIPTION, embedder, described) for embedder in (clip, minilm) if embedder]
     wanted = [*pairs, (Kind.ATTRIBUTE, minilm, single)]
-    return tuple(_seen(kind, embedder, texts) for kind, embedder, texts in wanted if texts)
+    seen = (_understood(_seen(kind, embedder, texts)) for kind, embedder, texts in wanted if texts)
+    return tuple(part for part in seen if len(part.vectors))
+
+
+def _understood(seen: Seen) -> Seen:
+    """Without the texts of which an embedder knows too few words: their vectors are zero."""
+    return replace(seen, vectors=seen.vectors[seen.vectors.any(axis=1)])
 
 
 def check_descriptions(
@@ -200,7 +206,8 @@ def _finding(scored: Scored, sight: Sight) -> Finding:
     return Finding(
         check=CHECK, subject=scored.subject, score=scored.score, threshold=scored.threshold,
         code=scored.code, sure=scored.score >= scored.sure_from, reference=scored.reference,
-        probability=scored.probability, turn=len(sight.texts) - 1, span=(0, len(last)), quote=last[:MAX_QUOTE],
+        probability=scored.probability, turn=len(sight.texts) - 1, span=(0, len(last)),
+        quote=last[:MAX_QUOTE],
     )  # fmt: skip
 
 

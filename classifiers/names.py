@@ -49,7 +49,7 @@ def check_names(sight: Sight, references: References, matcher: NameMatcher | Non
     ]
     best = max((finding.score for finding in findings), default=0.0)
     return CheckReport(
-        check=CHECK, state=CheckState.COMPLETED, findings=tuple(findings), scores={"names": best}
+        check=CHECK, state=CheckState.COMPLETED, findings=tuple(findings), scores={CHECK: best}
     )
 
 
