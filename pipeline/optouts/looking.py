@@ -11,6 +11,7 @@ from typing import Final, Protocol
 import numpy as np
 
 from classifiers.base import Box, Embedder, Kind, Picture, TextEmbedder, Vectors
+from classifiers.descriptions import vectors_of_subject
 from classifiers.faces import Face
 from classifiers.sampling import WHOLE, cut_out
 from pipeline.errors import PictureRefused
@@ -140,16 +141,14 @@ def _area(face: Face) -> float:
 
 
 def _words(order: OptOutOrder, eyes: Eyes) -> Iterator[VectorDraft]:
-    """The description in CLIP's and MiniLM's space, the attributes in MiniLM's, each on its own."""
-    described = [order.description] if order.description else []
-    for embedder, kind, texts in (
-        (lambda: eyes.clip, Kind.DESCRIPTION, described),
-        (lambda: eyes.minilm, Kind.DESCRIPTION, described),
-        (lambda: eyes.minilm, Kind.ATTRIBUTE, order.attributes),
+    """Description and attributes, without the names in them."""
+    if not (order.description or order.attributes):
+        return
+    for seen in vectors_of_subject(
+        order.description, order.attributes, order.all_names, eyes.clip, eyes.minilm
     ):
-        if texts:
-            for vector in embedder().embed_texts(texts):
-                yield _vector(vector, embedder().space, kind, "", SHOWN)
+        for vector in seen.vectors:
+            yield _vector(vector, seen.space, seen.kind, "", SHOWN)
 
 
 def _reference(picture: ReadPicture, polarity: int) -> ReferenceDraft:

@@ -76,9 +76,14 @@ class OptOutOrder(BaseModel):
     owner: Name = UNNAMED
     mode: Literal["block", "ask", "allow"] = "block"
 
+    @property
+    def all_names(self) -> tuple[str, ...]:
+        """Every name, the first one first."""
+        return (self.name, *self.aliases, *(name for group in self.names.values() for name in group))
+
     @model_validator(mode="after")
     def _not_too_many(self) -> "OptOutOrder":
-        if 1 + len(self.aliases) + sum(map(len, self.names.values())) > MAX_NAMES:
+        if len(self.all_names) > MAX_NAMES:
             raise ValueError(f"it has more than {MAX_NAMES} names")
         return self
 
