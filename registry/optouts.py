@@ -79,7 +79,7 @@ def add_many(
     if not drafts:
         return []
     with write(engine) as conn:
-        known = {row.id for row in conn.execute(select(space.c.id))}
+        known = _spaces(conn)
         done = [_at(index, _add, conn, draft, now, known) for index, draft in enumerate(drafts)]
         return _receipts(conn, done, now, sign_checkpoint)
 
@@ -105,7 +105,7 @@ def extend(
         pictures = _pictures(conn, subject_id)
         validate_parts(with_context(names, ()), references, vectors, pictures.items())
         parts = _missing(conn, subject_id, with_context(names, ()), references, vectors, set())
-        seq, known = row.changed_seq, {r.id for r in conn.execute(select(space.c.id))}
+        seq, known = row.changed_seq, _spaces(conn)
         named = _Parts(names=parts.names, references=[], vectors=[], replaced=set())
         shown = _Parts(names=[], references=parts.references, vectors=parts.vectors, replaced=set())
         for kind, part in (("name", named), ("reference", shown)):
@@ -157,7 +157,7 @@ def _receipts(
     ]
 
 
-def _add(conn: Connection, draft: OptOutDraft, now: str, spaces: set[str]) -> tuple[str, int, bool]:
+def _add(conn: Connection, draft: OptOutDraft, now: str, spaces: dict[str, int]) -> tuple[str, int, bool]:
     """Register one draft and return the subject, the log position and whether anything was new."""
     party_id = _party(conn, draft.owner, now)
     same = (subject.c.party_id == party_id, subject.c.kind == draft.kind)
@@ -237,6 +237,10 @@ def _missing(
     return parts
 
 
+def _spaces(conn: Connection) -> dict[str, int]:
+    return {row.id: row.dimension for row in conn.execute(select(space))}
+
+
 def _pictures(conn: Connection, subject_id: str) -> dict[str, int]:
     query = select(reference).where(reference.c.subject_id == subject_id, reference.c.removed_seq.is_(None))
     return {row.sha256: row.polarity for row in conn.execute(query)}
@@ -246,7 +250,9 @@ def _change(conn: Connection, subject_id: str, values: dict[str, Any]) -> None:
     conn.execute(subject.update().where(subject.c.id == subject_id).values(**values))
 
 
-def _insert(conn: Connection, subject_id: str, parts: _Parts, seq: int, now: str, spaces: set[str]) -> None:
+def _insert(
+    conn: Connection, subject_id: str, parts: _Parts, seq: int, now: str, spaces: dict[str, int]
+) -> None:
     """Write the rows of a subject that was just moved to log position ``seq``."""
     of = {"subject_id": subject_id, "log_seq": seq}
     for gone, kind in parts.replaced:
@@ -265,7 +271,9 @@ def _insert(conn: Connection, subject_id: str, parts: _Parts, seq: int, now: str
         if vector.space not in spaces:
             row = {"id": vector.space, "dimension": vector.dimension, "created_at": now}
             conn.execute(space.insert().values(**row))
-            spaces.add(vector.space)
+            spaces[vector.space] = vector.dimension
+        elif spaces[vector.space] != vector.dimension:
+            raise OptOutInvalid(f"Vectors of {vector.space} have another size here; embed them again.")
     if parts.vectors:
         conn.execute(embedding.insert(), [_vector_row(v) | of for v in parts.vectors])
 

@@ -233,4 +233,5 @@ def _faces(random: np.random.Generator) -> Vectors:
 
 def _units(random: np.random.Generator, count: int, dimension: int) -> Vectors:
     values = random.standard_normal((count, dimension)).astype(np.float32)
-    return np.asarray(values / np.linalg.norm(values, axis=1, keepdims=True), np.float32)
+    lengths: Vectors = np.linalg.norm(values, axis=1, keepdims=True)
+    return values / lengths
