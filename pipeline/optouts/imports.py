@@ -6,6 +6,7 @@ from pathlib import Path
 
 from classifiers.errors import NameRefused
 from pipeline.errors import CountermarkError, ImportRefused, PictureRefused, Problem, describe
+from pipeline.media.ahead import ahead
 from pipeline.optouts.drafting import Prepared, named, prepare
 from pipeline.optouts.files import Folder, open_folder
 from pipeline.optouts.lines import MAX_PROBLEMS, Line
@@ -67,11 +68,11 @@ def _pictures(lines: Sequence[Line], folder: Folder, progress: Progress) -> Iter
     """What came of each line's references and negatives."""
     paths = [[*line.order.references, *line.order.negatives] for line in lines]
     total, done = sum(map(len, paths)), 0
-    results = read_each(_loaded(path, folder) for group in paths for path in group)
-    for group in paths:
-        yield list(islice(results, len(group)))
-        done += len(group)
-        progress(done, total)
+    with ahead(read_each(_loaded(path, folder) for group in paths for path in group)) as results:
+        for group in paths:
+            yield list(islice(results, len(group)))
+            done += len(group)
+            progress(done, total)
 
 
 def _loaded(path: str, folder: Folder) -> PictureFile | CountermarkError:
