@@ -13,7 +13,7 @@ from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
 
 from pipeline import auth
-from pipeline.api.queue import Pool
+from pipeline.api.queue import STOP_SECONDS, Pool
 from pipeline.api.uploads import Uploads
 from pipeline.app import App, Resumed
 from pipeline.auth import Caller
@@ -45,6 +45,7 @@ class Service:
     desk: Desk
     stopping: threading.Event
     changed: threading.Event
+    beside: list[threading.Thread]
 
     @staticmethod
     def on(app: App, settings: Settings) -> "Service":
@@ -55,7 +56,7 @@ class Service:
             jobs=Pool("jobs", settings.workers, waiting), looks=Pool("looks", settings.workers, waiting),
             gates=Pool("gates", GATES, GATES_WAITING), wishes=Pool("wishes", 1, waiting),
             desk=Desk(engine=app.engine, eyes=app.eyes, signer=app.signer, clock=now),
-            stopping=threading.Event(), changed=threading.Event(),
+            stopping=threading.Event(), changed=threading.Event(), beside=[],
         )  # fmt: skip
 
     def run(self, job: Job) -> None:
@@ -103,10 +104,19 @@ class Service:
                 log.warning("looking through releases: %s", error)
             self.changed.wait(SCAN_SECONDS)
 
+    def warm_up(self) -> None:
+        """Load what the gate needs before the first client has to wait for it."""
+        try:
+            self.app.judge("a clip", policy=self.settings.policy)
+        except OURS as error:
+            log.warning("the gate cannot judge prompts: %s", error)
+
     def start(self) -> None:
         """Begin what goes on beside requests."""
-        for work in (self.keep_resuming, self.keep_scanning):
-            threading.Thread(target=work, name=work.__name__, daemon=True).start()
+        for work in (self.warm_up, self.keep_resuming, self.keep_scanning):
+            thread = threading.Thread(target=work, name=work.__name__, daemon=True)
+            thread.start()
+            self.beside.append(thread)
 
     def _say(self, resumed: Resumed) -> None:
         log.info("resumed job %s: %s", resumed.job.id, resumed.error or self.app.job(resumed.job.id).state)
@@ -117,7 +127,10 @@ class Service:
         self.stopping.set()
         self.changed.set()
         stopped = [pool.stop() for pool in (self.gates, self.looks, self.wishes, self.jobs)]
-        return all(stopped)
+        until = time.monotonic() + STOP_SECONDS
+        for thread in self.beside:
+            thread.join(max(0.0, until - time.monotonic()))
+        return all(stopped) and not any(thread.is_alive() for thread in self.beside)
 
 
 def now() -> str:

@@ -1,4 +1,4 @@
-"""Jobs over HTTP: accepted once, told to their account only, released, held, withdrawn; the one file route."""
+"""Jobs over HTTP: accepted once, told to their account only, released, held, gone; the one file route."""
 
 import hashlib
 from pathlib import Path
