@@ -25,8 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.common import ROOT, commit, say
-from benchmarks.drawn_trials import REGISTERED, UNREGISTERED, DrawnClip, Trial, draw_trial, picture_of
-from benchmarks.plain_references import PlainReferences
+from benchmarks.tools.drawn_trials import REGISTERED, UNREGISTERED, DrawnClip, Trial, draw_trial, picture_of
+from benchmarks.tools.plain_references import Pictures, PlainReferences
 from classifiers.base import Embedder, Kind, Seen, Vectors
 from classifiers.embed import OpenClipEmbedder
 from classifiers.sampling import REGIONS, cut_out
@@ -48,6 +48,7 @@ from classifiers.thresholds import (
     dump,
     file_name,
 )  # fmt: skip
+from classifiers.wording import CLIP_WINDOW, windows
 from generator.embedded.world.design import random_design
 from generator.embedded.world.scene import random_scene
 from generator.embedded.world.words import captions, describe
@@ -80,7 +81,8 @@ def calibrate(
     """Measure a space; see the module."""
     cohort = _cohort(clip)
     scores = {layer: Scores() for layer in (FRAME_PICTURE, PROMPT_PICTURE, PROMPT_DESCRIPTION)}
-    ordinary = clip.embed_texts(prompts) if prompts else np.zeros((0, cohort.shape[1]), np.float32)
+    parts = [part for prompt in prompts for part in windows(prompt, CLIP_WINDOW)]
+    ordinary = clip.embed_texts(parts) if parts else np.zeros((0, cohort.shape[1]), np.float32)
     for number in range(groups):
         say(f"group {number + 1} of {groups}")
         trial = draw_trial(SEED + number, designs=DESIGNS)
@@ -122,7 +124,7 @@ def _frames(clip: Embedder, trial: Trial, pictures: Vectors, cohort: Vectors, sc
             scores.strangers.append(max(by_subject.values()))
 
 
-def seen_of(drawn: DrawnClip, clip: Embedder) -> Seen:
+def seen_of(drawn: DrawnClip, clip: Pictures) -> Seen:
     """What is seen of a drawn clip, as of a file."""
     moments = list(drawn.moments(MOMENTS))
     vectors = clip.embed_images([cut_out(frame, box) for _, frame in moments for box in REGIONS])
@@ -222,7 +224,8 @@ def _made(given: argparse.Namespace, model: str, prompts: int) -> dict[str, str]
     told = [Path(part).name if "/" in part else part for part in sys.argv[1:]]
     return {
         "command": shlex.join(["python", "-m", "benchmarks.calibrate", *told]),
-        "date": time.strftime("%Y-%m-%d", time.gmtime()), "commit": commit(), "model": model,
+        "date": time.strftime("%Y-%m-%d", time.gmtime()), "commit": commit(),
+        "model": Path(model).name if "/" in model else model,
         "data": f"{given.groups} groups of {DESIGNS} drawn designs, seeds from {SEED}; {prompts} ordinary "
         "prompts; the drawn world says nothing about production material",
         "threshold": f"{given.false_share:g} of strangers held with {DESIGNS} subjects registered; prompts: "

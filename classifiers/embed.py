@@ -25,6 +25,9 @@ from classifiers.errors import ModelUnusable
 CROP_POLICY: Final = "1"
 BATCH: Final = 32
 TEXT_BATCH: Final = 64
+# Of a text of which the model knows a smaller share of the words, it says nothing: what it makes of the rest
+# resembles everything. Such a text's vector is zero.
+LEAST_KNOWN: Final = 0.7
 # bfloat16 weights are taken where they are this much faster, and say almost the same.
 FASTER: Final = 0.9
 LEAST_COSINE: Final = 0.99
@@ -70,7 +73,10 @@ class OpenClipEmbedder:
         return np.concatenate(parts) if parts else np.zeros((0, self.dimension), np.float32)
 
     def embed_texts(self, texts: Sequence[str]) -> Vectors:
-        """Unit vectors ``float32[n, dimension]`` of texts; words beyond the model's context are not seen."""
+        """Unit vectors ``float32[n, dimension]`` of texts; words beyond the model's context are not seen.
+
+        Zero where a model of few words of its own knows less than `LEAST_KNOWN` of a text's words.
+        """
         parts = [self._told(texts[at : at + TEXT_BATCH]) for at in range(0, len(texts), TEXT_BATCH)]
         return np.concatenate(parts) if parts else np.zeros((0, self.dimension), np.float32)
 
@@ -82,7 +88,19 @@ class OpenClipEmbedder:
     def _told(self, texts: Sequence[str]) -> Vectors:
         # A lone surrogate is no character; the tokenizers would stop at one.
         clean = [text.encode("utf-8", "replace").decode() for text in texts]
-        return _units(self._model.encode_text(self._words(clean)))
+        coded = self._words(clean)
+        return _units(self._model.encode_text(coded)) * self._readable(coded)
+
+    def _readable(self, coded: torch.Tensor) -> Vectors:
+        """1 for a text of which the model knows enough words, 0 for another: ``float32[n, 1]``."""
+        words: Any = getattr(self._words, "tokenizer", None)
+        unknown = getattr(words, "unk_token_id", None)
+        if unknown is None:  # its words are made of letters: it knows them all
+            return np.ones((len(coded), 1), np.float32)
+        special = torch.tensor([number for number in words.all_special_ids if number != unknown])
+        said = ~torch.isin(coded, special)
+        known = (said & (coded != unknown)).sum(1) / said.sum(1).clamp(min=1)
+        return np.asarray((known >= LEAST_KNOWN).numpy()[:, None], dtype=np.float32)
 
     @torch.inference_mode()
     def _choose(self, clock: Callable[[], float]) -> torch.dtype:

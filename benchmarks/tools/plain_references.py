@@ -1,13 +1,22 @@
-"""References as plain rows, for benchmarks that need no registry."""
+"""What benchmarks that need no registry compare with: references as plain rows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from classifiers.base import Kind, NameEntry, Vectors
+from classifiers.base import Kind, NameEntry, Picture, Vectors
 
 NAMES: Sequence[NameEntry] = ()
+
+
+class Pictures(Protocol):
+    """Turns pictures into vectors."""
+
+    @property
+    def space(self) -> str: ...  # noqa: D102
+    def embed_images(self, images: Sequence[Picture]) -> Vectors: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,10 +3,13 @@
 The figures they give are about the drawn world, not about production material.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
 from typing import Final
 
+import av
 import numpy as np
 from numpy.typing import NDArray
 
@@ -89,3 +92,14 @@ def _stranger(known: tuple[Design, ...], rng: np.random.Generator) -> Design:
     while (design := random_design(rng)) in known:
         pass
     return design
+
+
+def write_clip(frames: Iterable[Picture], target: Path, rate: float, crf: int) -> None:
+    """Code RGB frames ``uint8[h, w, 3]`` with even sides as H.264."""
+    with av.open(str(target), "w") as made:
+        track = made.add_stream("libx264", Fraction(rate).limit_denominator(1000), {"crf": str(crf)})
+        track.pix_fmt = "yuv420p"
+        for picture in frames:
+            track.height, track.width = picture.shape[:2]
+            made.mux(track.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        made.mux(track.encode(None))

@@ -1,0 +1,163 @@
+"""What the checks of clips find, and what they hold by mistake: `python -m benchmarks.checks --clips DIR`.
+
+1. Twenty drawn designs are registered by six pictures each. Clips of them in other poses, places and styles,
+   of strangers, of look-alikes with one attribute changed and of empty scenes are coded as files and checked
+   as a clip is; so are the real clips of --clips. Several rounds, each with other designs.
+2. Drawn frames by anchors: a colour histogram and the same CLIP untrained, each with a threshold of its own
+   from a calibration made the same way.
+3. A photograph's portrait, in many conditions, as clips; with --faces, photographs whose file names begin
+   with who is shown.
+
+Drawn figures say nothing about production material.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from benchmarks.calibrate import SEED
+from benchmarks.common import Conditions, Row, commit, machine, once, options, present, rate, say, whole
+from benchmarks.tools import drawn_checks, face_checks
+from benchmarks.tools.drawn_trials import draw_trial
+from benchmarks.tools.plain_references import PlainReferences
+from classifiers import clip_source, thresholds
+from classifiers.embed import OpenClipEmbedder
+from classifiers.faces import FaceFinder
+from classifiers.similarity import check_frames
+from classifiers.thresholds import FRAME_PICTURE, Calibration
+from pipeline import checks
+from pipeline.media.types import MediaLimits
+
+DESIGNS: Final = 20
+EMPTY: Final = 6
+FIRST_SEED: Final = 1_000
+"""The calibration's seeds begin far behind."""
+ANCHOR_GROUPS: Final = 3
+FALSE_SHARE: Final = 0.04
+UNTRAINED_SEED: Final = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Eyes:
+    """The models of this run."""
+
+    clip: OpenClipEmbedder
+    faces: FaceFinder
+
+
+def main() -> None:
+    """Measure and print."""
+    given = _options()
+    at_commit = commit()
+    eyes = Eyes(clip=OpenClipEmbedder(), faces=FaceFinder())
+    rows = machine()
+    if "frames" in given.parts:
+        rows += _frame_rows(given, eyes)
+    if "anchors" in given.parts:
+        rows += _anchors(given.rounds)
+    if "faces" in given.parts:
+        rows += _face_rows(given.faces, eyes)
+    present("checks", rows, at_commit, as_json=given.json)
+
+
+def _options() -> Any:
+    parser = options(__doc__, clips=True)
+    parser.add_argument("--rounds", type=whole(1), default=3, help="rounds of twenty designs")
+    parser.add_argument("--faces", type=Path, help="folder of photographs, named after who is shown")
+    parser.add_argument("--parts", default="frames,anchors,faces", help="what to measure")
+    return parser.parse_args()
+
+
+def _frame_rows(given: Any, eyes: Eyes) -> list[Row]:
+    calibration = thresholds.load(eyes.clip.space)
+    told = _conditions(calibration)
+    rows: list[Row] = []
+    every: list[drawn_checks.Checked] = []
+    for number in range(given.rounds):
+        say(f"round {number + 1} of {given.rounds}")
+        trial = draw_trial(FIRST_SEED + number, designs=DESIGNS, empty=EMPTY)
+        references = drawn_checks.references_of(trial, eyes.clip)
+        found = list(drawn_checks.checked(trial, references, eyes, calibration, say))
+        every += found
+        if number == 0:
+            rows += drawn_checks.rows(found, {**told, "rounds": 1})
+            rows += drawn_checks.frame_rows(found, references, calibration, told)
+            rows += _real_rows(given.clips, references, eyes, calibration, told)
+    return [*rows, *drawn_checks.rows(every, {**told, "rounds": given.rounds})]
+
+
+def _conditions(calibration: Calibration) -> dict[str, str | int | float]:
+    return {
+        "designs registered": DESIGNS, "space": calibration.space,
+        "calibration": f"version {calibration.version}, {calibration.made['date']}",
+        "threshold": calibration.layer(FRAME_PICTURE).threshold,
+        "threshold set for": calibration.made["threshold"],
+    }  # fmt: skip
+
+
+def _real_rows(
+    clips: Sequence[Path], references: PlainReferences, eyes: Eyes, calibration: Calibration, told: Conditions
+) -> list[Row]:
+    rows, released = [], 0
+    for path in clips:
+        looked = checks.look(path, eyes, MediaLimits())
+        report = check_frames(looked.sight, references, {calibration.space: calibration})
+        released += not report.findings and not looked.unfinished
+        best = report.scores[FRAME_PICTURE]
+        rows.append(once("best score of a real clip", best, "score", {**told, "clip": path.name}))
+        say(f"  {path.name}: {best:.3f}")
+    return [rate("real clips released", released, len(clips), told), *rows]
+
+
+def _anchors(rounds: int) -> list[Row]:
+    seeds = [FIRST_SEED + number for number in range(rounds)]
+    calibration_seeds = [SEED + number for number in range(ANCHOR_GROUPS)]
+    rows: list[Row] = []
+    anchors: dict[str, drawn_checks.Pictures] = {
+        "colour histogram": drawn_checks.ColourHistogram(), "untrained CLIP": untrained(),
+    }  # fmt: skip
+    for name, anchor in anchors.items():
+        say(name)
+        rows += drawn_checks.anchor_rows(name, anchor, seeds, calibration_seeds, FALSE_SHARE)
+    return rows
+
+
+def untrained() -> OpenClipEmbedder:
+    """The embedded model's shape with random weights."""
+    import tempfile
+
+    import open_clip
+    import torch
+    from safetensors.torch import save_file
+
+    folder = Path(tempfile.mkdtemp(prefix="untrained-"))
+    for file in clip_source.EMBEDDED.glob("*.json"):
+        (folder / file.name).write_bytes(file.read_bytes())
+    torch.manual_seed(UNTRAINED_SEED)
+    settings = json.loads((folder / clip_source.CONFIG).read_text())["model_cfg"]
+    model = open_clip.model.CLIP(**settings)
+    save_file(model.state_dict(), folder / "open_clip_model.safetensors")
+    return OpenClipEmbedder(folder)
+
+
+def _face_rows(photographs: Path | None, eyes: Eyes) -> list[Row]:
+    import skimage.data
+
+    calibration = thresholds.load(eyes.faces.space)
+    others, rows = [], []
+    if photographs is not None:
+        say("photographs")
+        rows += face_checks.photograph_rows(photographs, eyes.faces, calibration)
+        found = face_checks.vectors_of(photographs, eyes.faces, None)
+        others = [vector for _, vector in found if vector is not None]
+    say("portrait")
+    portrait = np.asarray(skimage.data.astronaut(), dtype=np.uint8)  # type: ignore[no-untyped-call]
+    return face_checks.portrait_rows(portrait, others, eyes, eyes.faces, calibration, say) + rows
+
+
+if __name__ == "__main__":
+    main()
