@@ -1,0 +1,177 @@
+"""What the publish fence asks: each kind of change that can forbid a clip does, and nothing else."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from classifiers.base import Kind, Seen, Sight
+from pipeline import policy
+from pipeline.policy import PRESETS
+from pipeline.recheck import Question, recheck
+from pipeline.types import Decision, Verdict
+from registry.types import Change, LogEntry, NameRow, RuleRow, SubjectRecord, VectorRow
+
+NOW = "2026-01-02T00:00:00Z"
+CLIP, MINI, FACE = "clip-test", "minilm-test", "dlib-face-test"
+ALONG, ACROSS = np.eye(8, dtype=np.float32)[:2]
+PROMPT = "Zorbolino dances in the rain"
+
+
+def seen(kind: Kind, space: str, vector: Any) -> Seen:
+    return Seen(kind=kind, space=space, vectors=np.array([vector], np.float32), times=(1.5,))
+
+
+SIGHT = Sight(
+    texts=(PROMPT,),
+    seen=(
+        seen(Kind.PROMPT, CLIP, ALONG), seen(Kind.PROMPT, MINI, ALONG), seen(Kind.CLAUSE, MINI, ALONG),
+        seen(Kind.FRAME, CLIP, ALONG), seen(Kind.FACE, FACE, ALONG),
+    ),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def calibrations() -> Any:
+    """The shipped ones, under the names of the test's spaces: their numbers are the product's own."""
+    from classifiers import thresholds
+    from classifiers.embed import OpenClipEmbedder
+    from classifiers.faces import FaceFinder
+    from classifiers.minilm import MiniLm
+
+    models = {CLIP: OpenClipEmbedder(), MINI: MiniLm(), FACE: FaceFinder()}
+    found = {space: thresholds.load(model.space) for space, model in models.items()}
+    return {
+        space: replace(one, space=space, cohort=np.zeros((0, 0), np.float32)) for space, one in found.items()
+    }
+
+
+def subject(**changes: Any) -> SubjectRecord:
+    plain = SubjectRecord(
+        id="s1", kind="character", name="Zorbolino", owner="Studio", party="p1", mode="block", description="",
+        attributes=(), exclusions=(), names=(), vectors=(), rules=(), state="active", seq=5,
+    )  # fmt: skip
+    return replace(plain, **changes)
+
+
+def name(text: str) -> NameRow:
+    return NameRow(subject="s1", text=text, tier="block", context=(), kind="official", language="")
+
+
+def vector(kind: str, space: str, direction: Any) -> VectorRow:
+    return VectorRow(
+        subject="s1", reference="ab" * 32, space=space, kind=kind, polarity=1,
+        vector=np.asarray(direction, "<f2").tobytes(), dimension=8,
+    )  # fmt: skip
+
+
+def rule(effect: str, *, licence: bool = False, account: str | None = None) -> RuleRow:
+    return RuleRow(
+        id="r1", subject="s1", effect=effect, account=account, valid_from=None, valid_until=None, priority=0,
+        licence=licence,
+    )  # fmt: skip
+
+
+def change(kind: str, record: SubjectRecord | None, key: str | None = None) -> Change:
+    entry = LogEntry(
+        seq=5, kind=kind, at=NOW, public={}, private=None, commitment=None, entry=b"", leaf_hash=b""
+    )
+    return Change(entry=entry, subject=record, revoked_key=key)
+
+
+def question(preset: str = "opt-out", **changes: Any) -> Question:
+    decision = Decision(
+        verdict=Verdict.ALLOW, policy=preset, policy_version=PRESETS[preset].version, reasons=(), checks={},
+        registry_seq=4, decided_at="2026-01-01T00:00:00Z",
+    )  # fmt: skip
+    asked = Question(policy=PRESETS[preset], decision=decision, sight=SIGHT, account="a", key="key-1")
+    return replace(asked, **changes)
+
+
+NAMED = subject(names=(name("Zorbolino"),))
+PICTURED = subject(vectors=(vector("picture", CLIP, ALONG),))
+FACED = subject(kind="person", vectors=(vector("portrait", FACE, ALONG),))
+
+
+@pytest.mark.parametrize(
+    ("kind", "record", "verdict", "code"),
+    [
+        ("opt-out", NAMED, "block", "name_match"),
+        ("name", NAMED, "block", "name_match"),
+        ("opt-out", PICTURED, "review", "picture_match"),
+        ("reference", PICTURED, "review", "picture_match"),
+        ("reference", FACED, "review", "likeness_match"),
+        ("rule", replace(NAMED, mode="allow", rules=(rule("block"),)), "block", "name_match"),
+        ("licence", NAMED, "block", "name_match"),
+    ],
+)
+def test_each_kind_of_change_can_forbid(
+    calibrations: Any, kind: str, record: SubjectRecord, verdict: str, code: str
+) -> None:
+    answer = recheck(question(), [change(kind, record)], calibrations, now=NOW)
+    assert answer.verdict == verdict
+    assert code in [reason.code for reason in answer.reasons]
+    assert answer.decided_at == NOW
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        subject(names=(name("Quellandro"),)),
+        subject(vectors=(vector("picture", CLIP, -ALONG),)),
+        subject(kind="person", vectors=(vector("portrait", FACE, ALONG + 2 * ACROSS),)),
+        replace(NAMED, state="withdrawn", names=()),
+        replace(NAMED, mode="allow"),
+        replace(NAMED, rules=(rule("allow", licence=True, account="a"),)),
+    ],
+)
+def test_what_does_not_concern_the_clip_lets_it_pass(calibrations: Any, record: SubjectRecord) -> None:
+    answer = recheck(question(), [change("opt-out", record)], calibrations, now=NOW)
+    assert (answer.verdict, answer.reasons) == (Verdict.ALLOW, ())
+
+
+def test_a_licence_of_another_account_does_not_help(calibrations: Any) -> None:
+    record = replace(NAMED, rules=(rule("allow", licence=True, account="b"),))
+    answer = recheck(question(), [change("licence", record)], calibrations, now=NOW)
+    assert answer.verdict is Verdict.BLOCK
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+def test_a_revoked_key_stops_only_its_own_jobs(preset: str) -> None:
+    revoked = [change("key", None, "key-1")]
+    answer = recheck(question(preset), revoked, {}, now=NOW)
+    assert (answer.verdict, [r.code for r in answer.reasons]) == (Verdict.BLOCK, ["key_revoked"])
+    for other in (question(preset, key=""), question(preset, key="key-2")):
+        assert recheck(other, revoked, {}, now=NOW).verdict is Verdict.ALLOW
+
+
+def test_another_version_of_the_policy_holds() -> None:
+    old = question()
+    old = replace(old, decision=replace(old.decision, policy_version=1))
+    answer = recheck(old, [], {}, now=NOW)
+    assert (answer.verdict, [r.code for r in answer.reasons]) == (Verdict.REVIEW, ["policy_changed"])
+
+
+def test_marks_only_asks_nothing_of_the_registry() -> None:
+    assert recheck(question("marks-only"), [change("opt-out", NAMED)], {}, now=NOW).verdict is Verdict.ALLOW
+
+
+def test_what_another_model_registered_cannot_be_compared(calibrations: Any) -> None:
+    foreign = subject(vectors=(vector("picture", "clip-other", ALONG),))
+    answer = recheck(question(), [change("opt-out", foreign)], calibrations, now=NOW)
+    assert answer.verdict is Verdict.REVIEW
+    assert [(r.code, r.check) for r in answer.reasons] == [("not_comparable", policy.FRAMES)]
+
+
+def test_what_was_never_seen_holds(calibrations: Any) -> None:
+    blind = question(sight=Sight(texts=(PROMPT,)))
+    answer = recheck(blind, [change("opt-out", PICTURED)], calibrations, now=NOW)
+    assert answer.verdict is Verdict.REVIEW
+    assert "check_unfinished" in [reason.code for reason in answer.reasons]
+
+
+def test_without_a_prompt_frames_decide(calibrations: Any) -> None:
+    silent = question(sight=replace(SIGHT, texts=(), seen=SIGHT.of(Kind.FRAME, Kind.FACE)))
+    assert recheck(silent, [change("opt-out", NAMED)], calibrations, now=NOW).verdict is Verdict.ALLOW
+    assert recheck(silent, [change("opt-out", PICTURED)], calibrations, now=NOW).verdict is Verdict.REVIEW
