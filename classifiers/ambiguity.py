@@ -71,7 +71,7 @@ def tier_of(text: str, language: str = "") -> NameTier:
 
 
 def frequency(word: str, language: str = _ENGLISH) -> float:
-    """How often a lower-case word is used, in Zipf units: 7 for "the", 3 for one in a million, 0 for never."""
+    """How often a lower-case word is used, in Zipf units: 7 for "the", 3 for one in a million."""
     share = _shares(language).get(word, 0.0)
     return math.log10(share) + 9 if share else 0.0
 
@@ -99,7 +99,7 @@ def common_word(word: str) -> bool:
 
 
 def noun_like(word: str) -> bool:
-    """Whether a lower-case word has a plural that is about as usual as it, and more so than its possessive."""
+    """Whether a lower-case word has a plural about as usual as it, and more so than its possessive."""
     plural = frequency(_plural(word))
     return plural >= frequency(word) - 1.6 and plural >= frequency(f"{word}'s") + 0.25
 

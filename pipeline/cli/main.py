@@ -16,6 +16,7 @@ from pipeline.cli import (
     bench,
     create,
     demo,
+    gate,
     guard,
     keys,
     licence,
@@ -37,6 +38,7 @@ app = typer.Typer(
 )
 app.command("create")(output.command(create.create))
 app.command("guard")(output.command(guard.guard))
+app.command("gate", cls=gate.GateCommand)(output.command(gate.gate))
 app.command("verify")(output.command(verify.verify))
 app.command("retroscan")(output.command(retroscan.retroscan))
 app.command("demo")(output.command(demo.demo))

@@ -1,0 +1,152 @@
+"""The gate alone: what names and descriptions say of a prompt, on a home that is only read.
+
+Jobs go through `pipeline.judging`, which looks, compares and decides with the same functions.
+"""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, Protocol
+
+from classifiers.base import CheckReport, Sight, TextEmbedder
+from pipeline import policy as policies
+from pipeline.errors import UsageError
+from pipeline.examine import Calibrations, examine
+from pipeline.eyes import Eyes
+from pipeline.home import Home
+from pipeline.orders import LOCAL_ACCOUNT, MAX_TURNS, check_prompt
+from pipeline.policy import Policy
+from pipeline.recheck import wishes_of
+from pipeline.settings import Settings
+from pipeline.types import Decision, Json, Reason
+from registry.db import open_database
+from registry.view import Snapshot, View
+
+ALWAYS: Final = (policies.NAMES, policies.DESCRIPTIONS)
+_TOLD: Final = (
+    "subject", "subject_name", "owner", "score", "threshold", "probability", "reference", "sure", "turn",
+    "span", "quote",
+)  # fmt: skip
+
+
+class TextEyes(Protocol):
+    """The models that a prompt is looked at with, and the calibrations of their spaces."""
+
+    @property
+    def clip(self) -> TextEmbedder: ...  # noqa: D102
+    @property
+    def minilm(self) -> TextEmbedder: ...  # noqa: D102
+    @property
+    def calibrations(self) -> Calibrations: ...  # noqa: D102
+
+
+class Registry(Protocol):
+    """Gives the registry as it is now."""
+
+    def current(self) -> Snapshot: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """A prompt and the turns before it, oldest first."""
+
+    text: str
+    history: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateResult:
+    """What was seen, what the checks reported, and the decision at ``snapshot_seq``."""
+
+    sight: Sight
+    reports: tuple[CheckReport, ...]
+    decision: Decision
+    snapshot_seq: int
+
+
+class Gate:
+    """Judges prompts; safe to share between threads."""
+
+    def __init__(self, eyes: TextEyes, view: Registry, settings: Settings) -> None:
+        self._eyes, self._view, self._settings = eyes, view, settings
+
+    def judge(
+        self, text: str, history: Sequence[str] = (), *, policy: Policy, account: str = LOCAL_ACCOUNT,
+        now: str = "",
+    ) -> GateResult:  # fmt: skip
+        """Judge one prompt for `account`; `now` is RFC 3339, by default the clock's.
+
+        Raises: UsageError for a prompt that is empty or no valid text, LimitExceeded for one too long.
+        """
+        prompt = Prompt(text=text, history=tuple(history))
+        return self.judge_all([prompt], policy=policy, account=account, now=now)[0]
+
+    def judge_all(
+        self, prompts: Sequence[Prompt], *, policy: Policy, account: str = LOCAL_ACCOUNT, now: str = ""
+    ) -> list[GateResult]:
+        """Judge several prompts, which the models see together. Raises: as `judge`, for any of them."""
+        from classifiers.descriptions import look_at_texts
+
+        texts = [self.checked(prompt) for prompt in prompts]
+        asked = policy.only(policies.PROMPT_CHECKS)
+        sights = look_at_texts(texts, self._eyes.clip, self._eyes.minilm)
+        snapshot = self._view.current()
+        return [self._judged(sight, snapshot, asked, account, now or _clock()) for sight in sights]
+
+    def checked(self, prompt: Prompt) -> tuple[str, ...]:
+        """The turns of a prompt that can be judged. Raises: UsageError, LimitExceeded."""
+        if len(prompt.history) >= MAX_TURNS:
+            raise UsageError(f"a prompt may come after {MAX_TURNS - 1} turns; leave out the oldest")
+        return tuple(check_prompt(text, self._settings) for text in (*prompt.history, prompt.text))
+
+    def _judged(self, sight: Sight, snapshot: Snapshot, policy: Policy, account: str, now: str) -> GateResult:
+        checks = tuple(dict.fromkeys((*ALWAYS, *policy.required)))
+        reports = examine(checks, sight, snapshot, self._eyes.calibrations)
+        concerned = {finding.subject for report in reports for finding in report.findings}
+        subjects = [snapshot.subjects[subject] for subject in concerned if subject in snapshot.subjects]
+        decision = policies.decide(
+            policy, reports, sound=policies.Sound.ACCEPT, has_sound=False, registry_seq=snapshot.seq,
+            now=now, wishes=wishes_of(subjects, account, now),
+        )  # fmt: skip
+        return GateResult(sight=sight, reports=reports, decision=decision, snapshot_seq=snapshot.seq)
+
+
+def document(result: GateResult) -> Json:
+    """The JSON of a judged prompt; checks that nobody has set up are named as such."""
+    decision = result.decision
+    scores: Json = {}
+    for report in result.reports:
+        scores |= {layer: round(score, 4) for layer, score in report.scores.items()}
+    checks: Json = {name: decision.checks[name] for name in policies.PROMPT_CHECKS}
+    return {
+        "verdict": str(decision.verdict), "reasons": [_reason(reason) for reason in decision.reasons],
+        "scores": scores, "checks": checks, "policy": decision.policy,
+        "policy_version": decision.policy_version, "registry_seq": result.snapshot_seq,
+    }  # fmt: skip
+
+
+def _reason(reason: Reason) -> Json:
+    evidence = reason.evidence
+    return {
+        "code": reason.code, "layer": reason.check, "detail": reason.detail,
+        **{name: evidence.get(name) for name in _TOLD},
+    }  # fmt: skip
+
+
+def _clock() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@contextlib.contextmanager
+def open_gate(settings: Settings) -> Iterator[Gate]:
+    """Open the home of `settings`. Raises: `registry.errors`, ModelUnusable, CalibrationMissing."""
+    home = Home(settings.home)
+    engine = open_database(home.database)
+    try:
+        eyes = Eyes(settings.clip_model, settings.clip_sha256, home.root)
+        for space in (eyes.clip.space, eyes.minilm.space):
+            eyes.calibrations.demand(space)
+        yield Gate(eyes, View(engine), settings)
+    finally:
+        engine.dispose()
