@@ -1,7 +1,8 @@
 """What holds for every request: limits on bytes and time, headers of the answer, one line in the log.
 
-A limit on bytes is kept while they arrive, whatever the request says of its own length. The log names
-method, path, status and time; never headers, queries, bodies or addresses.
+A limit on bytes is kept while they arrive, whatever the request says of its own length; one that says too
+much is not read at all. The log names method, path, status and time; never headers, queries, bodies or
+addresses.
 """
 
 import asyncio
@@ -13,9 +14,8 @@ from typing import Final
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pipeline.api import problems
 from pipeline.credentials.text import safe_text
-from pipeline.errors import CountermarkError, LimitExceeded, TooSlow, describe
+from pipeline.errors import LimitExceeded, TooSlow
 from pipeline.settings import Settings
 
 MULTIPART: Final = "multipart/form-data"
@@ -52,14 +52,11 @@ class Bounds:
         headers = Headers(scope=scope)
         multipart = headers.get("content-type", "").lower().startswith(MULTIPART)
         limit = self._settings.max_upload_bytes if multipart else self._settings.max_json_bytes
-        reader = _Reader(receive, limit, self._settings)
+        reader = _Reader(receive, limit, _length(headers), self._settings)
         writer = _Writer(send, self._settings.idle_seconds)
         began = time.monotonic()
         try:
-            if _length(headers) > limit:
-                await problems.answer(describe(_too_large(limit)))(scope, reader, writer)
-            else:
-                await self._app(scope, reader, writer)
+            await self._app(scope, reader, writer)
         except _Stuck:
             pass  # whoever does not read the answer loses the connection, nothing else
         finally:
@@ -75,14 +72,16 @@ class _Stuck(Exception):
 class _Reader:
     """`receive` with a limit on bytes and on time, until the request has arrived."""
 
-    def __init__(self, receive: Receive, limit: int, settings: Settings) -> None:
-        self._receive, self._limit = receive, limit
+    def __init__(self, receive: Receive, limit: int, length: int, settings: Settings) -> None:
+        self._receive, self._limit, self._length = receive, limit, length
         self._idle, self._until = settings.idle_seconds, time.monotonic() + settings.upload_seconds
         self._taken, self._whole = 0, False
 
     async def __call__(self) -> Message:
         if self._whole:
             return await self._receive()
+        if self._length > self._limit:
+            raise _too_large(self._limit)
         wait = min(self._idle, self._until - time.monotonic())
         try:
             message = await asyncio.wait_for(self._receive(), max(wait, 0.0))
@@ -123,5 +122,5 @@ def _length(headers: Headers) -> int:
     return int(told) if told.isascii() and told.isdigit() and len(told) < 20 else 0
 
 
-def _too_large(limit: int) -> CountermarkError:
+def _too_large(limit: int) -> LimitExceeded:
     return LimitExceeded(f"the request is larger than {limit} bytes; send less")

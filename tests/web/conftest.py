@@ -1,0 +1,68 @@
+"""A service with pages, a key for opt-outs, and Chromium where it is installed."""
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from pipeline.api.service import make_service
+from pipeline.app import clock
+from pipeline.settings import Settings
+from registry import apikeys
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
+    "--disable-dev-shm-usage",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """The service, in this process."""
+    settings = Settings(
+        home=tmp_path_factory.mktemp("pages"), policy="marks-only", preset="ultrafast",
+        service="<b>Example & Sons", max_upload_bytes=2 * 1024 * 1024,
+    )  # fmt: skip
+    with TestClient(make_service(settings), raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def key(pages: Any) -> str:
+    """The secret of a key for opt-outs."""
+    engine = pages.app.state.service.app.engine
+    return apikeys.create(engine, "studio", "test", ["optout"], now=clock())[1]
+
+
+@pytest.fixture(scope="session")
+def browse() -> Callable[..., str]:
+    """Run Chromium on an address with more flags; what it prints."""
+    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    if found is None:
+        pytest.skip("Chromium is not installed")
+
+    def run(address: str, *flags: str) -> str:
+        with tempfile.TemporaryDirectory() as profile:
+            command = [found, *FLAGS, f"--user-data-dir={profile}", *flags, address]
+            done = subprocess.run(command, capture_output=True, timeout=90, check=True)
+        return done.stdout.decode()
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def picture_size() -> Callable[[Path], tuple[int, int]]:
+    """Width and height of a PNG."""
+
+    def size(path: Path) -> tuple[int, int]:
+        head = path.read_bytes()[:24]
+        return int.from_bytes(head[16:20]), int.from_bytes(head[20:24])
+
+    return size
