@@ -75,13 +75,11 @@ def _add_one(
 ) -> int:  # fmt: skip
     from pipeline.app import open_app
     from pipeline.optouts.order import parse_order
-    from pipeline.pictures.reader import load_picture
 
     order = parse_order(values)
-    shown, not_meant = ([load_picture(path) for path in paths] for paths in (pictures, negatives))
     with open_app(load(home)) as opened:
         with output.bar("looking at the pictures", "pictures") as bar:
-            made = _desk(opened).register(order, shown, not_meant, bar.at)
+            made = _desk(opened).register(order, pictures, negatives, bar.at)
         _say(made)
         if as_json:
             output.answer(made.to_json())

@@ -14,12 +14,12 @@ from typing import Final
 from sqlalchemy import Engine
 
 from pipeline.credentials.text import safe_text
-from pipeline.errors import ImportRefused
+from pipeline.errors import ImportRefused, UsageError
 from pipeline.optouts.drafting import named, prepare
 from pipeline.optouts.imports import Progress, prepare_lines, problem_of
 from pipeline.optouts.lines import read_lines
 from pipeline.optouts.looking import Eyes
-from pipeline.optouts.order import OptOutOrder
+from pipeline.optouts.order import MAX_PICTURES, OptOutOrder
 from pipeline.optouts.receipt import Receipt, receipt
 from pipeline.pictures.reader import read_all
 from pipeline.pictures.types import PictureFile
@@ -44,15 +44,17 @@ class Desk:
     def register(
         self,
         order: OptOutOrder,
-        pictures: Sequence[PictureFile] = (),
-        negatives: Sequence[PictureFile] = (),
+        pictures: Sequence[PictureFile | Path] = (),
+        negatives: Sequence[PictureFile | Path] = (),
         progress: Progress = lambda _done, _all: None,
     ) -> Receipt:
         """Register one opt-out; when this returns, the next request is refused.
 
-        Raises: PictureRefused, SandboxFailed, LimitExceeded (each names the picture), and
+        Raises: PictureRefused, SandboxFailed, LimitExceeded (each names the picture), UsageError, and
         `classifiers.errors` NameRefused and ModelUnusable, `registry.errors` OptOutInvalid and others.
         """
+        if max(len(pictures), len(negatives)) > MAX_PICTURES:
+            raise UsageError(f"more than {MAX_PICTURES} pictures; choose the best of them")
         names = named(order)  # 1
         files = [*pictures, *negatives]
         read = read_all(files, done=lambda done: progress(done, len(files)))  # 2

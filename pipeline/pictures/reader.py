@@ -72,12 +72,16 @@ def read_open(descriptor: int, name: str, limits: PictureLimits = LIMITS) -> Pic
 
 
 def read_all(
-    files: Sequence[PictureFile],
+    sources: Iterable[PictureFile | Path],
     limits: PictureLimits = LIMITS,
     done: Callable[[int], None] = lambda _n: None,
 ) -> list[ReadPicture]:
-    """All pictures. Raises: PictureRefused, SandboxFailed, LimitExceeded, naming the first that failed."""
+    """All pictures; a path is loaded when its turn comes. `done` is told how many are.
+
+    Raises: PictureRefused, SandboxFailed, LimitExceeded, naming the first that failed.
+    """
     pictures = []
+    files = (load_picture(source, limits) if isinstance(source, Path) else source for source in sources)
     for number, result in enumerate(read_each(files, limits), start=1):
         if isinstance(result, CountermarkError):
             raise result
@@ -125,16 +129,17 @@ def _batches(
 
 def _read_batch(files: Sequence[PictureFile], limits: PictureLimits) -> Iterator[Result]:
     """Results up to and with the first picture that ends its child."""
+    names = [safe_text(file.name) for file in files]
     request: Json = {
         "pictures": [base64.b64encode(file.data).decode() for file in files], "limits": asdict(limits)
     }  # fmt: skip
     with sandbox.spawn("read_pictures", request, PROCESS) as child:
-        for file in files:
+        for name, file in zip(names, files, strict=True):
             try:
                 with _deadline(child):
-                    result = _answer(child, file, limits)
+                    result = _answer(child, name, file, limits)
             except (SandboxFailed, LimitExceeded) as error:
-                yield type(error)(f"{file.name}: {error}")
+                yield type(error)(f"{name}: {error}")
                 return
             yield result
 
@@ -160,12 +165,12 @@ def _deadline(child: "subprocess.Popen[bytes]") -> Iterator[None]:
         timer.cancel()
 
 
-def _answer(child: "subprocess.Popen[bytes]", file: PictureFile, limits: PictureLimits) -> Result:
+def _answer(child: "subprocess.Popen[bytes]", name: str, file: PictureFile, limits: PictureLimits) -> Result:
     """One message. The child may be in a picture's hands: nothing it says is believed."""
     tag, *numbers = MESSAGE.unpack(_take(child, MESSAGE.size))
     if tag == REFUSED and numbers[3] <= MAX_SENTENCE_BYTES:
         sentence = _take(child, numbers[3]).decode("utf-8", "replace")
-        return PictureRefused(f"{file.name}: {safe_text(sentence, MAX_SENTENCE_BYTES)}")
+        return PictureRefused(f"{name}: {safe_text(sentence, MAX_SENTENCE_BYTES)}")
     before, after = numbers[:2], numbers[2:]
     if tag != PICTURE or not 0 < max(after) <= limits.longest or min(after) < 1:
         raise SandboxFailed(HOSTILE)
@@ -173,7 +178,7 @@ def _answer(child: "subprocess.Popen[bytes]", file: PictureFile, limits: Picture
         raise SandboxFailed(HOSTILE)
     rgb = np.frombuffer(_take(child, after[0] * after[1] * 3), np.uint8).reshape(after[1], after[0], 3)
     digest = hashlib.sha256(file.data).hexdigest()
-    return ReadPicture(name=file.name, sha256=digest, width=before[0], height=before[1], rgb=rgb)
+    return ReadPicture(name=name, sha256=digest, width=before[0], height=before[1], rgb=rgb)
 
 
 def _take(child: "subprocess.Popen[bytes]", count: int) -> bytes:
