@@ -29,6 +29,10 @@ USAGE: Final = 2
 COULD_NOT: Final = 3
 INTERRUPTED: Final = 130
 GUARD_EXTRA: Final = ("sqlalchemy", "alembic", "asn1crypto")
+CLASSIFY_EXTRA: Final = (
+    "torch", "torchvision", "open_clip", "transformers", "faiss", "wordfreq", "ahocorasick_rs", "rapidfuzz",
+    "anyascii", "confusable_homoglyphs",
+)  # fmt: skip
 
 P = ParamSpec("P")
 
@@ -119,6 +123,10 @@ def _refusal(error: OSError) -> str:
 def _missing(error: ModuleNotFoundError) -> CountermarkError:
     if (error.name or "").partition(".")[0] in GUARD_EXTRA:
         return NotInstalled("this command makes releases; install it with: pip install 'countermark[guard]'")
+    if (error.name or "").partition(".")[0] in CLASSIFY_EXTRA:
+        return NotInstalled(
+            "this command looks at content; install it with: pip install 'countermark[classify]'"
+        )
     raise error
 
 
