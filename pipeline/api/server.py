@@ -70,7 +70,7 @@ class PatientProtocol(H11Protocol):
 def serve(settings: Settings, host: str, port: int) -> None:
     """Serve until told to stop (SIGINT, SIGTERM). Raises: UsageError when the address cannot be had."""
     listening = bind(host, port)
-    app = make_service(settings)
+    app = make_service(settings, warm=True)
     with listening:
         _Server(_config(app, settings)).run(sockets=[listening])
     if not getattr(app.state, "idle", True):

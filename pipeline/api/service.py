@@ -24,13 +24,16 @@ ABOUT: Final = (
 )
 
 
-def make_service(settings: Settings) -> FastAPI:
+def make_service(settings: Settings, *, warm: bool = False) -> FastAPI:
     """The application to be run by an ASGI server; it opens the home when it starts.
+
+    `warm`: models are loaded at once, not when the first request needs them.
 
     Raises (at start): HomeUnusable, KeysUnusable, RegistryError.
     """
     app = FastAPI(
-        title="Countermark", version=version("countermark"), description=ABOUT, lifespan=_lifespan(settings),
+        title="Countermark", version=version("countermark"), description=ABOUT,
+        lifespan=_lifespan(settings, warm=warm),
         docs_url=None, redoc_url=None, redirect_slashes=False,  # a redirect would repeat the Host header
     )  # fmt: skip
     for router in ROUTERS:
@@ -42,13 +45,13 @@ def make_service(settings: Settings) -> FastAPI:
     return app
 
 
-def _lifespan(settings: Settings) -> Any:
+def _lifespan(settings: Settings, *, warm: bool) -> Any:
     @asynccontextmanager
     async def live(app: FastAPI) -> AsyncIterator[None]:
         with open_app(settings) as opened:
             service = Service.on(opened, settings)
             app.state.service = service
-            service.start()
+            service.start(warm=warm)
             try:
                 yield
             finally:

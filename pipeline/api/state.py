@@ -111,9 +111,9 @@ class Service:
         except OURS as error:
             log.warning("the gate cannot judge prompts: %s", error)
 
-    def start(self) -> None:
-        """Begin what goes on beside requests."""
-        for work in (self.warm_up, self.keep_resuming, self.keep_scanning):
+    def start(self, *, warm: bool) -> None:
+        """Begin what goes on beside requests; `warm`: also `warm_up`."""
+        for work in (*((self.warm_up,) if warm else ()), self.keep_resuming, self.keep_scanning):
             thread = threading.Thread(target=work, name=work.__name__, daemon=True)
             thread.start()
             self.beside.append(thread)
