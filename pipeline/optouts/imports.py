@@ -1,6 +1,7 @@
 """An import: every line is judged and looked at before anything is written, and every mistake is told."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
@@ -27,8 +28,8 @@ def prepare_lines(lines: Sequence[Line], base: Path, eyes: Eyes, progress: Progr
     """
     names = _all_named(lines)  # 1
     done, problems = [], []
-    with open_folder(base) as folder:
-        for line, known, results in zip(lines, names, _pictures(lines, folder, progress), strict=True):  # 2
+    with open_folder(base) as folder, closing(_pictures(lines, folder, progress)) as groups:  # 2
+        for line, known, results in zip(lines, names, groups, strict=True):
             read = [result for result in results if isinstance(result, ReadPicture)]
             problems += [problem_of(line.number, bad) for bad in results if isinstance(bad, CountermarkError)]
             if problems:  # nothing will be written: only see what else is wrong
@@ -64,7 +65,7 @@ def _demand_none(problems: Sequence[Problem]) -> None:
         raise ImportRefused.of(problems[:MAX_PROBLEMS])
 
 
-def _pictures(lines: Sequence[Line], folder: Folder, progress: Progress) -> Iterator[list[Result]]:
+def _pictures(lines: Sequence[Line], folder: Folder, progress: Progress) -> Generator[list[Result]]:
     """What came of each line's references and negatives."""
     paths = [[*line.order.references, *line.order.negatives] for line in lines]
     total, done = sum(map(len, paths)), 0
