@@ -32,7 +32,12 @@ VERDICT_CHANGING_KINDS: Final = frozenset(
 """Kinds that can change a verdict, whether they add or take away; the database holds the same list."""
 OTHER_KINDS: Final = frozenset({"release"})
 
-# Read some twenty times for every entry, so without the cost of building a statement.
+_HEAD: Final = select(func.coalesce(func.max(log_entry.c.seq), 0))
+_LAST: Final = select(func.max(log_entry.c.seq)).where(log_entry.c.kind == log_kind.c.kind).scalar_subquery()
+_REGISTRY_SEQ: Final = (
+    select(func.coalesce(func.max(_LAST), 0)).where(log_kind.c.changes_verdict == 1).select_from(log_kind)
+)
+# Read some twenty times for every entry, so without the cost of a compiled statement.
 _LEAF: Final = "SELECT leaf_hash FROM log_entry WHERE seq = ?"
 _NODE: Final = "SELECT hash FROM log_node WHERE level = ? AND idx = ?"
 
@@ -67,14 +72,12 @@ def commit(salt: bytes, private: bytes) -> str:
 
 def head(conn: Connection) -> int:
     """Return the seq of the last entry, 0 for an empty log; also the number of leaves."""
-    return int(conn.execute(select(func.coalesce(func.max(log_entry.c.seq), 0))).scalar_one())
+    return int(conn.execute(_HEAD).scalar_one())
 
 
 def registry_seq(conn: Connection) -> int:
     """Return the seq of the last entry that can change a verdict, or 0."""
-    last = select(func.max(log_entry.c.seq)).where(log_entry.c.kind == log_kind.c.kind).scalar_subquery()
-    query = select(func.coalesce(func.max(last), 0)).where(log_kind.c.changes_verdict == 1)
-    return int(conn.execute(query.select_from(log_kind)).scalar_one())
+    return int(conn.execute(_REGISTRY_SEQ).scalar_one())
 
 
 def entries(conn: Connection, after: int, upto: int) -> list[LogEntry]:
@@ -84,6 +87,8 @@ def entries(conn: Connection, after: int, upto: int) -> list[LogEntry]:
 
 def changes(conn: Connection, after: int, upto: int) -> list[LogEntry]:
     """Return those of `entries` that can change a verdict."""
+    if after >= upto:
+        return []
     return _select(conn, after, upto, VERDICT_CHANGING_KINDS)
 
 

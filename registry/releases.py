@@ -30,8 +30,8 @@ from registry.types import (
 
 ALLOW: Final = "allow"
 RELEASE_ENTRY_VERSION: Final = 1
-ASKED_INSIDE_MAX: Final = 8
-"""So many log entries are asked about inside the write transaction without asking ahead."""
+LOOKS_AHEAD: Final = 3
+"""How often the head is looked at, and what is new asked about, before the write transaction."""
 ROUND: Final = 500
 """Log entries in one round of asking ahead."""
 
@@ -149,16 +149,17 @@ def _known(conn: Connection, job_id: str) -> Release | Held | None:
 def _ask_ahead(engine: Engine, candidate: Candidate, recheck: Recheck) -> int:
     """Ask about what changed until now, outside the write lock; return up to where that was."""
     asked = candidate.decision.registry_seq
-    with read(engine) as conn:
-        head = log.registry_seq(conn)
-        if head - asked > ASKED_INSIDE_MAX and _known(conn, candidate.job_id) is not None:
-            return asked
-        while head - asked > ASKED_INSIDE_MAX:
-            upto = min(head, asked + ROUND)
-            result = recheck(changes.load(conn, asked, upto))
-            if result.verdict != ALLOW:
-                raise _NotAllowed(result, head)
-            asked = upto
+    for _ in range(LOOKS_AHEAD):
+        with read(engine) as conn:
+            head = log.registry_seq(conn)
+            if head <= asked or _known(conn, candidate.job_id) is not None:
+                return asked
+            while asked < head:
+                upto = min(head, asked + ROUND)
+                result = recheck(changes.load(conn, asked, upto))
+                if result.verdict != ALLOW:
+                    raise _NotAllowed(result, head)
+                asked = upto
     return asked
 
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from registry_builders import NOW, SIGNER, Home, Judgement, allow, candidate
+from registry_builders import NOW, SIGNER, Home, Judgement, allow, candidate, draft, vector
 
-from registry import log, releases
+from registry import log, optouts, releases
 from registry.checkpoint import NoteSigner
 from registry.db import open_database, write
 from registry.store import Area, FileStore
@@ -78,6 +78,20 @@ def crash_append(root: Path, _argument: str) -> None:
     for number in range(1_000_000):
         with write(home.engine) as conn:
             log.append(conn, "name", {"n": number}, {"p": number}, NOW)
+        print(number, flush=True)  # noqa: T201 - acknowledged
+
+
+def crash_opt_outs(root: Path, where: str) -> None:
+    """Register opt-outs by twenties; die while the first twenty are signed, or go on until killed."""
+    home = Home(root)
+
+    def sign(text: bytes) -> bytes:
+        return die() if where == "sign" else SIGNER.sign(text)
+
+    signer = NoteSigner(origin=SIGNER.origin, name=SIGNER.name, key_id=SIGNER.key_id, sign=sign)
+    for number in range(1_000_000):
+        drafts = [draft(f"S{number} {n}", vectors=(vector(),)) for n in range(20)]
+        optouts.add_many(home.engine, drafts, now=NOW, sign_checkpoint=signer)
         print(number, flush=True)  # noqa: T201 - acknowledged
 
 

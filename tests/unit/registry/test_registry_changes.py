@@ -93,7 +93,7 @@ def test_many_changes_are_asked_about_in_rounds_each_once(
     left = releases.publish(home.engine, asking, asked, **BY)
     assert isinstance(left, Release)
     assert asked.seen == list(range(4, 48))
-    assert [len(part) for part in asked.rounds] == [10, 10, 10, 10, 4]
+    assert [len(part) for part in asked.rounds] == [10, 10, 10, 10, 4, 0]  # the last inside the transaction
     assert (left.checked_seq, left.registry_seq) == (3, 47)
 
 
@@ -123,8 +123,23 @@ def test_what_comes_while_asking_is_asked_too(home: Home) -> None:
 
     made = home.publish("k", slow)
     assert isinstance(made, Release)
-    assert asked.rounds == [list(range(1, 21)), [21]]
+    assert asked.rounds == [list(range(1, 21)), [21], []]
     assert made.registry_seq == 21
+
+
+def test_what_comes_again_and_again_is_asked_inside(home: Home) -> None:
+    home.opt_out("first")
+    asked = Asked()
+
+    def slow(found: Sequence[Change]) -> Judgement:
+        if len(asked.rounds) < releases.LOOKS_AHEAD:  # the transaction itself keeps everybody else out
+            home.opt_out(f"S{len(asked.rounds)}")
+        return asked(found)
+
+    made = home.publish("k", slow)
+    assert isinstance(made, Release)
+    assert asked.rounds == [[1], [2], [3], [4]]
+    assert made.registry_seq == 4
 
 
 OPERATIONS = st.tuples(

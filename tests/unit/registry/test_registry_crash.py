@@ -12,7 +12,7 @@ import pytest
 from registry_builders import NOW, SIGNER, Home, allow, candidate
 
 import registry
-from registry import log, releases
+from registry import log, optouts, releases
 from registry.db import read, write
 from registry.lookup import open_lookup
 from registry.types import JobState, Release
@@ -111,6 +111,28 @@ def test_what_was_acknowledged_is_there_after_kill_9(tmp_path: Path) -> None:
     with Home(tmp_path) as home, read(home.engine) as conn:
         assert log.head(conn) >= acknowledged + 1
         log.audit(conn)
+
+
+def test_opt_outs_are_all_there_or_none_after_kill_9(tmp_path: Path) -> None:
+    crash("crash_opt_outs", tmp_path, "sign")
+    with Home(tmp_path) as home:
+        assert optouts.list_subjects(home.engine) == []
+        assert home.opt_out("after").seq == 1
+    child = start("crash_opt_outs", tmp_path)
+    with child:
+        assert child.stdout is not None
+        acknowledged = int(child.stdout.readline())
+        time.sleep(0.03)
+        child.kill()
+        acknowledged = max([acknowledged, *map(int, child.stdout.read().split("\n")[:-1])])
+    with Home(tmp_path) as home, read(home.engine) as conn:
+        found = list(optouts.records(conn))
+        assert log.head(conn) == len(found)
+        log.audit(conn)
+    assert (len(found) - 1) % 20 == 0
+    assert len(found) > 20 * (acknowledged + 1)
+    assert all(len(record.names) == 1 for record in found)
+    assert sum(len(record.vectors) for record in found) == len(found) - 1
 
 
 def test_four_processes_publish_one_job_once(tmp_path: Path) -> None:

@@ -8,11 +8,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from registry_builders import NOW, Home
 
-from registry import log
+from registry import db, log
 from registry.db import open_database, read, write
 from registry.errors import (
     ConstraintBroken,
     EntryInvalid,
+    RegistryBusy,
     RegistryDamaged,
     RegistryError,
     RegistryUnusable,
@@ -144,3 +145,32 @@ def test_any_exception_rolls_a_write_back(home: Home) -> None:
         home.publish(fingerprint=b"")
     with read(home.engine) as conn:
         assert log.head(conn) == 0
+
+
+def test_connections_stay_open_and_follow_a_restored_file(home: Home) -> None:
+    home.opt_out("before the backup")
+    with closing(sqlite3.connect(home.path)) as raw:
+        raw.execute("VACUUM INTO ?", (str(home.path.with_name("backup.db")),))
+    home.opt_out("after the backup")
+    with read(home.engine) as conn:
+        first = conn.connection.dbapi_connection
+        assert log.head(conn) == 2
+    with read(home.engine) as conn:
+        assert conn.connection.dbapi_connection is first
+    home.path.with_name("registry.db-wal").unlink(missing_ok=True)
+    home.path.with_name("backup.db").rename(home.path)
+    with read(home.engine) as conn:
+        assert log.head(conn) == 1
+    assert home.opt_out("after the restoration").seq == 2
+
+
+def test_a_writer_waits_for_another_and_gives_up_after_the_limit(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(db, "BUSY_SECONDS", 0.2)
+    with closing(sqlite3.connect(home.path, isolation_level=None)) as raw:
+        raw.execute("BEGIN IMMEDIATE")
+        with pytest.raises(RegistryBusy):
+            home.opt_out()
+        raw.execute("ROLLBACK")
+    assert home.opt_out().seq == 1
