@@ -2,7 +2,7 @@
 
     python -m training.generator.export --folder DIR --target generator/embedded/model --version "embedded 1"
 
-Takes the averaged weights of DIR/transformer.pt, and of DIR/decoder.pt, or the linear code's decoder.
+Takes DIR/transformer.pt, and DIR/decoder.pt or the linear code's decoder.
 """
 
 import argparse
@@ -29,12 +29,13 @@ STEPS, GUIDANCE = 12, 2.0
 PARTS = ("transformer", "vae", "text_encoder", "tokenizer", "scheduler")
 
 
-def pipeline(folder: Path) -> LTXPipeline:
-    """The pipeline in float32, from what training stored."""
+def pipeline(folder: Path, *, averaged: bool) -> LTXPipeline:
+    """The pipeline in float32, from what training stored: the averaged weights or the last ones."""
     stored = torch.load(folder / "transformer.pt", weights_only=True)
+    weights = stored["ema"] if averaged else stored
     transformer, reader = new_transformer(), Reader(folder)
-    transformer.load_state_dict(stored["ema"]["model"])
-    reader.model.load_state_dict(stored["ema"]["text"])
+    transformer.load_state_dict(weights["model"])
+    reader.model.load_state_dict(weights["text"])
     codec = vae.build(data.LATENTS, data.levels(folder), data.LATENTS)
     if (folder / "decoder.pt").exists():
         codec.decoder.load_state_dict(torch.load(folder / "decoder.pt", weights_only=True)["ema"])
@@ -45,9 +46,9 @@ def pipeline(folder: Path) -> LTXPipeline:
     )  # fmt: skip
 
 
-def export(folder: Path, target: Path, version: str) -> None:
+def export(folder: Path, target: Path, version: str, *, averaged: bool) -> None:
     """Write the parts; what else lies in `target`, such as the model card, stays."""
-    made = pipeline(folder)
+    made = pipeline(folder, averaged=averaged)
     for part in (made.transformer, made.vae, made.text_encoder):
         part.half()
     for name in PARTS:
@@ -70,9 +71,10 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--target", type=Path, required=True)
     parser.add_argument("--version", required=True)
+    parser.add_argument("--last", action="store_true", help="the last weights instead of the averaged ones")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    export(given.folder, given.target, given.version)
+    export(given.folder, given.target, given.version, averaged=not given.last)
 
 
 if __name__ == "__main__":
