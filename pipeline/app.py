@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from registry.view import View
 from sqlalchemy import Engine
 
 from pipeline import policy as policies
@@ -23,15 +22,14 @@ from pipeline.credentials.pki import ensure_pki
 from pipeline.credentials.text import safe_text
 from pipeline.errors import KeysUnusable, Refused, StorageFailed
 from pipeline.eyes import Eyes
+from pipeline.gate import Gate
 from pipeline.home import Home
-from pipeline.judging import Judge
 from pipeline.keyring import MARKS_FILE, ensure_keyring, with_tsa_roots
 from pipeline.orders import (
     LOCAL_ACCOUNT,
     CreateOrder,
     GuardOrder,
     Order,
-    check_prompt,
     inputs_of,
     job_key,
     request_key,
@@ -39,7 +37,7 @@ from pipeline.orders import (
 from pipeline.retroscan import ScanReport, scan
 from pipeline.settings import Settings
 from pipeline.sights import ensure_sealer
-from pipeline.types import Decision, Json, Verdict
+from pipeline.types import Decision, Verdict
 from pipeline.workbench import OURS, Observer, Outcome, Workbench, note_signer
 from pipeline.workflow import CREATE, GUARD, KINDS, ReleaseRun, reason_json
 from registry import holds, log, releases
@@ -50,6 +48,7 @@ from registry.ids import ENTROPY_BYTES, parse_time, uuid7
 from registry.jobs import LocalJobs
 from registry.store import Area, FileStore
 from registry.types import Job, JobState, ReleaseState
+from registry.view import View
 
 COPY_BYTES: Final = 1 << 20
 JOB_DIED: Final = "job_died"  # the registry's reason for holding a job
@@ -202,13 +201,8 @@ class App:
         self, prompt: str, *, policy: str, history: tuple[str, ...] = (), account: str = LOCAL_ACCOUNT
     ) -> Decision:
         """What the gate says of a prompt, without a job. Raises: UsageError, LimitExceeded."""
-        settings = self._bench.settings
-        texts = [check_prompt(text, settings) for text in (*history, prompt)]
-        inputs: Json = {
-            "policy": policy, "prompt": texts[-1], "history": list(texts[:-1]), "account": account,
-            "sound": str(policies.Sound.HOLD),
-        }  # fmt: skip
-        return Judge(self._bench, inputs).prompt()
+        gate = Gate(self._bench.eyes, self._bench.view, self._bench.settings)
+        return gate.judge(prompt, history, policy=policies.preset(policy), account=account).decision
 
     def gate_prompt(self, prompt: str, account: str | None = None, policy: str | None = None) -> None:
         """Raises: Refused, with the reasons, unless the gate allows `prompt`."""

@@ -4,22 +4,22 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from registry.view import Snapshot
-
-from classifiers.base import CheckReport, References, Sight
+from classifiers.base import CheckReport, CheckState, References, Sight
 from pipeline import policy as policies
 from pipeline.examine import examine, unasked
+from pipeline.gate import Gate
 from pipeline.media.types import MediaLimits
 from pipeline.recheck import wishes_of
 from pipeline.release.staging import Staging
-from pipeline.types import Decision, Json
+from pipeline.types import Decision, Json, Verdict
 from pipeline.workbench import Workbench
+from registry.view import Snapshot
 
 
 class Judge:
     """Judges the prompt and the clip of one job, by the policy and for the account in its inputs."""
 
-    def __init__(self, bench: Workbench, inputs: dict[str, Any], staging: Staging | None = None) -> None:
+    def __init__(self, bench: Workbench, inputs: dict[str, Any], staging: Staging) -> None:
         self._bench, self._inputs, self._staging = bench, inputs, staging
         self._policy = policies.preset(inputs["policy"])
 
@@ -32,24 +32,23 @@ class Judge:
         """Judge the prompt: {"decision", "sight"}, both null where there is none or nothing is asked."""
         if not self._texts or not self._policy.only(policies.PROMPT_CHECKS).required:
             return {"decision": None, "sight": None}
-        sight = self._look_at_prompt()
-        return {"decision": policies.to_json(self._judged(sight)), "sight": self._keep(sight)}
+        refusal = self._refusal_by_name()
+        if refusal is not None:
+            return {"decision": policies.to_json(refusal), "sight": None}
+        *history, prompt = self._texts
+        judged = Gate(self._bench.eyes, self._bench.view, self._bench.settings).judge(
+            prompt, history, policy=self._policy, account=self._inputs["account"], now=self._bench.clock()
+        )
+        return {"decision": policies.to_json(judged.decision), "sight": self._keep(judged.sight)}
 
-    def prompt(self) -> Decision:
-        """The decision about the prompt alone; nothing is kept."""
-        asked = self._policy.only(policies.PROMPT_CHECKS).required
-        return self._judged(self._look_at_prompt() if asked else Sight(texts=self._texts))
-
-    def _look_at_prompt(self) -> Sight:
-        from classifiers.descriptions import look_at_text
-
-        eyes = self._bench.eyes
-        return look_at_text(self._texts, eyes.clip, eyes.minilm)
-
-    def _judged(self, sight: Sight) -> Decision:
-        asked, snapshot = self._policy.only(policies.PROMPT_CHECKS), self._bench.view.current()
-        reports = self._examine(asked.required, sight, snapshot)
-        return self._decided(asked, reports, snapshot, has_sound=False)
+    def _refusal_by_name(self) -> Decision | None:
+        """A prompt with a registered name needs no model to be refused, so none is loaded for it."""
+        if policies.NAMES not in self._policy.required:
+            return None
+        snapshot = self._bench.view.current()
+        reports = self._examine([policies.NAMES], Sight(texts=self._texts), snapshot)
+        decision = self._decided(self._policy.only([policies.NAMES]), reports, snapshot, has_sound=False)
+        return decision if decision.verdict is Verdict.BLOCK else None
 
     def look(self, source: Path, limits: MediaLimits, progress: Callable[[float], None]) -> Json:
         """Look at the clip: {"sight"}, null where the policy asks for no check of it."""
@@ -92,6 +91,7 @@ class Judge:
         self, policy: policies.Policy, reports: Sequence[CheckReport], snapshot: Snapshot, *, has_sound: bool
     ) -> Decision:
         now = self._bench.clock()
+        reports = (*reports, *_not_reached(self._policy, reports))
         concerned = {finding.subject for report in reports for finding in report.findings}
         subjects = [snapshot.subjects[subject] for subject in concerned if subject in snapshot.subjects]
         return policies.decide(
@@ -100,11 +100,17 @@ class Judge:
         )  # fmt: skip
 
     def _keep(self, sight: Sight) -> str:
-        assert self._staging is not None  # noqa: S101 - a job has a folder
         target = self._staging.path("sight")
         target.write_bytes(self._bench.sealer.dump(sight))
         return self._staging.keep(target, ".sight")
 
     def _read(self, name: str) -> Sight:
-        assert self._staging is not None  # noqa: S101
         return self._bench.sealer.load(self._staging.whole(name).read_bytes())
+
+
+def _not_reached(policy: policies.Policy, reports: Sequence[CheckReport]) -> tuple[CheckReport, ...]:
+    """Checks that the policy asks for and that were not run, since an earlier one had decided."""
+    ran = {report.check for report in reports}
+    return tuple(
+        CheckReport(check=check, state=CheckState.SKIPPED) for check in policy.required if check not in ran
+    )
