@@ -5,6 +5,7 @@ folder before torch is imported). The same request gives the same frames on the 
 """
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -37,13 +38,15 @@ class DiffusionGenerator:
         self._convention = convention_of(folder.pipeline)
         self._defaults = defaults_of(folder.path)
         self._pipeline = _loaded(folder.path, folder.pipeline, device)
+        self._busy = threading.Lock()  # a pipeline keeps its noise levels in itself: one clip at a time
         self.name = name
         self.version = self._defaults.version or f"{folder.pipeline} {Path(source).name} {folder.pin}"
 
     def generate(self, request: GenerationRequest, progress: Progress | None = None) -> Clip:
         """Generate the whole clip; its frames are then handed out one by one.
 
-        `progress` is told each step; what it raises stops the generation.
+        `progress` is told each step; what it raises stops the generation. Safe to call from several
+        threads: they wait for each other.
         Raises: RequestInvalid, GenerationFailed.
         """
         import torch
@@ -53,7 +56,8 @@ class DiffusionGenerator:
         arguments["generator"] = torch.Generator("cpu").manual_seed(request.seed)
         if progress is not None:
             arguments["callback_on_step_end"] = _told(progress, arguments["num_inference_steps"])
-        frames = as_pictures(self._run(arguments))
+        with self._busy:
+            frames = as_pictures(self._run(arguments))
         return Clip(
             frames=fitted(frames, rate, request), width=request.width, height=request.height,
             frame_rate=request.frame_rate, generator=self.name, version=self.version,

@@ -1,5 +1,6 @@
 """The adapter on tiny models of three families: made, saved, loaded, run."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -76,6 +77,14 @@ def test_progress_can_stop_a_generation(ltx: DiffusionGenerator) -> None:
 
     with pytest.raises(Enough):
         ltx.generate(REQUEST, stop)
+
+
+def test_threads_do_not_disturb_each_other(ltx: DiffusionGenerator) -> None:
+    requests = [replace(REQUEST, seed=seed, steps=steps) for seed, steps in ((1, 1), (2, 3), (3, 2), (4, 4))]
+    alone = [frames(ltx, request) for request in requests]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda request: frames(ltx, request), requests))
+    assert all(np.array_equal(one, other) for one, other in zip(alone, together, strict=True))
 
 
 def test_requests_that_nobody_can_make(ltx: DiffusionGenerator) -> None:
