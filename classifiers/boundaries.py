@@ -10,7 +10,8 @@ from classifiers.ambiguity import FAMILIAR, KNOWN, frequency
 from classifiers.normalise import HEAVY, JOINED, SOFT, Reading
 
 MIN_LOOSE: Final = 4  # letters of a name that may end before a plural s, a digit or a capital
-MIN_PIECED: Final = 6  # letters of a name that common words may add up to
+MIN_PIECED: Final = 4  # letters of a name that common words may add up to
+FREQUENT: Final = 5.5  # Zipf: words that stand beside each other by chance, as "and or" for "Andor"
 _UNSPACED: Final = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR", "HANGUL")
 
 
@@ -54,10 +55,11 @@ class Region:
             return True
         ordinary = all(_familiar(piece) for piece in pieces)
         if heavy:
-            return None if ordinary or len(extra) else False
+            return None if ordinary or extra else False
         if not ordinary:
             return True
-        return False if self.end - self.start >= MIN_PIECED else None
+        chance = all(frequency(piece) >= FREQUENT for piece in pieces)
+        return None if chance or self.end - self.start < MIN_PIECED else False
 
     def disguised(self, letters: str = "") -> bool:
         """Whether it is written with signs for letters, or (given the name) with letters repeated."""

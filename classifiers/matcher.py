@@ -214,7 +214,11 @@ def _leeted(pattern: _Pattern) -> _Pattern:
 
 def _collapsed(pattern: _Pattern) -> _Pattern:
     letters = pattern.letters
-    single = "".join(now for now, before in zip(letters, " " + letters, strict=False) if now != before)
+    single = "".join(
+        letter
+        for place, letter in enumerate(letters)
+        if not place or letters[place - 1] != letter or place in pattern.breaks
+    )
     return _Pattern(pattern.entry, single, pattern.breaks, context=letters)
 
 

@@ -20,7 +20,7 @@ __all__ = ["NameMatcher", "NameRefused", "check_name", "check_names", "check_unr
 
 CHECK: Final = "prompt_names"
 STYLE: Final = "style_of_holder"
-THRESHOLD: Final = 0.8  # every hit counts: the least is one typo in six letters, 0.83
+THRESHOLD: Final = 0.8  # every hit counts: the least is one typo in five letters
 MIN_CACHED: Final = 16  # names; matchers of fewer are as quickly made as found
 _STYLE_BEFORE: Final = re.compile(
     r"(?:\b(?:in\s+the\s+|the\s+)?(?:style|manner|aesthetics?|spirit|vein|look)\s+of|\bà\s+la|\ba\s+la"

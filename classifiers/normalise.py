@@ -111,9 +111,13 @@ def squeezed(folded: Folded) -> Reading:
 
 
 def runs_collapsed(reading: Reading) -> Reading:
-    """With every run of one letter as a single one, which keeps the whole run's place."""
-    letters = reading.letters
-    firsts = [place for place, letter in enumerate(letters) if not place or letters[place - 1] != letter]
+    """With every run of one letter in a word as a single one, which keeps the whole run's place."""
+    letters, gaps = reading.letters, reading.gaps
+    firsts = [
+        place
+        for place, letter in enumerate(letters)
+        if not place or letters[place - 1] != letter or gaps[place] > SOFT
+    ]
     nexts = [*firsts[1:], len(letters)] if firsts else []
     return Reading(
         letters="".join(letters[first] for first in firsts),
@@ -208,6 +212,8 @@ def _folded_character(character: str) -> str:
         return _NEGATIVE[character]
     if character.isspace():
         return character
+    if unicodedata.category(character) in _DROPPED:  # some would become letters by compatibility
+        return ""
     plain = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", character).casefold())
     kept = "".join(letter for letter in plain if unicodedata.category(letter) not in _DROPPED)
     whole = unicodedata.normalize("NFC", kept)

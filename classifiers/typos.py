@@ -1,6 +1,6 @@
 """Names with one letter wrong, missing, doubled or swapped, without comparing with every name.
 
-Every name of six letters or more is indexed under itself with each single letter left out; one edit shows in
+Every name of five letters or more is indexed under itself with each single letter left out; one edit shows in
 a shared form (as in SymSpell). Only runs of words of which one is no known word are looked up, so ordinary
 sentences cost next to nothing and hit nothing.
 """
@@ -15,7 +15,9 @@ from classifiers.ambiguity import frequency
 from classifiers.base import NameEntry, NameTier
 from classifiers.normalise import HEAVY, SOFT, Reading
 
-MIN_LETTERS: Final = 6
+MIN_LETTERS: Final = 5
+SHORT: Final = 5  # a name of so few letters must begin as written, and what is written be no word at all
+UNKNOWN: Final = 1.5  # Zipf
 MAX_WORDS: Final = 4  # words that a misspelt name may be written in
 RARE: Final = 2.6  # Zipf: above it, the word is meant as written
 
@@ -53,6 +55,8 @@ class TypoIndex:
         written = reading.letters[start:end]
         candidates = {name for form in (written, *_shorter(written)) for name in self._forms.get(form, ())}
         for name in candidates:
+            if len(name) <= SHORT and (name[0] != written[0] or frequency(written) >= UNKNOWN):
+                continue
             if name != written and OSA.distance(name, written, score_cutoff=1) == 1:
                 place = reading.starts[start], reading.ends[end - 1]
                 yield self._names[name], *place, 1 - 1 / len(name)
