@@ -23,7 +23,7 @@ from benchmarks.calibrate import SEED
 from benchmarks.common import Conditions, Row, commit, machine, once, options, present, rate, say, whole
 from benchmarks.tools import drawn_checks, face_checks
 from benchmarks.tools.drawn_trials import draw_trial
-from benchmarks.tools.plain_references import PlainReferences
+from benchmarks.tools.plain_references import Pictures, PlainReferences
 from classifiers import clip_source, thresholds
 from classifiers.embed import OpenClipEmbedder
 from classifiers.faces import FaceFinder
@@ -117,7 +117,7 @@ def _anchors(rounds: int) -> list[Row]:
     seeds = [FIRST_SEED + number for number in range(rounds)]
     calibration_seeds = [SEED + number for number in range(ANCHOR_GROUPS)]
     rows: list[Row] = []
-    anchors: dict[str, drawn_checks.Pictures] = {
+    anchors: dict[str, Pictures] = {
         "colour histogram": drawn_checks.ColourHistogram(), "untrained CLIP": untrained(),
     }  # fmt: skip
     for name, anchor in anchors.items():

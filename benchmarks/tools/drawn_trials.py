@@ -99,7 +99,8 @@ def write_clip(frames: Iterable[Picture], target: Path, rate: float, crf: int) -
     with av.open(str(target), "w") as made:
         track = made.add_stream("libx264", Fraction(rate).limit_denominator(1000), {"crf": str(crf)})
         track.pix_fmt = "yuv420p"
-        for picture in frames:
-            track.height, track.width = picture.shape[:2]
+        for number, picture in enumerate(frames):
+            if number == 0:
+                track.height, track.width = picture.shape[:2]
             made.mux(track.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         made.mux(track.encode(None))

@@ -125,7 +125,7 @@ def vectors_of(folder: Path, faces: FaceFinder, side: int | None) -> list[Seen]:
 
 
 def _width(face: Face, picture: Picture) -> float:
-    return (face.box[2] - face.box[0]) * picture.shape[1]
+    return float((face.box[2] - face.box[0]) * picture.shape[1])
 
 
 def _smaller(picture: Picture, factor: float) -> Picture:

@@ -14,6 +14,7 @@ import typer
 from pipeline.cli import (
     apikeys,
     bench,
+    check,
     create,
     demo,
     gate,
@@ -39,6 +40,7 @@ app = typer.Typer(
 app.command("create")(output.command(create.create))
 app.command("guard")(output.command(guard.guard))
 app.command("gate", cls=gate.GateCommand)(output.command(gate.gate))
+app.command("check")(output.command(check.check))
 app.command("verify")(output.command(verify.verify))
 app.command("retroscan")(output.command(retroscan.retroscan))
 app.command("demo")(output.command(demo.demo))

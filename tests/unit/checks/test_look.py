@@ -1,0 +1,135 @@
+"""Looking at clips and pictures: what is kept of them, and that an eye that fails never passes."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from classifiers.base import CheckState, Kind, Picture, Vectors
+from classifiers.faces import Face
+from classifiers.sampling import REGIONS, Sample
+from pipeline import checks
+from pipeline.errors import LimitExceeded, MediaUnreadable
+from pipeline.media.types import MediaLimits
+
+MakeClip = Callable[..., Path]
+
+
+class Colours:
+    """A real, if simple, embedder: the mean colours of four quarters."""
+
+    space, dimension = "colours", 12
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.sizes: list[tuple[int, ...]] = []
+
+    def embed_images(self, images: Sequence[Picture]) -> Vectors:
+        if self.error:
+            raise self.error
+        self.sizes += [image.shape for image in images]
+        rows = [np.concatenate([part.mean((0, 1)) for part in quarters(image)]) for image in images]
+        return np.stack([row / np.linalg.norm(row) for row in rows]).astype(np.float32)
+
+    def embed_texts(self, texts: Sequence[str]) -> Vectors:
+        return np.zeros((len(texts), self.dimension), np.float32)
+
+
+def quarters(image: Picture) -> list[Picture]:
+    height, width = image.shape[0] // 2, image.shape[1] // 2
+    return [image[:height, :width], image[:height, width:], image[height:, :width], image[height:, width:]]
+
+
+class Bright:
+    """Takes every picture for one face that is bright enough."""
+
+    space = "bright"
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.looked = 0
+
+    def look(self, picture: Picture) -> tuple[Face, ...]:
+        if self.error:
+            raise self.error
+        self.looked += 1
+        vector = np.full(128, picture.mean() / 255, np.float32)
+        return (Face(box=(0.0, 0.0, 1.0, 1.0), vector=vector, certainty=1.0),) if picture.mean() > 250 else ()
+
+
+class Eyes:
+    def __init__(self, clip: Colours | None = None, faces: Bright | None = None) -> None:
+        self.clip, self.faces = clip or Colours(), faces or Bright()
+
+
+def test_a_clip(make_clip: MakeClip, tmp_path: Path) -> None:
+    eyes, told = Eyes(), list[float]()
+    clip = make_clip(tmp_path / "clip.mp4", frames=48, fps=24)
+    sight = checks.look_at_clip(clip, eyes, MediaLimits(), told.append)
+    frames, faces = sight.seen
+    moments = sorted(set(frames.times))
+    assert moments[0] == 0
+    assert moments[-1] == pytest.approx(47 / 24)
+    assert frames.vectors.shape == (len(frames.times), 12) == (len(moments) * len(REGIONS), 12)
+    assert frames.boxes[: len(REGIONS)] == REGIONS
+    assert (frames.kind, frames.space) == (Kind.FRAME, "colours")
+    assert (faces.kind, faces.space, faces.vectors.shape) == (Kind.FACE, "bright", (0, 128))
+    assert eyes.faces.looked <= checks.FACE_FRAMES
+    assert len(told) == 48
+    np.testing.assert_array_equal(
+        frames.vectors, checks.look_at_clip(clip, Eyes(), MediaLimits()).seen[0].vectors
+    )
+
+
+def test_a_large_clip_is_looked_at_smaller(
+    make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "LONGEST_SIDE", 80)
+    eyes = Eyes()
+    checks.look(make_clip(tmp_path / "clip.mp4", frames=2), eyes, MediaLimits())
+    assert eyes.clip.sizes[0] == (48, 80, 3)
+
+
+def test_pictures() -> None:
+    white, black = np.full((96, 128, 3), 255, np.uint8), np.full((96, 128, 3), 3, np.uint8)
+    frames, faces = checks.look_at_pictures([white, black], Eyes()).sight.seen
+    assert set(frames.times) == {0.0, 1.0}
+    assert (faces.times, faces.boxes) == ((0.0,), ((0.0, 0.0, 1.0, 1.0),))
+
+
+@pytest.mark.parametrize(
+    ("eyes", "check", "state"),
+    [
+        (Eyes(clip=Colours(RuntimeError("out of memory"))), "frames", CheckState.FAILED),
+        (Eyes(faces=Bright(ValueError("no face model"))), "likeness", CheckState.FAILED),
+    ],
+)
+def test_an_eye_that_fails_is_reported_and_saw_nothing(eyes: Any, check: str, state: CheckState) -> None:
+    looked = checks.look_at_pictures([np.zeros((96, 96, 3), np.uint8) + 9], eyes)
+    assert [(report.check, report.state) for report in looked.unfinished] == [(check, state)]
+    assert len(looked.sight.seen) == 1
+
+
+def test_looking_takes_only_so_long(make_clip: MakeClip, tmp_path: Path) -> None:
+    looked = checks.look(make_clip(tmp_path / "clip.mp4", frames=3), Eyes(), MediaLimits(), seconds=0.0)
+    assert {report.state for report in looked.unfinished} == {CheckState.TIMED_OUT}
+    assert {report.check for report in looked.unfinished} == {"frames", "likeness"}
+    assert looked.sight.seen == ()
+
+
+def test_bad_files(make_clip: MakeClip, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(make_clip(tmp_path / "clip.mp4").read_bytes()[:900])
+    with pytest.raises(MediaUnreadable):
+        checks.look(broken, Eyes(), MediaLimits())
+    with pytest.raises(LimitExceeded):
+        checks.look(tmp_path / "clip.mp4", Eyes(), MediaLimits(max_frames=3))
+
+
+def test_spread() -> None:
+    samples = [Sample(time=float(number), content=number) for number in range(24)]
+    found = [sample.content for sample in checks.spread(samples, 8)]
+    assert (found[0], found[-1], len(set(found))) == (0, 23, 8)
+    assert checks.spread(samples[:3], 8) == samples[:3]
