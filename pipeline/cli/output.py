@@ -87,7 +87,7 @@ def command(work: Callable[P, int]) -> Callable[P, None]:
         try:
             status = work(*args, **options)
         except KeyboardInterrupt:
-            say("Interrupted. Nothing is lost: the next guard goes on with what was begun.")
+            say("Interrupted. Nothing is lost: the next create or guard goes on with what was begun.")
             status = INTERRUPTED
         except BrokenPipeError:
             # Whoever read our output has gone; do not complain into the void at exit.
