@@ -10,11 +10,14 @@ import tiny_models
 import torch
 
 from pipeline import guard
+from pipeline.app import clock, open_app
 from pipeline.errors import Refused, UsageError
 from pipeline.guarded import GuardedPipeline, _as_asked, _write
 from pipeline.media.limits import media_limits
 from pipeline.media.reader import open_clip
 from pipeline.media.rgb import rgb
+from pipeline.optouts.desk import Desk
+from pipeline.optouts.order import parse_order
 from pipeline.settings import load
 from pipeline.verify.local import open_local
 
@@ -118,19 +121,18 @@ def test_callbacks_may_not_change_the_clip(pipe: GuardedPipeline) -> None:
         pipe(PROMPT, **SIZE, callback_on_step_end=change)
 
 
-def test_the_gate_comes_first(pipe: GuardedPipeline, inner: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pipeline.app import App
-
-    def refuse(*_: Any) -> None:
-        raise Refused("“a fox” names somebody.")
-
+def test_the_gate_comes_first(inner: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def generated(*_: Any, **__: Any) -> None:
         raise AssertionError("the pipeline ran")
 
-    monkeypatch.setattr(App, "gate_prompt", refuse)
     monkeypatch.setattr(inner.transformer, "forward", generated)
-    with pytest.raises(Refused, match="names somebody"):
-        pipe(PROMPT, **SIZE)
+    with open_app(load(tmp_path)) as app:
+        desk = Desk(engine=app.engine, eyes=app.eyes, signer=app.signer, clock=clock)
+        desk.register(parse_order({"kind": "character", "name": "Mossa Pondry", "owner": "Pond Pictures"}))
+    pipe = guard(inner, home=tmp_path, policy="opt-out")
+    with pytest.raises(Refused, match=r"Mossa Pondry \(Pond Pictures\)"):
+        pipe("Mossa Pondry dances", **SIZE)
+    pipe.close()
 
 
 def test_the_rest_is_the_pipelines_own(pipe: GuardedPipeline, inner: Any) -> None:
