@@ -1,7 +1,7 @@
 """Can a clip overtake an opt-out? Processes that publish, against opt-outs of all kinds, with kill -9.
 
-Every clip is about a target whose opt-out comes within the next third of a second. It is checked, takes a while
-to be made, and goes to the publish fence with the product's recheck. Then the database is audited: a
+Every clip is about a target whose opt-out comes within the next third of a second. It is checked, takes a
+while to be made, and goes to the publish fence with the product's recheck. Then the database is audited: a
 release R and the opt-out O of its target, with R.checked_seq < O.log_seq < R.log_seq, is one too many. The
 same load by a publisher that does not ask what changed is the control; it has to find such releases for
 every kind of opt-out. Targets follow from numbers, so the audit needs no check to know whom O concerns.
@@ -154,7 +154,7 @@ def main() -> int:
     parser.add_argument("--publishers", type=common.whole(1), default=8)
     asked = parser.parse_args()
     at_commit, found = common.commit(), common.machine()
-    with tempfile.TemporaryDirectory(dir=common.ROOT) as folder:
+    with tempfile.TemporaryDirectory() as folder:
         audits = {}
         for publish, seconds in (
             (load.fenced, asked.seconds),
