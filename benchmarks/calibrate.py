@@ -28,6 +28,7 @@ from benchmarks.common import ROOT, commit, say
 from benchmarks.tools.drawn_trials import REGISTERED, UNREGISTERED, DrawnClip, Trial, draw_trial, picture_of
 from benchmarks.tools.plain_references import Pictures, PlainReferences
 from classifiers.base import Embedder, Kind, Seen, Vectors
+from classifiers.descriptions import SURE
 from classifiers.embed import OpenClipEmbedder
 from classifiers.sampling import REGIONS, cut_out
 from classifiers.similarity import (
@@ -63,6 +64,8 @@ COHORT: Final = 320
 EMPTY_SHARE: Final = 5  # one picture of the cohort in so many shows nobody
 SCORING: Final = Scoring(cohort_weight=0.25, cohort_nearest=20, support_weight=0.5, support_moments=3)
 ORDINARY_REFUSED: Final = 0.002
+SURE_SHARE: Final = 0.005
+"""Share of strangers from whose score on a prompt's finding is sure: look-alikes are described alike."""
 ROUNDS, RIDGE = 50, 1e-3
 
 
@@ -90,6 +93,10 @@ def calibrate(
         _frames(clip, trial, pictures, cohort, scores[FRAME_PICTURE])
         _prompts(clip, trial, pictures, ordinary, np.random.default_rng(SEED - 1 - number), scores)
     layers = {name: fitted(found, false_share) for name, found in scores.items()}
+    sure = {
+        SURE.format(layer=name): fitted(scores[name], SURE_SHARE).threshold
+        for name in (PROMPT_PICTURE, PROMPT_DESCRIPTION)
+    }
     told = {f"{name} found": f"{_share(found.own, layers[name]):.3f} of {len(found.own)}"
             for name, found in scores.items()}  # fmt: skip
     return Calibration(
@@ -97,6 +104,7 @@ def calibrate(
         numbers={
             COHORT_WEIGHT: SCORING.cohort_weight, COHORT_NEAREST: SCORING.cohort_nearest,
             SUPPORT_WEIGHT: SCORING.support_weight, SUPPORT_MOMENTS: SCORING.support_moments,
+            **sure,
         },
     )  # fmt: skip
 

@@ -92,7 +92,7 @@ def check_frames(
     if not any(len(seen.vectors) for seen in frames):
         return skipped(CHECK, "no frame of the clip was looked at")
     findings: list[Finding] = []
-    best = -1.0
+    best: list[float] = []
     for seen in frames:
         calibration = calibrations.get(seen.space)
         if calibration is None:
@@ -100,13 +100,14 @@ def check_frames(
         scores = subject_moments(seen, references, Scoring.of(calibration), calibration.cohort)
         for subject, moments in scores.items():
             finding = _judged(subject, moments, calibration)
-            best = max(best, finding.score)
+            best.append(finding.score)
             if not finding.score < finding.threshold:
                 findings.append(finding)
     findings.sort(key=lambda finding: -finding.score)
     return CheckReport(
-        check=CHECK, state=CheckState.COMPLETED, findings=tuple(findings), scores={FRAME_PICTURE: best}
-    )
+        check=CHECK, state=CheckState.COMPLETED, findings=tuple(findings),
+        scores={FRAME_PICTURE: max(best)} if best else {},
+    )  # fmt: skip
 
 
 def subject_moments(
