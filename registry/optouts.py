@@ -7,7 +7,7 @@ vectors; a later opt-out begins anew under the same id.
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, Row, func, select
 from registry import log
 from registry.canonical import Json, JsonValue, canonical
 from registry.checkpoint import NoteSigner
-from registry.db import write
+from registry.db import read, write
 from registry.drafts import (
     NAMES_MAX,
     REFERENCES_MAX,
@@ -81,7 +81,8 @@ def add_many(
     with write(engine) as conn:
         known = _spaces(conn)
         done = [_at(index, _add, conn, draft, now, known) for index, draft in enumerate(drafts)]
-        return _receipts(conn, done, now, sign_checkpoint)
+        log.add_checkpoint(conn, sign_checkpoint, now)
+    return _receipts(engine, done)
 
 
 def extend(
@@ -114,7 +115,8 @@ def extend(
                 seq = entry.seq
                 _change(conn, subject_id, {"changed_seq": seq})
                 _insert(conn, subject_id, part, seq, now, known)
-        return _receipts(conn, [(subject_id, seq, bool(parts))], now, sign_checkpoint)[0]
+        log.add_checkpoint(conn, sign_checkpoint, now)
+    return _receipts(engine, [(subject_id, seq, bool(parts))])[0]
 
 
 def withdraw(engine: Engine, subject_id: str, *, why: Json, now: str, sign_checkpoint: NoteSigner) -> OptOut:
@@ -135,7 +137,8 @@ def withdraw(engine: Engine, subject_id: str, *, why: Json, now: str, sign_check
                 query = table.update().where(table.c.subject_id == subject_id, table.c.removed_seq.is_(None))
                 conn.execute(query.values(removed_seq=seq))
             _forget_removed(conn, subject_id)
-        return _receipts(conn, [(subject_id, seq, new)], now, sign_checkpoint)[0]
+        log.add_checkpoint(conn, sign_checkpoint, now)
+    return _receipts(engine, [(subject_id, seq, new)])[0]
 
 
 def _at(index: int, function: Any, *arguments: Any) -> Any:
@@ -146,11 +149,10 @@ def _at(index: int, function: Any, *arguments: Any) -> Any:
         raise
 
 
-def _receipts(
-    conn: Connection, done: Iterable[tuple[str, int, bool]], now: str, signer: NoteSigner
-) -> list[OptOut]:
-    log.add_checkpoint(conn, signer, now)
-    proofs = [log.prove(conn, seq) for _, seq, _ in done]
+def _receipts(engine: Engine, done: Sequence[tuple[str, int, bool]]) -> list[OptOut]:
+    """Prove what was written, outside of the write lock."""
+    with read(engine) as conn:
+        proofs = [log.prove(conn, seq) for _, seq, _ in done]
     return [
         OptOut(subject=subject_id, seq=seq, at=json.loads(proof.entry)["at"], proof=proof, new=new)
         for (subject_id, seq, new), proof in zip(done, proofs, strict=True)

@@ -215,7 +215,8 @@ def _vector(values: Vectors, space: str, kind: str, reference: str) -> VectorDra
 
 
 def _direction(target: int) -> Vectors:
-    return _units(np.random.default_rng(target + 2_000_000), 1, DIMENSION)[0]
+    direction: Vectors = _units(np.random.default_rng(target + 2_000_000), 1, DIMENSION)[0]
+    return direction
 
 
 def _near(direction: Vectors, random: np.random.Generator) -> Vectors:
@@ -224,7 +225,8 @@ def _near(direction: Vectors, random: np.random.Generator) -> Vectors:
 
 
 def _face(target: int) -> Vectors:
-    return _faces(np.random.default_rng(target + 3_000_000))[0]
+    face: Vectors = _faces(np.random.default_rng(target + 3_000_000))[0]
+    return face
 
 
 def _faces(random: np.random.Generator) -> Vectors:
