@@ -18,6 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 
 from pipeline import auth
+from pipeline import policy as policies
 from pipeline.api import optouts, problems
 from pipeline.api.state import Here, Service, now
 from pipeline.api.uploads import Upload
@@ -69,7 +70,8 @@ _templates = Environment(
 @router.get("/")
 def get_index(here: Here) -> Response:
     """What can be done here."""
-    return _page(here, "index.html")
+    checked = bool(policies.preset(here.settings.policy).required)
+    return _page(here, "index.html", checked=checked)
 
 
 @router.get("/verify")
@@ -165,7 +167,7 @@ def _download(kind: str, text: str) -> str:
 
 def _failed(here: Service, template: str, error: Exception, **values: Any) -> Response:
     told = problems.told_of(error)
-    sentence = told.message[:1].upper() + told.message[1:]
+    sentence = f"{told.message[:1].upper()}{told.message[1:].rstrip('.')}."
     headers = {"Retry-After": str(problems.RETRY_SECONDS)} if told.http_status == 503 else {}
     return _page(
         here, template, status=told.http_status, headers=headers, error=safe_text(sentence, 500), **values
