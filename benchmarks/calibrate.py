@@ -17,7 +17,7 @@ import shlex
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +34,7 @@ from classifiers.sampling import REGIONS, cut_out
 from classifiers.similarity import (
     COHORT_NEAREST,
     COHORT_WEIGHT,
+    SINGLE_MARGIN,
     SUPPORT_MOMENTS,
     SUPPORT_WEIGHT,
     Scoring,
@@ -59,7 +60,7 @@ VERSION: Final = 1
 SEED: Final = 71_000
 """Groups have this seed and the next ones; `benchmarks.checks` stays below it."""
 DESIGNS: Final = 20
-MOMENTS: Final = 8
+MOMENTS: Final = 10
 COHORT: Final = 320
 EMPTY_SHARE: Final = 5  # one picture of the cohort in so many shows nobody
 SCORING: Final = Scoring(cohort_weight=0.25, cohort_nearest=20, support_weight=0.5, support_moments=3)
@@ -78,35 +79,66 @@ class Scores:
     ordinary: list[float] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class ClipScores:
+    """Scores of moments, best first: of each clip's own subject; of every subject for each stranger's clip."""
+
+    own: list[list[float]] = field(default_factory=list)
+    strangers: list[list[list[float]]] = field(default_factory=list)
+
+    def scoring(self, false_share: float) -> Scoring:
+        """`SCORING`, with the margin that makes a single moment as rarely wrong as several together."""
+        single = [max(moments[0] for moments in each) for each in self.strangers]
+        together = self.scored(SCORING).strangers
+        margin = float(np.quantile(single, 1 - false_share) - np.quantile(together, 1 - false_share))
+        return replace(SCORING, single_margin=round(max(0.0, margin), 4))
+
+    def scored(self, scoring: Scoring) -> Scores:
+        """The scores of the clips."""
+        return Scores(
+            own=[clip_score(moments, scoring) if moments else -1.0 for moments in self.own],
+            strangers=[max(clip_score(moments, scoring) for moments in each) for each in self.strangers],
+        )
+
+
 def calibrate(
     clip: Embedder, *, groups: int, false_share: float, prompts: Sequence[str], made: Mapping[str, str]
 ) -> Calibration:
     """Measure a space; see the module."""
     cohort = _cohort(clip)
-    scores = {layer: Scores() for layer in (FRAME_PICTURE, PROMPT_PICTURE, PROMPT_DESCRIPTION)}
+    scores = {layer: Scores() for layer in (PROMPT_PICTURE, PROMPT_DESCRIPTION)}
+    clips = ClipScores()
     parts = [part for prompt in prompts for part in windows(prompt, CLIP_WINDOW)]
     ordinary = clip.embed_texts(parts) if parts else np.zeros((0, cohort.shape[1]), np.float32)
     for number in range(groups):
         say(f"group {number + 1} of {groups}")
         trial = draw_trial(SEED + number, designs=DESIGNS)
         pictures = np.stack([clip.embed_images(own) for own in trial.pictures])
-        _frames(clip, trial, pictures, cohort, scores[FRAME_PICTURE])
+        _frames(clip, trial, pictures, cohort, clips)
         _prompts(clip, trial, pictures, ordinary, np.random.default_rng(SEED - 1 - number), scores)
+    scoring = clips.scoring(false_share)
+    scores[FRAME_PICTURE] = clips.scored(scoring)
     layers = {name: fitted(found, false_share) for name, found in scores.items()}
+    told = {
+        f"{name} found": f"{_share(found.own, layers[name]):.3f} of {len(found.own)}"
+        for name, found in scores.items()
+    }
+    return Calibration(
+        space=clip.space, version=VERSION, made={**made, **told}, layers=layers, cohort=cohort,
+        numbers=_numbers(scoring, scores),
+    )  # fmt: skip
+
+
+def _numbers(scoring: Scoring, scores: Mapping[str, Scores]) -> dict[str, float]:
     sure = {
         SURE.format(layer=name): fitted(scores[name], SURE_SHARE).threshold
         for name in (PROMPT_PICTURE, PROMPT_DESCRIPTION)
     }
-    told = {f"{name} found": f"{_share(found.own, layers[name]):.3f} of {len(found.own)}"
-            for name, found in scores.items()}  # fmt: skip
-    return Calibration(
-        space=clip.space, version=VERSION, made={**made, **told}, layers=layers, cohort=cohort,
-        numbers={
-            COHORT_WEIGHT: SCORING.cohort_weight, COHORT_NEAREST: SCORING.cohort_nearest,
-            SUPPORT_WEIGHT: SCORING.support_weight, SUPPORT_MOMENTS: SCORING.support_moments,
-            **sure,
-        },
-    )  # fmt: skip
+    return {
+        COHORT_WEIGHT: scoring.cohort_weight, COHORT_NEAREST: scoring.cohort_nearest,
+        SUPPORT_WEIGHT: scoring.support_weight, SUPPORT_MOMENTS: scoring.support_moments,
+        SINGLE_MARGIN: scoring.single_margin, **sure,
+    }  # fmt: skip
 
 
 def _cohort(clip: Embedder) -> Vectors:
@@ -116,20 +148,17 @@ def _cohort(clip: Embedder) -> Vectors:
     return np.asarray(vectors.astype(np.float16), dtype=np.float32)  # as the file keeps it
 
 
-def _frames(clip: Embedder, trial: Trial, pictures: Vectors, cohort: Vectors, scores: Scores) -> None:
+def _frames(clip: Embedder, trial: Trial, pictures: Vectors, cohort: Vectors, scores: ClipScores) -> None:
     references = PlainReferences(clip.space, Kind.PICTURE, {str(n): own for n, own in enumerate(pictures)})
     for drawn in trial.clips:
         if drawn.kind not in (REGISTERED, UNREGISTERED):
             continue
         found = subject_moments(seen_of(drawn, clip), references, SCORING, cohort)
-        by_subject = {
-            subject: clip_score([moment.score for moment in moments], SCORING)
-            for subject, moments in found.items()
-        }
+        each = {subject: [moment.score for moment in moments] for subject, moments in found.items()}
         if drawn.kind == REGISTERED:
-            scores.own.append(by_subject.get(str(drawn.owner), -1.0))
+            scores.own.append(each.get(str(drawn.owner), []))
         else:
-            scores.strangers.append(max(by_subject.values()))
+            scores.strangers.append(list(each.values()))
 
 
 def seen_of(drawn: DrawnClip, clip: Pictures) -> Seen:

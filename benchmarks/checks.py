@@ -33,7 +33,7 @@ from pipeline import checks
 from pipeline.media.types import MediaLimits
 
 DESIGNS: Final = 20
-EMPTY: Final = 6
+EMPTY, BRIEF = 6, 10
 FIRST_SEED: Final = 1_000
 """The calibration's seeds begin far behind."""
 ANCHOR_GROUPS: Final = 3
@@ -79,7 +79,7 @@ def _frame_rows(given: Any, eyes: Eyes) -> list[Row]:
     every: list[drawn_checks.Checked] = []
     for number in range(given.rounds):
         say(f"round {number + 1} of {given.rounds}")
-        trial = draw_trial(FIRST_SEED + number, designs=DESIGNS, empty=EMPTY)
+        trial = draw_trial(FIRST_SEED + number, designs=DESIGNS, empty=EMPTY, brief=BRIEF)
         references = drawn_checks.references_of(trial, eyes.clip)
         found = list(drawn_checks.checked(trial, references, eyes, calibration, say))
         every += found

@@ -4,10 +4,12 @@
    tenth picture. A picture that a subject's owner named as *not* meant suppresses what is nearer to it.
 2. A score is the cosine less a share of how near the frame is to a fixed cohort of pictures of nobody, which
    comes with the calibration: some frames are near everything.
-3. Per subject and moment the best region counts; over time the best moment and the next best together.
+3. Per subject and moment the best region counts. Over time the best moment and the next best count together,
+   or the best alone if it is a little better still: a subject may be seen for a moment only.
 4. What reaches the calibrated threshold is a finding.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -42,6 +44,7 @@ COHORT_WEIGHT: Final = "cohort_weight"
 COHORT_NEAREST: Final = "cohort_nearest"
 SUPPORT_WEIGHT: Final = "support_weight"
 SUPPORT_MOMENTS: Final = "support_moments"
+SINGLE_MARGIN: Final = "single_margin"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,13 +53,15 @@ class Scoring:
 
     ``cohort_weight``: share of the mean cosine with the nearest ``cohort_nearest`` of the cohort that is
     taken off. ``support_weight``: share of the score that is the mean over the best ``support_moments``
-    moments instead of the best one.
+    moments instead of the best one. ``single_margin``: what is taken off the best moment where it counts
+    alone; infinite: it never does.
     """
 
     cohort_weight: float = 0.0
     cohort_nearest: int = 20
     support_weight: float = 0.0
     support_moments: int = 3
+    single_margin: float = math.inf
 
     @classmethod
     def of(cls, calibration: Calibration) -> "Scoring":
@@ -67,6 +72,7 @@ class Scoring:
             cohort_nearest=int(numbers.get(COHORT_NEAREST, 20)),
             support_weight=numbers.get(SUPPORT_WEIGHT, 0.0),
             support_moments=max(1, int(numbers.get(SUPPORT_MOMENTS, 3))),
+            single_margin=numbers.get(SINGLE_MARGIN, math.inf),
         )
 
 
@@ -162,7 +168,8 @@ def clip_score(scores: Sequence[float], scoring: Scoring) -> float:
     """The score of a clip from those of its moments, best first."""
     support = scores[: scoring.support_moments]
     mean = sum(support) / len(support)
-    return scores[0] + scoring.support_weight * (mean - scores[0])
+    together = scores[0] + scoring.support_weight * (mean - scores[0])
+    return max(together, scores[0] - scoring.single_margin)
 
 
 def _judged(subject: str, moments: Sequence[Moment], calibration: Calibration) -> Finding:

@@ -14,6 +14,7 @@ import numpy as np
 from benchmarks.calibrate import Scores, fitted, seen_of
 from benchmarks.common import Conditions, Row, mean, rate
 from benchmarks.tools.drawn_trials import (
+    BRIEF,
     EMPTY,
     FRAME_RATE,
     LOOK_ALIKE,
@@ -35,7 +36,7 @@ from pipeline.policy import FRAMES
 
 CRF: Final = 20
 NO_COHORT: Final = np.zeros((0, 0), np.float32)
-HELD: Final = (REGISTERED, LOOK_ALIKE)
+HELD: Final = (REGISTERED, BRIEF, LOOK_ALIKE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +88,7 @@ def checked(
 def rows(found: Sequence[Checked], conditions: Conditions) -> list[Row]:
     """Shares of clips by kind and, for registered designs, by style."""
     made = []
-    for kind in (REGISTERED, LOOK_ALIKE, UNREGISTERED, EMPTY):
+    for kind in (REGISTERED, BRIEF, LOOK_ALIKE, UNREGISTERED, EMPTY):
         those = [one for one in found if one.drawn.kind == kind]
         if not those:
             continue

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from generator.embedded.world.design import Design, random_design, variant_of
-from generator.embedded.world.render import render_clip, render_frame
+from generator.embedded.world.render import render_frame
 from generator.embedded.world.scene import Scene, random_scene
 
 Picture = NDArray[np.uint8]
@@ -27,6 +27,8 @@ FRAME_RATE: Final = 12.0
 SECONDS: Final = 3.0
 
 REGISTERED: Final = "registered"
+BRIEF: Final = "registered, shown for half a second"
+BRIEF_SPAN: Final = (1.3, 1.8)
 UNREGISTERED: Final = "unregistered"
 LOOK_ALIKE: Final = "one attribute changed"
 EMPTY: Final = "empty scene"
@@ -34,26 +36,31 @@ EMPTY: Final = "empty scene"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrawnClip:
-    """A clip to be drawn: ``kind``, the number of the registered design that it shows or resembles, or -1."""
+    """A clip to be drawn: ``kind``, the number of the registered design that it shows or resembles, or -1.
+
+    ``span``: seconds between which the character is there.
+    """
 
     kind: str
     owner: int
     design: Design | None
     scene: Scene
+    span: tuple[float, float] = (0.0, SECONDS)
 
     def frames(self) -> Iterator[Picture]:
         """All frames, RGB ``uint8[h, w, 3]``, `FRAME_RATE` a second."""
-        width, height = CLIP_SIZE
-        count = round(SECONDS * FRAME_RATE)
-        return render_clip(
-            self.design, self.scene, width=width, height=height, frames=count, frame_rate=FRAME_RATE
-        )
+        return (self._frame(number / FRAME_RATE) for number in range(round(SECONDS * FRAME_RATE)))
 
     def moments(self, count: int) -> Iterator[tuple[float, Picture]]:
         """Some moments of it: seconds and frame."""
-        width, height = CLIP_SIZE
         for time in np.linspace(0, SECONDS, count, endpoint=False).tolist():
-            yield time, render_frame(self.design, self.scene, width=width, height=height, time=time).picture
+            yield time, self._frame(time)
+
+    def _frame(self, time: float) -> Picture:
+        width, height = CLIP_SIZE
+        there = self.span[0] <= time < self.span[1]
+        design = self.design if there else None
+        return render_frame(design, self.scene, width=width, height=height, time=time).picture
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +72,11 @@ class Trial:
     clips: tuple[DrawnClip, ...]
 
 
-def draw_trial(seed: int, *, designs: int, clips_each: int = 1, empty: int = 0) -> Trial:
-    """A trial of so many designs; per design `clips_each` clips of it, of a look-alike and of a stranger."""
+def draw_trial(seed: int, *, designs: int, clips_each: int = 1, empty: int = 0, brief: int = 0) -> Trial:
+    """A trial of so many designs; per design `clips_each` clips of it, of a look-alike and of a stranger.
+
+    ``brief``: clips in which one of the first designs is seen for half a second of an empty scene.
+    """
     rng = np.random.default_rng(seed)
     known = tuple(random_design(rng) for _ in range(designs))
     clips = []
@@ -78,6 +88,11 @@ def draw_trial(seed: int, *, designs: int, clips_each: int = 1, empty: int = 0) 
             DrawnClip(kind=UNREGISTERED, owner=-1, design=_stranger(known, rng), scene=random_scene(rng)),
         ]
     clips += [DrawnClip(kind=EMPTY, owner=-1, design=None, scene=random_scene(rng)) for _ in range(empty)]
+    others = np.random.default_rng(seed + 500_000)  # so that the pictures stay those of the other trials
+    clips += [
+        DrawnClip(kind=BRIEF, owner=number, design=known[number], scene=random_scene(others), span=BRIEF_SPAN)
+        for number in range(brief)
+    ]
     pictures = tuple(tuple(picture_of(design, rng) for _ in range(PICTURES)) for design in known)
     return Trial(designs=known, pictures=pictures, clips=tuple(clips))
 

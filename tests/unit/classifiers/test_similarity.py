@@ -134,6 +134,14 @@ def test_support_over_time_weighs() -> None:
     assert check_frames(sight(unit(1)), Rows(FOX), found).findings  # a single picture has no other moments
 
 
+def test_a_moment_alone_counts_where_it_is_a_little_better() -> None:
+    once = sight(unit(1), unit(0, 0, 1), unit(0, 0, 0, 1))
+    numbers = {"support_weight": 0.5, "support_moments": 3.0}
+    (finding,) = check_frames(once, Rows(FOX), calibrations(0.8, **numbers, single_margin=0.1)).findings
+    assert finding.score == pytest.approx(0.9)
+    assert check_frames(once, Rows(FOX), calibrations(0.8, **numbers, single_margin=0.3)).findings == ()
+
+
 def test_what_is_near_everything_weighs_less() -> None:
     cohort = np.stack([unit(1, 0, 0, 0, 1), unit(1, 0, 0, 0, 0, 1)])
     plain = check_frames(sight(unit(1)), Rows(FOX), calibrations(0.9, cohort))
