@@ -123,8 +123,9 @@ def measure(ask: Callable[[], bool], tell: Callable[[], None]) -> Round:
     told = time.monotonic()
     done.set()
     thread.join()
-    if not asked[-1].refused or asked[0].refused:
-        raise SystemExit("a round went wrong: refused before, or not refused after")
+    if asked[0].refused or not asked[-1].refused:
+        what = "refused before" if asked[0].refused else f"not refused {WAIT_SECONDS:.0f} s after"
+        raise SystemExit(f"a round went wrong: {what} it was told")
     after = [one for one in asked if one.began >= told]
     refused = next(one for one in asked if one.refused and one.ended >= told)
     before = tuple(one.ended - one.began for one in asked if one.ended < began)
@@ -145,6 +146,7 @@ def optout_round(teller: Client, asker: Client, secret: str) -> Round:
         if status != 201:
             raise SystemExit(f"the opt-out was not taken: {document}")
 
+    say(name)
     return measure(lambda: _names(asker.ask("POST", "/v1/moderate/prompt", secret, prompt)), tell)
 
 
@@ -215,9 +217,9 @@ def main() -> None:
         settings: Settings = load(home)
         with open_app(settings) as app, two_servers(home) as (first, second):
             secret = apikeys.create(app.engine, "bench", "bench", SCOPES, now=clock())[1]
-            teller, asker = first.client(), second.client()
-            for client in (teller, asker):  # until models are loaded
-                client.ask("POST", "/v1/moderate/prompt", secret, {"prompt": "a fox in the snow"})
+            for server in (first, second):  # until models are loaded
+                server.client().ask("POST", "/v1/moderate/prompt", secret, {"prompt": "a fox in the snow"})
+            teller, asker = first.client(), second.client()  # an idle connection would be closed
             say(f"{given.rounds} opt-outs")
             optouts = [optout_round(teller, asker, secret) for _ in range(given.rounds)]
             say(f"{given.rounds} keys")

@@ -167,7 +167,9 @@ def _download(kind: str, text: str) -> str:
 
 def _failed(here: Service, template: str, error: Exception, **values: Any) -> Response:
     told = problems.told_of(error)
-    sentence = f"{told.message[:1].upper()}{told.message[1:].rstrip('.')}."
+    first, _, rest = told.message.rstrip(".").partition(" ")
+    # Names of files keep their letters.
+    sentence = f"{first.capitalize() if first.islower() and first.isalpha() else first} {rest}."
     headers = {"Retry-After": str(problems.RETRY_SECONDS)} if told.http_status == 503 else {}
     return _page(
         here, template, status=told.http_status, headers=headers, error=safe_text(sentence, 500), **values
