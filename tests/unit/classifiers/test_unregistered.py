@@ -1,0 +1,20 @@
+"""Names that nobody registered."""
+
+import pytest
+
+from classifiers.unregistered import unregistered_names
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("a man shakes hands with Zoltan Kovacs in a park", ["Zoltan Kovacs"]),
+        ("a scene from Kiki's kitchen", ["Kiki's"]),
+        ("A dog runs. The sky is blue.", []),
+        ("a dog runs with zoltan kovacs", []),
+        ("A VERY LOUD PROMPT WITH A DOG", []),
+        ("A Very Loud Prompt With A Dog", []),
+    ],
+)
+def test_capitals_give_names_away(text: str, names: list[str]) -> None:
+    assert [text[start:end] for start, end in unregistered_names(text)] == names

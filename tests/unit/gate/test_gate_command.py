@@ -1,0 +1,149 @@
+"""The gate: what it refuses to judge, and what the command prints."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from pipeline.app import clock, open_app
+from pipeline.cli.main import app
+from pipeline.errors import LimitExceeded, UsageError
+from pipeline.gate import Gate, Prompt, document, open_gate
+from pipeline.optouts.desk import Desk
+from pipeline.optouts.order import OptOutOrder
+from pipeline.policy import preset
+from pipeline.settings import load
+
+ORDERS = (
+    OptOutOrder(name="Spider-Man", owner="a studio"),
+    OptOutOrder(name="Link", context=("Hyrule",), owner="a house"),
+    OptOutOrder(name="Wobblekin", owner="an estate", mode="ask"),
+)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("gate") / "home"
+    with open_app(load(folder)) as opened:
+        desk = Desk(engine=opened.engine, eyes=opened.eyes, signer=opened.signer, clock=clock)
+        for order in ORDERS:
+            desk.register(order)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def gate(home: Path) -> Iterator[Gate]:
+    with open_gate(load(home)) as opened:
+        yield opened
+
+
+def judged(gate: Gate, text: str, *history: str) -> dict[str, Any]:
+    return document(gate.judge(text, history, policy=preset("opt-out")))
+
+
+def test_a_name_is_blocked_with_words_subject_and_owner(gate: Gate) -> None:
+    text = "watch Sp1der-M4n swing"
+    told = judged(gate, text)
+    [reason] = told["reasons"]
+    assert told["verdict"] == "block"
+    assert (reason["code"], reason["layer"], reason["owner"]) == ("name_match", "prompt_names", "a studio")
+    assert text[slice(*reason["span"])] == reason["quote"] == "Sp1der-M4n"
+    assert (reason["subject_name"], reason["reference"]) == ("Spider-Man", "Spider-Man")
+    assert reason["score"] >= reason["threshold"]
+    assert told["checks"]["unsafe_content"] == "not_configured"
+    assert told["scores"]["prompt_names"] == 1
+    assert told["registry_seq"] == len(ORDERS)
+
+
+def test_verdicts_follow_the_owner_and_the_context(gate: Gate) -> None:
+    assert judged(gate, "a dog in the snow")["verdict"] == "allow"
+    assert judged(gate, "a link in a chain")["verdict"] == "allow"
+    assert judged(gate, "Link in Hyrule")["verdict"] == "block"
+    assert judged(gate, "and now he jumps", "Link in Hyrule")["verdict"] == "block"
+    assert judged(gate, "a Wobblekin in the snow")["verdict"] == "review"
+    assert judged(gate, "a Woblekin in the snow")["verdict"] == "review"
+
+
+def test_permission_first_holds_unregistered_names(gate: Gate) -> None:
+    told = document(gate.judge("a walk with Zoltan Kovacs", policy=preset("permission-first")))
+    assert told["verdict"] == "review"
+    assert [reason["code"] for reason in told["reasons"]] == ["unregistered_name"]
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [("", UsageError), (" \n", UsageError), ("a\0b", UsageError), ("\ud800", UsageError),
+     ("x" * 100_001, LimitExceeded), ("é" * 60_000, LimitExceeded)],
+)  # fmt: skip
+def test_what_cannot_be_judged_is_refused(gate: Gate, text: str, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        gate.checked(Prompt(text=text))
+    with pytest.raises(error):
+        gate.checked(Prompt(text="a dog", history=(text,)))
+
+
+def test_too_many_turns_are_refused(gate: Gate) -> None:
+    with pytest.raises(UsageError, match="turns"):
+        gate.checked(Prompt(text="x", history=("y",) * 32))
+
+
+def test_a_prompt_of_the_longest_kind_is_judged_and_held(gate: Gate) -> None:
+    told = judged(gate, "dog " * 24_999)
+    assert told["verdict"] == "review"
+    assert [reason["code"] for reason in told["reasons"]] == ["check_unfinished"]
+
+
+def run(*arguments: str, stdin: bytes = b"") -> Any:
+    return CliRunner().invoke(app, ["gate", *arguments], input=stdin)
+
+
+def test_the_command_answers_each_line_in_order(home: Path, tmp_path: Path) -> None:
+    lines = [
+        b'{"text": "a dog"}', b"{not json", b'{"text": "Spider-Man"}', b"", b'{"text": 5}', b'{"text": ""}',
+        b'\xff\xfe{"text": "a"}', b'["text"]', b'{"text": "man", "history": ["a spider"]}',
+        b'{"text": "a", "history": "b"}', b'{"text": "half \\ud800 a pair"}', b'{"text": "a cat"}',
+    ]  # fmt: skip
+    file = tmp_path / "prompts.jsonl"
+    file.write_bytes(b"\n".join(lines))
+    answer = run("--jsonl", str(file), "--home", str(home))
+    told = [json.loads(line) for line in answer.stdout.splitlines()]
+    assert answer.exit_code == 3
+    assert [one["line"] for one in told] == [1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12]
+    verdicts = {one["line"]: one.get("verdict", "error") for one in told}
+    assert [line for line, verdict in verdicts.items() if verdict == "error"] == [2, 5, 6, 7, 8, 10, 11]
+    assert (verdicts[1], verdicts[3], verdicts[9], verdicts[12]) == ("allow", "block", "block", "allow")
+    assert "line 2" in told[1]["error"]["message"]
+
+
+def test_the_command_reads_standard_input(home: Path) -> None:
+    answer = run("--jsonl", "-", "--home", str(home), stdin=b'{"text": "a dog"}\n')
+    assert (answer.exit_code, json.loads(answer.stdout)["verdict"]) == (0, "allow")
+    answer = run("-", "--json", "--home", str(home), stdin=b"Spider-Man\n")
+    assert (answer.exit_code, json.loads(answer.stdout)["verdict"]) == (1, "block")
+    answer = run("-", "--json", "--home", str(home), stdin=b"\xff\xfe a dog")
+    assert (answer.exit_code, json.loads(answer.stdout)["error"]["code"]) == (2, "usage")
+
+
+def test_a_prompt_that_begins_with_a_dash(home: Path) -> None:
+    answer = run("--json", "--home", str(home), "--", "-Spider-Man swings")
+    assert json.loads(answer.stdout)["reasons"][0]["span"] == [1, 11]
+    answer = run("--home", str(home), "-Spider-Man swings")
+    assert answer.exit_code == 2
+    assert "after" in answer.stderr
+    assert "--" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["a dog", "--jsonl", "x"], ["--jsonl", "no/such/file"], ["a", "--policy", "x"]]
+)
+def test_wrong_usage(home: Path, arguments: list[str]) -> None:
+    assert run(*arguments, "--home", str(home)).exit_code == 2
+
+
+def test_a_home_without_a_registry(tmp_path: Path) -> None:
+    answer = run("a dog", "--home", str(tmp_path), "--json")
+    assert answer.exit_code == 3
+    assert json.loads(answer.stdout)["error"]["code"] == "home_unusable"
