@@ -81,7 +81,7 @@ class Scores:
 
 @dataclass(slots=True)
 class ClipScores:
-    """Scores of moments, best first: of each clip's own subject; of every subject for each stranger's clip."""
+    """Scores of moments, best first: of a clip's own subject, of every subject for a stranger's clip."""
 
     own: list[list[float]] = field(default_factory=list)
     strangers: list[list[list[float]]] = field(default_factory=list)
