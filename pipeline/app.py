@@ -10,12 +10,13 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Engine
 
+from classifiers.base import Kind
 from pipeline import policy as policies
 from pipeline.credentials.keyfiles import sync_folder
 from pipeline.credentials.pki import ensure_pki
@@ -46,6 +47,7 @@ from registry.db import open_database, read
 from registry.errors import NotFound
 from registry.ids import ENTROPY_BYTES, parse_time, uuid7
 from registry.jobs import LocalJobs
+from registry.sights import forget_sights
 from registry.store import Area, FileStore
 from registry.types import Job, JobState, ReleaseState
 from registry.view import View
@@ -97,6 +99,7 @@ class App:
         """
         bench, since = self._bench, _first_id(self._bench.clock())
         bench.store.clean_finished(self._unfinished)
+        self._forget_faces()
         waiting = bench.jobs.resume()
         # Each is taken again when its turn comes: were this process killed, only that one would be charged.
         for job in waiting:
@@ -115,6 +118,10 @@ class App:
             return Resumed(job=job, outcome=ReleaseRun(self._bench, job, observer).run(), error=None)
         except OURS as error:
             return Resumed(job=job, outcome=None, error=str(error))
+
+    def _forget_faces(self) -> None:
+        oldest = datetime.now(UTC) - timedelta(days=self._bench.settings.face_days)
+        forget_sights(self._bench.engine, Kind.FACE, before=rfc3339(oldest))
 
     def _given_up(self, since: str) -> Iterator[Resumed]:
         """Jobs that were held just now, because their process died again and again."""
@@ -250,7 +257,12 @@ def _demand_keys(home: Home, engine: Engine) -> None:
 
 def clock() -> str:
     """Now, UTC, RFC 3339 with Z."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return rfc3339(datetime.now(UTC))
+
+
+def rfc3339(moment: datetime) -> str:
+    """A moment in UTC, to the millisecond, with Z."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def deliver(file: Path, target: Path) -> None:
