@@ -2,7 +2,7 @@
 
 The order is total: 1. a rule for the account counts before one for everybody; 2. the stricter effect
 before the milder; 3. the higher priority; 4. the younger rule. Where none applies, the subject's mode
-decides. A licence, and a person's consent, is an allow for one account.
+decides; a withdrawn subject wishes nothing. A licence, and a person's consent, is an allow for one account.
 """
 
 from dataclasses import dataclass
@@ -38,6 +38,8 @@ class Effect:
 
 def effect(record: SubjectRecord, account: str | None, now: str) -> Effect:
     """Apply the order above for an account (None: nobody in particular) at a time."""
+    if record.state != "active":
+        return Effect(effect="allow", rule_id=None, licence=False)
     applying = [row for row in record.rules if _applies(row, account, now)]
     if not applying:
         return Effect(effect=OF_MODE[record.mode], rule_id=None, licence=False)

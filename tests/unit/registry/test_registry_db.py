@@ -8,7 +8,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from registry_builders import NOW, Home
 
-from registry import db, log
+from registry import db, log, releases
 from registry.db import open_database, read, write
 from registry.errors import (
     ConstraintBroken,
@@ -174,3 +174,18 @@ def test_a_writer_waits_for_another_and_gives_up_after_the_limit(
             home.opt_out()
         raw.execute("ROLLBACK")
     assert home.opt_out().seq == 1
+
+
+def test_a_database_of_the_release_before_is_migrated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(db, "HEAD", "r0001")
+    with Home(tmp_path) as old:
+        made = old.release()
+    monkeypatch.undo()
+    with Home(tmp_path) as home:
+        assert releases.get(home.engine, made.id) == made
+        assert home.opt_out().seq == made.log_seq + 1
+        assert home.release("new").registry_seq == made.log_seq + 1
+        with read(home.engine) as conn:
+            log.audit(conn)

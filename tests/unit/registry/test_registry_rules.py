@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -38,6 +39,11 @@ def test_the_mode_counts_where_no_rule_does() -> None:
     assert [effect(mode=mode) for mode in ("block", "ask", "allow")] == ["block", "review", "allow"]
     assert effect(rule("allow", account="b")) == "block"
     assert effect(rule("allow", account="b"), account=None) == "block"
+
+
+def test_a_withdrawn_subject_wishes_nothing() -> None:
+    gone = replace(record(rule("block")), state="withdrawn")
+    assert rules.effect(gone, "a", NOW) == rules.Effect(effect="allow", rule_id=None, licence=False)
 
 
 def test_the_order_of_rules() -> None:
