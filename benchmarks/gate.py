@@ -42,6 +42,8 @@ PARTS: Final = ("names", "disguises", "descriptions", "unregistered")
 FRAMES: Final = ("a clip of {} walking through a city", "{} dances with a red dog", "A forest. Then {}!")
 CONTEXT: Final = ("game", "cartoon", "film")
 """Words that stand for the context of every name that is a common word."""
+UNLIKELY: Final = "a violet clockwork heron with nine brass wings that plays the bassoon"
+"""A description that no ordinary prompt has, so that the models are used and hits come from names."""
 BATCH: Final = 64
 SEED: Final = 7
 
@@ -65,7 +67,8 @@ def main() -> None:
     names = [_name(target) for target in sorted({one.target for one in told})]
     rows = machine()
     if "names" in given.parts:
-        rows += [*_matcher_rows(names, ordinary), *_gate_rows(names, ordinary)]
+        rows += [*_matcher_rows(names, ordinary), *_gate_rows(names, ordinary, "")]
+        rows += _gate_rows(names, ordinary[: given.with_models], UNLIKELY)
     if "disguises" in given.parts:
         rows += _disguise_rows(names, given.rounds)
     if "descriptions" in given.parts:
@@ -79,6 +82,7 @@ def _options() -> argparse.Namespace:
     parser = options(__doc__, clips=False)
     parser.add_argument("--prompts", type=Path, required=True, help="folder with the two files")
     parser.add_argument("--sample", type=whole(1), default=1_000_000, help="ordinary prompts to use")
+    parser.add_argument("--with-models", type=whole(1), default=500, help="of them that the models see too")
     parser.add_argument("--rounds", type=whole(1), default=3, help="tries of each disguise")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="what to measure")
     return parser.parse_args()
@@ -109,11 +113,12 @@ def _matcher_rows(names: Sequence[PlainName], ordinary: Sequence[str]) -> list[R
     return [once("prompts per second", len(ordinary) / seconds, "prompts/s", layer)]
 
 
-def _gate_rows(names: Sequence[PlainName], ordinary: Sequence[str]) -> list[Row]:
-    """The whole gate on a registry of names."""
+def _gate_rows(names: Sequence[PlainName], ordinary: Sequence[str], described_too: str) -> list[Row]:
+    """The whole gate on a registry of names, or (given a description) of names and that description."""
     with tempfile.TemporaryDirectory() as folder:
         settings = load(Path(folder))
-        _register(settings, names)
+        _register(settings, names, described_too)
+        list(_judged(settings, ordinary[:BATCH]))  # the models' files are read before the clock starts
         say(f"judging {len(ordinary)} prompts")
         begun = time.perf_counter()
         results = list(_judged(settings, ordinary))
@@ -129,7 +134,11 @@ def _gate_rows(names: Sequence[PlainName], ordinary: Sequence[str]) -> list[Row]
             for reason in result.decision.reasons
         )
         print(f"hit: {reasons}: {text[:100]}", file=sys.stderr)
-    named: dict[str, str | int] = {"names": len(names), "layer": "whole gate"}
+    named: dict[str, str | int] = {
+        "names": len(names),
+        "layer": "whole gate",
+        "models": "used" if described_too else "not needed",
+    }
     false = [text for text, result in hits if not _says(text, result)]
     return [
         once("prompts per second", len(ordinary) / seconds, "prompts/s", named),
@@ -143,11 +152,16 @@ def _says(text: str, result: GateResult) -> bool:
     return any(str(reason.evidence.get("reference")) in text for reason in result.decision.reasons)
 
 
-def _register(settings: Settings, names: Sequence[PlainName]) -> None:
+def _register(settings: Settings, names: Sequence[PlainName], description: str) -> None:
     with open_app(settings) as app:
         desk = Desk(engine=app.engine, eyes=app.eyes, signer=app.signer, clock=clock)
         for name in names:
-            desk.register(OptOutOrder(name=name.text, context=name.context, owner="a benchmark"))
+            order = OptOutOrder(name=name.text, context=name.context, owner="a benchmark")
+            desk.register(order)
+        if description:
+            desk.register(
+                OptOutOrder(name="Qvarnström the Ninth", description=description, owner="a benchmark")
+            )
 
 
 def _judged(settings: Settings, texts: Sequence[str]) -> Iterator[GateResult]:

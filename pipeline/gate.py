@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
-from classifiers.base import CheckReport, Sight, TextEmbedder
+from classifiers.base import CheckReport, CheckState, Sight, TextEmbedder
 from pipeline import policy as policies
 from pipeline.errors import UsageError
 from pipeline.examine import Calibrations, examine
@@ -86,13 +86,19 @@ class Gate:
         self, prompts: Sequence[Prompt], *, policy: Policy, account: str = LOCAL_ACCOUNT, now: str = ""
     ) -> list[GateResult]:
         """Judge several prompts, which the models see together. Raises: as `judge`, for any of them."""
-        from classifiers.descriptions import look_at_texts
-
         texts = [self.checked(prompt) for prompt in prompts]
         asked = policy.only(policies.PROMPT_CHECKS)
-        sights = look_at_texts(texts, self._eyes.clip, self._eyes.minilm)
         snapshot = self._view.current()
+        sights = self._looked(texts, snapshot)
         return [self._judged(sight, snapshot, asked, account, now or _clock()) for sight in sights]
+
+    def _looked(self, texts: Sequence[tuple[str, ...]], snapshot: Snapshot) -> list[Sight]:
+        """What the models see; they are not loaded where names are all that is registered."""
+        if not snapshot.spaces():
+            return [Sight(texts=turns) for turns in texts]
+        from classifiers.descriptions import look_at_texts
+
+        return look_at_texts(texts, self._eyes.clip, self._eyes.minilm)
 
     def checked(self, prompt: Prompt) -> tuple[str, ...]:
         """The turns of a prompt that can be judged. Raises: UsageError, LimitExceeded."""
@@ -101,8 +107,12 @@ class Gate:
         return tuple(check_prompt(text, self._settings) for text in (*prompt.history, prompt.text))
 
     def _judged(self, sight: Sight, snapshot: Snapshot, policy: Policy, account: str, now: str) -> GateResult:
-        checks = tuple(dict.fromkeys((*ALWAYS, *policy.required)))
-        reports = examine(checks, sight, snapshot, self._eyes.calibrations)
+        checks = dict.fromkeys((*ALWAYS, *policy.required))
+        if not snapshot.spaces():
+            del checks[policies.DESCRIPTIONS]
+        reports = examine(tuple(checks), sight, snapshot, self._eyes.calibrations)
+        if not snapshot.spaces():
+            reports = (*reports, _NOTHING_TO_COMPARE)
         concerned = {finding.subject for report in reports for finding in report.findings}
         subjects = [snapshot.subjects[subject] for subject in concerned if subject in snapshot.subjects]
         decision = policies.decide(
@@ -110,6 +120,11 @@ class Gate:
             now=now, wishes=wishes_of(subjects, account, now),
         )  # fmt: skip
         return GateResult(sight=sight, reports=reports, decision=decision, snapshot_seq=snapshot.seq)
+
+
+_NOTHING_TO_COMPARE: Final = CheckReport(
+    check=policies.DESCRIPTIONS, state=CheckState.COMPLETED, detail="no picture or description is registered"
+)
 
 
 def document(result: GateResult) -> Json:
@@ -140,13 +155,11 @@ def _clock() -> str:
 
 @contextlib.contextmanager
 def open_gate(settings: Settings) -> Iterator[Gate]:
-    """Open the home of `settings`. Raises: `registry.errors`, ModelUnusable, CalibrationMissing."""
+    """Open the home of `settings`. Raises: `registry.errors`; models are loaded when needed."""
     home = Home(settings.home)
     engine = open_database(home.database)
     try:
         eyes = Eyes(settings.clip_model, settings.clip_sha256, home.root)
-        for space in (eyes.clip.space, eyes.minilm.space):
-            eyes.calibrations.demand(space)
         yield Gate(eyes, View(engine), settings)
     finally:
         engine.dispose()

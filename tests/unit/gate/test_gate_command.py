@@ -90,10 +90,30 @@ def test_too_many_turns_are_refused(gate: Gate) -> None:
         gate.checked(Prompt(text="x", history=("y",) * 32))
 
 
-def test_a_prompt_of_the_longest_kind_is_judged_and_held(gate: Gate) -> None:
+def test_descriptions_and_names_are_judged_together(tmp_path: Path) -> None:
+    settings = load(tmp_path / "home")
+    described = OptOutOrder(
+        name="Wobblekin", owner="an estate", description="a violet heron with nine brass wings",
+        attributes=("violet heron", "nine brass wings", "plays the bassoon"),
+    )  # fmt: skip
+    with open_app(settings) as opened:
+        desk = Desk(engine=opened.engine, eyes=opened.eyes, signer=opened.signer, clock=clock)
+        desk.register(described)
+    with open_gate(settings) as gate:
+        found = judged(gate, "a violet heron with nine brass wings plays the bassoon")
+        assert found["verdict"] in ("review", "block")
+        assert [reason["code"] for reason in found["reasons"]] == ["description_match"]
+        assert found["scores"]["prompt_fused"] >= found["reasons"][0]["threshold"]
+        assert judged(gate, "a dog in the snow")["verdict"] == "allow"
+        # Too long to be compared: held, not passed in part.
+        held = judged(gate, "dog " * 24_999)
+        assert held["verdict"] == "review"
+        assert [reason["code"] for reason in held["reasons"]] == ["check_unfinished"]
+
+
+def test_where_only_names_are_registered_no_model_is_needed(gate: Gate) -> None:
     told = judged(gate, "dog " * 24_999)
-    assert told["verdict"] == "review"
-    assert [reason["code"] for reason in told["reasons"]] == ["check_unfinished"]
+    assert (told["verdict"], told["checks"]["prompt_descriptions"]) == ("allow", "completed")
 
 
 def run(*arguments: str, stdin: bytes = b"") -> Any:
