@@ -66,10 +66,14 @@ class GateResult:
 
 
 class Gate:
-    """Judges prompts; safe to share between threads."""
+    """Judges prompts; safe to share between threads.
 
-    def __init__(self, eyes: TextEyes, view: Registry, settings: Settings) -> None:
-        self._eyes, self._view, self._settings = eyes, view, settings
+    ``whole``: look with every model also where nothing is registered that the look could be compared with;
+    a job needs that, since what it saw is compared again later.
+    """
+
+    def __init__(self, eyes: TextEyes, view: Registry, settings: Settings, *, whole: bool = False) -> None:
+        self._eyes, self._view, self._settings, self._whole = eyes, view, settings, whole
 
     def judge(
         self, text: str, history: Sequence[str] = (), *, policy: Policy, account: str = LOCAL_ACCOUNT,
@@ -94,11 +98,14 @@ class Gate:
 
     def _looked(self, texts: Sequence[tuple[str, ...]], snapshot: Snapshot) -> list[Sight]:
         """What the models see; they are not loaded where names are all that is registered."""
-        if not snapshot.spaces():
+        if self._names_only(snapshot):
             return [Sight(texts=turns) for turns in texts]
         from classifiers.descriptions import look_at_texts
 
         return look_at_texts(texts, self._eyes.clip, self._eyes.minilm)
+
+    def _names_only(self, snapshot: Snapshot) -> bool:
+        return not self._whole and not snapshot.spaces()
 
     def checked(self, prompt: Prompt) -> tuple[str, ...]:
         """The turns of a prompt that can be judged. Raises: UsageError, LimitExceeded."""
@@ -108,10 +115,10 @@ class Gate:
 
     def _judged(self, sight: Sight, snapshot: Snapshot, policy: Policy, account: str, now: str) -> GateResult:
         checks = dict.fromkeys((*ALWAYS, *policy.required))
-        if not snapshot.spaces():
+        if self._names_only(snapshot):
             del checks[policies.DESCRIPTIONS]
         reports = examine(tuple(checks), sight, snapshot, self._eyes.calibrations)
-        if not snapshot.spaces():
+        if self._names_only(snapshot):
             reports = (*reports, _NOTHING_TO_COMPARE)
         concerned = {finding.subject for report in reports for finding in report.findings}
         subjects = [snapshot.subjects[subject] for subject in concerned if subject in snapshot.subjects]
