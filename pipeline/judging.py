@@ -1,6 +1,7 @@
 """Gate, look and decide: the steps of a job that judge. Their models are not loaded where nothing asks."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,11 @@ from pipeline import policy as policies
 from pipeline.examine import examine, unasked
 from pipeline.gate import Gate
 from pipeline.media.types import MediaLimits
-from pipeline.recheck import wishes_of
+from pipeline.recheck import KEY_REVOKED, wishes_of
 from pipeline.release.staging import Staging
-from pipeline.types import Decision, Json, Verdict
+from pipeline.types import Decision, Json, Reason, Verdict
 from pipeline.workbench import Workbench
+from registry import apikeys
 from registry.view import Snapshot
 
 
@@ -30,13 +32,16 @@ class Judge:
 
     def gate(self) -> Json:
         """Judge the prompt: {"decision", "sight"}, both null where there is none or nothing is asked."""
+        if self._key_revoked():
+            nothing = self._decided(self._policy.only(()), (), self._bench.view.current(), has_sound=False)
+            return {"decision": policies.to_json(_without_key(nothing)), "sight": None}
         if not self._texts or not self._policy.only(policies.PROMPT_CHECKS).required:
             return {"decision": None, "sight": None}
         refusal = self._refusal_by_name()
         if refusal is not None:
             return {"decision": policies.to_json(refusal), "sight": None}
         *history, prompt = self._texts
-        judged = Gate(self._bench.eyes, self._bench.view, self._bench.settings).judge(
+        judged = Gate(self._bench.eyes, self._bench.view, self._bench.settings, whole=True).judge(
             prompt, history, policy=self._policy, account=self._inputs["account"], now=self._bench.clock()
         )
         return {"decision": policies.to_json(judged.decision), "sight": self._keep(judged.sight)}
@@ -62,7 +67,17 @@ class Judge:
         """Compare everything that was seen with the registry as it is now, and decide."""
         snapshot = self._bench.view.current()
         reports = self._reports(self.sight(gate, look), snapshot)
-        return policies.to_json(self._decided(self._policy, reports, snapshot, has_sound=has_sound))
+        decision = self._decided(self._policy, reports, snapshot, has_sound=has_sound)
+        # Asked after the snapshot: what is revoked later than that, the publish fence sees.
+        return policies.to_json(_without_key(decision) if self._key_revoked() else decision)
+
+    def _key_revoked(self) -> bool:
+        """Whether the job came with an API key that does not hold any more."""
+        key_id = self._inputs["key"]
+        if not key_id:
+            return False
+        key = apikeys.get(self._bench.engine, key_id)
+        return key is None or key.revoked_seq is not None
 
     def sight(self, gate: dict[str, Any], look: dict[str, Any]) -> Sight:
         """What was seen of prompt and clip together."""
@@ -114,3 +129,9 @@ def _not_reached(policy: policies.Policy, reports: Sequence[CheckReport]) -> tup
     return tuple(
         CheckReport(check=check, state=CheckState.SKIPPED) for check in policy.required if check not in ran
     )
+
+
+def _without_key(decision: Decision) -> Decision:
+    """The decision where the key that this was asked with was revoked meanwhile."""
+    reason = Reason(code="key_revoked", check="api_key", detail=KEY_REVOKED)
+    return replace(decision, verdict=Verdict.BLOCK, reasons=(reason, *decision.reasons))

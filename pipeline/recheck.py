@@ -24,6 +24,7 @@ from registry.subjectset import SubjectSet
 from registry.types import Change, SubjectRecord
 
 FENCE: Final = "publish_fence"
+KEY_REVOKED: Final = "The API key that this was asked with was revoked."
 COUNTERPARTS: Final = {
     policies.DESCRIPTIONS: ({Kind.DESCRIPTION, Kind.ATTRIBUTE}, {Kind.PROMPT, Kind.CLAUSE}),
     policies.FRAMES: ({Kind.PICTURE}, {Kind.FRAME}),
@@ -51,8 +52,7 @@ def recheck(
         told = f"The policy {policy.name} changed after the decision; the clip has to be checked again."
         return _with(decision, Verdict.REVIEW, [_reason("policy_changed", told)], now)
     if question.key and any(change.revoked_key == question.key for change in changes):  # 2
-        told = "The API key that this was asked with was revoked."
-        return _with(decision, Verdict.BLOCK, [_reason("key_revoked", told)], now)
+        return _with(decision, Verdict.BLOCK, [_reason("key_revoked", KEY_REVOKED)], now)
     subjects = changed_subjects(changes)
     if not subjects or not policy.required:
         return replace(decision, decided_at=now)

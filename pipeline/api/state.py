@@ -1,5 +1,6 @@
 """What the routes work with, and how they come by it."""
 
+import contextlib
 import logging
 import threading
 import time
@@ -21,6 +22,7 @@ from pipeline.home import Home
 from pipeline.optouts.desk import Desk
 from pipeline.settings import Settings
 from pipeline.workbench import OURS
+from registry.errors import RegistryBusy, RegistryError
 from registry.types import Job, JobState
 
 RESUME_SECONDS: Final = 30.0
@@ -66,16 +68,24 @@ class Service:
                 self.app.put_back(job)
             else:
                 self.app.run(job, _silent)
+        except RegistryBusy as error:  # it can be gone on with, but not at once
+            log.warning("job %s: %s", job.id, error)
+            with contextlib.suppress(RegistryError):
+                self.app.put_back(job)
         except OURS as error:
             log.warning("job %s: %s", job.id, error)
+        except Exception:
+            log.exception("job %s", job.id)  # a defect: the job stays open, and its death will count
+            raise
         finally:
             self.forget(job)
 
     def forget(self, job: Job) -> None:
         """Delete the upload of a job that has ended."""
         source = job.inputs.get("source")
-        if isinstance(source, str) and self.app.job(job.id).state is not JobState.OPEN:
-            self.uploads.forget(Path(source))
+        with contextlib.suppress(RegistryError):  # then `Uploads.clean` does it, in a day
+            if isinstance(source, str) and self.app.job(job.id).state is not JobState.OPEN:
+                self.uploads.forget(Path(source))
 
     def keep_resuming(self) -> None:
         """Go on with jobs whose process died, now and then, until the service stops."""

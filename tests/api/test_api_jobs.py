@@ -1,14 +1,17 @@
 """Jobs over HTTP: accepted once, told to their account only, released, held, gone; the one file route."""
 
 import hashlib
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipeline.app import clock
-from registry import releases
+from registry import apikeys, releases
 from registry.ids import new_id
+from registry.types import JobState
 
 
 @pytest.fixture(scope="module", name="released")
@@ -147,6 +150,28 @@ def test_a_full_queue_is_told(serve: Any, clip: Path) -> None:
     with slots[0], slots[1]:
         pass
     assert busy.guard(clip, busy.key()).json()["state"] == "released"
+
+
+def test_what_a_revoked_key_asked_for_does_not_leave(served: Any, clip: Path) -> None:
+    headers, app, free = served.key("leaky"), served.service.app, threading.Event()
+    with served.service.jobs.reserve() as slot:
+        slot.start(free.wait)  # the only worker is busy
+    try:
+        with clip.open("rb") as file:
+            job = served.client.post("/v1/guard", files={"clip": ("c.mp4", file)}, headers=headers)
+        assert (job.status_code, job.json()["state"]) == (202, "open")
+        key_id = headers["Authorization"].split("_")[1]
+        apikeys.revoke(app.engine, key_id, why={}, now=clock(), sign_checkpoint=app.signer)
+    finally:
+        free.set()
+    until = time.monotonic() + 60
+    while (state := app.job(job.json()["id"]).state) is JobState.OPEN and time.monotonic() < until:
+        time.sleep(0.05)
+    assert state in (JobState.HELD, JobState.REFUSED)
+    told = served.client.get(f"/v1/generations/{job.json()['id']}", headers=served.key("leaky")).json()
+    assert told["release"] is None
+    assert told["verdict"] in ("review", "block", None)
+    assert told["reasons"]
 
 
 def _other(clip: Path, make_clip: Any) -> Path:
