@@ -29,6 +29,7 @@ USAGE: Final = 2
 COULD_NOT: Final = 3
 INTERRUPTED: Final = 130
 GUARD_EXTRA: Final = ("sqlalchemy", "alembic", "asn1crypto")
+SERVE_EXTRA: Final = ("fastapi", "starlette", "uvicorn", "python_multipart", "jinja2")
 CLASSIFY_EXTRA: Final = (
     "torch", "torchvision", "open_clip", "transformers", "faiss", "wordfreq", "ahocorasick_rs", "rapidfuzz",
     "anyascii", "confusable_homoglyphs",
@@ -127,6 +128,8 @@ def _missing(error: ModuleNotFoundError) -> CountermarkError:
         return NotInstalled(
             "this command looks at content; install it with: pip install 'countermark[classify]'"
         )
+    if (error.name or "").partition(".")[0] in SERVE_EXTRA:
+        return NotInstalled("this command serves; install it with: pip install 'countermark[serve]'")
     raise error
 
 
