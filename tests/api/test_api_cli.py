@@ -1,0 +1,76 @@
+"""`countermark apikeys`: a secret is shown once, lists show none, a revoked key stays revoked."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import auth
+from pipeline.app import clock, open_app
+from pipeline.cli.main import main
+from pipeline.settings import Settings
+from registry.errors import KeyRefused
+
+Command = Callable[..., tuple[int, Any, str]]
+
+
+@pytest.fixture(name="run")
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run a command on a home; its exit code, its JSON, its words."""
+
+    def run(*arguments: str) -> tuple[int, Any, str]:
+        told = ["countermark", *arguments, "--json", "--home", str(tmp_path / "home")]
+        monkeypatch.setattr(sys, "argv", told)
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, words = capsys.readouterr()
+        return int(str(ended.value.code)), json.loads(out) if out else None, words
+
+    return run
+
+
+def test_a_keys_life(run: Command, tmp_path: Path) -> None:
+    made = (
+        "apikeys",
+        "create",
+        "--account",
+        "studio",
+        "--scope",
+        "optout",
+        "--scope",
+        "create",
+        "--days",
+        "7",
+    )
+    status, key, words = run(*made)
+    assert status == 0
+    assert key["secret"] not in words
+    assert (key["account"], sorted(key["scopes"])) == ("studio", ["create", "optout"])
+    status, listed, words = run("apikeys", "list")
+    assert [one["id"] for one in listed] == [key["id"]]
+    assert key["secret"].rpartition("_")[2] not in json.dumps(listed) + words
+    assert run("apikeys", "list", "--account", "nobody")[1] == []
+    with open_app(Settings(home=tmp_path / "home")) as app:
+        header = [f"Bearer {key['secret']}"]
+        assert auth.admit(app.engine, header, [auth.OPTOUT], clock()).account == "studio"
+        status, gone, _ = run("apikeys", "revoke", key["id"], "--why", "leaked")
+        assert (status, bool(gone["revoked_at"])) == (0, True)
+        assert run("apikeys", "revoke", key["id"])[1] == gone
+        with pytest.raises(KeyRefused):
+            auth.admit(app.engine, header, [auth.OPTOUT], clock())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "code"),
+    [
+        (("create", "--account", "studio", "--scope", "everything"), 2, "opt_out_invalid"),
+        (("create", "--account", "", "--scope", "create"), 2, "opt_out_invalid"),
+        (("revoke", "nonsense"), 3, "not_found"),
+    ],
+)
+def test_wrong_orders(run: Command, arguments: tuple[str, ...], status: int, code: str) -> None:
+    found = run("apikeys", *arguments)
+    assert (found[0], found[1]["error"]["code"]) == (status, code)
