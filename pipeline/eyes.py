@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
-    from classifiers.minilm import MiniLm
-
     from classifiers.embed import OpenClipEmbedder
     from classifiers.faces import FaceFinder
+    from classifiers.minilm import MiniLm
     from classifiers.thresholds import Calibration
 
 CALIBRATIONS: Final = "calibrations"
