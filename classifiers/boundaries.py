@@ -26,8 +26,11 @@ class Region:
 
     @property
     def span(self) -> tuple[int, int]:
-        """The characters of the text."""
-        return self.reading.starts[self.start], self.reading.ends[self.end - 1]
+        """The characters of the text, with marks on the last letter."""
+        end = self.reading.ends[self.end - 1]
+        while end < len(self.text) and unicodedata.category(self.text[end]) in ("Mn", "Me"):
+            end += 1
+        return self.reading.starts[self.start], end
 
     @property
     def quote(self) -> str:

@@ -71,15 +71,19 @@ class _Pattern:
 class NameMatcher:
     """An immutable index of names; build it once for a registry position. Safe to share between threads."""
 
-    def __init__(self, names: Sequence[NameEntry]) -> None:
+    def __init__(self, names: Sequence[NameEntry], older: "NameMatcher | None" = None) -> None:
+        """Index `names`, beside those of `older`: a few names more need no new index of all."""
+        self._older = older
         self._plain = list(_patterns(names))
-        self._leet = [_leeted(pattern) for pattern in self._plain if _disguisable(pattern)]
+        # In a name that has digits itself, digits mean what they are.
+        spelled = [p for p in self._plain if _disguisable(p) and not any(map(str.isdigit, p.letters))]
+        self._leet = [_leeted(pattern) for pattern in spelled]
         self._single = [_collapsed(pattern) for pattern in self._plain if _disguisable(pattern)]
         self._automata = [
             AhoCorasick([pattern.letters for pattern in patterns]) if patterns else None
             for patterns in (self._plain, self._leet, self._single)
         ]
-        self._typos = TypoIndex({p.letters: p.entry for p in self._plain if p.entry and p.plain})
+        self._typos = TypoIndex([(p.letters, p.entry) for p in self._plain if p.entry and p.plain])
 
     def match(self, text: str) -> list[Hit]:
         """The names in one text."""
@@ -90,6 +94,13 @@ class NameMatcher:
 
         Such a hit is told of the later text, with the part that lies there. A context word counts for all.
         """
+        hits = self._match_turns(texts)
+        if self._older is None:
+            return hits
+        older = self._older.match_turns(texts)
+        return [_best([*new, *old]) for new, old in zip(hits, older, strict=True)]
+
+    def _match_turns(self, texts: Sequence[str]) -> list[list[Hit]]:
         if not self._plain:
             return [[] for _ in texts]
         found: list[list[Hit]] = [[] for _ in texts]

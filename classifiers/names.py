@@ -24,7 +24,7 @@ THRESHOLD: Final = 0.8  # every hit counts: the least is one typo in five letter
 MIN_CACHED: Final = 16  # names; matchers of fewer are as quickly made as found
 _STYLE_BEFORE: Final = re.compile(
     r"(?:\b(?:in\s+the\s+|the\s+)?(?:style|manner|aesthetics?|spirit|vein|look)\s+of|\bà\s+la|\ba\s+la"
-    r"|\binspired\s+by|\bin\s+an?|\blike\s+an?|\bas\s+if\s+(?:made|drawn|painted|directed|filmed)\s+by)"
+    r"|\binspired\s+by|\bas\s+if\s+(?:made|drawn|painted|directed|filmed)\s+by)"
     r"\s+(?:the\s+)?[\"“'‘]?\Z", re.IGNORECASE,
 )  # fmt: skip
 _STYLE_AFTER: Final = re.compile(
@@ -67,19 +67,24 @@ def _asks_for_style(text: str, start: int, end: int) -> bool:
     if _STYLE_AFTER.match(after):
         return True
     work = _WORK_BEFORE.search(before) and _WORK_AFTER.match(after)
-    article = re.search(r"\b(?:in|like)\s+an?\s+[\"“'‘]?\Z", before, re.IGNORECASE)
-    return bool(work or (not article and _STYLE_BEFORE.search(before)))
+    return bool(work or _STYLE_BEFORE.search(before))
 
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
+    """``base``: the matcher of the first ``count`` names, to which later ones were added."""
+
     names: Sequence[NameEntry]
     matcher: NameMatcher
+    base: NameMatcher
+    count: int
 
 
 _lock = threading.Lock()
 _kept: list[_Kept] = []
 MAX_KEPT: Final = 2
+MAX_ADDED: Final = 256
+"""Names that are indexed beside the others before all are indexed again."""
 
 
 def _matcher_of(names: Sequence[NameEntry]) -> NameMatcher:
@@ -90,7 +95,22 @@ def _matcher_of(names: Sequence[NameEntry]) -> NameMatcher:
         for kept in _kept:
             if kept.names is names:
                 return kept.matcher
-        made = NameMatcher(names)
-        _kept.insert(0, _Kept(names, made))
+        made = next(filter(None, (_added(kept, names) for kept in _kept)), None) or _fresh(names)
+        _kept.insert(0, made)
         del _kept[MAX_KEPT:]
-        return made
+        return made.matcher
+
+
+def _fresh(names: Sequence[NameEntry]) -> _Kept:
+    matcher = NameMatcher(names)
+    return _Kept(names, matcher, matcher, len(names))
+
+
+def _added(kept: _Kept, names: Sequence[NameEntry]) -> _Kept | None:
+    """What was kept with the few names that came after it, if nothing else has changed."""
+    count = kept.count
+    if not count <= len(names) <= count + MAX_ADDED:
+        return None
+    if any(before is not now for before, now in zip(kept.names[:count], names, strict=False)):
+        return None
+    return _Kept(names, NameMatcher(names[count:], kept.base), kept.base, count)

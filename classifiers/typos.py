@@ -5,7 +5,7 @@ a shared form (as in SymSpell). Only runs of words of which one is no known word
 sentences cost next to nothing and hit nothing.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Final
 
@@ -25,13 +25,12 @@ RARE: Final = 2.6  # Zipf: above it, the word is meant as written
 class TypoIndex:
     """The names that blocks alone, findable with one mistake."""
 
-    def __init__(self, names: Mapping[str, NameEntry]) -> None:
+    def __init__(self, names: Sequence[tuple[str, NameEntry]]) -> None:
         self._forms: dict[str, list[str]] = {}
-        self._names = {
-            letters: entry
-            for letters, entry in names.items()
-            if len(letters) >= MIN_LETTERS and entry.tier != NameTier.CONTEXT
-        }
+        self._names: dict[str, list[NameEntry]] = {}
+        for letters, entry in names:
+            if len(letters) >= MIN_LETTERS and entry.tier != NameTier.CONTEXT:
+                self._names.setdefault(letters, []).append(entry)
         for letters in self._names:
             for form in {letters, *_shorter(letters)}:
                 self._forms.setdefault(form, []).append(letters)
@@ -59,7 +58,8 @@ class TypoIndex:
                 continue
             if name != written and OSA.distance(name, written, score_cutoff=1) == 1:
                 place = reading.starts[start], reading.ends[end - 1]
-                yield self._names[name], *place, 1 - 1 / len(name)
+                for entry in self._names[name]:
+                    yield entry, *place, 1 - 1 / len(name)
 
 
 def _shorter(word: str) -> set[str]:

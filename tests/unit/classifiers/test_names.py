@@ -148,6 +148,24 @@ def test_a_name_over_two_turns_is_found_in_the_later() -> None:
     assert [(f.subject, f.turn) for f in report.findings] == [("mario", 0)]
 
 
+def test_two_subjects_may_have_the_same_name() -> None:
+    both = NameMatcher([Name("one", "Wobblekin"), Name("two", "Wobble-Kin")])
+    assert {hit.entry.subject for hit in both.match("a wobblekin")} == {"one", "two"}
+    assert {hit.entry.subject for hit in both.match("a woblekin")} == {"one", "two"}
+
+
+def test_names_that_come_later_are_found_beside_the_others() -> None:
+    many = tuple(Name(f"s{number}", f"Wobblekin{number}") for number in range(40))
+    for count in (20, 21, 40, 22):
+        registered = Registered(many[:count])
+        text = f"Wobblekin{count - 1} meets Wobblekin0 and Wobblekin{count}"
+        report = check_names(Sight(texts=(text,)), registered)
+        assert {finding.subject for finding in report.findings if finding.sure} == {"s0", f"s{count - 1}"}
+    changed = Registered((*many[1:20], Name("new", "Zorblax")))
+    report = check_names(Sight(texts=("Zorblax and Wobblekin0",)), changed)
+    assert [finding.subject for finding in report.findings if finding.sure] == ["new"]
+
+
 def test_nothing_registered_finds_nothing() -> None:
     report = check_names(Sight(texts=("Mario",)), Registered(()))
     assert (report.state, report.findings) == ("completed", ())
