@@ -123,7 +123,8 @@ def _repeats(quote: str, name: str) -> bool:
         return False
     runs, wanted = _runs(written), _runs(name)
     return len(runs) == len(wanted) and all(
-        have >= need for (_, have), (_, need) in zip(runs, wanted, strict=True)
+        have >= need if letter.isalpha() else have == need
+        for (letter, have), (_, need) in zip(runs, wanted, strict=True)
     )
 
 
