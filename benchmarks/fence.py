@@ -26,7 +26,6 @@ from registry import log
 from registry.db import open_database, read
 from registry.tables import held, release
 
-CONTROL_SHARE: Final = 0.5  # of the time, for the control
 FENCED: Final = "fenced"
 MILLISECONDS: Final = 1000.0
 
@@ -156,15 +155,12 @@ def main() -> int:
     at_commit, found = common.commit(), common.machine()
     with tempfile.TemporaryDirectory() as folder:
         audits = {}
-        for publish, seconds in (
-            (load.fenced, asked.seconds),
-            (load.unfenced, asked.seconds * CONTROL_SHARE),
-        ):
+        for publish in (load.fenced, load.unfenced):
             made = load.Load(
-                folder=Path(folder) / publish.__name__, publish=publish, seconds=seconds, rate=asked.rate,
-                publishers=asked.publishers, kill=True,
+                folder=Path(folder) / publish.__name__, publish=publish, seconds=asked.seconds,
+                rate=asked.rate, publishers=asked.publishers, kill=True,
             )  # fmt: skip
-            say(f"{publish.__name__}: {seconds:.0f} s")
+            say(f"{publish.__name__}: {asked.seconds} s")
             audits[publish.__name__] = audit = measure(made)
             found += rows(audit, made, publish.__name__)
     found += common.machine()

@@ -209,8 +209,10 @@ def _publish_on(load: Load, shared: Shared, number: int) -> None:
 
 
 def _target(load: Load, shared: Shared, chance: np.random.Generator) -> int:
-    ahead = int(load.rate * AHEAD_SECONDS)
-    target = max(shared.latest) + int(chance.integers(1, ahead + 1))
+    latest = max(shared.latest)
+    elapsed = load.seconds - (shared.end.value - time.monotonic())
+    ahead = max(DRIVERS, int(latest / max(elapsed, 0.1) * AHEAD_SECONDS))  # at the pace that they really have
+    target = latest + int(chance.integers(1, ahead + 1))
     harmless = chance.random() < HARMLESS_SHARE or target >= load.targets or shared.done[target]
     return world.HARMLESS if harmless else target
 
