@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from functools import partial
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request
@@ -96,10 +95,16 @@ async def post_withdraw(subject_id: str, here: Here, caller: Holder) -> JSONResp
 async def register(here: Service, upload: Upload, values: dict[str, Any], caller: Caller) -> Receipt:
     """Register what an upload says, for the caller's account. Raises: what `Desk.register` raises."""
     order = order_of(values, caller.account)
-    shown = await asyncio.to_thread(_pictures, upload.files, PICTURES)
-    not_meant = await asyncio.to_thread(_pictures, upload.files, NEGATIVES)
+    for file in upload.files:
+        if file.field not in (PICTURES, NEGATIVES):
+            raise RequestMalformed(f"pictures come as the parts {PICTURES} or {NEGATIVES}")
+
+    def work() -> Receipt:  # one at a time, so that the pictures of one only are in memory
+        shown, not_meant = (_pictures(upload.files, part) for part in (PICTURES, NEGATIVES))
+        return here.desk.register(order, shown, not_meant)
+
     with here.wishes.reserve() as slot:
-        future = slot.start(partial(here.desk.register, order, shown, not_meant))
+        future = slot.start(work)
     receipt = await asyncio.wrap_future(future)
     here.scan_soon()
     return receipt
@@ -131,9 +136,6 @@ def tell(receipt: Receipt, state: str) -> dict[str, Any]:
 
 def _pictures(files: Sequence[UploadedFile], part: str) -> list[PictureFile]:
     """The pictures of a part, read whole: each is checked for its size before it is decoded."""
-    for file in files:
-        if file.field not in (PICTURES, NEGATIVES):
-            raise RequestMalformed(f"pictures come as the parts {PICTURES} or {NEGATIVES}")
     chosen = [file for file in files if file.field == part]
     return [PictureFile(name=file.name, data=load_picture(file.path).data) for file in chosen]
 

@@ -21,7 +21,6 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
-from pipeline.api.bounds import MULTIPART
 from pipeline.credentials.keyfiles import sync_folder
 from pipeline.credentials.text import safe_text
 from pipeline.errors import (
@@ -33,6 +32,7 @@ from pipeline.errors import (
 )
 from pipeline.settings import Settings
 
+MULTIPART: Final = "multipart/form-data"
 ARRIVING: Final = "arriving-"
 KEPT: Final = "kept"
 MAX_NAME: Final = 120

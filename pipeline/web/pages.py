@@ -77,7 +77,7 @@ def get_index(here: Here) -> Response:
 @router.get("/verify")
 def get_verify(here: Here) -> Response:
     """The form for a clip."""
-    return _page(here, "verify.html", error=None, limit=_size(here))
+    return _page(here, "verify.html", error=None, limit=_size(here.settings.max_upload_bytes))
 
 
 @router.post("/verify")
@@ -89,7 +89,7 @@ async def post_verify(request: Request, here: Here) -> Response:
         async with here.uploads.receive(request) as upload:
             report = for_strangers(await examine(here, upload, strip=True))
     except OURS as error:
-        return _failed(here, "verify.html", error, limit=_size(here))
+        return _failed(here, "verify.html", error, limit=_size(here.settings.max_upload_bytes))
     return await asyncio.to_thread(_report, here, report)
 
 
@@ -189,11 +189,12 @@ def _page(
 
 
 def _choices(here: Service) -> dict[str, Any]:
-    return {"whom": WHOM, "wishes": WISHES, "declarations": DECLARATIONS, "limit": _size(here)}
+    size = _size(here.settings.max_optout_bytes)
+    return {"whom": WHOM, "wishes": WISHES, "declarations": DECLARATIONS, "limit": size}
 
 
-def _size(here: Service) -> str:
-    return f"{here.settings.max_upload_bytes / 1024**2:.0f} MiB"
+def _size(count: int) -> str:
+    return f"{count / 1024**2:.0f} MiB"
 
 
 def _same_site(request: Request) -> None:

@@ -60,6 +60,13 @@ def test_json_too_large(served: Any) -> None:
     problem(send(served, fields, "/v1/guard", **served.key()), 413, "limit_exceeded")
 
 
+def test_a_kind_that_a_request_claims_gives_it_no_room(served: Any) -> None:
+    for path in ("/v1/moderate/prompt", "/v1/generations", "/healthz"):
+        body = part("prompt", bytes(served.service.settings.max_json_bytes)) + b"--b--\r\n"
+        answer = send(served, body, path, **served.key())
+        assert answer.status_code in (405, 413)
+
+
 def test_too_many_parts(served: Any) -> None:
     body = b"".join(part(f"f{index}", b"x") for index in range(60)) + b"--b--\r\n"
     problem(send(served, body), 413, "limit_exceeded")
