@@ -72,7 +72,7 @@ def main() -> None:
     if "disguises" in given.parts:
         rows += _disguise_rows(names, given.rounds)
     if "descriptions" in given.parts:
-        rows += _description_rows(told, ordinary)
+        rows += _description_rows(told, ordinary[: given.with_models])
     if "unregistered" in given.parts:
         rows += _unregistered_rows(ordinary)
     present("gate", rows, at_commit, as_json=given.json)

@@ -98,6 +98,8 @@ class Region:
         """Between a letter and a digit or sign, or before a capital inside a word, as in MarioKart64."""
         before = self.text[self.reading.ends[place - 1] - 1]
         after = self.text[self.reading.starts[place]]
+        if not (before.isalnum() and after.isalnum()):
+            return True
         return before.isalpha() != after.isalpha() or (before.islower() and after.isupper())
 
     def _plural(self, letters: int) -> bool:

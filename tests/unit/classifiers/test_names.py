@@ -103,6 +103,8 @@ def test_innocent_words_are_left_alone(text: str) -> None:
         ("see TWFyaW8= run", "TWFyaW8="),
         ("ma&#114;io!", "ma&#114;io"),
         ("M@r!o!", "M@r!o"),
+        ("Then M4r10!", "M4r10"),
+        ("($M@r!0$)", "M@r!0"),
     ],
 )
 def test_the_quote_is_what_stands_in_the_prompt(text: str, quote: str) -> None:
