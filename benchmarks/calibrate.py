@@ -196,7 +196,7 @@ def fitted(scores: Scores, false_share: float) -> Layer:
     if scores.ordinary:
         threshold = max(threshold, float(np.quantile(scores.ordinary, 1 - ORDINARY_REFUSED)))
     slope, intercept = logistic(np.array(scores.own), np.array(scores.strangers))
-    return Layer(threshold=round(threshold, 4), slope=round(slope, 4), intercept=round(intercept, 4))
+    return Layer(threshold=round(threshold, 6), slope=round(slope, 4), intercept=round(intercept, 4))
 
 
 def logistic(own: NDArray[np.float64], others: NDArray[np.float64]) -> tuple[float, float]:

@@ -87,7 +87,8 @@ def _frame_rows(given: Any, eyes: Eyes) -> list[Row]:
             rows += drawn_checks.rows(found, {**told, "rounds": 1})
             rows += drawn_checks.frame_rows(found, references, calibration, told)
             rows += _real_rows(given.clips, references, eyes, calibration, told)
-    return [*rows, *drawn_checks.rows(every, {**told, "rounds": given.rounds})]
+    more = drawn_checks.rows(every, {**told, "rounds": given.rounds}) if given.rounds > 1 else []
+    return [*rows, *more]
 
 
 def _conditions(calibration: Calibration) -> dict[str, str | int | float]:
