@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.telemetry import TelemetryConfig
 
 from pipeline.api import files, generations, health, moderate, optouts, problems, shapes, verify
 from pipeline.api.bounds import Bounds
@@ -22,6 +23,8 @@ ABOUT: Final = (
     "A guard around a text-to-video generator: no clip leaves without having passed the opt-outs, and none "
     "leaves unmarked or unsigned. Every error is a problem (RFC 9457) with a stable code."
 )
+# The framework would send traces wherever OTEL_ variables say: the settings know nothing of those.
+SILENT: Final[TelemetryConfig] = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False}
 
 
 def make_service(settings: Settings, *, warm: bool = False) -> FastAPI:
@@ -33,8 +36,8 @@ def make_service(settings: Settings, *, warm: bool = False) -> FastAPI:
     """
     app = FastAPI(
         title="Countermark", version=version("countermark"), description=ABOUT,
-        lifespan=_lifespan(settings, warm=warm),
-        docs_url=None, redoc_url=None, redirect_slashes=False,  # a redirect would repeat the Host header
+        lifespan=_lifespan(settings, warm=warm), telemetry=SILENT, docs_url=None, redoc_url=None,
+        redirect_slashes=False,  # a redirect would repeat the Host header
     )  # fmt: skip
     for router in ROUTERS:
         app.include_router(router, responses=shapes.PROBLEMS)

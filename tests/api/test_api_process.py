@@ -9,7 +9,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,32 +21,32 @@ from pipeline.app import clock, open_app
 from pipeline.settings import Settings
 from registry import apikeys
 
-Start = Callable[[], int]
 BOUNDARY = "b0undary"
+ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(name="home")
-def small_home(tmp_path: Path) -> Path:
-    """A home with a key, whose service is impatient."""
-    home = tmp_path / "home"
-    with open_app(Settings(home=home)):
-        pass
-    (home / "settings.toml").write_text(
-        'policy = "marks-only"\npreset = "ultrafast"\nidle_seconds = 1.0\nupload_seconds = 3.0\n'
-    )
-    return home
+@dataclass
+class Place:
+    """A home, and the processes that serve it."""
 
+    home: Path
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
-@pytest.fixture(name="start")
-def starter(home: Path) -> Iterator[tuple[Start, list[subprocess.Popen[bytes]]]]:
-    """Start another process on the home, and wait until it listens; all end with the test."""
-    processes: list[subprocess.Popen[bytes]] = []
-
-    def start() -> int:
-        command = [sys.executable, "-m", "pipeline.cli.main", "serve", "--port", "0", "--home", str(home)]
-        log = home / f"serve-{len(processes)}.log"
+    def start(self) -> int:
+        """Another process; its port, once it listens."""
+        command = [
+            sys.executable,
+            "-m",
+            "pipeline.cli.main",
+            "serve",
+            "--port",
+            "0",
+            "--home",
+            str(self.home),
+        ]
+        log = self.home / f"serve-{len(self.processes)}.log"
         with log.open("wb") as file:
-            processes.append(subprocess.Popen(command, stderr=file, cwd=Path(__file__).parents[2]))
+            self.processes.append(subprocess.Popen(command, stderr=file, cwd=ROOT))
         until = time.monotonic() + 60
         while time.monotonic() < until:
             if found := re.search(r"listening on http://127\.0\.0\.1:(\d+)", log.read_text()):
@@ -52,10 +54,36 @@ def starter(home: Path) -> Iterator[tuple[Start, list[subprocess.Popen[bytes]]]]
             time.sleep(0.05)
         raise AssertionError(log.read_text())
 
-    yield start, processes
-    for process in processes:
-        process.kill()
-        process.wait()
+
+@contextmanager
+def made(home: Path) -> Iterator[Place]:
+    """A home whose service is impatient; its processes end with it."""
+    with open_app(Settings(home=home)):
+        pass
+    (home / "settings.toml").write_text(
+        'policy = "marks-only"\npreset = "ultrafast"\nidle_seconds = 1.0\nupload_seconds = 3.0\n'
+    )
+    place = Place(home)
+    try:
+        yield place
+    finally:
+        for process in place.processes:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture(name="place")
+def own_place(tmp_path: Path) -> Iterator[Place]:
+    """For a test that kills, or that needs its own environment."""
+    with made(tmp_path / "home") as place:
+        yield place
+
+
+@pytest.fixture(scope="module", name="ports")
+def two_processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, int, int]]:
+    """A home and the ports of two processes that serve it."""
+    with made(tmp_path_factory.mktemp("two") / "home") as place:
+        yield place.home, place.start(), place.start()
 
 
 def key_of(home: Path, *scopes: str) -> tuple[str, str]:
@@ -87,8 +115,8 @@ def post_clip(port: int, secret: str, clip: Path, **headers: str) -> Any:
     return status, json.loads(body)
 
 
-def test_a_revocation_holds_in_every_process(home: Path, start: Any) -> None:
-    first, second = start[0](), start[0]()
+def test_a_revocation_holds_in_every_process(ports: tuple[Path, int, int]) -> None:
+    home, first, second = ports
     key_id, secret = key_of(home, "moderate")
     path, prompt = "/v1/moderate/prompt", json.dumps({"prompt": "a fox"}).encode()
     kind = {"Content-Type": "application/json"}
@@ -101,8 +129,8 @@ def test_a_revocation_holds_in_every_process(home: Path, start: Any) -> None:
         assert (status, json.loads(body)["because"]) == (401, "revoked")
 
 
-def test_killed_and_gone_on_with(home: Path, start: Any, clip: Path) -> None:
-    run, processes = start
+def test_killed_and_gone_on_with(place: Place, clip: Path) -> None:
+    home, run, processes = place.home, place.start, place.processes
     _, secret = key_of(home, "guard")
     port = run()
     accepted = [post_clip(port, secret, clip, **{"Idempotency-Key": f"n{index}"}) for index in range(2)]
@@ -124,16 +152,15 @@ def test_killed_and_gone_on_with(home: Path, start: Any, clip: Path) -> None:
     assert not list((home / "uploads" / "kept").iterdir())
 
 
-def test_stopped_in_peace(home: Path, start: Any) -> None:
-    run, processes = start
-    run()
-    processes[0].send_signal(signal.SIGTERM)
-    assert processes[0].wait(timeout=60) in (0, -signal.SIGTERM)
-    assert "Traceback" not in (home / "serve-0.log").read_text()
+def test_stopped_in_peace(place: Place) -> None:
+    place.start()
+    place.processes[0].send_signal(signal.SIGTERM)
+    assert place.processes[0].wait(timeout=60) in (0, -signal.SIGTERM)
+    assert "Traceback" not in (place.home / "serve-0.log").read_text()
 
 
-def test_clients_that_dawdle(home: Path, start: Any) -> None:
-    port = start[0]()
+def test_clients_that_dawdle(ports: tuple[Path, int, int]) -> None:
+    home, port, _ = ports
     head = (
         f"POST /v1/verify HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary={BOUNDARY}\r\n"
     )
@@ -164,8 +191,8 @@ GARBAGE = (
 )
 
 
-def test_garbage_on_the_wire(home: Path, start: Any) -> None:
-    port = start[0]()
+def test_garbage_on_the_wire(ports: tuple[Path, int, int]) -> None:
+    _, port, _ = ports
     for garbage in GARBAGE:
         with socket.create_connection(("127.0.0.1", port), timeout=30) as wire:
             wire.sendall(garbage)
@@ -174,13 +201,23 @@ def test_garbage_on_the_wire(home: Path, start: Any) -> None:
     assert ask(port, "GET", "/healthz")[0] == 200
 
 
-def test_an_address_that_is_taken(home: Path) -> None:
+def test_nothing_is_told_to_anybody(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The framework sends traces where the environment says so; ours does not."""
+    with socket.create_server(("127.0.0.1", 0)) as collector:
+        collector.settimeout(2)
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{collector.getsockname()[1]}")
+        port = place.start()
+        assert ask(port, "GET", "/healthz")[0] == 200
+        assert ask(port, "POST", "/v1/verify")[0] == 415
+        with pytest.raises(TimeoutError):
+            collector.accept()
+
+
+def test_an_address_that_is_taken(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        command = [sys.executable, "-m", "pipeline.cli.main", "serve", "--home", str(home), "--port"]
+        command = [sys.executable, "-m", "pipeline.cli.main", "serve", "--home", str(tmp_path), "--port"]
         port = str(taken.getsockname()[1])
-        done = subprocess.run(
-            [*command, port], capture_output=True, cwd=Path(__file__).parents[2], timeout=60
-        )
+        done = subprocess.run([*command, port], capture_output=True, cwd=ROOT, timeout=60)
     assert (done.returncode, b"cannot listen" in done.stderr) == (2, True)
 
 
