@@ -10,6 +10,7 @@ from pipeline import policy as policies
 from pipeline.examine import examine, unasked
 from pipeline.gate import Gate
 from pipeline.media.types import MediaLimits
+from pipeline.reasons import Wish
 from pipeline.recheck import KEY_REVOKED, wishes_of
 from pipeline.release.staging import Staging
 from pipeline.types import Decision, Json, Reason, Verdict
@@ -78,6 +79,12 @@ class Judge:
             return False
         key = apikeys.get(self._bench.engine, key_id)
         return key is None or key.revoked_seq is not None
+
+    def wish(self, subject_id: str) -> Wish | None:
+        """What the owner of a subject wants for this job's account now."""
+        subject = self._bench.view.current().subjects.get(subject_id)
+        known = [] if subject is None else [subject]
+        return wishes_of(known, self._inputs["account"], self._bench.clock())(subject_id)
 
     def sight(self, gate: dict[str, Any], look: dict[str, Any]) -> Sight:
         """What was seen of prompt and clip together."""

@@ -125,7 +125,9 @@ def decide(
         for check in policy.required if _failed(check, states[check])
     ]  # fmt: skip
     found = [(finding, wishes(finding.subject)) for report in reports for finding in _counting(report)]
-    ruled = [(_effect(policy, finding, wish), reason_of(finding, wish)) for finding, wish in found]
+    ruled = [
+        (effect_of(policy, sure=finding.sure, wish=wish), reason_of(finding, wish)) for finding, wish in found
+    ]
     judged += [(effect, reason) for effect, reason in ruled if effect is not Verdict.ALLOW]
     if has_sound and sound is Sound.HOLD:
         judged.append((Verdict.REVIEW, Reason(code="audio_not_checked", check=AUDIO, detail=_SOUND)))
@@ -137,31 +139,36 @@ def decide(
         checks={name: str(state) for name, state in states.items()} | {AUDIO: _sound(sound, has_sound)},
         registry_seq=registry_seq, decided_at=now,
         permits=tuple(sorted({wish.rule for _, wish in found if wish and wish.rule})),
+        allowed=tuple(sorted({one.subject for (one, _), (effect, _) in zip(found, ruled, strict=True)
+                              if effect is Verdict.ALLOW})),
     )  # fmt: skip
 
 
-def _effect(policy: Policy, finding: Finding, wish: Wish | None) -> Verdict:
-    """Rule 3."""
+def effect_of(policy: Policy, *, sure: bool, wish: Wish | None) -> Verdict:
+    """Rule 3: what becomes of a finding that is `sure` or not, when its subject's owner has this wish."""
     if wish is None:
         return Verdict.REVIEW
     unlicensed = policy.licence_needed and not wish.licence and wish.effect is Verdict.ALLOW
     effect = Verdict.REVIEW if unlicensed else wish.effect
-    return Verdict.REVIEW if effect is Verdict.BLOCK and not finding.sure else effect
+    return Verdict.REVIEW if effect is Verdict.BLOCK and not sure else effect
 
 
 def to_json(decision: Decision) -> Json:
     """The decision as a job's step records it and a command prints it."""
     document = asdict(decision)
-    lists = {"reasons": list(document["reasons"]), "permits": list(decision.permits)}
+    lists = {
+        "reasons": list(document["reasons"]),
+        "permits": list(decision.permits),
+        "allowed": list(decision.allowed),
+    }
     return document | lists | {"verdict": str(decision.verdict)}
 
 
 def from_json(document: dict[str, Any]) -> Decision:
     """Read `to_json`'s document."""
     reasons = tuple(Reason(**reason) for reason in document["reasons"])
-    permits = tuple(document.get("permits", ()))
-    verdict = Verdict(document["verdict"])
-    return Decision(**document | {"reasons": reasons, "permits": permits, "verdict": verdict})
+    lists = {name: tuple(document.get(name, ())) for name in ("permits", "allowed")}
+    return Decision(**document | lists | {"reasons": reasons, "verdict": Verdict(document["verdict"])})
 
 
 _BADNESS: Final = (

@@ -3,10 +3,12 @@
 Pure: no model, no file, no query. In order; the first that applies decides:
 1. the policy was changed by an update since the decision: held;
 2. the API key that the job came with was revoked: refused;
-3. the changed subjects are compared with what was seen, by the same checks as before, and under the wishes
+3. a subject that was found and allowed is allowed no longer, since a licence or rule began or ended by the
+   clock, which makes no change: held;
+4. the changed subjects are compared with what was seen, by the same checks as before, and under the wishes
    as they are now: a new name, picture or face, a stricter rule, a licence or consent taken back;
-4. a changed subject whose vectors lie in a space in which nothing was seen cannot be compared: held;
-5. otherwise the decision stands.
+5. a changed subject whose vectors lie in a space in which nothing was seen cannot be compared: held;
+6. otherwise the decision stands.
 """
 
 from collections.abc import Sequence
@@ -17,7 +19,7 @@ from classifiers.base import Kind, References, Sight
 from pipeline import policy as policies
 from pipeline.examine import Calibrations, examine, unasked
 from pipeline.policy import Policy
-from pipeline.reasons import Wish, Wishes
+from pipeline.reasons import Wish, Wishes, nobody
 from pipeline.types import Decision, Reason, Verdict
 from registry import rules
 from registry.subjectset import SubjectSet
@@ -34,13 +36,17 @@ COUNTERPARTS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What a job brings to the fence: its policy and decision, what was seen, who asked with which key."""
+    """What a job brings to the fence: its policy and decision, what was seen, who asked with which key.
+
+    ``wishes``: what owners want now, for rule 3.
+    """
 
     policy: Policy
     decision: Decision
     sight: Sight
     account: str
     key: str
+    wishes: Wishes = nobody
 
 
 def recheck(
@@ -53,6 +59,10 @@ def recheck(
         return _with(decision, Verdict.REVIEW, [_reason("policy_changed", told)], now)
     if question.key and any(change.revoked_key == question.key for change in changes):  # 2
         return _with(decision, Verdict.BLOCK, [_reason("key_revoked", KEY_REVOKED)], now)
+    ended = [wish for wish in map(question.wishes, decision.allowed) if wish and _forbids(policy, wish)]
+    if ended:  # 3
+        told = f"The permission to show {ended[0].name} has ended."
+        return _with(decision, Verdict.REVIEW, [_reason("permission_ended", told)], now)
     subjects = changed_subjects(changes)
     if not subjects or not policy.required:
         return replace(decision, decided_at=now)
@@ -86,7 +96,7 @@ def compare(
     question: Question, subjects: Sequence[SubjectRecord], references: References,
     calibrations: Calibrations, *, now: str,
 ) -> Decision:  # fmt: skip
-    """Rules 3 to 5 for these subjects; `references`: the same subjects, as a set to search in."""
+    """Rules 4 to 6 for these subjects; `references`: the same subjects, as a set to search in."""
     checks = [check for check in question.policy.required if check in policies.COMPARED]
     reports = examine(checks, question.sight, references, calibrations)
     if not question.sight.texts:
@@ -97,7 +107,7 @@ def compare(
         registry_seq=question.decision.registry_seq, now=now,
         wishes=wishes_of(subjects, question.account, now),
     )  # fmt: skip
-    reasons = [*fresh.reasons, *_incomparable(question, subjects, checks)]  # 3, 4
+    reasons = [*fresh.reasons, *_incomparable(question, subjects, checks)]  # 4, 5
     if not reasons:
         return replace(question.decision, decided_at=now)
     verdict = Verdict.BLOCK if fresh.verdict is Verdict.BLOCK else Verdict.REVIEW
@@ -120,6 +130,10 @@ def _incomparable(
                 told = f"{subject.name} was registered with another model; the clip has to be checked again."
                 found.append(Reason(code="not_comparable", check=check, detail=told))
     return found
+
+
+def _forbids(policy: Policy, wish: Wish) -> bool:
+    return policies.effect_of(policy, sure=True, wish=wish) is not Verdict.ALLOW
 
 
 def _with(decision: Decision, verdict: Verdict, reasons: Sequence[Reason], now: str) -> Decision:

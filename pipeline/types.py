@@ -32,7 +32,8 @@ class Reason:
 class Decision:
     """A policy's judgement; ``checks`` names every check and its state, also those that did not run.
 
-    ``permits``: the rules and licences without which the verdict would be stricter.
+    ``permits``: the rules and licences without which the verdict would be stricter; ``allowed``: the subjects
+    that were found, and whose owners allow it.
     """
 
     verdict: Verdict
@@ -43,6 +44,7 @@ class Decision:
     registry_seq: int
     decided_at: str
     permits: tuple[str, ...] = ()
+    allowed: tuple[str, ...] = ()
 
 
 class EvidenceState(StrEnum):

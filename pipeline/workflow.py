@@ -248,6 +248,7 @@ class ReleaseRun(StepRun):
         return Question(
             policy=policies.preset(self._inputs["policy"]), decision=policies.from_json(decision),
             sight=self._judge.sight(gate, look), account=self._inputs["account"], key=self._inputs["key"],
+            wishes=self._judge.wish,
         )  # fmt: skip
 
     def _reread(self, signed: dict[str, Any], reserved: dict[str, Any]) -> Json:

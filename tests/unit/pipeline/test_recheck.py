@@ -9,6 +9,7 @@ import pytest
 from classifiers.base import Kind, Seen, Sight
 from pipeline import policy
 from pipeline.policy import PRESETS
+from pipeline.reasons import Wish
 from pipeline.recheck import Question, recheck
 from pipeline.types import Decision, Verdict
 from registry.types import Change, LogEntry, NameRow, RuleRow, SubjectRecord, VectorRow
@@ -175,3 +176,22 @@ def test_without_a_prompt_frames_decide(calibrations: Any) -> None:
     silent = question(sight=replace(SIGHT, texts=(), seen=SIGHT.of(Kind.FRAME, Kind.FACE)))
     assert recheck(silent, [change("opt-out", NAMED)], calibrations, now=NOW).verdict is Verdict.ALLOW
     assert recheck(silent, [change("opt-out", PICTURED)], calibrations, now=NOW).verdict is Verdict.REVIEW
+
+
+@pytest.mark.parametrize(
+    ("preset", "wish", "held"),
+    [
+        ("opt-out", Wish(effect=Verdict.ALLOW, name="Z", owner="S"), False),
+        ("opt-out", Wish(effect=Verdict.BLOCK, name="Z", owner="S"), True),
+        ("opt-out", Wish(effect=Verdict.REVIEW, name="Z", owner="S"), True),
+        ("opt-out", None, False),
+        ("permission-first", Wish(effect=Verdict.ALLOW, name="Z", owner="S"), True),
+        ("permission-first", Wish(effect=Verdict.ALLOW, name="Z", owner="S", licence=True), False),
+    ],
+)
+def test_a_permission_that_ended_by_the_clock_holds(preset: str, wish: Wish | None, held: bool) -> None:
+    asked = question(preset, wishes=lambda _subject: wish)
+    asked = replace(asked, decision=replace(asked.decision, allowed=("s1",)))
+    answer = recheck(asked, [], {}, now=NOW)
+    assert [reason.code for reason in answer.reasons] == (["permission_ended"] if held else [])
+    assert recheck(replace(asked, decision=question(preset).decision), [], {}, now=NOW).reasons == ()
