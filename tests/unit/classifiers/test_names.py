@@ -14,7 +14,7 @@ from classifiers.names import NameMatcher, NameRefused, check_name, check_names,
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # benchmarks are not installed
 
-from benchmarks.tools.disguises import EXACT, FURTHER  # noqa: E402
+from benchmarks.tools.disguises import EXACT, FURTHER
 
 
 @dataclass(frozen=True, slots=True)
