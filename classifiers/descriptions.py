@@ -29,7 +29,7 @@ from classifiers.base import (
 )
 from classifiers.errors import CalibrationMissing
 from classifiers.run import skipped
-from classifiers.similarity import nearest_of
+from classifiers.similarity import all_near, nearest_of
 from classifiers.thresholds import HOW, PROMPT_DESCRIPTION, PROMPT_PICTURE, Calibration
 from classifiers.wording import (
     CLIP_WINDOW,
@@ -52,7 +52,6 @@ CLAUSE_WEIGHT: Final = "clause_weight"
 CLAUSE_COUNT: Final = "clause_count"
 """How many of a prompt's clauses, the best, count for a subject."""
 NEIGHBOURS: Final = 128
-MAX_FINDINGS: Final = 50
 
 _COMPARED: Final = (
     (PROMPT_PICTURE, Kind.PICTURE, RESEMBLES),
@@ -172,17 +171,18 @@ class Scored:
 
 
 def fused_scores(
-    whole: Seen, parts: Sequence[Seen], references: References, weight: float, count: int
-) -> dict[str, float]:
+    whole: Seen, parts: Sequence[Seen], references: References, weight: float, count: int,
+    least: float = np.inf,
+) -> dict[str, float]:  # fmt: skip
     """The fused score of every subject that is near: prompt against description, clauses against attributes.
 
     ``weight``: share of the clauses, ``count``: how many of them count, the best. A subject without
-    attributes is compared as a whole only, one without a description by clauses only.
+    attributes is compared as a whole only, one without a description by clauses only. ``least``: from which
+    score on no subject may be missing; its whole, or one of its clauses, then scores as much.
     """
-    described = {
-        subject: match.score for subject, match in _nearest(whole, Kind.DESCRIPTION, references).items()
-    }
-    told, bounds = _by_clause(parts, references)
+    nearest = _nearest(whole, Kind.DESCRIPTION, references, least)
+    described = {subject: match.score for subject, match in nearest.items()}
+    told, bounds = _by_clause(parts, references, least)
     rows = max(1, min(count, len(told)))
     by_clauses: dict[str, float] = {}
     for subject in {subject for near in told for subject in near}:
@@ -197,13 +197,15 @@ def fused_scores(
     }
 
 
-def _by_clause(parts: Sequence[Seen], references: References) -> tuple[list[dict[str, float]], list[float]]:
+def _by_clause(
+    parts: Sequence[Seen], references: References, least: float
+) -> tuple[list[dict[str, float]], list[float]]:
     """For each clause the best attribute of each subject near it, and what no other can be over."""
     told, bounds = [], []
     for seen in parts:
-        for matches in references.search(seen.space, (Kind.ATTRIBUTE,), seen.vectors, NEIGHBOURS):
+        for matches in _near(seen, Kind.ATTRIBUTE, references, least):
             told.append({subject: match.score for subject, match in nearest_of(matches).items()})
-            bounds.append(matches[-1].score if len(matches) == NEIGHBOURS else 0.0)
+            bounds.append(matches[-1].score if len(matches) >= NEIGHBOURS else 0.0)
     return told, bounds
 
 
@@ -213,13 +215,16 @@ def _scored(seen: Seen, sight: Sight, references: References, calibration: Calib
     if FUSED in calibration.layers:
         parts = [part for part in sight.of(Kind.CLAUSE) if part.space == seen.space]
         numbers = calibration.numbers
-        scores = fused_scores(seen, parts, references, numbers[CLAUSE_WEIGHT], int(numbers[CLAUSE_COUNT]))
+        weight, count = numbers[CLAUSE_WEIGHT], int(numbers[CLAUSE_COUNT])
+        scores = fused_scores(
+            seen, parts, references, weight, count, least=calibration.layer(FUSED).threshold
+        )
         told = _teller(FUSED, DESCRIBED, calibration)
         yield from (told(subject, score, "") for subject, score in scores.items())
         return
     for layer, kind, code in _COMPARED:
         told = _teller(layer, code, calibration)
-        nearest = _nearest(seen, kind, references)
+        nearest = _nearest(seen, kind, references, calibration.layer(layer).threshold)
         yield from (told(subject, match.score, match.reference) for subject, match in nearest.items())
 
 
@@ -236,14 +241,18 @@ def _teller(layer: str, code: str, calibration: Calibration) -> Callable[[str, f
     return tell
 
 
-def _nearest(seen: Seen, kind: Kind, references: References) -> dict[str, Match]:
+def _nearest(seen: Seen, kind: Kind, references: References, least: float) -> dict[str, Match]:
     """Each subject's nearest registered vector of `kind` to any of the vectors seen."""
     best: dict[str, Match] = {}
-    for matches in references.search(seen.space, (kind,), seen.vectors, NEIGHBOURS):
+    for matches in _near(seen, kind, references, least):
         for subject, match in nearest_of(matches).items():
             if subject not in best or best[subject].score < match.score:
                 best[subject] = match
     return best
+
+
+def _near(seen: Seen, kind: Kind, references: References, least: float) -> list[Sequence[Match]]:
+    return all_near(references, seen, kind, NEIGHBOURS, np.full(len(seen.vectors), least, np.float32))
 
 
 def _finding(scored: Scored, sight: Sight) -> Finding:
@@ -263,7 +272,7 @@ def _one_each(findings: Sequence[Finding]) -> Iterator[Finding]:
     """The first finding of each subject and code."""
     told: set[tuple[str, str]] = set()
     for finding in findings:
-        if (finding.subject, finding.code) not in told and len(told) < MAX_FINDINGS:
+        if (finding.subject, finding.code) not in told:
             told.add((finding.subject, finding.code))
             yield finding
 

@@ -31,7 +31,7 @@ from classifiers.base import (
 )  # fmt: skip
 from classifiers.errors import CalibrationMissing, ModelUnusable
 from classifiers.run import skipped
-from classifiers.similarity import nearest_of
+from classifiers.similarity import all_near, nearest_of
 from classifiers.thresholds import FACE_PORTRAIT, HOW, Calibration
 
 CHECK: Final = "likeness"
@@ -159,7 +159,8 @@ def check_faces(sight: Sight, references: References, calibrations: Mapping[str,
         calibration = calibrations.get(seen.space)
         if calibration is None:
             raise CalibrationMissing(f"there is no calibration of {seen.space}; make one with {HOW}")
-        for subject, matches in _by_subject(seen, references).items():
+        threshold = calibration.layer(FACE_PORTRAIT).threshold
+        for subject, matches in _by_subject(seen, references, threshold).items():
             best = max(matches[0][0].score, -np.inf if best is None else best)
             findings += _judged(subject, seen, matches, calibration)
     findings.sort(key=lambda finding: -finding.score)
@@ -169,13 +170,14 @@ def check_faces(sight: Sight, references: References, calibrations: Mapping[str,
     )  # fmt: skip
 
 
-def _by_subject(seen: Seen, references: References) -> dict[str, list[tuple[Match, int]]]:
+def _by_subject(seen: Seen, references: References, threshold: float) -> dict[str, list[tuple[Match, int]]]:
     """For every person near any face: the nearest portrait of each such face with its row, nearest first."""
     if not np.isfinite(seen.vectors).all():
         raise ValueError("what was seen holds values that are no numbers")
     found: dict[str, list[tuple[Match, int]]] = {}
     if len(seen.vectors):
-        nearest = references.search(seen.space, (Kind.PORTRAIT,), seen.vectors, NEIGHBOURS)
+        least = np.full(len(seen.vectors), threshold, np.float32)
+        nearest = all_near(references, seen, Kind.PORTRAIT, NEIGHBOURS, least)
         for row, matches in enumerate(nearest):
             for subject, match in nearest_of(matches).items():
                 found.setdefault(subject, []).append((match, row))

@@ -35,6 +35,8 @@ from classifiers.thresholds import FRAME_PICTURE, HOW, Calibration
 CHECK: Final = "frames"
 CODE: Final = "picture_match"
 NEIGHBOURS: Final = 24
+WIDER: Final = 4
+"""How many times as many are asked for where the last of them may still count."""
 MAX_MOMENTS: Final = 16
 """Times and boxes that a finding lists."""
 UNTIMED: Final = 0.0
@@ -103,7 +105,10 @@ def check_frames(
         calibration = calibrations.get(seen.space)
         if calibration is None:
             raise CalibrationMissing(f"there is no calibration of {seen.space}; make one with {HOW}")
-        scores = subject_moments(seen, references, Scoring.of(calibration), calibration.cohort)
+        threshold = calibration.layer(FRAME_PICTURE).threshold
+        scores = subject_moments(
+            seen, references, Scoring.of(calibration), calibration.cohort, least=threshold
+        )
         for subject, moments in scores.items():
             finding = _judged(subject, moments, calibration)
             best.append(finding.score)
@@ -117,13 +122,16 @@ def check_frames(
 
 
 def subject_moments(
-    seen: Seen, references: References, scoring: Scoring, cohort: Vectors
+    seen: Seen, references: References, scoring: Scoring, cohort: Vectors, least: float = math.inf
 ) -> dict[str, list[Moment]]:
-    """The best region of each moment, for every subject that is near any; best moments first."""
+    """The best region of each moment, for every subject that is near any; best moments first.
+
+    ``least``: from which score on no subject may be missing, whoever else is near.
+    """
     if not np.isfinite(seen.vectors).all():
         raise ValueError("what was seen holds values that are no numbers")
     offsets = nearness(seen.vectors, cohort, scoring)
-    found = references.search(seen.space, (Kind.PICTURE,), seen.vectors, NEIGHBOURS)
+    found = all_near(references, seen, Kind.PICTURE, NEIGHBOURS, least + offsets)
     best: dict[str, dict[float, Moment]] = {}
     for row, matches in enumerate(found):
         time = seen.times[row] if seen.times else UNTIMED
@@ -146,6 +154,32 @@ def nearness(vectors: Vectors, cohort: Vectors, scoring: Scoring) -> Vectors:
     count = min(max(1, scoring.cohort_nearest), len(cohort))
     cosines = np.partition(vectors @ cohort.T, len(cohort) - count, axis=1)[:, -count:]
     return np.asarray(scoring.cohort_weight * cosines.mean(axis=1), dtype=np.float32)
+
+
+def all_near(
+    references: References, seen: Seen, kind: Kind, neighbours: int, least: Vectors
+) -> list[Sequence[Match]]:
+    """For each vector seen its nearest registered ones, and all that score at least ``least[n]``.
+
+    Otherwise an owner of many pictures that are alike, or many owners together, would hide those of another
+    behind them.
+    """
+    found = list(references.search(seen.space, (kind,), seen.vectors, neighbours))
+    rows = _cut_off(range(len(found)), found, neighbours, least)
+    while rows:
+        neighbours *= WIDER
+        wider = references.search(seen.space, (kind,), seen.vectors[rows], neighbours)
+        for row, matches in zip(rows, wider, strict=True):
+            found[row] = matches
+        rows = _cut_off(rows, found, neighbours, least)
+    return found
+
+
+def _cut_off(
+    rows: Sequence[int], found: Sequence[Sequence[Match]], neighbours: int, least: Vectors
+) -> list[int]:
+    """The rows of which even the last match may count, so that there may be more."""
+    return [row for row in rows if len(found[row]) >= neighbours and not found[row][-1].score < least[row]]
 
 
 def nearest_of(matches: Sequence[Match]) -> dict[str, Match]:
