@@ -44,7 +44,7 @@ from pipeline.workflow import CREATE, GUARD, KINDS, ReleaseRun, reason_json
 from registry import holds, log, releases
 from registry.checkpoint import NoteSigner
 from registry.db import open_database, read
-from registry.errors import NotFound
+from registry.errors import NotFound, RegistryError
 from registry.ids import ENTROPY_BYTES, parse_time, uuid7
 from registry.jobs import LocalJobs
 from registry.sights import forget_sights
@@ -103,7 +103,10 @@ class App:
         waiting = bench.jobs.resume()
         # Each is taken again when its turn comes: were this process killed, only that one would be charged.
         for job in waiting:
-            bench.jobs.abandon(job)
+            try:
+                bench.jobs.abandon(job)
+            except RegistryError:
+                bench.jobs.leave(job)
         yield from self._given_up(since)
         for job in waiting:
             mine = bench.jobs.submit(job.kind, job.key, job.inputs)

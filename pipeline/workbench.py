@@ -76,7 +76,8 @@ class StepRun:
         """Go through the steps that are not recorded yet.
 
         A clip that cannot be made, read or marked ends the job as failed. A signature that could not be had
-        leaves it open: the next command on this home tries again. Raises: the error, in both cases.
+        leaves it open: the next command on this home tries again. So does a defect, as if the process had
+        died of it. Raises: the error, in all cases.
         """
         try:
             return self._run()
@@ -84,10 +85,16 @@ class StepRun:
             with contextlib.suppress(RegistryError):  # else its lock goes with this process
                 self._bench.jobs.abandon(self._job)
             raise
-        except (JobNotOwned, RegistryBusy):
-            raise  # the job is another process's to end, or the next command's
+        except JobNotOwned:
+            raise  # the job is another process's to end
+        except RegistryBusy:
+            self._bench.jobs.leave(self._job)  # the next command's to end
+            raise
         except OURS as error:
             self._fail(error)
+            raise
+        except Exception:
+            self._bench.jobs.leave(self._job)  # a defect: tried again, and held when it dies too often
             raise
 
     def _run(self) -> Outcome:

@@ -141,6 +141,10 @@ class LocalJobs:
             _update(conn, job.id, owner=None)
         self._let_go(job.id, unlink=False)
 
+    def leave(self, job: Job) -> None:
+        """Let go of a job as if this process had died: whoever takes it over charges it a death."""
+        self._let_go(job.id, unlink=False)
+
     def get(self, job_id: str) -> Job:
         """Return a job as anybody may see it, without ownership."""
         with read(self._engine) as conn:

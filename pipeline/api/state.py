@@ -75,7 +75,7 @@ class Service:
         except OURS as error:
             log.warning("job %s: %s", job.id, error)
         except Exception:
-            log.exception("job %s", job.id)  # a defect: the job stays open, and its death will count
+            log.exception("job %s", job.id)  # a defect: the job is resumed, and its death will count
             raise
         finally:
             self.forget(job)
@@ -98,6 +98,8 @@ class Service:
                 self.uploads.clean(time.time())
             except OURS as error:
                 log.warning("resuming: %s", error)
+            except Exception:
+                log.exception("resuming")  # a defect in one job must not end the thread that resumes all
             self.stopping.wait(RESUME_SECONDS)
 
     def scan_soon(self) -> None:
@@ -112,6 +114,8 @@ class Service:
                 self.app.retroscan()
             except OURS as error:
                 log.warning("looking through releases: %s", error)
+            except Exception:
+                log.exception("looking through releases")  # opt-outs still to come have to be looked at
             self.changed.wait(SCAN_SECONDS)
 
     def warm_up(self) -> None:

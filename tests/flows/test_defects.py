@@ -1,0 +1,79 @@
+"""An error that nobody foresaw ends no thread of the service, and leaves no job that nobody goes on with."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.api.state import Service
+from pipeline.app import App, open_app
+from pipeline.orders import GuardOrder
+from pipeline.policy import Sound
+from pipeline.settings import load
+from registry.jobs import DEATHS_MAX
+from registry.types import Job, JobState
+
+
+def accepted(app: App, clip: Path, request: str) -> Job:
+    return app.accept(
+        GuardOrder(source=clip, policy="marks-only", sound=Sound.STRIP, account="a", request=request)
+    )
+
+
+def fail(step: str, event: str, _value: float) -> None:
+    if (step, event) == ("reserve", "begin"):
+        raise ZeroDivisionError
+
+
+def silent(_step: str, _event: str, _value: float) -> None:
+    """Nobody watches."""
+
+
+def test_another_try_is_made_in_the_same_process(home: Path, clip: Path) -> None:
+    with open_app(load(home)) as app:
+        job = accepted(app, clip, "once")
+        with pytest.raises(ZeroDivisionError):
+            app.run(job, fail)
+        assert app.job(job.id).state is JobState.OPEN
+        [resumed] = app.resume(silent)
+        assert resumed.outcome is not None
+        assert resumed.outcome.release is not None
+
+
+def test_a_job_that_always_fails_is_held(home: Path, clip: Path) -> None:
+    with open_app(load(home)) as app:
+        job = accepted(app, clip, "often")
+        with pytest.raises(ZeroDivisionError):
+            app.run(job, fail)
+        for _ in range(DEATHS_MAX - 1):
+            with pytest.raises(ZeroDivisionError):
+                list(app.resume(fail))
+        [resumed] = app.resume(fail)
+        assert resumed.job.state is JobState.HELD
+        assert app.job(job.id).state is JobState.HELD
+
+
+def test_the_threads_beside_go_on(
+    home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = load(home)
+    with open_app(settings) as app:
+        service = Service.on(app, settings)
+        calls: list[str] = []
+
+        def broken(*_: object) -> None:
+            calls.append("")
+            if len(calls) > 1:
+                service.stopping.set()
+            service.changed.set()
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(app, "retroscan", broken)
+        service.keep_scanning()
+        assert len(calls) > 1
+        service.stopping.clear()
+        calls[:] = [""]
+        monkeypatch.setattr(app, "resume", broken)
+        service.keep_resuming()
+        assert len(calls) > 1
+        service.stop()
+    assert "ZeroDivisionError" in caplog.text
