@@ -55,7 +55,7 @@ def tiny(folder: Path, resize_mode: str = "shortest", side: int = 32) -> Path:
 def test_unit_vectors_of_one_space(embedder: OpenClipEmbedder, pictures: list[np.ndarray]) -> None:
     assert embedder.space.startswith("clip-")
     assert len(embedder.space) == 21
-    for vectors in (embedder.embed_images(pictures), embedder.embed_texts(["a fox", "", "an owl"])):
+    for vectors in (embedder.embed_images(pictures), embedder.embed_texts(["a fox", "an owl"])):
         assert vectors.dtype == np.float32
         assert vectors.shape[1] == embedder.dimension == 256
         assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
