@@ -17,7 +17,7 @@ from pipeline.eyes import Eyes
 from pipeline.home import Home
 from pipeline.orders import LOCAL_ACCOUNT, MAX_TURNS, check_prompt
 from pipeline.policy import Policy
-from pipeline.recheck import wishes_of
+from pipeline.recheck import in_full, wishes_of
 from pipeline.settings import Settings
 from pipeline.types import Decision, Json, Reason
 from registry.db import open_database
@@ -120,6 +120,7 @@ class Gate:
         reports = examine(tuple(checks), sight, snapshot, self._eyes.calibrations)
         if self._names_only(snapshot):
             reports = (*reports, _NOTHING_TO_COMPARE)
+        reports = in_full(reports, sight, snapshot)
         concerned = {finding.subject for report in reports for finding in report.findings}
         subjects = [snapshot.subjects[subject] for subject in concerned if subject in snapshot.subjects]
         decision = policies.decide(

@@ -5,13 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from classifiers.base import CheckReport, CheckState, References, Sight
+from classifiers.base import CheckReport, CheckState, Sight
 from pipeline import policy as policies
 from pipeline.examine import examine, unasked
 from pipeline.gate import Gate
 from pipeline.media.types import MediaLimits
 from pipeline.reasons import Wish
-from pipeline.recheck import KEY_REVOKED, wishes_of
+from pipeline.recheck import KEY_REVOKED, in_full, wishes_of
 from pipeline.release.staging import Staging
 from pipeline.types import Decision, Json, Reason, Verdict
 from pipeline.workbench import Workbench
@@ -102,12 +102,11 @@ class Judge:
         prompt = [check for check in required if check in policies.PROMPT_CHECKS]
         return (*self._examine(clip, sight, snapshot), *unasked(prompt))
 
-    def _examine(
-        self, checks: Sequence[str], sight: Sight, references: References
-    ) -> tuple[CheckReport, ...]:
+    def _examine(self, checks: Sequence[str], sight: Sight, snapshot: Snapshot) -> tuple[CheckReport, ...]:
         if not checks:
             return ()
-        return examine(checks, sight, references, self._bench.eyes.calibrations)
+        reports = examine(checks, sight, snapshot, self._bench.eyes.calibrations)
+        return in_full(reports, sight, snapshot)
 
     def _decided(
         self, policy: policies.Policy, reports: Sequence[CheckReport], snapshot: Snapshot, *, has_sound: bool

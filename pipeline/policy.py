@@ -121,7 +121,7 @@ def decide(
     states = dict.fromkeys((*CHECKS, *policy.required), CheckState.NOT_CONFIGURED) | _states(reports)
     judged = [(Verdict.BLOCK, _missing(check, policy)) for check in policy.required if _absent(states[check])]
     judged += [
-        (Verdict.REVIEW, _unfinished(check, states[check]))
+        (Verdict.REVIEW, _unfinished(check, states[check], reports))
         for check in policy.required if _failed(check, states[check])
     ]  # fmt: skip
     found = [(finding, wishes(finding.subject)) for report in reports for finding in _counting(report)]
@@ -189,10 +189,12 @@ def _missing(check: str, policy: Policy) -> Reason:
     return Reason(code="check_not_configured", check=check, detail=detail)
 
 
-def _unfinished(check: str, state: CheckState) -> Reason:
-    return Reason(
-        code="check_unfinished", check=check, detail=f"The check {check} did not complete: {state}."
-    )
+def _unfinished(check: str, state: CheckState, reports: Sequence[CheckReport]) -> Reason:
+    told = f"The check {check} did not complete: {state}."
+    if state is CheckState.SKIPPED:  # what failed or took too long says more of us than of the clip
+        why = {report.detail for report in reports if report.check == check and report.state is state}
+        told = " ".join([told, *(f"{one[:1].upper()}{one[1:]}." for one in sorted(why) if one)])
+    return Reason(code="check_unfinished", check=check, detail=told, evidence={"state": str(state)})
 
 
 def _absent(state: CheckState) -> bool:

@@ -4,18 +4,18 @@ Pure: no model, no file, no query. In order; the first that applies decides:
 1. the policy was changed by an update since the decision: held;
 2. the API key that the job came with was revoked: refused;
 3. a subject that was found and allowed is allowed no longer, since a licence or rule began or ended by the
-   clock, which makes no change: held;
+   clock, which makes no change, or under a policy that needs licences since it was withdrawn: held;
 4. the changed subjects are compared with what was seen, by the same checks as before, and under the wishes
    as they are now: a new name, picture or face, a stricter rule, a licence or consent taken back;
 5. a changed subject whose vectors lie in a space in which nothing was seen cannot be compared: held;
 6. otherwise the decision stands.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Protocol
 
-from classifiers.base import Kind, References, Sight
+from classifiers.base import CheckReport, CheckState, Kind, References, Sight
 from pipeline import policy as policies
 from pipeline.examine import Calibrations, examine, unasked
 from pipeline.policy import Policy
@@ -30,6 +30,7 @@ KEY_REVOKED: Final = "The API key that this was asked with was revoked."
 COUNTERPARTS: Final = {
     policies.DESCRIPTIONS: ({Kind.DESCRIPTION, Kind.ATTRIBUTE}, {Kind.PROMPT, Kind.CLAUSE}),
     policies.FRAMES: ({Kind.PICTURE}, {Kind.FRAME}),
+    policies.LIKENESS: ({Kind.PORTRAIT}, {Kind.FACE}),
 }
 """Per check: which registered kinds it compares with which seen kinds."""
 
@@ -49,6 +50,12 @@ class Question:
     wishes: Wishes = nobody
 
 
+class Registered(Protocol):
+    """Knows who cannot be found in some spaces (`registry.view.Snapshot`)."""
+
+    def strangers(self, kinds: Collection[str], spaces: Collection[str]) -> Collection[str]: ...  # noqa: D102
+
+
 def recheck(
     question: Question, changes: Sequence[Change], calibrations: Calibrations, *, now: str
 ) -> Decision:
@@ -59,9 +66,10 @@ def recheck(
         return _with(decision, Verdict.REVIEW, [_reason("policy_changed", told)], now)
     if question.key and any(change.revoked_key == question.key for change in changes):  # 2
         return _with(decision, Verdict.BLOCK, [_reason("key_revoked", KEY_REVOKED)], now)
-    ended = [wish for wish in map(question.wishes, decision.allowed) if wish and _forbids(policy, wish)]
+    ended = [wish for wish in map(question.wishes, decision.allowed) if _forbids(policy, wish)]
     if ended:  # 3
-        told = f"The permission to show {ended[0].name} has ended."
+        whom = ended[0].name if ended[0] else "somebody who was registered"
+        told = f"The permission to show {whom} has ended."
         return _with(decision, Verdict.REVIEW, [_reason("permission_ended", told)], now)
     subjects = changed_subjects(changes)
     if not subjects or not policy.required:
@@ -132,7 +140,29 @@ def _incomparable(
     return found
 
 
-def _forbids(policy: Policy, wish: Wish) -> bool:
+def in_full(reports: Sequence[CheckReport], sight: Sight, registered: Registered) -> tuple[CheckReport, ...]:
+    """The reports, of which none is complete that could not compare everybody who is registered.
+
+    A subject whose vectors another model made is not found by this one, whatever the clip shows.
+    """
+    return tuple(_in_full(report, sight, registered) for report in reports)
+
+
+def _in_full(report: CheckReport, sight: Sight, registered: Registered) -> CheckReport:
+    theirs, looked_at = COUNTERPARTS.get(report.check, (set(), set()))
+    if report.state is not CheckState.COMPLETED or not theirs:
+        return report
+    missed = len(registered.strangers(theirs, {seen.space for seen in sight.of(*looked_at)}))
+    if not missed:
+        return report
+    told = f"{missed} {'subject' if missed == 1 else 'subjects'} cannot be compared: registered with another"
+    return replace(report, state=CheckState.SKIPPED, detail=f"{told} model, and not yet again with this one")
+
+
+def _forbids(policy: Policy, wish: Wish | None) -> bool:
+    """Whether what was allowed is no longer; a subject that was withdrawn licenses nobody."""
+    if wish is None:
+        return policy.licence_needed
     return policies.effect_of(policy, sure=True, wish=wish) is not Verdict.ALLOW
 
 

@@ -18,7 +18,7 @@ from pipeline.home import Home
 from pipeline.media.limits import media_limits
 from pipeline.pictures.reader import load_picture, read_each
 from pipeline.pictures.types import PictureFile
-from pipeline.recheck import wishes_of
+from pipeline.recheck import in_full, wishes_of
 from pipeline.settings import Settings
 from pipeline.types import Decision, Json
 from registry.db import open_database
@@ -69,6 +69,7 @@ class Watch:
     def judge(self, looked: Looked) -> tuple[tuple[CheckReport, ...], Decision]:
         """The reports of the checks, and what the policy `POLICY` decides on them for `ACCOUNT`."""
         compared = examine(policy.CLIP_CHECKS, looked.sight, self._snapshot, self._calibrations)
+        compared = in_full(compared, looked.sight, self._snapshot)
         failed = {report.check for report in looked.unfinished}
         reports = (*looked.unfinished, *(report for report in compared if report.check not in failed))
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

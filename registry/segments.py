@@ -6,7 +6,7 @@ way keep what they have. Small segments are merged into larger ones, each at lea
 a vector is copied a number of times that grows with the logarithm of the registry's size.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -53,6 +53,10 @@ class Segment:
             kind=self.kind, index=self.index, labels=self.labels, rows=self.rows, alive=alive,
             living=self.living - len(dead),
         )  # fmt: skip
+
+    def subjects(self) -> Iterator[str]:
+        """Those of whom there are living vectors; those of one live or are dead together."""
+        return (subject for subject, rows in self.rows.items() if self.alive[rows[0]])
 
     def search(self, queries: Vectors, neighbours: int) -> list[list[VectorMatch]]:
         """The nearest living vectors for each of the queries float32[n, d]."""

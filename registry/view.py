@@ -8,7 +8,7 @@
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from threading import Lock
 from types import MappingProxyType
@@ -58,6 +58,17 @@ class Snapshot:
     def spaces(self) -> frozenset[str]:
         """The spaces in which there are vectors."""
         return frozenset(space for space, _kind in self._shelves)
+
+    def strangers(self, kinds: Collection[str], spaces: Collection[str]) -> frozenset[str]:
+        """Subjects that have vectors of `kinds`, but in none of `spaces`: what is seen there misses them."""
+        keys = [key for key in self._shelves if key[1] in kinds]
+        elsewhere = self._living(key for key in keys if key[0] not in spaces)
+        return elsewhere - self._living(key for key in keys if key[0] in spaces) if elsewhere else elsewhere
+
+    def _living(self, keys: Iterable[_Key]) -> frozenset[str]:
+        return frozenset(
+            subject for key in keys for segment in self._shelves[key] for subject in segment.subjects()
+        )
 
     def search(
         self, space: str, kinds: Sequence[str], vectors: Vectors, neighbours: int

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from classifiers.base import Kind, Seen, Sight
+from classifiers.base import CheckReport, CheckState, Kind, Seen, Sight
 from pipeline import policy
 from pipeline.policy import PRESETS
 from pipeline.reasons import Wish
-from pipeline.recheck import Question, recheck
+from pipeline.recheck import Question, in_full, recheck
 from pipeline.types import Decision, Verdict
 from registry.types import Change, LogEntry, NameRow, RuleRow, SubjectRecord, VectorRow
 
@@ -27,7 +27,7 @@ def seen(kind: Kind, space: str, vector: Any) -> Seen:
 SIGHT = Sight(
     texts=(PROMPT,),
     seen=(
-        seen(Kind.PROMPT, CLIP, ALONG), seen(Kind.PROMPT, MINI, ALONG), seen(Kind.CLAUSE, MINI, ALONG),
+        seen(Kind.PROMPT, CLIP, ACROSS), seen(Kind.PROMPT, MINI, ALONG), seen(Kind.CLAUSE, MINI, ALONG),
         seen(Kind.FRAME, CLIP, ALONG), seen(Kind.FACE, FACE, ALONG),
     ),
 )  # fmt: skip
@@ -195,3 +195,35 @@ def test_a_permission_that_ended_by_the_clock_holds(preset: str, wish: Wish | No
     answer = recheck(asked, [], {}, now=NOW)
     assert [reason.code for reason in answer.reasons] == (["permission_ended"] if held else [])
     assert recheck(replace(asked, decision=question(preset).decision), [], {}, now=NOW).reasons == ()
+
+
+class Strangers:
+    """A registry in which one subject's pictures were seen by another model only."""
+
+    def strangers(self, kinds: Any, spaces: Any) -> frozenset[str]:
+        return frozenset({"s1"} if "picture" in kinds and "clip-other" not in spaces else ())
+
+
+def test_a_check_that_cannot_compare_everybody_is_not_complete() -> None:
+    done = [CheckReport(check=check, state=CheckState.COMPLETED) for check in policy.COMPARED]
+    states = {report.check: report for report in in_full(done, SIGHT, Strangers())}
+    assert {check for check, report in states.items() if report.state is not CheckState.COMPLETED} == {
+        policy.FRAMES
+    }
+    assert states[policy.FRAMES].state is CheckState.SKIPPED
+    decided = policy.decide(
+        PRESETS["opt-out"], list(states.values()), sound=policy.Sound.ACCEPT, has_sound=False,
+        registry_seq=1, now=NOW,
+    )  # fmt: skip
+    assert decided.verdict is Verdict.REVIEW
+    assert "another model" in decided.reasons[0].detail
+    failed = [CheckReport(check=policy.FRAMES, state=CheckState.FAILED)]
+    assert in_full(failed, SIGHT, Strangers()) == tuple(failed)
+
+
+def test_a_permission_ends_with_the_subject_only_where_one_is_needed() -> None:
+    gone = [change("opt-out", replace(NAMED, state="withdrawn", names=()))]
+    for preset, verdict in (("permission-first", Verdict.REVIEW), ("opt-out", Verdict.ALLOW)):
+        asked = question(preset)
+        asked = replace(asked, decision=replace(asked.decision, allowed=("s1",)))
+        assert recheck(asked, gone, {}, now=NOW).verdict is verdict

@@ -335,3 +335,16 @@ def test_a_set_of_subjects_leaves_out_the_withdrawn(home: Home) -> None:
     assert plain.seq == max(record.seq for record in given)
     with write(home.engine) as conn:  # nothing was left open
         assert conn is not None
+
+
+def test_who_cannot_be_found_in_a_space(home: Home) -> None:
+    view = View(home.engine)
+    assert view.current().strangers({"picture"}, {CLIP}) == frozenset()
+    first, second = (add(home, number) for number in (1, 2))
+    both = {first, second}
+    assert view.current().strangers({"picture"}, {CLIP}) == frozenset()
+    assert view.current().strangers({"picture"}, {"another"}) == both
+    assert view.current().strangers({"picture"}, {"another", CLIP}) == frozenset()
+    assert view.current().strangers({"attribute"}, {"another"}) <= both
+    withdraw(home, first)
+    assert view.current().strangers({"picture"}, {"another"}) == {second}
