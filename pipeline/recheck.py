@@ -13,7 +13,7 @@ Pure: no model, no file, no query. In order; the first that applies decides:
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from classifiers.base import CheckReport, CheckState, Kind, References, Sight
 from pipeline import policy as policies
@@ -24,6 +24,9 @@ from pipeline.types import Decision, Reason, Verdict
 from registry import rules
 from registry.subjectset import SubjectSet
 from registry.types import Change, SubjectRecord
+
+if TYPE_CHECKING:
+    from classifiers.names import NameMatcher
 
 FENCE: Final = "publish_fence"
 KEY_REVOKED: Final = "The API key that this was asked with was revoked."
@@ -102,11 +105,14 @@ def wishes_of(subjects: Sequence[SubjectRecord], account: str, now: str) -> Wish
 
 def compare(
     question: Question, subjects: Sequence[SubjectRecord], references: References,
-    calibrations: Calibrations, *, now: str,
+    calibrations: Calibrations, *, now: str, matcher: "NameMatcher | None" = None,
 ) -> Decision:  # fmt: skip
-    """Rules 4 to 6 for these subjects; `references`: the same subjects, as a set to search in."""
+    """Rules 4 to 6 for these subjects; `references`: the same subjects, as a set to search in.
+
+    `matcher`: of their names, if at hand.
+    """
     checks = [check for check in question.policy.required if check in policies.COMPARED]
-    reports = examine(checks, question.sight, references, calibrations)
+    reports = examine(checks, question.sight, references, calibrations, matcher)
     if not question.sight.texts:
         prompt = [check for check in checks if check in policies.PROMPT_CHECKS]
         reports = (*(r for r in reports if r.check not in prompt), *unasked(prompt))

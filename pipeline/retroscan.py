@@ -5,19 +5,23 @@
    stored sight, under its own policy and the owners' wishes for its account.
 3. What its policy would now refuse is withdrawn; what it would hold is withdrawn too, until a person has
    looked: either stops being served in the same transaction as its log entry, whose private part says why.
-4. What cannot be compared (nothing was seen of it, its faces were forgotten, another model saw it) is counted
-   and left out: no wish takes down everything that is out.
-5. Only then does the scan's position move on: a scan that was killed is done again, and withdraws nothing
-   twice.
+4. What cannot be compared (nothing was seen of it, its faces were forgotten or cannot be unsealed, another
+   model saw it) is counted and left out: no wish takes down everything that is out.
+5. Only then does the scan's position move on: a scan that was killed, or in which a comparison ran out of
+   time, is done again, and withdraws nothing twice.
 """
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
 
-from classifiers.base import References
+from classifiers.base import CheckState, Seen, Sight
 from pipeline import policy as policies
+from pipeline.errors import KeysUnusable
 from pipeline.recheck import Question, changed_subjects, compare
+from pipeline.sights import Sealer
 from pipeline.types import Decision, Json, Verdict
 from pipeline.workbench import Workbench, note_signer
 from pipeline.workflow import reason_json
@@ -25,6 +29,9 @@ from registry import changes, cursors, log, releases, sights
 from registry.db import read, write
 from registry.subjectset import SubjectSet
 from registry.types import Release, ReleaseState, SightRow, SubjectRecord
+
+if TYPE_CHECKING:
+    from classifiers.names import NameMatcher
 
 CURSOR: Final = "retroscan"
 UNCLEAR: Final = frozenset({"check_unfinished", "check_not_configured", "not_comparable"})
@@ -47,8 +54,9 @@ class Recalled:
 class ScanReport:
     """What a scan did.
 
-    `after`, `upto`: log positions that it covered; `compared`: releases; `unclear`: those of them that could
-    not be compared in full; `recalled`: those that stopped being served.
+    `after`, `upto`: log positions that it covered, the same where it has to be done again; `compared`:
+    releases; `unclear`: those of them that could not be compared in full; `recalled`: those that stopped
+    being served.
     """
 
     after: int
@@ -59,6 +67,19 @@ class ScanReport:
     recalled: tuple[Recalled, ...]
 
 
+class _References:
+    """The changed subjects, to compare releases with; their names are indexed once, without a deadline."""
+
+    def __init__(self, subjects: Sequence[SubjectRecord]) -> None:
+        self.subjects, self.of = subjects, SubjectSet(subjects)
+
+    @cached_property
+    def matcher(self) -> "NameMatcher":
+        from classifiers.names import NameMatcher
+
+        return NameMatcher(self.of.names)
+
+
 def scan(bench: Workbench, progress: Progress = lambda _count: None) -> ScanReport:
     """Compare everything that is out with all changes since the last scan; see the steps above."""
     with read(bench.engine) as conn:
@@ -66,23 +87,25 @@ def scan(bench: Workbench, progress: Progress = lambda _count: None) -> ScanRepo
         changed = changes.load(conn, after, upto)
     subjects = changed_subjects(changed)  # 1
     latest = max((change.seq for change in changed), default=after)
-    compared, unclear, recalled = 0, 0, []
+    compared, unclear, recalled, late = 0, 0, list[Recalled](), False
     if subjects:
-        references = SubjectSet(subjects)
+        references = _References(subjects)
         for released, sight in _released_before(bench, latest):  # 2
             compared += 1
             progress(compared)
-            found = _compared(bench, released, sight, subjects, references)
+            found = _compared(bench, released, sight, references)
             if found is None:
                 continue
             unclear += any(reason.code in UNCLEAR for reason in found.reasons)  # 4
+            late |= any(reason.evidence.get("state") == CheckState.TIMED_OUT for reason in found.reasons)
             if any(reason.code not in UNCLEAR for reason in found.reasons):
                 recalled.append(_recall(bench, released, found))  # 3
-    with write(bench.engine) as conn:
-        cursors.advance(conn, CURSOR, upto)  # 5
+    if not late:
+        with write(bench.engine) as conn:
+            cursors.advance(conn, CURSOR, upto)  # 5
     return ScanReport(
         after=after,
-        upto=upto,
+        upto=after if late else upto,
         subjects=len(subjects),
         compared=compared,
         unclear=unclear,
@@ -102,9 +125,8 @@ def _released_before(bench: Workbench, seq: int) -> Iterator[tuple[Release, tupl
 
 
 def _compared(
-    bench: Workbench, released: Release, sight: Sequence[SightRow], subjects: Sequence[SubjectRecord],
-    references: References,
-) -> Decision | None:  # fmt: skip
+    bench: Workbench, released: Release, sight: Sequence[SightRow], references: _References
+) -> Decision | None:
     """The new decision where it is stricter; None where the release may stay."""
     policy = policies.PRESETS.get(str(released.facts.get("policy", "")))
     if policy is None or not policy.required:
@@ -115,11 +137,23 @@ def _compared(
         registry_seq=released.registry_seq, decided_at=now,
     )  # fmt: skip
     question = Question(
-        policy=policy, decision=decision, sight=bench.sealer.sight(_texts(facts), sight),
+        policy=policy, decision=decision, sight=_opened(bench.sealer, _texts(facts), sight),
         account=str(facts.get("account", "")), key="",
     )  # fmt: skip
-    found = compare(question, subjects, references, bench.eyes.calibrations, now=now)
+    found = compare(
+        question, references.subjects, references.of, bench.eyes.calibrations, now=now,
+        matcher=references.matcher,
+    )  # fmt: skip
     return None if found.verdict is Verdict.ALLOW else found
+
+
+def _opened(sealer: Sealer, texts: Sequence[str], rows: Sequence[SightRow]) -> Sight:
+    """What was seen, as far as it can be read: one damaged row must not end every scan at its release."""
+    seen: list[Seen] = []
+    for row in rows:
+        with contextlib.suppress(KeysUnusable, ValueError):  # the check that misses it says so
+            seen += sealer.sight((), [row]).seen
+    return Sight(texts=tuple(texts), seen=tuple(seen))
 
 
 def _recall(bench: Workbench, released: Release, found: Decision) -> Recalled:

@@ -1,0 +1,47 @@
+"""A retro-scan that meets what it cannot read, or has no time for, loses nothing."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline import examine
+from pipeline.app import App, clock, open_app
+from pipeline.orders import CreateOrder
+from pipeline.settings import load
+from registry import optouts
+from registry.types import NameDraft, OptOutDraft
+
+
+def create(app: App, prompt: str) -> str:
+    order = CreateOrder(
+        prompt=prompt, policy="opt-out", generator="scene", seconds=2, seed=1, width=480, height=272
+    )
+    outcome = app.create(order, lambda *_: None)
+    assert outcome.release is not None
+    return outcome.release.id
+
+
+def opt_out(app: App, name: str) -> None:
+    draft = OptOutDraft(kind="character", name=name, owner="Studio", names=(NameDraft(text=name),))
+    optouts.add(app.engine, draft, now=clock(), sign_checkpoint=app.signer)
+
+
+def test_nothing_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load(tmp_path / "home")
+    with open_app(settings) as app:
+        first = create(app, "Hollowmere Tix sings")
+        opt_out(app, "Hollowmere Tix")
+        with monkeypatch.context() as hurried:
+            hurried.setattr(examine, "DEADLINE_SECONDS", 0.0)
+            hasty = app.retroscan()
+        assert (hasty.upto, hasty.recalled, hasty.unclear) == (hasty.after, (), 1)
+        [recalled] = app.retroscan().recalled
+        assert recalled.release == first
+        second = create(app, "Vexmoor Quandle sings")
+    (settings.home / "keys" / "sights.key").unlink()  # faces that were stored can never be read again
+    with open_app(settings) as app:
+        opt_out(app, "Vexmoor Quandle")
+        report = app.retroscan()
+        assert [one.release for one in report.recalled] == [second]
+        assert report.unclear == 1
+        assert app.retroscan().subjects == 0
