@@ -3,11 +3,11 @@
 Pure: no model, no file, no query. In order; the first that applies decides:
 1. the policy was changed by an update since the decision: held;
 2. the API key that the job came with was revoked: refused;
-3. a subject that was found and allowed is allowed no longer, since a licence or rule began or ended by the
-   clock, which makes no change, or under a policy that needs licences since it was withdrawn: held;
-4. the changed subjects are compared with what was seen, by the same checks as before, and under the wishes
+3. the changed subjects are compared with what was seen, by the same checks as before, and under the wishes
    as they are now: a new name, picture or face, a stricter rule, a licence or consent taken back;
-5. a changed subject whose vectors lie in a space in which nothing was seen cannot be compared: held;
+4. a changed subject whose vectors lie in a space in which nothing was seen cannot be compared: held;
+5. a subject that was found and allowed is allowed no longer, since a licence or rule began or ended by the
+   clock, which makes no change, or under a policy that needs licences since it was withdrawn: held;
 6. otherwise the decision stands.
 """
 
@@ -42,7 +42,7 @@ COUNTERPARTS: Final = {
 class Question:
     """What a job brings to the fence: its policy and decision, what was seen, who asked with which key.
 
-    ``wishes``: what owners want now, for rule 3.
+    ``wishes``: what owners want now, for rule 5.
     """
 
     policy: Policy
@@ -69,15 +69,17 @@ def recheck(
         return _with(decision, Verdict.REVIEW, [_reason("policy_changed", told)], now)
     if question.key and any(change.revoked_key == question.key for change in changes):  # 2
         return _with(decision, Verdict.BLOCK, [_reason("key_revoked", KEY_REVOKED)], now)
+    subjects = changed_subjects(changes)
+    if subjects and policy.required:
+        found = compare(question, subjects, SubjectSet(subjects), calibrations, now=now)
+        if found.verdict is not Verdict.ALLOW:
+            return found
     ended = [wish for wish in map(question.wishes, decision.allowed) if _forbids(policy, wish)]
-    if ended:  # 3
+    if ended:  # 5
         whom = ended[0].name if ended[0] else "somebody who was registered"
         told = f"The permission to show {whom} has ended."
         return _with(decision, Verdict.REVIEW, [_reason("permission_ended", told)], now)
-    subjects = changed_subjects(changes)
-    if not subjects or not policy.required:
-        return replace(decision, decided_at=now)
-    return compare(question, subjects, SubjectSet(subjects), calibrations, now=now)
+    return replace(decision, decided_at=now)
 
 
 def changed_subjects(changes: Sequence[Change]) -> tuple[SubjectRecord, ...]:
@@ -107,7 +109,7 @@ def compare(
     question: Question, subjects: Sequence[SubjectRecord], references: References,
     calibrations: Calibrations, *, now: str, matcher: "NameMatcher | None" = None,
 ) -> Decision:  # fmt: skip
-    """Rules 4 to 6 for these subjects; `references`: the same subjects, as a set to search in.
+    """Rules 3 and 4 for these subjects; `references`: the same subjects, as a set to search in.
 
     `matcher`: of their names, if at hand.
     """
@@ -121,7 +123,7 @@ def compare(
         registry_seq=question.decision.registry_seq, now=now,
         wishes=wishes_of(subjects, question.account, now),
     )  # fmt: skip
-    reasons = [*fresh.reasons, *_incomparable(question, subjects, checks)]  # 4, 5
+    reasons = [*fresh.reasons, *_incomparable(question, subjects, checks)]  # 3, 4
     if not reasons:
         return replace(question.decision, decided_at=now)
     verdict = Verdict.BLOCK if fresh.verdict is Verdict.BLOCK else Verdict.REVIEW
