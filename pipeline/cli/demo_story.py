@@ -10,7 +10,7 @@ from pipeline.cli import demo_cast as cast
 from pipeline.cli import output
 from pipeline.cli.demo_server import Answer, Client
 
-CHARACTER: Final = "Tovik Brandle"
+CHARACTER: Final = "Nubbin Frostwick"
 LATER: Final = "Quillamoor"
 HARMLESS: Final = "a quiet forest by day, the camera pans left"
 RECALL_SECONDS: Final = 60.0
@@ -52,8 +52,8 @@ class Story:
         return str(answer.document["state"])
 
     def character_opts_out(self) -> str:
-        """The owner of the fox."""
-        return self.opt_out(CHARACTER, "character", cast.pictures(CHARACTER, self.folder / "fox"))
+        """The owner of the penguin."""
+        return self.opt_out(CHARACTER, "character", cast.pictures(CHARACTER, self.folder / "penguin"))
 
     def refused_by_name(self) -> str:
         """The very next request names it, a little disguised."""
@@ -64,7 +64,7 @@ class Story:
         return self._create(cast.description(CHARACTER))
 
     def held_by_frames(self) -> str:
-        """A harmless prompt, and a clip that shows the fox all the same."""
+        """A harmless prompt, and a clip that shows the penguin all the same."""
         clip = cast.character_clip(CHARACTER, self.unmarked)
         return _told(self._guard(clip, "somebody dances among trees"))
 
