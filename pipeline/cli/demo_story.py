@@ -143,7 +143,7 @@ SCENES: Final = (
         story="the very next request, with the name disguised",
     ),
     Scene(
-        name="refused-by-pictures", expected="held: prompt_resembles_picture",
+        name="refused-by-pictures", expected="refused: prompt_resembles_picture",
         play=Story.refused_by_pictures, story="no name: CLIP compares the words with the pictures",
     ),
     Scene(
