@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from classifiers.base import Kind, Seen, Sight, Vectors
+from classifiers.base import CheckState, Kind, Seen, Sight, Vectors
 from classifiers.descriptions import check_descriptions, look_at_text, look_at_texts, vectors_of_subject
 from classifiers.errors import CalibrationMissing
 from classifiers.thresholds import Calibration, Layer
-from classifiers.wording import MAX_WORDS, clauses, windows, without_names
+from classifiers.wording import MAX_WORDS, clauses, windows, without_names, words
 
 DIMENSION = 256
 
@@ -159,3 +159,16 @@ def test_clauses_and_windows() -> None:
     assert parts[-1].split()[-1] == "99"
     assert windows(" ", 4) == []
     assert without_names("Mario, marionette and mario", ["Mario", ""]) == "it, marionette and it"
+
+
+def test_words_that_are_glued_together_are_counted_one_by_one() -> None:
+    assert words(["the plumber's, red-cap; 1985"]) == 4
+    assert words(["sea," * 100]) == 200
+    assert words(["a" * 100_000]) > MAX_WORDS  # held, and given to no tokenizer
+    assert words(["配管工" * 20]) == 60
+    parts = windows("sea," * 100 + "a purple fox", 40)
+    assert "a purple fox" in parts[-1]
+    assert all(len(part) <= 100 for part in parts)
+    sight = look_at_text(["sea," * 3000], CLIP, MINILM)
+    report = check_descriptions(sight, shelf(), CALIBRATIONS)
+    assert (report.state, report.findings) == (CheckState.SKIPPED, ())
