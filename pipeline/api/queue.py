@@ -82,9 +82,11 @@ class Pool:
         while (item := self._queue.get()) is not None:
             future, work = item
             try:
+                if not future.set_running_or_notify_cancel():
+                    continue  # nobody waits for it any more
                 if self._stopping:
                     future.set_exception(TooBusy("the service is stopping; try again in a moment"))
-                elif future.set_running_or_notify_cancel():
+                else:
                     future.set_result(work())
             except BaseException as error:  # noqa: BLE001 - whoever waits for the future is told
                 future.set_exception(error)

@@ -1,11 +1,14 @@
 """An error that nobody foresaw ends no thread of the service, and leaves no job that nobody goes on with."""
 
+import threading
 from pathlib import Path
 
 import pytest
 
+from pipeline.api.queue import Pool
 from pipeline.api.state import Service
 from pipeline.app import App, open_app
+from pipeline.errors import TooBusy
 from pipeline.orders import GuardOrder
 from pipeline.policy import Sound
 from pipeline.settings import load
@@ -77,3 +80,18 @@ def test_the_threads_beside_go_on(
         assert len(calls) > 1
         service.stop()
     assert "ZeroDivisionError" in caplog.text
+
+
+def test_what_nobody_waits_for_ends_no_thread_of_a_pool() -> None:
+    pool, going_on = Pool("test", 1, 3), threading.Event()
+    pool.reserve().start(lambda: going_on.wait(10))
+    cancelled, waiting = (pool.reserve().start(lambda: 1) for _ in range(2))
+    assert cancelled.cancel()
+    stopping = threading.Thread(target=pool.stop)
+    stopping.start()
+    while not pool._stopping:
+        pass
+    going_on.set()
+    assert isinstance(waiting.exception(10), TooBusy)
+    stopping.join(10)
+    assert not stopping.is_alive()
