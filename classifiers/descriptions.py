@@ -203,7 +203,8 @@ def _by_clause(
     """For each clause the best attribute of each subject near it, and what no other can be over."""
     told, bounds = [], []
     for seen in parts:
-        for matches in _near(seen, Kind.ATTRIBUTE, references, least):
+        # One attribute may well be that of thousands; it alone makes nobody found.
+        for matches in _near(seen, Kind.ATTRIBUTE, references, least, demand=False):
             told.append({subject: match.score for subject, match in nearest_of(matches).items()})
             bounds.append(matches[-1].score if len(matches) >= NEIGHBOURS else 0.0)
     return told, bounds
@@ -251,8 +252,11 @@ def _nearest(seen: Seen, kind: Kind, references: References, least: float) -> di
     return best
 
 
-def _near(seen: Seen, kind: Kind, references: References, least: float) -> list[Sequence[Match]]:
-    return all_near(references, seen, kind, NEIGHBOURS, np.full(len(seen.vectors), least, np.float32))
+def _near(
+    seen: Seen, kind: Kind, references: References, least: float, *, demand: bool = True
+) -> list[Sequence[Match]]:
+    bounds = np.full(len(seen.vectors), least, np.float32)
+    return all_near(references, seen, kind, NEIGHBOURS, bounds, demand=demand)
 
 
 def _finding(scored: Scored, sight: Sight) -> Finding:

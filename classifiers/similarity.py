@@ -37,6 +37,8 @@ CODE: Final = "picture_match"
 NEIGHBOURS: Final = 24
 WIDER: Final = 4
 """How many times as many are asked for where the last of them may still count."""
+MOST: Final = 6144
+"""Neighbours of one vector that are held in memory."""
 MAX_MOMENTS: Final = 16
 """Times and boxes that a finding lists."""
 UNTIMED: Final = 0.0
@@ -157,21 +159,24 @@ def nearness(vectors: Vectors, cohort: Vectors, scoring: Scoring) -> Vectors:
 
 
 def all_near(
-    references: References, seen: Seen, kind: Kind, neighbours: int, least: Vectors
+    references: References, seen: Seen, kind: Kind, neighbours: int, least: Vectors, *, demand: bool = True
 ) -> list[Sequence[Match]]:
     """For each vector seen its nearest registered ones, and all that score at least ``least[n]``.
 
     Otherwise an owner of many pictures that are alike, or many owners together, would hide those of another
-    behind them.
+    behind them. Raises: ValueError where `MOST` count, and there may be more: a check that meets so many is
+    not completed; without `demand` it has to do with those.
     """
     found = list(references.search(seen.space, (kind,), seen.vectors, neighbours))
     rows = _cut_off(range(len(found)), found, neighbours, least)
-    while rows:
-        neighbours *= WIDER
+    while rows and neighbours < MOST:
+        neighbours = min(WIDER * neighbours, MOST)
         wider = references.search(seen.space, (kind,), seen.vectors[rows], neighbours)
         for row, matches in zip(rows, wider, strict=True):
             found[row] = matches
         rows = _cut_off(rows, found, neighbours, least)
+    if rows and demand:
+        raise ValueError(f"more than {MOST} registered vectors are alike here; withdraw some")
     return found
 
 

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pytest
 
-from classifiers.base import Kind, Seen, Sight, Vectors
+from classifiers.base import CheckState, Kind, Seen, Sight, Vectors
 from classifiers.descriptions import check_descriptions
 from classifiers.faces import check_faces
+from classifiers.run import run_checks
 from classifiers.similarity import check_frames
 from classifiers.thresholds import Calibration, Layer
 
@@ -75,3 +77,16 @@ def test_nobody_is_hidden(crowds: int) -> None:
         found = {finding.subject for finding in report.findings}
         assert "hidden" in found, report.check
         assert "other" not in found, report.check
+
+
+def test_too_many_fail_the_check() -> None:
+    class Endless(Crowd):
+        def search(
+            self, space: str, kinds: Sequence[str], vectors: Vectors, neighbours: int
+        ) -> list[list[Near]]:
+            return [[Near("crowd", "", "picture", 1, 1.0)] * neighbours for _ in vectors]
+
+    frames = Sight(seen=(seen(Kind.FRAME),))
+    check = partial(check_frames, frames, Endless(["picture"], 1), calibrations("frame_picture"))
+    [report] = run_checks({"frames": check}, seconds=30)
+    assert report.state is CheckState.FAILED
