@@ -53,7 +53,7 @@ WHOM: Final = {
 KINDS: Final = {"character": "character", "artwork": "artwork", "myself": "person", "represented": "person"}
 WISHES: Final = {
     "block": ("Nothing", "Refuse every request."),
-    "ask": ("Ask first", "Hold every request until a person has looked."),
+    "ask": ("Ask first", "Hold every request: nothing leaves unless you give a licence."),
 }
 KEPT: Final = ("whom", "name", "aliases", "description", "context", "mode")
 
