@@ -18,7 +18,7 @@ REQUIRE_ALL ?=
 help: ## what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
-demo: $(STAMP) ## release a clip that the program draws, attack it, verify it; look at demo-out/ (a minute)
+demo: $(STAMP) ## a server, opt-outs, refusals, a recall, a release and attacks on it; look at demo-out/ (a minute)
 	@$(OFFLINE) $(BIN)/countermark demo --out demo-out
 
 test: $(STAMP) ## all tests but the long ones, on two cores (minutes); TESTS="tests/unit/media -k hostile"
