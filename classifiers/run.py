@@ -23,6 +23,10 @@ def run_checks(checks: Mapping[str, Check], *, seconds: float) -> tuple[CheckRep
 
 def run(name: str, check: Check, seconds: float) -> CheckReport:
     """Run one check for at most `seconds`. What ran out of time goes on in a thread that nobody waits for."""
+    told = f"the check {name} took over {seconds:g} s and was given up"
+    given_up = CheckReport(check=name, state=CheckState.TIMED_OUT, detail=told)
+    if seconds <= 0:
+        return given_up
     done: queue.SimpleQueue[CheckReport] = queue.SimpleQueue()
     worker = threading.Thread(
         target=lambda: done.put(reported(name, check)), name=f"check-{name}", daemon=True
@@ -31,8 +35,7 @@ def run(name: str, check: Check, seconds: float) -> CheckReport:
     try:
         return done.get(timeout=seconds)
     except queue.Empty:
-        told = f"the check {name} took over {seconds:g} s and was given up"
-        return CheckReport(check=name, state=CheckState.TIMED_OUT, detail=told)
+        return given_up
 
 
 def reported(name: str, check: Check) -> CheckReport:

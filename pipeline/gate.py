@@ -109,8 +109,8 @@ class Gate:
 
     def checked(self, prompt: Prompt) -> tuple[str, ...]:
         """The turns of a prompt that can be judged. Raises: UsageError, LimitExceeded."""
-        if len(prompt.history) >= MAX_TURNS:
-            raise UsageError(f"a prompt may come after {MAX_TURNS - 1} turns; leave out the oldest")
+        if len(prompt.history) > MAX_TURNS:
+            raise UsageError(f"a prompt may come after {MAX_TURNS} turns; leave out the oldest")
         return tuple(check_prompt(text, self._settings) for text in (*prompt.history, prompt.text))
 
     def _judged(self, sight: Sight, snapshot: Snapshot, policy: Policy, account: str, now: str) -> GateResult:

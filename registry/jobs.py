@@ -23,7 +23,7 @@ from registry.canonical import Json, JsonValue, stored
 from registry.db import read, write
 from registry.errors import JobNotOwned, KeyReused, NotFound
 from registry.ids import new_id
-from registry.locks import make_folder, try_acquire
+from registry.locks import make_folder, release, try_acquire
 from registry.tables import job, job_step
 from registry.types import Job, JobState, Reason, ReasonLike
 
@@ -219,7 +219,7 @@ class LocalJobs:
                 return
             if unlink:
                 (self._locks / f"{job_id}{LOCK_SUFFIX}").unlink(missing_ok=True)
-            os.close(fd)
+            release(fd)
 
     def _forget(self) -> None:
         """In a forked child: drop the inherited descriptors, or the child would keep the locks alive."""

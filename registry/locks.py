@@ -35,7 +35,7 @@ def exclusive(path: Path) -> Iterator[None]:
 
 
 def try_acquire(path: Path) -> int | None:
-    """Take the lock at once and return its descriptor (close it to let go), or None if it is held."""
+    """Take the lock at once and return its descriptor (`release` lets go), or None if it is held."""
     fd = _open(path)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -46,6 +46,12 @@ def try_acquire(path: Path) -> int | None:
         os.close(fd)
         return None
     return fd
+
+
+def release(fd: int) -> None:
+    """Let go of a lock, also where a child that was just forked still has a copy of the descriptor."""
+    fcntl.flock(fd, fcntl.LOCK_UN)
+    os.close(fd)
 
 
 def is_held(path: Path) -> bool:

@@ -87,7 +87,7 @@ def test_what_cannot_be_judged_is_refused(gate: Gate, text: str, error: type[Exc
 
 def test_too_many_turns_are_refused(gate: Gate) -> None:
     with pytest.raises(UsageError, match="turns"):
-        gate.checked(Prompt(text="x", history=("y",) * 32))
+        gate.checked(Prompt(text="x", history=("y",) * 33))
 
 
 def test_descriptions_and_names_are_judged_together(tmp_path: Path) -> None:
