@@ -30,7 +30,8 @@ from classifiers.base import NameTier, Sight
 from classifiers.descriptions import CLAUSE_COUNT, CLAUSE_WEIGHT, FUSED, SURE
 from classifiers.minilm import MiniLm
 from classifiers.names import NameMatcher, check_unregistered
-from pipeline.app import clock, open_app
+from pipeline.app import open_app
+from pipeline.clock import clock
 from pipeline.gate import GateResult, Prompt, open_gate
 from pipeline.optouts.desk import Desk
 from pipeline.optouts.order import OptOutOrder

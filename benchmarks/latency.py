@@ -24,7 +24,8 @@ from typing import Any, Final
 
 from benchmarks import common
 from benchmarks.common import Row, median, once, rate, say
-from pipeline.app import App, clock, open_app
+from pipeline.app import App, open_app
+from pipeline.clock import clock
 from pipeline.settings import Settings, load
 from registry import apikeys
 from registry.ids import new_id

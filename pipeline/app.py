@@ -18,6 +18,7 @@ from sqlalchemy import Engine
 
 from classifiers.base import Kind
 from pipeline import policy as policies
+from pipeline.clock import clock, rfc3339
 from pipeline.credentials.keyfiles import sync_folder
 from pipeline.credentials.pki import ensure_pki
 from pipeline.credentials.text import safe_text
@@ -256,16 +257,6 @@ def _demand_keys(home: Home, engine: Engine) -> None:
     missing = [path for path in (home.keys / MARKS_FILE, home.pki) if not os.path.lexists(path)]
     if begun and missing:
         raise KeysUnusable(f"this home has releases, but {missing[0]} is gone; restore it from a backup")
-
-
-def clock() -> str:
-    """Now, UTC, RFC 3339 with Z."""
-    return rfc3339(datetime.now(UTC))
-
-
-def rfc3339(moment: datetime) -> str:
-    """A moment in UTC, to the millisecond, with Z."""
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def deliver(file: Path, target: Path) -> None:

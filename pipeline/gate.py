@@ -6,11 +6,11 @@ Jobs go through `pipeline.judging`, which looks, compares and decides with the s
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from classifiers.base import CheckReport, CheckState, Sight, TextEmbedder
 from pipeline import policy as policies
+from pipeline.clock import clock
 from pipeline.errors import UsageError
 from pipeline.examine import Calibrations, examine
 from pipeline.eyes import Eyes
@@ -94,7 +94,7 @@ class Gate:
         asked = policy.only(policies.PROMPT_CHECKS)
         snapshot = self._view.current()
         sights = self._looked(texts, snapshot)
-        return [self._judged(sight, snapshot, asked, account, now or _clock()) for sight in sights]
+        return [self._judged(sight, snapshot, asked, account, now or clock()) for sight in sights]
 
     def _looked(self, texts: Sequence[tuple[str, ...]], snapshot: Snapshot) -> list[Sight]:
         """What the models see; they are not loaded where names are all that is registered."""
@@ -121,11 +121,9 @@ class Gate:
         if self._names_only(snapshot):
             reports = (*reports, _NOTHING_TO_COMPARE)
         reports = in_full(reports, sight, snapshot)
-        concerned = {finding.subject for report in reports for finding in report.findings}
-        subjects = [snapshot.subjects[subject] for subject in concerned if subject in snapshot.subjects]
         decision = policies.decide(
             policy, reports, sound=policies.Sound.ACCEPT, has_sound=False, registry_seq=snapshot.seq,
-            now=now, wishes=wishes_of(subjects, account, now),
+            now=now, wishes=wishes_of(snapshot.subjects, account, now),
         )  # fmt: skip
         return GateResult(sight=sight, reports=reports, decision=decision, snapshot_seq=snapshot.seq)
 
@@ -155,10 +153,6 @@ def _reason(reason: Reason) -> Json:
         "code": reason.code, "layer": reason.check, "detail": reason.detail,
         **{name: evidence.get(name) for name in _TOLD},
     }  # fmt: skip
-
-
-def _clock() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @contextlib.contextmanager

@@ -82,9 +82,8 @@ class Judge:
 
     def wish(self, subject_id: str) -> Wish | None:
         """What the owner of a subject wants for this job's account now."""
-        subject = self._bench.view.current().subjects.get(subject_id)
-        known = [] if subject is None else [subject]
-        return wishes_of(known, self._inputs["account"], self._bench.clock())(subject_id)
+        subjects = self._bench.view.current().subjects
+        return wishes_of(subjects, self._inputs["account"], self._bench.clock())(subject_id)
 
     def sight(self, gate: dict[str, Any], look: dict[str, Any]) -> Sight:
         """What was seen of prompt and clip together."""
@@ -113,11 +112,10 @@ class Judge:
     ) -> Decision:
         now = self._bench.clock()
         reports = (*reports, *_not_reached(self._policy, reports))
-        concerned = {finding.subject for report in reports for finding in report.findings}
-        subjects = [snapshot.subjects[subject] for subject in concerned if subject in snapshot.subjects]
         return policies.decide(
             policy, reports, sound=policies.Sound(self._inputs["sound"]), has_sound=has_sound,
-            registry_seq=snapshot.seq, now=now, wishes=wishes_of(subjects, self._inputs["account"], now),
+            registry_seq=snapshot.seq, now=now,
+            wishes=wishes_of(snapshot.subjects, self._inputs["account"], now),
         )  # fmt: skip
 
     def _keep(self, sight: Sight) -> str:

@@ -11,7 +11,7 @@ Pure: no model, no file, no query. In order; the first that applies decides:
 6. otherwise the decision stands.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -88,12 +88,11 @@ def changed_subjects(changes: Sequence[Change]) -> tuple[SubjectRecord, ...]:
     return tuple(subject for subject in latest.values() if subject.state == "active")
 
 
-def wishes_of(subjects: Sequence[SubjectRecord], account: str, now: str) -> Wishes:
-    """What the owners of these subjects want for `account`."""
-    known = {subject.id: subject for subject in subjects}
+def wishes_of(subjects: Mapping[str, SubjectRecord], account: str, now: str) -> Wishes:
+    """What the owners of these subjects, by id, want for `account`."""
 
     def wish(subject_id: str) -> Wish | None:
-        subject = known.get(subject_id)
+        subject = subjects.get(subject_id)
         if subject is None:
             return None
         effect = rules.effect(subject, account, now)
@@ -121,7 +120,7 @@ def compare(
     fresh = policies.decide(
         question.policy.only(checks), reports, sound=policies.Sound.ACCEPT, has_sound=False,
         registry_seq=question.decision.registry_seq, now=now,
-        wishes=wishes_of(subjects, question.account, now),
+        wishes=wishes_of({subject.id: subject for subject in subjects}, question.account, now),
     )  # fmt: skip
     reasons = [*fresh.reasons, *_incomparable(question, subjects, checks)]  # 3, 4
     if not reasons:

@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -11,11 +10,13 @@ from classifiers.base import CheckReport
 from classifiers.thresholds import Calibration
 from pipeline import checks, policy
 from pipeline.checks import Looked
+from pipeline.clock import clock
 from pipeline.errors import CountermarkError
 from pipeline.examine import examine
 from pipeline.eyes import CALIBRATIONS, Eyes
 from pipeline.home import Home
 from pipeline.media.limits import media_limits
+from pipeline.orders import LOCAL_ACCOUNT
 from pipeline.pictures.reader import load_picture, read_each
 from pipeline.pictures.types import PictureFile
 from pipeline.recheck import in_full, wishes_of
@@ -24,7 +25,6 @@ from pipeline.types import Decision, Json
 from registry.db import open_database
 from registry.view import Snapshot, View
 
-ACCOUNT: Final = "local"
 POLICY: Final = "opt-out"
 BATCH: Final = 32
 """Pictures in memory at a time."""
@@ -67,17 +67,16 @@ class Watch:
                 yield checks.look_at_pictures([found.rgb], self._eyes)
 
     def judge(self, looked: Looked) -> tuple[tuple[CheckReport, ...], Decision]:
-        """The reports of the checks, and what the policy `POLICY` decides on them for `ACCOUNT`."""
+        """The reports of the checks, and what `POLICY` decides on them for `LOCAL_ACCOUNT`."""
         compared = examine(policy.CLIP_CHECKS, looked.sight, self._snapshot, self._calibrations)
         compared = in_full(compared, looked.sight, self._snapshot)
         failed = {report.check for report in looked.unfinished}
         reports = (*looked.unfinished, *(report for report in compared if report.check not in failed))
-        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        concerned = {finding.subject for report in reports for finding in report.findings}
-        subjects = [self._snapshot.subjects[subject] for subject in concerned]
+        now = clock()
         decision = policy.decide(
             policy.preset(POLICY).only(policy.CLIP_CHECKS), reports, sound=policy.Sound.ACCEPT,
-            has_sound=False, registry_seq=self.seq, now=now, wishes=wishes_of(subjects, ACCOUNT, now),
+            has_sound=False, registry_seq=self.seq, now=now,
+            wishes=wishes_of(self._snapshot.subjects, LOCAL_ACCOUNT, now),
         )  # fmt: skip
         return reports, decision
 

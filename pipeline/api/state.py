@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -18,6 +17,7 @@ from pipeline.api.queue import STOP_SECONDS, Pool
 from pipeline.api.uploads import Uploads
 from pipeline.app import App, Resumed
 from pipeline.auth import Caller
+from pipeline.clock import clock
 from pipeline.home import Home
 from pipeline.optouts.desk import Desk
 from pipeline.settings import Settings
@@ -57,7 +57,7 @@ class Service:
             settings=settings, app=app, uploads=Uploads(Home(settings.home).uploads, settings),
             jobs=Pool("jobs", settings.workers, waiting), looks=Pool("looks", settings.workers, waiting),
             gates=Pool("gates", GATES, GATES_WAITING), wishes=Pool("wishes", 1, waiting),
-            desk=Desk(engine=app.engine, eyes=app.eyes, signer=app.signer, clock=now),
+            desk=Desk(engine=app.engine, eyes=app.eyes, signer=app.signer, clock=clock),
             stopping=threading.Event(), changed=threading.Event(), beside=[],
         )  # fmt: skip
 
@@ -147,11 +147,6 @@ class Service:
         return all(stopped) and not any(thread.is_alive() for thread in self.beside)
 
 
-def now() -> str:
-    """UTC, RFC 3339 with Z."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def service_of(request: Request) -> Service:
     """The service that answers this request."""
     found: Service = request.app.state.service
@@ -168,7 +163,7 @@ def caller_with(*scopes: str) -> Callable[..., Caller]:
     """A dependency: the caller, if the request has a key with one of these scopes."""
 
     def admitted(request: Request, here: Here, _: Annotated[object, _documented]) -> Caller:
-        return auth.admit(here.app.engine, request.headers.getlist("authorization"), scopes, now())
+        return auth.admit(here.app.engine, request.headers.getlist("authorization"), scopes, clock())
 
     return admitted
 
@@ -178,7 +173,7 @@ def optional_caller(scope: str) -> Callable[..., Caller | None]:
 
     def admitted(request: Request, here: Here, _: Annotated[object, _documented]) -> Caller | None:
         headers = request.headers.getlist("authorization")
-        return auth.admit(here.app.engine, headers, (scope,), now()) if headers else None
+        return auth.admit(here.app.engine, headers, (scope,), clock()) if headers else None
 
     return admitted
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeline.cli import output
-from pipeline.home import Home
-from pipeline.keyring import load_keyring
+from pipeline.clock import clock, rfc3339
 from pipeline.settings import load
 
 if TYPE_CHECKING:
@@ -33,11 +32,10 @@ def create(
     from pipeline.app import open_app
     from registry import apikeys
 
-    moment = datetime.now(UTC)
-    ends = None if days is None else _time(moment + timedelta(days=days))
+    ends = None if days is None else rfc3339(datetime.now(UTC) + timedelta(days=days))
     with open_app(load(home)) as opened:
         key, secret = apikeys.create(
-            opened.engine, account, name or account, scope, expires_at=ends, now=_time(moment)
+            opened.engine, account, name or account, scope, expires_at=ends, now=clock()
         )
     output.say(f"Key {key.id} of {key.account}, for {', '.join(key.scopes)}. The secret is not shown again:")
     if as_json:
@@ -80,22 +78,16 @@ def revoke(
 ) -> int:
     """Revoke a key, everywhere and at once: what it asked for and has not left yet cannot leave."""
     from pipeline.app import open_app
-    from pipeline.workbench import note_signer
     from registry import apikeys
 
-    settings = load(home)
-    with open_app(settings) as opened:
-        signer = note_signer(load_keyring(Home(settings.home).keys))
-        now = _time(datetime.now(UTC))
-        key = apikeys.revoke(opened.engine, key_id, why={"why": why}, now=now, sign_checkpoint=signer)
+    with open_app(load(home)) as opened:
+        key = apikeys.revoke(
+            opened.engine, key_id, why={"why": why}, now=clock(), sign_checkpoint=opened.signer
+        )
     output.say(f"Key {key.id} of {key.account} is revoked since {key.revoked_at}.")
     if as_json:
         output.answer(_document(key))
     return output.OK
-
-
-def _time(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _document(key: "ApiKey") -> dict[str, Any]:

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from pipeline.app import clock, open_app
+from pipeline.app import open_app
+from pipeline.clock import clock
 from pipeline.errors import CountermarkError
 from pipeline.settings import Settings
 from registry import apikeys

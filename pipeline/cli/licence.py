@@ -24,7 +24,8 @@ def grant(
     as_json: output.AsJson = False,
 ) -> int:
     """Allow an account what the opt-out forbids everybody else."""
-    from pipeline.app import clock, open_app
+    from pipeline.app import open_app
+    from pipeline.clock import clock
     from registry import rules
 
     with open_app(load(home)) as opened:
@@ -45,7 +46,8 @@ def revoke(
     as_json: output.AsJson = False,
 ) -> int:
     """Take a licence back: jobs in flight cannot leave, and what left under it is withdrawn."""
-    from pipeline.app import clock, open_app
+    from pipeline.app import open_app
+    from pipeline.clock import clock
     from registry import rules
 
     with open_app(load(home)) as opened:

@@ -116,7 +116,7 @@ def _say_problems(error: ImportRefused, *, as_json: bool) -> None:
 
 
 def _desk(opened: "App") -> "Desk":
-    from pipeline.app import clock
+    from pipeline.clock import clock
     from pipeline.optouts.desk import Desk
 
     return Desk(engine=opened.engine, eyes=opened.eyes, signer=opened.signer, clock=clock)

@@ -20,9 +20,10 @@ from starlette.responses import HTMLResponse, Response
 from pipeline import auth
 from pipeline import policy as policies
 from pipeline.api import optouts, problems
-from pipeline.api.state import Here, Service, now
+from pipeline.api.state import Here, Service
 from pipeline.api.uploads import Upload
 from pipeline.api.verify import examine
+from pipeline.clock import clock
 from pipeline.credentials.text import safe_text
 from pipeline.errors import RequestMalformed
 from pipeline.verify import html, html_style
@@ -109,7 +110,7 @@ async def post_optout(request: Request, here: Here) -> Response:
         async with here.uploads.receive(request) as upload:
             values = {name: safe_text(upload.fields.get(name, [""])[0], 4000) for name in KEPT}
             key, order = await asyncio.to_thread(_read, upload)
-            caller = await asyncio.to_thread(auth.admit_key, here.app.engine, key, (auth.OPTOUT,), now())
+            caller = await asyncio.to_thread(auth.admit_key, here.app.engine, key, (auth.OPTOUT,), clock())
             receipt = await optouts.register(here, upload, order, caller)
         log.info("opt-out %s: key %s declared %s", receipt.id, caller.key, " and ".join(DECLARATIONS))
     except OURS as error:

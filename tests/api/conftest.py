@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from pipeline.api.service import make_service
 from pipeline.api.state import Service
-from pipeline.app import clock
+from pipeline.clock import clock
 from pipeline.settings import Settings
 from registry import apikeys
 

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from pipeline import auth
-from pipeline.app import clock, open_app
+from pipeline.app import open_app
 from pipeline.cli.main import main
+from pipeline.clock import clock
 from pipeline.settings import Settings
 from registry.errors import KeyRefused
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.app import clock
+from pipeline.clock import clock
 from registry import apikeys, releases
 from registry.ids import new_id
 from registry.types import JobState

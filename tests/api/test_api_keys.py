@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.app import clock
+from pipeline.clock import clock
 from registry import apikeys
 
 PROMPT = {"prompt": "a fox in the snow"}

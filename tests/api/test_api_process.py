@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.app import clock, open_app
+from pipeline.app import open_app
+from pipeline.clock import clock
 from pipeline.settings import Settings
 from registry import apikeys
 

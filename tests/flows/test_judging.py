@@ -14,7 +14,8 @@ import pytest
 from generator.embedded.world.design import Design, random_design
 from generator.embedded.world.render import render_clip, render_frame
 from generator.embedded.world.scene import ACTIONS, BACKGROUNDS, STYLES, Scene
-from pipeline.app import App, clock, open_app, rfc3339
+from pipeline.app import App, open_app
+from pipeline.clock import clock, rfc3339
 from pipeline.media.pictures import BT601_LIMITED, frame_from_rgb
 from pipeline.media.types import ClipInfo
 from pipeline.media.writer import ClipWriter

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.app import App, clock, open_app
+from pipeline.app import App, open_app
+from pipeline.clock import clock
 from pipeline.orders import CreateOrder
 from pipeline.settings import load
 from registry import optouts

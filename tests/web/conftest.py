@@ -11,7 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from pipeline.api.service import make_service
-from pipeline.app import clock
+from pipeline.clock import clock
 from pipeline.settings import Settings
 from registry import apikeys
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from pipeline.app import clock, open_app
+from pipeline.app import open_app
 from pipeline.cli.main import app
+from pipeline.clock import clock
 from pipeline.errors import LimitExceeded, UsageError
 from pipeline.gate import Gate, Prompt, document, open_gate
 from pipeline.optouts.desk import Desk

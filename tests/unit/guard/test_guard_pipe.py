@@ -10,7 +10,8 @@ import tiny_models
 import torch
 
 from pipeline import guard
-from pipeline.app import clock, open_app
+from pipeline.app import open_app
+from pipeline.clock import clock
 from pipeline.errors import Refused, UsageError
 from pipeline.guarded import GuardedPipeline, _as_asked, _write
 from pipeline.media.limits import media_limits
