@@ -22,8 +22,9 @@ from pipeline.policy import Policy
 from pipeline.reasons import Wish, Wishes, nobody
 from pipeline.types import Decision, Reason, Verdict
 from registry import rules
+from registry.subject_types import SubjectRecord
 from registry.subjectset import SubjectSet
-from registry.types import Change, SubjectRecord
+from registry.types import Change
 
 if TYPE_CHECKING:
     from classifiers.names import NameMatcher

@@ -27,8 +27,9 @@ from pipeline.workbench import Workbench, note_signer
 from pipeline.workflow import reason_json
 from registry import changes, cursors, log, releases, sights
 from registry.db import read, write
+from registry.subject_types import SubjectRecord
 from registry.subjectset import SubjectSet
-from registry.types import Release, ReleaseState, SightRow, SubjectRecord
+from registry.types import Release, ReleaseState, SightRow
 
 if TYPE_CHECKING:
     from classifiers.names import NameMatcher

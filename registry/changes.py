@@ -6,10 +6,11 @@ from sqlalchemy import Connection
 
 from registry import log
 from registry.errors import RegistryDamaged
+from registry.subject_types import SubjectRecord
 from registry.subjects import records
-from registry.types import Change, LogEntry, SubjectRecord
+from registry.types import Change, LogEntry
 
-OF_SUBJECTS: Final = frozenset({"opt-out", "name", "reference", "rule", "licence", "delegation"})
+OF_SUBJECTS: Final = frozenset({"opt-out", "name", "reference", "rule", "licence", "delegation", "claim"})
 """Kinds of entries that are about a subject."""
 
 

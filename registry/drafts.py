@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from registry.errors import OptOutInvalid
-from registry.types import NameDraft, OptOutDraft, ReferenceDraft, VectorDraft
+from registry.subject_types import NameDraft, OptOutDraft, ReferenceDraft, VectorDraft
 
 SUBJECT_KINDS: Final = ("character", "person", "logo", "artwork", "portfolio")
 MODES: Final = ("block", "ask", "allow")

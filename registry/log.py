@@ -27,10 +27,16 @@ SALT_BYTES: Final = 32
 COMMITMENT_PREFIX: Final = b"countermark log private v1\x00"
 
 VERDICT_CHANGING_KINDS: Final = frozenset(
-    {"opt-out", "name", "reference", "rule", "licence", "delegation", "key", "withdrawal", "reinstatement"}
-)
+    {
+        "opt-out", "name", "reference", "rule", "licence", "delegation", "key", "withdrawal", "reinstatement",
+        "claim",
+    }
+)  # fmt: skip
 """Kinds that can change a verdict, whether they add or take away; the database holds the same list."""
-OTHER_KINDS: Final = frozenset({"release"})
+OTHER_KINDS: Final = frozenset(
+    {"release", "party", "decision", "permission", "case", "import", "training", "erasure"}
+)
+"""Kinds that change no verdict, and are there to be proven."""
 
 _HEAD: Final = select(func.coalesce(func.max(log_entry.c.seq), 0))
 _LAST: Final = select(func.max(log_entry.c.seq)).where(log_entry.c.kind == log_kind.c.kind).scalar_subquery()

@@ -31,18 +31,13 @@ from registry.drafts import (
 )
 from registry.errors import NotFound, OptOutInvalid
 from registry.ids import new_id
+from registry.subject_types import NameDraft, OptOutDraft, ReferenceDraft, VectorDraft
 from registry.subjects import get as get
 from registry.subjects import list_subjects as list_subjects
 from registry.subjects import records as records
 from registry.subjects import references as references
 from registry.tables import embedding, name, party, reference, rule, space, subject
-from registry.types import (
-    NameDraft,
-    OptOut,
-    OptOutDraft,
-    ReferenceDraft,
-    VectorDraft,
-)
+from registry.types import OptOut
 
 ENTRY_VERSION: Final = 1
 LISTED_MAX: Final = 50

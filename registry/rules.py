@@ -17,8 +17,8 @@ from registry.db import write
 from registry.drafts import NAME_CHARS_MAX, phrases
 from registry.errors import NotFound, OptOutInvalid
 from registry.ids import new_id, parse_time
+from registry.subject_types import RuleRow, SubjectRecord
 from registry.tables import rule, subject
-from registry.types import RuleRow, SubjectRecord
 
 ENTRY_VERSION: Final = 1
 EFFECTS: Final = ("allow", "review", "block")  # from mild to strict

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from registry.types import VectorRow
+from registry.subject_types import VectorRow
 from registry.vectors import PORTRAIT, VectorMatch, Vectors, decoded
 
 Alive = NDArray[np.bool_]

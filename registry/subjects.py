@@ -9,8 +9,8 @@ from sqlalchemy import Connection, Engine, Row, select
 
 from registry.db import read
 from registry.drafts import normal
+from registry.subject_types import NameRow, ReferenceRow, RuleRow, SubjectRecord, VectorRow
 from registry.tables import embedding, name, party, reference, rule, subject
-from registry.types import NameRow, ReferenceRow, RuleRow, SubjectRecord, VectorRow
 
 BATCH: Final = 200  # subjects per round of queries
 

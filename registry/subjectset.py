@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from registry.types import NameRow, SubjectRecord, VectorRow
+from registry.subject_types import NameRow, SubjectRecord, VectorRow
 from registry.vectors import PORTRAIT, VectorMatch, Vectors, best, checked, decoded
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from registry.errors import RegistryDamaged
-from registry.types import VectorRow
+from registry.subject_types import VectorRow
 
 Vectors = NDArray[np.float32]
 

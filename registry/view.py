@@ -19,9 +19,9 @@ from sqlalchemy import Connection, Engine, select
 from registry import log
 from registry.db import read
 from registry.segments import Shelf, changed, dimension
+from registry.subject_types import NameRow, SubjectRecord, VectorRow
 from registry.subjects import records
 from registry.tables import log_entry
-from registry.types import NameRow, SubjectRecord, VectorRow
 from registry.vectors import VectorMatch, Vectors, best, checked
 
 _Key = tuple[str, str]

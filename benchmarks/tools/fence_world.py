@@ -25,7 +25,7 @@ from classifiers.thresholds import (
 )
 from registry import apikeys, optouts, rules
 from registry.checkpoint import NoteSigner
-from registry.types import NameDraft, OptOutDraft, ReferenceDraft, VectorDraft
+from registry.subject_types import NameDraft, OptOutDraft, ReferenceDraft, VectorDraft
 
 KINDS: Final = (
     "name", "pictures", "face", "portfolio", "description", "rule", "licence", "consent", "key",

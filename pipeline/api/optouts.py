@@ -21,7 +21,7 @@ from pipeline.pictures.types import PictureFile
 from registry.drafts import normal
 from registry.errors import NotFound
 from registry.ids import is_id
-from registry.types import SubjectRecord
+from registry.subject_types import SubjectRecord
 
 ONE: Final = ("kind", "name", "description", "mode")
 MANY: Final = ("aliases", "attributes", "exclusions", "context")

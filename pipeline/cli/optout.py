@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pipeline.app import App
     from pipeline.optouts.desk import Desk
     from pipeline.optouts.receipt import Receipt
-    from registry.types import SubjectRecord
+    from registry.subject_types import SubjectRecord
 
 MAX_SHOWN: Final = 50
 CLOCK: Final = slice(11, 19)  # of an RFC 3339 time

@@ -27,7 +27,7 @@ from registry import optouts
 from registry.checkpoint import NoteSigner
 from registry.errors import NotFound, OptOutInvalid
 from registry.ids import is_id
-from registry.types import ReferenceRow, SubjectRecord
+from registry.subject_types import ReferenceRow, SubjectRecord
 
 PAGE: Final = 500
 

@@ -8,7 +8,7 @@ from classifiers.base import NameTier
 from pipeline.optouts.looking import Eyes, look
 from pipeline.optouts.order import OptOutOrder
 from pipeline.pictures.types import ReadPicture
-from registry.types import NameDraft, OptOutDraft
+from registry.subject_types import NameDraft, OptOutDraft
 
 OFFICIAL, ALIAS, NATIVE = "official", "alias", "native"
 

@@ -14,7 +14,7 @@ from pipeline.optouts.lines import MAX_PROBLEMS, Line
 from pipeline.optouts.looking import Eyes
 from pipeline.pictures.reader import Result, read_each
 from pipeline.pictures.types import PictureFile, ReadPicture
-from registry.types import NameDraft
+from registry.subject_types import NameDraft
 
 Progress = Callable[[int, int], None]
 """Told how many pictures are done, of how many."""

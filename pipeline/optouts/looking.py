@@ -17,7 +17,7 @@ from classifiers.sampling import WHOLE, cut_out
 from pipeline.errors import PictureRefused
 from pipeline.optouts.order import OptOutOrder
 from pipeline.pictures.types import ReadPicture
-from registry.types import ReferenceDraft, VectorDraft
+from registry.subject_types import ReferenceDraft, VectorDraft
 
 PERSON: Final = "person"
 REGIONS: Final[tuple[Box, ...]] = (WHOLE,)

@@ -10,7 +10,7 @@ from pipeline.clock import clock
 from pipeline.orders import CreateOrder
 from pipeline.settings import load
 from registry import optouts
-from registry.types import NameDraft, OptOutDraft, ReferenceDraft, VectorDraft
+from registry.subject_types import NameDraft, OptOutDraft, ReferenceDraft, VectorDraft
 
 DIGEST = "ab" * 32
 

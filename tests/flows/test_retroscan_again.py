@@ -10,7 +10,7 @@ from pipeline.clock import clock
 from pipeline.orders import CreateOrder
 from pipeline.settings import load
 from registry import optouts
-from registry.types import NameDraft, OptOutDraft
+from registry.subject_types import NameDraft, OptOutDraft
 
 
 def create(app: App, prompt: str) -> str:

@@ -22,7 +22,7 @@ from registry import log, merkle, optouts
 from registry.checkpoint import parse_note
 from registry.db import read
 from registry.errors import NotFound, OptOutInvalid
-from registry.types import SubjectRecord
+from registry.subject_types import SubjectRecord
 
 FOX: dict[str, Any] = {
     "name": "Zorblax the Brave", "aliases": ["Zorblax"], "names": {"ja": ["ゾーブラックス"]},

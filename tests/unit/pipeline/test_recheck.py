@@ -12,7 +12,8 @@ from pipeline.policy import PRESETS
 from pipeline.reasons import Wish
 from pipeline.recheck import Question, in_full, recheck
 from pipeline.types import Decision, Verdict
-from registry.types import Change, LogEntry, NameRow, RuleRow, SubjectRecord, VectorRow
+from registry.subject_types import NameRow, RuleRow, SubjectRecord, VectorRow
+from registry.types import Change, LogEntry
 
 NOW = "2026-01-02T00:00:00Z"
 CLIP, MINI, FACE = "clip-test", "minilm-test", "dlib-face-test"

@@ -14,19 +14,8 @@ from registry.checkpoint import NoteSigner, ed25519_key_id
 from registry.counter import reserve_payload_counter
 from registry.db import open_database
 from registry.jobs import LocalJobs
-from registry.types import (
-    Candidate,
-    Change,
-    Held,
-    Job,
-    NameDraft,
-    OptOut,
-    OptOutDraft,
-    Reason,
-    ReferenceDraft,
-    Release,
-    VectorDraft,
-)
+from registry.subject_types import NameDraft, OptOutDraft, ReferenceDraft, VectorDraft
+from registry.types import Candidate, Change, Held, Job, OptOut, Reason, Release
 
 NOW = "2026-01-31T12:00:00Z"
 ORIGIN = "registry.example/log"

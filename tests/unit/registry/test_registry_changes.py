@@ -11,7 +11,8 @@ from registry_builders import BLOCK, NOW, SIGNER, Home, Judgement, candidate, dr
 from registry import apikeys, changes, log, optouts, releases, rules
 from registry.db import read, write
 from registry.errors import RegistryDamaged
-from registry.types import Change, Held, NameDraft, Release, SubjectRecord
+from registry.subject_types import NameDraft, SubjectRecord
+from registry.types import Change, Held, Release
 
 BY: dict[str, Any] = {"now": NOW, "sign_checkpoint": SIGNER}
 

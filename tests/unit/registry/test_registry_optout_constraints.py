@@ -8,7 +8,7 @@ from registry_builders import NOW, SIGNER, Home, picture, vector
 from registry import apikeys, log, optouts, rules
 from registry.db import write
 from registry.errors import ConstraintBroken
-from registry.types import SubjectRecord
+from registry.subject_types import SubjectRecord
 
 BY: dict[str, Any] = {"now": NOW, "sign_checkpoint": SIGNER}
 ID = "00000000-0000-7000-8000-000000000000"

@@ -10,8 +10,8 @@ from registry.checkpoint import open_note
 from registry.db import read
 from registry.errors import NotFound, OptOutInvalid
 from registry.merkle import leaf_hash, verify_inclusion
+from registry.subject_types import NameDraft, OptOutDraft, SubjectRecord
 from registry.tables import embedding, party
-from registry.types import NameDraft, OptOutDraft, SubjectRecord
 
 BY: dict[str, Any] = {"now": NOW, "sign_checkpoint": SIGNER}
 PICTURE = picture(1)

@@ -9,7 +9,7 @@ from registry_builders import NOW, SIGNER, Home
 from registry import log, optouts, rules
 from registry.db import read
 from registry.errors import EntryInvalid, NotFound, OptOutInvalid
-from registry.types import RuleRow, SubjectRecord
+from registry.subject_types import RuleRow, SubjectRecord
 
 BY: dict[str, Any] = {"now": NOW, "sign_checkpoint": SIGNER}
 LATER, EARLIER = "2026-01-31T12:00:00.5Z", "2026-01-31T11:59:59.999Z"

@@ -16,9 +16,16 @@ from registry import optouts, rules
 from registry.db import read, write
 from registry.errors import RegistryDamaged, RegistryError
 from registry.segments import GROWTH, Shelf, changed
+from registry.subject_types import (
+    NameDraft,
+    OptOutDraft,
+    ReferenceDraft,
+    SubjectRecord,
+    VectorDraft,
+    VectorRow,
+)
 from registry.subjects import records
 from registry.subjectset import SubjectSet
-from registry.types import NameDraft, OptOutDraft, ReferenceDraft, SubjectRecord, VectorDraft, VectorRow
 from registry.vectors import VectorMatch, decoded
 from registry.view import Snapshot, View
 

@@ -1,0 +1,142 @@
+"""What rights holders register, as it is stored and returned. Times are UTC, digests lower-case hex."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NameRow:
+    """A name of a subject. ``tier``: block | context (then one of the ``context`` words must be near);
+    ``kind``: official | alias | nickname | native; ``language``: BCP 47, or empty.
+    """
+
+    subject: str
+    text: str
+    tier: str
+    context: tuple[str, ...]
+    kind: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VectorRow:
+    """A vector of a subject: ``vector`` is float16[dimension], little endian.
+
+    ``reference``: SHA-256 of the picture, empty for texts; ``kind``: picture | description | attribute |
+    portrait; ``polarity``: +1, or -1 for a picture that must not match.
+    """
+
+    subject: str
+    reference: str
+    space: str
+    kind: str
+    polarity: int
+    vector: bytes
+    dimension: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceRow:
+    """A registered picture, of which only the digest, the size and the vectors are kept."""
+
+    subject: str
+    sha256: str
+    polarity: int
+    width: int
+    height: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleRow:
+    """What an owner wishes for one account (or everybody: None), within a time (or always: None).
+
+    ``effect``: allow | review | block. A licence, or a person's consent, is an allow for one account.
+    """
+
+    id: str
+    subject: str
+    effect: str
+    account: str | None
+    valid_from: str | None
+    valid_until: str | None
+    priority: int
+    licence: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubjectRecord:
+    """A subject with everything in force. A withdrawn one has no names, vectors or rules left.
+
+    ``kind``: character | person | logo | artwork | portfolio; ``owner``: the name of the party ``party``;
+    ``mode``: block | ask | allow where no rule applies; ``state``: active | withdrawn; ``seq``: the last
+    log entry about it; ``standing``: of the claim behind it, provisional | active | disputed;
+    ``inherited``: the rules of its owner's portfolio, which count after its own.
+    """
+
+    id: str
+    kind: str
+    name: str
+    owner: str
+    party: str
+    mode: str
+    description: str
+    attributes: tuple[str, ...]
+    exclusions: tuple[str, ...]
+    names: tuple[NameRow, ...]
+    vectors: tuple[VectorRow, ...]
+    rules: tuple[RuleRow, ...]
+    state: str
+    seq: int
+    standing: str = "active"
+    inherited: tuple[RuleRow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NameDraft:
+    """A name to register; the fields are those of `NameRow`."""
+
+    text: str
+    tier: str = "block"
+    context: tuple[str, ...] = ()
+    kind: str = "alias"
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceDraft:
+    """A picture to register, ``name``: what the owner calls the file."""
+
+    sha256: str
+    polarity: int
+    width: int
+    height: int
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VectorDraft:
+    """A vector to register; ``reference``: the digest of its picture, or empty; else as `VectorRow`."""
+
+    reference: str
+    space: str
+    kind: str
+    polarity: int
+    vector: bytes
+    dimension: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptOutDraft:
+    """What a rights holder says no to. ``context``: for names that need context and bring none."""
+
+    kind: str
+    name: str
+    owner: str
+    names: tuple[NameDraft, ...] = ()
+    description: str = ""
+    attributes: tuple[str, ...] = ()
+    exclusions: tuple[str, ...] = ()
+    context: tuple[str, ...] = ()
+    mode: str = "block"
+    references: tuple[ReferenceDraft, ...] = ()
+    vectors: tuple[VectorDraft, ...] = ()
