@@ -231,7 +231,7 @@ def open_app(settings: Settings) -> Iterator[App]:
     """
     home = Home(settings.home)
     home.make()
-    engine = open_database(home.database)
+    engine = open_database(settings.database)
     try:
         _demand_keys(home, engine)
         keyring, pki = ensure_keyring(home.keys), ensure_pki(home.pki, now=datetime.now(UTC))

@@ -159,7 +159,7 @@ def _reason(reason: Reason) -> Json:
 def open_gate(settings: Settings) -> Iterator[Gate]:
     """Open the home of `settings`. Raises: `registry.errors`; models are loaded when needed."""
     home = Home(settings.home)
-    engine = open_database(home.database)
+    engine = open_database(settings.database)
     try:
         eyes = Eyes(settings.clip_model, settings.clip_sha256, home.root)
         yield Gate(eyes, View(engine), settings)

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, exc
 from registry import postgres, sqlite
 from registry.errors import RegistryError, RegistryUnusable
 from registry.locks import exclusive
+from registry.postgres_url import is_url
 from registry.schema import Schema
 
 HEAD: Final = "r0003"  # the newest migration; a test compares
@@ -37,7 +38,7 @@ def open_database(where: Path | str) -> Engine:
     schema = Schema(HEAD)
     if isinstance(where, Path):
         return _open_file(where, schema)
-    if not postgres.is_url(where):
+    if not is_url(where):
         raise RegistryUnusable("The registry's database is a path, or a URL that begins with postgresql://.")
     return _open_server(where, schema)
 

@@ -7,7 +7,6 @@
 3. No text of an error or of the log holds the password or a row's content: the server's DETAIL is left out.
 """
 
-import re
 import weakref
 from collections.abc import Callable
 from typing import Any, Final
@@ -23,12 +22,12 @@ from registry.errors import (
     RegistryUnusable,
     StorageFull,
 )
+from registry.postgres_url import MISSING, WRONG, libpq, primary
 from registry.schema import Schema
 from registry.sqlite import WRITE
 
 NAME: Final = "The registry's database"
 SERVER_MIN: Final = 140000
-SCHEMES: Final = ("postgresql", "postgres", "postgresql+psycopg")
 WRITERS_LOCK: Final = 0x434D524B  # "CMRK": the lock that every write transaction takes
 KEPT_CONNECTIONS: Final = 4
 READ_OPTIONS: Final[dict[str, Any]] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
@@ -59,11 +58,6 @@ _TABLES: Final = (
 )
 
 
-def is_url(where: str) -> bool:
-    """Whether this names a PostgreSQL database."""
-    return where.partition("://")[0] in SCHEMES and "://" in where
-
-
 def make_engine(where: str, busy: Callable[[], float]) -> Engine:
     """Return the engine of a URL; ``busy``: how many seconds a writer waits for another one."""
     url, hidden = _parsed(where)
@@ -75,9 +69,7 @@ def make_engine(where: str, busy: Callable[[], float]) -> Engine:
             hide_parameters=True,
         )  # fmt: skip
     except ImportError as error:
-        raise RegistryUnusable(
-            "A PostgreSQL registry needs the package psycopg; install countermark[postgres]."
-        ) from error
+        raise RegistryUnusable(MISSING) from error
     weakref.finalize(engine, engine.pool.dispose)
 
     @event.listens_for(engine, "connect")
@@ -148,22 +140,12 @@ def translate(error: Any, busy: float) -> RegistryError:
     return RegistryUnusable(f"The registry cannot be used: {text}.")
 
 
-def primary(error: Any) -> str:
-    """Return the first line of what the server says, which holds no row and no password."""
-    told = error.diag.message_primary or str(error)
-    lines = [line.strip() for line in str(told).splitlines() if line.strip()]
-    return re.sub(r"\s+", " ", lines[0] if lines else type(error).__name__).rstrip(".")
-
-
 def _parsed(where: str) -> tuple[URL, dict[str, Any]]:
     """Return the URL for psycopg, and apart from it the secrets of its query, which a URL would show."""
     try:
-        url = make_url(where)
+        url = make_url(libpq(where))
     except (exc.ArgumentError, ValueError):
-        raise RegistryUnusable(
-            "database_url is no URL of the form postgresql://user:password@host/database; percent-encode "
-            "what is special in the password."
-        ) from None  # the exception before may hold the text
+        raise RegistryUnusable(WRONG) from None  # the exception before may hold the text
     if not url.database:
         raise RegistryUnusable("database_url names no database; end it with /database.")
     hidden = {key: value for key, value in url.query.items() if "password" in key}

@@ -80,11 +80,15 @@ class LocalServer:
         self._process.stdin.close()
         self._process.wait(timeout=START_SECONDS)
 
-    def restart(self) -> None:
-        """Stop it as a crash would, and start it again on the same data."""
-        self.stop()
+    def start(self) -> None:
+        """Start it again on the same data."""
         self._process = self._run()
         self._wait()
+
+    def restart(self) -> None:
+        """Stop it as a crash would, and start it again."""
+        self.stop()
+        self.start()
 
     def close(self) -> None:
         """End the server and delete its folder."""

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from registry_builders import NOW, where
-from sqlalchemy import Connection, Engine, insert
+from sqlalchemy import Engine, insert
 
 import registry
 from registry import log, releases
@@ -61,14 +62,8 @@ def control(new_root: Callable[[str], Path]) -> Bench:
     """A database whose trigger, the second line behind the fence, is gone."""
     made = bench(new_root("control"))
     with write(made.engine) as conn:
-        conn.exec_driver_sql(without_trigger(conn))
+        conn.exec_driver_sql(load.WITHOUT_TRIGGER[conn.dialect.name])
     return made
-
-
-def without_trigger(conn: Connection) -> str:
-    return {"sqlite": "DROP TRIGGER release_fenced"}.get(
-        conn.dialect.name, "DROP TRIGGER release_fenced ON release"
-    )
 
 
 TARGETS = range(len(world.KINDS))
@@ -99,28 +94,33 @@ def test_the_database_refuses_a_release_that_passed_the_fence_by(root: Path) -> 
     assert releases.list_releases(made.engine) == []
 
 
-def under_load(*options: str) -> tuple[int, dict[tuple[str, str], dict[str, Any]]]:
+def under_load(server: Any, *options: str) -> tuple[int, dict[tuple[str, str], dict[str, Any]]]:
     """Exit status and rows of the benchmark, by metric and publisher, where they are not of one kind."""
     command = [sys.executable, "-m", "benchmarks.fence", "--json", *options]
-    done = subprocess.run(command, cwd=SOURCE, stdout=subprocess.PIPE, check=False, timeout=280)
+    with ExitStack() as stack:
+        if server is not None:
+            command += ["--database", stack.enter_context(server.make(empty=True))]
+        done = subprocess.run(command, cwd=SOURCE, stdout=subprocess.PIPE, check=False, timeout=280)
     rows = [row for row in json.loads(done.stdout)["rows"] if "kind" not in row["conditions"]]
     return done.returncode, {(row["metric"], row["conditions"].get("publisher", "")): row for row in rows}
 
 
-def test_no_clip_overtakes_an_opt_out_for_some_seconds() -> None:
-    _, rows = under_load("--seconds", "4", "--publishers", "4")
+def test_no_clip_overtakes_an_opt_out_under_load(server: Any) -> None:
+    """Clips and changes of all kinds, with kill -9; the control without the fence has to be overtaken."""
+    _, rows = under_load(server, "--publishes", "100", "--changes", "44", "--publishers", "4")
     overtook = rows["releases that overtook an opt-out", "fenced"]
     assert overtook["value"] == 0
     assert overtook["n"] > 1
+    assert rows["opt-outs made", "fenced"]["value"] == 44
     assert rows["held though nothing concerned them", "fenced"]["value"] == 0
     assert rows["publishers killed", "fenced"]["value"] > 0
     assert rows["releases that overtook an opt-out", "unfenced"]["value"] > 0
 
 
 @pytest.mark.soak
-def test_no_clip_overtakes_an_opt_out_for_half_a_minute() -> None:
+def test_no_clip_overtakes_an_opt_out_for_half_a_minute(server: Any) -> None:
     """The control, too, has to find releases of every kind: else the exit status is 1."""
-    status, rows = under_load()
+    status, rows = under_load(server)
     assert status == 0
     assert rows["releases that overtook an opt-out", "fenced"]["value"] == 0
     assert rows["opt-outs", "fenced"]["value"] > 25
