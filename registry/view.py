@@ -139,6 +139,9 @@ class View:
                 return snapshot
             if not self._loaded or not _leads_to(conn, at, now):  # 4
                 snapshot = load(conn, now, self._files, self._stop)
+                if self._prepare is not None:
+                    for part in snapshot.names.parts:
+                        self._prepare(part.layer)
                 with self._swap:
                     self._state = (now, snapshot)
                 self._loaded = True
