@@ -107,7 +107,8 @@ class Names(Sequence[NameRow]):
             if not part.small:
                 groups.append([part])
             while len(groups) > 1 and _size(groups[-2]) < GROWTH * _size(groups[-1]):
-                groups[-2] += groups.pop()
+                last = groups.pop()
+                groups[-1] += last
         return next((tuple(g) for g in groups if len(g) > 1 or 4 * len(g[0].gone) > _size(g)), ())
 
     def merged(self, old: Sequence[Part], layer: Layer) -> "Names":

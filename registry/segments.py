@@ -180,7 +180,8 @@ def to_merge(shelf: Shelf) -> Shelf:
     for segment in sorted((s for s in shelf if not s.small), key=lambda segment: -segment.living):
         groups.append([segment])
         while len(groups) > 1 and _living(groups[-2]) < GROWTH * _living(groups[-1]):
-            groups[-2] += groups.pop()
+            last = groups.pop()
+            groups[-1] += last
     return next((tuple(group) for group in groups if len(group) > 1 or _worn(group[0])), ())
 
 

@@ -92,11 +92,11 @@ class View:
                 return found
 
     def settle(self, seconds: float) -> bool:
-        """Wait until nothing is merged beside; whether that is so. For whoever measures."""
+        """Wait until nothing goes on beside; whether that is so. For whoever measures."""
         until = monotonic() + seconds
-        while (thread := self._merging) is not None and monotonic() < until:
-            thread.join(max(0.0, until - monotonic()))
-        return self._merging is None
+        while (threads := tuple(self._threads)) and monotonic() < until:
+            threads[0].join(max(0.0, until - monotonic()))
+        return not self._threads
 
     def close(self) -> None:
         """Stop what goes on beside. What was asked before ends with an error."""
