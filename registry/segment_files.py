@@ -191,6 +191,11 @@ class Spool:
         self._bytes += len(data)
 
 
+def load_one(folder: Path, name: str) -> Loaded:
+    """Read one segment, if it is whole. Raises: FileUnusable, OSError."""
+    return _loaded(folder / f"{name}{SEGMENT}", _sidecar(folder / f"{name}{SIDECAR}"))
+
+
 def _document(name: str, about: About, parts: Mapping[str, Any], size: int, digest: str) -> bytes:
     told: Json = {
         "format": FORMAT, "name": name, "space": about.space, "kind": about.kind,

@@ -253,9 +253,7 @@ def written(folder: Path, rows: int, size: int) -> tuple[str, SegmentFiles]:
 def usable(kept: SegmentFiles, name: str) -> bool:
     """Whether a load would use it; nothing is deleted."""
     try:
-        segment_files._loaded(
-            kept.folder / f"{name}.segment", segment_files._sidecar(kept.folder / f"{name}.json")
-        )
+        segment_files.load_one(kept.folder, name)
     except FileUnusable:
         return False
     return True
