@@ -105,7 +105,7 @@ class Builder:
         if self._spool is not None and not self._failed:
             try:
                 stamps = self._order.stamps(labels.owners)
-                name, vectors = self._spool.keep(about, labels, indexes.packed(index), stamps)
+                name, vectors, labels = self._spool.keep(about, labels, indexes.packed(index), stamps)
             except OSError as error:
                 self._give_up(error)
                 vectors = np.array(vectors)

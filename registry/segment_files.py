@@ -17,7 +17,7 @@ import logging
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Final, Self
 
@@ -34,7 +34,9 @@ SEGMENT, SIDECAR, TEMPORARY, LOCK = ".segment", ".json", ".new", "lock"
 ALIGNED: Final = 64  # bytes
 READ_BYTES: Final = 1 << 22
 SIDECAR_BYTES_MAX: Final = 1 << 16
-VECTORS: Final = "vectors"
+VECTORS, DIGESTS = "vectors", "digests"
+MAPPED: Final = (VECTORS, DIGESTS)
+"""Not read, but mapped: what is large and needed only of the rows that are near a query."""
 
 log = logging.getLogger("countermark.registry")
 
@@ -158,12 +160,13 @@ class Spool:
 
     def vectors(self, dimension: int) -> Halves:
         """What was written so far, mapped."""
-        return _mapped(self._path, [self._bytes // (2 * dimension), dimension])
+        vectors: Halves = _mapped(self._path, np.float16, [self._bytes // (2 * dimension), dimension])
+        return vectors
 
     def keep(
         self, about: About, labels: Columns, index: NDArray[np.uint8], stamps: Stamps
-    ) -> tuple[str, Halves]:
-        """Write the rest, give the segment its name, and return it with the vectors. Raises: OSError."""
+    ) -> tuple[str, Halves, Columns]:
+        """Write the rest, and return the segment's name, vectors and labels, mapped. Raises: OSError."""
         rows = self._bytes // (2 * about.dimension)
         self._parts[VECTORS] = ["float16", [rows, about.dimension], 0]
         rest = labels.parts() | {"seqs": stamps.seqs, "totals": stamps.totals, "index": index}
@@ -181,7 +184,9 @@ class Spool:
             self._path.rename(final)
             sidecar.rename(self._folder / f"{name}{SIDECAR}")
         _sync_folder(self._folder)
-        return name, _mapped(final, [rows, about.dimension])
+        digests = _mapped(final, np.uint8, *self._parts[DIGESTS][1:])
+        vectors = _mapped(final, np.float16, *self._parts[VECTORS][1:])
+        return name, vectors, replace(labels, digests=digests)
 
     def _put(self, data: bytes) -> None:
         rest = memoryview(data)
@@ -231,8 +236,10 @@ def _loaded(path: Path, told: Mapping[str, Any]) -> Loaded:
             digest.update(memoryview(buffer)[:count])
         if digest.hexdigest() != told["sha256"]:
             raise FileUnusable("its file is damaged")
-        parts = {part: _array(file, *form) for part, form in told["parts"].items() if part != VECTORS}
-        vectors = _mapped(file, told["parts"][VECTORS][1])
+        forms = told["parts"]
+        parts = {part: _array(file, *form) for part, form in forms.items() if part not in MAPPED}
+        vectors = _mapped(file, np.float16, *forms[VECTORS][1:])
+        parts[DIGESTS] = _mapped(file, np.uint8, *forms[DIGESTS][1:])
     return Loaded(
         name=told["name"],
         about=About(**{field: told[field] for field in About.__slots__}),
@@ -247,10 +254,9 @@ def _array(file: IO[bytes], dtype: str, shape: list[int], offset: int) -> NDArra
     return np.fromfile(file, np.dtype(dtype), int(np.prod(shape))).reshape(shape)
 
 
-def _mapped(file: Path | IO[bytes], shape: list[int]) -> Halves:
-    """The vectors, which come first; the map is looked into here and there, not read through."""
-    vectors: np.memmap[Any, np.dtype[np.float16]] = np.memmap(file, np.float16, mode="r", shape=tuple(shape))
-    return vectors
+def _mapped(file: Path | IO[bytes], dtype: type[np.generic], shape: list[int], offset: int = 0) -> Any:
+    """An array in a file: mapped, since it is looked into here and there and not read through."""
+    return np.memmap(file, dtype, mode="r", shape=tuple(shape), offset=offset)
 
 
 def _write(path: Path, data: bytes) -> None:

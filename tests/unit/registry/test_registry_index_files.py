@@ -246,7 +246,7 @@ def written(folder: Path, rows: int, size: int) -> tuple[str, SegmentFiles]:
     stamps = Stamps(seqs=np.ones(rows, np.int64), totals=np.ones(rows, np.int32))
     with kept.spool() as spool:
         spool.write(made.vectors)
-        name, _ = spool.keep(about, Columns.of([made]), indexes.packed(coarse.index), stamps)
+        name, *_ = spool.keep(about, Columns.of([made]), indexes.packed(coarse.index), stamps)
     return name, kept
 
 
