@@ -3,14 +3,15 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from registry_builders import NOW
-from sqlalchemy import Engine, insert
+from registry_builders import NOW, where
+from sqlalchemy import Connection, Engine, insert
 
 import registry
 from registry import log, releases
@@ -46,22 +47,28 @@ class Bench:
 
 
 def bench(folder: Path) -> Bench:
-    engine = open_database(folder / "registry.db")
+    engine = open_database(where(folder))
     return Bench(engine, world.prepare(engine, len(world.KINDS), load.now(), load.SIGNER))
 
 
 @pytest.fixture(scope="module")
-def fenced(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    return bench(tmp_path_factory.mktemp("fenced"))
+def fenced(new_root: Callable[[str], Path]) -> Bench:
+    return bench(new_root("fenced"))
 
 
 @pytest.fixture(scope="module")
-def control(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+def control(new_root: Callable[[str], Path]) -> Bench:
     """A database whose trigger, the second line behind the fence, is gone."""
-    made = bench(tmp_path_factory.mktemp("control"))
+    made = bench(new_root("control"))
     with write(made.engine) as conn:
-        conn.exec_driver_sql("DROP TRIGGER release_fenced")
+        conn.exec_driver_sql(without_trigger(conn))
     return made
+
+
+def without_trigger(conn: Connection) -> str:
+    return {"sqlite": "DROP TRIGGER release_fenced"}.get(
+        conn.dialect.name, "DROP TRIGGER release_fenced ON release"
+    )
 
 
 TARGETS = range(len(world.KINDS))
@@ -85,8 +92,8 @@ def test_without_the_fence_every_kind_is_overtaken(control: Bench, target: int) 
     assert made.registry_seq < seq < made.log_seq
 
 
-def test_the_database_refuses_a_release_that_passed_the_fence_by(tmp_path: Path) -> None:
-    made = bench(tmp_path)
+def test_the_database_refuses_a_release_that_passed_the_fence_by(root: Path) -> None:
+    made = bench(root)
     with pytest.raises(ConstraintBroken, match="registry_seq must be the last change"):
         made.publish(load.unfenced, 0)
     assert releases.list_releases(made.engine) == []

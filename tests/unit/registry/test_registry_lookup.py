@@ -41,9 +41,9 @@ def test_a_missing_registry_is_a_normal_case(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["empty.db"]
 
 
-def test_a_release_is_found_by_each_name(home: Home) -> None:
-    made = home.release()
-    with opened(home.path) as lookup:
+def test_a_release_is_found_by_each_name(sqlite_home: Home) -> None:
+    made = sqlite_home.release()
+    with opened(sqlite_home.path) as lookup:
         found = lookup.find(payload=made.payload)
         assert found is not None
         assert found == lookup.find(urn=made.urn) == lookup.find(file_sha256=made.file_sha256)
@@ -58,19 +58,19 @@ def test_a_release_is_found_by_each_name(home: Home) -> None:
                 lookup.find(**wrong)
 
 
-def test_it_sees_what_is_written_meanwhile(home: Home) -> None:
-    with opened(home.path) as lookup:
-        made = home.release()
+def test_it_sees_what_is_written_meanwhile(sqlite_home: Home) -> None:
+    with opened(sqlite_home.path) as lookup:
+        made = sqlite_home.release()
         assert lookup.find(payload=made.payload) is not None
-        releases.withdraw(home.engine, made.id, why={}, now=NOW, sign_checkpoint=SIGNER)
+        releases.withdraw(sqlite_home.engine, made.id, why={}, now=NOW, sign_checkpoint=SIGNER)
         found = lookup.find(payload=made.payload)
         assert found is not None
         assert found.state is ReleaseState.WITHDRAWN
 
 
-def test_a_release_proves_itself_from_the_answer_alone(home: Home) -> None:
-    made = [home.release(f"k{i}") for i in range(6)]
-    with opened(home.path) as lookup:
+def test_a_release_proves_itself_from_the_answer_alone(sqlite_home: Home) -> None:
+    made = [sqlite_home.release(f"k{i}") for i in range(6)]
+    with opened(sqlite_home.path) as lookup:
         proofs = [lookup.prove(r.log_seq) for r in made]
         assert lookup.prove(7) is None
         assert lookup.prove(0) is None
@@ -85,23 +85,23 @@ def test_a_release_proves_itself_from_the_answer_alone(home: Home) -> None:
         assert release.file_sha256.encode() in proof.entry
 
 
-def test_interrupted_jobs_are_counted(home: Home) -> None:
-    jobs = [home.jobs.submit("make", str(i), {}) for i in range(3)]
-    home.jobs.finish(jobs[0], JobState.FAILED, {})
-    with opened(home.path) as lookup:
-        assert lookup.interrupted_jobs(home.locks) == 0
-        home.jobs.close()
-        assert lookup.interrupted_jobs(home.locks) == 2
-        assert len(home.jobs.resume()) == 2
-        assert lookup.interrupted_jobs(home.locks) == 0
+def test_interrupted_jobs_are_counted(sqlite_home: Home) -> None:
+    jobs = [sqlite_home.jobs.submit("make", str(i), {}) for i in range(3)]
+    sqlite_home.jobs.finish(jobs[0], JobState.FAILED, {})
+    with opened(sqlite_home.path) as lookup:
+        assert lookup.interrupted_jobs(sqlite_home.locks) == 0
+        sqlite_home.jobs.close()
+        assert lookup.interrupted_jobs(sqlite_home.locks) == 2
+        assert len(sqlite_home.jobs.resume()) == 2
+        assert lookup.interrupted_jobs(sqlite_home.locks) == 0
 
 
-def test_it_cannot_write(home: Home) -> None:
-    with opened(home.path) as lookup, pytest.raises(sqlite3.OperationalError):
+def test_it_cannot_write(sqlite_home: Home) -> None:
+    with opened(sqlite_home.path) as lookup, pytest.raises(sqlite3.OperationalError):
         lookup._connection.execute("DELETE FROM payload_counter")
 
 
-def test_a_file_of_somebody_else_is_refused(tmp_path: Path, home: Home) -> None:
+def test_a_file_of_somebody_else_is_refused(tmp_path: Path, sqlite_home: Home) -> None:
     (tmp_path / "text.db").write_bytes(b"hello" * 100)
     with closing(sqlite3.connect(tmp_path / "foreign.db")) as raw:
         raw.execute("CREATE TABLE bookmarks (url TEXT)")
@@ -110,14 +110,14 @@ def test_a_file_of_somebody_else_is_refused(tmp_path: Path, home: Home) -> None:
             open_lookup(tmp_path / name)
 
 
-def test_a_copy_in_a_read_only_folder(home: Home) -> None:
+def test_a_copy_in_a_read_only_folder(sqlite_home: Home) -> None:
     """A child without rights reads a copy: alone it can, with unread changes beside it it says so."""
-    made = home.release()
-    with closing(sqlite3.connect(home.path)) as raw:
+    made = sqlite_home.release()
+    with closing(sqlite3.connect(sqlite_home.path)) as raw:
         raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     with TemporaryDirectory() as name:  # pytest's own folders are closed to other users
         folder = Path(name)
-        shutil.copyfile(home.path, folder / "r.db")
+        shutil.copyfile(sqlite_home.path, folder / "r.db")
         assert _as_nobody(folder, made.payload) == 0
         folder.chmod(0o755)
         (folder / "r.db-wal").write_bytes(b"changes")
