@@ -37,6 +37,12 @@ class RegistryBusy(RegistryError):
     http_status = 503
 
 
+class RegistryBehind(RegistryBusy):
+    """The view in memory has not caught up with the log in time; nothing may be allowed on its word."""
+
+    code = "registry_behind"
+
+
 class StorageFull(RegistryError):
     """No space, or no permission to write; nothing partial was left behind."""
 

@@ -14,7 +14,7 @@ import pytest
 from registry import optouts, rules
 from registry.db import read, write
 from registry.errors import RegistryDamaged, RegistryError
-from registry.segments import GROWTH, Shelf, changed
+from registry.segments import GROWTH, Shelf, blocks_of, changed
 from registry.subject_types import (
     NameDraft,
     OptOutDraft,
@@ -305,10 +305,10 @@ def test_segments_shrink_and_grow_by_halves() -> None:
             for _ in range(rng.integers(1, 9))
         ]  # fmt: skip
         gone = {sorted(living)[0]} if number % 3 == 2 else set()
-        shelf = changed(shelf, "picture", gone, rows)
+        shelf = changed(shelf, "picture", sorted(gone), blocks_of(rows))
         living = (living - gone) | {subject}
         check(shelf, living)
-    assert changed(shelf, "picture", living, ()) == ()
+    assert changed(shelf, "picture", sorted(living), ()) == ()
 
 
 def check(shelf: Shelf, living: set[str]) -> None:
