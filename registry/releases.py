@@ -37,8 +37,6 @@ ROUND: Final = 500
 """Log entries in one round of asking ahead."""
 
 Recheck = Callable[[Sequence[Change]], RecheckResult]
-AlsoHeld = Callable[[Connection, Held], None]
-"""Told of a hold inside its transaction, to write down what belongs to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +57,7 @@ class _NotAllowed(Exception):
 
 def publish(
     engine: Engine, candidate: Candidate, recheck: Recheck, *, now: str, sign_checkpoint: NoteSigner,
-    also_held: AlsoHeld = lambda _conn, _held: None,
+    also_held: holds.AlsoHeld = holds.nothing_more,
 ) -> Release | Held:  # fmt: skip
     """Let a candidate leave, or hold it. In one write transaction, during which nothing else is written:
 

@@ -96,9 +96,9 @@ def insert(conn: Connection, made: RuleRow, now: str) -> int:
     if len(conn.execute(select(rule.c.id).where(*here)).all()) >= RULES_MAX:
         raise OptOutInvalid(f"A subject has at most {RULES_MAX} rules; take some back first.")
     seq = _log(conn, made, "grant" if made.licence else "set", now)
-    values = {"id": made.id, "subject_id": made.subject, "effect": made.effect, "account": made.account}
+    values: dict[str, Any] = {"id": made.id, "subject_id": made.subject, "account": made.account}
     values |= {"valid_from": made.valid_from, "valid_until": made.valid_until}
-    values |= {"priority": made.priority, "licence": int(made.licence), "log_seq": seq}
+    values |= {"effect": made.effect, "priority": made.priority, "licence": int(made.licence), "log_seq": seq}
     conn.execute(rule.insert().values(**values, conditions=to_json(made.conditions)))
     return seq
 

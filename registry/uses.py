@@ -61,8 +61,8 @@ def record(conn: Connection, release_id: str, shown: Sequence[Shown], account: s
     """Count the uses, and record who is in the release; in the transaction that publishes it."""
     for rule_id in _rules(shown):
         used = _used(conn, rule_id, account, day_of(now))
-        row = {"release_id": release_id, "rule_id": rule_id, "account": account, "day": day_of(now)}
-        row |= {"number": used.everybody + 1, "account_number": used.account + 1}
+        row: dict[str, Any] = {"release_id": release_id, "rule_id": rule_id, "account": account}
+        row |= {"day": day_of(now), "number": used.everybody + 1, "account_number": used.account + 1}
         conn.execute(rule_use.insert().values(**row))
     for subject_id, intent in dict.fromkeys((one.subject, one.intent) for one in shown):
         who = {"release_id": release_id, "subject_id": subject_id, "intent": intent}
@@ -70,7 +70,7 @@ def record(conn: Connection, release_id: str, shown: Sequence[Shown], account: s
 
 
 def releases_of(engine: Engine, subject_id: str, *, account: str | None = None) -> list[str]:
-    """Ids of the releases in which a subject was found and allowed, newest first; of one account, if named."""
+    """Ids of the releases in which a subject was found and allowed, newest first; of one account, if told."""
     query = select(release.c.id, release.c.facts).join(
         release_subject, release_subject.c.release_id == release.c.id
     )
@@ -100,7 +100,9 @@ def _rules(shown: Sequence[Shown]) -> list[str]:
 def _used(conn: Connection, rule_id: str, account: str | None, day: str) -> Used:
     here = (rule_use.c.rule_id == rule_id, rule_use.c.day == day)
     everybody = _last(conn, rule_use.c.number, *here)
-    own = 0 if account is None else _last(conn, rule_use.c.account_number, *here, rule_use.c.account == account)
+    own = (
+        0 if account is None else _last(conn, rule_use.c.account_number, *here, rule_use.c.account == account)
+    )
     return Used(account=own, everybody=everybody)
 
 

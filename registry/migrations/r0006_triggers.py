@@ -13,9 +13,9 @@ _NOT_JUST_PUBLISHED: Final = (
 _LAST: Final = "(SELECT coalesce(max(u.{0}), 0) + 1 FROM rule_use u WHERE u.rule_id = NEW.rule_id AND u.day = NEW.day{1})"  # noqa: E501
 
 RULES: Final = [
-    _refuse("rule_conditions_form", "INSERT", "rule", "NOT json_valid(NEW.conditions)", "conditions are JSON"),
+    _refuse("rule_conditions_form", "INSERT", "rule", "NOT json_valid(NEW.conditions)", "conditions: JSON"),
     _refuse("rule_conditions_fixed", "UPDATE OF conditions", "rule", "1", "these columns never change"),
-    _refuse("api_key_tags_form", "INSERT", "api_key", "NOT json_valid(NEW.tags)", "tags are JSON"),
+    _refuse("api_key_tags_form", "INSERT", "api_key", "NOT json_valid(NEW.tags)", "tags: JSON"),
     _refuse("api_key_tags_fixed", "UPDATE OF tags", "api_key", "1", "these columns never change"),
 ]
 

@@ -146,7 +146,7 @@ def test_what_the_owner_wishes(preset: str, effect: Verdict, licence: bool, sure
     report = CheckReport(check=policy.FRAMES, state=CheckState.COMPLETED, findings=(finding,))
     decision = policy.decide(
         PRESETS[preset], (*DONE, report), sound=Sound.ACCEPT, has_sound=False, registry_seq=7,
-        now="2026-01-01T00:00:00Z", wishes=lambda _subject: wish,
+        now="2026-01-01T00:00:00Z", wishes=lambda _subject, _intent="depict": wish,
     )  # fmt: skip
     assert decision.verdict == verdict
     assert decision.permits == ("r1",)

@@ -191,7 +191,7 @@ def test_without_a_prompt_frames_decide(calibrations: Any) -> None:
     ],
 )
 def test_a_permission_that_ended_by_the_clock_holds(preset: str, wish: Wish | None, held: bool) -> None:
-    asked = question(preset, wishes=lambda _subject: wish)
+    asked = question(preset, wishes=lambda _subject, _intent="depict": wish)
     asked = replace(asked, decision=replace(asked.decision, allowed=("s1",)))
     answer = recheck(asked, [], {}, now=NOW)
     assert [reason.code for reason in answer.reasons] == (["permission_ended"] if held else [])
