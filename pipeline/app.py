@@ -224,7 +224,7 @@ class App:
         self, prompt: str, *, policy: str, history: tuple[str, ...] = (), account: str = LOCAL_ACCOUNT,
         use: Use = NO_USE,
     ) -> Decision:  # fmt: skip
-        """What the gate says of a prompt, without a job. Raises: UsageError, LimitExceeded, OptOutInvalid."""
+        """What the gate says of a prompt, without a job. Raises: UsageError, LimitExceeded."""
         bench, ask = self._bench, ask_of({"account": account, "use": use_json(use)})
         gate = Gate(bench.eyes, bench.view, bench.settings, uses=partial(uses.today, bench.engine))
         return gate.judge(prompt, history, policy=policies.preset(policy), account=ask).decision

@@ -15,6 +15,7 @@ from pipeline.errors import LimitExceeded, MediaUnreadable, UsageError
 from pipeline.settings import Settings
 from pipeline.types import Json
 from registry import vocabulary
+from registry.errors import OptOutInvalid
 from registry.ruling import UNSAID, Ask
 from registry.vocabulary import check_word
 
@@ -100,10 +101,13 @@ def inputs_of(order: Order, settings: Settings) -> Json:
 
 
 def use_json(use: Use) -> Json:
-    """What is said of a clip's use, as a job records it; empty where nothing is. Raises: OptOutInvalid."""
-    check_word("region", use.region, vocabulary.REGIONS)
-    check_word("purpose", use.purpose, (*vocabulary.PURPOSES, *UNSAID))
-    check_word("class of content", use.content_class, (*vocabulary.CONTENT_CLASSES, *UNSAID))
+    """What is said of a clip's use, as a job records it; empty where nothing is. Raises: UsageError."""
+    try:
+        check_word("region", use.region, vocabulary.REGIONS)
+        check_word("purpose", use.purpose, (*vocabulary.PURPOSES, *UNSAID))
+        check_word("class of content", use.content_class, (*vocabulary.CONTENT_CLASSES, *UNSAID))
+    except OptOutInvalid as error:
+        raise UsageError(str(error)) from None
     told: Json = {
         "region": use.region, "purpose": use.purpose, "content_class": use.content_class,
         "tags": [*sorted({recordable(tag, "tag") for tag in use.tags})],
