@@ -1,4 +1,4 @@
-"""Options that say what a clip is for, as owners' rules ask for it; and those that make a rule's conditions."""
+"""Options that say what a clip is for, and those that make the conditions of a rule."""
 
 from typing import TYPE_CHECKING, Annotated
 
