@@ -102,11 +102,12 @@ class App:
     def resume(self, observer: Observer) -> Iterator[Resumed]:
         """Go on with every job whose process died; each is reported when it has ended, or was held.
 
-        Requests for permission whose time is over are refused first, and what finished jobs left in staging
-        is deleted.
+        First requests for permission whose time is over are refused, jobs that waited for another day are
+        opened again, and what finished jobs left in staging is deleted.
         """
         bench, since = self._bench, _first_id(self._bench.clock())
         self.expire_permissions()
+        uses.lift_of_days_before(self.engine, self._bench.clock())
         bench.store.clean_finished(self._unfinished)
         self._forget_faces()
         waiting = bench.jobs.resume()

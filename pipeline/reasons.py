@@ -51,6 +51,7 @@ class Wish:
     credit: str = ""
     licence_ref: str = ""
     permission: str = ""
+    used_up: bool = False
 
 
 class Wishes(Protocol):

@@ -26,7 +26,7 @@ from registry.ruling import Ask, Used, ruling
 from registry.subject_types import SubjectRecord
 from registry.subjectset import SubjectSet
 from registry.types import Change
-from registry.uses import Shown, capped
+from registry.uses import CAP_REACHED, Shown, capped
 from registry.vocabulary import DEPICT
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def wishes_of(
             effect=Verdict(found.outcome), name=subject.name, owner=subject.owner, rule=found.rule,
             licence=found.licence, kind=subject.kind, by=found.by, lost=found.lost, softened=found.softened,
             asks=found.asks and found.outcome == Verdict.REVIEW, credit=found.credit,
-            licence_ref=found.licence_ref, permission=found.permission,
+            licence_ref=found.licence_ref, permission=found.permission, used_up=found.used_up,
         )  # fmt: skip
 
     return wish
@@ -233,6 +233,8 @@ def _forbids(policy: Policy, wish: Wish | None) -> bool:
 def _ended(subject: str, intent: str, wish: Wish | None) -> Reason:
     whom = wish.name if wish else "somebody who was registered"
     told = _reason("permission_ended", f"The permission to show {whom} has ended.")
+    if wish is not None and wish.used_up:
+        told = _reason(CAP_REACHED, f"The permission to show {whom} is used up for today.")
     evidence: Json = {"subject": subject, "intent": intent, "asks": wish is not None and wish.asks}
     return replace(told, evidence=evidence)
 

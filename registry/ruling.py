@@ -35,6 +35,7 @@ RULE: Final = "rule"
 NOTHING: Final = "nothing"
 DISPUTED: Final = "disputed"
 PARODY: Final = "parody"
+USED_UP: Final = ("used up for today by this account", "used up for today")
 JOB, NAMED, TAGGED, EVERYBODY = 3, 2, 1, 0
 _SCOPES: Final = ("everybody", "tag", "account", "job")
 
@@ -80,7 +81,8 @@ class Ruling:
     ``by``: rule | mode | nothing (out of force); ``rule``: the winner, or None; ``lost``: every rule that
     applied and lost, strongest first; ``not_applying``: the others, with what did not hold; ``softened``:
     disputed | parody where that changed the outcome; ``asks``: whether the holder is to be asked; ``capped``,
-    ``credit``, ``licence_ref``, ``permission``: of the rule that won.
+    ``credit``, ``licence_ref``, ``permission``: of the rule that won; ``used_up``: whether an allow would
+    apply but for its cap.
     """
 
     outcome: str
@@ -95,6 +97,7 @@ class Ruling:
     credit: str = ""
     licence_ref: str = ""
     permission: str = ""
+    used_up: bool = False
 
 
 def ruling(record: SubjectRecord, ask: Ask, now: str) -> Ruling:
@@ -109,11 +112,13 @@ def ruling(record: SubjectRecord, ask: Ask, now: str) -> Ruling:
         Lost(rule=row.id, effect=row.effect, why=missing[row.id])
         for row in sorted(rows.values(), key=lambda row: row.id) if missing[row.id]
     )  # fmt: skip
+    used_up = any(one.why in USED_UP for one in others)
     if not applying:
         outcome, softened = _disputed(record, _of_mode(record, ask))
         return Ruling(
-            outcome=outcome, by=MODE, not_applying=others, softened=softened, asks=record.mode == "ask"
-        )
+            outcome=outcome, by=MODE, not_applying=others, softened=softened, asks=record.mode == "ask",
+            used_up=used_up,
+        )  # fmt: skip
     ranked = sorted(applying, key=lambda row: _rank(record, row, ask, row.id in own), reverse=True)
     first = ranked[0]
     lost = tuple(
@@ -125,6 +130,7 @@ def ruling(record: SubjectRecord, ask: Ask, now: str) -> Ruling:
         softened=softened or (PARODY if outcome != first.effect else ""), asks=first.conditions.ask,
         capped=first.conditions.capped, credit=first.conditions.credit,
         licence_ref=first.conditions.licence_ref, permission=first.conditions.permission,
+        used_up=used_up,
     )  # fmt: skip
 
 
@@ -203,7 +209,7 @@ def _missing(row: RuleRow, ask: Ask, at: datetime) -> str:
 def _used_up(row: RuleRow, ask: Ask) -> str:
     used, conditions = ask.uses.get(row.id, Used()), row.conditions
     if conditions.cap_account is not None and used.account >= conditions.cap_account:
-        return "used up for today by this account"
+        return USED_UP[0]
     if conditions.cap_all is not None and used.everybody >= conditions.cap_all:
-        return "used up for today"
+        return USED_UP[1]
     return ""

@@ -10,13 +10,14 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, func, select
 
-from registry.db import read
+from registry import holds
+from registry.db import read, write
 from registry.ids import parse_time
 from registry.ruling import Used
 from registry.subject_types import RuleRow
 from registry.tables import release, rule
 from registry.tables_rules import release_subject, rule_use
-from registry.types import Reason
+from registry.types import Held, Reason
 from registry.vocabulary import from_json
 
 CAP_REACHED: Final = "cap_reached"
@@ -52,7 +53,7 @@ def used_up(conn: Connection, shown: Sequence[Shown], account: str, now: str) ->
         used = _used(conn, rule_id, account, day_of(now))
         caps = ((conditions.cap_account, used.account), (conditions.cap_all, used.everybody))
         if any(cap is not None and count >= cap for cap, count in caps):
-            told = "A permission allows so many releases a day; today's are used up. Try again tomorrow."
+            told = "A permission allows so many releases a day; today's are used up."
             return Reason(code=CAP_REACHED, check="publish_fence", detail=told, evidence={"rule": rule_id})
     return None
 
@@ -67,6 +68,24 @@ def record(conn: Connection, release_id: str, shown: Sequence[Shown], account: s
     for subject_id, intent in dict.fromkeys((one.subject, one.intent) for one in shown):
         who = {"release_id": release_id, "subject_id": subject_id, "intent": intent}
         conn.execute(release_subject.insert().values(**who))
+
+
+def lift_of_days_before(engine: Engine, now: str) -> list[str]:
+    """Lift the holds of jobs that nothing but a cap held on an earlier day; they are judged anew."""
+    with read(engine) as conn:
+        waiting, after = list[Held](), ""
+        while page := holds.open_holds(conn, after=after):
+            waiting, after = waiting + [one for one in page if _only_capped(one, now)], page[-1].id
+    for one in waiting:
+        with write(engine) as conn:
+            still = holds.open_hold(conn, one.job_id)
+            if still is not None and still.id == one.id:
+                holds.lift(conn, one.job_id, "another day", now)
+    return [one.job_id for one in waiting]
+
+
+def _only_capped(one: Held, now: str) -> bool:
+    return day_of(one.held_at) < day_of(now) and all(reason.code == CAP_REACHED for reason in one.reasons)
 
 
 def releases_of(engine: Engine, subject_id: str, *, account: str | None = None) -> list[str]:

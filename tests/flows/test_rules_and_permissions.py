@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from pipeline.app import open_app
 from pipeline.cli.main import main
+from pipeline.clock import rfc3339
 from pipeline.orders import CreateOrder
 from pipeline.settings import load
 from registry import optouts, permissions, releases, uses
@@ -125,6 +127,34 @@ def test_a_cap_ends_for_the_day(run: Command) -> None:
     assert (again.status, codes(again)) == (1, ["name_match"])
     told = run("rule", "explain", subject)
     assert [one["why"] for one in told.document["not_applying"]] == ["used up for today"]
+
+
+def test_a_cap_that_is_reached_meanwhile_holds_until_another_day(run: Command, home: Path) -> None:
+    subject = register(run, "Zorblax")
+    run("rule", "add", subject, "allow", "--cap-account", "1")
+
+    def order(seed: int) -> CreateOrder:
+        return CreateOrder(
+            prompt="Zorblax sings", policy="opt-out", generator="scene", seconds=1, seed=seed, width=256,
+            height=256,
+        )  # fmt: skip
+
+    with open_app(load(home)) as app:
+
+        def meanwhile(step: str, event: str, _value: float) -> None:
+            if (step, event) == ("store", "end"):
+                assert app.create(order(2), lambda *_: None).release is not None
+
+        held = app.create(order(1), meanwhile)
+        assert (held.release, [reason["code"] for reason in held.held]) == (None, ["cap_reached"])
+        assert list(app.resume(lambda *_: None)) == []
+        assert app.job(held.job.id).state == "held"
+        tomorrow = rfc3339(datetime.now(UTC) + timedelta(days=1))
+        assert uses.lift_of_days_before(app.engine, tomorrow) == [held.job.id]
+        assert uses.lift_of_days_before(app.engine, tomorrow) == []
+        [again] = app.resume(lambda *_: None)  # it is still today, so it is judged and refused
+        assert again.outcome is not None
+        assert again.outcome.job.state == "refused"
 
 
 def test_a_permission_is_asked_for_approved_and_named(run: Command, home: Path) -> None:
