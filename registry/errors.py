@@ -109,6 +109,14 @@ class OptOutInvalid(RegistryError):
         self.index = index
 
 
+class PermissionAnswered(RegistryError):
+    """A request for permission that was answered before, in another way, or whose time is over."""
+
+    code = "permission_answered"
+    exit_code = 1
+    http_status = 409
+
+
 class RefusedBecause(StrEnum):
     """Why an API key does not open the door."""
 

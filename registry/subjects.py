@@ -11,6 +11,7 @@ from registry.db import read
 from registry.drafts import normal
 from registry.subject_types import NameRow, ReferenceRow, RuleRow, SubjectRecord, VectorRow
 from registry.tables import embedding, name, party, reference, rule, subject
+from registry.vocabulary import from_json
 
 BATCH: Final = 200  # subjects per round of queries
 
@@ -138,5 +139,5 @@ def _rule(row: Row[Any]) -> RuleRow:
     return RuleRow(
         id=row.id, subject=row.subject_id, effect=row.effect, account=row.account,
         valid_from=row.valid_from, valid_until=row.valid_until, priority=row.priority,
-        licence=bool(row.licence),
+        licence=bool(row.licence), conditions=from_json(row.conditions),
     )  # fmt: skip

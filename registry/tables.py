@@ -267,6 +267,7 @@ rule = Table(
     Column("valid_until", Text),
     Column("priority", Integer, nullable=False),
     Column("licence", Integer, nullable=False),
+    Column("conditions", JsonText, nullable=False, server_default="{}"),
     Column("log_seq", Integer, nullable=False),
     Column("removed_seq", Integer),
 )
@@ -283,6 +284,7 @@ api_key = Table(
     Column("expires_at", Text),
     Column("revoked_at", Text),
     Column("revoked_seq", Integer),
+    Column("tags", JsonText, nullable=False, server_default="[]"),
 )
 
 log_cursor = Table(

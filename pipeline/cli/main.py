@@ -15,6 +15,7 @@ from pipeline.cli import (
     apikeys,
     bench,
     check,
+    consent,
     create,
     demo,
     gate,
@@ -23,7 +24,9 @@ from pipeline.cli import (
     licence,
     optout,
     output,
+    permission,
     retroscan,
+    rule,
     serve,
     verify,
 )
@@ -47,6 +50,9 @@ app.command("demo")(output.command(demo.demo))
 app.command("bench", context_settings=BENCH_OPTIONS)(output.command(bench.bench))
 app.add_typer(optout.app, name="optout")
 app.add_typer(licence.app, name="licence")
+app.add_typer(rule.app, name="rule")
+app.add_typer(permission.app, name="permission")
+app.add_typer(consent.app, name="consent")
 app.command("serve")(output.command(serve.serve))
 app.add_typer(keys.app, name="keys")
 app.add_typer(apikeys.app, name="apikeys")
