@@ -5,7 +5,7 @@ all: whom a clip shows and may show it asks about anyway, as they are wished now
 (`concerned`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from sqlalchemy import Connection
@@ -36,12 +36,11 @@ def load(conn: Connection, after: int, upto: int) -> list[Change]:
     return [_change(entry, subjects) for entry in entries]
 
 
-def concerned(conn: Connection, found: Sequence[Change]) -> Iterator[SubjectRecord]:
-    """Every subject in force of which these changes change what is wished, each once, as it is now."""
+def concerned(conn: Connection, found: Sequence[Change]) -> set[str]:
+    """The ids of all subjects in force of which these changes change what is wished."""
     told = {change.subject.id: change.subject for change in found if change.subject is not None}
     owners = {subject.party for subject in told.values() if subject.kind == PORTFOLIO}
-    yield from (subject for subject in told.values() if subject.state == "active")
-    yield from (subject for subject in members(conn, owners) if subject.id not in told)
+    return {subject.id for subject in told.values() if subject.state == "active"} | members(conn, owners)
 
 
 def _about(entry: LogEntry) -> str | None:

@@ -60,12 +60,13 @@ def covered(conn: Connection, after_seq: int) -> Iterator[SubjectRecord]:
     return _loaded(conn, query.order_by(subject.c.id), vectors=False)
 
 
-def members(conn: Connection, parties: Collection[str], *, vectors: bool = True) -> Iterator[SubjectRecord]:
-    """All subjects in force of these parties."""
-    wanted = iter(sorted(set(parties)))
+def members(conn: Connection, parties: Collection[str]) -> set[str]:
+    """The ids of all subjects in force of these parties."""
+    found, wanted = set[str](), iter(sorted(set(parties)))
     while batch := list(islice(wanted, BATCH)):
-        query = _query().where(subject.c.party_id.in_(batch), subject.c.state == "active")
-        yield from _loaded(conn, query.order_by(subject.c.id), vectors)
+        query = select(subject.c.id).where(subject.c.party_id.in_(batch), subject.c.state == "active")
+        found |= set(conn.execute(query).scalars())
+    return found
 
 
 def get(engine: Engine, subject_id: str) -> SubjectRecord | None:
