@@ -111,6 +111,19 @@ def test_what_waits_is_kept_whole_and_once(home: Home) -> None:
     assert record(home, subject or "").work == parties.works(home.engine, someone.id)[0][0]
 
 
+def test_a_draft_does_not_settle_a_dispute(home: Home) -> None:
+    someone = party(home, "Someone")
+    other = said(home, someone, "Hero", terms=Terms(cap=1))
+    draft_ = said(home, someone, "Zibble", terms=Terms(cap=1))
+    claims.withdraw(home.engine, other.claim or "", by=someone.id, why={}, **BY)
+    made = said(home, someone, "Zibble", terms=Terms(cap=1))
+    claims.dispute(home.engine, made.claim or "", by=None, why={}, **BY)
+    assert claims.verify(home.engine, someone.id, "domain", why={}, **BY) == [draft_.claim]
+    assert (record(home, made.subject).standing, record(home, made.subject).claim) == ("disputed", made.claim)
+    assert decide(home, made.claim, False) == "rejected"
+    assert (record(home, made.subject).state, state(home, draft_.claim)) == ("withdrawn", "withdrawn")
+
+
 def test_a_draft_is_not_in_force_and_expires_too(home: Home) -> None:
     someone = party(home, "Someone")
     made = [said(home, someone, f"Hero {n}", **CAP) for n in range(3)]
