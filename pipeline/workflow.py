@@ -22,6 +22,7 @@ import hashlib
 import math
 import secrets
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -38,7 +39,7 @@ from pipeline.release.inspection import inspect
 from pipeline.release.marking import MarkRequest, mark_clip, survey
 from pipeline.types import Decision, Json, Verdict
 from pipeline.types import Reason as OurReason
-from pipeline.workbench import PRODUCT, Observer, Outcome, StepRun, Workbench, note_signer
+from pipeline.workbench import PRODUCT, Observer, Outcome, StepRun, Workbench, note_signer, reason_of
 from registry import releases
 from registry.counter import reserve_payload_counter
 from registry.store import Area
@@ -91,7 +92,7 @@ class ReleaseRun(StepRun):
         # Not a recorded step: the fence is its own record, and a job that it holds takes no more of them.
         published = self._step("publish", partial(self._publish, candidate, question), recorded=False)
         if published["held"]:
-            return self._stop(decision, published["held"])
+            return self._stop(decision, published["held"], logged=True)  # by the fence
         self._step("place", lambda: self._place(published))
         return self._released(decision, published["release"])
 
@@ -304,9 +305,15 @@ class ReleaseRun(StepRun):
             file=self._bench.store.find(Area.RELEASED, release.file_sha256),
         )  # fmt: skip
 
-    def _stop(self, decision: dict[str, Any], reasons: Sequence[Json]) -> Outcome:
+    def _stop(self, decision: dict[str, Any], reasons: Sequence[Json], *, logged: bool = False) -> Outcome:
+        """End the job; what ended it becomes a decision in the log, unless it is there already (`logged`)."""
         blocked = decision["verdict"] == Verdict.BLOCK
-        return self._ended(JobState.REFUSED if blocked else JobState.HELD, decision, reasons)
+        made = policies.from_json(decision)
+        if made.verdict is Verdict.ALLOW:  # something after the checks stopped it
+            told = tuple(OurReason(**asdict(reason_of(reason))) for reason in reasons)
+            made = replace(made, verdict=Verdict.REVIEW, reasons=told)
+        state = JobState.REFUSED if blocked else JobState.HELD
+        return self._ended(state, decision, reasons, None if logged else made)
 
 
 def _missed() -> Json:

@@ -19,10 +19,10 @@ from registry.errors import EntryInvalid, NotFound, RegistryDamaged
 from registry.ids import parse_time
 from registry.merkle import Nodes, consistency_proof, inclusion_proof, leaf_hash, new_nodes, root
 from registry.tables import checkpoint, log_entry, log_kind, log_node, log_private
-from registry.types import LogEntry, LogProof
+from registry.types import LogEntry, LogProof, Opened
 
 ENTRY_VERSION: Final = 1
-ENTRY_BYTES_MAX: Final = 64 << 10
+ENTRY_BYTES_MAX: Final = (64 << 10) - 1  # what an entry bundle can hold
 SALT_BYTES: Final = 32
 COMMITMENT_PREFIX: Final = b"countermark log private v1\x00"
 
@@ -125,17 +125,40 @@ def add_checkpoint(conn: Connection, signer: NoteSigner, at: str) -> str:
     return note
 
 
-def prove(conn: Connection, seq: int) -> LogProof:
-    """Return the entry with its inclusion proof in the latest checkpoint."""
+def prove(conn: Connection, seq: int, *, opened: bool = False) -> LogProof:
+    """Return the entry with its inclusion proof in the latest checkpoint.
+
+    ``opened``: with its private part, where there is one and it was not erased.
+    """
     last = conn.execute(select(checkpoint).order_by(checkpoint.c.tree_size.desc()).limit(1)).first()
     row = conn.execute(select(log_entry).where(log_entry.c.seq == seq)).first()
     if row is None or last is None or seq > last.tree_size:
         raise NotFound(f"No checkpoint covers log entry {seq} yet.")
     path = inclusion_proof(seq - 1, last.tree_size, nodes(conn))
+    query = select(log_private).where(log_private.c.seq == seq)
+    kept = conn.execute(query).first() if opened else None
     return LogProof(
         seq=seq, entry=row.entry.encode(), leaf_hash=row.leaf_hash, path=tuple(path),
         tree_size=last.tree_size, root=last.root, note=last.note,
+        opened=None if kept is None else Opened(salt=kept.salt, private=json.loads(kept.private)),
     )  # fmt: skip
+
+
+def covering(conn: Connection, seq: int) -> str | None:
+    """Return the note of the smallest checkpoint that covers ``seq`` (from 0 on), or None without one.
+
+    The same for ever: a log only grows, and every transaction that writes to it signs what it wrote.
+    """
+    query = select(checkpoint.c.note).where(checkpoint.c.tree_size >= seq)
+    note = conn.execute(query.order_by(checkpoint.c.tree_size).limit(1)).scalar()
+    return None if note is None else str(note)
+
+
+def latest(conn: Connection) -> str | None:
+    """Return the note of the latest checkpoint, or None without one."""
+    query = select(checkpoint.c.note).order_by(checkpoint.c.tree_size.desc()).limit(1)
+    note = conn.execute(query).scalar()
+    return None if note is None else str(note)
 
 
 def prove_extends(conn: Connection, old: int, new: int) -> list[bytes]:

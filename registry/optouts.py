@@ -147,7 +147,8 @@ def _at(index: int, function: Any, *arguments: Any) -> Any:
 def _receipts(engine: Engine, done: Sequence[tuple[str, int, bool]]) -> list[OptOut]:
     """Prove what was written, outside of the write lock."""
     with read(engine) as conn:
-        proofs = [log.prove(conn, seq) for _, seq, _ in done]
+        # Opened for a new act only: where nothing was new, the last entry may be somebody else's act.
+        proofs = [log.prove(conn, seq, opened=new) for _, seq, new in done]
     return [
         OptOut(subject=subject_id, seq=seq, at=json.loads(proof.entry)["at"], proof=proof, new=new)
         for (subject_id, seq, new), proof in zip(done, proofs, strict=True)
