@@ -103,6 +103,14 @@ class OptOutInvalid(RegistryError):
         self.index = index
 
 
+class ErasureRefused(RegistryError):
+    """What is to be erased is still in force."""
+
+    code = "erasure_refused"
+    exit_code = 1
+    http_status = 409
+
+
 class RefusedBecause(StrEnum):
     """Why an API key does not open the door."""
 

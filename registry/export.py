@@ -51,7 +51,7 @@ def export(conn: Connection, folder: Path) -> Exported:
     2. Full tiles that lie there are left alone: they never change.
     3. Each file appears whole or not at all; the checkpoint comes last, so that it never promises more than
        lies there.
-    4. A partial tile goes when its full one has come.
+    4. Partial tiles that wider ones replace go after that: what lies there is what the checkpoint needs.
     """
     last = conn.execute(select(checkpoint).order_by(checkpoint.c.tree_size.desc()).limit(1)).first()
     if last is None:
@@ -65,12 +65,11 @@ def export(conn: Connection, folder: Path) -> Exported:
                 continue
             _put(place, _content(conn, tile))  # 3
             written += 1
-            if tile.full:
-                _drop(place)  # 4
-        note = last.note.encode()
         if before != last.tree_size:
-            _put(folder / CHECKPOINT, note)
+            _put(folder / CHECKPOINT, last.note.encode())
             written += 1
+        for tile in tiles(last.tree_size, since=before):
+            _drop_narrower(folder, tile)  # 4
     return Exported(files=written, before=before, size=last.tree_size, note=last.note)
 
 
@@ -156,13 +155,14 @@ def _put(place: Path, content: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _drop(place: Path) -> None:
-    """Remove the partial tiles that a full one replaces."""
-    partial = place.with_name(f"{place.name}.p")
-    if partial.is_dir():
-        for file in partial.iterdir():
-            file.unlink()
-        partial.rmdir()
+def _drop_narrower(folder: Path, tile: Tile) -> None:
+    partial = folder / Tile(tile.level, tile.index, 1).path
+    if partial.parent.is_dir():
+        for file in partial.parent.iterdir():
+            if tile.full or file.name != str(tile.width):
+                file.unlink()
+        if tile.full:
+            partial.parent.rmdir()
 
 
 def _get(place: Path) -> bytes:

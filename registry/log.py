@@ -172,15 +172,23 @@ def audit(conn: Connection) -> bytes:
     """Recompute the whole log and return its root; `RegistryDamaged` at the first disagreement.
 
     1. Numbers have no gap. 2. Columns say what the entry says, and the leaf is its hash.
-    3. Commitments open. 4. Stored subtrees and checkpoints follow from the leaves.
+    3. Commitments open, or an erasure in the log says why they do not.
+    4. Stored subtrees and checkpoints follow from the leaves.
     """
     rebuilt: dict[tuple[int, int], bytes] = {}
+    closed: set[int] = set()
     size = head(conn)
     for expected, row in enumerate(conn.execute(_query(0, size)), start=1):
         _audit_entry(expected, row)  # 1, 2, 3
+        closed |= {expected} if row.commitment is not None and row.private is None else set()
+        if row.kind == "erasure":
+            for first, last in json.loads(row.entry)["public"].get("entries", []):
+                closed -= set(range(first, last + 1))
         rebuilt[0, expected - 1] = row.leaf_hash
         for level, index, value in new_nodes(expected - 1, row.leaf_hash, lambda lv, i: rebuilt[lv, i]):
             rebuilt[level, index] = value
+    if closed:  # 3; an erasure comes after what it erases
+        raise RegistryDamaged(f"The private part of log entry {min(closed)} is lost; restore a backup.")
     stored = {(n.level, n.idx): n.hash for n in conn.execute(select(log_node))}
     notes = conn.execute(select(checkpoint.c.tree_size, checkpoint.c.root)).all()
     tree_root = root(size, lambda level, index: rebuilt[level, index])

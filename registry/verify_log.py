@@ -72,7 +72,7 @@ def tile(level: object, index: int, width: int) -> str:  # tile/0/x001/234, and 
 
 class Verifier:  # holds the log's key, and the leaves of an exported log that was checked
     def __init__(self, key: str) -> None:
-        self.name, key_id, encoded = key.strip().rsplit("+", 2)
+        self.name, key_id, encoded = key.strip().split("+", 2)
         self.leaves, self.key_id = list[bytes](), sha(self.name.encode(), b"\n", raw(encoded))[:4]
         demand(self.key_id.hex() == key_id and raw(encoded)[0] == 1, "the key's id is not this key's")
         self.key = Ed25519PublicKey.from_public_bytes(raw(encoded)[1:])

@@ -46,8 +46,7 @@ ERASURES: Final = [
     ),
     _refuse(
         "subject_name_fixed", "UPDATE OF name, normal", "subject",
-        "(OLD.name IS NOT NEW.name OR OLD.normal IS NOT NEW.normal) "
-        f"AND (OLD.state <> 'withdrawn' OR NOT {_ERASURE_OF_SUBJECT})",
+        f"OLD.state <> 'withdrawn' OR NOT {_ERASURE_OF_SUBJECT}",
         "the name goes only with the erasure of a withdrawn subject",
     ),
     "DROP TRIGGER subject_changed_logged",
@@ -65,9 +64,8 @@ ERASURES: Final = [
     *_fixed("party", columns="id, created_at", deletable=True),
     _refuse(
         "party_name_fixed", "UPDATE OF name, normal", "party",
-        "(OLD.name IS NOT NEW.name OR OLD.normal IS NOT NEW.normal) "  # noqa: S608 - constants
-        f"AND (NOT {_ERASURE_OF_PARTY} OR EXISTS (SELECT 1 FROM subject s "
-        "WHERE s.party_id = OLD.id AND s.state <> 'withdrawn'))",
+        f"NOT {_ERASURE_OF_PARTY} OR EXISTS (SELECT 1 FROM subject s "  # noqa: S608 - constants
+        "WHERE s.party_id = OLD.id AND s.state <> 'withdrawn')",
         "the name goes only with the erasure of a party that has nothing in force",
     ),
 ]  # fmt: skip

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from registry_builders import NOW, Home
+from registry_builders import NOW, SIGNER, Home, candidate
+from sqlalchemy import Connection
 
 from registry import db, log, releases
 from registry.db import open_database, read, write
@@ -20,7 +21,8 @@ from registry.errors import (
     SchemaNewer,
     StorageFull,
 )
-from registry.tables import log_kind, metadata
+from registry.tables import log_kind, metadata, release
+from registry.types import Job, JobState
 
 
 def digest(path: Path) -> str:
@@ -176,15 +178,45 @@ def test_a_writer_waits_for_another_and_gives_up_after_the_limit(
     assert home.opt_out().seq == 1
 
 
+def _release_of_then(conn: Connection, home: Home) -> str:
+    """Publish as the first version did: the decision was no entry of the log."""
+    job = ("00000000-0000-7000-8000-000000000001", "make", "k", "{}", NOW, "open", "", 0)
+    columns = "id, kind, key, inputs, created_at, state, current_step, deaths"
+    conn.exec_driver_sql(f"INSERT INTO job ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", job)
+    decision = ("a" * 64, job[0], "allow", "test", 1, "{}", "[]", 0, NOW)
+    conn.exec_driver_sql("INSERT INTO decision VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", decision)
+    made = candidate(
+        Job(
+            id=job[0],
+            kind="make",
+            key="k",
+            inputs={},
+            state=JobState.OPEN,
+            result=None,
+            created_at=NOW,
+            finished_at=None,
+            owner=None,
+        ),
+        99,
+    )
+    entry = log.append(conn, "release", {"release": job[0]}, None, NOW)
+    row = releases._row(made, decision[0]) | {"id": job[0], "registry_seq": 0, "log_seq": entry.seq}
+    row |= {"published_at": NOW, "state": "released", "state_seq": entry.seq}
+    conn.execute(release.insert().values(**row))
+    log.add_checkpoint(conn, SIGNER, NOW)
+    return job[0]
+
+
 def test_a_database_of_the_release_before_is_migrated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(db, "HEAD", "r0001")
-    with Home(tmp_path) as old:
-        made = old.release()
+    with Home(tmp_path) as old, write(old.engine) as conn:
+        released = _release_of_then(conn, old)
     monkeypatch.undo()
     with Home(tmp_path) as home:
-        assert releases.get(home.engine, made.id) == made
+        made = releases.get(home.engine, released)
+        assert made is not None
         assert home.opt_out().seq == made.log_seq + 1
         assert home.release("new").registry_seq == made.log_seq + 1
         with read(home.engine) as conn:
