@@ -40,8 +40,10 @@ from pipeline.release.marking import MarkRequest, mark_clip, survey
 from pipeline.types import Decision, Json, Verdict
 from pipeline.types import Reason as OurReason
 from pipeline.workbench import PRODUCT, Observer, Outcome, StepRun, Workbench, note_signer, reason_of
-from registry import releases
+from registry import log, releases
+from registry.checkpoint import parse_note
 from registry.counter import reserve_payload_counter
+from registry.db import read
 from registry.store import Area
 from registry.types import Candidate, Change, Held, Job, JobState, Reason
 from watermark.carrier import Strength
@@ -207,6 +209,7 @@ class ReleaseRun(StepRun):
                 "payload": reserved["payload"], "policy": decision["policy"],
                 "policy_version": decision["policy_version"], "checks": decision["checks"],
                 "checked_seq": decision["registry_seq"], "visible_mark": visible,
+                "log": self._checked_against(decision["registry_seq"]),
             },
             origin=self._origin(origin, facts),
         )  # fmt: skip
@@ -222,6 +225,19 @@ class ReleaseRun(StepRun):
             "timestamped_at": signed.timestamp_time.replace("+00:00", "Z"),
             "signer_sha256": signed.signer_cert_sha256,
         }  # fmt: skip
+
+    def _checked_against(self, seq: int) -> Json:
+        """The log's checkpoint that covers position `seq`, as the manifest tells it.
+
+        It is the smallest one, so the same whenever it is asked for. Lines, since readers of credentials
+        clean text; null while the log is empty.
+        """
+        with read(self._bench.engine) as conn:
+            note = log.covering(conn, seq)
+        if note is None:
+            return {"origin": note_signer(self._bench.keyring).origin, "tree_size": 0, "checkpoint": None}
+        told = parse_note(note)
+        return {"origin": told.origin, "tree_size": told.size, "checkpoint": [*note.split("\n")[:-1]]}
 
     def _origin(self, origin: dict[str, Any], facts: Json) -> credential.Generated | credential.Imported:
         if self._generated:

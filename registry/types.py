@@ -264,6 +264,15 @@ class LogProof:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LogConsistency:
+    """Evidence that the tree of ``note`` begins with a tree of ``old`` entries: verify with `merkle`."""
+
+    old: int
+    path: tuple[bytes, ...]
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OptOut:
     """The receipt of an opt-out: in force from log position ``seq`` on, with its proof.
 
