@@ -120,9 +120,9 @@ def _about(conn: Connection, what: str, wanted: str) -> list[int]:
 
 
 def _decisions(conn: Connection, subject_id: str) -> list[int]:
-    """Decisions whose reasons are about this subject: their sentences name it."""
+    """Decisions, and withdrawals for a wish, whose reasons are about this subject: they name it."""
     joined = log_entry.join(log_private, log_entry.c.seq == log_private.c.seq)
-    query = select(log_entry.c.seq).select_from(joined).where(log_entry.c.kind == "decision")
+    query = select(log_entry.c.seq).select_from(joined).order_by(log_entry.c.seq)
     found = query.where(log_private.c.private.contains(f'"subject":"{subject_id}"'))
     return [int(seq) for seq in conn.execute(found).scalars()]
 

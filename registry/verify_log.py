@@ -174,26 +174,25 @@ def listing(path: Path) -> Files:  # {name: file} of a folder, of a zip, or of t
     inside: Files = {file.relative_to(path).as_posix(): file for file in path.rglob("*") if file.is_file()}
     return inside if path.is_dir() else {"": path}
 
-def main() -> int:
+def run(key: str | None, paths: list[Path]) -> tuple[int, list[str]]:  # the exit code, and what to say
+    said: list[str] = []
+    try:
+        found = sorted(map(listing, paths), key=lambda files: "checkpoint" not in files)
+        file = Path(key) if key else next(files[KEY] for files in found if KEY in files)
+        known = Verifier(file.read_bytes().decode() if not key or file.is_file() else key)
+        for files in found:
+            check = known.check_log if "checkpoint" in files else known.check_bundle
+            said += [known.check(json.loads(files[""].read_bytes()))] if "" in files else check(files)
+    except (OSError, StopIteration) as error:
+        return 2, [*said, f"NOTHING TO CHECK, or no --key: {error}"]
+    except Exception as error:  # whatever hostile bytes bring about: they prove nothing
+        return 1, [*said, f"DOES NOT HOLD: {error} ({type(error).__name__})"]
+    return 0, said
+
+if __name__ == "__main__":
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("--key")
     parser.add_argument("paths", nargs="+", type=Path)
-    told = parser.parse_args()
-    try:
-        found = sorted(map(listing, told.paths), key=lambda files: "checkpoint" not in files)
-        key = Path(told.key) if told.key else next(files[KEY] for files in found if KEY in files)
-        verifier = Verifier(key.read_bytes().decode() if not told.key or key.is_file() else told.key)
-        for files in found:
-            check = verifier.check_log if "checkpoint" in files else verifier.check_bundle
-            alone = "" in files and verifier.check(json.loads(files[""].read_bytes()))
-            print(*([alone] if alone else check(files)), sep="\n")
-    except (OSError, StopIteration) as error:
-        print(f"nothing to check, or no --key: {error}", file=sys.stderr)
-        return 2
-    except Exception as error:  # whatever hostile bytes bring about: they prove nothing
-        print(f"DOES NOT HOLD: {error} ({type(error).__name__})", file=sys.stderr)
-        return 1
-    return 0
-
-if __name__ == "__main__":
-    sys.exit(main())
+    code, lines = run(**vars(parser.parse_args()))
+    print(*lines, sep="\n")
+    sys.exit(code)

@@ -26,15 +26,20 @@ def grant(
     """Allow an account what the opt-out forbids everybody else."""
     from pipeline.app import open_app
     from pipeline.clock import clock
-    from registry import rules
+    from registry import receipts, rules
+    from registry.db import read
 
     with open_app(load(home)) as opened:
         made = rules.grant_licence(
             opened.engine, subject, account, valid_until=until, now=clock(), sign_checkpoint=opened.signer
         )
+        with read(opened.engine) as conn:
+            receipt = receipts.of_rule(conn, made.id)
     output.say(f"Licence {made.id}: {account} may use {subject} until {until or 'it is revoked'}.")
     if as_json:
-        output.answer({"licence": made.id, "subject": subject, "account": account, "until": until})
+        output.answer({
+            "licence": made.id, "subject": subject, "account": account, "until": until, "receipt": receipt,
+        })  # fmt: skip
     return output.OK
 
 
@@ -48,15 +53,19 @@ def revoke(
     """Take a licence back: jobs in flight cannot leave, and what left under it is withdrawn."""
     from pipeline.app import open_app
     from pipeline.clock import clock
-    from registry import rules
+    from registry import receipts, rules
+    from registry.db import read
 
     with open_app(load(home)) as opened:
         seq = rules.revoke_licence(opened.engine, licence, now=clock(), sign_checkpoint=opened.signer)
+        with read(opened.engine) as conn:
+            receipt = receipts.of_rule(conn, licence, removed=True)
         output.say(f"Revoked. Registry sequence {seq}; refused from the next request.")
         report = opened.retroscan()
     retroscan.say(report)
     if as_json:
-        output.answer({"licence": licence, "seq": seq, "retroscan": retroscan.document(report)})
+        told = {"licence": licence, "seq": seq, "retroscan": retroscan.document(report)}
+        output.answer(told | {"receipt": receipt})
     return output.OK
 
 

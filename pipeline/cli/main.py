@@ -17,10 +17,12 @@ from pipeline.cli import (
     check,
     create,
     demo,
+    evidence,
     gate,
     guard,
     keys,
     licence,
+    log,
     optout,
     output,
     retroscan,
@@ -47,6 +49,8 @@ app.command("demo")(output.command(demo.demo))
 app.command("bench", context_settings=BENCH_OPTIONS)(output.command(bench.bench))
 app.add_typer(optout.app, name="optout")
 app.add_typer(licence.app, name="licence")
+app.add_typer(log.app, name="log")
+app.command("evidence")(output.command(evidence.evidence))
 app.command("serve")(output.command(serve.serve))
 app.add_typer(keys.app, name="keys")
 app.add_typer(apikeys.app, name="apikeys")

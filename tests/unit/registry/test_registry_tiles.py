@@ -133,6 +133,6 @@ def test_a_checkpoint_of_another_key_is_noticed(home: Home, tmp_path: Path) -> N
     exported(home, tmp_path / "log")
     answer = stranger(tmp_path / "log", folder=tmp_path)
     assert answer.code == 1
-    assert "another key" in answer.err
+    assert "another key" in answer.out
     assert stranger(tmp_path / "log", folder=tmp_path, key=None).code == 2
     assert stranger(tmp_path / "nothing", folder=tmp_path, key=LOG_KEY).code == 2

@@ -159,7 +159,7 @@ def test_a_release_that_a_change_overtook_is_noticed(home: Home, tmp_path: Path)
     exported(home, tmp_path / "log")
     answer = stranger(tmp_path / "log", folder=tmp_path)
     assert answer.code == 1
-    assert "overtaken by change 1" in answer.err
+    assert "overtaken by change 1" in answer.out
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_what_is_no_document_does_not_hold(tmp_path: Path, content: bytes) -> No
     (tmp_path / "document.json").write_bytes(content)
     answer = stranger(tmp_path / "document.json", folder=tmp_path)
     assert answer.code == 1
-    assert answer.err.startswith("DOES NOT HOLD")
+    assert answer.out.startswith("DOES NOT HOLD")
 
 
 def test_a_bundle_is_signed_whole(world: World, tmp_path: Path) -> None:
