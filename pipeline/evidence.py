@@ -39,8 +39,8 @@ with; without --key the verifier takes that one, which only shows that the bundl
 - `proofs/`: entries of the log with their way to a signed checkpoint. Your own acts are opened: `opened`
   holds what the entry commits to, which nobody else can read out of the log.
 - `proofs/release-*.json`: a release with its manifest, which names the checkpoint it was checked against.
-- `checkpoint`: the log's signed state. Compare it with what others hold of this log, or ask the service for
-  the consistency proof between the two.
+- `log.checkpoint`: the log's signed state. Compare it with what others hold of this log, or ask the service
+  for the consistency proof between the two.
 - `verify_log.py`: the verifier, under 200 lines; read it, or fetch it from elsewhere.
 """
 
@@ -85,7 +85,7 @@ class Bundler:
         }  # fmt: skip
         told = f"the opt-out {about}" if about else f"the release {release}"
         return self._zipped({name: receipts.written(proof) for name, proof in proofs.items()} | {
-            "facts.json": receipts.written(facts), "checkpoint": note.encode(),
+            "facts.json": receipts.written(facts), "log.checkpoint": note.encode(),
             "README.md": README.format(about=told, size=note.split("\n")[1]).encode(),
         })  # fmt: skip
 
