@@ -43,6 +43,9 @@ _LAST: Final = select(func.max(log_entry.c.seq)).where(log_entry.c.kind == log_k
 _REGISTRY_SEQ: Final = (
     select(func.coalesce(func.max(_LAST), 0)).where(log_kind.c.changes_verdict == 1).select_from(log_kind)
 )
+_INSERT_ENTRY: Final = log_entry.insert()
+_INSERT_PRIVATE: Final = log_private.insert()
+_INSERT_NODE: Final = log_node.insert()
 # Read some twenty times for every entry, so without the cost of a compiled statement.
 _LEAF: Final = "SELECT leaf_hash FROM log_entry WHERE seq = ?"
 _NODE: Final = "SELECT hash FROM log_node WHERE level = ? AND idx = ?"
@@ -60,11 +63,15 @@ def append(conn: Connection, kind: str, public: Json, private: Json | None, at: 
     entry = _entry(seq, kind, public, commitment, at)
     leaf = leaf_hash(entry)
     row = {"seq": seq, "kind": kind, "at": at, "entry": entry.decode(), "commitment": commitment}
-    conn.execute(log_entry.insert().values(**row, leaf_hash=leaf))
+    conn.execute(_INSERT_ENTRY, row | {"leaf_hash": leaf})
     if hidden is not None:
-        conn.execute(log_private.insert().values(seq=seq, salt=salt, private=hidden.decode()))
-    for level, index, value in new_nodes(seq - 1, leaf, nodes(conn)):
-        conn.execute(log_node.insert().values(level=level, idx=index, hash=value))
+        conn.execute(_INSERT_PRIVATE, {"seq": seq, "salt": salt, "private": hidden.decode()})
+    made = [
+        {"level": level, "idx": index, "hash": value}
+        for level, index, value in new_nodes(seq - 1, leaf, nodes(conn))
+    ]
+    if made:
+        conn.execute(_INSERT_NODE, made)
     return LogEntry(
         seq=seq, kind=kind, at=at, public=public, private=private,
         commitment=commitment, entry=entry, leaf_hash=leaf,
