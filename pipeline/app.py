@@ -24,6 +24,7 @@ from pipeline.credentials.keyfiles import sync_folder
 from pipeline.credentials.pki import ensure_pki
 from pipeline.credentials.text import safe_text
 from pipeline.errors import KeysUnusable, Refused, StorageFailed
+from pipeline.evidence import Bundler
 from pipeline.eyes import Eyes
 from pipeline.gate import Gate, index_names
 from pipeline.home import Home
@@ -44,11 +45,11 @@ from pipeline.orders import (
 from pipeline.retroscan import ScanReport, scan
 from pipeline.settings import Settings
 from pipeline.sights import ensure_sealer
-from pipeline.types import Decision, Verdict
+from pipeline.types import Decision, Json, Verdict
 from pipeline.workbench import OURS, Observer, Outcome, Workbench, note_signer
 from pipeline.workflow import CREATE, GUARD, KINDS, ReleaseRun, reason_json
-from registry import claims, evidence, holds, log, permissions, releases, uses
-from registry.checkpoint import NoteSigner
+from registry import claims, evidence, holds, log, permissions, receipts, releases, uses
+from registry.checkpoint import NoteSigner, verifier_key
 from registry.db import open_database, read
 from registry.errors import NotFound, RegistryError
 from registry.ids import ENTROPY_BYTES, parse_time, uuid7
@@ -88,6 +89,26 @@ class App:
     def signer(self) -> NoteSigner:
         """Who signs the log's checkpoints."""
         return note_signer(self._bench.keyring)
+
+    @property
+    def log_vkey(self) -> str:
+        """The key that checks the log's checkpoints, as C2SP signed-note writes keys."""
+        key = self._bench.keyring.log_key
+        return verifier_key(key.name, key.public)
+
+    @property
+    def bundler(self) -> Bundler:
+        """Makes evidence bundles."""
+        return Bundler(engine=self.engine, store=self.store, signer=self.signer, key=self.log_vkey)
+
+    def prove_release(self, release_id: str) -> Json:
+        """The document that proves a release to a stranger. Raises: NotFound."""
+        release = releases.get(self._bench.engine, release_id)
+        if release is None:
+            raise NotFound(f"There is no release {release_id[:40]!r}.")
+        manifest = self._bench.store.check(Area.MANIFESTS, release.manifest_sha256).read_bytes()
+        with read(self._bench.engine) as conn:
+            return receipts.of_release(conn, release.log_seq, manifest)
 
     @property
     def engine(self) -> Engine:

@@ -23,7 +23,7 @@ from pipeline.errors import KeysUnusable
 from pipeline.orders import ask_of
 from pipeline.recheck import Question, compare
 from pipeline.sights import Sealer
-from pipeline.types import Decision, Json, Verdict
+from pipeline.types import Decision, Json, JsonValue, Verdict
 from pipeline.workbench import Workbench, note_signer
 from pipeline.workflow import reason_json
 from registry import changes, cursors, log, releases, sights
@@ -163,12 +163,21 @@ def _recall(bench: Workbench, released: Release, found: Decision) -> Recalled:
     reasons = tuple(reason_json(reason) for reason in found.reasons if reason.code not in UNCLEAR)
     why: Json = {
         "by": CURSOR, "action": "withdrawn" if found.verdict is Verdict.BLOCK else "held back",
-        "reasons": [{name: reason[name] for name in ("code", "check", "detail")} for reason in reasons],
+        "reasons": [
+            {name: reason[name] for name in ("code", "check", "detail")} | {"subject": _subject_of(reason)}
+            for reason in reasons
+        ],
     }  # fmt: skip
     releases.withdraw(
         bench.engine, released.id, why=why, now=bench.clock(), sign_checkpoint=note_signer(bench.keyring)
     )
     return Recalled(release=released.id, verdict=found.verdict, reasons=reasons)
+
+
+def _subject_of(reason: Json) -> JsonValue:
+    """Whom a reason is about, so that evidence bundles and erasures find the entry."""
+    evidence = reason.get("evidence")
+    return evidence.get("subject") if isinstance(evidence, dict) else None
 
 
 def _texts(facts: Json) -> tuple[str, ...]:

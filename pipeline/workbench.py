@@ -17,7 +17,7 @@ from pipeline.media.limits import media_limits
 from pipeline.release.staging import Staging, failures
 from pipeline.settings import Settings
 from pipeline.sights import Sealer
-from pipeline.types import Json
+from pipeline.types import Decision, Json
 from registry.checkpoint import NoteSigner, ed25519_key_id
 from registry.errors import JobNotOwned, RegistryBusy, RegistryError
 from registry.holds import AlsoHeld, nothing_more
@@ -130,13 +130,19 @@ class StepRun:
         return lambda seconds: self._observer(name, "progress", seconds)
 
     def _ended(
-        self, state: JobState, decision: Json | None, reasons: Sequence[Json],
+        self, state: JobState, decision: Json | None, reasons: Sequence[Json], made: Decision | None,
         also_held: AlsoHeld = nothing_more,
     ) -> Outcome:  # fmt: skip
-        """Hold or refuse; what was staged for a held job stays, since it may go on later."""
+        """Hold or refuse; what was staged for a held job stays, since it may go on later.
+
+        ``made``: the decision to record and log with it; None where that was done before.
+        """
         told = [reason_of(reason) for reason in reasons]
         result: Json = {"decision": decision, "reasons": list(reasons)}
-        job = self._bench.jobs.finish(self._job, state, result, reasons=told, also_held=also_held)
+        job = self._bench.jobs.finish(
+            self._job, state, result, reasons=told, decided=made, also_held=also_held,
+            sign_checkpoint=note_signer(self._bench.keyring),
+        )  # fmt: skip
         if state is JobState.REFUSED:
             self._bench.store.clean(self._job.id)
         return Outcome(

@@ -27,6 +27,7 @@ import hashlib
 import math
 import secrets
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -46,7 +47,8 @@ from pipeline.release.marking import MarkRequest, mark_clip, survey
 from pipeline.types import Json, Verdict
 from pipeline.types import Reason as OurReason
 from pipeline.workbench import PRODUCT, Observer, Outcome, StepRun, Workbench, note_signer, reason_of
-from registry import holds, permissions, releases
+from registry import holds, log, permissions, releases
+from registry.checkpoint import parse_note
 from registry.counter import reserve_payload_counter
 from registry.db import read
 from registry.holds import AlsoHeld
@@ -103,7 +105,7 @@ class ReleaseRun(StepRun):
         publish = partial(self._publish, candidate, question, origin["file"])
         published = self._step("publish", publish, recorded=False)
         if published["held"]:
-            return self._stop(decision, published["held"])
+            return self._stop(decision, published["held"], logged=True)  # by the fence
         self._again("place", lambda: self._place(published))
         return self._released(decision, published["release"])
 
@@ -230,6 +232,7 @@ class ReleaseRun(StepRun):
                 "payload": reserved["payload"], "policy": decision["policy"],
                 "policy_version": decision["policy_version"], "checks": decision["checks"],
                 "checked_seq": decision["registry_seq"], "visible_mark": visible, **_owed(decision),
+                "log": self._checked_against(decision["registry_seq"]),
             },
             origin=self._origin(origin, facts),
         )  # fmt: skip
@@ -245,6 +248,19 @@ class ReleaseRun(StepRun):
             "timestamped_at": signed.timestamp_time.replace("+00:00", "Z"),
             "signer_sha256": signed.signer_cert_sha256,
         }  # fmt: skip
+
+    def _checked_against(self, seq: int) -> Json:
+        """The log's checkpoint that covers position `seq`, as the manifest tells it.
+
+        It is the smallest one, so the same whenever it is asked for. Lines, since readers of credentials
+        clean text; null while the log is empty.
+        """
+        with read(self._bench.engine) as conn:
+            note = log.covering(conn, seq)
+        if note is None:
+            return {"origin": note_signer(self._bench.keyring).origin, "tree_size": 0, "checkpoint": None}
+        told = parse_note(note)
+        return {"origin": told.origin, "tree_size": told.size, "checkpoint": [*note.split("\n")[:-1]]}
 
     def _origin(self, origin: dict[str, Any], facts: Json) -> credential.Generated | credential.Imported:
         if self._generated:
@@ -327,10 +343,17 @@ class ReleaseRun(StepRun):
             file=self._bench.store.find(Area.RELEASED, release.file_sha256),
         )  # fmt: skip
 
-    def _stop(self, decision: dict[str, Any], reasons: Sequence[Json], preview: str = "") -> Outcome:
+    def _stop(
+        self, decision: dict[str, Any], reasons: Sequence[Json], preview: str = "", *, logged: bool = False
+    ) -> Outcome:
+        """End the job; what ended it becomes a decision in the log, unless it is there already (`logged`)."""
         blocked = decision["verdict"] == Verdict.BLOCK
+        made = policies.from_json(decision)
+        if made.verdict is Verdict.ALLOW:  # something after the checks stopped it
+            told = tuple(OurReason(**asdict(reason_of(reason))) for reason in reasons)
+            made = replace(made, verdict=Verdict.REVIEW, reasons=told)
         state = JobState.REFUSED if blocked else JobState.HELD
-        return self._ended(state, decision, reasons, self._asking(preview))
+        return self._ended(state, decision, reasons, None if logged else made, self._asking(preview))
 
     def _asking(self, preview: str) -> AlsoHeld:
         """Asks the holders, in the transaction of a hold that nothing but their wishes makes."""

@@ -117,6 +117,14 @@ class PermissionAnswered(RegistryError):
     http_status = 409
 
 
+class ErasureRefused(RegistryError):
+    """What is to be erased is still in force."""
+
+    code = "erasure_refused"
+    exit_code = 1
+    http_status = 409
+
+
 class PartyInvalid(RegistryError):
     """A party, a work or a delegation that cannot be recorded as it is."""
 

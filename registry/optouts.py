@@ -185,7 +185,8 @@ def _at(index: int, function: Any, *arguments: Any) -> Any:
 def _receipts(engine: Engine, done: Sequence[_Done]) -> list[OptOut]:
     """Prove what was written, outside of the write lock."""
     with read(engine) as conn:
-        proofs = [log.prove(conn, one.seq) for one in done]
+        # Opened for a new act only: where nothing was new, the last entry may be somebody else's act.
+        proofs = [log.prove(conn, one.seq, opened=one.new) for one in done]
     return [
         OptOut(
             subject=one.subject, seq=one.seq, at=json.loads(proof.entry)["at"], proof=proof, new=one.new,

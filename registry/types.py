@@ -239,8 +239,19 @@ class FoundRelease:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """The private part of an entry with its salt: shows what the entry's commitment stands for."""
+
+    salt: bytes
+    private: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogProof:
-    """Evidence that an entry is in the log: verify with `registry.merkle` and `registry.checkpoint`."""
+    """Evidence that an entry is in the log: verify with `registry.merkle` and `registry.checkpoint`.
+
+    ``opened``: only for whoever the private part belongs to.
+    """
 
     seq: int
     entry: bytes
@@ -248,6 +259,16 @@ class LogProof:
     path: tuple[bytes, ...]
     tree_size: int
     root: bytes
+    note: str
+    opened: Opened | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogConsistency:
+    """Evidence that the tree of ``note`` begins with a tree of ``old`` entries: verify with `merkle`."""
+
+    old: int
+    path: tuple[bytes, ...]
     note: str
 
 

@@ -20,10 +20,12 @@ from pipeline.cli import (
     create,
     delegation,
     demo,
+    evidence,
     gate,
     guard,
     keys,
     licence,
+    log,
     optout,
     output,
     party,
@@ -59,6 +61,8 @@ app.add_typer(consent.app, name="consent")
 app.add_typer(party.app, name="party")
 app.add_typer(delegation.app, name="delegation")
 app.add_typer(claim.app, name="claim")
+app.add_typer(log.app, name="log")
+app.command("evidence")(output.command(evidence.evidence))
 app.command("serve")(output.command(serve.serve))
 app.add_typer(keys.app, name="keys")
 app.add_typer(apikeys.app, name="apikeys")

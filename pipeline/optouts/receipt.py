@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from pipeline.types import Json
+from registry import receipts
 from registry.types import LogProof, OptOut
 
 
@@ -25,20 +26,11 @@ class Receipt:
     due_at: str | None = None
 
     def to_json(self) -> Json:
-        """The receipt as commands and routes give it; the log entry, its proof and the signed checkpoint."""
-        proof = self.proof
+        """The answer that commands and routes give, with the receipt (`registry.receipts`) in it."""
         return {
             "id": self.id, "sequence": self.sequence, "at": self.at, "name": self.name, "new": self.new,
             "notes": list(self.notes), "claim": self.claim, "standing": self.standing, "due_at": self.due_at,
-            "receipt": {
-                "entry": proof.entry.decode(),
-                "proof": {
-                    "sequence": proof.seq, "leaf_hash": proof.leaf_hash.hex(),
-                    "path": [node.hex() for node in proof.path], "tree_size": proof.tree_size,
-                    "root": proof.root.hex(),
-                },
-                "checkpoint": proof.note,
-            },
+            "receipt": receipts.document(self.proof),
         }  # fmt: skip
 
 

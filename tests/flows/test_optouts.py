@@ -55,7 +55,7 @@ def test_a_name_is_in_force_listed_shown_and_withdrawn(optout: Run, home: Path) 
         "add", "Zorblax the Brave", "--alias", "Zorblax", "--owner", "Studio Example", "--kind", "character"
     )
     assert (status, made["sequence"], made["new"], entries(home)) == (0, 1, True, 1)
-    assert set(made["receipt"]) == {"entry", "proof", "checkpoint"}
+    assert set(made["receipt"]) == {"format", "entry", "proof", "checkpoint", "opened"}
     assert f"In force since {made['at'][11:19]} UTC. Registry sequence 1." in words
     assert "Refused from the next request." in words
     status, [listed], words = optout("list")
