@@ -188,6 +188,8 @@ def test_a_permission_is_asked_for_approved_and_named(run: Command, home: Path) 
     assert {"gate", "gate/1", "generate", "decide/1", "sign/1", "mark/1"} <= steps
     assert "decide" not in steps
     assert asked["id"].encode() in Path(again.document["release"]["file"]).read_bytes()  # in its manifest
+    register(run, "Zorblax", "--mode", "ask", "--alias", "Zorbolino")  # looks through what is out
+    assert create(run, "Zorblax waves", "--purpose", "editorial").status == 0
     other = create(run, "Zorblax waves", "--purpose", "editorial", seed=2)  # this job only
     assert other.status == 1
     assert len(run("permission", "list", "--state", "asked").document) == 1
