@@ -25,7 +25,7 @@ from pipeline.credentials.pki import ensure_pki
 from pipeline.credentials.text import safe_text
 from pipeline.errors import KeysUnusable, Refused, StorageFailed
 from pipeline.eyes import Eyes
-from pipeline.gate import Gate
+from pipeline.gate import Gate, index_names
 from pipeline.home import Home
 from pipeline.keyring import MARKS_FILE, ensure_keyring, with_tsa_roots
 from pipeline.orders import (
@@ -246,7 +246,8 @@ def open_app(settings: Settings) -> Iterator[App]:
     """
     home = Home(settings.home)
     home.make()
-    engine = open_database(home.database)
+    engine = open_database(settings.database)
+    view = View(engine, home.index, prepare=index_names)
     try:
         _demand_keys(home, engine)
         keyring, pki = ensure_keyring(home.keys), ensure_pki(home.pki, now=datetime.now(UTC))
@@ -256,12 +257,13 @@ def open_app(settings: Settings) -> Iterator[App]:
                 Workbench(
                     settings=settings, engine=engine, store=FileStore(home.files), jobs=jobs,
                     keyring=keyring, pki=replace(pki, trust=trust), clock=clock,
-                    version=importlib.metadata.version("countermark"), view=View(engine),
+                    version=importlib.metadata.version("countermark"), view=view,
                     eyes=Eyes(settings.clip_model, settings.clip_sha256, home.root),
                     sealer=ensure_sealer(home.keys),
                 )
             )  # fmt: skip
     finally:
+        view.close()
         engine.dispose()
 
 

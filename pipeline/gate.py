@@ -23,6 +23,7 @@ from pipeline.settings import Settings
 from pipeline.types import Decision, Json, Reason
 from registry import uses
 from registry.db import open_database
+from registry.names import Layer
 from registry.ruling import Ask
 from registry.view import Snapshot, View
 
@@ -164,13 +165,23 @@ def _reason(reason: Reason) -> Json:
     }  # fmt: skip
 
 
+def index_names(layer: Layer) -> None:
+    """Index the names of a layer before anybody looks for them; without the checks, nobody does."""
+    with contextlib.suppress(ModuleNotFoundError):
+        from classifiers.names import prepare
+
+        prepare(layer)
+
+
 @contextlib.contextmanager
 def open_gate(settings: Settings) -> Iterator[Gate]:
     """Open the home of `settings`. Raises: `registry.errors`; models are loaded when needed."""
     home = Home(settings.home)
-    engine = open_database(home.database)
+    engine = open_database(settings.database)
+    view = View(engine, home.index, prepare=index_names)
     try:
         eyes = Eyes(settings.clip_model, settings.clip_sha256, home.root)
-        yield Gate(eyes, View(engine), settings, uses=partial(uses.today, engine))
+        yield Gate(eyes, view, settings, uses=partial(uses.today, engine))
     finally:
+        view.close()
         engine.dispose()

@@ -13,7 +13,6 @@ from typer.core import TyperCommand
 
 from pipeline.cli import output, use_options
 from pipeline.errors import CountermarkError, HomeUnusable, UsageError, describe
-from pipeline.home import Home
 from pipeline.policy import PRESETS, Policy, preset
 from pipeline.settings import load
 
@@ -78,7 +77,7 @@ def gate(
     chosen = preset(policy or settings.policy)
     source = None if jsonl is None else _opened(jsonl)
     text = _read_prompt() if prompt == STDIN else prompt
-    if not Home(settings.home).database.is_file():
+    if not settings.has_registry:
         raise HomeUnusable(f"{settings.home} has no registry; name a home, or begin one with: optout add")
     from pipeline.gate import open_gate
     from pipeline.orders import LOCAL_ACCOUNT, ask_of, use_json

@@ -4,6 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from registry.migrations import r0006_triggers as triggers
+from registry.migrations.r0001_triggers import apply
 from registry.migrations.versions import r0001_release_store as r0001
 from registry.migrations.versions import r0002_opt_outs as r0002
 
@@ -22,8 +23,7 @@ def upgrade() -> None:
     op.add_column("api_key", sa.Column("tags", sa.Text, nullable=False, server_default="[]"))
     _permissions()
     _uses()
-    for statement in triggers.ALL:
-        op.execute(sa.text(statement.replace(":", r"\:")))
+    apply(triggers.ALL)
 
 
 def _permissions() -> None:
