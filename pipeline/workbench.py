@@ -87,7 +87,8 @@ class StepRun:
                 self._bench.jobs.abandon(self._job)
             raise
         except JobNotOwned:
-            raise  # the job is another process's to end
+            self._bench.jobs.leave(self._job)  # the job is another process's to end, which needs its lock
+            raise
         except RegistryBusy:
             self._bench.jobs.leave(self._job)  # the next command's to end
             raise
