@@ -18,6 +18,7 @@ from sqlalchemy import Engine
 
 from classifiers.base import Kind
 from pipeline import policy as policies
+from pipeline import reinstate
 from pipeline.clock import clock, rfc3339
 from pipeline.credentials.keyfiles import sync_folder
 from pipeline.credentials.pki import ensure_pki
@@ -43,6 +44,7 @@ from pipeline.types import Decision, Verdict
 from pipeline.workbench import OURS, Observer, Outcome, Workbench, note_signer
 from pipeline.workflow import CREATE, GUARD, KINDS, ReleaseRun, reason_json
 from registry import holds, log, releases
+from registry.cases import Case
 from registry.checkpoint import NoteSigner
 from registry.db import open_database, read
 from registry.errors import NotFound, RegistryError
@@ -50,7 +52,7 @@ from registry.ids import ENTROPY_BYTES, parse_time, uuid7
 from registry.jobs import LocalJobs
 from registry.sights import forget_sights
 from registry.store import Area, FileStore
-from registry.types import Job, JobState, ReleaseState
+from registry.types import Job, JobState, Release, ReleaseState
 from registry.view import View
 
 COPY_BYTES: Final = 1 << 20
@@ -173,6 +175,22 @@ class App:
     def retroscan(self, progress: Callable[[int], None] = lambda _count: None) -> ScanReport:
         """Compare what is out with every wish since the last scan; `progress` is told how many it has."""
         return scan(self._bench, progress)
+
+    def withdraw(self, release_id: str, why: str) -> Release:
+        """Stop serving a release by hand; what was made from it becomes cases. Raises: NotFound."""
+        return reinstate.withdraw(self._bench, release_id, why)
+
+    def reinstate(self, release_id: str, why: str) -> Release:
+        """Serve a withdrawn release again, if no wish forbids it. Raises: NotFound, StillForbidden."""
+        return reinstate.reinstate(self._bench, release_id, why)
+
+    def uphold(self, case_id: str, by: str, decision: str) -> Case:
+        """Decide that the release of a case is not served. Raises: NotFound, CaseClosed."""
+        return reinstate.uphold(self._bench, case_id, by, decision)
+
+    def dismiss(self, case_id: str, by: str, decision: str) -> tuple[Case, Release]:
+        """Decide that a case is none. Raises: NotFound, CaseClosed, StillForbidden."""
+        return reinstate.dismiss(self._bench, case_id, by, decision)
 
     def accept(self, order: Order) -> Job:
         """Record a job durably without running it; its ``request`` must be set.

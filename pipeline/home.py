@@ -38,6 +38,11 @@ class Home:
         return self.root / "uploads"
 
     @property
+    def index(self) -> Path:
+        """What can be made again from the registry: codes of what was seen (`registry.past`)."""
+        return self.root / "index"
+
+    @property
     def locks(self) -> Path:
         """Lock files of running jobs (`registry.jobs`)."""
         return self.root / "locks"

@@ -2,7 +2,8 @@
 
 Pure: no model, no file, no query. In order; the first that applies decides:
 1. the policy was changed by an update since the decision: held;
-2. the API key that the job came with was revoked: refused;
+2. the API key that the job came with was revoked: refused; a release that the clip was made from was
+   withdrawn: held;
 3. the changed subjects are compared with what was seen, by the same checks as before, and under the wishes
    as they are now: a new name, picture or face, a stricter rule, a licence or consent taken back;
 4. a changed subject whose vectors lie in a space in which nothing was seen cannot be compared: held;
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from classifiers.names import NameMatcher
 
 FENCE: Final = "publish_fence"
+PARENT_WITHDRAWN: Final = "It was made from a release that was withdrawn."
 KEY_REVOKED: Final = "The API key that this was asked with was revoked."
 COUNTERPARTS: Final = {
     policies.DESCRIPTIONS: ({Kind.DESCRIPTION, Kind.ATTRIBUTE}, {Kind.PROMPT, Kind.CLAUSE}),
@@ -43,7 +45,8 @@ COUNTERPARTS: Final = {
 class Question:
     """What a job brings to the fence: its policy and decision, what was seen, who asked with which key.
 
-    ``wishes``: what owners want now, for rule 5.
+    ``wishes``: what owners want now, for rule 5; ``parents``: the releases of ours that it was made from, and
+    those that they were made from.
     """
 
     policy: Policy
@@ -52,6 +55,7 @@ class Question:
     account: str
     key: str
     wishes: Wishes = nobody
+    parents: tuple[str, ...] = ()
 
 
 class Registered(Protocol):
@@ -70,6 +74,8 @@ def recheck(
         return _with(decision, Verdict.REVIEW, [_reason("policy_changed", told)], now)
     if question.key and any(change.revoked_key == question.key for change in changes):  # 2
         return _with(decision, Verdict.BLOCK, [_reason("key_revoked", KEY_REVOKED)], now)
+    if _withdrawn(changes) & set(question.parents):
+        return _with(decision, Verdict.REVIEW, [_reason("parent_withdrawn", PARENT_WITHDRAWN)], now)
     subjects = changed_subjects(changes)
     if subjects and policy.required:
         found = compare(question, subjects, SubjectSet(subjects), calibrations, now=now)
@@ -81,6 +87,16 @@ def recheck(
         told = f"The permission to show {whom} has ended."
         return _with(decision, Verdict.REVIEW, [_reason("permission_ended", told)], now)
     return replace(decision, decided_at=now)
+
+
+def _withdrawn(changes: Sequence[Change]) -> set[str]:
+    """The releases that these changes withdraw, without those that came back."""
+    states = {
+        str(change.entry.public.get("release")): change.kind
+        for change in changes
+        if change.kind in ("withdrawal", "reinstatement")
+    }
+    return {release for release, kind in states.items() if kind == "withdrawal"}
 
 
 def changed_subjects(changes: Sequence[Change]) -> tuple[SubjectRecord, ...]:

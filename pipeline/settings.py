@@ -32,6 +32,9 @@ class Settings(BaseModel):
     generator: str = Field("embedded", description="what `create` draws with, when none is named")
     max_prompt_bytes: int = Field(100_000, gt=0, description="length of a prompt")
     face_days: int = Field(365, ge=0, description="days for which faces seen in released clips are kept")
+    retroscan_review: Literal["hold", "case"] = Field(
+        "hold", description="released clips that a new wish asks to look at: held back meanwhile, or served"
+    )
     service: str = Field("countermark", max_length=24, description="name of the service, on the visible mark")
     label: str = Field("AI-generated", max_length=24, description="what the visible mark says of the clip")
     crf: float = Field(18.0, ge=0, le=35, description="x264 quality of released files")
