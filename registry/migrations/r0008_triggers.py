@@ -37,7 +37,8 @@ CASES: Final = [
         "a case starts open, with the entry at the head of the log",
     ),
     _refuse(
-        "review_case_closed_once", "UPDATE", "review_case",
+        "review_case_closed_once", "UPDATE OF state, closed_at, closed_seq, decided_by, decision",
+        "review_case",
         f"OLD.state <> 'open' OR NEW.state = 'open' OR {_about(_CASE, 'case', 'closed_seq')}",
         "a case is closed once, with the entry at the head of the log",
     ),
