@@ -136,8 +136,8 @@ class StoredSights:
 class Past:
     """The segments of one home. Safe to use by several processes: files appear whole."""
 
-    def __init__(self, folder: Path, *, segment_vectors: int = SEGMENT_VECTORS) -> None:
-        self._folder, self._size = folder, segment_vectors
+    def __init__(self, folder: Path, *, segment_vectors: int = 0) -> None:
+        self._folder, self._size = folder, segment_vectors or SEGMENT_VECTORS
 
     def search(
         self, source: Source, space: str, kind: str, queries: Vectors, least: float, taken: Taken,
