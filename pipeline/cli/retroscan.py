@@ -1,5 +1,6 @@
 """`countermark retroscan`: what is already out, compared with the opt-outs since the last scan."""
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -69,11 +70,7 @@ def found_for(conn: Any, subject: str) -> dict[str, Any]:
     """What came of looking for a subject, for a program: counts, nobody's data."""
     from registry import scans
 
-    counts = scans.counts(conn, subject)
-    return {
-        "searched": counts.searched, "matched": counts.matched, "withdrawn": counts.withdrawn,
-        "in_review": counts.in_review, "unclear": counts.unclear,
-    }  # fmt: skip
+    return asdict(scans.counts(conn, subject))
 
 
 def words_of(told: dict[str, Any]) -> str:
