@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from classifiers.base import Kind, Vectors
 from classifiers.descriptions import FUSED
@@ -29,6 +30,7 @@ from classifiers.thresholds import (
     Calibration,
 )
 
+MOST_SCORES: Final = 8 << 20  # in memory at a time
 SLACK: Final = 2e-3
 """For what half-precision numbers and another order of sums may change in a score."""
 
@@ -86,20 +88,34 @@ def scores(kind: Kind, seen: Vectors, registered: Vectors) -> Vectors:
     return np.asarray(-np.sqrt(np.maximum(squares, 0)), np.float32)
 
 
-def any_at_least(
+def reached(
     bound: Bound, seen: Sequence[Vectors], registered: Vectors, calibration: Calibration
-) -> list[bool]:
-    """For each group of seen vectors, whether one of them reaches the bound."""
+) -> list[list[int]]:
+    """For each group of seen vectors, which registered ones reach the bound with any of them."""
     lengths = [len(group) for group in seen]
+    found: list[set[int]] = [set() for _ in seen]
     if not sum(lengths) or not len(registered):
-        return [False] * len(lengths)
+        return [[] for _ in seen]
     whole = np.concatenate([group for group in seen if len(group)])
-    best = scores(bound.registered, whole, registered).max(axis=1)
-    reached = ~(best - taken_off(bound.seen, whole, calibration) < bound.least)
-    ends = np.cumsum(lengths)
-    return [
-        bool(reached[end - length : end].any()) for end, length in zip(ends, lengths, strict=True)
-    ]  # fmt: skip
+    owners = np.repeat(np.arange(len(seen)), lengths)
+    rows = max(1, MOST_SCORES // len(registered))
+    for first in range(0, len(whole), rows):
+        part, mine = whole[first : first + rows], owners[first : first + rows]
+        for row, column in zip(*_reaching(bound, part, registered, calibration), strict=True):
+            found[mine[row]].add(int(column))
+    return [sorted(columns) for columns in found]
+
+
+def _reaching(
+    bound: Bound, seen: Vectors, registered: Vectors, calibration: Calibration
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The pairs that reach the bound. What is taken off is worked out only where it can decide."""
+    table = scores(bound.registered, seen, registered)
+    most = -Scoring.of(calibration).cohort_weight if bound.seen is Kind.FRAME else 0.0
+    hopeful = np.nonzero(~(table.max(axis=1) - most < bound.least))[0]
+    needed = bound.least + taken_off(bound.seen, seen[hopeful], calibration)
+    rows, columns = np.nonzero(~(table[hopeful] < needed[:, None]))
+    return hopeful[rows], columns
 
 
 def _bound(seen: Kind, registered: Kind, least: float) -> Bound:

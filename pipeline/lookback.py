@@ -10,9 +10,9 @@
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -48,11 +48,15 @@ UNSEARCHED: Final = Near(releases=frozenset(), upto=0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
-    """One pair of kinds in one space: what is asked of stored vectors. ``near``: what codes said."""
+    """One pair of kinds in one space: what is asked of stored vectors.
+
+    ``owners``: the subject of each registered vector; ``near``: what codes said.
+    """
 
     bound: "Bound"
     space: str
     registered: Vectors
+    owners: tuple[str, ...]
     calibration: "Calibration"
     near: Near = UNSEARCHED
 
@@ -63,9 +67,11 @@ class Watch:
 
 @dataclass(slots=True, kw_only=True)
 class Looked:
-    """What a page of releases says. ``unclear``: by release, the subjects of whom nothing can be said."""
+    """What a page of releases says, by release: the subjects that it may show, and (``unclear``) those of
+    whom nothing can be said.
+    """
 
-    candidates: set[str] = field(default_factory=set)
+    candidates: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     unclear: dict[str, list[str]] = field(default_factory=dict)
 
 
@@ -108,30 +114,35 @@ class Wanted:
         )
         source = StoredSights(engine, watch.space, bound.seen)
         near = past.search(source, watch.space, bound.seen, watch.registered, bound.least, taken, progress)
-        return Watch(
-            bound=bound, space=watch.space, registered=watch.registered, calibration=watch.calibration,
-            near=near,
-        )  # fmt: skip
+        return replace(watch, near=near)
 
     def look(self, engine: Engine, page: Sequence[Release]) -> Looked:
         """Rules 1 to 4 for a page of releases."""
         found = Looked()
         judged = [one for one in page if _policy(one) is not None]
         if self.of.names:
-            found.candidates |= {one.id for one in judged if self._named(one)}
+            for one in judged:
+                if named := self.named(one):
+                    found.candidates[one.id] |= named
         if self._watches or self._told_by:
             kept = self._kept(engine, judged)
             for watch in self._watches:
-                found.candidates |= self._reached(watch, judged, kept)
+                for release, subjects in self._reached(watch, judged, kept):
+                    found.candidates[release] |= subjects
             blind = {one.id: self._blind(one, kept[one.id]) for one in judged}
             found.unclear = {release: subjects for release, subjects in blind.items() if subjects}
         return found
 
-    def _named(self, released: Release) -> bool:
-        if not texts_of(released.facts):
-            return False
-        reading = released.facts.get(READING)
-        return self._sieve.passes(reading if isinstance(reading, dict) else None)
+    def among(self, subjects: Collection[str]) -> "tuple[SubjectRecord, ...]":
+        """Those of the subjects that are wanted."""
+        return tuple(self.of.subjects[one] for one in sorted(subjects) if one in self.of.subjects)
+
+    def named(self, released: Release) -> set[str]:
+        """The subjects that are named, or may be, in a release's prompt."""
+        texts, reading = texts_of(released.facts), released.facts.get(READING)
+        if not texts or not self._sieve.passes(reading if isinstance(reading, dict) else None):
+            return set()
+        return {hit.entry.subject for hits in self.matcher.match_turns(texts) for hit in hits}
 
     def _kept(self, engine: Engine, page: Sequence[Release]) -> Mapping[str, "_Kept"]:
         """What of each release was kept: its kinds and spaces, and the vectors that have to be looked at."""
@@ -147,13 +158,17 @@ class Wanted:
             one.id: _Kept(listed.get(one.id, frozenset()), opened(self._sealer, rows[one.id])) for one in page
         }
 
-    def _reached(self, watch: Watch, page: Sequence[Release], kept: Mapping[str, "_Kept"]) -> set[str]:
-        from classifiers.bounds import any_at_least
+    def _reached(
+        self, watch: Watch, page: Sequence[Release], kept: Mapping[str, "_Kept"]
+    ) -> Iterator[tuple[str, set[str]]]:
+        from classifiers.bounds import reached
 
         asked = [one.id for one in page if watch.wants(one)]
         groups = [kept[release].vectors(watch.bound.seen, watch.space) for release in asked]
-        reached = any_at_least(watch.bound, groups, watch.registered, watch.calibration)
-        return {release for release, yes in zip(asked, reached, strict=True) if yes}
+        found = reached(watch.bound, groups, watch.registered, watch.calibration)
+        for release, rows in zip(asked, found, strict=True):
+            if rows:
+                yield release, {watch.owners[row] for row in rows}
 
     def _blind(self, released: Release, kept: "_Kept") -> list[str]:
         policy = _policy(released)
@@ -239,7 +254,12 @@ def _watches(subjects: Sequence[SubjectRecord], calibrations: Calibrations) -> l
             mine = rows.get((space, str(bound.registered)))
             if calibration and mine:
                 vectors = decoded(mine, mine[0].dimension)
-                found.append(Watch(bound=bound, space=space, registered=vectors, calibration=calibration))
+                owners = tuple(row.subject for row in mine)
+                found.append(
+                    Watch(
+                        bound=bound, space=space, registered=vectors, calibration=calibration, owners=owners
+                    )
+                )
     return found
 
 

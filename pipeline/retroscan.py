@@ -198,7 +198,7 @@ class _Scanning:
             ids = waiting[first : first + HITS]
             with read(bench.engine) as conn:
                 page = [loaded(row) for row in scans.late_rows(conn, ids)]
-            results = list(self._compared(page, {one.id for one in page}))
+            results = list(self._compared(page, self._wanted.look(bench.engine, page).candidates))
             late = {one.released.id for one in results if one.late}
             again |= bool(late)
             with suppress(scans.Moved), write(bench.engine) as conn:
@@ -234,7 +234,7 @@ class _Scanning:
         if part:
             yield results, part[-1].id, part
 
-    def _compared(self, page: Sequence[Release], candidates: set[str]) -> Iterator[_Result]:
+    def _compared(self, page: Sequence[Release], candidates: dict[str, set[str]]) -> Iterator[_Result]:
         """What the checks say of the candidates, where that is more than nothing; and revoked keys."""
         asking = [one for one in page if one.id in candidates]
         for first in range(0, len(asking), HITS):
@@ -243,18 +243,19 @@ class _Scanning:
                 rows = sights.of(conn, [one.id for one in part])
                 known = {one.id: cases.decided(conn, one.id) for one in part}
             for released in part:
-                yield from self._result(released, rows.get(released.id, ()), known[released.id])
+                subjects = candidates[released.id]
+                yield from self._result(released, rows.get(released.id, ()), subjects, known[released.id])
         for released in page:
             if released.id not in candidates and self._key_of(released):
                 yield _Result(released=released, keys=self._key_of(released))
 
     def _result(
-        self, released: Release, rows: Sequence[SightRow], known: dict[str, int]
+        self, released: Release, rows: Sequence[SightRow], candidates: set[str], known: dict[str, int]
     ) -> Iterator[_Result]:
         question = question_of(self._bench, released, rows)
         found = None
         if question is not None:
-            found = compared(self._bench, question, self._wanted, known)
+            found = compared(self._bench, question, self._wanted, candidates, known)
         keys = self._key_of(released)
         states = {r.evidence.get("state") for r in found.reasons} if found else set()
         plain = [reason for reason in found.reasons if reason.code not in UNCLEAR] if found else []
@@ -356,14 +357,18 @@ def question_of(bench: Workbench, released: Release, rows: Sequence[SightRow]) -
     )  # fmt: skip
 
 
-def compared(bench: Workbench, question: Question, wanted: Wanted, known: dict[str, int]) -> Decision:
-    """The decision about these subjects, but for those that a person decided about since."""
-    left = [one for one in wanted.subjects if one.seq >= known.get(one.id, 0)]
-    if len(left) == len(wanted.subjects):
-        references, matcher = wanted.of, wanted.matcher
-    else:
-        references, matcher = SubjectSet(left), _matcher(left)
-    return compare(question, left, references, bench.eyes.calibrations, now=bench.clock(), matcher=matcher)
+def compared(
+    bench: Workbench, question: Question, wanted: Wanted, candidates: set[str], known: dict[str, int]
+) -> Decision | None:
+    """The decision about these subjects, but for those that a person decided about since; None for nobody."""
+    asked = wanted.among(candidates)
+    left = [one for one in asked if one.seq >= known.get(one.id, 0)]
+    if not left:
+        return None
+    matcher = wanted.matcher if len(left) == len(asked) else _matcher(left)
+    return compare(
+        question, left, SubjectSet(left), bench.eyes.calibrations, now=bench.clock(), matcher=matcher
+    )
 
 
 def _matcher(subjects: Sequence[SubjectRecord]) -> "NameMatcher":

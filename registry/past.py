@@ -175,9 +175,10 @@ class Past:
             if vectors >= self._size:
                 fresh.append((begun, seq))
                 begun, vectors = seq, 0
-        for number, (after, upto) in enumerate(fresh):
-            self._build(source, space, kind, (after, upto), taken)
-            progress(number / len(fresh))
+        with ThreadPoolExecutor(THREADS) as pool:
+            make = partial(self._build, source, space, kind, taken=taken)
+            for done, _ in enumerate(pool.map(make, fresh), 1):
+                progress(done / len(fresh))
         return ranges + fresh
 
     def _known(self, space: str, kind: str) -> list[tuple[int, int]]:
@@ -195,11 +196,11 @@ class Past:
     ) -> set[str]:  # fmt: skip
         path = self._path(space, kind, where)
         wanted = {"space": space, "kind": kind, "leaf": source.leaf(where[1]), "basis": taken.basis}
-        segment = _read(path, wanted) or self._build(source, space, kind, where, taken)
+        segment = _read(path, wanted) or self._build(source, space, kind, where, taken=taken)
         return segment.near(queries, least)
 
     def _build(
-        self, source: Source, space: str, kind: str, where: tuple[int, int], taken: Taken
+        self, source: Source, space: str, kind: str, where: tuple[int, int], *, taken: Taken
     ) -> "Segment":
         parts = [part for part in source.parts(*where) if len(part.vectors)]
         segment = Segment.of(parts, taken.of)

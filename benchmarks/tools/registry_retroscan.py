@@ -27,10 +27,10 @@ import numpy as np
 from benchmarks import common
 from benchmarks.common import Row, once, rate, say
 from benchmarks.tools import fence_world as world
-from benchmarks.tools.past_home import opened
+from benchmarks.tools.past_home import PastHome, opened
 from classifiers import thresholds
 from classifiers.base import Kind, Seen, Sight, Vectors
-from classifiers.bounds import Bound, any_at_least, basis, bounds_of, taken_off
+from classifiers.bounds import Bound, basis, bounds_of, reached, taken_off
 from classifiers.matcher import NameMatcher
 from classifiers.names import check_names
 from classifiers.sieve import Sieve, skeleton
@@ -195,8 +195,9 @@ def _generate(source: Stored, pictures: Vectors, bound: Bound, calibration: Cali
         packed = _units(plain).astype("<f2")
         held[first:last] = packed
         seen = halves(packed.tobytes(), DIMENSION)
-        best = (seen @ pictures.T).max(axis=1) - taken_off(Kind.FRAME, seen, calibration)
-        return {(first + int(row)) // EACH + 1 for row in np.nonzero(best >= bound.least)[0]}
+        whole = seen.reshape(-1, EACH, DIMENSION)
+        hits = reached(bound, list(whole), pictures, calibration)
+        return {first // EACH + place + 1 for place, rows in enumerate(hits) if rows}
 
     with ThreadPoolExecutor(THREADS) as pool:
         found = set().union(*pool.map(make, range(0, source.count, CHUNK)))
@@ -212,8 +213,8 @@ def _reached(
     for first in range(0, len(asked), 400):
         part = asked[first : first + 400]
         groups = [source.vectors((seq - 1) * EACH, seq * EACH) for seq in part]
-        reached = any_at_least(bound, groups, pictures, calibration)
-        left += [seq for seq, yes in zip(part, reached, strict=True) if yes]
+        found = reached(bound, groups, pictures, calibration)
+        left += [seq for seq, rows in zip(part, found, strict=True) if rows]
     return left
 
 
@@ -301,6 +302,7 @@ def _kinds(folder: Path, rounds: int) -> list[Row]:
         seconds = time.perf_counter() - began
         found = Counter(world.kind_of(made[one.release]) for one in report.recalled if one.release in made)
         wrong = sum(one.release in others for one in report.recalled)
+        rates = [(kind, *_looking(home, kind, targets)) for kind in ("name", "pictures", "face")]
     told = {"releases": 2 * targets, "wishes": targets}
     return [
         *(
@@ -309,7 +311,26 @@ def _kinds(folder: Path, rounds: int) -> list[Row]:
         ),
         rate("retro-scan: harmless releases found", wrong, targets, told),
         once("retro-scan: real releases, one scan of many wishes", seconds, "s", told),
+        *(
+            once(
+                "retro-scan: releases looked through for one wish that finds nothing",
+                count / taken,
+                "releases/s",
+                {"releases": count, "kind": kind},
+            )
+            for kind, count, taken in rates
+        ),
     ]
+
+
+def _looking(home: PastHome, kind: str, targets: int) -> tuple[int, float]:
+    """Releases, and seconds to look through them for one more wish of a kind, without codes."""
+    target = targets + world.KINDS.index(kind)
+    ids = world.Ids(subjects={}, licences={}, keys={})
+    world.opt_out(home.app.engine, target, ids, clock(), home.app.signer)
+    began = time.perf_counter()
+    report = home.app.retroscan()
+    return report.compared, time.perf_counter() - began
 
 
 def main() -> None:

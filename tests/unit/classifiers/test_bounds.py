@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from classifiers.base import Kind, Seen, Sight
-from classifiers.bounds import any_at_least, basis, bounds_of, taken_off
+from classifiers.bounds import basis, bounds_of, reached, taken_off
 from classifiers.descriptions import CLAUSE_COUNT, CLAUSE_WEIGHT, FUSED, check_descriptions
 from classifiers.faces import check_faces
 from classifiers.similarity import check_frames
@@ -48,7 +48,7 @@ def subject(vectors: Any, kinds: list[str], polarities: list[int], space: str) -
     )  # fmt: skip
 
 
-def reached(sight: Sight, record: SubjectRecord, calibration: Calibration) -> bool:
+def passes(sight: Sight, record: SubjectRecord, calibration: Calibration) -> bool:
     for bound in bounds_of(calibration):
         mine = [
             np.frombuffer(row.vector, "<f2").astype(np.float32)
@@ -56,7 +56,7 @@ def reached(sight: Sight, record: SubjectRecord, calibration: Calibration) -> bo
             if row.kind == bound.registered and row.polarity > 0
         ]
         seen = [one.vectors for one in sight.of(bound.seen)]
-        if mine and any(any_at_least(bound, seen, np.stack(mine), calibration)):
+        if mine and any(reached(bound, seen, np.stack(mine), calibration)):
             return True
     return False
 
@@ -81,7 +81,7 @@ def test_frames(seed: int, threshold: float, weight: float, support: float, marg
     sight = Sight(seen=(frames,))
     report = check_frames(sight, SubjectSet([record]), {"c": calibration})
     if report.findings:
-        assert reached(sight, record, calibration)
+        assert passes(sight, record, calibration)
 
 
 @settings(max_examples=100, deadline=None)
@@ -93,7 +93,7 @@ def test_faces(seed: int, threshold: float) -> None:
     record = subject(units(drawn, 3), ["portrait"] * 3, [1, 1, -1], "f")
     sight = Sight(seen=(faces,))
     if check_faces(sight, SubjectSet([record]), {"f": calibration}).findings:
-        assert reached(sight, record, calibration)
+        assert passes(sight, record, calibration)
 
 
 @settings(max_examples=150, deadline=None)
@@ -114,7 +114,7 @@ def test_fused(seed: int, threshold: float, weight: float, count: int, shapes: t
     seen += [Seen(kind=Kind.CLAUSE, space="m", vectors=units(drawn, clauses))] if clauses else []
     sight = Sight(texts=("a prompt",), seen=tuple(seen))
     if check_descriptions(sight, SubjectSet([record]), {"m": calibration}).findings:
-        assert reached(sight, record, calibration)
+        assert passes(sight, record, calibration)
 
 
 @settings(max_examples=100, deadline=None)
@@ -126,7 +126,7 @@ def test_prompts_in_the_space_of_pictures(seed: int, thresholds: tuple[float, fl
     record = subject(units(drawn, 3), ["picture", "picture", "description"], [1, -1, 1], "c")
     sight = Sight(texts=("p",), seen=(Seen(kind=Kind.PROMPT, space="c", vectors=units(drawn, 2)),))
     if check_descriptions(sight, SubjectSet([record]), {"c": calibration}).findings:
-        assert reached(sight, record, calibration)
+        assert passes(sight, record, calibration)
 
 
 def test_only_frames_lose_something_and_its_ground_has_a_name() -> None:
@@ -146,4 +146,13 @@ def test_what_is_no_number_is_looked_at() -> None:
     [bound] = bounds_of(calibration)
     broken = np.full((1, DIMENSION), np.nan, np.float32)
     groups = [broken, np.zeros((0, DIMENSION), np.float32)]
-    assert any_at_least(bound, groups, np.eye(DIMENSION, dtype=np.float32), calibration) == [True, False]
+    registered = np.eye(DIMENSION, dtype=np.float32)
+    assert reached(bound, groups, registered, calibration) == [list(range(DIMENSION)), []]
+
+
+def test_each_registered_vector_is_told_apart() -> None:
+    calibration = Calibration(space="c", version=1, made={}, layers={FRAME_PICTURE: layer(0.5)})
+    [bound] = bounds_of(calibration)
+    registered = np.eye(DIMENSION, dtype=np.float32)
+    groups = [registered[[1, 4]], registered[:0], registered[[2]], -registered[[0]]]
+    assert reached(bound, groups, registered, calibration) == [[1, 4], [], [2], []]
