@@ -40,15 +40,14 @@ class TypoIndex:
         """Names one mistake off: entry, first and last character of the text, score 0..1."""
         if not self._names:
             return
-        words = _words(reading)
-        strange = [frequency(reading.letters[start:end]) < RARE for start, end in words]
-        for first in range(len(words)):
-            for last in range(first, min(first + MAX_WORDS, len(words))):
-                start, end = words[first][0], words[last][1]
-                if (last > first and reading.gaps[words[last][0]] == HEAVY) or end - start > self._longest:
-                    break
-                if end - start >= MIN_LETTERS - 1 and any(strange[first : last + 1]):
-                    yield from self._entries(reading, start, end)
+        for start, end in strange_runs(reading, self._longest):
+            yield from self._entries(reading, start, end)
+
+    def may_hold(self, written: str) -> bool:
+        """Whether one of `strange_runs` may be a name with a mistake; False is certain."""
+        if not MIN_LETTERS - 1 <= len(written) <= self._longest:
+            return False
+        return written in self._forms or any(form in self._forms for form in _shorter(written))
 
     def _entries(self, reading: Reading, start: int, end: int) -> Iterator[tuple[NameEntry, int, int, float]]:
         written = reading.letters[start:end]
@@ -60,6 +59,19 @@ class TypoIndex:
                 place = reading.starts[start], reading.ends[end - 1]
                 for entry in self._names[name]:
                     yield entry, *place, 1 - 1 / len(name)
+
+
+def strange_runs(reading: Reading, longest: int) -> Iterator[tuple[int, int]]:
+    """First and last letter of the runs of words, of `longest` letters at most, that may be misspelt."""
+    words = _words(reading)
+    strange = [frequency(reading.letters[start:end]) < RARE for start, end in words]
+    for first in range(len(words)):
+        for last in range(first, min(first + MAX_WORDS, len(words))):
+            start, end = words[first][0], words[last][1]
+            if (last > first and reading.gaps[words[last][0]] == HEAVY) or end - start > longest:
+                break
+            if end - start >= MIN_LETTERS - 1 and any(strange[first : last + 1]):
+                yield start, end
 
 
 def _shorter(word: str) -> set[str]:

@@ -19,6 +19,7 @@ from sqlalchemy import Engine
 
 from classifiers.base import Kind
 from pipeline import policy as policies
+from pipeline import reinstate
 from pipeline.clock import clock, rfc3339
 from pipeline.credentials.keyfiles import sync_folder
 from pipeline.credentials.pki import ensure_pki
@@ -49,6 +50,7 @@ from pipeline.types import Decision, Json, Verdict
 from pipeline.workbench import OURS, Observer, Outcome, Workbench, note_signer
 from pipeline.workflow import CREATE, GUARD, KINDS, ReleaseRun, reason_json
 from registry import claims, evidence, holds, log, permissions, receipts, releases, uses
+from registry.cases import Case
 from registry.checkpoint import NoteSigner, verifier_key
 from registry.db import open_database, read
 from registry.errors import NotFound, RegistryError
@@ -57,7 +59,7 @@ from registry.jobs import LocalJobs
 from registry.permissions import Permission
 from registry.sights import forget_sights
 from registry.store import Area, FileStore
-from registry.types import Job, JobState, ReleaseState
+from registry.types import Job, JobState, Release, ReleaseState
 from registry.view import View
 
 COPY_BYTES: Final = 1 << 20
@@ -171,7 +173,12 @@ class App:
         """End what its clock has ended: ids of claims, and of evidence whose files are deleted."""
         bench, now = self._bench, self._bench.clock()
         expired = claims.expire_due(bench.engine, now, self.signer)
+        self.settle_claims()
         return expired, evidence.purge_due(bench.engine, bench.store, now, self.signer)
+
+    def settle_claims(self) -> list[str]:
+        """Serve again what claims that have ended kept away, unless somebody forbids it now."""
+        return reinstate.settle_claims(self._bench)
 
     def _given_up(self, since: str) -> Iterator[Resumed]:
         """Jobs that were held just now, because their process died again and again."""
@@ -219,6 +226,22 @@ class App:
     def retroscan(self, progress: Callable[[int], None] = lambda _count: None) -> ScanReport:
         """Compare what is out with every wish since the last scan; `progress` is told how many it has."""
         return scan(self._bench, progress)
+
+    def withdraw(self, release_id: str, why: str) -> Release:
+        """Stop serving a release by hand; what was made from it becomes cases. Raises: NotFound."""
+        return reinstate.withdraw(self._bench, release_id, why)
+
+    def reinstate(self, release_id: str, why: str) -> Release:
+        """Serve a withdrawn release again, if no wish forbids it. Raises: NotFound, StillForbidden."""
+        return reinstate.reinstate(self._bench, release_id, why)
+
+    def uphold(self, case_id: str, by: str, decision: str) -> Case:
+        """Decide that the release of a case is not served. Raises: NotFound, CaseClosed."""
+        return reinstate.uphold(self._bench, case_id, by, decision)
+
+    def dismiss(self, case_id: str, by: str, decision: str) -> tuple[Case, Release]:
+        """Decide that a case is none. Raises: NotFound, CaseClosed, StillForbidden."""
+        return reinstate.dismiss(self._bench, case_id, by, decision)
 
     def accept(self, order: Order) -> Job:
         """Record a job durably without running it; its ``request`` must be set.

@@ -43,6 +43,11 @@ class Home:
         return self.root / "uploads"
 
     @property
+    def past(self) -> Path:
+        """Codes of what was seen of releases; made again from the registry (`registry.past`)."""
+        return self.root / "past"
+
+    @property
     def locks(self) -> Path:
         """Lock files of running jobs (`registry.jobs`)."""
         return self.root / "locks"

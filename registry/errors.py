@@ -75,6 +75,22 @@ class NotFound(RegistryError):
     http_status = 404
 
 
+class CaseClosed(RegistryError):
+    """A case that was decided before."""
+
+    code = "case_closed"
+    exit_code = 1
+    http_status = 409
+
+
+class StillForbidden(RegistryError):
+    """A withdrawn release that an owner's wish, or an open case, still keeps from being served."""
+
+    code = "still_forbidden"
+    exit_code = 1
+    http_status = 409
+
+
 class KeyReused(RegistryError):
     """The same job key came with another kind or other inputs."""
 

@@ -9,14 +9,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Row, select
+from sqlalchemy import Connection, Engine, select
 
-from registry import changes, decisions, holds, log, sights, uses
+from registry import changes, decisions, holds, log, parents, recalls, sights, uses
 from registry.canonical import Json
 from registry.checkpoint import NoteSigner
 from registry.db import read, write
-from registry.errors import CandidateStale, ConstraintBroken, NotFound
+from registry.errors import CandidateStale, ConstraintBroken
 from registry.ids import new_id
+from registry.release_rows import demand, loaded, one
 from registry.tables import release
 from registry.types import (
     Candidate,
@@ -85,7 +86,8 @@ def publish(
        everything back, and the job is recorded as held with the reasons. An exception publishes nothing.
        So does a rule that it rests on (``shown``) and that is used up for the day of ``now``.
     4. Record the decision and append it to the log, then the release.
-    5. Record the release, what was seen of it, and the rules that it used, at the head that was read.
+    5. Record the release, what was seen of it, what it was made from, and the rules that it used, at the
+       head that was read.
     6. Sign and store the checkpoint.
     A hold that the fence makes is recorded and logged as a decision of its own.
 
@@ -107,16 +109,18 @@ def publish(
             return _hold(conn, candidate, refusal, now, sign_checkpoint, also_held)
 
 
-def withdraw(engine: Engine, release_id: str, *, why: Json, now: str, sign_checkpoint: NoteSigner) -> Release:
-    """Stop serving a release, with a log entry whose private part says why; a second time does nothing."""
-    return _set_state(engine, release_id, ReleaseState.WITHDRAWN, why, now, sign_checkpoint)
-
-
-def reinstate(
-    engine: Engine, release_id: str, *, why: Json, now: str, sign_checkpoint: NoteSigner
+def withdraw(
+    engine: Engine, release_id: str, *, why: Json, now: str, sign_checkpoint: NoteSigner, hold: bool = True
 ) -> Release:
-    """Undo a withdrawal, with a log entry; a second time does nothing."""
-    return _set_state(engine, release_id, ReleaseState.RELEASED, why, now, sign_checkpoint)
+    """Stop serving a release by hand, with a log entry whose private part says why.
+
+    A second time does nothing. What was made from it becomes cases; ``hold``: and stops being served until
+    they are decided.
+    """
+    with write(engine) as conn:
+        if recalls.stop(conn, release_id, recalls.MANUAL, "", why=why, now=now, hold=hold):
+            log.add_checkpoint(conn, sign_checkpoint, now)
+        return demand(conn, release_id)
 
 
 def record_decision(conn: Connection, job_id: str, made: DecisionLike) -> str:
@@ -127,19 +131,19 @@ def record_decision(conn: Connection, job_id: str, made: DecisionLike) -> str:
 def get(engine: Engine, release_id: str) -> Release | None:
     """Return a release by its id."""
     with read(engine) as conn:
-        return _one(conn, release.c.id == release_id)
+        return one(conn, release.c.id == release_id)
 
 
 def find_by_payload(engine: Engine, payload: str) -> Release | None:
     """Return the release that carries a payload (16 hex digits)."""
     with read(engine) as conn:
-        return _one(conn, release.c.payload == payload)
+        return one(conn, release.c.payload == payload)
 
 
 def find_by_job(engine: Engine, job_id: str) -> Release | None:
     """Return the release of a job."""
     with read(engine) as conn:
-        return _one(conn, release.c.job_id == job_id)
+        return one(conn, release.c.job_id == job_id)
 
 
 def list_releases(engine: Engine, *, before: str | None = None, limit: int = 100) -> list[Release]:
@@ -148,11 +152,11 @@ def list_releases(engine: Engine, *, before: str | None = None, limit: int = 100
     if before is not None:
         query = query.where(release.c.id < before)
     with read(engine) as conn:
-        return [_loaded(row) for row in conn.execute(query)]
+        return [loaded(row) for row in conn.execute(query)]
 
 
 def _known(conn: Connection, job_id: str) -> Release | Held | None:
-    return _one(conn, release.c.job_id == job_id) or holds.open_hold(conn, job_id)
+    return one(conn, release.c.job_id == job_id) or holds.open_hold(conn, job_id)
 
 
 def _ask_ahead(engine: Engine, candidate: Candidate, recheck: Recheck) -> int:
@@ -219,8 +223,9 @@ def _publish(
     conn.execute(release.insert().values(**row, state=ReleaseState.RELEASED, state_seq=entry.seq))  # 5
     sights.store(conn, release_id, candidate.sight)
     uses.record(conn, release_id, shown, account, now)
+    parents.store(conn, release_id, candidate.parents)
     log.add_checkpoint(conn, signer, now)  # 6
-    made = _one(conn, release.c.id == release_id)
+    made = one(conn, release.c.id == release_id)
     if made is None:
         raise ConstraintBroken("The registry did not keep the release; nothing was published.")
     return made
@@ -263,38 +268,3 @@ def _row(candidate: Candidate, decision_id: str) -> dict[str, Any]:
         "checked_seq": candidate.decision.registry_seq,
         "facts": candidate.facts,
     }
-
-
-def _set_state(
-    engine: Engine, release_id: str, state: ReleaseState, why: Json, now: str, signer: NoteSigner
-) -> Release:
-    with write(engine) as conn:
-        made = set_state(conn, release_id, state, why, now)
-        log.add_checkpoint(conn, signer, now)
-    return made
-
-
-def set_state(conn: Connection, release_id: str, state: ReleaseState, why: Json, now: str) -> Release:
-    """`withdraw` or `reinstate` inside the caller's transaction, which has to sign the checkpoint."""
-    known = _one(conn, release.c.id == release_id)
-    if known is None:
-        raise NotFound(f"There is no release {release_id}.")
-    if known.state is not state:
-        kind = "withdrawal" if state is ReleaseState.WITHDRAWN else "reinstatement"
-        public: Json = {"v": RELEASE_ENTRY_VERSION, "release": release_id, "urn": known.urn}
-        entry = log.append(conn, kind, public, why, now)
-        values = {"state": state, "state_seq": entry.seq}
-        conn.execute(release.update().where(release.c.id == release_id).values(**values))
-    return _one(conn, release.c.id == release_id) or known
-
-
-def _one(conn: Connection, condition: Any) -> Release | None:
-    row = conn.execute(select(release).where(condition)).first()
-    return None if row is None else _loaded(row)
-
-
-def _loaded(row: Row[Any]) -> Release:
-    values = row._asdict()
-    for told in ("detected_payload", "reread_verdict", "decision_verdict"):  # the database fixes these
-        del values[told]
-    return Release(**values | {"state": ReleaseState(row.state)})

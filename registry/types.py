@@ -137,6 +137,18 @@ class SightRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Parent:
+    """A release that another was made from.
+
+    ``relation``: guard (it was taken in as it is) | extend | remix; ``evidence``: credential | hidden_mark.
+    """
+
+    release: str
+    relation: str
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """A finished, marked, signed and re-read clip that asks to leave.
 
@@ -160,6 +172,7 @@ class Candidate:
     decision: DecisionLike
     facts: Json
     sight: tuple[SightRow, ...] = ()
+    parents: tuple[Parent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

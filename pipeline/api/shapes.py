@@ -118,6 +118,16 @@ class ReceiptAnswer(BaseModel):
     receipt: dict[str, Any]
 
 
+class ReleasedClips(BaseModel):
+    """What came of looking for an opt-out in what is out; `searched`: whether that was done at all."""
+
+    matched: int
+    withdrawn: int
+    in_review: int
+    unclear: int
+    searched: bool
+
+
 class OptOutAnswer(BaseModel):
     """An opt-out with everything in force."""
 
@@ -133,6 +143,7 @@ class OptOutAnswer(BaseModel):
     exclusions: list[str]
     names: list[dict[str, Any]]
     pictures: list[dict[str, Any]]
+    released_clips: ReleasedClips
 
 
 class Evidence(BaseModel):

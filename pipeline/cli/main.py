@@ -14,6 +14,7 @@ import typer
 from pipeline.cli import (
     apikeys,
     bench,
+    case,
     check,
     claim,
     consent,
@@ -30,6 +31,7 @@ from pipeline.cli import (
     output,
     party,
     permission,
+    release,
     retroscan,
     rule,
     serve,
@@ -50,7 +52,6 @@ app.command("guard")(output.command(guard.guard))
 app.command("gate", cls=gate.GateCommand)(output.command(gate.gate))
 app.command("check")(output.command(check.check))
 app.command("verify")(output.command(verify.verify))
-app.command("retroscan")(output.command(retroscan.retroscan))
 app.command("demo")(output.command(demo.demo))
 app.command("bench", context_settings=BENCH_OPTIONS)(output.command(bench.bench))
 app.add_typer(optout.app, name="optout")
@@ -63,6 +64,9 @@ app.add_typer(delegation.app, name="delegation")
 app.add_typer(claim.app, name="claim")
 app.add_typer(log.app, name="log")
 app.command("evidence")(output.command(evidence.evidence))
+app.add_typer(retroscan.app, name="retroscan")
+app.add_typer(case.app, name="case")
+app.add_typer(release.app, name="release")
 app.command("serve")(output.command(serve.serve))
 app.add_typer(keys.app, name="keys")
 app.add_typer(apikeys.app, name="apikeys")

@@ -208,20 +208,26 @@ def show(
     home: output.Home = None,
     as_json: output.AsJson = False,
 ) -> int:
-    """Show an opt-out with its names, pictures and rules."""
+    """Show an opt-out with its names, pictures and rules, and what was found of it in what is out."""
     from pipeline.app import open_app
+    from pipeline.cli import retroscan
+    from registry.db import read
 
     with open_app(load(home)) as opened:
         desk = _desk(opened)
         record, pictures = desk.show(subject), desk.pictures(subject)
+        with read(opened.engine) as conn:
+            found = retroscan.found_for(conn, subject)
     document = _document(record) | {
         "pictures": [
             {"sha256": one.sha256, "name": one.name, "negative": one.polarity < 0, "width": one.width,
              "height": one.height}
             for one in pictures
-        ]
+        ],
+        "released_clips": found,
     }  # fmt: skip
     _say_record(record, document)
+    output.say(f"  {retroscan.words_of(found)}")
     if as_json:
         output.answer(document)
     return output.OK

@@ -119,6 +119,20 @@ def raw(conn: Connection, statement: str, values: Sequence[Any] = ()) -> Any:
     return conn.execute(text(named), marks)
 
 
+class Judging:
+    """Answers for every release alike, and remembers what it was asked about."""
+
+    def __init__(self, answer: Judgement | None = None, seq: int = 0) -> None:
+        self.answer, self.seq = answer or Judgement(), seq
+        self.asked: list[tuple[str, int | None, dict[str, int]]] = []
+
+    def __call__(
+        self, released: Release, changes: Sequence[Change] | None, cleared: dict[str, int]
+    ) -> Judgement:
+        self.asked.append((released.id, None if changes is None else len(changes), cleared))
+        return self.answer
+
+
 class Home:
     """An engine, its jobs and its paths under one folder."""
 

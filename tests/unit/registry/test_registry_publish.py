@@ -1,9 +1,9 @@
 from collections.abc import Sequence
 
 import pytest
-from registry_builders import BLOCK, NOW, SIGNER, Home, Judgement, allow, candidate
+from registry_builders import BLOCK, NOW, SIGNER, Home, Judgement, Judging, allow, candidate
 
-from registry import holds, log, releases
+from registry import holds, log, recalls, releases
 from registry.checkpoint import parse_note
 from registry.counter import reserve_payload_counter
 from registry.db import read, write
@@ -143,7 +143,7 @@ def test_withdrawing_and_reinstating_are_logged_and_idempotent(home: Home) -> No
         (entry,) = log.changes(conn, 0, 9)
         assert (entry.kind, entry.private, log.registry_seq(conn)) == ("withdrawal", why, 3)
         assert b"Ada" not in entry.entry
-    back = releases.reinstate(home.engine, made.id, why={}, now=NOW, sign_checkpoint=SIGNER)
+    back = recalls.reinstate(home.engine, made.id, Judging(), why={}, now=NOW, sign_checkpoint=SIGNER)
     assert (back.state, back.state_seq) == (ReleaseState.RELEASED, 4)
     with pytest.raises(NotFound):
         releases.withdraw(home.engine, "nobody", why={}, now=NOW, sign_checkpoint=SIGNER)
