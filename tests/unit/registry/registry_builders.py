@@ -91,7 +91,7 @@ def candidate(job: Job, number: int, **changes: Any) -> Candidate:
 DATABASE_URL = "database_url"
 
 
-def where(root: Path) -> Path | str:
+def place_of(root: Path) -> Path | str:
     """The registry of a folder: in PostgreSQL when a file of the folder says so."""
     told = root / DATABASE_URL
     return told.read_text() if told.exists() else root / "registry.db"
@@ -137,7 +137,7 @@ class Home:
     """An engine, its jobs and its paths under one folder."""
 
     def __init__(self, root: Path) -> None:
-        self.root, self.locks, self.where = root, root / "locks", where(root)
+        self.root, self.locks, self.where = root, root / "locks", place_of(root)
         self.engine = open_database(self.where)
         self.jobs = LocalJobs(self.engine, self.locks, lambda: NOW)
 

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from registry_builders import NOW, SIGNER, Home, allow, candidate
+from registry_builders import NOW, SIGNER, Home, allow, candidate, place_of
 
 import registry
 from registry import log, optouts, releases
@@ -46,7 +46,7 @@ def crash(action: str, root: Path, argument: str) -> None:
 @pytest.mark.parametrize(("where", "published"), [("recheck", 0), ("sign", 0), ("commit", 1)])
 def test_publishing_survives_kill_9(root: Path, where: str, published: int) -> None:
     crash("crash_publish", root, where)
-    lookup = open_lookup(where(root))  # the light reader copes with what the dead left
+    lookup = open_lookup(place_of(root))  # the light reader copes with what the dead left
     assert lookup is not None
     with lookup:
         assert len(list(lookup.releases())) == published

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from registry_builders import NOW, SIGNER, Home, candidate, where
+from registry_builders import NOW, SIGNER, Home, candidate, place_of
 from sqlalchemy import Connection
 
 from registry import db, log, parties, releases
@@ -126,7 +126,7 @@ def test_a_full_disk_rolls_back_with_one_sentence(sqlite_home: Home) -> None:
 def test_a_failed_migration_leaves_an_empty_database_that_opens_later(
     empty_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = where(empty_root)
+    path = place_of(empty_root)
     monkeypatch.setattr("registry.migrations.r0001_triggers.ALL", ["CREATE NONSENSE"])
     with pytest.raises(RegistryError):
         open_database(path)
