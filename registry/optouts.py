@@ -7,30 +7,34 @@ vectors; a later opt-out begins anew under the same id.
 
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Row, func, select
+from sqlalchemy import Connection, Engine, select
 
 from registry import log
 from registry.canonical import Json, JsonValue, canonical
 from registry.checkpoint import NoteSigner
 from registry.db import read, write
-from registry.drafts import (
-    NAMES_MAX,
-    REFERENCES_MAX,
-    TEXT_KINDS,
-    VECTORS_MAX,
-    at_most,
-    name_key,
-    normal,
-    validate,
-    validate_parts,
-    with_context,
-)
+from registry.drafts import normal, validate, validate_parts, with_context
 from registry.errors import NotFound, OptOutInvalid
 from registry.ids import new_id
+from registry.inforce import InForce, Parts, in_force, missing
+from registry.planning import (
+    Known,
+    Outcome,
+    SubjectKey,
+    Written,
+    changed,
+    find_subjects,
+    outcome_of,
+    rewritten,
+    subject_key,
+    wishes_of,
+)
+from registry.proving import prove_many
 from registry.subject_types import NameDraft, OptOutDraft, ReferenceDraft, VectorDraft
 from registry.subjects import get as get
 from registry.subjects import list_subjects as list_subjects
@@ -42,19 +46,6 @@ from registry.types import OptOut
 ENTRY_VERSION: Final = 1
 LISTED_MAX: Final = 50
 """How many names or digests a log entry lists; its digest stands for all of them."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Parts:
-    """What an opt-out adds to a subject: only what is not in force yet."""
-
-    names: list[NameDraft]
-    references: list[ReferenceDraft]
-    vectors: list[VectorDraft]
-    replaced: set[tuple[str, str]]  # (space, kind) of texts that were written anew
-
-    def __bool__(self) -> bool:
-        return bool(self.names or self.references or self.vectors)
 
 
 def add(engine: Engine, draft: OptOutDraft, *, now: str, sign_checkpoint: NoteSigner) -> OptOut:
@@ -74,10 +65,19 @@ def add_many(
     if not drafts:
         return []
     with write(engine) as conn:
-        known = _spaces(conn)
-        done = [_at(index, _add, conn, draft, now, known) for index, draft in enumerate(drafts)]
+        done = write_all(conn, drafts, now)
         log.add_checkpoint(conn, sign_checkpoint, now)
-    return _receipts(engine, done)
+    return _receipts(engine, [(one.subject, one.seq, one.outcome is not Outcome.UNCHANGED) for one in done])
+
+
+def write_all(conn: Connection, drafts: Sequence[OptOutDraft], now: str) -> list[Written]:
+    """Write validated drafts inside the caller's write transaction, which adds the checkpoint.
+
+    What is in force of their subjects is read at once for all. `OptOutInvalid` names the draft's index.
+    """
+    known, spaces = find_subjects(conn, drafts), _spaces(conn)
+    held = in_force(conn, [row.id for row in known.values()])
+    return [_at(index, _add, conn, draft, now, spaces, known, held) for index, draft in enumerate(drafts)]
 
 
 def extend(
@@ -100,10 +100,11 @@ def extend(
             raise NotFound(f"There is no opt-out {subject_id[:40]!r} in force.")
         pictures = _pictures(conn, subject_id)
         validate_parts(with_context(names, ()), references, vectors, pictures.items())
-        parts = _missing(conn, subject_id, with_context(names, ()), references, vectors, set())
+        held = in_force(conn, [subject_id])[subject_id]
+        parts = missing(held, with_context(names, ()), references, vectors, set())
         seq, known = row.changed_seq, _spaces(conn)
-        named = _Parts(names=parts.names, references=[], vectors=[], replaced=set())
-        shown = _Parts(names=[], references=parts.references, vectors=parts.vectors, replaced=set())
+        named = Parts(names=parts.names, references=[], vectors=[], replaced=set())
+        shown = Parts(names=[], references=parts.references, vectors=parts.vectors, replaced=set())
         for kind, part in (("name", named), ("reference", shown)):
             if part:
                 entry = log.append(conn, kind, _public(row, "extend", part), _private(row.name, part), now)
@@ -125,7 +126,7 @@ def withdraw(engine: Engine, subject_id: str, *, why: Json, now: str, sign_check
             raise NotFound(f"There is no opt-out {subject_id[:40]!r}.")
         seq, new = row.changed_seq, row.state == "active"
         if new:
-            nothing = _Parts(names=[], references=[], vectors=[], replaced=set())
+            nothing = Parts(names=[], references=[], vectors=[], replaced=set())
             seq = log.append(conn, "opt-out", _public(row, "withdraw", nothing), {"why": why}, now).seq
             _change(conn, subject_id, {"changed_seq": seq, "state": "withdrawn"})
             for table in (name, reference, embedding, rule):
@@ -147,26 +148,27 @@ def _at(index: int, function: Any, *arguments: Any) -> Any:
 def _receipts(engine: Engine, done: Sequence[tuple[str, int, bool]]) -> list[OptOut]:
     """Prove what was written, outside of the write lock."""
     with read(engine) as conn:
-        proofs = [log.prove(conn, seq) for _, seq, _ in done]
+        proofs = prove_many(conn, [seq for _, seq, _ in done])
     return [
         OptOut(subject=subject_id, seq=seq, at=json.loads(proof.entry)["at"], proof=proof, new=new)
         for (subject_id, seq, new), proof in zip(done, proofs, strict=True)
     ]
 
 
-def _add(conn: Connection, draft: OptOutDraft, now: str, spaces: dict[str, int]) -> tuple[str, int, bool]:
-    """Register one draft and return the subject, the log position and whether anything was new."""
-    party_id = _party(conn, draft.owner, now)
-    same = (subject.c.party_id == party_id, subject.c.kind == draft.kind)
-    row = conn.execute(select(subject).where(*same, subject.c.normal == normal(draft.name))).first()
-    subject_id = new_id(now) if row is None else str(row.id)
-    wishes = _wishes(draft, row)
-    rewritten = {kind for kind, field in zip(TEXT_KINDS, ("description", "attributes"), strict=True)
-                 if field in wishes}  # fmt: skip
+def _add(
+    conn: Connection, draft: OptOutDraft, now: str, spaces: dict[str, int],
+    known: dict[SubjectKey, Known], held: defaultdict[str, InForce],
+) -> Written:  # fmt: skip
+    """Register one draft; `known` and `held` are read before and kept up to date."""
+    party_id, key = _party(conn, draft.owner, now), subject_key(draft)
+    row = known.get(key)
+    subject_id = new_id(now) if row is None else row.id
+    wishes = wishes_of(draft, row)
     names = with_context(draft.names, draft.context)
-    parts = _missing(conn, subject_id, names, draft.references, draft.vectors, rewritten)
-    if row is not None and row.state == "active" and not parts and not wishes:
-        return subject_id, int(row.changed_seq), False
+    parts = missing(held[subject_id], names, draft.references, draft.vectors, rewritten(wishes))
+    outcome = outcome_of(row, parts, wishes)
+    if row is not None and outcome is Outcome.UNCHANGED:
+        return Written(subject=subject_id, seq=row.changed_seq, outcome=outcome)
     told = {"id": subject_id, "kind": draft.kind, "mode": draft.mode}
     entry = log.append(conn, "opt-out", _public(told, "add", parts), _private(draft.name, parts, draft), now)
     if row is None:
@@ -181,7 +183,9 @@ def _add(conn: Connection, draft: OptOutDraft, now: str, spaces: dict[str, int])
     else:
         _change(conn, subject_id, wishes | {"state": "active", "changed_seq": entry.seq})
     _insert(conn, subject_id, parts, entry.seq, now, spaces)
-    return subject_id, entry.seq, True
+    known[key] = changed(subject_id, row, wishes, entry.seq)
+    held[subject_id].take(parts)
+    return Written(subject=subject_id, seq=entry.seq, outcome=outcome)
 
 
 def _party(conn: Connection, owner: str, now: str) -> str:
@@ -191,47 +195,6 @@ def _party(conn: Connection, owner: str, now: str) -> str:
     made = new_id(now)
     conn.execute(party.insert().values(id=made, name=owner, normal=normal(owner), created_at=now))
     return made
-
-
-def _wishes(draft: OptOutDraft, row: Row[Any] | None) -> dict[str, Any]:
-    """The columns of the subject that the draft changes; what it leaves empty stays as it was."""
-    told = {
-        "mode": draft.mode, "description": draft.description,
-        "attributes": list(draft.attributes), "exclusions": list(draft.exclusions),
-    }  # fmt: skip
-    if row is None or row.state == "withdrawn":
-        return told
-    return {column: value for column, value in told.items() if value and value != getattr(row, column)}
-
-
-def _missing(
-    conn: Connection, subject_id: str, names: Sequence[NameDraft], pictures: Sequence[ReferenceDraft],
-    vectors: Sequence[VectorDraft], rewritten: set[str],
-) -> _Parts:  # fmt: skip
-    """What of these is not in force yet. Vectors of one picture (or text), space and kind go together."""
-    here = select(name).where(name.c.subject_id == subject_id, name.c.removed_seq.is_(None))
-    named = {(row.normal, row.tier, tuple(row.context)) for row in conn.execute(here)}
-    known = _pictures(conn, subject_id)
-    groups = (embedding.c.reference_sha256, embedding.c.space, embedding.c.kind)
-    query = select(*groups, func.count()).group_by(*groups)
-    query = query.where(embedding.c.subject_id == subject_id, embedding.c.removed_seq.is_(None))
-    embedded = {(row[0], row[1], row[2]): int(row[3]) for row in conn.execute(query)}
-    replaced = {(v.space, v.kind) for v in vectors if v.kind in rewritten}
-    parts = _Parts(
-        names=[draft for draft in names if name_key(draft) not in named],
-        references=[draft for draft in pictures if known.get(draft.sha256) is None],
-        vectors=[
-            v for v in vectors
-            if (v.space, v.kind) in replaced or (v.reference, v.space, v.kind) not in embedded
-        ],
-        replaced=replaced,
-    )  # fmt: skip
-    if any(known.get(draft.sha256) == -draft.polarity for draft in pictures):
-        raise OptOutInvalid("A picture either shows the subject (+1) or does not (-1); not both.")
-    at_most("names", len(named) + len(parts.names), NAMES_MAX)
-    at_most("pictures", len(known) + len(parts.references), REFERENCES_MAX)
-    at_most("vectors", sum(embedded.values()) + len(parts.vectors), VECTORS_MAX)
-    return parts
 
 
 def _spaces(conn: Connection) -> dict[str, int]:
@@ -248,7 +211,7 @@ def _change(conn: Connection, subject_id: str, values: dict[str, Any]) -> None:
 
 
 def _insert(
-    conn: Connection, subject_id: str, parts: _Parts, seq: int, now: str, spaces: dict[str, int]
+    conn: Connection, subject_id: str, parts: Parts, seq: int, now: str, spaces: dict[str, int]
 ) -> None:
     """Write the rows of a subject that was just moved to log position ``seq``."""
     of = {"subject_id": subject_id, "log_seq": seq}
@@ -285,7 +248,7 @@ def _forget_removed(conn: Connection, subject_id: str) -> None:
     conn.execute(embedding.delete().where(embedding.c.subject_id == subject_id, gone))
 
 
-def _public(row: Any, action: str, parts: _Parts) -> Json:
+def _public(row: Any, action: str, parts: Parts) -> Json:
     """What everybody may read: that a subject changed, and by how much; nobody's name."""
     told = row if isinstance(row, dict) else row._asdict()
     return {
@@ -295,7 +258,7 @@ def _public(row: Any, action: str, parts: _Parts) -> Json:
     }  # fmt: skip
 
 
-def _private(title: str, parts: _Parts, draft: OptOutDraft | None = None) -> Json:
+def _private(title: str, parts: Parts, draft: OptOutDraft | None = None) -> Json:
     """What the entry commits to. Long lists are there by their digest: the rows have the whole of them."""
     told: Json = {
         "name": title,
