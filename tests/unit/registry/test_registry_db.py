@@ -8,7 +8,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from registry_builders import NOW, Home
 
-from registry import db, log, releases
+from registry import (
+    db,
+    log,
+    releases,
+    tables_imports,  # noqa: F401 - its tables
+)
 from registry.db import open_database, read, write
 from registry.errors import (
     ConstraintBroken,
