@@ -89,6 +89,11 @@ class App:
         return self._bench.engine
 
     @property
+    def staging(self) -> Path:
+        """The folder for what unfinished imports have seen."""
+        return Home(self._bench.settings.home).imports
+
+    @property
     def store(self) -> FileStore:
         """The file store, for the one route that serves released files."""
         return self._bench.store

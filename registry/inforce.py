@@ -67,14 +67,14 @@ def _read(conn: Connection, ids: Sequence[str], found: defaultdict[str, InForce]
     for row in conn.execute(named.where(name.c.subject_id.in_(ids), name.c.removed_seq.is_(None))):
         found[row.subject_id].names.add((row.normal, row.tier, tuple(row.context)))
     shown = select(reference.c.subject_id, reference.c.sha256, reference.c.polarity)
-    for row in conn.execute(shown.where(reference.c.subject_id.in_(ids), reference.c.removed_seq.is_(None))):
-        found[row.subject_id].pictures[row.sha256] = row.polarity
+    shown = shown.where(reference.c.subject_id.in_(ids), reference.c.removed_seq.is_(None))
+    for subject_id, sha256, polarity in conn.execute(shown):
+        found[subject_id].pictures[sha256] = polarity
     groups = (embedding.c.subject_id, embedding.c.reference_sha256, embedding.c.space, embedding.c.kind)
     counted = select(*groups, func.count()).group_by(*groups)
-    for row in conn.execute(
-        counted.where(embedding.c.subject_id.in_(ids), embedding.c.removed_seq.is_(None))
-    ):
-        found[row[0]].embedded[row[1], row[2], row[3]] = int(row[4])
+    counted = counted.where(embedding.c.subject_id.in_(ids), embedding.c.removed_seq.is_(None))
+    for subject_id, sha256, space, kind, count in conn.execute(counted):
+        found[subject_id].embedded[sha256, space, kind] = int(count)
 
 
 def missing(

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from sqlalchemy import Connection, select
 
@@ -57,12 +57,23 @@ class Known:
     exclusions: tuple[str, ...]
 
 
-def subject_key(draft: OptOutDraft) -> SubjectKey:
+class Titled(Protocol):
+    """Whose it is, what it is, and its name: a draft, or the line of a file."""
+
+    @property
+    def owner(self) -> str: ...  # noqa: D102
+    @property
+    def kind(self) -> str: ...  # noqa: D102
+    @property
+    def name(self) -> str: ...  # noqa: D102
+
+
+def subject_key(draft: Titled) -> SubjectKey:
     """What makes two drafts speak of the same subject."""
     return normal(draft.owner), draft.kind, normal(draft.name)
 
 
-def find_subjects(conn: Connection, drafts: Iterable[OptOutDraft]) -> dict[SubjectKey, Known]:
+def find_subjects(conn: Connection, drafts: Iterable[Titled]) -> dict[SubjectKey, Known]:
     """The registered subjects of these drafts, also withdrawn ones."""
     wanted = {subject_key(draft) for draft in drafts}
     names = iter(sorted({key[2] for key in wanted}))
@@ -114,7 +125,9 @@ def changed(subject_id: str, row: Known | None, wishes: Mapping[str, Any], seq: 
             id=subject_id, state="active", changed_seq=seq, mode="", description="", attributes=(),
             exclusions=(),
         )  # fmt: skip
-    told = {key: tuple(value) if isinstance(value, list) else value for key, value in wishes.items()}
+    told: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in wishes.items()
+    }
     return replace(row, state="active", changed_seq=seq, **told)
 
 

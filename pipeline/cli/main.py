@@ -19,6 +19,7 @@ from pipeline.cli import (
     demo,
     gate,
     guard,
+    imports,
     keys,
     licence,
     optout,
@@ -46,6 +47,7 @@ app.command("retroscan")(output.command(retroscan.retroscan))
 app.command("demo")(output.command(demo.demo))
 app.command("bench", context_settings=BENCH_OPTIONS)(output.command(bench.bench))
 app.add_typer(optout.app, name="optout")
+app.add_typer(imports.app, name="import")
 app.add_typer(licence.app, name="licence")
 app.command("serve")(output.command(serve.serve))
 app.add_typer(keys.app, name="keys")

@@ -83,7 +83,7 @@ def _add_one(
         _say(made)
         if as_json:
             output.answer(made.to_json())
-        return _look_back(opened)
+        return look_back(opened)
 
 
 def _add_file(source: Path, home: Path | None, *, as_json: bool) -> int:
@@ -99,7 +99,7 @@ def _add_file(source: Path, home: Path | None, *, as_json: bool) -> int:
                 for note in made.notes:
                     output.say(f"  {made.name}: {note}")
             output.say(f"{len(receipts)} opt-outs in force since {receipts[-1].at[CLOCK]} UTC.", style="bold")
-            return _look_back(opened)
+            return look_back(opened)
     except ImportRefused as error:
         _say_problems(error, as_json=as_json)
         return error.exit_code
@@ -133,7 +133,7 @@ def _say(made: "Receipt") -> None:
     output.say("Refused from the next request.")
 
 
-def _look_back(opened: "App") -> int:
+def look_back(opened: "App") -> int:
     """What is already out is compared with what was registered; a failure leaves the opt-out in force."""
     from pipeline.cli import retroscan
 
