@@ -1,6 +1,7 @@
 """Reading a catalogue whole: every line judged, every mistake told with the number of its line."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -58,12 +59,13 @@ def read_catalogue(path: Path) -> Catalogue:
         digest = sha256_of(file)
         file.seek(0)
         try:
-            for number, document in documents(file, path):
-                made = _judged(number, document)
-                if isinstance(made, Entry):
-                    entries.append(made)
-                else:
-                    problems.append(made)
+            with closing(documents(file, path)) as rows:
+                for number, document in rows:
+                    made = _judged(number, document)
+                    if isinstance(made, Entry):
+                        entries.append(made)
+                    else:
+                        problems.append(made)
         except TableBroken as error:
             broken = Problem(line=error.line, code=UsageError.code, message=str(error))
             raise ImportRefused.of([*problems, broken]) from None
@@ -74,7 +76,7 @@ def read_catalogue(path: Path) -> Catalogue:
     )  # fmt: skip
 
 
-def documents(file: BinaryIO, path: Path) -> Iterator[Document]:
+def documents(file: BinaryIO, path: Path) -> Generator[Document]:
     """The objects of a file by line, whichever of the two forms it has, or what is wrong with a line.
 
     Raises: UsageError for a table without columns, LimitExceeded, TableBroken.
@@ -84,7 +86,8 @@ def documents(file: BinaryIO, path: Path) -> Iterator[Document]:
     if start.startswith(UTF16):
         raise UsageError(f"{safe_text(path.name)} is UTF-16; save it as “CSV UTF-8”")
     if is_table(start, path.suffix):
-        yield from _counted(read_table(file))
+        with closing(read_table(file)) as rows:
+            yield from _counted(rows)
         return
     for number, raw in raw_lines(file, lines.MAX_LINES):
         try:

@@ -8,7 +8,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, Final, TextIO
 
 from pipeline.credentials.text import safe_text
@@ -39,13 +39,20 @@ class TableBroken(Exception):
         self.line = line
 
 
-def read_table(file: BinaryIO) -> Iterator[Row]:
+def read_table(file: BinaryIO) -> Generator[Row]:
     """Documents of all rows by the number of the line on which they begin, or what is wrong with one.
 
     1. The first row says which columns there are, and what stands between cells. 2. A row without any text is
     passed over. Raises: UsageError for a first row that is none; TableBroken.
     """
     text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="")
+    try:
+        yield from _rows(text)
+    finally:
+        text.detach()  # the file is the caller's
+
+
+def _rows(text: TextIO) -> Iterator[Row]:
     first = text.readline(MAX_LINE_CHARS).removeprefix(BOM)
     told = _SEPARATOR.fullmatch(first)
     head = text.readline(MAX_LINE_CHARS) if told else first
