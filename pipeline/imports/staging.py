@@ -41,13 +41,12 @@ class Staging:
         self._write((key, asdict(one), one.vectors) for key, one in seen)
 
     def get(self, key: str, name: str) -> Seen | None:
-        """What was seen of a picture, under the name that it has where it is asked for."""
+        """What was seen of a picture, under the name that it has where it is asked for, if any."""
         found = self._read(key)
         if found is None:
             return None
         told, vectors = found
-        told = told | {"name": name, "vectors": tuple(vectors)}
-        return Seen(**told)
+        return Seen(**(told | {"name": name or told["name"], "vectors": tuple(vectors)}))
 
     def put_words(self, key: str, words: Sequence[Words]) -> None:
         """Keep what was seen of words."""
