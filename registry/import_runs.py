@@ -19,6 +19,7 @@ from registry.errors import ImportMoved, NotFound, OptOutInvalid
 from registry.ids import new_id
 from registry.import_types import ImportLine, ImportRun, SkippedLine
 from registry.optouts import write_all
+from registry.party_types import TERMS, Filing, Terms
 from registry.planning import Outcome
 from registry.proving import prove_many
 from registry.subject_types import OptOutDraft
@@ -27,7 +28,8 @@ from registry.types import LogProof
 
 ENTRY_VERSION: Final = 1
 COLUMN: Final = {
-    Outcome.NEW: "made", Outcome.EXTENDS: "extended", Outcome.UNCHANGED: "unchanged"
+    Outcome.NEW: "made", Outcome.EXTENDS: "extended", Outcome.UNCHANGED: "unchanged",
+    Outcome.WAITS: "waiting",
 }  # fmt: skip
 SKIPPED: Final = "skipped"
 COUNTS: Final = (*COLUMN.values(), SKIPPED)
@@ -61,18 +63,20 @@ def begin(
 
 def write_chunk(
     engine: Engine, run: ImportRun, drafts: Sequence[tuple[int, OptOutDraft]],
-    skipped: Sequence[SkippedLine], *, next_line: int, now: str, sign_checkpoint: NoteSigner,
+    skipped: Sequence[SkippedLine], *, next_line: int, filing: Filing | None = None, terms: Terms = TERMS,
+    now: str, sign_checkpoint: NoteSigner,
 ) -> ImportRun:  # fmt: skip
     """Write the next lines of an import: validated drafts by their line, and lines that are passed over.
 
-    Raises `ImportMoved` when another process went on with it, `OptOutInvalid` with the draft's index.
+    ``filing``: the party that says it all. Raises `ImportMoved` when another process went on with it, and
+    `OptOutInvalid`, `ActRefused` or `ClaimInvalid` with the draft's index.
     """
     with write(engine) as conn:
         if _demand(conn, run.id).next_line != run.next_line:
             raise ImportMoved(f"Another process goes on with the import {run.id}; let it.")
-        done = write_all(conn, [draft for _, draft in drafts], now)
+        done = write_all(conn, [draft for _, draft in drafts], filing=filing, terms=terms, now=now)
         rows: list[dict[str, Any]] = [
-            {"line": line, "outcome": str(one.outcome), "subject_id": one.subject, "seq": one.seq,
+            {"line": line, "outcome": str(one.outcome), "subject_id": one.subject or None, "seq": one.seq,
              "code": None}
             for (line, _), one in zip(drafts, done, strict=True)
         ]  # fmt: skip
@@ -101,7 +105,7 @@ def finish(engine: Engine, run: ImportRun, *, now: str, sign_checkpoint: NoteSig
             raise OptOutInvalid(f"The import {run.id} has {known.lines - known.done} lines left.")
         counts: Json = {
             "new": known.made, "extends": known.extended, "unchanged": known.unchanged,
-            "skipped": known.skipped,
+            "waits": known.waiting, "skipped": known.skipped,
         }  # fmt: skip
         public: Json = {"v": ENTRY_VERSION, "import": run.id, "action": "end", "lines": known.lines, **counts}
         seq = log.append(conn, "import", public, None, now).seq

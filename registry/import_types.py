@@ -10,8 +10,8 @@ class ImportRun:
     """``digest``: of file, pictures and options: the same again is the same import; ``source``: what they
     are called; ``by_party``: who imports for the owners, None for the operator; ``lines``: how many there
     are to do; ``next_line``: the first line of the file that is not done; ``made``, ``extended``,
-    ``unchanged``, ``skipped``: what came of those that are; ``state``: running | done | failed, and then
-    ``error`` is its code; ``log_seq``, ``end_seq``: the log entries of its begin and end.
+    ``unchanged``, ``waiting``, ``skipped``: what came of those that are; ``state``: running | done | failed,
+    and then ``error`` is its code; ``log_seq``, ``end_seq``: the log entries of its begin and end.
     """
 
     id: str
@@ -23,6 +23,7 @@ class ImportRun:
     made: int
     extended: int
     unchanged: int
+    waiting: int
     skipped: int
     state: str
     error: str | None
@@ -35,13 +36,14 @@ class ImportRun:
     @property
     def done(self) -> int:
         """How many lines are done."""
-        return self.made + self.extended + self.unchanged + self.skipped
+        return self.made + self.extended + self.unchanged + self.waiting + self.skipped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportLine:
-    """``line``: its number in the file; ``outcome``: new | extends | unchanged | skipped; ``subject``,
-    ``seq``: of all but a skipped one, which has the problem's ``code`` instead.
+    """``line``: its number in the file; ``outcome``: new | extends | unchanged | waits | skipped;
+    ``seq``: of all but a skipped one, which has the problem's ``code`` instead; ``subject``: of what is in
+    force.
     """
 
     line: int

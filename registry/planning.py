@@ -5,20 +5,19 @@ many drafts is read in a few queries; whoever goes through the drafts keeps it u
 that comes twice is new once.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
 from typing import Any, Final, Protocol
 
 from sqlalchemy import Connection, select
 
-from registry.drafts import TEXT_KINDS, normal, with_context
-from registry.errors import OptOutInvalid
-from registry.inforce import InForce, Parts, in_force, missing
+from registry.drafts import TEXT_KINDS, normal
+from registry.party_types import Claim
 from registry.subject_types import OptOutDraft
 from registry.tables import party, subject
+from registry.tables_parties import work
 
 BATCH: Final = 200  # names per query
 _TEXT_FIELDS: Final = ("description", "attributes")
@@ -28,33 +27,54 @@ SubjectKey = tuple[str, str, str]
 
 
 class Outcome(StrEnum):
-    """What a draft does to the registry; `new` also where a withdrawn subject begins anew."""
+    """What a draft does to the registry; `new` also where a withdrawn subject begins anew; `waits`: as a
+    claim that is not in force before its party is verified.
+    """
 
     NEW = "new"
     EXTENDS = "extends"
     UNCHANGED = "unchanged"
+    WAITS = "waits"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """A draft that was registered; ``seq``: the last log entry about its subject."""
+    """A draft that was registered; ``subject``: "" where it only waits; ``seq``: the last log entry about it;
+    ``new``: whether anything was; ``fresh``: whether it was not in force before.
+    """
 
     subject: str
     seq: int
-    outcome: Outcome
+    new: bool
+    fresh: bool = False
+    claim: Claim | None = None
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the draft did."""
+        if not self.subject:
+            return Outcome.WAITS
+        if not self.new:
+            return Outcome.UNCHANGED
+        return Outcome.NEW if self.fresh else Outcome.EXTENDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """A subject's row, as far as drafts are compared with it."""
+    """A subject's row, as far as drafts are compared with it; ``work``: its title in normal form."""
 
     id: str
+    party_id: str
     state: str
     changed_seq: int
     mode: str
     description: str
     attributes: tuple[str, ...]
     exclusions: tuple[str, ...]
+    died_on: str | None
+    work_id: str | None
+    work: str | None
+    claim_id: str | None
 
 
 class Titled(Protocol):
@@ -77,22 +97,27 @@ def find_subjects(conn: Connection, drafts: Iterable[Titled]) -> dict[SubjectKey
     """The registered subjects of these drafts, also withdrawn ones."""
     wanted = {subject_key(draft) for draft in drafts}
     names = iter(sorted({key[2] for key in wanted}))
-    joined = select(subject, party.c.normal.label("owner")).join(party, party.c.id == subject.c.party_id)
+    joined = subject.join(party, party.c.id == subject.c.party_id)
+    joined = joined.outerjoin(work, work.c.id == subject.c.work_id)
+    query = select(subject, party.c.normal.label("owner"), work.c.normal.label("work")).select_from(joined)
     found: dict[SubjectKey, Known] = {}
     while batch := list(islice(names, BATCH)):
-        for row in conn.execute(joined.where(subject.c.normal.in_(batch))):
+        for row in conn.execute(query.where(subject.c.normal.in_(batch))):
             key = (str(row.owner), str(row.kind), str(row.normal))
             if key in wanted:
                 found[key] = Known(
-                    id=row.id, state=row.state, changed_seq=int(row.changed_seq), mode=row.mode,
-                    description=row.description, attributes=tuple(row.attributes),
-                    exclusions=tuple(row.exclusions),
+                    id=row.id, party_id=row.party_id, state=row.state, changed_seq=int(row.changed_seq),
+                    mode=row.mode, description=row.description, attributes=tuple(row.attributes),
+                    exclusions=tuple(row.exclusions), died_on=row.died_on, work_id=row.work_id,
+                    work=row.work, claim_id=row.claim_id,
                 )  # fmt: skip
     return found
 
 
-def wishes_of(draft: OptOutDraft, row: Known | None) -> dict[str, Any]:
-    """The columns of the subject that the draft changes; what it leaves empty stays as it was."""
+def wishes_of(draft: OptOutDraft, row: Any) -> dict[str, Any]:
+    """The columns of the subject (a row, `Known` or None) that the draft changes; what it leaves empty stays
+    as it was.
+    """
     told = {
         "mode": draft.mode, "description": draft.description,
         "attributes": list(draft.attributes), "exclusions": list(draft.exclusions),
@@ -109,73 +134,3 @@ def wishes_of(draft: OptOutDraft, row: Known | None) -> dict[str, Any]:
 def rewritten(wishes: Mapping[str, Any]) -> set[str]:
     """The kinds of texts that these wishes write anew."""
     return {kind for kind, column in zip(TEXT_KINDS, _TEXT_FIELDS, strict=True) if column in wishes}
-
-
-def outcome_of(row: Known | None, parts: Parts, wishes: Mapping[str, Any]) -> Outcome:
-    """What it does to add these parts and wishes to a subject."""
-    if row is None or row.state != "active":
-        return Outcome.NEW
-    return Outcome.EXTENDS if parts or wishes else Outcome.UNCHANGED
-
-
-def changed(subject_id: str, row: Known | None, wishes: Mapping[str, Any], seq: int) -> Known:
-    """The subject's row after the wishes were written at log position ``seq``."""
-    if row is None:
-        row = Known(
-            id=subject_id, state="active", changed_seq=seq, mode="", description="", attributes=(),
-            exclusions=(),
-        )  # fmt: skip
-    told: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in wishes.items()
-    }
-    return replace(row, state="active", changed_seq=seq, **told)
-
-
-class Planner:
-    """Says of drafts, one after the other, what registering them would do; nothing is written.
-
-    ``repeated``: keys of subjects that come more than once, of which is remembered what the earlier ones add.
-    """
-
-    def __init__(self, repeated: Iterable[SubjectKey] = ()) -> None:
-        self._repeated = frozenset(repeated)
-        self._known: dict[SubjectKey, Known] = {}
-        self._held: dict[str, InForce] = {}
-
-    def plan(self, conn: Connection, drafts: Sequence[OptOutDraft]) -> list["Planned"]:
-        """The outcome of each draft, in order, or the error that it would meet."""
-        known = find_subjects(conn, drafts) | self._known
-        held = in_force(conn, [row.id for row in known.values()])
-        held.update(self._held)
-        return [self._one(draft, known, held) for draft in drafts]
-
-    def _one(
-        self, draft: OptOutDraft, known: dict[SubjectKey, Known], held: defaultdict[str, InForce]
-    ) -> "Planned":
-        key = subject_key(draft)
-        row = known.get(key)
-        subject_id = "|".join(key) if row is None else row.id
-        wishes, names = wishes_of(draft, row), with_context(draft.names, draft.context)
-        try:
-            parts = missing(held[subject_id], names, draft.references, draft.vectors, rewritten(wishes))
-        except OptOutInvalid as error:
-            return Planned(subject=None if row is None else row.id, outcome=None, error=error)
-        if key in self._repeated:
-            held[subject_id].take(parts)
-            known[key] = self._known[key] = changed(
-                subject_id, row, wishes, 0 if row is None else row.changed_seq
-            )
-            self._held[subject_id] = held[subject_id]
-        seen = row is not None and row.changed_seq > 0
-        return Planned(
-            subject=row.id if row is not None and seen else None, outcome=outcome_of(row, parts, wishes)
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
-    """What a draft would do; ``subject``: of one that is registered; ``error``: why it cannot be."""
-
-    subject: str | None
-    outcome: Outcome | None
-    error: OptOutInvalid | None = None

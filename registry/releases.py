@@ -230,18 +230,23 @@ def _set_state(
     engine: Engine, release_id: str, state: ReleaseState, why: Json, now: str, signer: NoteSigner
 ) -> Release:
     with write(engine) as conn:
-        known = _one(conn, release.c.id == release_id)
-        if known is None:
-            raise NotFound(f"There is no release {release_id}.")
-        if known.state is not state:
-            kind = "withdrawal" if state is ReleaseState.WITHDRAWN else "reinstatement"
-            public: Json = {"v": RELEASE_ENTRY_VERSION, "release": release_id, "urn": known.urn}
-            entry = log.append(conn, kind, public, why, now)
-            values = {"state": state, "state_seq": entry.seq}
-            conn.execute(release.update().where(release.c.id == release_id).values(**values))
-            log.add_checkpoint(conn, signer, now)
-        made = _one(conn, release.c.id == release_id)
-    return made or known
+        made = set_state(conn, release_id, state, why, now)
+        log.add_checkpoint(conn, signer, now)
+    return made
+
+
+def set_state(conn: Connection, release_id: str, state: ReleaseState, why: Json, now: str) -> Release:
+    """`withdraw` or `reinstate` inside the caller's transaction, which has to sign the checkpoint."""
+    known = _one(conn, release.c.id == release_id)
+    if known is None:
+        raise NotFound(f"There is no release {release_id}.")
+    if known.state is not state:
+        kind = "withdrawal" if state is ReleaseState.WITHDRAWN else "reinstatement"
+        public: Json = {"v": RELEASE_ENTRY_VERSION, "release": release_id, "urn": known.urn}
+        entry = log.append(conn, kind, public, why, now)
+        values = {"state": state, "state_seq": entry.seq}
+        conn.execute(release.update().where(release.c.id == release_id).values(**values))
+    return _one(conn, release.c.id == release_id) or known
 
 
 def _one(conn: Connection, condition: Any) -> Release | None:

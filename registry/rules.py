@@ -10,13 +10,15 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Row, select
 
-from registry import log
+from registry import claim_log, log
 from registry.canonical import Json
 from registry.checkpoint import NoteSigner
 from registry.db import write
+from registry.delegations import demand_for_subject
 from registry.drafts import NAME_CHARS_MAX, phrases
 from registry.errors import NotFound, OptOutInvalid
 from registry.ids import new_id, parse_time
+from registry.party_types import Filing
 from registry.subject_types import RuleRow, SubjectRecord
 from registry.tables import rule, subject
 
@@ -50,36 +52,43 @@ def effect(record: SubjectRecord, account: str | None, now: str) -> Effect:
 def set_rule(
     engine: Engine, subject_id: str, effect: str, *, account: str | None = None,
     valid_from: str | None = None, valid_until: str | None = None, priority: int = 0,
-    now: str, sign_checkpoint: NoteSigner,
+    by: str | None = None, now: str, sign_checkpoint: NoteSigner,
 ) -> RuleRow:  # fmt: skip
-    """Add a rule to a subject in force. Raises `OptOutInvalid`, `NotFound`."""
+    """Add a rule to a subject in force; ``by``: the party that does, None for the operator.
+
+    Raises `OptOutInvalid`, `NotFound`, `ActRefused`.
+    """
     made = RuleRow(
         id=new_id(now), subject=subject_id, effect=effect, account=account, valid_from=valid_from,
         valid_until=valid_until, priority=priority, licence=False,
     )  # fmt: skip
-    return _set(engine, made, now, sign_checkpoint)
+    return _set(engine, made, by, now, sign_checkpoint)
 
 
 def grant_licence(
     engine: Engine, subject_id: str, account: str, *, valid_from: str | None = None,
-    valid_until: str | None = None, now: str, sign_checkpoint: NoteSigner,
+    valid_until: str | None = None, by: str | None = None, now: str, sign_checkpoint: NoteSigner,
 ) -> RuleRow:  # fmt: skip
-    """Allow one account to use a subject. Raises `OptOutInvalid`, `NotFound`."""
+    """Allow one account to use a subject; ``by``: as `set_rule`. Raises as it does."""
     made = RuleRow(
         id=new_id(now), subject=subject_id, effect="allow", account=account, valid_from=valid_from,
         valid_until=valid_until, priority=0, licence=True,
     )  # fmt: skip
-    return _set(engine, made, now, sign_checkpoint)
+    return _set(engine, made, by, now, sign_checkpoint)
 
 
-def unset_rule(engine: Engine, rule_id: str, *, now: str, sign_checkpoint: NoteSigner) -> int:
+def unset_rule(
+    engine: Engine, rule_id: str, *, by: str | None = None, now: str, sign_checkpoint: NoteSigner
+) -> int:
     """Take a rule out of force and return the log position; a second time does nothing."""
-    return _unset(engine, rule_id, False, now, sign_checkpoint)
+    return _unset(engine, rule_id, False, by, now, sign_checkpoint)
 
 
-def revoke_licence(engine: Engine, rule_id: str, *, now: str, sign_checkpoint: NoteSigner) -> int:
+def revoke_licence(
+    engine: Engine, rule_id: str, *, by: str | None = None, now: str, sign_checkpoint: NoteSigner
+) -> int:
     """Take a licence back and return the log position; a second time does nothing."""
-    return _unset(engine, rule_id, True, now, sign_checkpoint)
+    return _unset(engine, rule_id, True, by, now, sign_checkpoint)
 
 
 def _applies(row: RuleRow, account: str | None, now: str) -> bool:
@@ -93,16 +102,17 @@ def _rank(row: RuleRow) -> tuple[bool, int, int, str]:
     return row.account is not None, EFFECTS.index(row.effect), row.priority, row.id
 
 
-def _set(engine: Engine, made: RuleRow, now: str, signer: NoteSigner) -> RuleRow:
+def _set(engine: Engine, made: RuleRow, by: str | None, now: str, signer: NoteSigner) -> RuleRow:
     _check(made)
     with write(engine) as conn:
+        path = demand_for_subject(conn, by, made.subject, "rules", now)
         row = conn.execute(select(subject).where(subject.c.id == made.subject)).first()
         if row is None or row.state != "active":
             raise NotFound(f"There is no opt-out {made.subject[:40]!r} in force.")
         here = (rule.c.subject_id == made.subject, rule.c.removed_seq.is_(None))
         if len(conn.execute(select(rule.c.id).where(*here)).all()) >= RULES_MAX:
             raise OptOutInvalid(f"A subject has at most {RULES_MAX} rules; take some back first.")
-        seq = _log(conn, made, "grant" if made.licence else "set", now, signer)
+        seq = _log(conn, made, "grant" if made.licence else "set", by, now)
         values = {"id": made.id, "subject_id": made.subject, "effect": made.effect, "account": made.account}
         times = {"valid_from": made.valid_from, "valid_until": made.valid_until}
         conn.execute(
@@ -110,33 +120,38 @@ def _set(engine: Engine, made: RuleRow, now: str, signer: NoteSigner) -> RuleRow
                 **values, **times, priority=made.priority, licence=int(made.licence), log_seq=seq
             )
         )
+        if by is not None and made.licence:
+            said = Filing(by=by, kind="licence_grant")
+            claim_log.file(conn, said, row.party_id, path, claim_log.ACTIVE, subject_id=made.subject, now=now)
+        log.add_checkpoint(conn, signer, now)
     return made
 
 
-def _unset(engine: Engine, rule_id: str, licence: bool, now: str, signer: NoteSigner) -> int:
+def _unset(engine: Engine, rule_id: str, licence: bool, by: str | None, now: str, signer: NoteSigner) -> int:
     with write(engine) as conn:
         row = conn.execute(select(rule).where(rule.c.id == rule_id, rule.c.licence == int(licence))).first()
         if row is None:
             raise NotFound(f"There is no {'licence' if licence else 'rule'} {rule_id[:40]!r}.")
+        demand_for_subject(conn, by, row.subject_id, "rules", now)
         if row.removed_seq is not None:
             return int(row.removed_seq)
-        seq = _log(conn, _loaded(row), "revoke" if licence else "unset", now, signer)
+        seq = _log(conn, _loaded(row), "revoke" if licence else "unset", by, now)
         conn.execute(rule.update().where(rule.c.id == rule_id).values(removed_seq=seq))
+        log.add_checkpoint(conn, signer, now)
     return seq
 
 
-def _log(conn: Connection, row: RuleRow, action: str, now: str, signer: NoteSigner) -> int:
+def _log(conn: Connection, row: RuleRow, action: str, by: str | None, now: str) -> int:
     """Log what happens to a rule, and move its subject there. Whom it is for is nobody else's business."""
     public: Json = {
         "v": ENTRY_VERSION, "subject": row.subject, "action": action, "rule": row.id, "effect": row.effect,
     }  # fmt: skip
     private: Json = {
         "account": row.account, "valid_from": row.valid_from, "valid_until": row.valid_until,
-        "priority": row.priority,
+        "priority": row.priority, "by": by,
     }  # fmt: skip
     entry = log.append(conn, "licence" if row.licence else "rule", public, private, now)
     conn.execute(subject.update().where(subject.c.id == row.subject).values(changed_seq=entry.seq))
-    log.add_checkpoint(conn, signer, now)
     return entry.seq
 
 

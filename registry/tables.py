@@ -180,6 +180,8 @@ party = Table(
     Column("name", Text, nullable=False),
     Column("normal", Text, nullable=False),
     Column("created_at", Text, nullable=False),
+    Column("kind", Text),
+    Column("verified_level", Text, nullable=False),
 )
 
 subject = Table(
@@ -197,6 +199,9 @@ subject = Table(
     Column("state", Text, nullable=False),
     Column("log_seq", Integer, nullable=False),
     Column("changed_seq", Integer, nullable=False),
+    Column("work_id", Text),
+    Column("died_on", Text),
+    Column("claim_id", Text),
 )
 
 name = Table(

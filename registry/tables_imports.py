@@ -16,6 +16,7 @@ import_run = Table(
     Column("made", Integer, nullable=False),
     Column("extended", Integer, nullable=False),
     Column("unchanged", Integer, nullable=False),
+    Column("waiting", Integer, nullable=False),
     Column("skipped", Integer, nullable=False),
     Column("state", Text, nullable=False),
     Column("error", Text),

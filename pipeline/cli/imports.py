@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from pipeline.cli import output
-from pipeline.errors import ImportRefused, Problem
+from pipeline.errors import ImportRefused, Problem, UsageError
 from pipeline.settings import load
 
 if TYPE_CHECKING:
@@ -30,8 +30,12 @@ def run(
         typer.Option(help="Folder or zip file with the pictures; default: the folder of the file."),
     ] = None,
     by: Annotated[
-        str | None, typer.Option(help="Who imports for the owners, e.g. their association.")
+        str | None, typer.Option(help="The party that imports for the owners, e.g. their association.")
     ] = None,
+    statement: Annotated[
+        list[str] | None, typer.Option(help="What the party states, as NAME=TEXT; may be repeated.")
+    ] = None,
+    signature: Annotated[str, typer.Option(help="The party's signature.")] = "",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what each line would do, and write nothing.")
     ] = False,
@@ -51,8 +55,9 @@ def run(
     from pipeline.imports.types import ImportOrder
 
     order = ImportOrder(
-        file=file, pictures=pictures, vectors=vectors, by=by, skip_bad=skip_bad, resume=resume
-    )
+        file=file, pictures=pictures, vectors=vectors, by=by, statements=_statements(statement or []),
+        signature=signature, skip_bad=skip_bad, resume=resume,
+    )  # fmt: skip
     try:
         with open_app(load(home)) as opened:
             if dry_run:
@@ -96,7 +101,7 @@ def _run(opened: "App", order: "ImportOrder", *, as_json: bool) -> int:
     _say_problems(report.skipped)
     for line, note in report.notes[:MAX_SHOWN]:
         output.say(f"  line {line}: {note}")
-    counts = {"new": done.made, "extends": done.extended, "unchanged": done.unchanged}
+    counts = {"new": done.made, "extends": done.extended, "unchanged": done.unchanged, "waits": done.waiting}
     output.say(f"{_words(counts | {'skipped': done.skipped})}. Import {done.id} is done.", style="bold")
     output.say(f"Receipts: countermark import show {done.id} --receipts")
     if as_json:
@@ -147,7 +152,12 @@ def show(
     with open_app(load(home)) as opened:
         done = import_runs.get(opened.engine, run_id)
         output.say(f"{done.source['file']}: {done.state}, {done.done} of {done.lines} lines", style="bold")
-        counts = {"new": done.made, "extends": done.extended, "unchanged": done.unchanged}
+        counts = {
+            "new": done.made,
+            "extends": done.extended,
+            "unchanged": done.unchanged,
+            "waits": done.waiting,
+        }
         output.say(f"{_words(counts | {'skipped': done.skipped})}; begun {done.started_at}")
         if as_json and receipts:
             output.answer(run_json(done) | {"lines": list(reports.receipts(opened.engine, done))})
@@ -158,6 +168,14 @@ def show(
                 sys.stdout.write(json.dumps(told) + "\n")
             sys.stdout.flush()
     return output.OK
+
+
+def _statements(told: list[str]) -> tuple[tuple[str, str], ...]:
+    pairs = [one.partition("=") for one in told]
+    for name, sign, text in pairs:
+        if not (name and sign and text):
+            raise UsageError("a statement is NAME=TEXT, such as authority=yes")
+    return tuple((name, text) for name, _, text in pairs)
 
 
 def _importer(opened: "App") -> "Importer":
@@ -184,7 +202,7 @@ def _progress(bar: output.Bar) -> Any:
 
 
 def _counted(plans: "list[LinePlan]") -> dict[str, int]:
-    counts = dict.fromkeys(("new", "extends", "unchanged", "problem"), 0)
+    counts = dict.fromkeys(("new", "extends", "unchanged", "waits", "problem"), 0)
     for one in plans:
         counts[one.outcome] += 1
     return counts

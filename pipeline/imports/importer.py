@@ -32,15 +32,17 @@ from pipeline.imports.vectors import take_vectors
 from pipeline.optouts.imports import problem_of
 from pipeline.optouts.lines import opened
 from pipeline.optouts.looking import Eyes
-from registry import import_runs
+from registry import import_runs, parties
 from registry.canonical import Json, JsonValue, canonical
 from registry.checkpoint import NoteSigner
 from registry.db import read
 from registry.drafts import validate
-from registry.errors import OptOutInvalid, RegistryError
+from registry.errors import ActRefused, ClaimInvalid, OptOutInvalid, RegistryError
 from registry.import_types import ImportRun, SkippedLine
 from registry.inforce import in_force
-from registry.planning import Planner, find_subjects, subject_key
+from registry.party_types import TERMS, Filing, Terms
+from registry.planner import Planner
+from registry.planning import find_subjects, subject_key
 from registry.subject_types import OptOutDraft
 
 CHUNK: Final = 100
@@ -53,7 +55,7 @@ FORMAT: Final = 1
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Importer:
     """One home's importer. ``clock``: now, UTC, RFC 3339 with Z; ``staging``: a folder for what was seen;
-    ``calibrated``: whether vectors of a space mean anything here.
+    ``calibrated``: whether vectors of a space mean anything here; ``terms``: for unverified parties.
     """
 
     engine: Engine
@@ -62,6 +64,7 @@ class Importer:
     clock: Callable[[], str]
     staging: Path
     calibrated: Callable[[str], bool]
+    terms: Terms = TERMS
 
     def plan(self, order: ImportOrder, progress: Progress = quiet) -> list[LinePlan]:
         """What each line would do, in the order of the file; nothing is written.
@@ -106,9 +109,18 @@ class Importer:
                 take_vectors(order.vectors, staging, self.calibrated)
             looker = Looker(source=pictures, staging=staging, eyes=self.eyes, progress=progress)
             looked = looker.look(entries, self._registered(entries))  # 2
-            work = _Work(catalogue=catalogue, start=start, looker=looker, looked=looked)
+            work = _Work(
+                catalogue=catalogue, start=start, looker=looker, looked=looked, filing=self._filing(order)
+            )  # fmt: skip
             self._compare(entries, work, progress)  # 3
             yield work
+
+    def _filing(self, order: ImportOrder) -> Filing | None:
+        """Who says it all, with which statements. Raises: NotFound."""
+        if order.by is None:
+            return None
+        by = parties.find(self.engine, order.by).id
+        return Filing(by=by, statements=dict(order.statements), signature=order.signature)
 
     def _registered(self, entries: Sequence[Entry]) -> Callable[[Entry], frozenset[str]]:
         """The digests of pictures that the subjects of these entries have, where a line names digests."""
@@ -124,7 +136,9 @@ class Importer:
 
     def _compare(self, entries: Sequence[Entry], work: "_Work", progress: Progress) -> None:
         counted = Counter(subject_key(entry.line) for entry in entries)
-        planner = Planner(key for key, count in counted.items() if count > 1)
+        planner = Planner(
+            (key for key, count in counted.items() if count > 1), filing=work.filing, terms=self.terms
+        )  # fmt: skip
         rest, done = iter(entries), 0
         plans = [_wrong(problem) for problem in work.catalogue.problems if problem.line >= work.start]
         while batch := list(islice(rest, CHUNK)):
@@ -142,7 +156,7 @@ class Importer:
             except (CountermarkError, OptOutInvalid) as error:
                 plans.append(_wrong(problem_of(entry.number, error), entry))
         with read(self.engine) as conn:
-            planned = planner.plan(conn, [draft for _, draft in good])
+            planned = planner.plan(conn, [draft for _, draft in good], self.clock())
         for (entry, _), one in zip(good, planned, strict=True):
             if one.error is not None:
                 plans.append(_wrong(problem_of(entry.number, one.error), entry))
@@ -165,7 +179,8 @@ class Importer:
             "skip_bad": order.skip_bad,
         }  # fmt: skip
         run = import_runs.begin(
-            self.engine, digest=digests.run, source=source, by_party=None, lines=work.catalogue.lines,
+            self.engine, digest=digests.run, source=source,
+            by_party=None if work.filing is None else work.filing.by, lines=work.catalogue.lines,
             now=self.clock(), sign_checkpoint=self.signer,
         )  # fmt: skip
         resumed_at, longest = run.next_line, 0.0
@@ -193,10 +208,14 @@ class Importer:
         next_line = 1 + (last.number if isinstance(last, Entry) else last.line)
         try:
             return import_runs.write_chunk(
-                self.engine, run, drafts, skipped, next_line=next_line, now=self.clock(),
-                sign_checkpoint=self.signer,
+                self.engine, run, drafts, skipped, next_line=next_line, filing=work.filing,
+                terms=self.terms, now=self.clock(), sign_checkpoint=self.signer,
             )  # fmt: skip
-        except OptOutInvalid as error:  # the registry changed since the lines were compared with it
+        except (
+            OptOutInvalid,
+            ActRefused,
+            ClaimInvalid,
+        ) as error:  # the registry changed since the lines were compared with it
             raise ImportRefused.of([problem_of(drafts[error.index or 0][0], error)]) from None
 
     def _fail(self, run: ImportRun, error: CountermarkError | RegistryError) -> None:
@@ -214,6 +233,7 @@ class _Work:
     start: int
     looker: Looker
     looked: Looked
+    filing: Filing | None
     plans: list[LinePlan] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
@@ -266,7 +286,8 @@ def _digests(order: ImportOrder) -> _Digests:
             pictures = sha256_of(file)
     where = pictures or f"folder {safe_text(str(folder.absolute()), 4000)}"
     seen: JsonValue = [FORMAT, lines, vectors, where]
-    options: JsonValue = [seen, order.by, order.skip_bad]
+    said: JsonValue = [order.by, [list(one) for one in order.statements], order.signature]
+    options: JsonValue = [seen, said, order.skip_bad]
     return _Digests(
         seen=hashlib.sha256(canonical(seen)).hexdigest(), run=hashlib.sha256(canonical(options)).hexdigest(),
         pictures=pictures, vectors=vectors,

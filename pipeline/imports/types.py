@@ -13,21 +13,27 @@ PROBLEM = "problem"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportOrder:
     """``pictures``: a folder or zip file, None: the folder of the file; ``vectors``: of pictures that the
-    operator had looked at elsewhere; ``by``: who imports for the owners, None: the operator; ``skip_bad``:
-    pass over lines that are wrong; ``resume``: only go on with what was begun.
+    operator had looked at elsewhere; ``by``: who imports for the owners, None: the operator; ``statements``,
+    ``signature``: what a party states by it (`registry.statements`); ``skip_bad``: pass over lines that are
+    wrong; ``resume``: only go on with what was begun.
     """
 
     file: Path
     pictures: Path | None = None
     vectors: Path | None = None
     by: str | None = None
+    statements: tuple[tuple[str, str], ...] = ()
+    signature: str = ""
     skip_bad: bool = False
     resume: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinePlan:
-    """What a line would do: new | extends | unchanged | problem; ``subject``: of one that is registered."""
+    """What a line would do: new | extends | unchanged | waits | problem.
+
+    ``subject``: of one that is registered.
+    """
 
     line: int
     outcome: str
@@ -65,7 +71,7 @@ def run_json(run: ImportRun) -> Json:
     return {
         "id": run.id, "state": run.state, "error": run.error, "source": dict(run.source),
         "by": run.by_party, "lines": run.lines, "next_line": run.next_line, "new": run.made,
-        "extends": run.extended, "unchanged": run.unchanged, "skipped": run.skipped,
+        "extends": run.extended, "unchanged": run.unchanged, "waits": run.waiting, "skipped": run.skipped,
         "started_at": run.started_at, "changed_at": run.changed_at, "finished_at": run.finished_at,
         "sequence": run.end_seq,
     }  # fmt: skip

@@ -16,7 +16,7 @@ IMPORTS: Final = [
     _refuse(
         "import_run_starts", "INSERT", "import_run",
         f"NEW.state IS NOT 'running' OR NEW.next_line <> 1 "
-        f"OR NEW.made + NEW.extended + NEW.unchanged + NEW.skipped <> 0 "
+        f"OR NEW.made + NEW.extended + NEW.unchanged + NEW.waiting + NEW.skipped <> 0 "
         f"OR {_STARTS} IS NOT 'begin' OR {_about(_IMPORT, 'import', 'log_seq')}",
         "an import begins with its log entry at the head, and with no line done",
     ),
@@ -26,13 +26,13 @@ IMPORTS: Final = [
     _refuse(
         "import_run_forward", "UPDATE", "import_run",
         "NEW.next_line < OLD.next_line OR NEW.made < OLD.made OR NEW.extended < OLD.extended "
-        "OR NEW.unchanged < OLD.unchanged OR NEW.skipped < OLD.skipped",
+        "OR NEW.unchanged < OLD.unchanged OR NEW.waiting < OLD.waiting OR NEW.skipped < OLD.skipped",
         "an import only goes forward",
     ),
     _refuse(
         "import_run_ends", "UPDATE OF state", "import_run",
         f"NEW.state = 'done' AND ({_ENDS} IS NOT 'end' OR {_about(_IMPORT, 'import', 'end_seq')} "
-        f"OR NEW.made + NEW.extended + NEW.unchanged + NEW.skipped <> NEW.lines)",
+        f"OR NEW.made + NEW.extended + NEW.unchanged + NEW.waiting + NEW.skipped <> NEW.lines)",
         "an import ends with its log entry at the head, and with every line done",
     ),
     *_fixed("import_run", columns="id, digest, source, by_party, lines, started_at, log_seq"),

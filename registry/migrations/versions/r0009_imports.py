@@ -8,7 +8,7 @@ from registry.migrations.versions import r0001_release_store as r0001
 from registry.migrations.versions import r0002_opt_outs as r0002
 
 revision = "r0009"
-down_revision = "r0003"
+down_revision = "r0005"
 branch_labels = None
 depends_on = None
 
@@ -30,13 +30,14 @@ def _runs() -> None:
         "import_run",
         _id("id"), _hex("digest", 64), _json("source"), _text("by_party", nullable=True),
         _int("lines", "{0} > 0"), _int("next_line", "{0} > 0"), _int("made"), _int("extended"),
-        _int("unchanged"), _int("skipped"), _text("state", "{0} IN ('running', 'done', 'failed')"),
-        _text("error", nullable=True), _time("started_at"), _time("changed_at"),
+        _int("unchanged"), _int("waiting"), _int("skipped"),
+        _text("state", "{0} IN ('running', 'done', 'failed')"), _text("error", nullable=True),
+        _time("started_at"), _time("changed_at"),
         _time("finished_at", nullable=True), _seq("log_seq"), _seq("end_seq", nullable=True),
         sa.CheckConstraint("(state = 'done') = (end_seq IS NOT NULL)", "ended"),
         sa.CheckConstraint("(state = 'done') = (finished_at IS NOT NULL)", "finished"),
         sa.CheckConstraint("(state = 'failed') = (error IS NOT NULL)", "failed"),
-        sa.CheckConstraint("made + extended + unchanged + skipped <= lines", "no_line_twice"),
+        sa.CheckConstraint("made + extended + unchanged + waiting + skipped <= lines", "no_line_twice"),
         sa.PrimaryKeyConstraint("id"), sa.ForeignKeyConstraint(["by_party"], ["party.id"]),
     )  # fmt: skip
     open_runs = sa.text("state <> 'done'")
@@ -50,12 +51,12 @@ def _lines() -> None:
     _table(
         "import_line",
         _id("run_id"), _int("line", "{0} > 0"),
-        _text("outcome", "{0} IN ('new', 'extends', 'unchanged', 'skipped')"),
+        _text("outcome", "{0} IN ('new', 'extends', 'unchanged', 'waits', 'skipped')"),
         _text("subject_id", nullable=True), _seq("seq", nullable=True), _text("code", nullable=True),
         sa.CheckConstraint(
-            "(outcome = 'skipped') = (subject_id IS NULL) AND (outcome = 'skipped') = (seq IS NULL) "
-            "AND (outcome = 'skipped') = (code IS NOT NULL)",
-            "skipped",
+            "(outcome IN ('skipped', 'waits')) = (subject_id IS NULL) "
+            "AND (outcome = 'skipped') = (seq IS NULL) AND (outcome = 'skipped') = (code IS NOT NULL)",
+            "of_outcome",
         ),
         sa.PrimaryKeyConstraint("run_id", "line"), sa.ForeignKeyConstraint(["run_id"], ["import_run.id"]),
         sa.ForeignKeyConstraint(["subject_id"], ["subject.id"]),
