@@ -42,7 +42,7 @@ from pipeline.sights import ensure_sealer
 from pipeline.types import Decision, Verdict
 from pipeline.workbench import OURS, Observer, Outcome, Workbench, note_signer
 from pipeline.workflow import CREATE, GUARD, KINDS, ReleaseRun, reason_json
-from registry import holds, log, releases
+from registry import claims, evidence, holds, log, releases
 from registry.checkpoint import NoteSigner
 from registry.db import open_database, read
 from registry.errors import NotFound, RegistryError
@@ -94,8 +94,13 @@ class App:
         return Home(self._bench.settings.home).imports
 
     @property
+    def settings(self) -> Settings:
+        """The settings that it was opened with."""
+        return self._bench.settings
+
+    @property
     def store(self) -> FileStore:
-        """The file store, for the one route that serves released files."""
+        """The file store, for the one route that serves released files, and for evidence."""
         return self._bench.store
 
     def resume(self, observer: Observer) -> Iterator[Resumed]:
@@ -106,6 +111,7 @@ class App:
         bench, since = self._bench, _first_id(self._bench.clock())
         bench.store.clean_finished(self._unfinished)
         self._forget_faces()
+        self.sweep()
         waiting = bench.jobs.resume()
         # Each is taken again when its turn comes: were this process killed, only that one would be charged.
         for job in waiting:
@@ -131,6 +137,12 @@ class App:
     def _forget_faces(self) -> None:
         oldest = datetime.now(UTC) - timedelta(days=self._bench.settings.face_days)
         forget_sights(self._bench.engine, Kind.FACE, before=rfc3339(oldest))
+
+    def sweep(self) -> tuple[list[str], list[str]]:
+        """End what its clock has ended: ids of claims, and of evidence whose files are deleted."""
+        bench, now = self._bench, self._bench.clock()
+        expired = claims.expire_due(bench.engine, now, self.signer)
+        return expired, evidence.purge_due(bench.engine, bench.store, now, self.signer)
 
     def _given_up(self, since: str) -> Iterator[Resumed]:
         """Jobs that were held just now, because their process died again and again."""

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.errors import UsageError
 from pipeline.sandbox import ProcessLimits
+from registry.party_types import Terms
 
 PREFIX: Final = "COUNTERMARK_"
 FILE: Final = "settings.toml"
@@ -32,6 +33,9 @@ class Settings(BaseModel):
     generator: str = Field("embedded", description="what `create` draws with, when none is named")
     max_prompt_bytes: int = Field(100_000, gt=0, description="length of a prompt")
     face_days: int = Field(365, ge=0, description="days for which faces seen in released clips are kept")
+    claim_days: int = Field(14, gt=0, le=3650, description="days for which an unverified claim blocks")
+    claim_cap: int = Field(10, ge=0, description="opt-outs of an unverified party that block at a time")
+    evidence_days: int = Field(180, gt=0, le=3650, description="days for which evidence of claims is kept")
     service: str = Field("countermark", max_length=24, description="name of the service, on the visible mark")
     label: str = Field("AI-generated", max_length=24, description="what the visible mark says of the clip")
     crf: float = Field(18.0, ge=0, le=35, description="x264 quality of released files")
@@ -59,6 +63,11 @@ class Settings(BaseModel):
     max_json_bytes: int = Field(MIB // 4, gt=0, description="bytes of a request without files")
     upload_seconds: float = Field(600.0, gt=0, description="time that one request may take to arrive")
     idle_seconds: float = Field(20.0, gt=0, description="time that a client may send or read nothing")
+
+    @property
+    def terms(self) -> Terms:
+        """What holds for parties that nobody verified."""
+        return Terms(days=self.claim_days, cap=self.claim_cap)
 
     @property
     def process_limits(self) -> ProcessLimits:

@@ -118,6 +118,13 @@ def died_on(conn: Connection, party_id: str, draft: OptOutDraft) -> str | None:
     return None
 
 
+def ensure_works(engine: Engine, party_id: str, titles: Sequence[str], now: str) -> list[str]:
+    """The ids of a party's works by their titles, or by their ids; what is not there is made."""
+    known = dict(works(engine, party_id))
+    with write(engine) as conn:
+        return [told if told in known else work_of(conn, party_id, told, now) for told in titles]
+
+
 def one(conn: Connection, party_id: str) -> Party:
     """A party by its id. Raises `NotFound`."""
     found = _found(conn, party.c.id == party_id)

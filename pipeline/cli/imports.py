@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from pipeline.cli import output
-from pipeline.errors import ImportRefused, Problem, UsageError
+from pipeline.cli import output, speaking
+from pipeline.errors import ImportRefused, Problem
 from pipeline.settings import load
 
 if TYPE_CHECKING:
@@ -29,13 +29,10 @@ def run(
         Path | None,
         typer.Option(help="Folder or zip file with the pictures; default: the folder of the file."),
     ] = None,
-    by: Annotated[
-        str | None, typer.Option(help="The party that imports for the owners, e.g. their association.")
-    ] = None,
-    statement: Annotated[
-        list[str] | None, typer.Option(help="What the party states, as NAME=TEXT; may be repeated.")
-    ] = None,
-    signature: Annotated[str, typer.Option(help="The party's signature.")] = "",
+    by: speaking.By = None,
+    claim: speaking.Kind = None,
+    statement: speaking.Statements = None,
+    signature: speaking.Signature = "",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what each line would do, and write nothing.")
     ] = False,
@@ -54,12 +51,13 @@ def run(
     from pipeline.app import open_app
     from pipeline.imports.types import ImportOrder
 
-    order = ImportOrder(
-        file=file, pictures=pictures, vectors=vectors, by=by, statements=_statements(statement or []),
-        signature=signature, skip_bad=skip_bad, resume=resume,
-    )  # fmt: skip
+    who = speaking.Speaking(by=by, kind=claim, statements=statement or (), signature=signature)
     try:
         with open_app(load(home)) as opened:
+            order = ImportOrder(
+                file=file, pictures=pictures, vectors=vectors, filing=who.filing(opened.engine),
+                skip_bad=skip_bad, resume=resume,
+            )  # fmt: skip
             if dry_run:
                 return _plan(opened, order, as_json=as_json)
             return _run(opened, order, as_json=as_json)
@@ -170,14 +168,6 @@ def show(
     return output.OK
 
 
-def _statements(told: list[str]) -> tuple[tuple[str, str], ...]:
-    pairs = [one.partition("=") for one in told]
-    for name, sign, text in pairs:
-        if not (name and sign and text):
-            raise UsageError("a statement is NAME=TEXT, such as authority=yes")
-    return tuple((name, text) for name, _, text in pairs)
-
-
 def _importer(opened: "App") -> "Importer":
     from pipeline.clock import clock
     from pipeline.imports.importer import Importer
@@ -185,7 +175,7 @@ def _importer(opened: "App") -> "Importer":
     calibrations = opened.eyes.calibrations
     return Importer(
         engine=opened.engine, eyes=opened.eyes, signer=opened.signer, clock=clock, staging=opened.staging,
-        calibrated=lambda space: space in calibrations,
+        calibrated=lambda space: space in calibrations, terms=opened.settings.terms,
     )  # fmt: skip
 
 

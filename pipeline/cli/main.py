@@ -15,7 +15,9 @@ from pipeline.cli import (
     apikeys,
     bench,
     check,
+    claim,
     create,
+    delegation,
     demo,
     gate,
     guard,
@@ -24,6 +26,7 @@ from pipeline.cli import (
     licence,
     optout,
     output,
+    party,
     retroscan,
     serve,
     verify,
@@ -49,6 +52,9 @@ app.command("bench", context_settings=BENCH_OPTIONS)(output.command(bench.bench)
 app.add_typer(optout.app, name="optout")
 app.add_typer(imports.app, name="import")
 app.add_typer(licence.app, name="licence")
+app.add_typer(party.app, name="party")
+app.add_typer(delegation.app, name="delegation")
+app.add_typer(claim.app, name="claim")
 app.command("serve")(output.command(serve.serve))
 app.add_typer(keys.app, name="keys")
 app.add_typer(apikeys.app, name="apikeys")

@@ -32,7 +32,7 @@ from pipeline.imports.vectors import take_vectors
 from pipeline.optouts.imports import problem_of
 from pipeline.optouts.lines import opened
 from pipeline.optouts.looking import Eyes
-from registry import import_runs, parties
+from registry import import_runs
 from registry.canonical import Json, JsonValue, canonical
 from registry.checkpoint import NoteSigner
 from registry.db import read
@@ -110,17 +110,10 @@ class Importer:
             looker = Looker(source=pictures, staging=staging, eyes=self.eyes, progress=progress)
             looked = looker.look(entries, self._registered(entries))  # 2
             work = _Work(
-                catalogue=catalogue, start=start, looker=looker, looked=looked, filing=self._filing(order)
+                catalogue=catalogue, start=start, looker=looker, looked=looked, filing=order.filing
             )  # fmt: skip
             self._compare(entries, work, progress)  # 3
             yield work
-
-    def _filing(self, order: ImportOrder) -> Filing | None:
-        """Who says it all, with which statements. Raises: NotFound."""
-        if order.by is None:
-            return None
-        by = parties.find(self.engine, order.by).id
-        return Filing(by=by, statements=dict(order.statements), signature=order.signature)
 
     def _registered(self, entries: Sequence[Entry]) -> Callable[[Entry], frozenset[str]]:
         """The digests of pictures that the subjects of these entries have, where a line names digests."""
@@ -286,7 +279,10 @@ def _digests(order: ImportOrder) -> _Digests:
             pictures = sha256_of(file)
     where = pictures or f"folder {safe_text(str(folder.absolute()), 4000)}"
     seen: JsonValue = [FORMAT, lines, vectors, where]
-    said: JsonValue = [order.by, [list(one) for one in order.statements], order.signature]
+    said: JsonValue = None
+    if order.filing is not None:
+        statements: JsonValue = {**order.filing.statements}
+        said = [order.filing.by, order.filing.kind, statements, order.filing.signature]
     options: JsonValue = [seen, said, order.skip_bad]
     return _Digests(
         seen=hashlib.sha256(canonical(seen)).hexdigest(), run=hashlib.sha256(canonical(options)).hexdigest(),

@@ -2,27 +2,24 @@
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from classifiers.ambiguity import check_name
 from pipeline.errors import UsageError
 from pipeline.optouts.drafting import ALIAS, OFFICIAL, named
 from pipeline.optouts.order import (
     LANGUAGE,
-    MAX_NAME_CHARS,
     MAX_NAMES,
     MAX_WORDS,
     Attribute,
     Name,
     OptOutLine,
     complaint,
-    written,
 )
 from registry.subject_types import NameDraft
 
 CONTEXT = "context"
 
-Title = Annotated[str, Field(max_length=MAX_NAME_CHARS), AfterValidator(written)]
 NearLanguage = Annotated[str, Field(pattern=f"^$|{LANGUAGE}")]
 
 
@@ -37,11 +34,10 @@ class NearName(BaseModel):
 
 
 class CatalogueLine(OptOutLine):
-    """``member``: another word for ``owner``; ``work``: the title that the subject belongs to; ``near``:
-    names with words of their own; a reference may be ``sha256:…`` of a picture that is known here.
+    """``member``: another word for ``owner``; ``near``: names with words of their own; a reference may be
+    ``sha256:…`` of a picture that is known here.
     """
 
-    work: Title = ""
     near: Annotated[tuple[NearName, ...], Field(max_length=MAX_NAMES)] = ()
 
     @model_validator(mode="before")

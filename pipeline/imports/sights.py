@@ -87,7 +87,7 @@ class Looker:
             kind=line.kind, name=line.name, owner=line.owner, names=entry.names,
             description=line.description, attributes=line.attributes, exclusions=line.exclusions,
             context=line.context, mode=line.mode, references=found.references, vectors=found.vectors,
-            work=line.work,
+            work=line.work, died_on=line.died_on,
         )  # fmt: skip
 
     def notes(self, entry: Entry, looked: Looked) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from pipeline.credentials.text import safe_text
 from pipeline.errors import LimitExceeded, UsageError
 
 DELIMITERS: Final = (",", ";", "\t")
-TEXTS: Final = ("member", "owner", "work", "kind", "name", "description", "mode")
+TEXTS: Final = ("member", "owner", "work", "kind", "name", "description", "mode", "died_on")
 LISTS: Final = ("aliases", "attributes", "exclusions", "context", "references", "negatives")
 NEAR: Final = "near"
 NAMED: Final = "name:"  # before a language

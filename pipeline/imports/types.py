@@ -6,6 +6,7 @@ from pathlib import Path
 from pipeline.errors import Problem
 from pipeline.types import Json
 from registry.import_types import ImportRun
+from registry.party_types import Filing
 
 PROBLEM = "problem"
 
@@ -13,17 +14,14 @@ PROBLEM = "problem"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportOrder:
     """``pictures``: a folder or zip file, None: the folder of the file; ``vectors``: of pictures that the
-    operator had looked at elsewhere; ``by``: who imports for the owners, None: the operator; ``statements``,
-    ``signature``: what a party states by it (`registry.statements`); ``skip_bad``: pass over lines that are
-    wrong; ``resume``: only go on with what was begun.
+    operator had looked at elsewhere; ``filing``: the party that says it all and what it states, None: the operator;
+    ``skip_bad``: pass over lines that are wrong; ``resume``: only go on with what was begun.
     """
 
     file: Path
     pictures: Path | None = None
     vectors: Path | None = None
-    by: str | None = None
-    statements: tuple[tuple[str, str], ...] = ()
-    signature: str = ""
+    filing: Filing | None = None
     skip_bad: bool = False
     resume: bool = False
 
