@@ -19,6 +19,7 @@ from pipeline.cli import (
     create,
     delegation,
     demo,
+    export,
     gate,
     guard,
     imports,
@@ -50,6 +51,7 @@ app.command("retroscan")(output.command(retroscan.retroscan))
 app.command("demo")(output.command(demo.demo))
 app.command("bench", context_settings=BENCH_OPTIONS)(output.command(bench.bench))
 app.add_typer(optout.app, name="optout")
+app.command("export")(output.command(export.export))
 app.add_typer(imports.app, name="import")
 app.add_typer(licence.app, name="licence")
 app.add_typer(party.app, name="party")

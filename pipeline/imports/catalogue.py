@@ -11,7 +11,7 @@ from pipeline.credentials.text import safe_text
 from pipeline.errors import CountermarkError, ImportRefused, LimitExceeded, Problem, UsageError
 from pipeline.imports.digests import sha256_of
 from pipeline.imports.line import CatalogueLine, names_of, parse_line
-from pipeline.imports.table import TableBroken, read_table
+from pipeline.imports.table import OPT_OUTS, Columns, TableBroken, read_table
 from pipeline.optouts import lines
 from pipeline.optouts.imports import problem_of
 from pipeline.optouts.lines import opened, parse_object, raw_lines
@@ -76,7 +76,7 @@ def read_catalogue(path: Path) -> Catalogue:
     )  # fmt: skip
 
 
-def documents(file: BinaryIO, path: Path) -> Generator[Document]:
+def documents(file: BinaryIO, path: Path, columns: Columns = OPT_OUTS) -> Generator[Document]:
     """The objects of a file by line, whichever of the two forms it has, or what is wrong with a line.
 
     Raises: UsageError for a table without columns, LimitExceeded, TableBroken.
@@ -86,7 +86,7 @@ def documents(file: BinaryIO, path: Path) -> Generator[Document]:
     if start.startswith(UTF16):
         raise UsageError(f"{safe_text(path.name)} is UTF-16; save it as “CSV UTF-8”")
     if is_table(start, path.suffix):
-        with closing(read_table(file)) as rows:
+        with closing(read_table(file, columns)) as rows:
             yield from _counted(rows)
         return
     for number, raw in raw_lines(file, lines.MAX_LINES):

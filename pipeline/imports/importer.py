@@ -97,6 +97,8 @@ class Importer:
         self, order: ImportOrder, start: int, progress: Progress, digests: "_Digests | None" = None
     ) -> Iterator["_Work"]:
         """Steps 1 to 3, for the lines from `start` on."""
+        if order.vectors is not None and order.filing is not None:
+            raise UsageError("only the operator brings vectors; leave out --by or --vectors")
         told = digests or _digests(order)
         catalogue = read_catalogue(order.file)  # 1
         entries = [entry for entry in catalogue.entries if entry.number >= start]

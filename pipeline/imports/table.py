@@ -9,6 +9,7 @@ import io
 import json
 import re
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, BinaryIO, Final, TextIO
 
 from pipeline.credentials.text import safe_text
@@ -31,6 +32,33 @@ _PARTS: Final = re.compile(r"((?:\\.|[^|\\\n\r]|\\)*)(?:[|\n\r]|$)")
 Row = tuple[int, dict[str, Any] | UsageError]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """The columns of a kind of table; ``lists``: those with several texts; ``needed``: without which none
+    is; ``languages``: whether there may be columns for each language, and ``near``; ``page``: the page that
+    tells them.
+    """
+
+    texts: tuple[str, ...]
+    lists: tuple[str, ...] = ()
+    needed: str = "name"
+    languages: bool = False
+    page: str = "docs/imports.md"
+
+    def column(self, cell: str) -> str | None:
+        """The column that a cell of the first row names."""
+        name = cell.strip().lower()
+        if name in self.texts or name in self.lists or (self.languages and name == NEAR):
+            return name
+        language = cell.partition(":")[2].strip()
+        if self.languages and name.startswith((NAMED, "names:")) and language:
+            return NAMED + language  # a language keeps its capitals
+        return None
+
+
+OPT_OUTS: Final = Columns(texts=TEXTS, lists=LISTS, languages=True)
+
+
 class TableBroken(Exception):
     """From this line on the table cannot be read; whoever reads tables makes a problem of it."""
 
@@ -39,7 +67,7 @@ class TableBroken(Exception):
         self.line = line
 
 
-def read_table(file: BinaryIO) -> Generator[Row]:
+def read_table(file: BinaryIO, known: Columns = OPT_OUTS) -> Generator[Row]:
     """Documents of all rows by the number of the line on which they begin, or what is wrong with one.
 
     1. The first row says which columns there are, and what stands between cells. 2. A row without any text is
@@ -47,19 +75,19 @@ def read_table(file: BinaryIO) -> Generator[Row]:
     """
     text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="")
     try:
-        yield from _rows(text)
+        yield from _rows(text, known)
     finally:
         text.detach()  # the file is the caller's
 
 
-def _rows(text: TextIO) -> Iterator[Row]:
+def _rows(text: TextIO, known: Columns) -> Iterator[Row]:
     first = text.readline(MAX_LINE_CHARS).removeprefix(BOM)
     told = _SEPARATOR.fullmatch(first)
     head = text.readline(MAX_LINE_CHARS) if told else first
     skipped = 1 if told else 0
-    delimiter = told.group(1) if told else _delimiter(head)
+    delimiter = told.group(1) if told else _delimiter(head, known)
     reader = csv.reader(_lines(head, text), delimiter=delimiter, strict=True)
-    columns = _columns(_next(reader, 1 + skipped) or [])  # 1
+    columns = _columns(_next(reader, 1 + skipped) or [], known)  # 1
     while True:
         number = reader.line_num + 1 + skipped
         cells = _next(reader, number)
@@ -67,7 +95,7 @@ def _rows(text: TextIO) -> Iterator[Row]:
             return
         if any(cell.strip() for cell in cells):  # 2
             try:
-                yield number, _document(columns, cells)
+                yield number, _document(columns, cells, known)
             except UsageError as error:
                 yield number, error
 
@@ -123,44 +151,37 @@ def _next(reader: Any, number: int) -> list[str] | None:
     return cells
 
 
-def _delimiter(head: str) -> str:
+def _delimiter(head: str, columns: Columns) -> str:
     """What stands between the names of columns: whichever of them gives most columns that we know."""
 
     def known(delimiter: str) -> int:
-        return sum(_column(cell) is not None for cell in next(csv.reader([head], delimiter=delimiter), []))
+        return sum(
+            columns.column(cell) is not None for cell in next(csv.reader([head], delimiter=delimiter), [])
+        )
 
     return max(DELIMITERS, key=known)
 
 
-def _columns(cells: Sequence[str]) -> list[str]:
-    names = [_column(plain(cell)) for cell in cells]
+def _columns(cells: Sequence[str], known: Columns) -> list[str]:
+    names = [known.column(plain(cell)) for cell in cells]
     while names and not cells[len(names) - 1].strip():  # empty columns at the right are a spreadsheet's
         names.pop()
     if len(names) > MAX_COLUMNS:
-        raise UsageError(f"the table has more than {MAX_COLUMNS} columns; see docs/imports.md")
+        raise UsageError(f"the table has more than {MAX_COLUMNS} columns; see {known.page}")
     for cell, name in zip(cells, names, strict=False):
         if name is None:
             shown = safe_text(cell, 60)
-            raise UsageError(f"there is no column {shown!r}; see docs/imports.md for those that there are")
+            raise UsageError(f"there is no column {shown!r}; see {known.page} for those that there are")
     given = [name for name in names if name is not None]
-    if "name" not in given:
-        raise UsageError("the table has no column `name`; its first row names the columns")
+    if known.needed not in given:
+        raise UsageError(f"the table has no column `{known.needed}`; its first row names the columns")
     if len(set(given)) < len(given):
         twice = next(name for name in given if given.count(name) > 1)
         raise UsageError(f"the table has the column {safe_text(twice)!r} twice; remove one")
     return given
 
 
-def _column(cell: str) -> str | None:
-    name = cell.strip().lower()
-    if name in COLUMNS:
-        return name
-    if name.startswith((NAMED, "names:")) and name.partition(":")[2].strip():
-        return NAMED + cell.partition(":")[2].strip()  # a language keeps its capitals
-    return None
-
-
-def _document(columns: Sequence[str], cells: Sequence[str]) -> dict[str, Any]:
+def _document(columns: Sequence[str], cells: Sequence[str], known: Columns) -> dict[str, Any]:
     if any(cell.strip() for cell in cells[len(columns) :]):
         raise UsageError(
             f"it has {len(cells)} cells for {len(columns)} columns; put quotation marks around text"
@@ -172,7 +193,7 @@ def _document(columns: Sequence[str], cells: Sequence[str]) -> dict[str, Any]:
             continue
         if column.startswith(NAMED):
             document.setdefault("names", {})[column.removeprefix(NAMED)] = split(text)
-        elif column in LISTS:
+        elif column in known.lists:
             document[column] = split(text)
         elif column == NEAR:
             document[column] = _json(text)

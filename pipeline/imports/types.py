@@ -14,8 +14,8 @@ PROBLEM = "problem"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportOrder:
     """``pictures``: a folder or zip file, None: the folder of the file; ``vectors``: of pictures that the
-    operator had looked at elsewhere; ``filing``: the party that says it all and what it states, None: the operator;
-    ``skip_bad``: pass over lines that are wrong; ``resume``: only go on with what was begun.
+    operator had looked at elsewhere; ``filing``: the party that says it all and what it states, None: the
+    operator; ``skip_bad``: pass over lines that are wrong; ``resume``: only go on with what was begun.
     """
 
     file: Path
