@@ -30,6 +30,7 @@ from pipeline.cli import (
     party,
     retroscan,
     serve,
+    training,
     verify,
 )
 
@@ -58,6 +59,7 @@ app.add_typer(party.app, name="party")
 app.add_typer(delegation.app, name="delegation")
 app.add_typer(claim.app, name="claim")
 app.command("serve")(output.command(serve.serve))
+app.add_typer(training.app, name="training")
 app.add_typer(keys.app, name="keys")
 app.add_typer(apikeys.app, name="apikeys")
 

@@ -45,9 +45,9 @@ from registry.planner import Planner
 from registry.planning import find_subjects, subject_key
 from registry.subject_types import OptOutDraft
 
-CHUNK: Final = 100
-"""Lines of one transaction: a publisher waits for one chunk at most, some 0.2 s on one busy core."""
-CHUNK_PICTURES: Final = 1000
+CHUNK: Final = 50
+"""Lines of one transaction: a publisher waits for one chunk at most, some 0.1 s where a core is free."""
+CHUNK_PICTURES: Final = 500
 """Pictures after which a transaction takes no further line."""
 FORMAT: Final = 1
 
