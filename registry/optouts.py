@@ -269,7 +269,7 @@ def _insert(
         rows = [asdict(n) | {"context": list(n.context), "normal": normal(n.text)} | of for n in parts.names]
         conn.execute(name.insert(), rows)
     if parts.references:
-        conn.execute(reference.insert(), [asdict(r) | of for r in parts.references])
+        conn.execute(reference.insert(), [_reference_row(r) | of for r in parts.references])
     for vector in parts.vectors:
         if vector.space not in spaces:
             row = {"id": vector.space, "dimension": vector.dimension, "created_at": now}
@@ -281,9 +281,18 @@ def _insert(
         conn.execute(embedding.insert(), [_vector_row(v) | of for v in parts.vectors])
 
 
-def _vector_row(vector: VectorDraft) -> dict[str, Any]:
-    told = asdict(vector)
-    return told | {"reference_sha256": told.pop("reference")}
+def _reference_row(shown: ReferenceDraft) -> dict[str, Any]:
+    return {
+        "sha256": shown.sha256, "polarity": shown.polarity, "width": shown.width, "height": shown.height,
+        "name": shown.name,
+    }  # fmt: skip
+
+
+def _vector_row(vector: VectorDraft) -> dict[str, Any]:  # not `asdict`, which copies the vector
+    return {
+        "reference_sha256": vector.reference, "space": vector.space, "kind": vector.kind,
+        "polarity": vector.polarity, "vector": vector.vector, "dimension": vector.dimension,
+    }  # fmt: skip
 
 
 def _forget_removed(conn: Connection, subject_id: str) -> None:

@@ -6,6 +6,7 @@
 3. An entry is read when a line names it, to the limit of a picture and not further.
 """
 
+import functools
 import os
 import stat
 import struct
@@ -56,7 +57,7 @@ class Archive:
 
     def load(self, path: str, limits: PictureLimits = LIMITS) -> PictureFile:
         """The picture at `path`. Raises: PictureRefused."""
-        shown, entry = safe_text(path), self._entries.get(_place(path))
+        entry, shown = self._entries.get(_place(path)), _shown(path)
         if entry is None:
             raise PictureRefused(f"{shown}: the archive has no such file; check its name")
         if entry.file_size > limits.bytes:
@@ -146,15 +147,18 @@ def _entries(packed: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]:
     for entry in packed.infolist():
         if entry.is_dir():
             continue
-        shown = f"{safe_text(path.name)}: {safe_text(entry.filename)}"
         if wrong := _wrong(entry):
-            raise UsageError(f"{shown} {wrong}; pack it again without")
+            raise UsageError(f"{_in(path, entry)} {wrong}; pack it again without")
         place = _place(entry.filename)
         if place in found:
-            raise UsageError(f"{shown} is there twice; pack it again with one")
+            raise UsageError(f"{_in(path, entry)} is there twice; pack it again with one")
         found[place] = entry
     _demand_apart(packed, [*found.values()], path)
     return found
+
+
+def _in(path: Path, entry: zipfile.ZipInfo) -> str:
+    return f"{safe_text(path.name)}: {safe_text(entry.filename)}"
 
 
 def _wrong(entry: zipfile.ZipInfo) -> str:
@@ -182,6 +186,11 @@ def _demand_apart(packed: zipfile.ZipFile, entries: Sequence[zipfile.ZipInfo], p
     for entry, end in zip(ordered, ends, strict=True):
         if entry.header_offset + _LOCAL_BYTES + entry.compress_size > end:
             raise UsageError(f"{safe_text(path.name)}: entries lie one in the other; pack it again")
+
+
+@functools.lru_cache(maxsize=1024)
+def _shown(path: str) -> str:
+    return safe_text(path)
 
 
 def _place(path: str) -> str:

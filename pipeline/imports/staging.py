@@ -10,7 +10,6 @@ import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,7 +37,7 @@ class Staging:
 
     def put(self, seen: Iterable[tuple[str, Seen]]) -> None:
         """Keep what was seen of pictures, at once."""
-        self._write((key, asdict(one), one.vectors) for key, one in seen)
+        self._write((key, _told(one), one.vectors) for key, one in seen)
 
     def get(self, key: str, name: str) -> Seen | None:
         """What was seen of a picture, under the name that it has where it is asked for, if any."""
@@ -81,6 +80,13 @@ class Staging:
             vectors.append(row[1][place : place + length])
             place += length
         return told, vectors
+
+
+def _told(one: Seen) -> dict[str, Any]:
+    return {
+        "name": one.name, "sha256": one.sha256, "width": one.width, "height": one.height,
+        "space": one.space, "kind": one.kind, "note": one.note,
+    }  # fmt: skip
 
 
 @contextmanager
