@@ -22,6 +22,7 @@ from pipeline.clock import clock, rfc3339
 from pipeline.credentials.keyfiles import sync_folder
 from pipeline.credentials.pki import ensure_pki
 from pipeline.credentials.text import safe_text
+from pipeline.credentials.trust import TrustStore
 from pipeline.errors import KeysUnusable, Refused, StorageFailed
 from pipeline.eyes import Eyes
 from pipeline.gate import Gate
@@ -97,6 +98,11 @@ class App:
     def settings(self) -> Settings:
         """The settings that it was opened with."""
         return self._bench.settings
+
+    @property
+    def trust(self) -> TrustStore:
+        """Whose credentials are believed."""
+        return self._bench.pki.trust
 
     @property
     def store(self) -> FileStore:

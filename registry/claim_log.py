@@ -64,12 +64,12 @@ def file(
 
 def move(
     conn: Connection, before: Claim, state: str, action: str, why: Json, now: str, *,
-    subject_id: str | None = None, disputed_by: str | None = None,
+    subject_id: str | None = None, stands: bool = False, disputed_by: str | None = None,
 ) -> int:  # fmt: skip
     """Bring a claim into another state, with its log entry, and return the position.
 
-    ``subject_id``: of a draft that comes into force. Its subject must be out of force before a claim ends.
-    Raises `ClaimInvalid`.
+    ``subject_id``: of a draft that comes into force; ``stands``: it is the one behind its subject by that.
+    Its subject must be out of force before a claim ends. Raises `ClaimInvalid`.
     """
     if state not in TRANSITIONS.get(before.state, ()):
         raise ClaimInvalid(f"The claim {before.id} is {before.state}; it cannot become {state}.")
@@ -81,7 +81,7 @@ def move(
         values["disputed_by"] = disputed_by
     conn.execute(claim.update().where(claim.c.id == before.id).values(**values))
     if of is not None and before.kind in STANDING:
-        if before.subject is None:
+        if stands:
             _stand(conn, of, before.id, seq)
         else:
             moved = subject.update().where(subject.c.id == of, subject.c.claim_id == before.id)
@@ -116,6 +116,14 @@ def provisional(conn: Connection, by: str, party_id: str) -> int:
         or_(claim.c.by_party == by, claim.c.party_id == party_id),
     )  # fmt: skip
     return int(conn.execute(query).scalar_one())
+
+
+def about(conn: Connection, subject_id: str) -> list[Claim]:
+    """The claims of which a subject is the object and which can go on, the one behind it included."""
+    query = select(claim).where(
+        claim.c.subject_id == subject_id, claim.c.kind.in_(STANDING), claim.c.state.in_(OPEN)
+    )  # fmt: skip
+    return [loaded(row) for row in conn.execute(query.order_by(claim.c.log_seq)).all()]
 
 
 def drafts(conn: Connection, party_id: str) -> list[tuple[Claim, Json]]:

@@ -151,9 +151,9 @@ def take_out(conn: Connection, row: Any, why: Json, ending: str, now: str) -> in
         query = table.update().where(table.c.subject_id == row.id, table.c.removed_seq.is_(None))
         conn.execute(query.values(removed_seq=seq))
     _forget_removed(conn, row.id)
-    claimed = claim_log.behind(conn, row)
-    if claimed is not None and claimed.state in claim_log.OPEN:
-        claim_log.move(conn, claimed, ending, ending, why, now)
+    for claimed in claim_log.about(conn, row.id):
+        how = ending if claimed.id == row.claim_id else claim_log.WITHDRAWN
+        claim_log.move(conn, claimed, how, how, why, now)
     return seq
 
 

@@ -18,9 +18,10 @@ from sqlalchemy import Connection, Engine, select
 
 from registry import log
 from registry.db import read
-from registry.segments import Shelf, changed, dimension
+from registry.segments import Shelf, dimension
+from registry.segments import changed as changed_shelf
 from registry.subject_types import NameRow, SubjectRecord, VectorRow
-from registry.subjects import records
+from registry.subjects import changed, covered
 from registry.tables import log_entry
 from registry.vectors import VectorMatch, Vectors, best, checked
 
@@ -86,8 +87,13 @@ class Snapshot:
                     matches += more
         return [best(matches, neighbours) for matches in found]
 
-    def advanced(self, seq: int, news: Iterable[SubjectRecord]) -> "Snapshot":
-        """The snapshot of ``seq``, when ``news`` are all subjects that changed since this one."""
+    def advanced(
+        self, seq: int, news: Iterable[SubjectRecord], covered: Iterable[SubjectRecord] = ()
+    ) -> "Snapshot":
+        """The snapshot of ``seq``, when ``news`` are all subjects that changed since this one.
+
+        ``covered``: those of which only the wishes changed, by a portfolio; they keep their vectors.
+        """
         rows: dict[_Key, list[VectorRow]] = defaultdict(list)
         subjects, replaced, renamed = dict(self._subjects), set[str](), False
         for record in news:
@@ -99,6 +105,7 @@ class Snapshot:
                 for row in record.vectors:
                     rows[row.space, row.kind].append(row)
                 subjects[record.id] = replace(record, vectors=())
+        subjects |= {record.id: replace(record, vectors=()) for record in covered}
         names = tuple(n for record in subjects.values() for n in record.names) if renamed else self._names
         return Snapshot(seq, subjects, names, _advanced(self._shelves, replaced, rows))
 
@@ -108,7 +115,7 @@ EMPTY: Final = Snapshot(0, {}, (), {})
 
 def _advanced(shelves: _Shelves, replaced: set[str], rows: dict[_Key, list[VectorRow]]) -> _Shelves:
     touched = rows.keys() | (shelves.keys() if replaced else ())
-    made = {key: changed(shelves.get(key, ()), key[1], replaced, rows.get(key, ())) for key in touched}
+    made = {key: changed_shelf(shelves.get(key, ()), key[1], replaced, rows.get(key, ())) for key in touched}
     return {key: shelf for key, shelf in (shelves | made).items() if shelf}
 
 
@@ -145,7 +152,7 @@ class View:
             now, (at, snapshot) = _position(conn), self._state
             if at != now:
                 base = snapshot if _leads_to(conn, at, now) else EMPTY  # 4
-                snapshot = base.advanced(now.seq, records(conn, after_seq=base.seq))
+                snapshot = base.advanced(now.seq, changed(conn, base.seq), covered(conn, base.seq))
                 self._state = (now, snapshot)  # 3
             return snapshot
 

@@ -99,9 +99,10 @@ class Voice:
         if not new and self.promotes(party_id, current) and current is not None:
             claim_log.move(self._conn, current, ACTIVE, "verify", why, self._now)
         if self.waiting is not None:
-            claim_log.move(
-                self._conn, self.waiting, stand.state, "activate", why, self._now, subject_id=subject_id
-            )
+            claim_log.move(  # where another claim stands, maybe disputed, it goes on standing
+                self._conn, self.waiting, stand.state, "activate", why, self._now, subject_id=subject_id,
+                stands=new or claim_log.standing_of(current) == ACTIVE,
+            )  # fmt: skip
         elif new and self.filing is not None:
             due = due_after(self._now, self._terms.days) if stand.state == PROVISIONAL else None
             return claim_log.file(

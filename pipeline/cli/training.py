@@ -54,6 +54,32 @@ def import_file(
     return output.OK
 
 
+@app.command("read")
+@output.command
+def read_manifest(
+    file: Annotated[Path, typer.Argument(help="A clip with a content credential.")],
+    claimant: Annotated[
+        str | None, typer.Option(help="Who says it, where the credential's signer is not trusted here.")
+    ] = None,
+    home: output.Home = None,
+    as_json: output.AsJson = False,
+) -> int:
+    """Record what a clip's own credential says about training."""
+    from pipeline.app import open_app
+    from pipeline.clock import clock
+    from pipeline.imports.training import import_manifest
+
+    with open_app(load(home)) as opened:
+        done = import_manifest(
+            opened.engine, file, trust=opened.trust, limits=opened.settings.process_limits,
+            claimant=claimant, clock=clock, signer=opened.signer,
+        )  # fmt: skip
+    output.say(f"{done.wish.claimant}: {'recorded' if done.new else 'said before'}.", style="bold")
+    if as_json:
+        output.answer(_document(done.wish) | {"new": done.new})
+    return output.OK
+
+
 @app.command("list")
 @output.command
 def list_wishes(

@@ -6,7 +6,7 @@ whether it is allowed. In a table each use is a column of its own.
 
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -14,14 +14,19 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from sqlalchemy import Engine
 
+from pipeline.credentials.read import read_credential
+from pipeline.credentials.reading import CredentialState
 from pipeline.credentials.text import safe_text
+from pipeline.credentials.trust import TrustStore
 from pipeline.errors import CountermarkError, ImportRefused, Problem, UsageError
 from pipeline.imports.catalogue import documents
+from pipeline.imports.digests import sha256_of
 from pipeline.imports.reports import proof_json
 from pipeline.imports.table import Columns, TableBroken
 from pipeline.optouts.imports import problem_of
 from pipeline.optouts.lines import opened
 from pipeline.optouts.order import MAX_NAME_CHARS, MAX_TEXT_CHARS, Name, complaint, written
+from pipeline.sandbox import ProcessLimits
 from pipeline.types import Json
 from registry import training
 from registry.checkpoint import NoteSigner
@@ -112,6 +117,34 @@ def import_training(
             for (line, _), (wish, new) in zip(chunk, made, strict=True)
         ]
     return done
+
+
+def import_manifest(
+    engine: Engine, path: Path, *, trust: TrustStore, limits: ProcessLimits, claimant: str | None,
+    clock: Callable[[], str], signer: NoteSigner,
+) -> Recorded:  # fmt: skip
+    """Record what a file's own credential says about training, for this very file.
+
+    ``claimant``: who says it, where the credential's signer is nobody whom we trust. Raises: UsageError for a
+    file whose credential is not there, broken or silent; MediaUnreadable, LimitExceeded, SandboxFailed.
+    """
+    shown = safe_text(path.name)
+    reading = read_credential(path, trust, limits=limits)
+    if reading.state is not CredentialState.PRESENT:
+        raise UsageError(f"{shown} carries no credential that can be read; write a line about it instead")
+    if not (reading.signature_ok and reading.hash_ok):
+        raise UsageError(f"the credential of {shown} does not fit the file; ask its maker for another")
+    if not reading.training:
+        raise UsageError(f"the credential of {shown} says nothing about training")
+    who = claimant or reading.signer_name
+    if who is None:
+        raise UsageError(f"{shown} is signed by nobody whom we trust; say who claims it with --claimant")
+    with path.open("rb") as file:
+        digest = sha256_of(file)
+    told = {"claimant": who, "sha256": digest, "entries": reading.training}
+    draft = replace(_draft(told), source="manifest")
+    [(wish, new)] = training.assert_many(engine, [draft], now=clock(), sign_checkpoint=signer)
+    return Recorded(line=1, wish=wish, new=new)
 
 
 def evidence_document(found: list[Evidence], asked: Mapping[str, str], at: str, checkpoint_key: str) -> Json:

@@ -8,13 +8,12 @@ from hypothesis import strategies as st
 from party_builders import BY, delegate, filing, party, said
 from registry_builders import SIGNER, Home, draft, picture, vector
 
-from registry import changes, claim_log, claims, log, optouts, parties, releases, statements
+from registry import changes, claim_log, claims, log, optouts, parties, statements
 from registry.db import read
 from registry.errors import ActRefused, ClaimInvalid, NotFound, OptOutInvalid
 from registry.migrations import r0005_triggers
 from registry.party_types import CLAIM_KINDS, Estate, Filing, Terms
 from registry.subject_types import NameDraft, SubjectRecord
-from registry.types import ReleaseState
 
 LATER = "2026-02-14T12:00:00Z"
 JUST_BEFORE = "2026-02-14T11:59:59.999999Z"
@@ -110,6 +109,19 @@ def test_what_waits_is_kept_whole_and_once(home: Home) -> None:
     )  # fmt: skip
     assert ([n.context for n in found.names], len(found.vectors)) == ([("balloon",)], 1)
     assert record(home, subject or "").work == parties.works(home.engine, someone.id)[0][0]
+
+
+def test_a_draft_does_not_settle_a_dispute(home: Home) -> None:
+    someone = party(home, "Someone")
+    other = said(home, someone, "Hero", terms=Terms(cap=1))
+    draft_ = said(home, someone, "Zibble", terms=Terms(cap=1))
+    claims.withdraw(home.engine, other.claim or "", by=someone.id, why={}, **BY)
+    made = said(home, someone, "Zibble", terms=Terms(cap=1))
+    claims.dispute(home.engine, made.claim or "", by=None, why={}, **BY)
+    assert claims.verify(home.engine, someone.id, "domain", why={}, **BY) == [draft_.claim]
+    assert (record(home, made.subject).standing, record(home, made.subject).claim) == ("disputed", made.claim)
+    assert decide(home, made.claim, False) == "rejected"
+    assert (record(home, made.subject).state, state(home, draft_.claim)) == ("withdrawn", "withdrawn")
 
 
 def test_a_draft_is_not_in_force_and_expires_too(home: Home) -> None:
@@ -278,76 +290,6 @@ def test_one_bad_draft_of_many_stops_all_and_is_named(home: Home) -> None:
     with pytest.raises(OptOutInvalid):
         said(home, studio, names=())
     assert optouts.list_subjects(home.engine) == []
-
-
-NOTICE = {
-    "works": "Zibble", "location": "here", "contact": "a@b.example", "good_faith": "yes", "accuracy": "yes",
-    "authority": "yes", "reasons": "copied", "name": "Ann", "email": "a@b.example",
-}  # fmt: skip
-
-
-def notice(home: Home, by: str, kind: str, release: str, **how: Any) -> Any:
-    needed = {name: NOTICE[name] for name in statements.NEEDED[kind] if name != "signature"}
-    told = Filing(by=by, kind=kind, statements=needed, signature="Ann")
-    return claims.notify(home.engine, told, release_id=release, **how, **BY)
-
-
-def out(home: Home, release: str) -> bool:
-    found = releases.get(home.engine, release)
-    assert found is not None
-    return found.state is ReleaseState.RELEASED
-
-
-def test_a_takedown_notice_acts_at_once_and_silence_accepts_it(home: Home) -> None:
-    someone, release = party(home, "Someone", "person"), home.release().id
-    made = notice(home, someone.id, "takedown48", release)
-    assert (made.state, made.due_at, out(home, release)) == ("provisional", "2026-02-02T12:00:00Z", False)
-    assert expire(home, "2026-02-02T11:59:59Z") == []
-    assert expire(home, "2026-02-02T12:00:00.5Z") == [made.id]
-    assert (state(home, made.id), out(home, release)) == ("active", False)
-
-
-def test_a_rejected_notice_gives_the_clip_back_unless_something_else_holds_it(home: Home) -> None:
-    someone, release = party(home, "Someone", "person"), home.release().id
-    made = notice(home, someone.id, "takedown48", release)
-    assert decide(home, made.id, False) == "rejected"
-    assert out(home, release)
-    releases.withdraw(home.engine, release, why={"by": "retroscan"}, **BY)
-    again = notice(home, someone.id, "takedown48", release)
-    decide(home, again.id, False)
-    assert not out(home, release)
-
-
-def test_other_notices_wait_for_a_decision(home: Home) -> None:
-    someone, studio = party(home, "Someone"), party(home, "Studio", level="trusted")
-    one, two = home.release("a").id, home.release("b").id
-    slow, known = notice(home, someone.id, "dsa16", one), notice(home, studio.id, "notice_512", two)
-    assert (out(home, one), out(home, two)) == (True, True)
-    expire(home)
-    assert (state(home, slow.id), state(home, known.id)) == ("expired", "active")
-    assert (out(home, one), out(home, two)) == (True, False)
-
-
-def test_fake_notices_do_not_shut_the_service(home: Home) -> None:
-    fake = party(home, "Fake")
-    shown = [home.release(str(n)).id for n in range(3)]
-    made = [notice(home, fake.id, "takedown48", one, terms=Terms(cap=2)) for one in shown]
-    assert [one.state for one in made] == ["provisional", "provisional", "draft"]
-    assert [out(home, one) for one in shown] == [False, False, True]
-    assert decide(home, made[2].id, True) == "active"
-    assert not out(home, shown[2])
-
-
-def test_a_notice_names_what_it_lacks(home: Home) -> None:
-    someone, release = party(home, "Someone"), home.release().id
-    for kind in claims.NOTICES:
-        with pytest.raises(ClaimInvalid) as refused:
-            claims.notify(home.engine, Filing(by=someone.id, kind=kind), release_id=release, **BY)
-        assert all(f"{name} (" in str(refused.value) for name in statements.NEEDED[kind])
-    with pytest.raises(ClaimInvalid):
-        claims.notify(home.engine, filing(someone), release_id=release, **BY)
-    with pytest.raises(NotFound):
-        notice(home, someone.id, "dsa16", "nothing")
 
 
 def test_an_estate_speaks_for_the_dead(home: Home) -> None:
