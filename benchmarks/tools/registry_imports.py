@@ -216,7 +216,7 @@ def _engine(home: Path, database: str | None) -> Any:
 
 def _environment(database: str | None) -> dict[str, str]:
     told = {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
-    return os.environ | told | ({} if database is None else {"COUNTERMARK_DATABASE": database})
+    return os.environ | told | ({} if database is None else {"COUNTERMARK_DATABASE_URL": database})
 
 
 def check(home: Path, size: Size, ran: Ran, database: str | None) -> dict[str, int]:
