@@ -24,6 +24,7 @@ from pipeline.clock import clock, rfc3339
 from pipeline.credentials.keyfiles import sync_folder
 from pipeline.credentials.pki import ensure_pki
 from pipeline.credentials.text import safe_text
+from pipeline.credentials.trust import TrustStore
 from pipeline.errors import KeysUnusable, Refused, StorageFailed
 from pipeline.evidence import Bundler
 from pipeline.eyes import Eyes
@@ -118,9 +119,19 @@ class App:
         return self._bench.engine
 
     @property
+    def staging(self) -> Path:
+        """The folder for what unfinished imports have seen."""
+        return Home(self._bench.settings.home).imports
+
+    @property
     def settings(self) -> Settings:
         """The settings that it was opened with."""
         return self._bench.settings
+
+    @property
+    def trust(self) -> TrustStore:
+        """Whose credentials are believed."""
+        return self._bench.pki.trust
 
     @property
     def store(self) -> FileStore:

@@ -52,6 +52,11 @@ class Home:
         """Lock files of running jobs (`registry.jobs`)."""
         return self.root / "locks"
 
+    @property
+    def imports(self) -> Path:
+        """What unfinished imports have seen (`pipeline.imports.staging`)."""
+        return self.root / "imports"
+
     def make(self) -> None:
         """Make the folder, for its owner only, if it is missing. Raises: HomeUnusable."""
         try:

@@ -173,6 +173,14 @@ class ClaimInvalid(RegistryError):
     index: int | None = None
 
 
+class ImportMoved(RegistryError):
+    """Another process goes on with the same import."""
+
+    code = "import_moved"
+    exit_code = 1
+    http_status = 409
+
+
 class RefusedBecause(StrEnum):
     """Why an API key does not open the door."""
 

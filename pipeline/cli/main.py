@@ -22,8 +22,10 @@ from pipeline.cli import (
     delegation,
     demo,
     evidence,
+    export,
     gate,
     guard,
+    imports,
     keys,
     licence,
     log,
@@ -35,6 +37,7 @@ from pipeline.cli import (
     retroscan,
     rule,
     serve,
+    training,
     verify,
 )
 
@@ -55,6 +58,8 @@ app.command("verify")(output.command(verify.verify))
 app.command("demo")(output.command(demo.demo))
 app.command("bench", context_settings=BENCH_OPTIONS)(output.command(bench.bench))
 app.add_typer(optout.app, name="optout")
+app.command("export")(output.command(export.export))
+app.add_typer(imports.app, name="import")
 app.add_typer(licence.app, name="licence")
 app.add_typer(rule.app, name="rule")
 app.add_typer(permission.app, name="permission")
@@ -68,6 +73,7 @@ app.add_typer(retroscan.app, name="retroscan")
 app.add_typer(case.app, name="case")
 app.add_typer(release.app, name="release")
 app.command("serve")(output.command(serve.serve))
+app.add_typer(training.app, name="training")
 app.add_typer(keys.app, name="keys")
 app.add_typer(apikeys.app, name="apikeys")
 

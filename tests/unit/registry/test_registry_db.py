@@ -10,7 +10,13 @@ from alembic.migration import MigrationContext
 from registry_builders import NOW, SIGNER, Home, candidate, place_of
 from sqlalchemy import Connection
 
-from registry import db, log, parties, releases
+from registry import (
+    db,
+    log,
+    parties,
+    releases,
+    tables_imports,  # noqa: F401 - its tables
+)
 from registry.db import open_database, read, write
 from registry.errors import (
     ConstraintBroken,
