@@ -109,6 +109,14 @@ class OptOutInvalid(RegistryError):
         self.index = index
 
 
+class SpaceInUse(RegistryError):
+    """A space of vectors cannot be retired: somebody in force would not be found any more."""
+
+    code = "space_in_use"
+    exit_code = 1
+    http_status = 409
+
+
 class RefusedBecause(StrEnum):
     """Why an API key does not open the door."""
 

@@ -132,6 +132,13 @@ class Snapshot:
         """The same at a later position, until which nothing of it has changed."""
         return self if seq == self._seq else Snapshot(seq, self._subjects, self._names, self._shelves)
 
+    def without(self, spaces: Collection[str]) -> "Snapshot":
+        """The same without the vectors of these spaces."""
+        if not self.spaces() & frozenset(spaces):
+            return self
+        shelves = {key: shelf for key, shelf in self._shelves.items() if key[0] not in spaces}
+        return Snapshot(self._seq, self._subjects, self._names, shelves)
+
     def with_names(self, names: Names) -> "Snapshot":
         """The same, with its names in other layers."""
         return Snapshot(self._seq, self._subjects, names, self._shelves)

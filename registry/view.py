@@ -21,7 +21,7 @@ from typing import Final
 import numpy as np
 from sqlalchemy import Connection, Engine
 
-from registry import log, segments
+from registry import log, segments, spaces
 from registry.building import Order, Stopped, check_stop, merged
 from registry.columns import Owners
 from registry.db import read
@@ -147,7 +147,8 @@ class View:
                 self._loaded = True
                 return snapshot
             with self._swap:
-                snapshot, news = self._state[1], records(conn, after_seq=at.seq)
+                snapshot = self._state[1].without(spaces.retired(conn))
+                news = records(conn, after_seq=at.seq)
                 while batch := list(islice(news, BATCH)):
                     check_stop(self._stop)
                     snapshot = snapshot.advanced(now.seq, batch)

@@ -25,6 +25,7 @@ from pipeline.cli import (
     output,
     retroscan,
     serve,
+    spaces,
     verify,
 )
 
@@ -47,6 +48,7 @@ app.command("demo")(output.command(demo.demo))
 app.command("bench", context_settings=BENCH_OPTIONS)(output.command(bench.bench))
 app.add_typer(optout.app, name="optout")
 app.add_typer(licence.app, name="licence")
+app.add_typer(spaces.app, name="spaces")
 app.command("serve")(output.command(serve.serve))
 app.add_typer(keys.app, name="keys")
 app.add_typer(apikeys.app, name="apikeys")

@@ -316,7 +316,10 @@ def test_files_of_another_history_or_library_are_deleted(
         assert not before & files(folder).keys()
 
 
-def test_a_restored_backup_does_not_use_what_came_after_it(home: Home, tmp_path: Path, small: None) -> None:
+def test_a_restored_backup_does_not_use_what_came_after_it(
+    sqlite_home: Home, tmp_path: Path, small: None
+) -> None:
+    home = sqlite_home
     add(home, *range(20))
     kept, folder = tmp_path / "backup.db", tmp_path / "index"
     copy(home.path, kept)
