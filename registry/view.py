@@ -73,9 +73,9 @@ class View:
         Raises `RegistryError` when the database cannot be read or holds what cannot be compared, and
         `RegistryBehind` when this view could not catch up in time.
         """
-        until = monotonic() + self._limits[not self._loaded]
         with read(self._engine) as conn:  # 1
             now = _position(conn)
+        until = monotonic() + self._limits[not self._loaded]
         while True:
             at, snapshot = self._state
             if at == now:
