@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -29,12 +30,16 @@ from pipeline.home import Home
 from pipeline.keyring import MARKS_FILE, ensure_keyring, with_tsa_roots
 from pipeline.orders import (
     LOCAL_ACCOUNT,
+    NO_USE,
     CreateOrder,
     GuardOrder,
     Order,
+    Use,
+    ask_of,
     inputs_of,
     job_key,
     request_key,
+    use_json,
 )
 from pipeline.retroscan import ScanReport, scan
 from pipeline.settings import Settings
@@ -42,12 +47,13 @@ from pipeline.sights import ensure_sealer
 from pipeline.types import Decision, Verdict
 from pipeline.workbench import OURS, Observer, Outcome, Workbench, note_signer
 from pipeline.workflow import CREATE, GUARD, KINDS, ReleaseRun, reason_json
-from registry import holds, log, releases
+from registry import claims, evidence, holds, log, permissions, releases, uses
 from registry.checkpoint import NoteSigner
 from registry.db import open_database, read
 from registry.errors import NotFound, RegistryError
 from registry.ids import ENTROPY_BYTES, parse_time, uuid7
 from registry.jobs import LocalJobs
+from registry.permissions import Permission
 from registry.sights import forget_sights
 from registry.store import Area, FileStore
 from registry.types import Job, JobState, ReleaseState
@@ -89,18 +95,27 @@ class App:
         return self._bench.engine
 
     @property
+    def settings(self) -> Settings:
+        """The settings that it was opened with."""
+        return self._bench.settings
+
+    @property
     def store(self) -> FileStore:
-        """The file store, for the one route that serves released files."""
+        """The file store, for the one route that serves released files, and for evidence."""
         return self._bench.store
 
     def resume(self, observer: Observer) -> Iterator[Resumed]:
         """Go on with every job whose process died; each is reported when it has ended, or was held.
 
-        What finished jobs left in staging is deleted first.
+        First requests for permission whose time is over are refused, jobs that waited for another day are
+        opened again, and what finished jobs left in staging is deleted.
         """
         bench, since = self._bench, _first_id(self._bench.clock())
+        self.expire_permissions()
+        uses.lift_of_days_before(self.engine, self._bench.clock())
         bench.store.clean_finished(self._unfinished)
         self._forget_faces()
+        self.sweep()
         waiting = bench.jobs.resume()
         # Each is taken again when its turn comes: were this process killed, only that one would be charged.
         for job in waiting:
@@ -114,6 +129,10 @@ class App:
             if mine.owner is not None:
                 yield self._go_on(mine, observer)
 
+    def expire_permissions(self) -> list[Permission]:
+        """Take requests that no holder answered in time for refused."""
+        return permissions.expire_due(self.engine, now=self._bench.clock(), sign_checkpoint=self.signer)
+
     def _go_on(self, job: Job, observer: Observer) -> Resumed:
         if job.kind not in KINDS:
             self._bench.jobs.abandon(job)
@@ -126,6 +145,12 @@ class App:
     def _forget_faces(self) -> None:
         oldest = datetime.now(UTC) - timedelta(days=self._bench.settings.face_days)
         forget_sights(self._bench.engine, Kind.FACE, before=rfc3339(oldest))
+
+    def sweep(self) -> tuple[list[str], list[str]]:
+        """End what its clock has ended: ids of claims, and of evidence whose files are deleted."""
+        bench, now = self._bench, self._bench.clock()
+        expired = claims.expire_due(bench.engine, now, self.signer)
+        return expired, evidence.purge_due(bench.engine, bench.store, now, self.signer)
 
     def _given_up(self, since: str) -> Iterator[Resumed]:
         """Jobs that were held just now, because their process died again and again."""
@@ -209,11 +234,13 @@ class App:
         )  # fmt: skip
 
     def judge(
-        self, prompt: str, *, policy: str, history: tuple[str, ...] = (), account: str = LOCAL_ACCOUNT
-    ) -> Decision:
+        self, prompt: str, *, policy: str, history: tuple[str, ...] = (), account: str = LOCAL_ACCOUNT,
+        use: Use = NO_USE,
+    ) -> Decision:  # fmt: skip
         """What the gate says of a prompt, without a job. Raises: UsageError, LimitExceeded."""
-        gate = Gate(self._bench.eyes, self._bench.view, self._bench.settings)
-        return gate.judge(prompt, history, policy=policies.preset(policy), account=account).decision
+        bench, ask = self._bench, ask_of({"account": account, "use": use_json(use)})
+        gate = Gate(bench.eyes, bench.view, bench.settings, uses=partial(uses.today, bench.engine))
+        return gate.judge(prompt, history, policy=policies.preset(policy), account=ask).decision
 
     def gate_prompt(self, prompt: str, account: str | None = None, policy: str | None = None) -> None:
         """Raises: Refused, with the reasons, unless the gate allows `prompt`."""

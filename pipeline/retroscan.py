@@ -1,6 +1,6 @@
 """A new wish looks back: what is already out is compared with it, by the same checks, without decoding.
 
-1. Which subjects changed since the last scan.
+1. Which subjects changed since the last scan; with a portfolio, all of its owner's.
 2. Every release that is still out and was published before it could know of the change is compared, by its
    stored sight, under its own policy and the owners' wishes for its account.
 3. What its policy would now refuse is withdrawn; what it would hold is withdrawn too, until a person has
@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Final
 from classifiers.base import CheckState, Seen, Sight
 from pipeline import policy as policies
 from pipeline.errors import KeysUnusable
-from pipeline.recheck import Question, changed_subjects, compare
+from pipeline.orders import ask_of
+from pipeline.recheck import Question, compare
 from pipeline.sights import Sealer
 from pipeline.types import Decision, Json, Verdict
 from pipeline.workbench import Workbench, note_signer
@@ -28,6 +29,7 @@ from pipeline.workflow import reason_json
 from registry import changes, cursors, log, releases, sights
 from registry.db import read, write
 from registry.subject_types import SubjectRecord
+from registry.subjects import records
 from registry.subjectset import SubjectSet
 from registry.types import Release, ReleaseState, SightRow
 
@@ -86,7 +88,7 @@ def scan(bench: Workbench, progress: Progress = lambda _count: None) -> ScanRepo
     with read(bench.engine) as conn:
         after, upto = cursors.get(conn, CURSOR), log.head(conn)
         changed = changes.load(conn, after, upto)
-    subjects = changed_subjects(changed)  # 1
+        subjects = tuple(records(conn, changes.concerned(conn, changed)))  # 1
     latest = max((change.seq for change in changed), default=after)
     compared, unclear, recalled, late = 0, 0, list[Recalled](), False
     if subjects:
@@ -139,7 +141,7 @@ def _compared(
     )  # fmt: skip
     question = Question(
         policy=policy, decision=decision, sight=_opened(bench.sealer, _texts(facts), sight),
-        account=str(facts.get("account", "")), key="",
+        account=str(facts.get("account", "")), key="", ask=ask_of(facts),
     )  # fmt: skip
     found = compare(
         question, references.subjects, references.of, bench.eyes.calibrations, now=now,

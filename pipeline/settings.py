@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from pipeline.errors import UsageError
 from pipeline.home import Home
 from pipeline.sandbox import ProcessLimits
+from registry.party_types import Terms
 from registry.postgres_url import is_url
 
 PREFIX: Final = "COUNTERMARK_"
@@ -37,6 +38,12 @@ class Settings(BaseModel):
     generator: str = Field("embedded", description="what `create` draws with, when none is named")
     max_prompt_bytes: int = Field(100_000, gt=0, description="length of a prompt")
     face_days: int = Field(365, ge=0, description="days for which faces seen in released clips are kept")
+    ask_days: float = Field(
+        7.0, ge=0, le=365, description="days in which a holder who is asked may answer; then it is a refusal"
+    )
+    claim_days: int = Field(14, gt=0, le=3650, description="days for which an unverified claim blocks")
+    claim_cap: int = Field(10, ge=0, description="opt-outs of an unverified party that block at a time")
+    evidence_days: int = Field(180, gt=0, le=3650, description="days for which evidence of claims is kept")
     service: str = Field("countermark", max_length=24, description="name of the service, on the visible mark")
     label: str = Field("AI-generated", max_length=24, description="what the visible mark says of the clip")
     crf: float = Field(18.0, ge=0, le=35, description="x264 quality of released files")
@@ -82,6 +89,11 @@ class Settings(BaseModel):
     def has_registry(self) -> bool:
         """Whether a registry was begun, or one is named."""
         return not isinstance(self.database, Path) or self.database.is_file()
+
+    @property
+    def terms(self) -> Terms:
+        """What holds for parties that nobody verified."""
+        return Terms(days=self.claim_days, cap=self.claim_cap)
 
     @property
     def process_limits(self) -> ProcessLimits:

@@ -20,6 +20,7 @@ from pipeline.sights import Sealer
 from pipeline.types import Json
 from registry.checkpoint import NoteSigner, ed25519_key_id
 from registry.errors import JobNotOwned, RegistryBusy, RegistryError
+from registry.holds import AlsoHeld, nothing_more
 from registry.jobs import LocalJobs
 from registry.store import FileStore
 from registry.types import Job, JobState, Reason, Release
@@ -128,11 +129,14 @@ class StepRun:
     def _progress(self, name: str) -> Callable[[float], None]:
         return lambda seconds: self._observer(name, "progress", seconds)
 
-    def _ended(self, state: JobState, decision: Json | None, reasons: Sequence[Json]) -> Outcome:
+    def _ended(
+        self, state: JobState, decision: Json | None, reasons: Sequence[Json],
+        also_held: AlsoHeld = nothing_more,
+    ) -> Outcome:  # fmt: skip
         """Hold or refuse; what was staged for a held job stays, since it may go on later."""
         told = [reason_of(reason) for reason in reasons]
         result: Json = {"decision": decision, "reasons": list(reasons)}
-        job = self._bench.jobs.finish(self._job, state, result, reasons=told)
+        job = self._bench.jobs.finish(self._job, state, result, reasons=told, also_held=also_held)
         if state is JobState.REFUSED:
             self._bench.store.clean(self._job.id)
         return Outcome(

@@ -109,6 +109,46 @@ class OptOutInvalid(RegistryError):
         self.index = index
 
 
+class PermissionAnswered(RegistryError):
+    """A request for permission that was answered before, in another way, or whose time is over."""
+
+    code = "permission_answered"
+    exit_code = 1
+    http_status = 409
+
+
+class PartyInvalid(RegistryError):
+    """A party, a work or a delegation that cannot be recorded as it is."""
+
+    code = "party_invalid"
+    exit_code = 2
+    http_status = 422
+
+
+class ActRefused(RegistryError):
+    """A party acts for another without the right to: no path of valid delegations covers the act.
+
+    ``index``: which draft of several, from 0.
+    """
+
+    code = "act_refused"
+    exit_code = 1
+    http_status = 403
+    index: int | None = None
+
+
+class ClaimInvalid(RegistryError):
+    """A claim lacks what its kind needs, or does not go from its state to the wanted one.
+
+    ``index``: which draft of several, from 0.
+    """
+
+    code = "claim_invalid"
+    exit_code = 2
+    http_status = 422
+    index: int | None = None
+
+
 class SpaceInUse(RegistryError):
     """A space of vectors cannot be retired: somebody in force would not be found any more."""
 

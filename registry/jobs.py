@@ -22,6 +22,7 @@ from registry import holds, log
 from registry.canonical import Json, JsonValue, stored
 from registry.db import read, write
 from registry.errors import JobNotOwned, KeyReused, NotFound
+from registry.holds import AlsoHeld
 from registry.ids import new_id
 from registry.locks import make_folder, release, try_acquire
 from registry.tables import job, job_step
@@ -46,7 +47,10 @@ class Jobs(Protocol):
         """Take over the jobs of dead processes."""
         ...
 
-    def finish(self, job: Job, outcome: JobState, result: Json, *, reasons: Sequence[ReasonLike] = ()) -> Job:
+    def finish(
+        self, job: Job, outcome: JobState, result: Json, *, reasons: Sequence[ReasonLike] = (),
+        also_held: AlsoHeld = ...,
+    ) -> Job:  # fmt: skip
         """Record how the job ended, as a workflow's return value does elsewhere."""
         ...
 
@@ -117,11 +121,14 @@ class LocalJobs:
             ids = [row.id for row in conn.execute(query)]
         return [taken for job_id in ids if (taken := self._take_over(job_id)) is not None]
 
-    def finish(self, job: Job, outcome: JobState, result: Json, *, reasons: Sequence[ReasonLike] = ()) -> Job:
+    def finish(
+        self, job: Job, outcome: JobState, result: Json, *, reasons: Sequence[ReasonLike] = (),
+        also_held: AlsoHeld = holds.nothing_more,
+    ) -> Job:  # fmt: skip
         """Record how the job ended and let it go.
 
-        ``released`` needs a release, ``held`` a reason or a hold that is there already. Finishing
-        again with the same outcome changes nothing.
+        ``released`` needs a release, ``held`` a reason or a hold that is there already; ``also_held`` is
+        told of a new hold in its transaction. Finishing again with the same outcome changes nothing.
         """
         now = self._clock()
         with write(self._engine) as conn:
@@ -129,7 +136,7 @@ class LocalJobs:
             if row.state != outcome or row.result is None:
                 _check_owner(row, job)
                 if outcome is JobState.HELD and holds.open_hold(conn, job.id) is None:
-                    holds.hold(conn, job.id, reasons, log.registry_seq(conn), now)
+                    also_held(conn, holds.hold(conn, job.id, reasons, log.registry_seq(conn), now))
                 _update(conn, job.id, state=outcome, result=result, finished_at=now, current_step="")
         self._let_go(job.id, unlink=True)
         return self.get(job.id)

@@ -2,7 +2,8 @@
 
 The same owner, kind and name (in its normal form) is the same subject: an opt-out that says nothing new
 changes nothing, one that says more extends it. Withdrawing takes everything out of force and forgets the
-vectors; a later opt-out begins anew under the same id.
+vectors; a later opt-out begins anew under the same id. Who says it, and how it then stands, is decided in
+`registry.voices`; without a filing it is the operator, whose word is in force at once.
 """
 
 import hashlib
@@ -13,7 +14,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Row, func, select
 
-from registry import log
+from registry import claim_log, log, parties
 from registry.canonical import Json, JsonValue, canonical
 from registry.checkpoint import NoteSigner
 from registry.db import read, write
@@ -29,15 +30,17 @@ from registry.drafts import (
     validate_parts,
     with_context,
 )
-from registry.errors import NotFound, OptOutInvalid
+from registry.errors import ActRefused, ClaimInvalid, NotFound, OptOutInvalid
 from registry.ids import new_id
+from registry.party_types import TERMS, Claim, Filing, Target, Terms
 from registry.subject_types import NameDraft, OptOutDraft, ReferenceDraft, VectorDraft
 from registry.subjects import get as get
 from registry.subjects import list_subjects as list_subjects
 from registry.subjects import records as records
 from registry.subjects import references as references
-from registry.tables import embedding, name, party, reference, rule, space, subject
+from registry.tables import embedding, name, reference, rule, space, subject
 from registry.types import OptOut
+from registry.voices import Voice
 
 ENTRY_VERSION: Final = 1
 LISTED_MAX: Final = 50
@@ -57,25 +60,42 @@ class _Parts:
         return bool(self.names or self.references or self.vectors)
 
 
-def add(engine: Engine, draft: OptOutDraft, *, now: str, sign_checkpoint: NoteSigner) -> OptOut:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Done:
+    """What was written: the subject ("" for a draft), the log position, whether anything was new."""
+
+    subject: str
+    seq: int
+    new: bool
+    claim: Claim | None = None
+
+
+def add(
+    engine: Engine, draft: OptOutDraft, *, filing: Filing | None = None, terms: Terms = TERMS, now: str,
+    sign_checkpoint: NoteSigner,
+) -> OptOut:  # fmt: skip
     """Register an opt-out; when this returns, no clip that it concerns can be published any more.
 
-    Raises `OptOutInvalid` for a draft that cannot be registered.
+    ``filing``: the party that says it, else it is the operator. Raises `OptOutInvalid` for a draft that
+    cannot be registered, `ActRefused` and `ClaimInvalid` for a party that may not say it, or not so.
     """
-    return add_many(engine, [draft], now=now, sign_checkpoint=sign_checkpoint)[0]
+    return add_many(
+        engine, [draft], filing=filing, terms=terms, now=now, sign_checkpoint=sign_checkpoint
+    )[0]  # fmt: skip
 
 
 def add_many(
-    engine: Engine, drafts: Sequence[OptOutDraft], *, now: str, sign_checkpoint: NoteSigner
-) -> list[OptOut]:
-    """Register several opt-outs: all of them, or none. `OptOutInvalid` names the draft's index."""
+    engine: Engine, drafts: Sequence[OptOutDraft], *, filing: Filing | None = None, terms: Terms = TERMS,
+    now: str, sign_checkpoint: NoteSigner,
+) -> list[OptOut]:  # fmt: skip
+    """Register several opt-outs: all of them, or none. The error names the draft's index."""
     for index, draft in enumerate(drafts):
         _at(index, validate, draft)
     if not drafts:
         return []
     with write(engine) as conn:
-        known = _spaces(conn)
-        done = [_at(index, _add, conn, draft, now, known) for index, draft in enumerate(drafts)]
+        known, voice = spaces_of(conn), Voice(conn, filing, terms, now)
+        done = [_at(index, add_in, conn, draft, now, known, voice) for index, draft in enumerate(drafts)]
         log.add_checkpoint(conn, sign_checkpoint, now)
     return _receipts(engine, done)
 
@@ -90,7 +110,7 @@ def extend(
     now: str,
     sign_checkpoint: NoteSigner,
 ) -> OptOut:
-    """Add names, pictures or vectors to a subject in force; what it has already is left out.
+    """Add names, pictures or vectors to a subject in force, as the operator; what it has already is left out.
 
     Raises `NotFound` for a subject that is not in force, `OptOutInvalid` for parts that do not fit.
     """
@@ -101,7 +121,7 @@ def extend(
         pictures = _pictures(conn, subject_id)
         validate_parts(with_context(names, ()), references, vectors, pictures.items())
         parts = _missing(conn, subject_id, with_context(names, ()), references, vectors, set())
-        seq, known = row.changed_seq, _spaces(conn)
+        seq, known = row.changed_seq, spaces_of(conn)
         named = _Parts(names=parts.names, references=[], vectors=[], replaced=set())
         shown = _Parts(names=[], references=parts.references, vectors=parts.vectors, replaced=set())
         for kind, part in (("name", named), ("reference", shown)):
@@ -111,62 +131,97 @@ def extend(
                 _change(conn, subject_id, {"changed_seq": seq})
                 _insert(conn, subject_id, part, seq, now, known)
         log.add_checkpoint(conn, sign_checkpoint, now)
-    return _receipts(engine, [(subject_id, seq, bool(parts))])[0]
+    return _receipts(engine, [_Done(subject=subject_id, seq=seq, new=bool(parts))])[0]
 
 
-def withdraw(engine: Engine, subject_id: str, *, why: Json, now: str, sign_checkpoint: NoteSigner) -> OptOut:
+def withdraw(
+    engine: Engine, subject_id: str, *, why: Json, filing: Filing | None = None, now: str,
+    sign_checkpoint: NoteSigner,
+) -> OptOut:  # fmt: skip
     """Take a subject out of force, with its names, pictures, vectors, rules and licences.
 
-    ``why`` goes into the private part of the log. A second time does nothing. Raises `NotFound`.
+    ``why`` goes into the private part of the log; ``filing``: the party that withdraws it, recorded as
+    a claim of the kind ``withdraw``. A second time does nothing. Raises `NotFound`, `ActRefused`.
     """
     with write(engine) as conn:
         row = conn.execute(select(subject).where(subject.c.id == subject_id)).first()
         if row is None:
             raise NotFound(f"There is no opt-out {subject_id[:40]!r}.")
+        target = Target(kind=row.kind, work=row.work_id, subject=row.id)
+        path = Voice(conn, filing, TERMS, now).demand(row.party_id, "withdraw", target)
         seq, new = row.changed_seq, row.state == "active"
         if new:
-            nothing = _Parts(names=[], references=[], vectors=[], replaced=set())
-            seq = log.append(conn, "opt-out", _public(row, "withdraw", nothing), {"why": why}, now).seq
-            _change(conn, subject_id, {"changed_seq": seq, "state": "withdrawn"})
-            for table in (name, reference, embedding, rule):
-                query = table.update().where(table.c.subject_id == subject_id, table.c.removed_seq.is_(None))
-                conn.execute(query.values(removed_seq=seq))
-            _forget_removed(conn, subject_id)
+            seq = take_out(conn, row, why, claim_log.WITHDRAWN, now)
+            if filing is not None:
+                owner, state = row.party_id, claim_log.ACTIVE
+                claim_log.file(conn, filing, owner, path, state, subject_id=subject_id, now=now)
         log.add_checkpoint(conn, sign_checkpoint, now)
-    return _receipts(engine, [(subject_id, seq, new)])[0]
+    return _receipts(engine, [_Done(subject=subject_id, seq=seq, new=new)])[0]
+
+
+def take_out(conn: Connection, row: Any, why: Json, ending: str, now: str) -> int:
+    """Take a subject in force out of it, and end the claim behind it as ``ending``; return the position."""
+    nothing = _Parts(names=[], references=[], vectors=[], replaced=set())
+    seq = log.append(conn, "opt-out", _public(row, "withdraw", nothing), {"why": why}, now).seq
+    _change(conn, row.id, {"changed_seq": seq, "state": "withdrawn"})
+    for table in (name, reference, embedding, rule):
+        query = table.update().where(table.c.subject_id == row.id, table.c.removed_seq.is_(None))
+        conn.execute(query.values(removed_seq=seq))
+    _forget_removed(conn, row.id)
+    for claimed in claim_log.about(conn, row.id):
+        how = ending if claimed.id == row.claim_id else claim_log.WITHDRAWN
+        claim_log.move(conn, claimed, how, how, why, now)
+    return seq
 
 
 def _at(index: int, function: Any, *arguments: Any) -> Any:
     try:
         return function(*arguments)
-    except OptOutInvalid as error:
+    except (OptOutInvalid, ActRefused, ClaimInvalid) as error:
         error.index = index
         raise
 
 
-def _receipts(engine: Engine, done: Sequence[tuple[str, int, bool]]) -> list[OptOut]:
+def _receipts(engine: Engine, done: Sequence[_Done]) -> list[OptOut]:
     """Prove what was written, outside of the write lock."""
     with read(engine) as conn:
-        proofs = [log.prove(conn, seq) for _, seq, _ in done]
+        proofs = [log.prove(conn, one.seq) for one in done]
     return [
-        OptOut(subject=subject_id, seq=seq, at=json.loads(proof.entry)["at"], proof=proof, new=new)
-        for (subject_id, seq, new), proof in zip(done, proofs, strict=True)
-    ]
+        OptOut(
+            subject=one.subject, seq=one.seq, at=json.loads(proof.entry)["at"], proof=proof, new=one.new,
+            claim=one.claim.id if one.claim else None, standing=claim_log.standing_of(one.claim),
+            due_at=one.claim.due_at if one.claim else None,
+        )
+        for one, proof in zip(done, proofs, strict=True)
+    ]  # fmt: skip
 
 
-def _add(conn: Connection, draft: OptOutDraft, now: str, spaces: dict[str, int]) -> tuple[str, int, bool]:
-    """Register one draft and return the subject, the log position and whether anything was new."""
-    party_id = _party(conn, draft.owner, now)
+def add_in(conn: Connection, draft: OptOutDraft, now: str, spaces: dict[str, int], voice: Voice) -> _Done:
+    """Register one draft: who says it, whether anything is new, how it stands; then the rows.
+
+    Inside the caller's transaction; ``spaces``: the dimensions of those that are known.
+    """
+    party_id = voice.owner(draft.owner)
     same = (subject.c.party_id == party_id, subject.c.kind == draft.kind)
     row = conn.execute(select(subject).where(*same, subject.c.normal == normal(draft.name))).first()
     subject_id = new_id(now) if row is None else str(row.id)
-    wishes = _wishes(draft, row)
+    new = row is None or row.state != "active"
+    current = None if new else claim_log.behind(conn, row)
+    wishes = _wishes(draft, row) | _belongings(conn, party_id, draft, row, now)
+    work_id = wishes.get("work_id", row.work_id if row else None)
+    target = Target(kind=draft.kind, work=work_id, subject=None if row is None else subject_id)
+    path = voice.demand(party_id, "register", target)
     rewritten = {kind for kind, field in zip(TEXT_KINDS, ("description", "attributes"), strict=True)
                  if field in wishes}  # fmt: skip
     names = with_context(draft.names, draft.context)
     parts = _missing(conn, subject_id, names, draft.references, draft.vectors, rewritten)
-    if row is not None and row.state == "active" and not parts and not wishes:
-        return subject_id, int(row.changed_seq), False
+    said = bool(parts or wishes or voice.waiting)
+    if row is not None and not (new or said or voice.promotes(party_id, current)):
+        return _Done(subject=subject_id, seq=int(row.changed_seq), new=False, claim=current)
+    stand = voice.stand(draft, party_id, current, path, new)
+    if stand.state == claim_log.DRAFT:
+        kept, is_new = voice.keep(draft, party_id, stand)
+        return _Done(subject="", seq=kept.seq, new=is_new, claim=kept)
     told = {"id": subject_id, "kind": draft.kind, "mode": draft.mode}
     entry = log.append(conn, "opt-out", _public(told, "add", parts), _private(draft.name, parts, draft), now)
     if row is None:
@@ -181,16 +236,20 @@ def _add(conn: Connection, draft: OptOutDraft, now: str, spaces: dict[str, int])
     else:
         _change(conn, subject_id, wishes | {"state": "active", "changed_seq": entry.seq})
     _insert(conn, subject_id, parts, entry.seq, now, spaces)
-    return subject_id, entry.seq, True
+    claimed = voice.settle(subject_id, party_id, current, stand, new)
+    return _Done(subject=subject_id, seq=entry.seq, new=True, claim=claimed)
 
 
-def _party(conn: Connection, owner: str, now: str) -> str:
-    known = conn.execute(select(party.c.id).where(party.c.normal == normal(owner))).scalar()
-    if known is not None:
-        return str(known)
-    made = new_id(now)
-    conn.execute(party.insert().values(id=made, name=owner, normal=normal(owner), created_at=now))
-    return made
+def _belongings(
+    conn: Connection, party_id: str, draft: OptOutDraft, row: Row[Any] | None, now: str
+) -> dict[str, Any]:
+    """The work and the day of death, where the draft changes them."""
+    told = {"died_on": parties.died_on(conn, party_id, draft)}
+    if draft.work:
+        told["work_id"] = parties.work_of(conn, party_id, draft.work, now)
+    return {
+        column: value for column, value in told.items() if value != (getattr(row, column) if row else None)
+    }
 
 
 def _wishes(draft: OptOutDraft, row: Row[Any] | None) -> dict[str, Any]:
@@ -234,7 +293,8 @@ def _missing(
     return parts
 
 
-def _spaces(conn: Connection) -> dict[str, int]:
+def spaces_of(conn: Connection) -> dict[str, int]:
+    """The dimensions of the spaces that are known."""
     return {row.id: row.dimension for row in conn.execute(select(space))}
 
 

@@ -6,11 +6,12 @@ there after a crash, or none.
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Row, select
 
-from registry import changes, holds, log, sights
+from registry import changes, holds, log, sights, uses
 from registry.canonical import Json, canonical
 from registry.checkpoint import NoteSigner
 from registry.db import read, write
@@ -38,6 +39,14 @@ ROUND: Final = 500
 Recheck = Callable[[Sequence[Change]], RecheckResult]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _UsedUp:
+    """What a recheck would have said, had it known that a rule is used up."""
+
+    verdict: str
+    reasons: tuple[Reason, ...]
+
+
 class _NotAllowed(Exception):
     """Carries a verdict through the rollback; never seen outside."""
 
@@ -47,8 +56,9 @@ class _NotAllowed(Exception):
 
 
 def publish(
-    engine: Engine, candidate: Candidate, recheck: Recheck, *, now: str, sign_checkpoint: NoteSigner
-) -> Release | Held:
+    engine: Engine, candidate: Candidate, recheck: Recheck, *, now: str, sign_checkpoint: NoteSigner,
+    also_held: holds.AlsoHeld = holds.nothing_more,
+) -> Release | Held:  # fmt: skip
     """Let a candidate leave, or hold it. In one write transaction, during which nothing else is written:
 
     1. A job that left before has left: its release is returned, whatever the candidate says now. A job
@@ -57,8 +67,10 @@ def publish(
        with its whole subject as it is now.
     3. Ask ``recheck`` about those changes (also when there are none). Anything but allow rolls
        everything back, and the job is recorded as held with the reasons. An exception publishes nothing.
+       So does a rule that it rests on (``shown``) and that is used up for the day of ``now``.
     4. Append the release to the log.
-    5. Record the decision, the release and what was seen of it, at the head that was read.
+    5. Record the decision, the release, what was seen of it, and the rules that it used, at the head that
+       was read.
     6. Sign and store the checkpoint.
 
     Most of the changes are read and asked about before that transaction, in rounds, so that a clip that
@@ -78,7 +90,11 @@ def publish(
         verdict = Reason(code="held", check="publish_fence", detail=f"The recheck said {refusal}.")
         with write(engine) as conn:
             reasons = refusal.result.reasons or (verdict,)
-            return holds.hold(conn, candidate.job_id, reasons, refusal.seq, now)
+            new = holds.open_hold(conn, candidate.job_id) is None
+            held = holds.hold(conn, candidate.job_id, reasons, refusal.seq, now)
+            if new:
+                also_held(conn, held)
+            return held
 
 
 def withdraw(engine: Engine, release_id: str, *, why: Json, now: str, sign_checkpoint: NoteSigner) -> Release:
@@ -175,12 +191,18 @@ def _publish(
     result = recheck(changes.load(conn, asked, seen))  # 3
     if result.verdict != ALLOW:
         raise _NotAllowed(result, seen)
+    shown: Sequence[uses.Shown] = getattr(result, "shown", ())
+    account = str(candidate.facts.get("account") or "")
+    spent = uses.used_up(conn, shown, account, now)
+    if spent is not None:
+        raise _NotAllowed(_UsedUp(verdict="review", reasons=(spent,)), seen)
     release_id = new_id(now)
     entry = log.append(conn, "release", _public(release_id, candidate, seen), None, now)  # 4
     row = _row(candidate, record_decision(conn, candidate.job_id, candidate.decision))
     row |= {"id": release_id, "registry_seq": seen, "log_seq": entry.seq, "published_at": now}
     conn.execute(release.insert().values(**row, state=ReleaseState.RELEASED, state_seq=entry.seq))  # 5
     sights.store(conn, release_id, candidate.sight)
+    uses.record(conn, release_id, shown, account, now)
     log.add_checkpoint(conn, signer, now)  # 6
     made = _one(conn, release.c.id == release_id)
     if made is None:
@@ -230,18 +252,23 @@ def _set_state(
     engine: Engine, release_id: str, state: ReleaseState, why: Json, now: str, signer: NoteSigner
 ) -> Release:
     with write(engine) as conn:
-        known = _one(conn, release.c.id == release_id)
-        if known is None:
-            raise NotFound(f"There is no release {release_id}.")
-        if known.state is not state:
-            kind = "withdrawal" if state is ReleaseState.WITHDRAWN else "reinstatement"
-            public: Json = {"v": RELEASE_ENTRY_VERSION, "release": release_id, "urn": known.urn}
-            entry = log.append(conn, kind, public, why, now)
-            values = {"state": state, "state_seq": entry.seq}
-            conn.execute(release.update().where(release.c.id == release_id).values(**values))
-            log.add_checkpoint(conn, signer, now)
-        made = _one(conn, release.c.id == release_id)
-    return made or known
+        made = set_state(conn, release_id, state, why, now)
+        log.add_checkpoint(conn, signer, now)
+    return made
+
+
+def set_state(conn: Connection, release_id: str, state: ReleaseState, why: Json, now: str) -> Release:
+    """`withdraw` or `reinstate` inside the caller's transaction, which has to sign the checkpoint."""
+    known = _one(conn, release.c.id == release_id)
+    if known is None:
+        raise NotFound(f"There is no release {release_id}.")
+    if known.state is not state:
+        kind = "withdrawal" if state is ReleaseState.WITHDRAWN else "reinstatement"
+        public: Json = {"v": RELEASE_ENTRY_VERSION, "release": release_id, "urn": known.urn}
+        entry = log.append(conn, kind, public, why, now)
+        values = {"state": state, "state_seq": entry.seq}
+        conn.execute(release.update().where(release.c.id == release_id).values(**values))
+    return _one(conn, release.c.id == release_id) or known
 
 
 def _one(conn: Connection, condition: Any) -> Release | None:

@@ -1,8 +1,6 @@
-"""Rules and licences: what an owner wishes for an account, and which wish counts.
+"""Rules and licences as they are set, taken back and logged; which of them counts is `registry.ruling`.
 
-The order is total: 1. a rule for the account counts before one for everybody; 2. the stricter effect
-before the milder; 3. the higher priority; 4. the younger rule. Where none applies, the subject's mode
-decides; a withdrawn subject wishes nothing. A licence, and a person's consent, is an allow for one account.
+A licence, and a person's consent, is an allow for one account.
 """
 
 from dataclasses import dataclass
@@ -10,19 +8,21 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Row, select
 
-from registry import log
+from registry import claim_log, log
 from registry.canonical import Json
 from registry.checkpoint import NoteSigner
 from registry.db import write
+from registry.delegations import demand_for_subject
 from registry.drafts import NAME_CHARS_MAX, phrases
 from registry.errors import NotFound, OptOutInvalid
 from registry.ids import new_id, parse_time
+from registry.party_types import Filing
+from registry.ruling import Ask, ruling
 from registry.subject_types import RuleRow, SubjectRecord
 from registry.tables import rule, subject
+from registry.vocabulary import EFFECTS, NO_CONDITIONS, Conditions, check_conditions, from_json, to_json
 
 ENTRY_VERSION: Final = 1
-EFFECTS: Final = ("allow", "review", "block")  # from mild to strict
-OF_MODE: Final = {"block": "block", "ask": "review", "allow": "allow"}
 PRIORITY_MAX: Final = 1000
 RULES_MAX: Final = 10_000
 
@@ -37,106 +37,113 @@ class Effect:
 
 
 def effect(record: SubjectRecord, account: str | None, now: str) -> Effect:
-    """Apply the order above for an account (None: nobody in particular) at a time."""
-    if record.state != "active":
-        return Effect(effect="allow", rule_id=None, licence=False)
-    applying = [row for row in record.rules if _applies(row, account, now)]
-    if not applying:
-        return Effect(effect=OF_MODE[record.mode], rule_id=None, licence=False)
-    first = max(applying, key=_rank)
-    return Effect(effect=first.effect, rule_id=first.id, licence=first.licence)
+    """What counts for an account that says nothing else (None: nobody in particular), at a time."""
+    found = ruling(record, Ask(account=account), now)
+    return Effect(effect=found.outcome, rule_id=found.rule, licence=found.licence)
 
 
 def set_rule(
     engine: Engine, subject_id: str, effect: str, *, account: str | None = None,
     valid_from: str | None = None, valid_until: str | None = None, priority: int = 0,
-    now: str, sign_checkpoint: NoteSigner,
+    conditions: Conditions = NO_CONDITIONS, by: str | None = None, now: str, sign_checkpoint: NoteSigner,
 ) -> RuleRow:  # fmt: skip
-    """Add a rule to a subject in force. Raises `OptOutInvalid`, `NotFound`."""
+    """Add a rule to a subject in force; ``by``: the party that does, None for the operator.
+
+    Raises `OptOutInvalid`, `NotFound`, `ActRefused`.
+    """
     made = RuleRow(
         id=new_id(now), subject=subject_id, effect=effect, account=account, valid_from=valid_from,
-        valid_until=valid_until, priority=priority, licence=False,
+        valid_until=valid_until, priority=priority, licence=False, conditions=conditions,
     )  # fmt: skip
-    return _set(engine, made, now, sign_checkpoint)
+    return _set(engine, made, by, now, sign_checkpoint)
 
 
 def grant_licence(
     engine: Engine, subject_id: str, account: str, *, valid_from: str | None = None,
-    valid_until: str | None = None, now: str, sign_checkpoint: NoteSigner,
+    valid_until: str | None = None, conditions: Conditions = NO_CONDITIONS, by: str | None = None,
+    now: str, sign_checkpoint: NoteSigner,
 ) -> RuleRow:  # fmt: skip
-    """Allow one account to use a subject. Raises `OptOutInvalid`, `NotFound`."""
+    """Allow one account to use a subject; ``by``: as `set_rule`. Raises as it does."""
     made = RuleRow(
         id=new_id(now), subject=subject_id, effect="allow", account=account, valid_from=valid_from,
-        valid_until=valid_until, priority=0, licence=True,
+        valid_until=valid_until, priority=0, licence=True, conditions=conditions,
     )  # fmt: skip
-    return _set(engine, made, now, sign_checkpoint)
+    return _set(engine, made, by, now, sign_checkpoint)
 
 
-def unset_rule(engine: Engine, rule_id: str, *, now: str, sign_checkpoint: NoteSigner) -> int:
+def unset_rule(
+    engine: Engine, rule_id: str, *, by: str | None = None, now: str, sign_checkpoint: NoteSigner
+) -> int:
     """Take a rule out of force and return the log position; a second time does nothing."""
-    return _unset(engine, rule_id, False, now, sign_checkpoint)
+    return _unset(engine, rule_id, False, by, now, sign_checkpoint)
 
 
-def revoke_licence(engine: Engine, rule_id: str, *, now: str, sign_checkpoint: NoteSigner) -> int:
+def revoke_licence(
+    engine: Engine, rule_id: str, *, by: str | None = None, now: str, sign_checkpoint: NoteSigner
+) -> int:
     """Take a licence back and return the log position; a second time does nothing."""
-    return _unset(engine, rule_id, True, now, sign_checkpoint)
+    return _unset(engine, rule_id, True, by, now, sign_checkpoint)
 
 
-def _applies(row: RuleRow, account: str | None, now: str) -> bool:
-    at = parse_time(now)
-    started = row.valid_from is None or parse_time(row.valid_from) <= at
-    ended = row.valid_until is not None and parse_time(row.valid_until) <= at
-    return started and not ended and row.account in (None, account)
-
-
-def _rank(row: RuleRow) -> tuple[bool, int, int, str]:
-    return row.account is not None, EFFECTS.index(row.effect), row.priority, row.id
-
-
-def _set(engine: Engine, made: RuleRow, now: str, signer: NoteSigner) -> RuleRow:
-    _check(made)
+def _set(engine: Engine, made: RuleRow, by: str | None, now: str, signer: NoteSigner) -> RuleRow:
     with write(engine) as conn:
-        row = conn.execute(select(subject).where(subject.c.id == made.subject)).first()
-        if row is None or row.state != "active":
-            raise NotFound(f"There is no opt-out {made.subject[:40]!r} in force.")
-        here = (rule.c.subject_id == made.subject, rule.c.removed_seq.is_(None))
-        if len(conn.execute(select(rule.c.id).where(*here)).all()) >= RULES_MAX:
-            raise OptOutInvalid(f"A subject has at most {RULES_MAX} rules; take some back first.")
-        seq = _log(conn, made, "grant" if made.licence else "set", now, signer)
-        values = {"id": made.id, "subject_id": made.subject, "effect": made.effect, "account": made.account}
-        times = {"valid_from": made.valid_from, "valid_until": made.valid_until}
-        conn.execute(
-            rule.insert().values(
-                **values, **times, priority=made.priority, licence=int(made.licence), log_seq=seq
-            )
-        )
+        path = demand_for_subject(conn, by, made.subject, "rules", now)
+        insert(conn, made, now, by=by)
+        if by is not None and made.licence:
+            said = Filing(by=by, kind="licence_grant")
+            whose = conn.execute(select(subject.c.party_id).where(subject.c.id == made.subject)).scalar_one()
+            claim_log.file(conn, said, whose, path, claim_log.ACTIVE, subject_id=made.subject, now=now)
+        log.add_checkpoint(conn, signer, now)
     return made
 
 
-def _unset(engine: Engine, rule_id: str, licence: bool, now: str, signer: NoteSigner) -> int:
+def insert(conn: Connection, made: RuleRow, now: str, *, by: str | None = None) -> int:
+    """Set a rule inside the caller's transaction, which signs the checkpoint; return its log position.
+
+    ``by``: the party that does it, whose right the caller has seen to; None for the operator.
+
+    Raises `OptOutInvalid`, `NotFound`.
+    """
+    _check(made)
+    row = conn.execute(select(subject).where(subject.c.id == made.subject)).first()
+    if row is None or row.state != "active":
+        raise NotFound(f"There is no opt-out {made.subject[:40]!r} in force.")
+    here = (rule.c.subject_id == made.subject, rule.c.removed_seq.is_(None))
+    if len(conn.execute(select(rule.c.id).where(*here)).all()) >= RULES_MAX:
+        raise OptOutInvalid(f"A subject has at most {RULES_MAX} rules; take some back first.")
+    seq = _log(conn, made, "grant" if made.licence else "set", by, now)
+    values: dict[str, Any] = {"id": made.id, "subject_id": made.subject, "account": made.account}
+    values |= {"valid_from": made.valid_from, "valid_until": made.valid_until}
+    values |= {"effect": made.effect, "priority": made.priority, "licence": int(made.licence), "log_seq": seq}
+    conn.execute(rule.insert().values(**values, conditions=to_json(made.conditions)))
+    return seq
+
+
+def _unset(engine: Engine, rule_id: str, licence: bool, by: str | None, now: str, signer: NoteSigner) -> int:
     with write(engine) as conn:
         row = conn.execute(select(rule).where(rule.c.id == rule_id, rule.c.licence == int(licence))).first()
         if row is None:
             raise NotFound(f"There is no {'licence' if licence else 'rule'} {rule_id[:40]!r}.")
+        demand_for_subject(conn, by, row.subject_id, "rules", now)
         if row.removed_seq is not None:
             return int(row.removed_seq)
-        seq = _log(conn, _loaded(row), "revoke" if licence else "unset", now, signer)
+        seq = _log(conn, loaded(row), "revoke" if licence else "unset", by, now)
         conn.execute(rule.update().where(rule.c.id == rule_id).values(removed_seq=seq))
+        log.add_checkpoint(conn, signer, now)
     return seq
 
 
-def _log(conn: Connection, row: RuleRow, action: str, now: str, signer: NoteSigner) -> int:
+def _log(conn: Connection, row: RuleRow, action: str, by: str | None, now: str) -> int:
     """Log what happens to a rule, and move its subject there. Whom it is for is nobody else's business."""
     public: Json = {
         "v": ENTRY_VERSION, "subject": row.subject, "action": action, "rule": row.id, "effect": row.effect,
     }  # fmt: skip
     private: Json = {
         "account": row.account, "valid_from": row.valid_from, "valid_until": row.valid_until,
-        "priority": row.priority,
+        "priority": row.priority, "conditions": to_json(row.conditions), "by": by,
     }  # fmt: skip
     entry = log.append(conn, "licence" if row.licence else "rule", public, private, now)
     conn.execute(subject.update().where(subject.c.id == row.subject).values(changed_seq=entry.seq))
-    log.add_checkpoint(conn, signer, now)
     return entry.seq
 
 
@@ -150,10 +157,13 @@ def _check(row: RuleRow) -> None:
     times = [parse_time(time) for time in (row.valid_from, row.valid_until) if time is not None]
     if len(times) == 2 and times[0] >= times[1]:
         raise OptOutInvalid("The rule would end before it begins; exchange the two times.")
+    check_conditions(row.conditions, effect=row.effect, account=row.account)
 
 
-def _loaded(row: Row[Any]) -> RuleRow:
+def loaded(row: Row[Any]) -> RuleRow:
+    """A rule as it is stored."""
     return RuleRow(
         id=row.id, subject=row.subject_id, effect=row.effect, account=row.account, valid_from=row.valid_from,
         valid_until=row.valid_until, priority=row.priority, licence=bool(row.licence),
+        conditions=from_json(row.conditions),
     )  # fmt: skip

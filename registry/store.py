@@ -1,8 +1,8 @@
 """A content-addressed file store: a file's name is the SHA-256 of its bytes.
 
 Layout under the root: ``staging/<job id>/`` for work in progress, and ``held/``, ``released/``,
-``manifests/`` with a two-character fan-out. Names are made from digests and job ids only, never from
-a request. A file appears in an area whole and durable (file and folder fsynced, then renamed), or
+``manifests/``, ``evidence/``, with a two-character fan-out. Names are made from digests and job ids only,
+never from a request. A file appears in an area whole and durable (file and folder fsynced, then renamed), or
 not at all.
 """
 
@@ -33,6 +33,7 @@ class Area(StrEnum):
     HELD = "held"
     RELEASED = "released"
     MANIFESTS = "manifests"
+    EVIDENCE = "evidence"
 
 
 class FileStore:
@@ -110,6 +111,19 @@ class FileStore:
             if hashlib.file_digest(file, "sha256").hexdigest() != digest:
                 raise RegistryDamaged(f"The stored file {digest[:16]}… was changed; restore a backup.")
         return place
+
+    def digests(self, area: Area) -> list[str]:
+        """The digests of all files of an area; for small ones."""
+        with _storing():
+            names = [place.name for place in (self._root / area).glob("??/*")]
+        return sorted(name for name in names if _DIGEST.fullmatch(name))
+
+    def remove(self, area: Area, digest: str) -> None:
+        """Delete a file for good; done already is done."""
+        place = self._place(area, digest)
+        with _storing(), contextlib.suppress(FileNotFoundError):
+            place.unlink()
+            _sync_folder(place.parent)
 
     def clean(self, job_id: str) -> None:
         """Delete a finished job's work in progress."""

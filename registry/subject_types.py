@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from registry.vocabulary import NO_CONDITIONS, Conditions
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NameRow:
@@ -51,6 +53,7 @@ class RuleRow:
     """What an owner wishes for one account (or everybody: None), within a time (or always: None).
 
     ``effect``: allow | review | block. A licence, or a person's consent, is an allow for one account.
+    ``conditions``: what else must hold (`registry.vocabulary`).
     """
 
     id: str
@@ -61,6 +64,7 @@ class RuleRow:
     valid_until: str | None
     priority: int
     licence: bool
+    conditions: Conditions = NO_CONDITIONS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +74,9 @@ class SubjectRecord:
     ``kind``: character | person | logo | artwork | portfolio; ``owner``: the name of the party ``party``;
     ``mode``: block | ask | allow where no rule applies; ``state``: active | withdrawn; ``seq``: the last
     log entry about it; ``standing``: of the claim behind it, provisional | active | disputed;
-    ``inherited``: the rules of its owner's portfolio, which count after its own.
+    ``inherited``: the rules of its owner's portfolios, which count after its own; ``portfolios``: the ids of
+    these, none stricter of which the ``mode`` is milder; ``claim``: the claim behind it, None for the
+    operator's word; ``work``: the id of the work it belongs to; ``died_on``: the day a person died.
     """
 
     id: str
@@ -89,6 +95,10 @@ class SubjectRecord:
     seq: int
     standing: str = "active"
     inherited: tuple[RuleRow, ...] = ()
+    portfolios: tuple[str, ...] = ()
+    claim: str | None = None
+    work: str | None = None
+    died_on: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +137,9 @@ class VectorDraft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptOutDraft:
-    """What a rights holder says no to. ``context``: for names that need context and bring none."""
+    """What a rights holder says no to. ``context``: for names that need context and bring none;
+    ``work``: the title of the work it belongs to; ``died_on``: of a person who died, the day.
+    """
 
     kind: str
     name: str
@@ -140,3 +152,5 @@ class OptOutDraft:
     mode: str = "block"
     references: tuple[ReferenceDraft, ...] = ()
     vectors: tuple[VectorDraft, ...] = ()
+    work: str = ""
+    died_on: str | None = None

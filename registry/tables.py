@@ -185,6 +185,8 @@ party = Table(
     Column("name", Text, nullable=False),
     Column("normal", Text, nullable=False),
     Column("created_at", Text, nullable=False),
+    Column("kind", Text),
+    Column("verified_level", Text, nullable=False),
 )
 
 subject = Table(
@@ -202,6 +204,9 @@ subject = Table(
     Column("state", Text, nullable=False),
     Column("log_seq", Integer, nullable=False),
     Column("changed_seq", Integer, nullable=False),
+    Column("work_id", Text),
+    Column("died_on", Text),
+    Column("claim_id", Text),
 )
 
 name = Table(
@@ -267,6 +272,7 @@ rule = Table(
     Column("valid_until", Text),
     Column("priority", Integer, nullable=False),
     Column("licence", Integer, nullable=False),
+    Column("conditions", JsonText, nullable=False, server_default="{}"),
     Column("log_seq", Integer, nullable=False),
     Column("removed_seq", Integer),
 )
@@ -283,6 +289,7 @@ api_key = Table(
     Column("expires_at", Text),
     Column("revoked_at", Text),
     Column("revoked_seq", Integer),
+    Column("tags", JsonText, nullable=False, server_default="[]"),
 )
 
 log_cursor = Table(

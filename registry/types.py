@@ -256,6 +256,9 @@ class OptOut:
     """The receipt of an opt-out: in force from log position ``seq`` on, with its proof.
 
     ``new``: False when everything was registered before, and ``seq`` is the last entry about the subject.
+    ``claim``: the claim behind it, None for the operator's word; ``standing``: active | provisional |
+    disputed | draft, and of a draft nothing is in force and ``subject`` is empty; ``due_at``: when its clock
+    ends.
     """
 
     subject: str
@@ -263,3 +266,6 @@ class OptOut:
     at: str
     proof: LogProof
     new: bool
+    claim: str | None = None
+    standing: str = "active"
+    due_at: str | None = None

@@ -148,10 +148,13 @@ class View:
                 return snapshot
             with self._swap:
                 snapshot = self._state[1].without(spaces.retired(conn))
-                news = records(conn, after_seq=at.seq)
+                news = records(conn, after_seq=at.seq, vectors=False)
                 while batch := list(islice(news, BATCH)):
                     check_stop(self._stop)
-                    snapshot = snapshot.advanced(now.seq, batch)
+                    own = [record.id for record in batch if record.seq > at.seq]
+                    # The rest are under a portfolio that changed: their names and vectors are as they were.
+                    snapshot = snapshot.under(record for record in batch if record.seq <= at.seq)
+                    snapshot = snapshot.advanced(now.seq, records(conn, own))
                 self._state = (now, snapshot.at(now.seq))  # 3
                 return self._state[1]
 

@@ -57,7 +57,7 @@ class Service:
             settings=settings, app=app, uploads=Uploads(Home(settings.home).uploads, settings),
             jobs=Pool("jobs", settings.workers, waiting), looks=Pool("looks", settings.workers, waiting),
             gates=Pool("gates", GATES, GATES_WAITING), wishes=Pool("wishes", 1, waiting),
-            desk=Desk(engine=app.engine, eyes=app.eyes, signer=app.signer, clock=clock),
+            desk=Desk(engine=app.engine, eyes=app.eyes, signer=app.signer, clock=clock, terms=settings.terms),
             stopping=threading.Event(), changed=threading.Event(), beside=[],
         )  # fmt: skip
 

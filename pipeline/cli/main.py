@@ -15,7 +15,10 @@ from pipeline.cli import (
     apikeys,
     bench,
     check,
+    claim,
+    consent,
     create,
+    delegation,
     demo,
     gate,
     guard,
@@ -23,7 +26,10 @@ from pipeline.cli import (
     licence,
     optout,
     output,
+    party,
+    permission,
     retroscan,
+    rule,
     serve,
     spaces,
     verify,
@@ -49,6 +55,12 @@ app.command("bench", context_settings=BENCH_OPTIONS)(output.command(bench.bench)
 app.add_typer(optout.app, name="optout")
 app.add_typer(licence.app, name="licence")
 app.add_typer(spaces.app, name="spaces")
+app.add_typer(rule.app, name="rule")
+app.add_typer(permission.app, name="permission")
+app.add_typer(consent.app, name="consent")
+app.add_typer(party.app, name="party")
+app.add_typer(delegation.app, name="delegation")
+app.add_typer(claim.app, name="claim")
 app.command("serve")(output.command(serve.serve))
 app.add_typer(keys.app, name="keys")
 app.add_typer(apikeys.app, name="apikeys")

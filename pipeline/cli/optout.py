@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from pipeline.cli import output
+from pipeline.cli import output, speaking
 from pipeline.errors import ImportRefused, UsageError, describe
 from pipeline.settings import load
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MAX_SHOWN: Final = 50
 CLOCK: Final = slice(11, 19)  # of an RFC 3339 time
+DRAFT: Final = "draft"
 
 app = typer.Typer(help="Opt-outs: whom or what nobody may draw here.", no_args_is_help=True)
 
@@ -48,16 +49,29 @@ def add(
         Many, typer.Option(help="A word that stands near the name where it is meant; may be repeated.")
     ] = None,
     mode: Annotated[str, typer.Option(help="block, ask or allow.")] = "block",
+    work: Annotated[str, typer.Option(help="The title of the work it belongs to.")] = "",
+    died_on: Annotated[
+        str | None, typer.Option(help="Of a person who died: the day, as their estate told it.")
+    ] = None,
+    by: speaking.By = None,
+    claim: speaking.Kind = None,
+    statement: speaking.Statements = None,
+    signature: speaking.Signature = "",
     source: Annotated[
         Path | None, typer.Option("--from", help="A file with one subject as JSON on each line.")
     ] = None,
     home: output.Home = None,
     as_json: output.AsJson = False,
 ) -> int:
-    """Register an opt-out, or a file of them; in force when the command ends."""
+    """Register an opt-out, or a file of them; in force when the command ends.
+
+    Without --by it is the operator who says so.
+    """
     told = {
-        "aliases": alias, "attributes": attribute, "exclusions": exclusion, "context": context, "owner": owner
+        "aliases": alias, "attributes": attribute, "exclusions": exclusion, "context": context,
+        "owner": owner, "work": work, "died_on": died_on,
     }  # fmt: skip
+    who = speaking.Speaking(by=by, kind=claim, statements=statement or [], signature=signature)
     values: dict[str, Any] = {key: value for key, value in told.items() if value}
     values |= {"kind": kind, "name": name, "description": description, "mode": mode}
     if (name is None) == (source is None):
@@ -65,41 +79,46 @@ def add(
     if source is not None:
         if set(values) - {"kind", "name", "description", "mode"} or picture or negative or description:
             raise UsageError("with --from, everything about a subject stands in the file")
-        return _add_file(source, home, as_json=as_json)
-    return _add_one(values, picture or [], negative or [], home, as_json=as_json)
+        return _add_file(source, who, home, as_json=as_json)
+    return _add_one(values, picture or [], negative or [], who, home, as_json=as_json)
 
 
 def _add_one(
-    values: dict[str, Any], pictures: Sequence[Path], negatives: Sequence[Path], home: Path | None,
-    *, as_json: bool,
+    values: dict[str, Any], pictures: Sequence[Path], negatives: Sequence[Path], who: speaking.Speaking,
+    home: Path | None, *, as_json: bool,
 ) -> int:  # fmt: skip
     from pipeline.app import open_app
     from pipeline.optouts.order import parse_order
 
     order = parse_order(values)
     with open_app(load(home)) as opened:
+        filing = who.filing(opened.engine, person=order.kind == "person")
         with output.bar("looking at the pictures", "pictures") as bar:
-            made = _desk(opened).register(order, pictures, negatives, bar.at)
+            made = _desk(opened).register(order, pictures, negatives, bar.at, filing)
         _say(made)
         if as_json:
             output.answer(made.to_json())
-        return _look_back(opened)
+        return look_back(opened)
 
 
-def _add_file(source: Path, home: Path | None, *, as_json: bool) -> int:
+def _add_file(source: Path, who: speaking.Speaking, home: Path | None, *, as_json: bool) -> int:
     """Receipts are one JSON object a line, also without --json: they are what such a file is for."""
     from pipeline.app import open_app
 
     try:
         with open_app(load(home)) as opened:
             with output.bar("looking at the pictures", "pictures") as bar:
-                receipts = _desk(opened).register_file(source, bar.at)
+                filing = who.filing(opened.engine)
+                receipts = _desk(opened).register_file(source, bar.at, filing)
             for made in receipts:
                 _line(made.to_json())
                 for note in made.notes:
                     output.say(f"  {made.name}: {note}")
-            output.say(f"{len(receipts)} opt-outs in force since {receipts[-1].at[CLOCK]} UTC.", style="bold")
-            return _look_back(opened)
+            force = [made for made in receipts if made.standing != DRAFT]
+            output.say(f"{len(force)} opt-outs in force since {receipts[-1].at[CLOCK]} UTC.", style="bold")
+            if len(force) < len(receipts):
+                output.say(f"{len(receipts) - len(force)} wait until the party is verified.")
+            return look_back(opened)
     except ImportRefused as error:
         _say_problems(error, as_json=as_json)
         return error.exit_code
@@ -119,7 +138,8 @@ def _desk(opened: "App") -> "Desk":
     from pipeline.clock import clock
     from pipeline.optouts.desk import Desk
 
-    return Desk(engine=opened.engine, eyes=opened.eyes, signer=opened.signer, clock=clock)
+    eyes, signer, terms = opened.eyes, opened.signer, opened.settings.terms
+    return Desk(engine=opened.engine, eyes=eyes, signer=signer, clock=clock, terms=terms)
 
 
 def _say(made: "Receipt") -> None:
@@ -128,12 +148,18 @@ def _say(made: "Receipt") -> None:
     if not made.new:
         output.say(f"{made.name} was registered before with all of this: nothing changed.", style="bold")
         return
+    if made.standing == DRAFT:
+        output.say(f"{made.name} waits and is not in force: this party's cap is reached.", style="bold")
+        output.say(f"It comes into force when the party is verified (claim {made.claim}).")
+        return
     output.say(f"{made.name} is protected. Its number is {made.id}.", style="bold")
     output.say(f"In force since {made.at[CLOCK]} UTC. Registry sequence {made.sequence:,}.")
     output.say("Refused from the next request.")
+    if made.due_at is not None and made.standing == "provisional":
+        output.say(f"Provisional until {made.due_at}: have the party verified (claim {made.claim}).")
 
 
-def _look_back(opened: "App") -> int:
+def look_back(opened: "App") -> int:
     """What is already out is compared with what was registered; a failure leaves the opt-out in force."""
     from pipeline.cli import retroscan
 
@@ -206,6 +232,7 @@ def show(
 def withdraw(
     subject: Annotated[str, typer.Argument(metavar="ID", help="The opt-out's number.")],
     why: Annotated[str, typer.Option(help="The reason; it is kept, and not public.")] = "",
+    by: speaking.By = None,
     home: output.Home = None,
     as_json: output.AsJson = False,
 ) -> int:
@@ -215,7 +242,8 @@ def withdraw(
 
     reason = plain("why", why)
     with open_app(load(home)) as opened:
-        made = _desk(opened).withdraw(subject, reason)
+        filing = speaking.Speaking(by=by, kind="withdraw").filing(opened.engine)
+        made = _desk(opened).withdraw(subject, reason, filing)
     if made.new:
         output.say(f"{made.name} is out of force since {made.at[CLOCK]} UTC.", style="bold")
         output.say(f"Registry sequence {made.sequence:,}. Its pictures' vectors are deleted.")
@@ -229,7 +257,9 @@ def withdraw(
 def _document(record: "SubjectRecord") -> dict[str, Any]:
     return {
         "id": record.id, "kind": record.kind, "name": record.name, "owner": record.owner,
-        "mode": record.mode, "state": record.state, "sequence": record.seq,
+        "mode": record.mode, "state": record.state, "sequence": record.seq, "standing": record.standing,
+        "claim": record.claim, "died_on": record.died_on, "work": record.work,
+        "portfolios": list(record.portfolios),
         "description": record.description, "attributes": list(record.attributes),
         "exclusions": list(record.exclusions),
         "names": [
@@ -246,7 +276,11 @@ def _document(record: "SubjectRecord") -> dict[str, Any]:
 
 
 def _say_record(record: "SubjectRecord", document: dict[str, Any]) -> None:
-    output.say(f"{record.name} ({record.kind}, {record.owner}): {record.state}, {record.mode}", style="bold")
+    stands = "" if record.standing == "active" else f" ({record.standing})"
+    title = f"{record.name} ({record.kind}, {record.owner}): {record.state}{stands}, {record.mode}"
+    output.say(title, style="bold")
+    if record.portfolios:
+        output.say(f"  also under the owner's portfolio {', '.join(record.portfolios)}")
     for one in record.names:
         near = f", only near: {', '.join(one.context)}" if one.tier == "context" else ""
         output.say(f"  name {one.text} ({one.language or one.kind}{near})")

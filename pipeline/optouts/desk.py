@@ -7,7 +7,7 @@ An import does 1 and 2 for all its lines before 3.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -19,27 +19,34 @@ from pipeline.optouts.drafting import named, prepare
 from pipeline.optouts.imports import Progress, prepare_lines, problem_of
 from pipeline.optouts.lines import read_lines
 from pipeline.optouts.looking import Eyes
-from pipeline.optouts.order import MAX_PICTURES, OptOutOrder
+from pipeline.optouts.order import MAX_PICTURES, UNNAMED, OptOutOrder
 from pipeline.optouts.receipt import Receipt, receipt
 from pipeline.pictures.reader import read_all
 from pipeline.pictures.types import PictureFile
-from registry import optouts
+from registry import optouts, parties
 from registry.checkpoint import NoteSigner
-from registry.errors import NotFound, OptOutInvalid
+from registry.errors import ActRefused, ClaimInvalid, NotFound, OptOutInvalid
 from registry.ids import is_id
-from registry.subject_types import ReferenceRow, SubjectRecord
+from registry.party_types import TERMS, Filing, Terms
+from registry.subject_types import OptOutDraft, ReferenceRow, SubjectRecord
+from registry.types import OptOut
 
 PAGE: Final = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """One home's desk. ``clock``: now, UTC, RFC 3339 with Z; ``signer``: signs the log's checkpoints."""
+    """One home's desk.
+
+    ``clock``: now, UTC, RFC 3339 with Z; ``signer``: signs the log's checkpoints; ``terms``: for unverified
+    parties. Who says something is its ``filing``; without one it is the operator.
+    """
 
     engine: Engine
     eyes: Eyes
     signer: NoteSigner
     clock: Callable[[], str]
+    terms: Terms = TERMS
 
     def register(
         self,
@@ -47,11 +54,13 @@ class Desk:
         pictures: Sequence[PictureFile | Path] = (),
         negatives: Sequence[PictureFile | Path] = (),
         progress: Progress = lambda _done, _all: None,
+        filing: Filing | None = None,
     ) -> Receipt:
-        """Register one opt-out; when this returns, the next request is refused.
+        """Register one opt-out; when this returns, the next request is refused, unless it waits as a draft.
 
         Raises: PictureRefused, SandboxFailed, LimitExceeded (each names the picture), UsageError, and
-        `classifiers.errors` NameRefused and ModelUnusable, `registry.errors` OptOutInvalid and others.
+        `classifiers.errors` NameRefused and ModelUnusable, `registry.errors` OptOutInvalid, ActRefused,
+        ClaimInvalid and others.
         """
         if max(len(pictures), len(negatives)) > MAX_PICTURES:
             raise UsageError(f"more than {MAX_PICTURES} pictures; choose the best of them")
@@ -60,10 +69,12 @@ class Desk:
         read = read_all(files, done=lambda done: progress(done, len(files)))  # 2
         shown, not_meant = read[: len(pictures)], read[len(pictures) :]
         prepared = prepare(order, names, shown, not_meant, self.eyes)
-        made = optouts.add(self.engine, prepared.draft, now=self.clock(), sign_checkpoint=self.signer)  # 3
+        [made] = self._add([prepared.draft], filing)  # 3
         return receipt(made, order.name, prepared.notes)
 
-    def register_file(self, path: Path, progress: Progress = lambda _done, _all: None) -> list[Receipt]:
+    def register_file(
+        self, path: Path, progress: Progress = lambda _done, _all: None, filing: Filing | None = None
+    ) -> list[Receipt]:
         """Register every line of a file, or none of them, and give a receipt for each.
 
         Raises: ImportRefused with all that is wrong, by line; UsageError and LimitExceeded for the file.
@@ -72,17 +83,27 @@ class Desk:
         prepared = prepare_lines(lines, path.absolute().parent, self.eyes, progress)  # 2
         drafts = [one.draft for one in prepared]
         try:
-            made = optouts.add_many(self.engine, drafts, now=self.clock(), sign_checkpoint=self.signer)  # 3
-        except OptOutInvalid as error:
+            made = self._add(drafts, filing)  # 3
+        except (OptOutInvalid, ActRefused, ClaimInvalid) as error:
             raise ImportRefused.of([problem_of(lines[error.index or 0].number, error)]) from None
         return [receipt(one, work.draft.name, work.notes) for one, work in zip(made, prepared, strict=True)]
 
-    def withdraw(self, subject: str, why: str = "") -> Receipt:
-        """Take an opt-out out of force. Raises: NotFound."""
-        name = self.show(subject).name
-        now = self.clock()
-        made = optouts.withdraw(self.engine, subject, why={"why": why}, now=now, sign_checkpoint=self.signer)
+    def withdraw(self, subject: str, why: str = "", filing: Filing | None = None) -> Receipt:
+        """Take an opt-out out of force. Raises: NotFound, ActRefused."""
+        name, now = self.show(subject).name, self.clock()
+        made = optouts.withdraw(
+            self.engine, subject, why={"why": why}, filing=filing, now=now, sign_checkpoint=self.signer
+        )
         return receipt(made, name)
+
+    def _add(self, drafts: Sequence[OptOutDraft], filing: Filing | None) -> list[OptOut]:
+        if filing is not None:  # who speaks and names no owner means themselves
+            mine = parties.find(self.engine, filing.by).name
+            drafts = [replace(one, owner=mine) if one.owner == UNNAMED else one for one in drafts]
+        return optouts.add_many(
+            self.engine, drafts, filing=filing, terms=self.terms, now=self.clock(),
+            sign_checkpoint=self.signer,
+        )  # fmt: skip
 
     def show(self, subject: str) -> SubjectRecord:
         """An opt-out with everything in force. Raises: NotFound."""

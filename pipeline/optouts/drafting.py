@@ -30,7 +30,7 @@ def prepare(
     draft = OptOutDraft(
         kind=order.kind, name=order.name, owner=order.owner, names=names, description=order.description,
         attributes=order.attributes, exclusions=order.exclusions, context=order.context, mode=order.mode,
-        references=looked.references, vectors=looked.vectors,
+        references=looked.references, vectors=looked.vectors, work=order.work, died_on=order.died_on,
     )  # fmt: skip
     return Prepared(draft=draft, notes=looked.notes)
 

@@ -18,6 +18,7 @@ MAX_PATH_CHARS: Final = 1000
 MAX_LANGUAGES: Final = 64
 UNNAMED: Final = "owner not named"
 LANGUAGE: Final = r"^[a-zA-Z]{2,3}(-[a-zA-Z0-9]{2,8}){0,3}$"
+DAY: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 
 # Controls, surrogates (what was no UTF-8), private use, unassigned, line and paragraph separators.
 _UNWRITABLE: Final = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -60,7 +61,8 @@ class OptOutOrder(BaseModel):
 
     ``names``: more names, by language (BCP 47); ``attributes``: what it can be told by, each on its own;
     ``exclusions``: what is not meant; ``context``: words of which one must stand near a name that is also a
-    common word; ``mode``: what holds where no rule of the owner's says otherwise.
+    common word; ``mode``: what holds where no rule of the owner's says otherwise; ``work``: the title of the
+    work it belongs to; ``died_on``: of a person who died, the day, as their estate told it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
@@ -75,6 +77,8 @@ class OptOutOrder(BaseModel):
     context: Attributes = ()
     owner: Name = UNNAMED
     mode: Literal["block", "ask", "allow"] = "block"
+    work: Annotated[str, Field(max_length=MAX_NAME_CHARS), AfterValidator(written)] = ""
+    died_on: Annotated[str, Field(pattern=DAY)] | None = None
 
     @property
     def all_names(self) -> tuple[str, ...]:
@@ -122,7 +126,8 @@ def plain(what: str, text: str) -> str:
 
 _PLAINER: Final = {
     "string_unicode": "is not valid UTF-8; write it as plain text",
-    "string_pattern_mismatch": "is no language; write a code such as ja or pt-BR",
+    "string_pattern_mismatch": "is not written as it should be; write a language as ja or pt-BR, a day as "
+    "2020-01-31",
     "missing": "is missing",
 }
 

@@ -9,7 +9,8 @@ from registry.types import LogProof, OptOut
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
     """An opt-out, or its withdrawal, that is in force. ``new``: False where it said nothing that was not
-    registered already; ``notes``: sentences about pictures that were left out.
+    registered already; ``notes``: sentences about pictures that were left out; ``claim``, ``standing`` and
+    ``due_at``: of the claim behind it (`registry.types.OptOut`); a draft has no ``id`` and is not in force.
     """
 
     id: str
@@ -19,13 +20,16 @@ class Receipt:
     new: bool
     proof: LogProof
     notes: tuple[str, ...] = ()
+    claim: str | None = None
+    standing: str = "active"
+    due_at: str | None = None
 
     def to_json(self) -> Json:
         """The receipt as commands and routes give it; the log entry, its proof and the signed checkpoint."""
         proof = self.proof
         return {
             "id": self.id, "sequence": self.sequence, "at": self.at, "name": self.name, "new": self.new,
-            "notes": list(self.notes),
+            "notes": list(self.notes), "claim": self.claim, "standing": self.standing, "due_at": self.due_at,
             "receipt": {
                 "entry": proof.entry.decode(),
                 "proof": {
@@ -41,5 +45,6 @@ class Receipt:
 def receipt(made: OptOut, name: str, notes: tuple[str, ...] = ()) -> Receipt:
     """The receipt of what the registry wrote."""
     return Receipt(
-        id=made.subject, sequence=made.seq, at=made.at, name=name, new=made.new, proof=made.proof, notes=notes
-    )
+        id=made.subject, sequence=made.seq, at=made.at, name=name, new=made.new, proof=made.proof,
+        notes=notes, claim=made.claim, standing=made.standing, due_at=made.due_at,
+    )  # fmt: skip

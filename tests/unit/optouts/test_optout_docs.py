@@ -24,7 +24,7 @@ def test_every_command_of_the_page_is_one() -> None:
         act, *arguments = shlex.split(example.replace("\\\n", " "))
         commands[act].make_context(act, arguments)
     known = {option for command in commands.values() for one in command.params for option in one.opts}
-    assert set(re.findall(r"`(--[a-z]+)", TEXT)) <= known
+    assert set(re.findall(r"`(--[a-z-]+)", TEXT)) <= known
 
 
 def test_the_line_of_the_page_is_one() -> None:

@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from registry_builders import NOW, Home, where
+from registry_builders import NOW, SIGNER, Home, where
 
-from registry import db, log, releases
+from registry import db, log, parties, releases
 from registry.db import open_database, read, write
 from registry.errors import (
     ConstraintBroken,
     EntryInvalid,
+    PartyInvalid,
     RegistryBusy,
     RegistryDamaged,
     RegistryError,
@@ -173,6 +174,24 @@ def test_a_writer_waits_for_another_and_gives_up_after_the_limit(
         home.opt_out()
     other.dispose()
     assert home.opt_out().seq == 1
+
+
+def test_parties_that_were_there_keep_what_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(db, "HEAD", "r0003")
+    with Home(tmp_path) as old, write(old.engine) as conn:
+        conn.exec_driver_sql(
+            f"INSERT INTO party (id, name, normal, created_at) VALUES ('{'0' * 36}', 'Acme', 'acme', '{NOW}')"
+        )
+    monkeypatch.undo()
+    with Home(tmp_path) as home:
+        found = parties.find(home.engine, "Acme")
+        assert (found.kind, found.level, found.verified) == (None, "trusted", True)
+        made = home.opt_out()
+        assert made.standing == "active"
+        told = parties.add(home.engine, "Acme", "company", now=NOW, sign_checkpoint=SIGNER)
+        assert (told.id, told.kind, told.level) == (found.id, "company", "trusted")
+        with pytest.raises(PartyInvalid):
+            parties.add(home.engine, "ACME", "person", now=NOW, sign_checkpoint=SIGNER)
 
 
 def test_a_database_of_the_release_before_is_migrated(

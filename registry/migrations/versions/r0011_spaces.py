@@ -3,13 +3,13 @@
 import sqlalchemy as sa
 from alembic import op
 
-from registry.migrations import r0005_triggers as triggers
+from registry.migrations import r0011_triggers as triggers
 from registry.migrations.r0001_triggers import apply
 from registry.migrations.versions import r0001_release_store as r0001
 from registry.migrations.versions import r0002_opt_outs as r0002
 
-revision = "r0005"
-down_revision = "r0003"
+revision = "r0011"
+down_revision = "r0006"
 branch_labels = None
 depends_on = None
 
