@@ -94,16 +94,20 @@ class View:
     def settle(self, seconds: float) -> bool:
         """Wait until nothing goes on beside; whether that is so. For whoever measures."""
         until = monotonic() + seconds
-        while (threads := tuple(self._threads)) and monotonic() < until:
+        while (threads := self._running()) and monotonic() < until:
             threads[0].join(max(0.0, until - monotonic()))
-        return not self._threads
+        return not self._running()
 
     def close(self) -> None:
         """Stop what goes on beside. What was asked before ends with an error."""
         self._stop.set()
-        for thread in tuple(self._threads):
+        for thread in self._running():
             if thread is not current_thread():
                 thread.join()
+
+    def _running(self) -> tuple[Thread, ...]:
+        with self._starting:  # whatever is in the set has been started
+            return tuple(self._threads)
 
     def _follower(self) -> tuple["Future[Snapshot]", bool]:
         """The work that catches up, and whether it was begun just now."""
@@ -161,7 +165,7 @@ class View:
     def _merge_beside(self) -> None:
         """Begin to merge what is large, if there is anything and nobody does."""
         with self._starting:
-            if self._merging is None and _next(self._state[1]) is not None:
+            if self._merging is None and not self._stop.is_set() and _next(self._state[1]) is not None:
                 self._merging = self._start(self._merge)
 
     def _merge(self) -> None:
@@ -213,6 +217,8 @@ class View:
                 self._files.remove(segment.file)
 
     def _start(self, work: Callable[[], None]) -> Thread:
+        """Begin work beside; whoever calls holds `_starting`."""
+
         def run() -> None:
             try:
                 work()

@@ -23,7 +23,7 @@ from index_builders import (
 )
 from registry_builders import NOW, SIGNER, Home
 
-from registry import indexes, rules, segment_files
+from registry import building, indexes, rules, segment_files
 from registry.columns import Columns, block
 from registry.segment_files import About, FileUnusable, SegmentFiles, Stamps
 from registry.subject_types import VectorRow
@@ -63,7 +63,7 @@ def test_a_start_reads_files_and_only_what_is_new(
     assert_right(home, opened(home, folder).current())
     # 30 descriptions are too few for a file, so everybody's vectors are still compared with the database.
     assert len(counted) == 30
-    monkeypatch.setattr(indexes, "COARSE_FROM", 20)
+    monkeypatch.setattr(building, "KEPT_FROM", 20)
     view = opened(home, folder)
     view.current()
     counted.clear()
@@ -91,11 +91,13 @@ def test_nobody_else_reads_them(filled: tuple[Home, Path]) -> None:
 def test_a_rule_leaves_the_vectors_where_they_are(filled: tuple[Home, Path]) -> None:
     home, folder = filled
     view = opened(home, folder)
-    before = view.current()
+    before = settled(view)
     subject = sorted(before.subjects)[3]
     rules.grant_licence(home.engine, subject, "friend", now=NOW, sign_checkpoint=SIGNER)
     after = view.current()
-    assert after.shelves == before.shelves
+    assert after.shelves.keys() == before.shelves.keys()
+    for key, shelf in after.shelves.items():
+        assert [id(segment.index) for segment in shelf] == [id(one.index) for one in before.shelves[key]]
     assert len(after.subjects[subject].rules) == 1
     assert_right(home, opened(home, folder).current())
 
@@ -105,7 +107,7 @@ def test_many_changed_subjects_have_the_files_written_anew(
 ) -> None:
     """Else every start would read them from the database again."""
     home, folder = filled
-    monkeypatch.setattr(indexes, "COARSE_FROM", 20)
+    monkeypatch.setattr(building, "KEPT_FROM", 20)
     settled(opened(home, folder))
     before = files(folder)
     for subject in opened(home, folder).current().subjects:
