@@ -5,10 +5,12 @@ a shared form (as in SymSpell). Only runs of words of which one is no known word
 sentences cost next to nothing and hit nothing.
 """
 
+from array import array
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Final
 
+import numpy as np
 from rapidfuzz.distance import OSA
 
 from classifiers.ambiguity import frequency
@@ -23,35 +25,61 @@ RARE: Final = 2.6  # Zipf: above it, the word is meant as written
 
 
 class TypoIndex:
-    """The names that blocks alone, findable with one mistake."""
+    """The names that block alone, findable with one mistake.
+
+    Forms are kept as their hashes, in order, with the name that each belongs to: 12 bytes a form instead of
+    some 230 for texts. That a name is really so near is seen by comparing it.
+    """
 
     def __init__(self, names: Sequence[tuple[str, NameEntry]]) -> None:
-        self._forms: dict[str, list[str]] = {}
         self._names: dict[str, list[NameEntry]] = {}
         for letters, entry in names:
             if len(letters) >= MIN_LETTERS and entry.tier != NameTier.CONTEXT:
                 self._names.setdefault(letters, []).append(entry)
-        for letters in self._names:
-            for form in {letters, *_shorter(letters)}:
-                self._forms.setdefault(form, []).append(letters)
+        self._letters = list(self._names)
+        found, counts = array("q"), array("i")
+        for letters in self._letters:
+            forms = {letters, *_shorter(letters)}
+            found.extend(map(hash, forms))
+            counts.append(len(forms))
+        hashes = np.array(found, np.int64)
+        owners = np.repeat(np.arange(len(counts), dtype=np.int32), np.array(counts, np.intp))
+        order = np.argsort(hashes, kind="stable")
+        self._hashes, self._owners = hashes[order], owners[order]
         self._longest = max(map(len, self._names), default=0) + 1
 
     def near(self, reading: Reading) -> Iterator[tuple[NameEntry, int, int, float]]:
         """Names one mistake off: entry, first and last character of the text, score 0..1."""
         if not self._names:
             return
-        for start, end in strange_runs(reading, self._longest):
-            yield from self._entries(reading, start, end)
+        runs = list(strange_runs(reading, self._longest))
+        for (start, end), candidates in zip(runs, self._candidates(reading, runs), strict=True):
+            yield from self._entries(reading, start, end, candidates)
 
     def may_hold(self, written: str) -> bool:
         """Whether one of `strange_runs` may be a name with a mistake; False is certain."""
         if not MIN_LETTERS - 1 <= len(written) <= self._longest:
             return False
-        return written in self._forms or any(form in self._forms for form in _shorter(written))
+        hashes = np.array([hash(form) for form in (written, *_shorter(written))], np.int64)
+        first, last = (np.searchsorted(self._hashes, hashes, side) for side in ("left", "right"))
+        return bool((last > first).any())
 
-    def _entries(self, reading: Reading, start: int, end: int) -> Iterator[tuple[NameEntry, int, int, float]]:
+    def _candidates(self, reading: Reading, runs: Sequence[tuple[int, int]]) -> list[set[str]]:
+        """For each run the names that share a form with it; all are looked up at once."""
+        written = [reading.letters[start:end] for start, end in runs]
+        forms = [(run, form) for run, text in enumerate(written) for form in (text, *_shorter(text))]
+        hashes = np.fromiter((hash(form) for _, form in forms), np.int64, len(forms))
+        first, last = (np.searchsorted(self._hashes, hashes, side) for side in ("left", "right"))
+        found: list[set[str]] = [set() for _ in runs]
+        for place in np.flatnonzero(last > first):
+            owners = self._owners[first[place] : last[place]]
+            found[forms[place][0]] |= {self._letters[owner] for owner in owners}
+        return found
+
+    def _entries(
+        self, reading: Reading, start: int, end: int, candidates: set[str]
+    ) -> Iterator[tuple[NameEntry, int, int, float]]:
         written = reading.letters[start:end]
-        candidates = {name for form in (written, *_shorter(written)) for name in self._forms.get(form, ())}
         for name in candidates:
             if len(name) <= SHORT and (name[0] != written[0] or frequency(written) >= UNKNOWN):
                 continue

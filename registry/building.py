@@ -7,7 +7,7 @@ mapped from it. Where the file cannot be written, the segment is held in memory 
 import logging
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -23,6 +23,9 @@ log = logging.getLogger("countermark.registry")
 Stamping = Callable[[Owners], Stamps]
 
 NEVER: Final = threading.Event()
+KEPT_FROM: Final = 1_000
+"""Rows. Fewer are sooner read from the database than they are worth a file."""
+NO_INDEX: Final = np.zeros(0, np.uint8)
 
 
 class Stopped(Exception):
@@ -66,9 +69,10 @@ class Builder:
     def finish(self) -> list[Segment]:
         """The segments; usually one. Raises: Stopped."""
         try:
-            if self._rows <= indexes.COARSE_FROM:
-                return flat_segments(self._order.about.kind, self._blocks)
-            return [self._coarse()]
+            if self._rows > indexes.COARSE_FROM:
+                return [self._coarse()]
+            made = flat_segments(self._order.about.kind, self._blocks)
+            return [self._kept_flat(one) for one in made] if self._rows >= KEPT_FROM else made
         finally:
             self.close()
 
@@ -113,6 +117,21 @@ class Builder:
             kind=about.kind, index=index, stored=vectors, labels=labels, living=len(vectors), file=name
         )
 
+    def _kept_flat(self, segment: Segment) -> Segment:
+        """The same, also in a file if that can be; its index is made again from the numbers."""
+        if self._failed or self._order.files is None:
+            return segment
+        try:
+            with self._order.files.spool() as spool:
+                for block in segment.blocks():
+                    spool.write(block.vectors)
+                stamps = self._order.stamps(segment.labels.owners)
+                name, _, labels = spool.keep(self._order.about, segment.labels, NO_INDEX, stamps)
+        except OSError as error:
+            self._give_up(error)
+            return segment
+        return replace(segment, labels=labels, file=name)
+
     def _back(self, on_file: Halves) -> Halves:
         rest = [block.vectors for block in self._blocks if len(block.vectors)]
         written = self._rows - sum(map(len, rest))
@@ -121,9 +140,11 @@ class Builder:
 
 def opened(loaded: Loaded) -> Segment:
     """The segment of a file. Raises: RuntimeError when FAISS cannot read it."""
+    coarse = bool(len(loaded.index))
     return Segment(
-        kind=loaded.about.kind, index=indexes.unpacked(loaded.index), stored=loaded.vectors,
-        labels=loaded.labels, living=len(loaded.labels), file=loaded.name,
+        kind=loaded.about.kind, labels=loaded.labels, living=len(loaded.labels), file=loaded.name,
+        index=indexes.unpacked(loaded.index) if coarse else indexes.flat(loaded.about.kind, loaded.vectors),
+        stored=loaded.vectors if coarse else None,
     )  # fmt: skip
 
 

@@ -181,6 +181,14 @@ class ImportMoved(RegistryError):
     http_status = 409
 
 
+class SpaceInUse(RegistryError):
+    """A space of vectors cannot be retired: somebody in force would not be found any more."""
+
+    code = "space_in_use"
+    exit_code = 1
+    http_status = 409
+
+
 class RefusedBecause(StrEnum):
     """Why an API key does not open the door."""
 

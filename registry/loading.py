@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from sqlalchemy import Connection, select
 
-from registry import indexes
+from registry import indexes, spaces
 from registry.building import Builder, Order, check_stop, opened
 from registry.columns import Owners
 from registry.segment_files import About, Loaded, SegmentFiles, Stamps
@@ -93,19 +93,23 @@ class _Loading:
             segment = self._opened(loaded, known)
             if segment is not None:
                 taken[key] |= known
-                stale = 4 * len(fresh) < 3 * len(known)
-                self.segments[key].append(replace(segment, stale=stale))
+                self.segments[key].append(segment)
             elif not known:
                 files.remove(loaded.name)  # 4
         whole = {owner for owner, total in wanted.items() if have[owner] == total}
+        for key, segments in self.segments.items():
+            self.segments[key] = [replace(one, stale=_stale(one, whole)) for one in segments]
         self.subjects = {owner: records_now[owner] for owner in whole}
         self.unread = [owner for owner in records_now if owner not in whole]
 
     def _usable(self, conn: Connection, files: SegmentFiles) -> Iterator[Loaded]:
+        retired = spaces.retired(conn)
         for loaded in files.load(indexes.library()):
             check_stop(self.stop)
             seq = loaded.about.seq
-            if seq <= self.now.seq and leaf(conn, seq).hex() == loaded.about.leaf:
+            if loaded.about.space in retired:
+                files.remove(loaded.name)
+            elif seq <= self.now.seq and leaf(conn, seq).hex() == loaded.about.leaf:
                 yield loaded
             elif seq <= self.now.seq:
                 log.warning("the segment %s of the index is of another history; it is deleted", loaded.name)
@@ -194,3 +198,9 @@ class _Loading:
         }
         shelves = {key: shelf for key, shelf in shelves.items() if shelf}
         return Snapshot(self.now.seq, self.subjects, all_names(self.subjects.values()), shelves)
+
+
+def _stale(segment: Segment, whole: set[str]) -> bool:
+    """Whether more than a quarter of it has to be read from the database all the same."""
+    owners = segment.subjects()
+    return 4 * sum(owner in whole for owner in owners) < 3 * len(owners)

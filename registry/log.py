@@ -29,7 +29,7 @@ COMMITMENT_PREFIX: Final = b"countermark log private v1\x00"
 VERDICT_CHANGING_KINDS: Final = frozenset(
     {
         "opt-out", "name", "reference", "rule", "licence", "delegation", "key", "withdrawal", "reinstatement",
-        "claim",
+        "claim", "space",
     }
 )  # fmt: skip
 """Kinds that can change a verdict, whether they add or take away; the database holds the same list."""

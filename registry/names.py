@@ -119,7 +119,10 @@ class Names(Sequence[NameRow]):
         before = {part.layer: part.gone for part in old}
         since = [part.gone - before[part.layer] for part in self.parts if part.layer in before]
         rest = [part for part in self.parts if part.layer not in before]
-        return Names(_sorted([*rest, Part(layer, frozenset().union(*since))]))
+        made = Part(layer, frozenset().union(*since))
+        if made.small:
+            made = Part(Layer(list(made.living())))
+        return Names(_merged_at_once([*rest, made]))
 
 
 def _merged_at_once(parts: Sequence[Part]) -> list[Part]:

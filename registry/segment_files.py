@@ -70,7 +70,7 @@ class Stamps:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Loaded:
-    """A segment as it was written; ``index`` are FAISS's own bytes."""
+    """A segment as it was written; ``index`` are FAISS's own bytes, empty where vectors are all it needs."""
 
     name: str
     about: About

@@ -118,6 +118,13 @@ class Snapshot:
         fresh = self._names.changed(renamed, names) if renamed or names else self._names
         return Snapshot(seq, subjects, fresh, shelves)
 
+    def under(self, records: Iterable[SubjectRecord]) -> "Snapshot":
+        """The same, in which these subjects in force are under other rules; names and vectors stay."""
+        made = {one.id: replace(lean(one), names=self._subjects[one.id].names) for one in records}
+        if not made:
+            return self
+        return Snapshot(self._seq, self._subjects | made, self._names, self._shelves)
+
     def _differing(self, record: SubjectRecord) -> Iterator[tuple[Key, list[Block]]]:
         """The keys in which a subject has other vectors than it had, with those that it has there now."""
         now = blocks(record) if record.state == "active" else {}
@@ -131,6 +138,13 @@ class Snapshot:
     def at(self, seq: int) -> "Snapshot":
         """The same at a later position, until which nothing of it has changed."""
         return self if seq == self._seq else Snapshot(seq, self._subjects, self._names, self._shelves)
+
+    def without(self, spaces: Collection[str]) -> "Snapshot":
+        """The same without the vectors of these spaces."""
+        if not self.spaces() & frozenset(spaces):
+            return self
+        shelves = {key: shelf for key, shelf in self._shelves.items() if key[0] not in spaces}
+        return Snapshot(self._seq, self._subjects, self._names, shelves)
 
     def with_names(self, names: Names) -> "Snapshot":
         """The same, with its names in other layers."""

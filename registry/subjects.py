@@ -21,6 +21,7 @@ from registry.drafts import MODES, normal
 from registry.subject_types import NameRow, ReferenceRow, RuleRow, SubjectRecord, VectorRow
 from registry.tables import embedding, name, party, reference, rule, subject
 from registry.tables_parties import claim
+from registry.tables_spaces import space_retired
 from registry.vocabulary import from_json
 
 PORTFOLIO: Final = "portfolio"
@@ -199,6 +200,8 @@ def _under(record: SubjectRecord, portfolios: Sequence[_Portfolio]) -> SubjectRe
 def _in_force(conn: Connection, table: Any, ids: Sequence[str]) -> _Rows:
     found: _Rows = defaultdict(list)
     query = select(table).where(table.c.subject_id.in_(ids), table.c.removed_seq.is_(None))
+    if table is embedding:
+        query = query.where(embedding.c.space.not_in(select(space_retired.c.space)))
     for row in conn.execute(query.order_by(table.c.id)):
         found[row.subject_id].append(row)
     return found

@@ -21,7 +21,7 @@ from typing import Final
 import numpy as np
 from sqlalchemy import Connection, Engine
 
-from registry import log, segments
+from registry import log, segments, spaces
 from registry.building import Order, Stopped, check_stop, merged
 from registry.columns import Owners
 from registry.db import read
@@ -73,9 +73,9 @@ class View:
         Raises `RegistryError` when the database cannot be read or holds what cannot be compared, and
         `RegistryBehind` when this view could not catch up in time.
         """
-        until = monotonic() + self._limits[not self._loaded]
         with read(self._engine) as conn:  # 1
             now = _position(conn)
+        until = monotonic() + self._limits[not self._loaded]
         while True:
             at, snapshot = self._state
             if at == now:
@@ -94,16 +94,20 @@ class View:
     def settle(self, seconds: float) -> bool:
         """Wait until nothing goes on beside; whether that is so. For whoever measures."""
         until = monotonic() + seconds
-        while (threads := tuple(self._threads)) and monotonic() < until:
+        while (threads := self._running()) and monotonic() < until:
             threads[0].join(max(0.0, until - monotonic()))
-        return not self._threads
+        return not self._running()
 
     def close(self) -> None:
         """Stop what goes on beside. What was asked before ends with an error."""
         self._stop.set()
-        for thread in tuple(self._threads):
+        for thread in self._running():
             if thread is not current_thread():
                 thread.join()
+
+    def _running(self) -> tuple[Thread, ...]:
+        with self._starting:  # whatever is in the set has been started
+            return tuple(self._threads)
 
     def _follower(self) -> tuple["Future[Snapshot]", bool]:
         """The work that catches up, and whether it was begun just now."""
@@ -147,17 +151,21 @@ class View:
                 self._loaded = True
                 return snapshot
             with self._swap:
-                snapshot, news = self._state[1], records(conn, after_seq=at.seq)
+                snapshot = self._state[1].without(spaces.retired(conn))
+                news = records(conn, after_seq=at.seq, vectors=False)
                 while batch := list(islice(news, BATCH)):
                     check_stop(self._stop)
-                    snapshot = snapshot.advanced(now.seq, batch)
+                    own = [record.id for record in batch if record.seq > at.seq]
+                    # The rest are under a portfolio that changed: their names and vectors are as they were.
+                    snapshot = snapshot.under(record for record in batch if record.seq <= at.seq)
+                    snapshot = snapshot.advanced(now.seq, records(conn, own))
                 self._state = (now, snapshot.at(now.seq))  # 3
                 return self._state[1]
 
     def _merge_beside(self) -> None:
         """Begin to merge what is large, if there is anything and nobody does."""
         with self._starting:
-            if self._merging is None and _next(self._state[1]) is not None:
+            if self._merging is None and not self._stop.is_set() and _next(self._state[1]) is not None:
                 self._merging = self._start(self._merge)
 
     def _merge(self) -> None:
@@ -209,6 +217,8 @@ class View:
                 self._files.remove(segment.file)
 
     def _start(self, work: Callable[[], None]) -> Thread:
+        """Begin work beside; whoever calls holds `_starting`."""
+
         def run() -> None:
             try:
                 work()

@@ -37,6 +37,7 @@ from pipeline.cli import (
     retroscan,
     rule,
     serve,
+    spaces,
     training,
     verify,
 )
@@ -61,6 +62,7 @@ app.add_typer(optout.app, name="optout")
 app.command("export")(output.command(export.export))
 app.add_typer(imports.app, name="import")
 app.add_typer(licence.app, name="licence")
+app.add_typer(spaces.app, name="spaces")
 app.add_typer(rule.app, name="rule")
 app.add_typer(permission.app, name="permission")
 app.add_typer(consent.app, name="consent")

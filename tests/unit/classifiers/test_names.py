@@ -1,7 +1,9 @@
 """Registered names in prompts: found in disguise, and not found in innocent words."""
 
+import gc
 import random
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +12,16 @@ from pathlib import Path
 import pytest
 
 from classifiers.base import Match, NameTier, Sight, Vectors
-from classifiers.names import NameMatcher, NameRefused, check_name, check_names, tier_of
+from classifiers.layers import OfLayers
+from classifiers.names import (
+    NameMatcher,
+    NameRefused,
+    check_name,
+    check_names,
+    check_unregistered,
+    tier_of,
+)
+from registry.names import Layer, Names, Part
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # benchmarks are not installed
 
@@ -171,6 +182,37 @@ def test_names_that_come_later_are_found_beside_the_others() -> None:
     changed = Registered((*many[1:20], Name("new", "Zorblax")))
     report = check_names(Sight(texts=("Zorblax and Wobblekin0",)), changed)
     assert [finding.subject for finding in report.findings if finding.sure] == ["new"]
+
+
+def test_names_in_layers_are_found_as_if_there_were_one() -> None:
+    """Also where some are gone, in the texts of all disguises."""
+    parts = [Part(Layer(NAMES[:4])), Part(Layer(NAMES[4:7])), Part(Layer(NAMES[7:]), frozenset({"groot"}))]
+    layered = Registered(Names(parts))
+    plain = Registered(tuple(name for name in NAMES if name.subject != "groot"))
+    texts = [
+        "Spider-Man and Mario meet Groot", "link in Hyrule", "a link", "ドラえもん", "S p i d e r m a n",
+        "Peter Pann flies", "n3k0 and 4nd0r", "in the style of Hayao Miyazaki", "Andor Andor Andor",
+    ]  # fmt: skip
+    for text in [*texts, " ".join(texts)]:
+        for sight in (Sight(texts=(text,)), Sight(texts=("Peter", f"Pan and {text}"))):
+            assert check_names(sight, layered) == check_names(sight, plain)
+            assert check_unregistered(sight, layered) == check_unregistered(sight, plain)
+
+
+def test_a_layer_is_indexed_once_and_forgotten_with_its_names() -> None:
+    made: list[int] = []
+    of_layers = OfLayers(lambda names: made.append(len(names)) or len(names))
+    layer = Layer(NAMES)
+    threads = [threading.Thread(target=of_layers.of, args=(layer,)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert list(of_layers.parts(Names([Part(layer)]))) == [(len(NAMES), frozenset())]
+    assert made == [len(NAMES)]
+    del layer, threads, thread
+    gc.collect()
+    assert not of_layers._made
 
 
 def test_nothing_registered_finds_nothing() -> None:

@@ -15,6 +15,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from registry_builders import DATABASE_URL, Home
 
+from registry import building, indexes, segments
+
 
 @pytest.fixture(scope="session", params=["sqlite", "postgres"])
 def database(request: pytest.FixtureRequest) -> str:
@@ -71,3 +73,13 @@ def sqlite_home(tmp_path: Path) -> Iterator[Home]:
     """For what is about SQLite's files."""
     with Home(tmp_path) as made:
         yield made
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Segments of codes, files and merges from a few dozen vectors on; re-ranking leaves nothing out."""
+    monkeypatch.setattr(indexes, "COARSE_FROM", 40)
+    monkeypatch.setattr(building, "KEPT_FROM", 40)
+    monkeypatch.setattr(indexes, "CANDIDATES", 10_000)
+    monkeypatch.setattr(segments, "AT_ONCE", 12)
+    monkeypatch.setattr(segments, "PIECE", 8)
