@@ -33,7 +33,7 @@ from registry.locks import exclusive
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD: Final = "r0003"  # the newest migration; a test compares
+HEAD: Final = "r0010"  # the newest migration; a test compares
 SQLITE_MIN: Final = (3, 37, 0)  # STRICT tables
 BUSY_SECONDS: Final = 30.0
 WAIT_STEP_SECONDS: Final = (0.001, 0.003)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NameRow:
     """A name of a subject. ``tier``: block | context (then one of the ``context`` words must be near);
-    ``kind``: official | alias | nickname | native; ``language``: BCP 47, or empty.
+    ``kind``: official | alias | nickname | native; ``language``: BCP 47, or empty; ``quarantined``: it
+    matches too much and refuses nothing any more, see `registry.quarantine`.
     """
 
     subject: str
@@ -15,6 +16,7 @@ class NameRow:
     context: tuple[str, ...]
     kind: str
     language: str
+    quarantined: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +72,8 @@ class SubjectRecord:
     ``kind``: character | person | logo | artwork | portfolio; ``owner``: the name of the party ``party``;
     ``mode``: block | ask | allow where no rule applies; ``state``: active | withdrawn; ``seq``: the last
     log entry about it; ``standing``: of the claim behind it, provisional | active | disputed;
-    ``inherited``: the rules of its owner's portfolio, which count after its own.
+    ``inherited``: the rules of its owner's portfolio, which count after its own; ``quarantined``: digests
+    of its pictures that match too much, and the empty one for all its words.
     """
 
     id: str
@@ -89,6 +92,7 @@ class SubjectRecord:
     seq: int
     standing: str = "active"
     inherited: tuple[RuleRow, ...] = ()
+    quarantined: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from registry.db import read
 from registry.drafts import normal
 from registry.subject_types import NameRow, ReferenceRow, RuleRow, SubjectRecord, VectorRow
 from registry.tables import embedding, name, party, reference, rule, subject
+from registry.tables_quarantine import quarantine
 
 BATCH: Final = 200  # subjects per round of queries
 
@@ -85,8 +86,9 @@ def _loaded(conn: Connection, query: Any, vectors: bool) -> Iterator[SubjectReco
         ids = [row.id for row in batch]
         names, rules = _in_force(conn, name, ids), _in_force(conn, rule, ids)
         embedded = _in_force(conn, embedding, ids) if vectors else defaultdict(list)
+        held = _in_force(conn, quarantine, ids)
         for row in batch:
-            yield _record(row, names[row.id], embedded[row.id], rules[row.id])
+            yield _record(row, names[row.id], embedded[row.id], rules[row.id], held[row.id])
 
 
 def _in_force(conn: Connection, table: Any, ids: Sequence[str]) -> _Rows:
@@ -98,20 +100,23 @@ def _in_force(conn: Connection, table: Any, ids: Sequence[str]) -> _Rows:
 
 
 def _record(
-    row: Row[Any], names: list[Row[Any]], vectors: list[Row[Any]], rules: list[Row[Any]]
-) -> SubjectRecord:
+    row: Row[Any], names: list[Row[Any]], vectors: list[Row[Any]], rules: list[Row[Any]],
+    held: list[Row[Any]],
+) -> SubjectRecord:  # fmt: skip
+    doubted = {one.item for one in held if one.kind == "name"}
     return SubjectRecord(
         id=row.id, kind=row.kind, name=row.name, owner=row.owner, party=row.party_id, mode=row.mode,
         description=row.description, attributes=tuple(row.attributes), exclusions=tuple(row.exclusions),
-        names=tuple(_name(n) for n in names), vectors=tuple(_vector(v) for v in vectors),
+        names=tuple(_name(n, quarantined=n.normal in doubted) for n in names), vectors=tuple(_vector(v) for v in vectors),
         rules=tuple(_rule(r) for r in rules), state=row.state, seq=row.changed_seq,
+        quarantined=frozenset(one.item for one in held if one.kind != "name"),
     )  # fmt: skip
 
 
-def _name(row: Row[Any]) -> NameRow:
+def _name(row: Row[Any], *, quarantined: bool) -> NameRow:
     return NameRow(
         subject=row.subject_id, text=row.text, tier=row.tier, context=tuple(row.context), kind=row.kind,
-        language=row.language,
+        language=row.language, quarantined=quarantined,
     )  # fmt: skip
 
 

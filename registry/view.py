@@ -22,7 +22,7 @@ from registry.segments import Shelf, changed, dimension
 from registry.subject_types import NameRow, SubjectRecord, VectorRow
 from registry.subjects import records
 from registry.tables import log_entry
-from registry.vectors import VectorMatch, Vectors, best, checked
+from registry.vectors import VectorMatch, Vectors, best, checked, marked
 
 _Key = tuple[str, str]
 _Shelves = dict[_Key, Shelf]
@@ -84,7 +84,7 @@ class Snapshot:
             for segment in shelf:
                 for matches, more in zip(found, segment.search(queries, neighbours), strict=True):
                     matches += more
-        return [best(matches, neighbours) for matches in found]
+        return marked([best(matches, neighbours) for matches in found], self._subjects)
 
     def advanced(self, seq: int, news: Iterable[SubjectRecord]) -> "Snapshot":
         """The snapshot of ``seq``, when ``news`` are all subjects that changed since this one."""
