@@ -28,6 +28,7 @@ from classifiers.base import (
     Seen,
     Sight,
     Vectors,
+    doubted,
 )  # fmt: skip
 from classifiers.errors import CalibrationMissing, ModelUnusable
 from classifiers.run import skipped
@@ -188,9 +189,11 @@ def _judged(
     subject: str, seen: Seen, matches: Sequence[tuple[Match, int]], calibration: Calibration
 ) -> list[Finding]:
     layer = calibration.layer(FACE_PORTRAIT)
-    near = [(match, row) for match, row in matches if not match.score < layer.threshold][:MAX_MOMENTS]
+    near = [(match, row) for match, row in matches if not match.score < layer.threshold]
     if not near:
         return []
+    sound = [(match, row) for match, row in near if not doubted(match)]
+    near = (sound or near)[:MAX_MOMENTS]
     best = near[0][0]
     rows = sorted(row for _, row in near)
     return [
@@ -199,7 +202,7 @@ def _judged(
             threshold=layer.threshold, probability=layer.probability(best.score),
             sure=False,  # a resemblance: a person should look
             times=tuple(seen.times[row] for row in rows) if seen.times else (),
-            boxes=tuple(seen.boxes[row] for row in rows) if seen.boxes else (),
+            boxes=tuple(seen.boxes[row] for row in rows) if seen.boxes else (), quarantined=not sound,
         )
     ]  # fmt: skip
 

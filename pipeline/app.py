@@ -18,6 +18,7 @@ from sqlalchemy import Engine
 
 from classifiers.base import Kind
 from pipeline import policy as policies
+from pipeline import quarantine
 from pipeline.clock import clock, rfc3339
 from pipeline.credentials.keyfiles import sync_folder
 from pipeline.credentials.pki import ensure_pki
@@ -101,6 +102,7 @@ class App:
         bench, since = self._bench, _first_id(self._bench.clock())
         bench.store.clean_finished(self._unfinished)
         self._forget_faces()
+        quarantine.forget(bench.engine, now=bench.clock())
         waiting = bench.jobs.resume()
         # Each is taken again when its turn comes: were this process killed, only that one would be charged.
         for job in waiting:

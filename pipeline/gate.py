@@ -25,8 +25,8 @@ from registry.view import Snapshot, View
 
 ALWAYS: Final = (policies.NAMES, policies.DESCRIPTIONS)
 _TOLD: Final = (
-    "subject", "subject_name", "owner", "score", "threshold", "probability", "reference", "sure", "turn",
-    "span", "quote",
+    "subject", "subject_name", "owner", "score", "threshold", "probability", "reference", "sure",
+    "quarantined", "turn", "span", "quote",
 )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Row, func, select
 
-from registry import log
+from registry import log, quarantine
 from registry.canonical import Json, JsonValue, canonical
 from registry.checkpoint import NoteSigner
 from registry.db import read, write
@@ -31,7 +31,7 @@ from registry.drafts import (
 )
 from registry.errors import NotFound, OptOutInvalid
 from registry.ids import new_id
-from registry.subject_types import NameDraft, OptOutDraft, ReferenceDraft, VectorDraft
+from registry.subject_types import NameDraft, OptOutDraft, QuarantineDraft, ReferenceDraft, VectorDraft
 from registry.subjects import get as get
 from registry.subjects import list_subjects as list_subjects
 from registry.subjects import records as records
@@ -87,10 +87,13 @@ def extend(
     names: Sequence[NameDraft] = (),
     references: Sequence[ReferenceDraft] = (),
     vectors: Sequence[VectorDraft] = (),
+    doubted: Sequence[QuarantineDraft] = (),
     now: str,
     sign_checkpoint: NoteSigner,
 ) -> OptOut:
     """Add names, pictures or vectors to a subject in force; what it has already is left out.
+
+    ``doubted``: which of them go into quarantine.
 
     Raises `NotFound` for a subject that is not in force, `OptOutInvalid` for parts that do not fit.
     """
@@ -110,6 +113,7 @@ def extend(
                 seq = entry.seq
                 _change(conn, subject_id, {"changed_seq": seq})
                 _insert(conn, subject_id, part, seq, now, known)
+        quarantine.place(conn, subject_id, doubted, quarantine.REGISTRATION, now)
         log.add_checkpoint(conn, sign_checkpoint, now)
     return _receipts(engine, [(subject_id, seq, bool(parts))])[0]
 
@@ -181,6 +185,7 @@ def _add(conn: Connection, draft: OptOutDraft, now: str, spaces: dict[str, int])
     else:
         _change(conn, subject_id, wishes | {"state": "active", "changed_seq": entry.seq})
     _insert(conn, subject_id, parts, entry.seq, now, spaces)
+    quarantine.place(conn, subject_id, draft.quarantine, quarantine.REGISTRATION, now)
     return subject_id, entry.seq, True
 
 

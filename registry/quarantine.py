@@ -9,7 +9,7 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Row, select
@@ -20,6 +20,7 @@ from registry.checkpoint import NoteSigner
 from registry.db import read, write
 from registry.drafts import normal
 from registry.errors import NotFound, OptOutInvalid
+from registry.subject_types import QuarantineDraft
 from registry.tables import embedding, name, reference, subject
 from registry.tables_quarantine import quarantine as table
 
@@ -28,16 +29,6 @@ PICTURE, WORDS, NAME = "picture", "words", "name"
 KINDS: Final = (PICTURE, WORDS, NAME)
 REGISTRATION, MATCHES, OPERATOR = "registration", "matches", "operator"
 PREFIX_MIN: Final = 8  # digits of a digest by which an operator may name a picture
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QuarantineDraft:
-    """What to quarantine and why. ``item``: the digest of a picture, a name, or empty for words."""
-
-    kind: str
-    item: str
-    why: str
-    figures: Json = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,8 @@
 """What rights holders register, as it is stored and returned. Times are UTC, digests lower-case hex."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from registry.canonical import Json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,8 +132,22 @@ class VectorDraft:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QuarantineDraft:
+    """What to quarantine and why. ``kind``: picture | words | name; ``item``: the digest of a picture, a
+    name, or empty for all words of a subject; ``figures``: what was measured.
+    """
+
+    kind: str
+    item: str
+    why: str
+    figures: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OptOutDraft:
-    """What a rights holder says no to. ``context``: for names that need context and bring none."""
+    """What a rights holder says no to. ``context``: for names that need context and bring none;
+    ``quarantine``: parts of it that match too much, and refuse nothing.
+    """
 
     kind: str
     name: str
@@ -144,3 +160,4 @@ class OptOutDraft:
     mode: str = "block"
     references: tuple[ReferenceDraft, ...] = ()
     vectors: tuple[VectorDraft, ...] = ()
+    quarantine: tuple[QuarantineDraft, ...] = ()

@@ -107,7 +107,8 @@ def _record(
     return SubjectRecord(
         id=row.id, kind=row.kind, name=row.name, owner=row.owner, party=row.party_id, mode=row.mode,
         description=row.description, attributes=tuple(row.attributes), exclusions=tuple(row.exclusions),
-        names=tuple(_name(n, quarantined=n.normal in doubted) for n in names), vectors=tuple(_vector(v) for v in vectors),
+        names=tuple(_name(n, quarantined=n.normal in doubted) for n in names),
+        vectors=tuple(_vector(v) for v in vectors),
         rules=tuple(_rule(r) for r in rules), state=row.state, seq=row.changed_seq,
         quarantined=frozenset(one.item for one in held if one.kind != "name"),
     )  # fmt: skip

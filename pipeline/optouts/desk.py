@@ -1,7 +1,8 @@
 """Where opt-outs are made and withdrawn: whole, or not at all.
 
 1. The order is well-formed; each name says on its own whom it means, or with the context words given.
-2. Every picture is decoded in a child process, and looked at.
+2. Every picture is decoded in a child process, and looked at; pictures and words are measured against what
+   means nobody (`pipeline.optouts.fitting`).
 3. One transaction writes the subject, its names, pictures and vectors, the log entry and the checkpoint.
 An import does 1 and 2 for all its lines before 3.
 """
@@ -15,10 +16,12 @@ from sqlalchemy import Engine
 
 from pipeline.credentials.text import safe_text
 from pipeline.errors import ImportRefused, UsageError
-from pipeline.optouts.drafting import named, prepare
-from pipeline.optouts.imports import Progress, prepare_lines, problem_of
+from pipeline.optouts.drafting import Prepared, prepare
+from pipeline.optouts.fitting import Fitting
+from pipeline.optouts.imports import Progress, fitted_lines, prepare_lines, problem_of
 from pipeline.optouts.lines import read_lines
 from pipeline.optouts.looking import Eyes
+from pipeline.optouts.naming import named
 from pipeline.optouts.order import MAX_PICTURES, OptOutOrder
 from pipeline.optouts.receipt import Receipt, receipt
 from pipeline.pictures.reader import read_all
@@ -53,6 +56,18 @@ class Desk:
         Raises: PictureRefused, SandboxFailed, LimitExceeded (each names the picture), UsageError, and
         `classifiers.errors` NameRefused and ModelUnusable, `registry.errors` OptOutInvalid and others.
         """
+        prepared = self.prepare(order, pictures, negatives, progress)
+        made = optouts.add(self.engine, prepared.draft, now=self.clock(), sign_checkpoint=self.signer)  # 3
+        return receipt(made, order.name, prepared.notes, prepared.names)
+
+    def prepare(
+        self,
+        order: OptOutOrder,
+        pictures: Sequence[PictureFile | Path] = (),
+        negatives: Sequence[PictureFile | Path] = (),
+        progress: Progress = lambda _done, _all: None,
+    ) -> Prepared:
+        """What `register` would write, without writing anything. Raises: the same."""
         if max(len(pictures), len(negatives)) > MAX_PICTURES:
             raise UsageError(f"more than {MAX_PICTURES} pictures; choose the best of them")
         names = named(order)  # 1
@@ -60,8 +75,8 @@ class Desk:
         read = read_all(files, done=lambda done: progress(done, len(files)))  # 2
         shown, not_meant = read[: len(pictures)], read[len(pictures) :]
         prepared = prepare(order, names, shown, not_meant, self.eyes)
-        made = optouts.add(self.engine, prepared.draft, now=self.clock(), sign_checkpoint=self.signer)  # 3
-        return receipt(made, order.name, prepared.notes)
+        [fit] = Fitting(self.eyes).of([prepared.draft])
+        return prepared.fitted(fit)
 
     def register_file(self, path: Path, progress: Progress = lambda _done, _all: None) -> list[Receipt]:
         """Register every line of a file, or none of them, and give a receipt for each.
@@ -70,12 +85,16 @@ class Desk:
         """
         lines = read_lines(path)  # 1
         prepared = prepare_lines(lines, path.absolute().parent, self.eyes, progress)  # 2
+        prepared = fitted_lines(lines, prepared, Fitting(self.eyes))
         drafts = [one.draft for one in prepared]
         try:
             made = optouts.add_many(self.engine, drafts, now=self.clock(), sign_checkpoint=self.signer)  # 3
         except OptOutInvalid as error:
             raise ImportRefused.of([problem_of(lines[error.index or 0].number, error)]) from None
-        return [receipt(one, work.draft.name, work.notes) for one, work in zip(made, prepared, strict=True)]
+        return [
+            receipt(one, work.draft.name, work.notes, work.names)
+            for one, work in zip(made, prepared, strict=True)
+        ]
 
     def withdraw(self, subject: str, why: str = "") -> Receipt:
         """Take an opt-out out of force. Raises: NotFound."""

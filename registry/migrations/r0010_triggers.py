@@ -5,9 +5,7 @@ from typing import Final
 from registry.migrations.r0001_triggers import _fixed, _new, _refuse
 from registry.migrations.r0002_triggers import _of_subject
 
-_ACTION: Final = (
-    "(SELECT json_extract(e.entry, '$.public.action') FROM log_entry e WHERE e.seq = NEW.{seq})"  # noqa: S608
-)
+_ACTION: Final = "(SELECT json_extract(e.entry, '$.public.action') FROM log_entry e WHERE e.seq = NEW.{seq})"
 _HERE: Final = "t.subject_id = NEW.subject_id AND t.removed_seq IS NULL"
 _NOT_THERE: Final = (
     f"(NEW.kind = 'picture' AND NOT EXISTS "  # noqa: S608

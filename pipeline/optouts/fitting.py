@@ -1,0 +1,236 @@
+"""How a picture or a description fits what means nobody, before it is registered.
+
+1. A picture is measured against pictures of nobody (of its space's calibration) as a clip would be, and
+   against ordinary prompts (`pipeline.cohort`) as a prompt would be, by the same scores and thresholds.
+2. The words of a subject are measured against ordinary prompts by the very check that judges prompts.
+3. What matches a large share is refused: it would stop everybody, a picture of noise as much as a famous
+   one. What matches a smaller, still remarkable share is registered in quarantine, and the holder is told.
+4. Portraits are not measured: no faces ship with this, and one that shows no face is not taken anyway. Nor
+   are negative references, which can only take their own owner's matches away.
+A space without a calibration is not measured: its scores mean nothing, and its checks hold everything.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Protocol
+
+import numpy as np
+
+from classifiers.base import Embedder, Kind, TextEmbedder, Vectors
+from pipeline.cohort import Cohort
+from pipeline.errors import PictureRefused, UsageError
+from registry.quarantine import PICTURE, WORDS
+from registry.subject_types import OptOutDraft, QuarantineDraft, SubjectRecord, VectorDraft, VectorRow
+from registry.subjectset import SubjectSet
+
+if TYPE_CHECKING:
+    from classifiers.thresholds import Calibration
+
+REFUSED_SHARE: Final = 0.10
+"""Share of what means nobody from which on a picture or a description is not taken."""
+QUARANTINE_SHARE: Final = 0.02
+"""The same, from which on it is taken into quarantine."""
+MAX_EXAMPLES: Final = 3
+
+
+class Measures(Protocol):
+    """The models, their calibrations, and what means nobody (`pipeline.eyes.Eyes`)."""
+
+    @property
+    def clip(self) -> Embedder: ...  # noqa: D102
+    @property
+    def minilm(self) -> TextEmbedder: ...  # noqa: D102
+    @property
+    def calibrations(self) -> "Mapping[str, Calibration]": ...  # noqa: D102
+    @property
+    def cohort(self) -> Cohort: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureFit:
+    """Shares of pictures of nobody and of ordinary prompts that a picture would match."""
+
+    name: str
+    sha256: str
+    clips: float
+    prompts: float
+
+    @property
+    def share(self) -> float:
+        """The larger of both."""
+        return max(self.clips, self.prompts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WordsFit:
+    """How many ordinary prompts the words of a subject would match."""
+
+    hits: int
+    prompts: int
+    examples: tuple[str, ...] = ()
+
+    @property
+    def share(self) -> float:
+        """The share of them."""
+        return self.hits / self.prompts if self.prompts else 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """How a draft fits what means nobody. ``words``: None where it has none, or they cannot be measured."""
+
+    pictures: tuple[PictureFit, ...] = ()
+    words: WordsFit | None = None
+
+    def demand(self) -> None:
+        """Raises: PictureRefused, UsageError for what would stop everybody."""
+        for fit in self.pictures:
+            if fit.share >= REFUSED_SHARE:
+                raise PictureRefused(
+                    f"{fit.name}: it resembles {_told(fit)} that mean nobody, as noise and plain pictures "
+                    "do, and would stop everybody; choose a picture that shows it large"
+                )
+        words = self.words
+        if words and words.share >= REFUSED_SHARE:
+            raise UsageError(
+                f"description: it fits {words.hits} of {words.prompts} ordinary prompts, such as "
+                f"“{words.examples[0]}”, and would stop everybody; say what it can be told by"
+            )
+
+    def quarantine(self) -> tuple[QuarantineDraft, ...]:
+        """What is to be taken into quarantine, with the reasons."""
+        drafts = [
+            QuarantineDraft(
+                kind=PICTURE, item=fit.sha256, why=f"It resembles {_told(fit)} that mean nobody.",
+                figures={"clips": round(fit.clips, 4), "prompts": round(fit.prompts, 4)},
+            )
+            for fit in self.pictures if fit.share >= QUARANTINE_SHARE
+        ]  # fmt: skip
+        words = self.words
+        if words and words.share >= QUARANTINE_SHARE:
+            why = f"The words fit {words.hits} of {words.prompts} ordinary prompts."
+            figures = {"hits": words.hits, "prompts": words.prompts}
+            drafts.append(QuarantineDraft(kind=WORDS, item="", why=why, figures={**figures}))
+        return tuple(drafts)
+
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about what goes into quarantine."""
+        told = [
+            f"{fit.name}: it resembles {_told(fit)} that mean nobody; it is in quarantine: what it finds is "
+            "held, and nothing is refused for it"
+            for fit in self.pictures if QUARANTINE_SHARE <= fit.share < REFUSED_SHARE
+        ]  # fmt: skip
+        words = self.words
+        if words and QUARANTINE_SHARE <= words.share < REFUSED_SHARE:
+            told.append(
+                f"the words fit {words.hits} of {words.prompts} ordinary prompts, such as "
+                f"“{words.examples[0]}”; they are in quarantine: what they find is held, and nothing is "
+                "refused for it"
+            )
+        return tuple(told)
+
+
+class Fitting:
+    """Measures drafts with the models of one desk."""
+
+    def __init__(self, eyes: Measures) -> None:
+        self._eyes = eyes
+        self._least: dict[str, Vectors] = {}
+
+    def of(self, drafts: Sequence[OptOutDraft]) -> list[Fit]:
+        """Measure these; texts of all of them together, so that ordinary prompts are gone through once."""
+        words = _words_fits(drafts, self._eyes)
+        return [Fit(pictures=self._pictures(one), words=words.get(n)) for n, one in enumerate(drafts)]
+
+    def _pictures(self, draft: OptOutDraft) -> tuple[PictureFit, ...]:
+        """The pictures of a draft that show its subject."""
+        shown = [v for v in draft.vectors if v.kind == Kind.PICTURE and v.polarity > 0]
+        if not shown or not _all_calibrated(self._eyes, shown):
+            return ()
+        from classifiers.thresholds import PROMPT_PICTURE
+
+        calibration = self._eyes.calibrations[shown[0].space]
+        vectors = np.stack([_numbers(vector) for vector in shown])
+        clips = vectors @ calibration.cohort.T >= self._over_cohort(calibration)
+        ordinary = self._eyes.cohort.prompts(self._eyes.clip)
+        prompts = vectors @ ordinary.T >= calibration.layer(PROMPT_PICTURE).threshold
+        names = {reference.sha256: reference.name for reference in draft.references}
+        return tuple(
+            PictureFit(
+                name=names[vector.reference] or vector.reference[:12], sha256=vector.reference,
+                clips=float(clip.mean()) if len(clip) else 0.0, prompts=float(prompt.mean()),
+            )
+            for vector, clip, prompt in zip(shown, clips, prompts, strict=True)
+        )  # fmt: skip
+
+    def _over_cohort(self, calibration: "Calibration") -> Vectors:
+        """From which cosine on each picture of nobody would be found, were it a clip; none is near itself."""
+        from classifiers.similarity import Scoring, nearness
+        from classifiers.thresholds import FRAME_PICTURE
+
+        if calibration.space not in self._least:
+            cohort, scoring = calibration.cohort, Scoring.of(calibration)
+            offsets = [
+                nearness(cohort[row : row + 1], np.delete(cohort, row, axis=0), scoring)[0]
+                for row in range(len(cohort))
+            ]
+            least = calibration.layer(FRAME_PICTURE).threshold
+            self._least[calibration.space] = np.array([least + offset for offset in offsets], np.float32)
+        return self._least[calibration.space]
+
+
+def hypothetical(draft: OptOutDraft, subject_id: str) -> SubjectRecord:
+    """The subject that a draft would make, as if it were registered."""
+    return SubjectRecord(
+        id=subject_id, kind=draft.kind, name=draft.name, owner=draft.owner, party="", mode=draft.mode,
+        description=draft.description, attributes=draft.attributes, exclusions=draft.exclusions, names=(),
+        vectors=tuple(_row(vector, subject_id) for vector in draft.vectors), rules=(), state="active", seq=0,
+    )  # fmt: skip
+
+
+def _all_calibrated(eyes: Measures, vectors: Sequence[VectorDraft]) -> bool:
+    return all(eyes.calibrations.get(space) is not None for space in {vector.space for vector in vectors})
+
+
+def _words_fits(drafts: Sequence[OptOutDraft], eyes: Measures) -> dict[int, WordsFit]:
+    """Fits by the draft's place, of those that have words."""
+    texts = [
+        replace(draft, vectors=tuple(v for v in draft.vectors if v.reference == ""), references=())
+        for draft in drafts
+    ]
+    worded = {n: draft for n, draft in enumerate(texts) if draft.vectors}
+    if not _all_calibrated(eyes, [v for draft in worded.values() for v in draft.vectors]) or not worded:
+        return {}
+    from classifiers.descriptions import check_descriptions
+
+    references = SubjectSet(hypothetical(draft, str(n)) for n, draft in worded.items())
+    sights = eyes.cohort.sights(eyes.clip, eyes.minilm)
+    found: dict[int, list[str]] = {n: [] for n in worded}
+    for sight in sights:
+        report = check_descriptions(sight, references, eyes.calibrations)
+        for n in {int(finding.subject) for finding in report.findings}:
+            found[n].append(sight.texts[-1])
+    return {
+        n: WordsFit(hits=len(hits), prompts=len(sights), examples=tuple(hits[:MAX_EXAMPLES]))
+        for n, hits in found.items()
+    }
+
+
+def _told(fit: PictureFit) -> str:
+    clips, prompts = _share(fit.clips), _share(fit.prompts)
+    return f"{clips} of pictures and {prompts} of prompts"
+
+
+def _share(share: float) -> str:
+    return f"{share:.0%}" if share >= QUARANTINE_SHARE else f"{share:.1%}"
+
+
+def _numbers(vector: VectorDraft) -> Vectors:
+    return np.frombuffer(vector.vector, "<f2").astype(np.float32)
+
+
+def _row(vector: VectorDraft, subject_id: str) -> VectorRow:
+    return VectorRow(
+        subject=subject_id, reference=vector.reference, space=vector.space, kind=vector.kind,
+        polarity=vector.polarity, vector=vector.vector, dimension=vector.dimension,
+    )  # fmt: skip
