@@ -180,8 +180,11 @@ def _by_subject(seen: Seen, references: References, threshold: float) -> dict[st
         least = np.full(len(seen.vectors), threshold, np.float32)
         nearest = all_near(references, seen, Kind.PORTRAIT, NEIGHBOURS, least)
         for row, matches in enumerate(nearest):
+            sound = nearest_of([match for match in matches if not doubted(match)])
             for subject, match in nearest_of(matches).items():
-                found.setdefault(subject, []).append((match, row))
+                other = sound.get(subject)
+                enough = other is not None and not other.score < threshold
+                found.setdefault(subject, []).append((other if enough and other else match, row))
     return {subject: sorted(pairs, key=lambda pair: -pair[0].score) for subject, pairs in found.items()}
 
 

@@ -22,7 +22,9 @@ from pipeline.cli import (
     keys,
     licence,
     optout,
+    optout_extend,
     output,
+    reference,
     retroscan,
     serve,
     verify,
@@ -45,7 +47,9 @@ app.command("verify")(output.command(verify.verify))
 app.command("retroscan")(output.command(retroscan.retroscan))
 app.command("demo")(output.command(demo.demo))
 app.command("bench", context_settings=BENCH_OPTIONS)(output.command(bench.bench))
+optout.app.command("extend")(output.command(optout_extend.extend))
 app.add_typer(optout.app, name="optout")
+app.add_typer(reference.app, name="reference")
 app.add_typer(licence.app, name="licence")
 app.command("serve")(output.command(serve.serve))
 app.add_typer(keys.app, name="keys")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from pipeline.cli import output
+from pipeline.cli import output, reference
 from pipeline.errors import ImportRefused, UsageError, describe
 from pipeline.settings import load
 
@@ -79,11 +79,11 @@ def _add_one(
     order = parse_order(values)
     with open_app(load(home)) as opened:
         with output.bar("looking at the pictures", "pictures") as bar:
-            made = _desk(opened).register(order, pictures, negatives, bar.at)
+            made = desk_of(opened).register(order, pictures, negatives, bar.at)
         _say(made)
         if as_json:
             output.answer(made.to_json())
-        return _look_back(opened)
+        return look_back(opened)
 
 
 def _add_file(source: Path, home: Path | None, *, as_json: bool) -> int:
@@ -93,13 +93,13 @@ def _add_file(source: Path, home: Path | None, *, as_json: bool) -> int:
     try:
         with open_app(load(home)) as opened:
             with output.bar("looking at the pictures", "pictures") as bar:
-                receipts = _desk(opened).register_file(source, bar.at)
+                receipts = desk_of(opened).register_file(source, bar.at)
             for made in receipts:
                 _line(made.to_json())
                 for note in made.notes:
                     output.say(f"  {made.name}: {note}")
             output.say(f"{len(receipts)} opt-outs in force since {receipts[-1].at[CLOCK]} UTC.", style="bold")
-            return _look_back(opened)
+            return look_back(opened)
     except ImportRefused as error:
         _say_problems(error, as_json=as_json)
         return error.exit_code
@@ -115,7 +115,8 @@ def _say_problems(error: ImportRefused, *, as_json: bool) -> None:
             _line({"line": problem.line, "error": {"code": problem.code, "message": problem.message}})
 
 
-def _desk(opened: "App") -> "Desk":
+def desk_of(opened: "App") -> "Desk":
+    """The desk of an open home."""
     from pipeline.clock import clock
     from pipeline.optouts.desk import Desk
 
@@ -123,7 +124,7 @@ def _desk(opened: "App") -> "Desk":
 
 
 def _say(made: "Receipt") -> None:
-    for note in made.notes:
+    for note in (*made.notes, *(name.sentence() for name in made.names)):
         output.say(f"  {note}")
     if not made.new:
         output.say(f"{made.name} was registered before with all of this: nothing changed.", style="bold")
@@ -133,7 +134,7 @@ def _say(made: "Receipt") -> None:
     output.say("Refused from the next request.")
 
 
-def _look_back(opened: "App") -> int:
+def look_back(opened: "App") -> int:
     """What is already out is compared with what was registered; a failure leaves the opt-out in force."""
     from pipeline.cli import retroscan
 
@@ -165,7 +166,7 @@ def list_optouts(
 
     whose = None if owner is None else plain("owner", owner)
     with open_app(load(home)) as opened:
-        found = list(_desk(opened).every(whose))
+        found = list(desk_of(opened).every(whose))
     for record in found:
         state = "" if record.state == "active" else f", {record.state}"
         output.say(f"{record.id}  {record.name} ({record.kind}, {record.owner}{state})")
@@ -186,9 +187,11 @@ def show(
     from pipeline.app import open_app
 
     with open_app(load(home)) as opened:
-        desk = _desk(opened)
+        desk = desk_of(opened)
         record, pictures = desk.show(subject), desk.pictures(subject)
+        held = desk.quarantined(subject)
     document = _document(record) | {
+        "quarantined": [reference.document(one) for one in held],
         "pictures": [
             {"sha256": one.sha256, "name": one.name, "negative": one.polarity < 0, "width": one.width,
              "height": one.height}
@@ -196,6 +199,8 @@ def show(
         ]
     }  # fmt: skip
     _say_record(record, document)
+    for one in held:
+        output.say(f"  {reference.sentence(one)}")
     if as_json:
         output.answer(document)
     return output.OK
@@ -215,7 +220,7 @@ def withdraw(
 
     reason = plain("why", why)
     with open_app(load(home)) as opened:
-        made = _desk(opened).withdraw(subject, reason)
+        made = desk_of(opened).withdraw(subject, reason)
     if made.new:
         output.say(f"{made.name} is out of force since {made.at[CLOCK]} UTC.", style="bold")
         output.say(f"Registry sequence {made.sequence:,}. Its pictures' vectors are deleted.")

@@ -21,18 +21,31 @@ from pipeline.optouts.fitting import Fitting
 from pipeline.optouts.imports import Progress, fitted_lines, prepare_lines, problem_of
 from pipeline.optouts.lines import read_lines
 from pipeline.optouts.looking import Eyes
-from pipeline.optouts.naming import named
-from pipeline.optouts.order import MAX_PICTURES, OptOutOrder
+from pipeline.optouts.naming import Named, more_names, named
+from pipeline.optouts.order import MAX_PICTURES, OptOutOrder, parse_order
 from pipeline.optouts.receipt import Receipt, receipt
 from pipeline.pictures.reader import read_all
 from pipeline.pictures.types import PictureFile
-from registry import optouts
+from registry import optouts, quarantine
 from registry.checkpoint import NoteSigner
 from registry.errors import NotFound, OptOutInvalid
 from registry.ids import is_id
+from registry.quarantine import Quarantined
 from registry.subject_types import ReferenceRow, SubjectRecord
 
 PAGE: Final = 500
+
+
+def more_of(record: SubjectRecord, aliases: Sequence[str] = (), context: Sequence[str] = ()) -> OptOutOrder:
+    """An order that adds to an opt-out: its own kind and name, other aliases and context words.
+
+    Raises: UsageError.
+    """
+    own = [word for name in record.names for word in name.context]
+    return parse_order({
+        "kind": record.kind, "name": record.name, "owner": record.owner, "mode": record.mode,
+        "aliases": list(aliases), "context": list(dict.fromkeys([*context, *own])),
+    })  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,9 +81,14 @@ class Desk:
         progress: Progress = lambda _done, _all: None,
     ) -> Prepared:
         """What `register` would write, without writing anything. Raises: the same."""
+        return self._prepared(order, named(order), pictures, negatives, progress)  # 1
+
+    def _prepared(
+        self, order: OptOutOrder, names: Named, pictures: Sequence[PictureFile | Path],
+        negatives: Sequence[PictureFile | Path], progress: Progress,
+    ) -> Prepared:  # fmt: skip
         if max(len(pictures), len(negatives)) > MAX_PICTURES:
             raise UsageError(f"more than {MAX_PICTURES} pictures; choose the best of them")
-        names = named(order)  # 1
         files = [*pictures, *negatives]
         read = read_all(files, done=lambda done: progress(done, len(files)))  # 2
         shown, not_meant = read[: len(pictures)], read[len(pictures) :]
@@ -95,6 +113,31 @@ class Desk:
             receipt(one, work.draft.name, work.notes, work.names)
             for one, work in zip(made, prepared, strict=True)
         ]
+
+    def extend(
+        self,
+        subject: str,
+        more: OptOutOrder,
+        pictures: Sequence[PictureFile | Path] = (),
+        negatives: Sequence[PictureFile | Path] = (),
+        progress: Progress = lambda _done, _all: None,
+    ) -> Receipt:
+        """Add aliases and pictures to an opt-out in force; ``more``: as `more_of` makes it.
+
+        Raises: as `register`, NotFound.
+        """
+        record = self.show(subject)
+        prepared = self._prepared(more, more_names(more), pictures, negatives, progress)
+        draft = prepared.draft
+        made = optouts.extend(
+            self.engine, subject, names=draft.names, references=draft.references, vectors=draft.vectors,
+            doubted=draft.quarantine, now=self.clock(), sign_checkpoint=self.signer,
+        )  # fmt: skip
+        return receipt(made, record.name, prepared.notes, prepared.names)
+
+    def quarantined(self, subject: str) -> tuple[Quarantined, ...]:
+        """What of an opt-out is in quarantine, and why."""
+        return quarantine.listed(self.engine, subject)
 
     def withdraw(self, subject: str, why: str = "") -> Receipt:
         """Take an opt-out out of force. Raises: NotFound."""

@@ -20,9 +20,10 @@ class Prepared:
     names: tuple[NameTold, ...]
 
     def fitted(self, fit: Fit) -> "Prepared":
-        """The draft with what goes into quarantine. Raises: PictureRefused, UsageError; see `Fit.demand`."""
+        """The draft without what is left out, with what is quarantined. Raises: as `Fit.demand`."""
         fit.demand()
-        draft = replace(self.draft, quarantine=fit.quarantine())
+        vectors = tuple(v for v in self.draft.vectors if v.reference or v.space not in fit.left_out())
+        draft = replace(self.draft, quarantine=fit.quarantine(), vectors=vectors)
         return replace(self, draft=draft, notes=(*self.notes, *fit.notes()))
 
 

@@ -2,7 +2,8 @@
 
 1. A picture is measured against pictures of nobody (of its space's calibration) as a clip would be, and
    against ordinary prompts (`pipeline.cohort`) as a prompt would be, by the same scores and thresholds.
-2. The words of a subject are measured against ordinary prompts by the very check that judges prompts.
+2. The words of a subject are measured against ordinary prompts by the very check that judges prompts, in
+   each space alone. What one model hardly understands resembles everything there: it is left to the other.
 3. What matches a large share is refused: it would stop everybody, a picture of noise as much as a famous
    one. What matches a smaller, still remarkable share is registered in quarantine, and the holder is told.
 4. Portraits are not measured: no faces ship with this, and one that shows no face is not taken anyway. Nor
@@ -10,13 +11,14 @@
 A space without a calibration is not measured: its scores mean nothing, and its checks hold everything.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
-from classifiers.base import Embedder, Kind, TextEmbedder, Vectors
+from classifiers.base import Embedder, Kind, Sight, TextEmbedder, Vectors
 from pipeline.cohort import Cohort
 from pipeline.errors import PictureRefused, UsageError
 from registry.quarantine import PICTURE, WORDS
@@ -31,6 +33,7 @@ REFUSED_SHARE: Final = 0.10
 QUARANTINE_SHARE: Final = 0.02
 """The same, from which on it is taken into quarantine."""
 MAX_EXAMPLES: Final = 3
+HELD: Final = "it is in quarantine: what it finds is held, and nothing is refused for it"
 
 
 class Measures(Protocol):
@@ -63,8 +66,9 @@ class PictureFit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WordsFit:
-    """How many ordinary prompts the words of a subject would match."""
+    """How many ordinary prompts the words of a subject would match in one space."""
 
+    space: str
     hits: int
     prompts: int
     examples: tuple[str, ...] = ()
@@ -77,10 +81,10 @@ class WordsFit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fit:
-    """How a draft fits what means nobody. ``words``: None where it has none, or they cannot be measured."""
+    """How a draft fits what means nobody. ``words``: by space, as far as they were measured."""
 
     pictures: tuple[PictureFit, ...] = ()
-    words: WordsFit | None = None
+    words: tuple[WordsFit, ...] = ()
 
     def demand(self) -> None:
         """Raises: PictureRefused, UsageError for what would stop everybody."""
@@ -90,12 +94,15 @@ class Fit:
                     f"{fit.name}: it resembles {_told(fit)} that mean nobody, as noise and plain pictures "
                     "do, and would stop everybody; choose a picture that shows it large"
                 )
-        words = self.words
-        if words and words.share >= REFUSED_SHARE:
+        if self.words and not self._counting:
             raise UsageError(
-                f"description: it fits {words.hits} of {words.prompts} ordinary prompts, such as "
-                f"“{words.examples[0]}”, and would stop everybody; say what it can be told by"
+                f"description: it fits {_found(self.words[0])} and would stop everybody; say what it can be "
+                "told by"
             )
+
+    def left_out(self) -> frozenset[str]:
+        """Spaces in which the words are not registered."""
+        return frozenset(fit.space for fit in self.words) - {fit.space for fit in self._counting}
 
     def quarantine(self) -> tuple[QuarantineDraft, ...]:
         """What is to be taken into quarantine, with the reasons."""
@@ -104,30 +111,42 @@ class Fit:
                 kind=PICTURE, item=fit.sha256, why=f"It resembles {_told(fit)} that mean nobody.",
                 figures={"clips": round(fit.clips, 4), "prompts": round(fit.prompts, 4)},
             )
-            for fit in self.pictures if fit.share >= QUARANTINE_SHARE
+            for fit in self._doubtful_pictures
         ]  # fmt: skip
-        words = self.words
-        if words and words.share >= QUARANTINE_SHARE:
-            why = f"The words fit {words.hits} of {words.prompts} ordinary prompts."
-            figures = {"hits": words.hits, "prompts": words.prompts}
-            drafts.append(QuarantineDraft(kind=WORDS, item="", why=why, figures={**figures}))
+        drafts += [
+            QuarantineDraft(
+                kind=WORDS, item="", why=f"The words fit {fit.hits} of {fit.prompts} ordinary prompts.",
+                figures={"hits": fit.hits, "prompts": fit.prompts},
+            )
+            for fit in self._doubtful_words[:1]
+        ]  # fmt: skip
         return tuple(drafts)
 
     def notes(self) -> tuple[str, ...]:
-        """Sentences about what goes into quarantine."""
+        """Sentences about what is left out, and what goes into quarantine."""
         told = [
-            f"{fit.name}: it resembles {_told(fit)} that mean nobody; it is in quarantine: what it finds is "
-            "held, and nothing is refused for it"
-            for fit in self.pictures if QUARANTINE_SHARE <= fit.share < REFUSED_SHARE
-        ]  # fmt: skip
-        words = self.words
-        if words and QUARANTINE_SHARE <= words.share < REFUSED_SHARE:
+            f"{fit.name}: it resembles {_told(fit)} that mean nobody; {HELD}"
+            for fit in self._doubtful_pictures
+        ]
+        if self.left_out():
             told.append(
-                f"the words fit {words.hits} of {words.prompts} ordinary prompts, such as "
-                f"“{words.examples[0]}”; they are in quarantine: what they find is held, and nothing is "
-                "refused for it"
+                "description: the model that sees pictures knows too few of its words; prompts are compared "
+                "with it by the sentence model alone"
             )
+        told += [f"description: it fits {_found(fit)} {HELD}" for fit in self._doubtful_words[:1]]
         return tuple(told)
+
+    @property
+    def _counting(self) -> tuple[WordsFit, ...]:
+        return tuple(fit for fit in self.words if fit.share < REFUSED_SHARE)
+
+    @property
+    def _doubtful_pictures(self) -> tuple[PictureFit, ...]:
+        return tuple(fit for fit in self.pictures if QUARANTINE_SHARE <= fit.share < REFUSED_SHARE)
+
+    @property
+    def _doubtful_words(self) -> tuple[WordsFit, ...]:
+        return tuple(fit for fit in self._counting if fit.share >= QUARANTINE_SHARE)
 
 
 class Fitting:
@@ -140,7 +159,7 @@ class Fitting:
     def of(self, drafts: Sequence[OptOutDraft]) -> list[Fit]:
         """Measure these; texts of all of them together, so that ordinary prompts are gone through once."""
         words = _words_fits(drafts, self._eyes)
-        return [Fit(pictures=self._pictures(one), words=words.get(n)) for n, one in enumerate(drafts)]
+        return [Fit(pictures=self._pictures(one), words=words.get(n, ())) for n, one in enumerate(drafts)]
 
     def _pictures(self, draft: OptOutDraft) -> tuple[PictureFit, ...]:
         """The pictures of a draft that show its subject."""
@@ -192,28 +211,49 @@ def _all_calibrated(eyes: Measures, vectors: Sequence[VectorDraft]) -> bool:
     return all(eyes.calibrations.get(space) is not None for space in {vector.space for vector in vectors})
 
 
-def _words_fits(drafts: Sequence[OptOutDraft], eyes: Measures) -> dict[int, WordsFit]:
+def _words_fits(drafts: Sequence[OptOutDraft], eyes: Measures) -> dict[int, tuple[WordsFit, ...]]:
     """Fits by the draft's place, of those that have words."""
     texts = [
         replace(draft, vectors=tuple(v for v in draft.vectors if v.reference == ""), references=())
         for draft in drafts
     ]
     worded = {n: draft for n, draft in enumerate(texts) if draft.vectors}
-    if not _all_calibrated(eyes, [v for draft in worded.values() for v in draft.vectors]) or not worded:
+    vectors = [vector for draft in worded.values() for vector in draft.vectors]
+    if not worded or not _all_calibrated(eyes, vectors):
         return {}
-    from classifiers.descriptions import check_descriptions
-
     references = SubjectSet(hypothetical(draft, str(n)) for n, draft in worded.items())
     sights = eyes.cohort.sights(eyes.clip, eyes.minilm)
-    found: dict[int, list[str]] = {n: [] for n in worded}
+    spaces = sorted({vector.space for vector in vectors})
+    found = {space: _found_in(space, sights, references, eyes) for space in spaces}
+    return {
+        n: tuple(
+            WordsFit(
+                space=space, hits=len(found[space].get(n, ())), prompts=len(sights),
+                examples=tuple(found[space].get(n, ())[:MAX_EXAMPLES]),
+            )
+            for space in spaces if any(vector.space == space for vector in draft.vectors)
+        )
+        for n, draft in worded.items()
+    }  # fmt: skip
+
+
+def _found_in(
+    space: str, sights: Sequence[Sight], references: SubjectSet, eyes: Measures
+) -> dict[int, list[str]]:
+    """By the place of each draft the ordinary prompts that its words in a space are found in."""
+    from classifiers.descriptions import check_descriptions
+
+    found: dict[int, list[str]] = defaultdict(list)
     for sight in sights:
-        report = check_descriptions(sight, references, eyes.calibrations)
+        there = replace(sight, seen=tuple(seen for seen in sight.seen if seen.space == space))
+        report = check_descriptions(there, references, eyes.calibrations)
         for n in {int(finding.subject) for finding in report.findings}:
             found[n].append(sight.texts[-1])
-    return {
-        n: WordsFit(hits=len(hits), prompts=len(sights), examples=tuple(hits[:MAX_EXAMPLES]))
-        for n, hits in found.items()
-    }
+    return found
+
+
+def _found(fit: WordsFit) -> str:
+    return f"{fit.hits} of {fit.prompts} ordinary prompts, such as “{fit.examples[0]}”,"
 
 
 def _told(fit: PictureFit) -> str:

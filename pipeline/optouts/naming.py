@@ -64,6 +64,15 @@ def named(order: OptOutOrder) -> Named:
     return found
 
 
+def more_names(order: OptOutOrder) -> Named:
+    """The aliases of an order alone, for an opt-out that has its name already. Raises: NameRefused."""
+    if not order.aliases:
+        return Named(names=(), told=())
+    first, *others = order.aliases
+    found = named(order.model_copy(update={"name": first, "aliases": tuple(others), "names": {}}))
+    return Named(names=tuple(replace(name, kind=ALIAS) for name in found.names), told=found.told)
+
+
 def named_all(orders: Sequence[OptOutOrder]) -> list[Named | NameRefused]:
     """The names of each order, or why they cannot be registered; ordinary prompts are gone through twice,
     however many names there are.
