@@ -28,6 +28,7 @@ from pipeline.eyes import Eyes
 from pipeline.gate import Gate
 from pipeline.home import Home
 from pipeline.keyring import MARKS_FILE, ensure_keyring, with_tsa_roots
+from pipeline.optouts.desk import Desk
 from pipeline.orders import (
     LOCAL_ACCOUNT,
     CreateOrder,
@@ -37,9 +38,12 @@ from pipeline.orders import (
     job_key,
     request_key,
 )
+from pipeline.past import Archive
 from pipeline.retroscan import ScanReport, scan
 from pipeline.settings import Settings
 from pipeline.sights import ensure_sealer
+from pipeline.simulate import Report, Wanted, simulated
+from pipeline.tryout import TryOut
 from pipeline.types import Decision, Verdict
 from pipeline.workbench import OURS, Observer, Outcome, Workbench, note_signer
 from pipeline.workflow import CREATE, GUARD, KINDS, ReleaseRun, reason_json
@@ -196,6 +200,23 @@ class App:
     def job(self, job_id: str) -> Job:
         """A job as anybody may see it. Raises: NotFound."""
         return self._bench.jobs.get(job_id)
+
+    def try_out(self, desk: Desk, policy: str | None = None) -> TryOut:
+        """To try opt-outs before they are made, under a policy; by default that of the settings."""
+        bench = self._bench
+        return TryOut(
+            desk=desk, eyes=bench.eyes, view=bench.view, archive=self._archive, settings=bench.settings,
+            policy=policies.preset(policy or bench.settings.policy),
+        )  # fmt: skip
+
+    def simulate(self, told: Wanted) -> Report:
+        """Decide the past again with a change. Raises: UsageError."""
+        return simulated(told, self._bench.view.current(), self.eyes.calibrations, self._archive, clock())
+
+    @property
+    def _archive(self) -> Archive:
+        bench = self._bench
+        return Archive(engine=bench.engine, sealer=bench.sealer, files=Home(bench.settings.home).files)
 
     def _known(self, job: Job) -> Outcome:
         """What came of a job that ended before."""

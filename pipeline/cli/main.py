@@ -23,10 +23,12 @@ from pipeline.cli import (
     licence,
     optout,
     optout_extend,
+    optout_try,
     output,
     reference,
     retroscan,
     serve,
+    simulate,
     verify,
 )
 
@@ -45,9 +47,11 @@ app.command("gate", cls=gate.GateCommand)(output.command(gate.gate))
 app.command("check")(output.command(check.check))
 app.command("verify")(output.command(verify.verify))
 app.command("retroscan")(output.command(retroscan.retroscan))
+app.command("simulate")(output.command(simulate.simulate))
 app.command("demo")(output.command(demo.demo))
 app.command("bench", context_settings=BENCH_OPTIONS)(output.command(bench.bench))
 optout.app.command("extend")(output.command(optout_extend.extend))
+optout.app.command("try")(output.command(optout_try.try_optout))
 app.add_typer(optout.app, name="optout")
 app.add_typer(reference.app, name="reference")
 app.add_typer(licence.app, name="licence")
