@@ -51,6 +51,13 @@ def nobody(_subject: str) -> Wish | None:
     return None
 
 
+def doubtful(reason: Reason) -> bool:
+    """Whether a reason rests on nothing but what is in quarantine: it holds what asks to leave, and takes
+    back nothing that is out.
+    """
+    return reason.evidence.get("quarantined") is True
+
+
 def reason_of(finding: Finding, wish: Wish | None) -> Reason:
     """The reason that a finding gives."""
     whom = f"{wish.name} ({wish.owner})" if wish else (finding.subject or "something nobody registered")

@@ -6,7 +6,8 @@
 3. What its policy would now refuse is withdrawn; what it would hold is withdrawn too, until a person has
    looked: either stops being served in the same transaction as its log entry, whose private part says why.
 4. What cannot be compared (nothing was seen of it, its faces were forgotten or cannot be unsealed, another
-   model saw it) is counted and left out: no wish takes down everything that is out.
+   model saw it), or resembles only what is in quarantine, is counted and left out: no wish takes down
+   everything that is out.
 5. Only then does the scan's position move on: a scan that was killed, or in which a comparison ran out of
    time, is done again, and withdraws nothing twice.
 """
@@ -20,9 +21,10 @@ from typing import TYPE_CHECKING, Final
 from classifiers.base import CheckState, Seen, Sight
 from pipeline import policy as policies
 from pipeline.errors import KeysUnusable
+from pipeline.reasons import doubtful
 from pipeline.recheck import Question, changed_subjects, compare
 from pipeline.sights import Sealer
-from pipeline.types import Decision, Json, Verdict
+from pipeline.types import Decision, Json, Reason, Verdict
 from pipeline.workbench import Workbench, note_signer
 from pipeline.workflow import reason_json
 from registry import changes, cursors, log, releases, sights
@@ -97,9 +99,9 @@ def scan(bench: Workbench, progress: Progress = lambda _count: None) -> ScanRepo
             found = _compared(bench, released, sight, references)
             if found is None:
                 continue
-            unclear += any(reason.code in UNCLEAR for reason in found.reasons)  # 4
+            unclear += any(map(_left_out, found.reasons))  # 4
             late |= any(reason.evidence.get("state") == CheckState.TIMED_OUT for reason in found.reasons)
-            if any(reason.code not in UNCLEAR for reason in found.reasons):
+            if not all(map(_left_out, found.reasons)):
                 recalled.append(_recall(bench, released, found))  # 3
     if not late:
         with write(bench.engine) as conn:
@@ -157,8 +159,12 @@ def _opened(sealer: Sealer, texts: Sequence[str], rows: Sequence[SightRow]) -> S
     return Sight(texts=tuple(texts), seen=tuple(seen))
 
 
+def _left_out(reason: Reason) -> bool:
+    return reason.code in UNCLEAR or doubtful(reason)
+
+
 def _recall(bench: Workbench, released: Release, found: Decision) -> Recalled:
-    reasons = tuple(reason_json(reason) for reason in found.reasons if reason.code not in UNCLEAR)
+    reasons = tuple(reason_json(reason) for reason in found.reasons if not _left_out(reason))
     why: Json = {
         "by": CURSOR, "action": "withdrawn" if found.verdict is Verdict.BLOCK else "held back",
         "reasons": [{name: reason[name] for name in ("code", "check", "detail")} for reason in reasons],

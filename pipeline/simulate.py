@@ -2,8 +2,8 @@
 
 1. Every past case is decided twice from what was seen of it: as things are, and with the change. Both by
    the functions that decide in earnest, and under the registry as it is now: only the change differs.
-2. A case of which not everything is kept is decided by its prompt's names alone; where they do not refuse
-   it any more, what would have come next is unknown, and counted as such.
+2. A case of which not everything is kept is decided by its prompt's names alone, so that its outcome is the
+   least; where they would let it pass, what would have come next is unknown, and counted as such.
 3. Nothing is written. Cases come one after another, and only counts and a few examples stay in memory.
 Sound is left out: what was done with it is not part of what was seen.
 """
@@ -176,7 +176,7 @@ class Simulation:
             has_sound=False, registry_seq=self._registry.seq, now=self._now,
             wishes=wishes_of(subjects, case.account, self._now),
         )  # fmt: skip
-        if not case.seen and decision.verdict is not Verdict.BLOCK:  # 2
+        if not case.seen and decision.verdict is Verdict.ALLOW:  # 2
             return UNKNOWN, ()
         return str(decision.verdict), tuple(dict.fromkeys(reason.code for reason in decision.reasons))
 

@@ -27,6 +27,7 @@ from pipeline.optouts.order import OptOutOrder
 from pipeline.orders import LOCAL_ACCOUNT
 from pipeline.past import Archive, Past, released
 from pipeline.policy import Policy
+from pipeline.reasons import doubtful
 from pipeline.recheck import Question, compare
 from pipeline.settings import Settings
 from pipeline.types import Decision, Json, Verdict
@@ -122,8 +123,9 @@ class _Trial:
             if found is None:
                 continue
             counts["compared"] += 1
-            counts["unclear"] += any(reason.code in UNCLEAR for reason in found.reasons)
-            if any(reason.code not in UNCLEAR for reason in found.reasons):
+            left_out = [reason.code in UNCLEAR or doubtful(reason) for reason in found.reasons]
+            counts["unclear"] += any(left_out)
+            if not all(left_out):
                 counts["withdrawn" if found.verdict is Verdict.BLOCK else "held_back"] += 1
         return {**counts}
 

@@ -78,7 +78,7 @@ def run(home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixtur
         extra = ["--json"] if as_json else []
         first, *rest = map(str, arguments)
         monkeypatch.setattr(sys, "argv", ["countermark", first, *extra, *rest])
-        if first == "keys":
+        if first in ("keys", "optout", "reference"):
             monkeypatch.setattr(sys, "argv", ["countermark", first, rest[0], *extra, *rest[1:]])
         with pytest.raises(SystemExit) as stopped:
             main()
