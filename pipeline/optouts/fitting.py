@@ -33,6 +33,7 @@ REFUSED_SHARE: Final = 0.10
 QUARANTINE_SHARE: Final = 0.02
 """The same, from which on it is taken into quarantine."""
 MAX_EXAMPLES: Final = 3
+ROUNDING: Final = 1e-4  # of cosines that are summed in another order
 HELD: Final = "it is in quarantine: what it finds is held, and nothing is refused for it"
 
 
@@ -221,10 +222,10 @@ def _words_fits(drafts: Sequence[OptOutDraft], eyes: Measures) -> dict[int, tupl
     vectors = [vector for draft in worded.values() for vector in draft.vectors]
     if not worded or not _all_calibrated(eyes, vectors):
         return {}
-    references = SubjectSet(hypothetical(draft, str(n)) for n, draft in worded.items())
+    records = {n: hypothetical(draft, str(n)) for n, draft in worded.items()}
     sights = eyes.cohort.sights(eyes.clip, eyes.minilm)
     spaces = sorted({vector.space for vector in vectors})
-    found = {space: _found_in(space, sights, references, eyes) for space in spaces}
+    found = {space: _found_in(space, sights, records, eyes) for space in spaces}
     return {
         n: tuple(
             WordsFit(
@@ -238,17 +239,32 @@ def _words_fits(drafts: Sequence[OptOutDraft], eyes: Measures) -> dict[int, tupl
 
 
 def _found_in(
-    space: str, sights: Sequence[Sight], references: SubjectSet, eyes: Measures
+    space: str, sights: Sequence[Sight], records: Mapping[int, SubjectRecord], eyes: Measures
 ) -> dict[int, list[str]]:
-    """By the place of each draft the ordinary prompts that its words in a space are found in."""
-    from classifiers.descriptions import check_descriptions
+    """By the place of each draft the ordinary prompts that its words in a space are found in.
 
+    The check is asked about those drafts only of which a vector is as near as the lowest threshold to one of
+    the prompt's: no score of the check is over the best of its cosines.
+    """
+    from classifiers.descriptions import FUSED, check_descriptions
+    from classifiers.thresholds import PROMPT_DESCRIPTION
+
+    rows = [(n, row) for n, record in records.items() for row in record.vectors if row.space == space]
+    if not rows:
+        return {}
+    vectors = np.stack([np.frombuffer(row.vector, "<f2").astype(np.float32) for _, row in rows])
+    layers = eyes.calibrations[space].layers
+    least = min(layer.threshold for name, layer in layers.items() if name in (FUSED, PROMPT_DESCRIPTION))
     found: dict[int, list[str]] = defaultdict(list)
     for sight in sights:
         there = replace(sight, seen=tuple(seen for seen in sight.seen if seen.space == space))
-        report = check_descriptions(there, references, eyes.calibrations)
-        for n in {int(finding.subject) for finding in report.findings}:
-            found[n].append(sight.texts[-1])
+        near = np.concatenate([seen.vectors for seen in there.seen]) @ vectors.T >= least - ROUNDING
+        asked = {rows[place][0] for place in np.flatnonzero(near.any(axis=0))}
+        if asked:
+            references = SubjectSet(records[n] for n in sorted(asked))
+            report = check_descriptions(there, references, eyes.calibrations)
+            for n in {int(finding.subject) for finding in report.findings}:
+                found[n].append(sight.texts[-1])
     return found
 
 
