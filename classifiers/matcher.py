@@ -17,7 +17,7 @@ from ahocorasick_rs import AhoCorasick
 
 from classifiers import boundaries
 from classifiers.ambiguity import KNOWN, frequency
-from classifiers.base import NameEntry, NameTier
+from classifiers.base import NameEntry, NameTier, doubted
 from classifiers.decoders import decoded
 from classifiers.normalise import (
     Folded,
@@ -207,7 +207,8 @@ def readings_across(texts: Sequence[str], folded: Sequence[Folded]) -> list[Read
 
 def _hit(entry: NameEntry, found: boundaries.Region, *, sure: bool) -> Hit:
     start, end = found.span
-    return Hit(entry=entry, start=start, end=end, sure=sure, code=MATCH if sure else NEAR)
+    certain = sure and not doubted(entry)
+    return Hit(entry=entry, start=start, end=end, sure=certain, code=MATCH if sure else NEAR)
 
 
 def _patterns(names: Sequence[NameEntry]) -> Iterator[_Pattern]:

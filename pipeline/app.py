@@ -19,7 +19,7 @@ from sqlalchemy import Engine
 
 from classifiers.base import Kind
 from pipeline import policy as policies
-from pipeline import reinstate
+from pipeline import quarantine, reinstate
 from pipeline.clock import clock, rfc3339
 from pipeline.credentials.keyfiles import sync_folder
 from pipeline.credentials.pki import ensure_pki
@@ -31,6 +31,7 @@ from pipeline.eyes import Eyes
 from pipeline.gate import Gate, index_names
 from pipeline.home import Home
 from pipeline.keyring import MARKS_FILE, ensure_keyring, with_tsa_roots
+from pipeline.optouts.desk import Desk
 from pipeline.orders import (
     LOCAL_ACCOUNT,
     NO_USE,
@@ -44,9 +45,12 @@ from pipeline.orders import (
     request_key,
     use_json,
 )
+from pipeline.past import Archive
 from pipeline.retroscan import ScanReport, scan
 from pipeline.settings import Settings
 from pipeline.sights import ensure_sealer
+from pipeline.simulate import Report, Wanted, simulated
+from pipeline.tryout import TryOut
 from pipeline.types import Decision, Json, Verdict
 from pipeline.workbench import OURS, Observer, Outcome, Workbench, note_signer
 from pipeline.workflow import CREATE, GUARD, KINDS, ReleaseRun, reason_json
@@ -150,6 +154,7 @@ class App:
         bench.store.clean_finished(self._unfinished)
         self._forget_faces()
         self.sweep()
+        quarantine.forget(bench.engine, now=bench.clock())
         waiting = bench.jobs.resume()
         # Each is taken again when its turn comes: were this process killed, only that one would be charged.
         for job in waiting:
@@ -274,6 +279,23 @@ class App:
     def job(self, job_id: str) -> Job:
         """A job as anybody may see it. Raises: NotFound."""
         return self._bench.jobs.get(job_id)
+
+    def try_out(self, desk: Desk, policy: str | None = None) -> TryOut:
+        """To try opt-outs before they are made, under a policy; by default that of the settings."""
+        bench = self._bench
+        return TryOut(
+            desk=desk, eyes=bench.eyes, view=bench.view, archive=self._archive, settings=bench.settings,
+            policy=policies.preset(policy or bench.settings.policy),
+        )  # fmt: skip
+
+    def simulate(self, told: Wanted) -> Report:
+        """Decide the past again with a change. Raises: UsageError."""
+        return simulated(told, self._bench.view.current(), self.eyes.calibrations, self._archive, clock())
+
+    @property
+    def _archive(self) -> Archive:
+        bench = self._bench
+        return Archive(engine=bench.engine, sealer=bench.sealer, files=Home(bench.settings.home).files)
 
     def _known(self, job: Job) -> Outcome:
         """What came of a job that ended before."""

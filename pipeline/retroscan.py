@@ -9,7 +9,8 @@
 3. What its policy would now refuse is withdrawn. What it would hold becomes a case for a person; the setting
    `retroscan_review` says whether it is served meanwhile. What a revoked key made becomes a case, and stays.
 4. What cannot be compared (nothing was seen of it, its faces were forgotten or cannot be unsealed, another
-   model saw it) is counted and left out: no wish takes down everything that is out.
+   model saw it), or resembles only what is in quarantine, is counted and left out: no wish takes down
+   everything that is out.
 5. What was found, what became of it and how far the scan is are one transaction: a scan that was killed goes
    on there. Releases of which a comparison ran out of time are compared again by the next scan.
 """
@@ -26,6 +27,7 @@ from pipeline import policy as policies
 from pipeline.home import Home
 from pipeline.lookback import Looked, Wanted, sight_of
 from pipeline.orders import ask_of
+from pipeline.reasons import doubtful
 from pipeline.recheck import Question, compare
 from pipeline.types import Decision, Json, Verdict
 from pipeline.types import Reason as OurReason
@@ -258,7 +260,7 @@ class _Scanning:
             found = compared(self._bench, question, self._wanted, candidates, known)
         keys = self._key_of(released)
         states = {r.evidence.get("state") for r in found.reasons} if found else set()
-        plain = [reason for reason in found.reasons if reason.code not in UNCLEAR] if found else []
+        plain = [reason for reason in found.reasons if not left_out(reason)] if found else []
         late, failed = CheckState.TIMED_OUT in states, bool(UNFINISHED & states)
         if plain or keys or late or failed:
             yield _Result(
@@ -369,6 +371,11 @@ def compared(
     return compare(
         question, left, SubjectSet(left), bench.eyes.calibrations, now=bench.clock(), matcher=matcher
     )
+
+
+def left_out(reason: OurReason) -> bool:
+    """Whether a reason takes back nothing that is out (4)."""
+    return reason.code in UNCLEAR or doubtful(reason)
 
 
 def _matcher(subjects: Sequence[SubjectRecord]) -> "NameMatcher":

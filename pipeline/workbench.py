@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import Engine
 
+from pipeline import quarantine
 from pipeline.credentials.pki import Pki
 from pipeline.errors import LIBRARIES, CountermarkError, SigningFailed, describe
 from pipeline.eyes import Eyes
@@ -146,9 +147,19 @@ class StepRun:
         )  # fmt: skip
         if state is JobState.REFUSED:
             self._bench.store.clean(self._job.id)
+        self._count(reasons)
         return Outcome(
             job=job, decision=decision, release=None, held=tuple(reasons), stages=self._stages, file=None
         )
+
+    def _count(self, reasons: Sequence[Json]) -> None:
+        """Note by what the job was stopped; the job has ended, whether or not that can be noted."""
+        account = str(self._inputs.get("account", ""))
+        with contextlib.suppress(RegistryError):
+            quarantine.note(
+                self._bench.engine, self._job.id, account, reasons, now=self._bench.clock(),
+                sign_checkpoint=note_signer(self._bench.keyring),
+            )  # fmt: skip
 
 
 def note_signer(keyring: Keyring) -> NoteSigner:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Row, select
 
-from registry import claim_log, log, parties
+from registry import claim_log, log, parties, quarantine
 from registry.canonical import Json, JsonValue, canonical
 from registry.checkpoint import NoteSigner
 from registry.db import read, write
@@ -26,7 +26,7 @@ from registry.inforce import InForce, Parts, in_force, missing
 from registry.party_types import TERMS, Filing, Target, Terms
 from registry.planning import Written, find_subjects, rewritten, wishes_of
 from registry.proving import prove_many
-from registry.subject_types import NameDraft, OptOutDraft, ReferenceDraft, VectorDraft
+from registry.subject_types import NameDraft, OptOutDraft, QuarantineDraft, ReferenceDraft, VectorDraft
 from registry.subjects import get as get
 from registry.subjects import list_subjects as list_subjects
 from registry.subjects import records as records
@@ -89,10 +89,13 @@ def extend(
     names: Sequence[NameDraft] = (),
     references: Sequence[ReferenceDraft] = (),
     vectors: Sequence[VectorDraft] = (),
+    doubted: Sequence[QuarantineDraft] = (),
     now: str,
     sign_checkpoint: NoteSigner,
 ) -> OptOut:
     """Add names, pictures or vectors to a subject in force, as the operator; what it has already is left out.
+
+    ``doubted``: which of them go into quarantine.
 
     Raises `NotFound` for a subject that is not in force, `OptOutInvalid` for parts that do not fit.
     """
@@ -113,6 +116,7 @@ def extend(
                 seq = entry.seq
                 _change(conn, subject_id, {"changed_seq": seq})
                 _insert(conn, subject_id, part, seq, now, known)
+        quarantine.place(conn, subject_id, doubted, quarantine.REGISTRATION, now)
         log.add_checkpoint(conn, sign_checkpoint, now)
     return _receipts(engine, [Written(subject=subject_id, seq=seq, new=bool(parts))])[0]
 
@@ -224,6 +228,7 @@ def add_in(
         _change(conn, subject_id, wishes | {"state": "active", "changed_seq": entry.seq})
     _insert(conn, subject_id, parts, entry.seq, now, spaces)
     held[subject_id].take(parts)
+    quarantine.place(conn, subject_id, draft.quarantine, quarantine.REGISTRATION, now)
     claimed = voice.settle(subject_id, party_id, current, stand, new)
     return Written(subject=subject_id, seq=entry.seq, new=True, fresh=new, claim=claimed)
 

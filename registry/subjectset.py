@@ -10,7 +10,7 @@ from types import MappingProxyType
 import numpy as np
 
 from registry.subject_types import NameRow, SubjectRecord, VectorRow
-from registry.vectors import PORTRAIT, VectorMatch, Vectors, best, checked, decoded
+from registry.vectors import PORTRAIT, VectorMatch, Vectors, best, checked, decoded, marked
 
 
 class SubjectSet:
@@ -63,7 +63,7 @@ class SubjectSet:
                 scores = _scores(checked(vectors, stored.shape[1]), stored, kind)
                 for matches, line in zip(found, scores, strict=True):
                     matches += [_match(rows[row], float(line[row])) for row in _highest(line, neighbours)]
-        return [best(matches, neighbours) for matches in found]
+        return marked([best(matches, neighbours) for matches in found], self._subjects)
 
 
 def _scores(queries: Vectors, stored: Vectors, kind: str) -> Vectors:

@@ -140,7 +140,8 @@ def tell(receipt: Receipt, state: str) -> dict[str, Any]:
     told = receipt.to_json()
     return {
         "subject": receipt.id, "name": receipt.name, "state": state, "seq": receipt.sequence,
-        "at": receipt.at, "new": receipt.new, "notes": list(receipt.notes), "receipt": told["receipt"],
+        "at": receipt.at, "new": receipt.new, "notes": list(receipt.notes), "names": told["names"],
+        "receipt": told["receipt"],
     }  # fmt: skip
 
 

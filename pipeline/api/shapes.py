@@ -115,6 +115,7 @@ class ReceiptAnswer(BaseModel):
     at: str
     new: bool
     notes: list[str]
+    names: list[dict[str, Any]]
     receipt: dict[str, Any]
 
 

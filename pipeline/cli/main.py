@@ -30,13 +30,17 @@ from pipeline.cli import (
     licence,
     log,
     optout,
+    optout_extend,
+    optout_try,
     output,
     party,
     permission,
+    reference,
     release,
     retroscan,
     rule,
     serve,
+    simulate,
     spaces,
     training,
     verify,
@@ -56,11 +60,15 @@ app.command("guard")(output.command(guard.guard))
 app.command("gate", cls=gate.GateCommand)(output.command(gate.gate))
 app.command("check")(output.command(check.check))
 app.command("verify")(output.command(verify.verify))
+app.command("simulate")(output.command(simulate.simulate))
 app.command("demo")(output.command(demo.demo))
 app.command("bench", context_settings=BENCH_OPTIONS)(output.command(bench.bench))
+optout.app.command("extend")(output.command(optout_extend.extend))
+optout.app.command("try")(output.command(optout_try.try_optout))
 app.add_typer(optout.app, name="optout")
 app.command("export")(output.command(export.export))
 app.add_typer(imports.app, name="import")
+app.add_typer(reference.app, name="reference")
 app.add_typer(licence.app, name="licence")
 app.add_typer(spaces.app, name="spaces")
 app.add_typer(rule.app, name="rule")

@@ -1,6 +1,6 @@
 """Reading a catalogue whole: every line judged, every mistake told with the number of its line."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from pipeline.imports.table import OPT_OUTS, Columns, TableBroken, read_table
 from pipeline.optouts import lines
 from pipeline.optouts.imports import problem_of
 from pipeline.optouts.lines import opened, parse_object, raw_lines
+from pipeline.optouts.naming import named_all
 from registry.subject_types import NameDraft
 
 TABLES: Final = (".csv", ".tsv", ".tab")
@@ -53,7 +54,7 @@ def read_catalogue(path: Path) -> Catalogue:
     """Read a catalogue. Raises: UsageError or LimitExceeded for the file, ImportRefused for one that cannot
     be read to its end.
     """
-    entries: list[Entry] = []
+    good: list[tuple[int, CatalogueLine]] = []
     problems: list[Problem] = []
     with opened(path) as file:
         digest = sha256_of(file)
@@ -62,13 +63,16 @@ def read_catalogue(path: Path) -> Catalogue:
             with closing(documents(file, path)) as rows:
                 for number, document in rows:
                     made = _judged(number, document)
-                    if isinstance(made, Entry):
-                        entries.append(made)
-                    else:
+                    if isinstance(made, Problem):
                         problems.append(made)
+                    else:
+                        good.append((number, made))
         except TableBroken as error:
             broken = Problem(line=error.line, code=UsageError.code, message=str(error))
             raise ImportRefused.of([*problems, broken]) from None
+    named = list(_named(good))
+    entries = [one for one in named if isinstance(one, Entry)]
+    problems += [one for one in named if isinstance(one, Problem)]
     if not entries and not problems:
         raise UsageError(f"{safe_text(path.name)} has no line; write one subject on each")
     return Catalogue(
@@ -111,11 +115,21 @@ def _counted(rows: Iterator[Document]) -> Iterator[Document]:
         yield row
 
 
-def _judged(number: int, document: dict[str, Any] | CountermarkError) -> Entry | Problem:
+def _judged(number: int, document: dict[str, Any] | CountermarkError) -> CatalogueLine | Problem:
     if isinstance(document, CountermarkError):
         return problem_of(number, document)
     try:
-        line = parse_line(document)
-        return Entry(number=number, line=line, names=names_of(line))
-    except (UsageError, NameRefused) as error:
+        return parse_line(document)
+    except UsageError as error:
         return problem_of(number, error)
+
+
+def _named(good: Sequence[tuple[int, CatalogueLine]]) -> Iterator[Entry | Problem]:
+    """The lines with their names, which are measured all at once."""
+    for (number, line), found in zip(good, named_all([line for _, line in good]), strict=True):
+        try:
+            if isinstance(found, NameRefused):
+                raise found
+            yield Entry(number=number, line=line, names=names_of(line, found))
+        except NameRefused as error:
+            yield problem_of(number, error)

@@ -2,7 +2,8 @@
 
 1. The file is read whole, and every line judged: its words, its names.
 2. Every picture and description is looked at, what was seen before an interruption left out.
-3. Every line is compared with the registry: what would it do, and can it be done? A dry run ends here, and
+3. Every line is measured on what means nobody, and compared with the registry: what would it do, and can it
+be done? A dry run ends here, and
 so does a file with a line that is wrong, unless such lines are to be passed over.
 4. The lines are written in chunks, each with the record of how far the import is; a process that dies
 anywhere loses at most the chunk that it was writing, and the same call again goes on after the last one.
@@ -29,6 +30,7 @@ from pipeline.imports.digests import sha256_of
 from pipeline.imports.sights import DIGEST, Looked, Looker, Progress, quiet
 from pipeline.imports.types import PROBLEM, ImportOrder, ImportReport, LinePlan
 from pipeline.imports.vectors import take_vectors
+from pipeline.optouts.fitting import Fit, Fitting
 from pipeline.optouts.imports import problem_of
 from pipeline.optouts.lines import opened
 from pipeline.optouts.looking import Eyes
@@ -134,21 +136,30 @@ class Importer:
         planner = Planner(
             (key for key, count in counted.items() if count > 1), filing=work.filing, terms=self.terms
         )  # fmt: skip
-        rest, done = iter(entries), 0
+        rest, done, fitting = iter(entries), 0, Fitting(self.eyes)
         plans = [_wrong(problem) for problem in work.catalogue.problems if problem.line >= work.start]
         while batch := list(islice(rest, CHUNK)):
-            plans += self._planned(batch, work, planner)
+            plans += self._planned(batch, work, planner, fitting)
             done += len(batch)
             progress("comparing with the registry", done, len(entries))
         work.plans = sorted(plans, key=lambda plan: plan.line)
         work.problems = [plan.problem for plan in work.plans if plan.problem is not None]
 
-    def _planned(self, batch: Sequence[Entry], work: "_Work", planner: Planner) -> list[LinePlan]:
-        good, plans = list[tuple[Entry, OptOutDraft]](), list[LinePlan]()
+    def _planned(
+        self, batch: Sequence[Entry], work: "_Work", planner: Planner, fitting: Fitting
+    ) -> list[LinePlan]:
+        looked, plans = list[tuple[Entry, OptOutDraft]](), list[LinePlan]()
         for entry in batch:
             try:
-                good.append((entry, work.draft(entry)))
+                looked.append((entry, work.draft(entry)))
             except (CountermarkError, OptOutInvalid) as error:
+                plans.append(_wrong(problem_of(entry.number, error), entry))
+        good = list[tuple[Entry, OptOutDraft]]()
+        for (entry, draft), fit in zip(looked, fitting.of([one for _, one in looked]), strict=True):
+            try:
+                good.append((entry, fit.applied(draft)))
+                work.fits[entry.number] = fit
+            except CountermarkError as error:
                 plans.append(_wrong(problem_of(entry.number, error), entry))
         with read(self.engine) as conn:
             planned = planner.plan(conn, [draft for _, draft in good], self.clock())
@@ -159,7 +170,7 @@ class Importer:
             plans.append(
                 LinePlan(
                     line=entry.number, outcome=str(one.outcome), name=entry.line.name, subject=one.subject,
-                    notes=work.looker.notes(entry, work.looked),
+                    notes=(*work.looker.notes(entry, work.looked), *work.fits[entry.number].notes()),
                 )
             )  # fmt: skip
         return plans
@@ -231,12 +242,15 @@ class _Work:
     filing: Filing | None
     plans: list[LinePlan] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    fits: dict[int, Fit] = field(default_factory=dict)
 
     def draft(self, entry: Entry) -> OptOutDraft:
         """Raises: what is wrong with the pictures of the line, OptOutInvalid."""
         if entry.number in self.looked.errors:
             raise self.looked.errors[entry.number]
         draft = self.looker.draft(entry, self.looked)
+        fit = self.fits.get(entry.number)
+        draft = draft if fit is None else fit.applied(draft)
         validate(draft)
         return draft
 

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from classifiers.ambiguity import check_name
 from pipeline.errors import UsageError
-from pipeline.optouts.drafting import ALIAS, OFFICIAL, named
+from pipeline.optouts.naming import ALIAS, OFFICIAL, Named
 from pipeline.optouts.order import (
     LANGUAGE,
     MAX_NAMES,
@@ -65,9 +65,12 @@ def parse_line(document: dict[str, Any]) -> CatalogueLine:
         raise UsageError(complaint(error)) from None
 
 
-def names_of(line: CatalogueLine) -> tuple[NameDraft, ...]:
-    """All names of a line, each with its tier. Raises: NameRefused for one that would hit everybody."""
-    return (*named(line), *(_near(line, one) for one in line.near))
+def names_of(line: CatalogueLine, measured: Named) -> tuple[NameDraft, ...]:
+    """All names of a line, each with its tier; ``measured``: those without words of their own.
+
+    Raises: NameRefused for one that would hit everybody.
+    """
+    return (*measured.names, *(_near(line, one) for one in line.near))
 
 
 def _near(line: CatalogueLine, one: NearName) -> NameDraft:

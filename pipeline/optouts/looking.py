@@ -10,11 +10,12 @@ from typing import Final, Protocol, TypeVar
 
 import numpy as np
 
-from classifiers.base import Box, Embedder, Kind, Picture, TextEmbedder, Vectors
+from classifiers.base import Box, Kind, Picture, Vectors
 from classifiers.descriptions import vectors_of_subject
 from classifiers.faces import Face
 from classifiers.sampling import WHOLE, cut_out
 from pipeline.errors import PictureRefused
+from pipeline.optouts.fitting import Measures
 from pipeline.optouts.order import OptOutOrder
 from pipeline.pictures.types import ReadPicture
 from registry.subject_types import ReferenceDraft, VectorDraft
@@ -37,13 +38,9 @@ class Faces(Protocol):
     def look(self, picture: Picture) -> tuple[Face, ...]: ...  # noqa: D102
 
 
-class Eyes(Protocol):
-    """The models that an opt-out is looked at with; each may load when first asked for."""
+class Eyes(Measures, Protocol):
+    """The models that an opt-out is looked at and measured with; each may load when first asked for."""
 
-    @property
-    def clip(self) -> Embedder: ...  # noqa: D102
-    @property
-    def minilm(self) -> TextEmbedder: ...  # noqa: D102
     @property
     def faces(self) -> Faces: ...  # noqa: D102
 
