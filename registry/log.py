@@ -72,7 +72,7 @@ def append(conn: Connection, kind: str, public: Json, private: Json | None, at: 
         conn.execute(_INSERT_PRIVATE, {"seq": seq, "salt": salt, "private": hidden.decode()})
     made = [
         {"level": level, "idx": index, "hash": value}
-        for level, index, value in new_nodes(seq - 1, leaf, nodes(conn))
+        for level, index, value in new_nodes(seq - 1, leaf, nodes(conn, seq - 1))
     ]
     if made:
         conn.execute(_INSERT_NODE, made)
@@ -109,11 +109,18 @@ def changes(conn: Connection, after: int, upto: int) -> list[LogEntry]:
     return _select(conn, after, upto, VERDICT_CHANGING_KINDS)
 
 
-def nodes(conn: Connection) -> Nodes:
-    """Return the reader of perfect-subtree hashes that `registry.merkle` works on."""
+def nodes(conn: Connection, size: int = 0) -> Nodes:
+    """Return the reader of perfect-subtree hashes that `registry.merkle` works on.
+
+    ``size``: the tree that it is about. What its root and its next leaf need is then read at once, since
+    each question is a way to the server and back, with the lock of all writers held.
+    """
+    known = _peaks(conn, size)
     inner, leaf = _NODE[conn.dialect.name], _LEAF[conn.dialect.name]
 
     def node(level: int, index: int) -> bytes:
+        if (level, index) in known:
+            return known[level, index]
         statement, key = (inner, (level, index)) if level else (leaf, (index + 1,))
         value = conn.exec_driver_sql(statement, key).scalar()
         if value is None:
@@ -131,7 +138,7 @@ def add_checkpoint(conn: Connection, signer: NoteSigner, at: str) -> str:
     known = conn.execute(select(checkpoint.c.note).where(checkpoint.c.tree_size == size)).scalar()
     if known is not None:
         return str(known)
-    tree_root = root(size, nodes(conn))
+    tree_root = root(size, nodes(conn, size))
     note = make_note(size, tree_root, signer)
     conn.execute(checkpoint.insert().values(tree_size=size, root=tree_root, note=note, at=at))
     return note
@@ -210,6 +217,18 @@ def audit(conn: Connection) -> bytes:
     ):  # 4
         raise RegistryDamaged("The log's tree does not follow from its entries; restore a backup.")
     return tree_root
+
+
+def _peaks(conn: Connection, size: int) -> dict[tuple[int, int], bytes]:
+    """Return the perfect subtrees of which a tree of this size consists, but a last single leaf."""
+    wanted = [(level, (size >> level) - 1) for level in range(1, size.bit_length()) if size >> level & 1]
+    if not wanted:
+        return {}
+    mark = _MARKS[conn.dialect.name]
+    here = " OR ".join([f"level = {mark} AND idx = {mark}"] * len(wanted))
+    query = f"SELECT level, idx, hash FROM log_node WHERE {here}"  # noqa: S608 - marks
+    values = tuple(number for place in wanted for number in place)
+    return {(level, index): bytes(found) for level, index, found in conn.exec_driver_sql(query, values)}
 
 
 def _entry(seq: int, kind: str, public: Json, commitment: str | None, at: str) -> bytes:
