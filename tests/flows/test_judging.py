@@ -244,7 +244,7 @@ def test_forgotten_faces_recall_nothing(app: App, settings: Settings) -> None:
     subject = opt_out(app, name="Quorrin Desk")
     picture = ReferenceDraft(sha256="b" * 64, polarity=1, width=64, height=64)
     face = VectorDraft(
-        reference=picture.sha256, space=app.eyes.faces.space, kind="portrait", polarity=1, vector=bytes(256),
+        reference=picture.sha256, space=app.eyes.faces.space, kind="portrait", polarity=1, vector=b"\x00\x2c" * 128,
         dimension=128,
     )  # fmt: skip
     optouts.extend(
