@@ -63,7 +63,7 @@ def run(
             return _run(opened, order, as_json=as_json)
     except ImportRefused as error:
         _say_problems(error.problems)
-        output.say("Nothing of these lines was registered.")
+        output.say(f"countermark: {error}")
         if as_json:
             told = [
                 {"line": one.line, "error": {"code": one.code, "message": one.message}}

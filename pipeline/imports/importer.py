@@ -193,9 +193,8 @@ class Importer:
         skipped = work.problems
         try:
             for chunk in work.chunks(run.next_line):
-                begun = time.perf_counter()
-                run = self._write_chunk(run, chunk, work)
-                longest = max(longest, time.perf_counter() - begun)
+                run, seconds = self._write_chunk(run, chunk, work)
+                longest = max(longest, seconds)
                 progress("registering", run.done, run.lines)
             run = import_runs.finish(self.engine, run, now=self.clock(), sign_checkpoint=self.signer)
         except (CountermarkError, RegistryError) as error:
@@ -207,22 +206,23 @@ class Importer:
             longest_write_seconds=longest,
         )  # fmt: skip
 
-    def _write_chunk(self, run: ImportRun, chunk: "Sequence[Entry | Problem]", work: "_Work") -> ImportRun:
+    def _write_chunk(
+        self, run: ImportRun, chunk: "Sequence[Entry | Problem]", work: "_Work"
+    ) -> tuple[ImportRun, float]:
+        """Write a chunk, and say for how long at most somebody else may have waited."""
         drafts = [(one.number, work.draft(one)) for one in chunk if isinstance(one, Entry)]
         skipped = [SkippedLine(line=one.line, code=one.code) for one in chunk if isinstance(one, Problem)]
         last = chunk[-1]
         next_line = 1 + (last.number if isinstance(last, Entry) else last.line)
+        begun = time.perf_counter()
         try:
-            return import_runs.write_chunk(
+            done = import_runs.write_chunk(
                 self.engine, run, drafts, skipped, next_line=next_line, filing=work.filing,
                 terms=self.terms, now=self.clock(), sign_checkpoint=self.signer,
             )  # fmt: skip
-        except (
-            OptOutInvalid,
-            ActRefused,
-            ClaimInvalid,
-        ) as error:  # the registry changed since the lines were compared with it
-            raise ImportRefused.of([problem_of(drafts[error.index or 0][0], error)]) from None
+        except (OptOutInvalid, ActRefused, ClaimInvalid) as error:  # it changed since the comparison
+            raise _stopped(problem_of(drafts[error.index or 0][0], error)) from None
+        return done, time.perf_counter() - begun
 
     def _fail(self, run: ImportRun, error: CountermarkError | RegistryError) -> None:
         try:
@@ -304,6 +304,15 @@ def _digests(order: ImportOrder) -> _Digests:
         seen=hashlib.sha256(canonical(seen)).hexdigest(), run=hashlib.sha256(canonical(options)).hexdigest(),
         pictures=pictures, vectors=vectors,
     )  # fmt: skip
+
+
+def _stopped(problem: Problem) -> ImportRefused:
+    """What is said of a line that the registry does not take any more."""
+    error = ImportRefused(
+        f"line {problem.line}: {problem.message}; the lines before it are in force, mend it and import again"
+    )
+    error.problems = (problem,)
+    return error
 
 
 def _wrong(problem: Problem, entry: Entry | None = None) -> LinePlan:

@@ -94,10 +94,11 @@ def test_what_is_no_wish_is_refused_with_its_place(home: Home, change: dict[str,
 def test_the_database_refuses_what_was_not_said(home: Home) -> None:
     [(first, _)] = said(home, wish())
     said(home, wish(claimant="Studio B"))
+    replacing = "INSERT OR REPLACE" if home.engine.dialect.name == "sqlite" else "INSERT"
     for statement in (
         "DELETE FROM training_wish", "UPDATE training_wish SET uses = '{}'",
         "UPDATE training_wish SET removed_seq = 1", "UPDATE training_wish SET removed_seq = 2",
-        "INSERT OR REPLACE INTO training_wish SELECT * FROM training_wish",
+        f"{replacing} INTO training_wish SELECT * FROM training_wish",
         f"INSERT INTO training_wish SELECT '{WISH}', claimant, claimant_normal, work, url, sha256, uses, "
         "source, log_seq, removed_seq FROM training_wish",
     ):  # fmt: skip
