@@ -24,9 +24,10 @@ from classifiers.base import Kind, Seen, Sight, Vectors
 from pipeline import policy as policies
 from pipeline.errors import KeysUnusable
 from pipeline.examine import Calibrations
-from pipeline.recheck import COUNTERPARTS
+from pipeline.recheck import COUNTERPARTS, Question, compare
 from pipeline.sights import SEALED_KINDS, Sealer
-from pipeline.types import Json
+from pipeline.types import Decision, Json, Verdict
+from pipeline.workbench import Workbench
 from registry import sights
 from registry.db import read
 from registry.past import Near, Past, StoredSights, Taken
@@ -183,6 +184,41 @@ class Wanted:
                 for subject in subjects
             }
         )  # fmt: skip
+
+
+def question_of(bench: Workbench, released: Release, rows: Sequence[SightRow]) -> Question | None:
+    """A release as the fence would be asked about it; None where its policy looks at nothing."""
+    policy = policies.PRESETS.get(str(released.facts.get("policy", "")))
+    if policy is None or not policy.required:
+        return None
+    decision = Decision(
+        verdict=Verdict.ALLOW, policy=policy.name, policy_version=policy.version, reasons=(), checks={},
+        registry_seq=released.registry_seq, decided_at=bench.clock(),
+    )  # fmt: skip
+    return Question(
+        policy=policy, decision=decision, sight=sight_of(bench.sealer, released.facts, rows),
+        account=str(released.facts.get("account", "")), key="",
+    )  # fmt: skip
+
+
+def compared(
+    bench: Workbench, question: Question, wanted: Wanted, candidates: set[str], known: dict[str, int]
+) -> Decision | None:
+    """The decision about these subjects, but for those that a person decided about since; None for nobody."""
+    asked = wanted.among(candidates)
+    left = [one for one in asked if one.seq >= known.get(one.id, 0)]
+    if not left:
+        return None
+    matcher = wanted.matcher if len(left) == len(asked) else _matcher(left)
+    return compare(
+        question, left, SubjectSet(left), bench.eyes.calibrations, now=bench.clock(), matcher=matcher
+    )
+
+
+def _matcher(subjects: Sequence[SubjectRecord]) -> "NameMatcher":
+    from classifiers.names import NameMatcher
+
+    return NameMatcher([name for subject in subjects for name in subject.names])
 
 
 class _Kept:

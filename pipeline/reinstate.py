@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from classifiers.base import Vectors
+from pipeline.lookback import question_of
 from pipeline.recheck import changed_subjects, compare
-from pipeline.retroscan import UNCLEAR, question_of
+from pipeline.retroscan import UNCLEAR
 from pipeline.types import Decision, Json, Verdict
 from pipeline.workbench import Workbench, note_signer
 from registry import recalls, releases, sights

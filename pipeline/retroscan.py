@@ -18,17 +18,21 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from sqlalchemy import Connection
 
 from classifiers.base import CheckState
-from pipeline import policy as policies
 from pipeline.home import Home
+<<<<<<< HEAD
 from pipeline.lookback import Looked, Wanted, sight_of
 from pipeline.orders import ask_of
 from pipeline.reasons import doubtful
 from pipeline.recheck import Question, compare
+=======
+from pipeline.lookback import Looked, Wanted, compared, question_of
+from pipeline.recheck import changed_subjects
+>>>>>>> h-retroscan
 from pipeline.types import Decision, Json, Verdict
 from pipeline.types import Reason as OurReason
 from pipeline.workbench import Workbench, note_signer
@@ -38,13 +42,8 @@ from registry.db import read, write
 from registry.locks import exclusive, make_folder
 from registry.release_rows import demand, loaded
 from registry.scans import Found, Scan
-from registry.subject_types import SubjectRecord
 from registry.subjects import records
-from registry.subjectset import SubjectSet
 from registry.types import Release, ReleaseState, SightRow
-
-if TYPE_CHECKING:
-    from classifiers.names import NameMatcher
 
 BY: Final = "retroscan"
 LOCK: Final = "retroscan.lock"
@@ -52,6 +51,7 @@ UNCLEAR: Final = frozenset({"check_unfinished", "check_not_configured", "not_com
 UNFINISHED: Final = frozenset({CheckState.TIMED_OUT, CheckState.FAILED})
 PAGE: Final = 400  # releases looked at together
 HITS: Final = 40  # releases that stop being served in one transaction: publishing waits for it
+STRIDE: Final = 4000  # releases after which the position is written where nothing was found
 SHOWN: Final = 1000  # recalled releases that a report lists
 OWN: Final = frozenset({"withdrawal", "reinstatement"})
 """Kinds of changes that are about a release, and that a scan makes itself."""
@@ -159,11 +159,30 @@ def _next(bench: Workbench) -> Scan | None:
     return _next(bench)  # a process on another host was faster
 
 
+@dataclass(slots=True)
+class _Since:
+    """What was looked at since the last time that the position was written."""
+
+    position: str
+    count: int = 0
+    dim: int = 0
+    unclear: dict[str, int] = field(default_factory=dict)
+
+    def add(self, position: str, part: Sequence[Release], looked: Looked, failed: set[str]) -> None:
+        self.position, self.count = position, self.count + len(part)
+        for released in part:
+            subjects = looked.unclear.get(released.id, ())
+            self.dim += bool(subjects) and released.id not in failed
+            for subject in subjects:
+                self.unclear[subject] = self.unclear.get(subject, 0) + 1
+
+
 class _Scanning:
     """One scan, from wherever it stands to its end."""
 
     def __init__(self, bench: Workbench, begun: Scan, told: _Told) -> None:
         self._bench, self._scan, self._told = bench, begun, told
+        self._since = _Since(position=begun.position)
         with read(bench.engine) as conn:
             ids = scans.subjects_of(conn, begun)
             found = [one for one in records(conn, ids) if one.state == "active"]
@@ -186,7 +205,9 @@ class _Scanning:
                 looked = self._wanted.look(bench.engine, page)
                 for results, position, count in self._in_parts(page, looked):
                     self._write(results, position, count, looked)
-                    self._told.progress(self._told.compared)
+                    self._told.progress(self._told.compared + self._since.count)
+            if self._since.count:
+                self._flush(())
         with write(bench.engine) as conn:
             ended = scans.end(conn, self._scan, bench.clock())
         return ended.state == scans.LATE
@@ -216,7 +237,7 @@ class _Scanning:
 
     def _page(self) -> list[Release]:
         with read(self._bench.engine) as conn:
-            rows = scans.page(conn, self._scan.position, self._before, self._scan.upto_seq, PAGE)
+            rows = scans.page(conn, self._since.position, self._before, self._scan.upto_seq, PAGE)
             return [loaded(row) for row in rows]
 
     def _in_parts(
@@ -275,23 +296,25 @@ class _Scanning:
     def _write(
         self, results: Sequence[_Result], position: str, part: Sequence[Release], looked: Looked
     ) -> None:
-        bench = self._bench
+        """Write what was found, and with it what was looked at since; nothing is not written at once."""
+        failed = {one.released.id for one in results if one.failed or one.late}
+        self._since.add(position, part, looked, failed)
+        if results or self._since.count >= STRIDE:
+            self._flush(results)
+
+    def _flush(self, results: Sequence[_Result]) -> None:
+        bench, since, self._since = self._bench, self._since, _Since(position=self._since.position)
         late = {one.released.id for one in results if one.late}
-        failed = {one.released.id for one in results if one.failed} - late
-        unclear: dict[str, int] = {}
-        for released in part:
-            for subject in looked.unclear.get(released.id, ()):
-                unclear[subject] = unclear.get(subject, 0) + 1
-        dim = (failed | ({one.id for one in part} & looked.unclear.keys())) - late
+        failed = len({one.released.id for one in results if one.failed} - late)
         with write(bench.engine) as conn:
             found, recalled = self._apply(conn, results)
             self._scan = scans.advance(
-                conn, self._scan, position, compared=len(part), unclear=unclear, unclear_releases=len(dim),
-                found=found, too_late=late, now=bench.clock(),
+                conn, self._scan, since.position, compared=since.count, unclear=since.unclear,
+                unclear_releases=since.dim + failed, found=found, too_late=late, now=bench.clock(),
             )  # fmt: skip
             self._sign(conn)
-        self._told.compared += len(part)
-        self._told.unclear += len(dim) + len(late)
+        self._told.compared += since.count
+        self._told.unclear += since.dim + failed + len(late)
         self._told.add(recalled)
 
     def _sign(self, conn: Connection) -> None:
@@ -344,6 +367,7 @@ class _Scanning:
         recalls.open_case(conn, kind, release_id, about, reasons, now=self._bench.clock(), hold=hold)
 
 
+<<<<<<< HEAD
 def question_of(bench: Workbench, released: Release, rows: Sequence[SightRow]) -> Question | None:
     """A release as the fence would be asked about it; None where its policy looks at nothing."""
     policy = policies.PRESETS.get(str(released.facts.get("policy", "")))
@@ -384,6 +408,8 @@ def _matcher(subjects: Sequence[SubjectRecord]) -> "NameMatcher":
     return NameMatcher([name for subject in subjects for name in subject.names])
 
 
+=======
+>>>>>>> h-retroscan
 def _recalled(result: _Result, outcome: str) -> Recalled:
     decision = result.decision
     reasons = tuple(reason_json(reason) for reason in decision.reasons) if decision else (_key_reason(),)

@@ -244,8 +244,8 @@ def test_forgotten_faces_recall_nothing(app: App, settings: Settings) -> None:
     subject = opt_out(app, name="Quorrin Desk")
     picture = ReferenceDraft(sha256="b" * 64, polarity=1, width=64, height=64)
     face = VectorDraft(
-        reference=picture.sha256, space=app.eyes.faces.space, kind="portrait", polarity=1, vector=b"\x00\x2c" * 128,
-        dimension=128,
+        reference=picture.sha256, space=app.eyes.faces.space, kind="portrait", polarity=1,
+        vector=b"\x00\x2c" * 128, dimension=128,
     )  # fmt: skip
     optouts.extend(
         app.engine, subject, references=[picture], vectors=[face], now=clock(), sign_checkpoint=app.signer

@@ -25,8 +25,8 @@ def create(app: App, prompt: str) -> str:
 def opt_out(app: App, name: str, *, face: bool = False) -> None:
     picture = ReferenceDraft(sha256="a" * 64, polarity=1, width=64, height=64)
     portrait = VectorDraft(
-        reference=picture.sha256, space=app.eyes.faces.space, kind="portrait", polarity=1, vector=b"\x00\x2c" * 128,
-        dimension=128,
+        reference=picture.sha256, space=app.eyes.faces.space, kind="portrait", polarity=1,
+        vector=b"\x00\x2c" * 128, dimension=128,
     )  # fmt: skip
     draft = OptOutDraft(
         kind="person", name=name, owner="Studio", names=(NameDraft(text=name),),
