@@ -24,6 +24,7 @@ from classifiers.base import Kind, Seen, Sight, Vectors
 from pipeline import policy as policies
 from pipeline.errors import KeysUnusable
 from pipeline.examine import Calibrations
+from pipeline.orders import ask_of
 from pipeline.recheck import COUNTERPARTS, Question, compare
 from pipeline.sights import SEALED_KINDS, Sealer
 from pipeline.types import Decision, Json, Verdict
@@ -197,7 +198,7 @@ def question_of(bench: Workbench, released: Release, rows: Sequence[SightRow]) -
     )  # fmt: skip
     return Question(
         policy=policy, decision=decision, sight=sight_of(bench.sealer, released.facts, rows),
-        account=str(released.facts.get("account", "")), key="",
+        account=str(released.facts.get("account", "")), key="", ask=ask_of(released.facts),
     )  # fmt: skip
 
 

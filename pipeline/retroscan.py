@@ -24,15 +24,8 @@ from sqlalchemy import Connection
 
 from classifiers.base import CheckState
 from pipeline.home import Home
-<<<<<<< HEAD
-from pipeline.lookback import Looked, Wanted, sight_of
-from pipeline.orders import ask_of
-from pipeline.reasons import doubtful
-from pipeline.recheck import Question, compare
-=======
 from pipeline.lookback import Looked, Wanted, compared, question_of
-from pipeline.recheck import changed_subjects
->>>>>>> h-retroscan
+from pipeline.reasons import doubtful
 from pipeline.types import Decision, Json, Verdict
 from pipeline.types import Reason as OurReason
 from pipeline.workbench import Workbench, note_signer
@@ -367,49 +360,11 @@ class _Scanning:
         recalls.open_case(conn, kind, release_id, about, reasons, now=self._bench.clock(), hold=hold)
 
 
-<<<<<<< HEAD
-def question_of(bench: Workbench, released: Release, rows: Sequence[SightRow]) -> Question | None:
-    """A release as the fence would be asked about it; None where its policy looks at nothing."""
-    policy = policies.PRESETS.get(str(released.facts.get("policy", "")))
-    if policy is None or not policy.required:
-        return None
-    decision = Decision(
-        verdict=Verdict.ALLOW, policy=policy.name, policy_version=policy.version, reasons=(), checks={},
-        registry_seq=released.registry_seq, decided_at=bench.clock(),
-    )  # fmt: skip
-    return Question(
-        policy=policy, decision=decision, sight=sight_of(bench.sealer, released.facts, rows),
-        account=str(released.facts.get("account", "")), key="", ask=ask_of(released.facts),
-    )  # fmt: skip
-
-
-def compared(
-    bench: Workbench, question: Question, wanted: Wanted, candidates: set[str], known: dict[str, int]
-) -> Decision | None:
-    """The decision about these subjects, but for those that a person decided about since; None for nobody."""
-    asked = wanted.among(candidates)
-    left = [one for one in asked if one.seq >= known.get(one.id, 0)]
-    if not left:
-        return None
-    matcher = wanted.matcher if len(left) == len(asked) else _matcher(left)
-    return compare(
-        question, left, SubjectSet(left), bench.eyes.calibrations, now=bench.clock(), matcher=matcher
-    )
-
-
 def left_out(reason: OurReason) -> bool:
     """Whether a reason takes back nothing that is out (4)."""
     return reason.code in UNCLEAR or doubtful(reason)
 
 
-def _matcher(subjects: Sequence[SubjectRecord]) -> "NameMatcher":
-    from classifiers.names import NameMatcher
-
-    return NameMatcher([name for subject in subjects for name in subject.names])
-
-
-=======
->>>>>>> h-retroscan
 def _recalled(result: _Result, outcome: str) -> Recalled:
     decision = result.decision
     reasons = tuple(reason_json(reason) for reason in decision.reasons) if decision else (_key_reason(),)
