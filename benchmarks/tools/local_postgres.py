@@ -1,9 +1,11 @@
 """A throw-away PostgreSQL server for tests and benchmarks, reachable through a socket in its own folder.
 
 It must not run as root; then it runs as an unprivileged account of this machine. It lives as long as the
-process that started it: its end of a pipe closes when that process dies, however it dies.
+process that started it: its end of a pipe closes when that process dies, however it dies, and then its folder
+goes, too.
 """
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -23,7 +25,9 @@ SETTINGS: Final = {
     "log_min_messages": "fatal", "wal_level": "minimal", "max_wal_senders": "0",
 }  # fmt: skip
 UNSAFE: Final = {"fsync": "off", "full_page_writes": "off"}
-_GUARDED: Final = 'exec 3<&0; "$@" </dev/null & pid=$!; read -r line <&3; kill -QUIT "$pid"; wait "$pid"'
+# $0 is the folder. A line says that the folder is still needed; the end of the pipe, that nobody is left.
+_GUARDED: Final = """exec 3<&0; "$@" </dev/null & pid=$!; read -r line <&3; told=$?
+kill -QUIT "$pid"; wait "$pid"; [ "$told" = 0 ] || rm -rf "$0\""""
 
 
 @cache
@@ -76,8 +80,11 @@ class LocalServer:
 
     def stop(self) -> None:
         """End the server at once; what was committed is in its folder."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
+        pipe = self._process.stdin
+        assert pipe is not None
+        with contextlib.suppress(BrokenPipeError):  # it ended by itself
+            pipe.write(b"stop\n")
+            pipe.close()
         self._process.wait(timeout=START_SECONDS)
 
     def start(self) -> None:
@@ -115,7 +122,7 @@ class LocalServer:
         server = [f"{self._programs}/postgres", f"-D{self.folder}/data"]
         with (self.folder / "log").open("ab") as told:
             return subprocess.Popen(
-                ["/bin/sh", "-c", _GUARDED, "sh", *server],
+                ["/bin/sh", "-c", _GUARDED, str(self.folder), *server],
                 stdin=subprocess.PIPE, stdout=told, stderr=told, cwd=self.folder, **self._identity,
             )  # fmt: skip
 

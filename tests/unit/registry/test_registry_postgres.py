@@ -31,6 +31,7 @@ from registry.errors import (
     SchemaNewer,
     StorageFull,
 )
+from registry.lookup import open_lookup
 from registry.migrations import plpgsql
 
 SECRET = "s3cret-pass"
@@ -133,6 +134,24 @@ def test_a_role_without_rights_is_told_so(home: Home) -> None:
     finally:
         execute(url, "DROP DATABASE IF EXISTS bare")
         execute(url, "DROP OWNED BY reader; DROP ROLE reader")
+
+
+def test_an_ordinary_owner_of_the_database_is_enough(postgres: Any, tmp_path: Path) -> None:
+    """Nothing needs a superuser: neither the migrations nor the work."""
+    postgres.local.execute("CREATE ROLE owner LOGIN")
+    postgres.local.execute("CREATE DATABASE owned OWNER owner TEMPLATE template0")
+    try:
+        url = postgres.local.url("owned").replace("countermark@", "owner@")
+        (tmp_path / DATABASE_URL).write_text(url)
+        with Home(tmp_path) as home:
+            home.opt_out()
+            made = home.release()
+            home.engine.dispose()
+        with open_lookup(url) or pytest.fail("no registry") as lookup:
+            assert lookup.find(urn=made.urn) is not None
+    finally:
+        postgres.local.drop("owned")
+        postgres.local.execute("DROP ROLE owner")
 
 
 @pytest.mark.parametrize(
