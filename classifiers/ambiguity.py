@@ -37,18 +37,29 @@ _WORDS: Final = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 
 
 def check_name(text: str, context: Sequence[str] = (), language: str = "") -> NameTier:
-    """The tier under which a name can be registered with these context words.
+    """The tier under which a name can be registered with these context words, as its words say.
 
     Raises: NameRefused, with what to do, for a name without letters, one too long, or one that needs
-    context words and has none.
+    context words and has none. What it does in ordinary prompts, `classifiers.ordinary` measures.
     """
     tier = tier_of(text, language)
-    if tier is NameTier.CONTEXT and not any(key(word) for word in context):
-        raise NameRefused(
-            f"“{text.strip()}” alone would hit what everybody writes; add context words of which one must be "
-            "in the prompt too (“context”: what belongs to it and to nothing else), or register a longer name"
-        )
+    if tier is NameTier.CONTEXT:
+        demand_context(text, context)
     return tier
+
+
+def demand_context(text: str, context: Sequence[str], hits: int = 0, example: str = "") -> None:
+    """Raises: NameRefused for a name that needs context words, where none is given.
+
+    ``hits``, ``example``: in how many ordinary prompts it was found, and one of them.
+    """
+    if any(key(word) for word in context):
+        return
+    found = f" (as {hits} of our ordinary prompts: “{example}”)" if hits else ""
+    raise NameRefused(
+        f"“{text.strip()}” alone would hit what everybody writes{found}; add context words of which one must "
+        "be in the prompt too (“context”: what belongs to it and to nothing else), or register a longer name"
+    )
 
 
 def tier_of(text: str, language: str = "") -> NameTier:

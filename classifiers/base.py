@@ -113,6 +113,14 @@ class Match(Protocol):
     def score(self) -> float: ...  # noqa: D102
 
 
+def doubted(row: NameEntry | Match) -> bool:
+    """Whether what was registered is in quarantine, since it matches too much: it refuses nothing alone.
+
+    References that know no quarantine have no such mark.
+    """
+    return bool(getattr(row, "quarantined", False))
+
+
 class References(Protocol):
     """What was registered, as of log position ``seq``: the whole registry's view, or a few changes."""
 
@@ -153,7 +161,7 @@ class Finding:
 
     ``code``: stable reason code; ``score`` counts from ``threshold`` on; ``sure``: False where it can only
     ask for a person's look; ``reference``: the nearest registered picture or text; ``span``, ``quote``:
-    the words in ``texts[turn]`` of the sight.
+    the words in ``texts[turn]`` of the sight; ``quarantined``: nothing but what is in quarantine was found.
     """
 
     check: str
@@ -169,6 +177,7 @@ class Finding:
     quote: str = ""
     times: tuple[float, ...] = ()
     boxes: tuple[Box, ...] = ()
+    quarantined: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

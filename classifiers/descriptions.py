@@ -4,7 +4,8 @@
 2. In the sentence model's space the prompt is compared with descriptions and its clauses with the attributes
    by which a subject can be told; both together make one score.
 3. What reaches a layer's calibrated threshold asks for a person's look. Only from the layer's second, higher
-   threshold on it is sure, where the calibration has one: a description fits look-alikes too.
+   threshold on it is sure, where the calibration has one: a description fits look-alikes too. What is in
+   quarantine makes nothing sure.
 A prompt of more words than the models are given is not compared in part: the check is skipped, never passed.
 """
 
@@ -26,6 +27,7 @@ from classifiers.base import (
     Sight,
     TextEmbedder,
     Vectors,
+    doubted,
 )
 from classifiers.errors import CalibrationMissing
 from classifiers.run import skipped
@@ -164,10 +166,16 @@ class Scored:
     code: str
     subject: str
     score: float
+    sound: float  # the same without what is in quarantine
     threshold: float
     sure_from: float
     probability: float
     reference: str
+
+    @property
+    def sure(self) -> bool:
+        """Whether it is, also without what is in quarantine."""
+        return self.sound >= self.sure_from
 
 
 def fused_scores(
@@ -180,9 +188,29 @@ def fused_scores(
     attributes is compared as a whole only, one without a description by clauses only. ``least``: from which
     score on no subject may be missing; its whole, or one of its clauses, then scores as much.
     """
+    return {
+        subject: near.score
+        for subject, near in _fused(whole, parts, references, weight, count, least).items()
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Near:
+    """A subject near a prompt: its score with everything, and without what is in quarantine."""
+
+    score: float
+    sound: float
+    reference: str = ""
+
+
+def _fused(
+    whole: Seen, parts: Sequence[Seen], references: References, weight: float, count: int, least: float
+) -> dict[str, _Near]:
+    """The fused scores; all words of a subject are in quarantine together, or none."""
     nearest = _nearest(whole, Kind.DESCRIPTION, references, least)
-    described = {subject: match.score for subject, match in nearest.items()}
-    told, bounds = _by_clause(parts, references, least)
+    described = {subject: near.score for subject, near in nearest.items()}
+    told, bounds, held = _by_clause(parts, references, least)
+    held |= {subject for subject, near in nearest.items() if near.sound < near.score}
     rows = max(1, min(count, len(told)))
     by_clauses: dict[str, float] = {}
     for subject in {subject for near in told for subject in near}:
@@ -190,24 +218,30 @@ def fused_scores(
         least = described.get(subject, 0.0)
         near = [one.get(subject, min(bound, least)) for one, bound in zip(told, bounds, strict=True)]
         by_clauses[subject] = sum(sorted(near)[-rows:]) / rows
-    return {
+    scores = {
         subject: (1 - weight) * described.get(subject, by_clauses.get(subject, 0.0))
         + weight * by_clauses.get(subject, described.get(subject, 0.0))
         for subject in {*described, *by_clauses}
     }
+    return {subject: _Near(score, -np.inf if subject in held else score) for subject, score in scores.items()}
 
 
 def _by_clause(
     parts: Sequence[Seen], references: References, least: float
-) -> tuple[list[dict[str, float]], list[float]]:
-    """For each clause the best attribute of each subject near it, and what no other can be over."""
+) -> tuple[list[dict[str, float]], list[float], set[str]]:
+    """For each clause the best attribute of each subject near it, and what no other can be over.
+
+    Also whose words are in quarantine.
+    """
     told, bounds = [], []
+    held: set[str] = set()
     for seen in parts:
         # One attribute may well be that of thousands; it alone makes nobody found.
         for matches in _near(seen, Kind.ATTRIBUTE, references, least, demand=False):
             told.append({subject: match.score for subject, match in nearest_of(matches).items()})
             bounds.append(matches[-1].score if len(matches) >= NEIGHBOURS else 0.0)
-    return told, bounds
+            held |= {match.subject for match in matches if doubted(match)}
+    return told, bounds, held
 
 
 def _scored(seen: Seen, sight: Sight, references: References, calibration: Calibration) -> Iterator[Scored]:
@@ -217,35 +251,46 @@ def _scored(seen: Seen, sight: Sight, references: References, calibration: Calib
         parts = [part for part in sight.of(Kind.CLAUSE) if part.space == seen.space]
         numbers = calibration.numbers
         weight, count = numbers[CLAUSE_WEIGHT], int(numbers[CLAUSE_COUNT])
-        scores = fused_scores(
-            seen, parts, references, weight, count, least=calibration.layer(FUSED).threshold
-        )
+        scores = _fused(seen, parts, references, weight, count, calibration.layer(FUSED).threshold)
         told = _teller(FUSED, DESCRIBED, calibration)
-        yield from (told(subject, score, "") for subject, score in scores.items())
+        yield from (told(subject, near) for subject, near in scores.items())
         return
     for layer, kind, code in _COMPARED:
         told = _teller(layer, code, calibration)
         nearest = _nearest(seen, kind, references, calibration.layer(layer).threshold)
-        yield from (told(subject, match.score, match.reference) for subject, match in nearest.items())
+        yield from (told(subject, near) for subject, near in nearest.items())
 
 
-def _teller(layer: str, code: str, calibration: Calibration) -> Callable[[str, float, str], Scored]:
+def _teller(layer: str, code: str, calibration: Calibration) -> Callable[[str, _Near], Scored]:
     found = calibration.layer(layer)
     sure_from = calibration.numbers.get(SURE.format(layer=layer), np.inf)
 
-    def tell(subject: str, score: float, reference: str) -> Scored:
+    def tell(subject: str, near: _Near) -> Scored:
         return Scored(
-            layer=layer, code=code, subject=subject, score=score, threshold=found.threshold,
-            sure_from=sure_from, probability=found.probability(score), reference=reference,
+            layer=layer, code=code, subject=subject, score=near.score, sound=near.sound,
+            threshold=found.threshold, sure_from=sure_from, probability=found.probability(near.score),
+            reference=near.reference,
         )  # fmt: skip
 
     return tell
 
 
-def _nearest(seen: Seen, kind: Kind, references: References, least: float) -> dict[str, Match]:
+def _nearest(seen: Seen, kind: Kind, references: References, least: float) -> dict[str, _Near]:
     """Each subject's nearest registered vector of `kind` to any of the vectors seen."""
+    found = _near(seen, kind, references, least)
+    best = _best_of(found)
+    if not any(doubted(match) for matches in found for match in matches):
+        return {subject: _Near(m.score, m.score, m.reference) for subject, m in best.items()}
+    sound = _best_of([[match for match in matches if not doubted(match)] for matches in found])
+    return {
+        subject: _Near(m.score, sound[subject].score if subject in sound else -np.inf, m.reference)
+        for subject, m in best.items()
+    }
+
+
+def _best_of(found: Sequence[Sequence[Match]]) -> dict[str, Match]:
     best: dict[str, Match] = {}
-    for matches in _near(seen, kind, references, least):
+    for matches in found:
         for subject, match in nearest_of(matches).items():
             if subject not in best or best[subject].score < match.score:
                 best[subject] = match
@@ -263,9 +308,9 @@ def _finding(scored: Scored, sight: Sight) -> Finding:
     last = sight.texts[-1] if sight.texts else ""
     return Finding(
         check=CHECK, subject=scored.subject, score=scored.score, threshold=scored.threshold,
-        code=scored.code, sure=scored.score >= scored.sure_from, reference=scored.reference,
+        code=scored.code, sure=scored.sure, reference=scored.reference,
         probability=scored.probability, turn=len(sight.texts) - 1, span=(0, len(last)),
-        quote=last[:MAX_QUOTE],
+        quote=last[:MAX_QUOTE], quarantined=scored.sound < scored.threshold,
     )  # fmt: skip
 
 

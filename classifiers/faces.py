@@ -28,6 +28,7 @@ from classifiers.base import (
     Seen,
     Sight,
     Vectors,
+    doubted,
 )  # fmt: skip
 from classifiers.errors import CalibrationMissing, ModelUnusable
 from classifiers.run import skipped
@@ -179,8 +180,11 @@ def _by_subject(seen: Seen, references: References, threshold: float) -> dict[st
         least = np.full(len(seen.vectors), threshold, np.float32)
         nearest = all_near(references, seen, Kind.PORTRAIT, NEIGHBOURS, least)
         for row, matches in enumerate(nearest):
+            sound = nearest_of([match for match in matches if not doubted(match)])
             for subject, match in nearest_of(matches).items():
-                found.setdefault(subject, []).append((match, row))
+                other = sound.get(subject)
+                enough = other is not None and not other.score < threshold
+                found.setdefault(subject, []).append((other if enough and other else match, row))
     return {subject: sorted(pairs, key=lambda pair: -pair[0].score) for subject, pairs in found.items()}
 
 
@@ -188,9 +192,11 @@ def _judged(
     subject: str, seen: Seen, matches: Sequence[tuple[Match, int]], calibration: Calibration
 ) -> list[Finding]:
     layer = calibration.layer(FACE_PORTRAIT)
-    near = [(match, row) for match, row in matches if not match.score < layer.threshold][:MAX_MOMENTS]
+    near = [(match, row) for match, row in matches if not match.score < layer.threshold]
     if not near:
         return []
+    sound = [(match, row) for match, row in near if not doubted(match)]
+    near = (sound or near)[:MAX_MOMENTS]
     best = near[0][0]
     rows = sorted(row for _, row in near)
     return [
@@ -199,7 +205,7 @@ def _judged(
             threshold=layer.threshold, probability=layer.probability(best.score),
             sure=False,  # a resemblance: a person should look
             times=tuple(seen.times[row] for row in rows) if seen.times else (),
-            boxes=tuple(seen.boxes[row] for row in rows) if seen.boxes else (),
+            boxes=tuple(seen.boxes[row] for row in rows) if seen.boxes else (), quarantined=not sound,
         )
     ]  # fmt: skip
 

@@ -17,7 +17,7 @@ from ahocorasick_rs import AhoCorasick
 
 from classifiers import boundaries
 from classifiers.ambiguity import KNOWN, frequency
-from classifiers.base import NameEntry, NameTier
+from classifiers.base import NameEntry, NameTier, doubted
 from classifiers.decoders import decoded
 from classifiers.normalise import (
     Folded,
@@ -83,6 +83,14 @@ class NameMatcher:
         ]
         self._typos = TypoIndex([(p.letters, p.entry) for p in self._plain if p.entry and p.plain])
 
+    def patterns(self) -> set[str]:
+        """Every form of a name that is looked for in some reading, without context words."""
+        return {p.letters for p in (*self._plain, *self._leet, *self._single) if p.entry is not None}
+
+    def may_be_misspelt(self, written: str) -> bool:
+        """Whether a run of words (`classifiers.typos.strange_runs`) may be a name with a mistake."""
+        return self._typos.may_hold(written)
+
     def match(self, text: str) -> list[Hit]:
         """The names in one text."""
         return self.match_turns([text])[-1]
@@ -104,18 +112,13 @@ class NameMatcher:
         return [best(hit for hit in hits if _in_context(hit.entry, context)) for hits in found]
 
     def _look(self, text: str, folded: Folded, hits: list[Hit], context: set[str], depth: int = 0) -> None:
-        plain = squeezed(folded)
-        readings = [plain]
-        looks = folded
-        if not folded.text.isascii():
-            looks = by_look(folded)
-            readings += [squeezed(looks), squeezed(by_sound(folded))]
-        for reading in readings:
+        read = readings_of(folded)
+        for reading in read.plain:
             self._scan(0, reading, text, hits, context)
-        self._scan(1, squeezed(translated(looks, _LEET)), text, hits, context)
-        for reading in readings[:2]:
-            self._scan(2, runs_collapsed(reading), text, hits, context)
-        for reading in readings[:2]:
+        self._scan(1, read.leet, text, hits, context)
+        for reading in read.collapsed:
+            self._scan(2, reading, text, hits, context)
+        for reading in read.plain[:2]:
             hits += [
                 Hit(entry=entry, start=start, end=end, sure=False, code=NEAR, score=score)
                 for entry, start, end, score in self._typos.near(reading)
@@ -138,11 +141,8 @@ class NameMatcher:
         lengths = [len(text) for text in texts]
         across: list[Hit] = []
         whole = "".join(texts)
-        readings = [[squeezed(one) for one in folded]]
-        if not whole.isascii():
-            readings.append([squeezed(by_look(one)) for one in folded])
-        for parts in readings:
-            self._scan(0, join(parts, lengths), whole, across, context)
+        for reading in readings_across(texts, folded):
+            self._scan(0, reading, whole, across, context)
         offset = 0
         for length, hits in zip(lengths, found, strict=True):
             hits += [
@@ -177,9 +177,38 @@ class NameMatcher:
                 told[index] = told.get(index, 0) + 1
 
 
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """All ways to read one text, by the automaton that looks at them."""
+
+    plain: list[Reading]
+    leet: Reading
+    collapsed: list[Reading]
+
+
+def readings_of(folded: Folded) -> Readings:
+    """Ways 1 to 4 of reading a text."""
+    plain, looks = [squeezed(folded)], folded
+    if not folded.text.isascii():
+        looks = by_look(folded)
+        plain += [squeezed(looks), squeezed(by_sound(folded))]
+    leet = squeezed(translated(looks, _LEET))
+    return Readings(plain, leet, [runs_collapsed(reading) for reading in plain[:2]])
+
+
+def readings_across(texts: Sequence[str], folded: Sequence[Folded]) -> list[Reading]:
+    """Consecutive texts as one, for names that begin in one and end in a later one."""
+    lengths = [len(text) for text in texts]
+    parts = [[squeezed(one) for one in folded]]
+    if not all(text.isascii() for text in texts):
+        parts.append([squeezed(by_look(one)) for one in folded])
+    return [join(one, lengths) for one in parts]
+
+
 def _hit(entry: NameEntry, found: boundaries.Region, *, sure: bool) -> Hit:
     start, end = found.span
-    return Hit(entry=entry, start=start, end=end, sure=sure, code=MATCH if sure else NEAR)
+    certain = sure and not doubted(entry)
+    return Hit(entry=entry, start=start, end=end, sure=certain, code=MATCH if sure else NEAR)
 
 
 def _patterns(names: Sequence[NameEntry]) -> Iterator[_Pattern]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from classifiers.ambiguity import check_name, tier_of
-from classifiers.base import CheckReport, CheckState, Finding, NameEntry, References, Sight
+from classifiers.base import CheckReport, CheckState, Finding, NameEntry, References, Sight, doubted
 from classifiers.errors import NameRefused
 from classifiers.layers import OfLayers
 from classifiers.matcher import MATCH, Hit, NameMatcher, best
@@ -64,7 +64,7 @@ def _finding(hit: Hit, text: str, turn: int) -> Finding:
     return Finding(
         check=CHECK, subject=hit.entry.subject, score=hit.score, threshold=THRESHOLD,
         code=STYLE if style else hit.code, sure=hit.sure and not style, reference=hit.entry.text, turn=turn,
-        span=(hit.start, hit.end), quote=text[hit.start : hit.end],
+        span=(hit.start, hit.end), quote=text[hit.start : hit.end], quarantined=doubted(hit.entry),
     )  # fmt: skip
 
 

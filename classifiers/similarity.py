@@ -6,12 +6,12 @@
    comes with the calibration: some frames are near everything.
 3. Per subject and moment the best region counts. Over time the best moment and the next best count together,
    or the best alone if it is a little better still: a subject may be seen for a moment only.
-4. What reaches the calibrated threshold is a finding.
+4. What reaches the calibrated threshold is a finding. One that rests on pictures in quarantine alone says so.
 """
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -27,6 +27,7 @@ from classifiers.base import (
     Seen,
     Sight,
     Vectors,
+    doubted,
 )
 from classifiers.errors import CalibrationMissing
 from classifiers.run import skipped
@@ -107,12 +108,7 @@ def check_frames(
         calibration = calibrations.get(seen.space)
         if calibration is None:
             raise CalibrationMissing(f"there is no calibration of {seen.space}; make one with {HOW}")
-        threshold = calibration.layer(FRAME_PICTURE).threshold
-        scores = subject_moments(
-            seen, references, Scoring.of(calibration), calibration.cohort, least=threshold
-        )
-        for subject, moments in scores.items():
-            finding = _judged(subject, moments, calibration)
+        for finding in _found(seen, references, calibration):
             best.append(finding.score)
             if not finding.score < finding.threshold:
                 findings.append(finding)
@@ -130,12 +126,45 @@ def subject_moments(
 
     ``least``: from which score on no subject may be missing, whoever else is near.
     """
+    near, offsets = _near_regions(seen, references, scoring, cohort, least)
+    return _moments(seen, near, offsets)
+
+
+def _found(seen: Seen, references: References, calibration: Calibration) -> list[Finding]:
+    """A finding for each subject that is near, also below the threshold."""
+    least = calibration.layer(FRAME_PICTURE).threshold
+    scoring = Scoring.of(calibration)
+    near, offsets = _near_regions(seen, references, scoring, calibration.cohort, least)
+    found = [
+        _judged(subject, moments, calibration) for subject, moments in _moments(seen, near, offsets).items()
+    ]
+    if not any(doubted(match) for matches in near for match in matches):
+        return found
+    sound = _moments(seen, [[match for match in matches if not doubted(match)] for matches in near], offsets)
+    without = {subject: _judged(subject, moments, calibration) for subject, moments in sound.items()}
+    return [_sounder(finding, without.get(finding.subject)) for finding in found]
+
+
+def _sounder(finding: Finding, sound: Finding | None) -> Finding:
+    """The finding without what is in quarantine, where that is enough; else it says that it is not."""
+    if sound is not None and not sound.score < sound.threshold:
+        return sound
+    return finding if finding == sound else replace(finding, quarantined=True)
+
+
+def _near_regions(
+    seen: Seen, references: References, scoring: Scoring, cohort: Vectors, least: float
+) -> tuple[list[Sequence[Match]], Vectors]:
+    """The pictures near each region, and what is taken off their cosines."""
     if not np.isfinite(seen.vectors).all():
         raise ValueError("what was seen holds values that are no numbers")
     offsets = nearness(seen.vectors, cohort, scoring)
-    found = all_near(references, seen, Kind.PICTURE, NEIGHBOURS, least + offsets)
+    return all_near(references, seen, Kind.PICTURE, NEIGHBOURS, least + offsets), offsets
+
+
+def _moments(seen: Seen, near: Sequence[Sequence[Match]], offsets: Vectors) -> dict[str, list[Moment]]:
     best: dict[str, dict[float, Moment]] = {}
-    for row, matches in enumerate(found):
+    for row, matches in enumerate(near):
         time = seen.times[row] if seen.times else UNTIMED
         box = seen.boxes[row] if seen.boxes else None
         for subject, match in nearest_of(matches).items():
@@ -188,11 +217,16 @@ def _cut_off(
 
 
 def nearest_of(matches: Sequence[Match]) -> dict[str, Match]:
-    """Each subject's best match, without those that one of its own negative references is nearer to."""
+    """Each subject's best match, without those that one of its own negative references is nearer to.
+
+    A negative reference in quarantine suppresses nothing.
+    """
     positive: dict[str, Match] = {}
     negative: dict[str, float] = {}
     for match in matches:
         if match.polarity < 0:
+            if doubted(match):
+                continue
             negative[match.subject] = max(negative.get(match.subject, -2.0), match.score)
         elif match.subject not in positive or positive[match.subject].score < match.score:
             positive[match.subject] = match

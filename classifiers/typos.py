@@ -52,21 +52,17 @@ class TypoIndex:
         """Names one mistake off: entry, first and last character of the text, score 0..1."""
         if not self._names:
             return
-        runs = list(self._runs(reading))
+        runs = list(strange_runs(reading, self._longest))
         for (start, end), candidates in zip(runs, self._candidates(reading, runs), strict=True):
             yield from self._entries(reading, start, end, candidates)
 
-    def _runs(self, reading: Reading) -> Iterator[tuple[int, int]]:
-        """Words, and words after one another, that a misspelt name may be."""
-        words = _words(reading)
-        strange = [frequency(reading.letters[start:end]) < RARE for start, end in words]
-        for first in range(len(words)):
-            for last in range(first, min(first + MAX_WORDS, len(words))):
-                start, end = words[first][0], words[last][1]
-                if (last > first and reading.gaps[words[last][0]] == HEAVY) or end - start > self._longest:
-                    break
-                if end - start >= MIN_LETTERS - 1 and any(strange[first : last + 1]):
-                    yield start, end
+    def may_hold(self, written: str) -> bool:
+        """Whether one of `strange_runs` may be a name with a mistake; False is certain."""
+        if not MIN_LETTERS - 1 <= len(written) <= self._longest:
+            return False
+        hashes = np.array([hash(form) for form in (written, *_shorter(written))], np.int64)
+        first, last = (np.searchsorted(self._hashes, hashes, side) for side in ("left", "right"))
+        return bool((last > first).any())
 
     def _candidates(self, reading: Reading, runs: Sequence[tuple[int, int]]) -> list[set[str]]:
         """For each run the names that share a form with it; all are looked up at once."""
@@ -91,6 +87,19 @@ class TypoIndex:
                 place = reading.starts[start], reading.ends[end - 1]
                 for entry in self._names[name]:
                     yield entry, *place, 1 - 1 / len(name)
+
+
+def strange_runs(reading: Reading, longest: int) -> Iterator[tuple[int, int]]:
+    """First and last letter of the runs of words, of `longest` letters at most, that may be misspelt."""
+    words = _words(reading)
+    strange = [frequency(reading.letters[start:end]) < RARE for start, end in words]
+    for first in range(len(words)):
+        for last in range(first, min(first + MAX_WORDS, len(words))):
+            start, end = words[first][0], words[last][1]
+            if (last > first and reading.gaps[words[last][0]] == HEAVY) or end - start > longest:
+                break
+            if end - start >= MIN_LETTERS - 1 and any(strange[first : last + 1]):
+                yield start, end
 
 
 def _shorter(word: str) -> set[str]:

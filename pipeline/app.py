@@ -19,15 +19,19 @@ from sqlalchemy import Engine
 
 from classifiers.base import Kind
 from pipeline import policy as policies
+from pipeline import quarantine, reinstate
 from pipeline.clock import clock, rfc3339
 from pipeline.credentials.keyfiles import sync_folder
 from pipeline.credentials.pki import ensure_pki
 from pipeline.credentials.text import safe_text
+from pipeline.credentials.trust import TrustStore
 from pipeline.errors import KeysUnusable, Refused, StorageFailed
+from pipeline.evidence import Bundler
 from pipeline.eyes import Eyes
 from pipeline.gate import Gate, index_names
 from pipeline.home import Home
 from pipeline.keyring import MARKS_FILE, ensure_keyring, with_tsa_roots
+from pipeline.optouts.desk import Desk
 from pipeline.orders import (
     LOCAL_ACCOUNT,
     NO_USE,
@@ -41,14 +45,18 @@ from pipeline.orders import (
     request_key,
     use_json,
 )
+from pipeline.past import Archive
 from pipeline.retroscan import ScanReport, scan
 from pipeline.settings import Settings
 from pipeline.sights import ensure_sealer
-from pipeline.types import Decision, Verdict
+from pipeline.simulate import Report, Wanted, simulated
+from pipeline.tryout import TryOut
+from pipeline.types import Decision, Json, Verdict
 from pipeline.workbench import OURS, Observer, Outcome, Workbench, note_signer
 from pipeline.workflow import CREATE, GUARD, KINDS, ReleaseRun, reason_json
-from registry import claims, evidence, holds, log, permissions, releases, uses
-from registry.checkpoint import NoteSigner
+from registry import claims, evidence, holds, log, permissions, receipts, releases, uses
+from registry.cases import Case
+from registry.checkpoint import NoteSigner, verifier_key
 from registry.db import open_database, read
 from registry.errors import NotFound, RegistryError
 from registry.ids import ENTROPY_BYTES, parse_time, uuid7
@@ -56,7 +64,7 @@ from registry.jobs import LocalJobs
 from registry.permissions import Permission
 from registry.sights import forget_sights
 from registry.store import Area, FileStore
-from registry.types import Job, JobState, ReleaseState
+from registry.types import Job, JobState, Release, ReleaseState
 from registry.view import View
 
 COPY_BYTES: Final = 1 << 20
@@ -90,14 +98,44 @@ class App:
         return note_signer(self._bench.keyring)
 
     @property
+    def log_vkey(self) -> str:
+        """The key that checks the log's checkpoints, as C2SP signed-note writes keys."""
+        key = self._bench.keyring.log_key
+        return verifier_key(key.name, key.public)
+
+    @property
+    def bundler(self) -> Bundler:
+        """Makes evidence bundles."""
+        return Bundler(engine=self.engine, store=self.store, signer=self.signer, key=self.log_vkey)
+
+    def prove_release(self, release_id: str) -> Json:
+        """The document that proves a release to a stranger. Raises: NotFound."""
+        release = releases.get(self._bench.engine, release_id)
+        if release is None:
+            raise NotFound(f"There is no release {release_id[:40]!r}.")
+        manifest = self._bench.store.check(Area.MANIFESTS, release.manifest_sha256).read_bytes()
+        with read(self._bench.engine) as conn:
+            return receipts.of_release(conn, release.log_seq, manifest)
+
+    @property
     def engine(self) -> Engine:
         """The registry's database, for whoever only asks it."""
         return self._bench.engine
 
     @property
+    def staging(self) -> Path:
+        """The folder for what unfinished imports have seen."""
+        return Home(self._bench.settings.home).imports
+
+    @property
     def settings(self) -> Settings:
         """The settings that it was opened with."""
         return self._bench.settings
+
+    @property
+    def trust(self) -> TrustStore:
+        """Whose credentials are believed."""
+        return self._bench.pki.trust
 
     @property
     def store(self) -> FileStore:
@@ -116,6 +154,7 @@ class App:
         bench.store.clean_finished(self._unfinished)
         self._forget_faces()
         self.sweep()
+        quarantine.forget(bench.engine, now=bench.clock())
         waiting = bench.jobs.resume()
         # Each is taken again when its turn comes: were this process killed, only that one would be charged.
         for job in waiting:
@@ -150,7 +189,12 @@ class App:
         """End what its clock has ended: ids of claims, and of evidence whose files are deleted."""
         bench, now = self._bench, self._bench.clock()
         expired = claims.expire_due(bench.engine, now, self.signer)
+        self.settle_claims()
         return expired, evidence.purge_due(bench.engine, bench.store, now, self.signer)
+
+    def settle_claims(self) -> list[str]:
+        """Serve again what claims that have ended kept away, unless somebody forbids it now."""
+        return reinstate.settle_claims(self._bench)
 
     def _given_up(self, since: str) -> Iterator[Resumed]:
         """Jobs that were held just now, because their process died again and again."""
@@ -199,6 +243,22 @@ class App:
         """Compare what is out with every wish since the last scan; `progress` is told how many it has."""
         return scan(self._bench, progress)
 
+    def withdraw(self, release_id: str, why: str) -> Release:
+        """Stop serving a release by hand; what was made from it becomes cases. Raises: NotFound."""
+        return reinstate.withdraw(self._bench, release_id, why)
+
+    def reinstate(self, release_id: str, why: str) -> Release:
+        """Serve a withdrawn release again, if no wish forbids it. Raises: NotFound, StillForbidden."""
+        return reinstate.reinstate(self._bench, release_id, why)
+
+    def uphold(self, case_id: str, by: str, decision: str) -> Case:
+        """Decide that the release of a case is not served. Raises: NotFound, CaseClosed."""
+        return reinstate.uphold(self._bench, case_id, by, decision)
+
+    def dismiss(self, case_id: str, by: str, decision: str) -> tuple[Case, Release]:
+        """Decide that a case is none. Raises: NotFound, CaseClosed, StillForbidden."""
+        return reinstate.dismiss(self._bench, case_id, by, decision)
+
     def accept(self, order: Order) -> Job:
         """Record a job durably without running it; its ``request`` must be set.
 
@@ -219,6 +279,23 @@ class App:
     def job(self, job_id: str) -> Job:
         """A job as anybody may see it. Raises: NotFound."""
         return self._bench.jobs.get(job_id)
+
+    def try_out(self, desk: Desk, policy: str | None = None) -> TryOut:
+        """To try opt-outs before they are made, under a policy; by default that of the settings."""
+        bench = self._bench
+        return TryOut(
+            desk=desk, eyes=bench.eyes, view=bench.view, archive=self._archive, settings=bench.settings,
+            policy=policies.preset(policy or bench.settings.policy),
+        )  # fmt: skip
+
+    def simulate(self, told: Wanted) -> Report:
+        """Decide the past again with a change. Raises: UsageError."""
+        return simulated(told, self._bench.view.current(), self.eyes.calibrations, self._archive, clock())
+
+    @property
+    def _archive(self) -> Archive:
+        bench = self._bench
+        return Archive(engine=bench.engine, sealer=bench.sealer, files=Home(bench.settings.home).files)
 
     def _known(self, job: Job) -> Outcome:
         """What came of a job that ended before."""

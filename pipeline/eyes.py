@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from pipeline.cohort import FOLDER, Cohort
+
 if TYPE_CHECKING:
     from classifiers.embed import OpenClipEmbedder
     from classifiers.faces import FaceFinder
@@ -27,6 +29,7 @@ class Eyes:
     def __init__(self, clip_model: str, clip_sha256: str | None, home: Path) -> None:
         self._clip_model, self._clip_sha256 = clip_model, clip_sha256
         self._files = CalibrationFiles(home / CALIBRATIONS)
+        self._cohort = Cohort(home / FOLDER)
         self._lock = threading.RLock()
         self._loaded: dict[str, object] = {}
 
@@ -55,6 +58,11 @@ class Eyes:
     def calibrations(self) -> "CalibrationFiles":
         """The calibration of each space; asking for one loads no model."""
         return self._files
+
+    @property
+    def cohort(self) -> Cohort:
+        """What means nobody, to measure references with; asking for it loads no model."""
+        return self._cohort
 
     def open(self) -> "Eyes":
         """Load everything now, so that what is missing stops the start and not the first request."""

@@ -29,8 +29,8 @@ from registry.view import Snapshot, View
 
 ALWAYS: Final = (policies.NAMES, policies.DESCRIPTIONS)
 _TOLD: Final = (
-    "subject", "subject_name", "owner", "score", "threshold", "probability", "reference", "sure", "turn",
-    "span", "quote", "won", "lost", "asks",
+    "subject", "subject_name", "owner", "score", "threshold", "probability", "reference", "sure",
+    "quarantined", "turn", "span", "quote", "won", "lost", "asks",
 )  # fmt: skip
 
 

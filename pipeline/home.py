@@ -43,9 +43,19 @@ class Home:
         return self.root / "uploads"
 
     @property
+    def past(self) -> Path:
+        """Codes of what was seen of releases; made again from the registry (`registry.past`)."""
+        return self.root / "past"
+
+    @property
     def locks(self) -> Path:
         """Lock files of running jobs (`registry.jobs`)."""
         return self.root / "locks"
+
+    @property
+    def imports(self) -> Path:
+        """What unfinished imports have seen (`pipeline.imports.staging`)."""
+        return self.root / "imports"
 
     def make(self) -> None:
         """Make the folder, for its owner only, if it is missing. Raises: HomeUnusable."""

@@ -13,12 +13,22 @@ from pipeline.gate import Gate
 from pipeline.media.types import MediaLimits
 from pipeline.orders import ask_of
 from pipeline.reasons import Wish
-from pipeline.recheck import KEY_REVOKED, Question, Uses, in_full, recheck, shown, wishes_of
+from pipeline.recheck import (
+    KEY_REVOKED,
+    PARENT_WITHDRAWN,
+    Question,
+    Uses,
+    in_full,
+    recheck,
+    shown,
+    wishes_of,
+)
 from pipeline.release.staging import Staging
 from pipeline.types import Decision, Json, Reason, Verdict
 from pipeline.workbench import Workbench
-from registry import apikeys, uses
-from registry.types import Change
+from registry import apikeys, parents, releases, uses
+from registry.db import read
+from registry.types import Change, Parent, ReleaseState
 from registry.uses import Shown
 from registry.view import Snapshot
 from registry.vocabulary import DEPICT
@@ -36,6 +46,14 @@ class Judge:
     def _texts(self) -> tuple[str, ...]:
         prompt = self._inputs["prompt"]
         return () if prompt is None else (*self._inputs["history"], prompt)
+
+    def reading(self) -> Json | None:
+        """The letters of the prompt as a later scan for names asks them; None where none will."""
+        if not self._texts or policies.NAMES not in self._policy.required:
+            return None
+        from classifiers.sieve import skeleton
+
+        return {**skeleton(self._texts)}
 
     def gate(self) -> Json:
         """Judge the prompt: {"decision", "sight"}, both null where there is none or nothing is asked."""
@@ -71,13 +89,34 @@ class Judge:
 
         return {"sight": self._keep(look_at_clip(source, self._bench.eyes, limits, progress))}
 
-    def decide(self, gate: dict[str, Any], look: dict[str, Any], *, has_sound: bool) -> Json:
-        """Compare everything that was seen with the registry as it is now, and decide."""
+    def decide(
+        self, gate: dict[str, Any], look: dict[str, Any], made_from: Sequence[Parent] = (), *, has_sound: bool
+    ) -> Json:
+        """Compare everything that was seen with the registry as it is now, and decide.
+
+        What was made from a release that is withdrawn is held.
+        """
         snapshot = self._bench.view.current()
         reports = self._reports(self.sight(gate, look), snapshot)
         decision = self._decided(self._policy, reports, snapshot, has_sound=has_sound)
-        # Asked after the snapshot: what is revoked later than that, the publish fence sees.
+        # Asked after the snapshot: what is withdrawn or revoked later than that, the publish fence sees.
+        decision = self._with_parents(decision, made_from)
         return policies.to_json(_without_key(decision) if self._key_revoked() else decision)
+
+    def ancestors(self, made_from: Sequence[Parent]) -> tuple[str, ...]:
+        """These releases, and everything that they were made from."""
+        if not made_from:
+            return ()
+        with read(self._bench.engine) as conn:
+            return tuple(sorted(parents.ancestors(conn, [parent.release for parent in made_from])))
+
+    def _with_parents(self, decision: Decision, made_from: Sequence[Parent]) -> Decision:
+        found = [releases.get(self._bench.engine, one) for one in self.ancestors(made_from)]
+        if not any(one is not None and one.state is ReleaseState.WITHDRAWN for one in found):
+            return decision
+        reason = Reason(code="parent_withdrawn", check="release_parent", detail=PARENT_WITHDRAWN)
+        verdict = Verdict.BLOCK if decision.verdict is Verdict.BLOCK else Verdict.REVIEW
+        return replace(decision, verdict=verdict, reasons=(*decision.reasons, reason))
 
     def _key_revoked(self) -> bool:
         """Whether the job came with an API key that does not hold any more."""

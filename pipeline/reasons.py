@@ -24,6 +24,9 @@ _SENTENCES: Final = {
     "with a licence.",
 }
 _OTHER: Final = "The check {check} found {whom}{when}."
+_DOUBT: Final = (
+    " What was registered is in quarantine, since it matches too much: it holds, and refuses nothing."
+)
 _WISHES: Final = {
     Verdict.BLOCK: " The owner opted out.",
     Verdict.REVIEW: " The owner wants to be asked.",
@@ -70,14 +73,22 @@ def intent_of(finding: Finding) -> str:
     return STYLE if finding.code == STYLE_CODE else DEPICT
 
 
+def doubtful(reason: Reason) -> bool:
+    """Whether a reason rests on nothing but what is in quarantine: it holds what asks to leave, and takes
+    back nothing that is out.
+    """
+    return reason.evidence.get("quarantined") is True
+
+
 def reason_of(finding: Finding, wish: Wish | None) -> Reason:
     """The reason that a finding gives."""
     whom = f"{wish.name} ({wish.owner})" if wish else (finding.subject or "something nobody registered")
     when = f" at {finding.times[0]:.1f} s" if finding.times else ""
     sentence = _SENTENCES.get(finding.code, _OTHER)
     told = sentence.format(quote=finding.quote[:MAX_QUOTE], whom=whom, when=when, check=finding.check)
+    told += _WISHES[wish.effect] if wish else ""
     return Reason(
-        code=finding.code, check=finding.check, detail=told + (_WISHES[wish.effect] if wish else ""),
+        code=finding.code, check=finding.check, detail=told + (_DOUBT if finding.quarantined else ""),
         evidence=_evidence(finding, wish),
     )  # fmt: skip
 
@@ -89,6 +100,7 @@ def _evidence(finding: Finding, wish: Wish | None) -> Json:
         "rule": wish.rule if wish else None, **(_ruled(finding, wish) if wish else {}),
         "score": round(finding.score, 4), "threshold": round(finding.threshold, 4),
         "probability": finding.probability, "reference": finding.reference, "sure": finding.sure,
+        "quarantined": finding.quarantined,
         "turn": finding.turn, "span": list(finding.span) if finding.span else None, "quote": finding.quote,
         "times": [round(time, 3) for time in finding.times],
         "boxes": [[round(side, 4) for side in box] for box in finding.boxes],

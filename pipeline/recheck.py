@@ -2,7 +2,8 @@
 
 Pure: no model, no file, no query. In order; the first that applies decides:
 1. the policy was changed by an update since the decision: held;
-2. the API key that the job came with was revoked: refused;
+2. the API key that the job came with was revoked: refused; a release that the clip was made from was
+   withdrawn: held;
 3. the changed subjects are compared with what was seen, by the same checks as before, and under the wishes
    as they are now: a new name, picture or face, a stricter rule, a licence or consent taken back;
 4. a changed subject whose vectors lie in a space in which nothing was seen cannot be compared: held;
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from classifiers.names import NameMatcher
 
 FENCE: Final = "publish_fence"
+PARENT_WITHDRAWN: Final = "It was made from a release that was withdrawn."
 KEY_REVOKED: Final = "The API key that this was asked with was revoked."
 COUNTERPARTS: Final = {
     policies.DESCRIPTIONS: ({Kind.DESCRIPTION, Kind.ATTRIBUTE}, {Kind.PROMPT, Kind.CLAUSE}),
@@ -47,7 +49,8 @@ class Question:
     """What a job brings to the fence: its policy and decision, what was seen, who asked with which key.
 
     ``wishes``: what owners want now, for rule 5; ``ask``: what is asked beside the account, if anything;
-    ``uses``: how often rules were used.
+    ``uses``: how often rules were used; ``parents``: the releases of ours that it was made from, and those
+    that they were made from.
     """
 
     policy: Policy
@@ -58,6 +61,7 @@ class Question:
     wishes: Wishes = nobody
     ask: Ask | None = None
     uses: "Uses | None" = None
+    parents: tuple[str, ...] = ()
 
 
 Uses = Callable[[Sequence[str], str | None, str], Mapping[str, Used]]
@@ -80,6 +84,8 @@ def recheck(
         return _with(decision, Verdict.REVIEW, [_reason("policy_changed", told)], now)
     if question.key and any(change.revoked_key == question.key for change in changes):  # 2
         return _with(decision, Verdict.BLOCK, [_reason("key_revoked", KEY_REVOKED)], now)
+    if _withdrawn(changes) & set(question.parents):
+        return _with(decision, Verdict.REVIEW, [_reason("parent_withdrawn", PARENT_WITHDRAWN)], now)
     subjects = changed_subjects(changes)
     if subjects and policy.required:
         found = compare(question, subjects, SubjectSet(subjects), calibrations, now=now)
@@ -113,6 +119,16 @@ def shown(decision: Decision) -> tuple[Shown, ...]:
         Shown(subject=subject, intent=intent, rule=rules.get((subject, intent)))
         for subject, intent in _allowed(decision)
     )
+
+
+def _withdrawn(changes: Sequence[Change]) -> set[str]:
+    """The releases that these changes withdraw, without those that came back."""
+    states = {
+        str(change.entry.public.get("release")): change.kind
+        for change in changes
+        if change.kind in ("withdrawal", "reinstatement")
+    }
+    return {release for release, kind in states.items() if kind == "withdrawal"}
 
 
 def changed_subjects(changes: Sequence[Change]) -> tuple[SubjectRecord, ...]:

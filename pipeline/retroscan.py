@@ -1,55 +1,72 @@
 """A new wish looks back: what is already out is compared with it, by the same checks, without decoding.
 
-1. Which subjects changed since the last scan; with a portfolio, all of its owner's.
-2. Every release that is still out and was published before it could know of the change is compared, by its
-   stored sight, under its own policy and the owners' wishes for its account.
-3. What its policy would now refuse is withdrawn; what it would hold is withdrawn too, until a person has
-   looked: either stops being served in the same transaction as its log entry, whose private part says why.
+1. What changed since the last scan: subjects by the log (with a portfolio, all of its owner's), subjects by
+   the clock (a licence or rule that began or ended by its date), revoked API keys. So many changes at a time
+   are one scan, which is a row of the database (`registry.scans`).
+2. Every release that is still out and was published before it could know of the change is looked at, the
+   newest first: what may show a changed subject (`pipeline.lookback`) is compared by its stored sight, under
+   its own policy and the owners' wishes for its account.
+3. What its policy would now refuse is withdrawn. What it would hold becomes a case for a person; the setting
+   `retroscan_review` says whether it is served meanwhile. What a revoked key made becomes a case, and stays.
 4. What cannot be compared (nothing was seen of it, its faces were forgotten or cannot be unsealed, another
-   model saw it) is counted and left out: no wish takes down everything that is out.
-5. Only then does the scan's position move on: a scan that was killed, or in which a comparison ran out of
-   time, is done again, and withdraws nothing twice.
+   model saw it), or resembles only what is in quarantine, is counted and left out: no wish takes down
+   everything that is out.
+5. What was found, what became of it and how far the scan is are one transaction: a scan that was killed goes
+   on there. Releases of which a comparison ran out of time are compared again by the next scan.
 """
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
-from classifiers.base import CheckState, Seen, Sight
-from pipeline import policy as policies
-from pipeline.errors import KeysUnusable
+from sqlalchemy import Connection
+
+from classifiers.base import CheckState
+from pipeline.home import Home
+<<<<<<< HEAD
+from pipeline.lookback import Looked, Wanted, sight_of
 from pipeline.orders import ask_of
+from pipeline.reasons import doubtful
 from pipeline.recheck import Question, compare
-from pipeline.sights import Sealer
+=======
+from pipeline.lookback import Looked, Wanted, compared, question_of
+from pipeline.recheck import changed_subjects
+>>>>>>> h-retroscan
 from pipeline.types import Decision, Json, Verdict
+from pipeline.types import Reason as OurReason
 from pipeline.workbench import Workbench, note_signer
 from pipeline.workflow import reason_json
-from registry import changes, cursors, log, releases, sights
+from registry import cases, changes, log, recalls, scans, sights
 from registry.db import read, write
-from registry.subject_types import SubjectRecord
+from registry.locks import exclusive, make_folder
+from registry.release_rows import demand, loaded
+from registry.scans import Found, Scan
 from registry.subjects import records
-from registry.subjectset import SubjectSet
 from registry.types import Release, ReleaseState, SightRow
 
-if TYPE_CHECKING:
-    from classifiers.names import NameMatcher
-
-CURSOR: Final = "retroscan"
+BY: Final = "retroscan"
+LOCK: Final = "retroscan.lock"
 UNCLEAR: Final = frozenset({"check_unfinished", "check_not_configured", "not_comparable"})
-PAGE: Final = 200  # releases held in memory at a time
+UNFINISHED: Final = frozenset({CheckState.TIMED_OUT, CheckState.FAILED})
+PAGE: Final = 400  # releases looked at together
+HITS: Final = 40  # releases that stop being served in one transaction: publishing waits for it
+STRIDE: Final = 4000  # releases after which the position is written where nothing was found
+SHOWN: Final = 1000  # recalled releases that a report lists
+OWN: Final = frozenset({"withdrawal", "reinstatement"})
+"""Kinds of changes that are about a release, and that a scan makes itself."""
 
 Progress = Callable[[int], None]
-"""Told how many releases were compared."""
+"""Told how many releases were looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recalled:
-    """A release that stopped being served. ``verdict``: block (withdrawn) or review (held back)."""
+    """A release that a scan found. ``verdict``: block or review; ``outcome``: withdrawn | held | case."""
 
     release: str
     verdict: Verdict
+    outcome: str
     reasons: tuple[Json, ...]
 
 
@@ -57,9 +74,9 @@ class Recalled:
 class ScanReport:
     """What a scan did.
 
-    `after`, `upto`: log positions that it covered, the same where it has to be done again; `compared`:
-    releases; `unclear`: those of them that could not be compared in full; `recalled`: those that stopped
-    being served.
+    `after`, `upto`: log positions that it covered, the same where it has to be done again; `subjects`: that
+    were looked for; `compared`: releases that were looked at; `unclear`: those of them that could not be
+    compared in full; `recalled`: those that it found, the first `SHOWN`; `found`: how many by outcome.
     """
 
     after: int
@@ -68,110 +85,349 @@ class ScanReport:
     compared: int
     unclear: int
     recalled: tuple[Recalled, ...]
+    found: dict[str, int]
 
 
-class _References:
-    """The changed subjects, to compare releases with; their names are indexed once, without a deadline."""
+@dataclass(slots=True)
+class _Told:
+    """A report that is being made."""
 
-    def __init__(self, subjects: Sequence[SubjectRecord]) -> None:
-        self.subjects, self.of = subjects, SubjectSet(subjects)
+    progress: Progress
+    subjects: int = 0
+    compared: int = 0
+    unclear: int = 0
+    recalled: list[Recalled] = field(default_factory=list)
+    found: dict[str, int] = field(default_factory=lambda: {scans.WITHDRAWN: 0, scans.HELD: 0, scans.CASE: 0})
 
-    @cached_property
-    def matcher(self) -> "NameMatcher":
-        from classifiers.names import NameMatcher
+    def add(self, recalled: Iterable[Recalled]) -> None:
+        for one in recalled:
+            self.found[one.outcome] += 1
+            if len(self.recalled) < SHOWN:
+                self.recalled.append(one)
 
-        return NameMatcher(self.of.names)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Result:
+    """What is to be written of one release."""
+
+    released: Release
+    decision: Decision | None = None
+    keys: tuple[str, ...] = ()
+    late: bool = False
+    failed: bool = False
 
 
 def scan(bench: Workbench, progress: Progress = lambda _count: None) -> ScanReport:
-    """Compare everything that is out with all changes since the last scan; see the steps above."""
-    with read(bench.engine) as conn:
-        after, upto = cursors.get(conn, CURSOR), log.head(conn)
-        changed = changes.load(conn, after, upto)
-        subjects = tuple(records(conn, changes.concerned(conn, changed)))  # 1
-    latest = max((change.seq for change in changed), default=after)
-    compared, unclear, recalled, late = 0, 0, list[Recalled](), False
-    if subjects:
-        references = _References(subjects)
-        for released, sight in _released_before(bench, latest):  # 2
-            compared += 1
-            progress(compared)
-            found = _compared(bench, released, sight, references)
-            if found is None:
-                continue
-            unclear += any(reason.code in UNCLEAR for reason in found.reasons)  # 4
-            late |= any(reason.evidence.get("state") == CheckState.TIMED_OUT for reason in found.reasons)
-            if any(reason.code not in UNCLEAR for reason in found.reasons):
-                recalled.append(_recall(bench, released, found))  # 3
-    if not late:
-        with write(bench.engine) as conn:
-            cursors.advance(conn, CURSOR, upto)  # 5
-    return ScanReport(
-        after=after,
-        upto=after if late else upto,
-        subjects=len(subjects),
-        compared=compared,
-        unclear=unclear,
-        recalled=tuple(recalled),
-    )
+    """Compare everything that is out with all changes since the last scan; see the steps above.
 
-
-def _released_before(bench: Workbench, seq: int) -> Iterator[tuple[Release, tuple[SightRow, ...]]]:
-    """What is out and could not know of a change at `seq`, newest first, with what was seen of it."""
-    before: str | None = None
-    while page := releases.list_releases(bench.engine, before=before, limit=PAGE):
-        out = [r for r in page if r.state is ReleaseState.RELEASED and r.registry_seq < seq]
+    A second process that scans waits for the first, and then does what is left.
+    """
+    told = _Told(progress)
+    folder = Home(bench.settings.home).past
+    make_folder(folder)
+    with exclusive(folder / LOCK):
         with read(bench.engine) as conn:
-            seen = sights.of(conn, [release.id for release in out])
-        yield from ((release, seen.get(release.id, ())) for release in out)
-        before = page[-1].id
+            after, late = scans.covered(conn)[0], scans.late(conn)
+        waiting = [_Scanning(bench, one, told).repeat() for one in late]
+        while (begun := _next(bench)) is not None:
+            with suppress(scans.Moved):  # a process on another host scans, too: on from where it is
+                waiting.append(_Scanning(bench, begun, told).run())
+    with read(bench.engine) as conn:
+        upto = scans.covered(conn)[0]
+    return ScanReport(
+        after=after, upto=after if any(waiting) else upto, subjects=told.subjects, compared=told.compared,
+        unclear=told.unclear, recalled=tuple(told.recalled), found=told.found,
+    )  # fmt: skip
 
 
-def _compared(
-    bench: Workbench, released: Release, sight: Sequence[SightRow], references: _References
-) -> Decision | None:
-    """The new decision where it is stricter; None where the release may stay."""
+def _next(bench: Workbench) -> Scan | None:
+    """The scan that is open, or a new one; None when nothing changed."""
+    now = bench.clock()
+    with read(bench.engine) as conn:
+        begun = scans.unfinished(conn)
+        if begun is not None:
+            return begun
+        after, since = scans.covered(conn)
+        upto = scans.round_end(conn, after)
+        changed = changes.load(conn, after, upto)
+        subjects = changes.concerned(conn, changed) | scans.clocked(conn, since, now)
+    if not subjects and all(change.kind in OWN for change in changed) and len(changed) < scans.ROUND:
+        return None
+    with write(bench.engine) as conn:
+        if scans.covered(conn) == (after, since) and scans.unfinished(conn) is None:
+            return scans.begin(conn, after, upto, since, max(now, since), subjects, now)
+    return _next(bench)  # a process on another host was faster
+
+
+@dataclass(slots=True)
+class _Since:
+    """What was looked at since the last time that the position was written."""
+
+    position: str
+    count: int = 0
+    dim: int = 0
+    unclear: dict[str, int] = field(default_factory=dict)
+
+    def add(self, position: str, part: Sequence[Release], looked: Looked, failed: set[str]) -> None:
+        self.position, self.count = position, self.count + len(part)
+        for released in part:
+            subjects = looked.unclear.get(released.id, ())
+            self.dim += bool(subjects) and released.id not in failed
+            for subject in subjects:
+                self.unclear[subject] = self.unclear.get(subject, 0) + 1
+
+
+class _Scanning:
+    """One scan, from wherever it stands to its end."""
+
+    def __init__(self, bench: Workbench, begun: Scan, told: _Told) -> None:
+        self._bench, self._scan, self._told = bench, begun, told
+        self._since = _Since(position=begun.position)
+        with read(bench.engine) as conn:
+            ids = scans.subjects_of(conn, begun)
+            found = [one for one in records(conn, ids) if one.state == "active"]
+            entries = [e for e in log.changes(conn, begun.after_seq, begun.upto_seq) if e.kind not in OWN]
+            clocked = scans.clocked(conn, begun.since, begun.until) & ids
+        self._keys = frozenset(str(e.public.get("key")) for e in entries if e.kind == "key")
+        # What ended by the clock concerns also what was published since the last change of the log.
+        latest = max((entry.seq for entry in entries), default=0)
+        self._before = begun.upto_seq + 1 if clocked else latest
+        self._wanted = Wanted(found, bench.eyes.calibrations, bench.sealer)
+        told.subjects += len(found)
+
+    def run(self) -> bool:
+        """Go through what is out; return whether some of it has to be compared again."""
+        bench = self._bench
+        if self._wanted.subjects or self._keys:
+            folder = Home(bench.settings.home).past
+            self._wanted.search(bench.engine, folder, lambda _share: self._told.progress(self._told.compared))
+            while page := self._page():
+                looked = self._wanted.look(bench.engine, page)
+                for results, position, count in self._in_parts(page, looked):
+                    self._write(results, position, count, looked)
+                    self._told.progress(self._told.compared + self._since.count)
+            if self._since.count:
+                self._flush(())
+        with write(bench.engine) as conn:
+            ended = scans.end(conn, self._scan, bench.clock())
+        return ended.state == scans.LATE
+
+    def repeat(self) -> bool:
+        """Compare again what ran out of time; return whether that happened again."""
+        bench, again = self._bench, False
+        with read(bench.engine) as conn:
+            waiting = scans.late_releases(conn, self._scan, 1 << 31)
+        for first in range(0, len(waiting), HITS):
+            ids = waiting[first : first + HITS]
+            with read(bench.engine) as conn:
+                page = [loaded(row) for row in scans.late_rows(conn, ids)]
+            results = list(self._compared(page, self._wanted.look(bench.engine, page).candidates))
+            late = {one.released.id for one in results if one.late}
+            again |= bool(late)
+            with suppress(scans.Moved), write(bench.engine) as conn:
+                found, recalled = self._apply(conn, results)
+                scans.add_found(conn, self._scan, found, bench.clock())
+                failed = sum(one.failed and not one.late for one in results)
+                scans.settle(conn, self._scan, set(ids) - late, failed)
+                self._sign(conn)
+            self._told.compared += len(ids)
+            self._told.unclear += failed + len(late)
+            self._told.add(recalled)
+        return again
+
+    def _page(self) -> list[Release]:
+        with read(self._bench.engine) as conn:
+            rows = scans.page(conn, self._since.position, self._before, self._scan.upto_seq, PAGE)
+            return [loaded(row) for row in rows]
+
+    def _in_parts(
+        self, page: Sequence[Release], looked: Looked
+    ) -> Iterator[tuple[list[_Result], str, list[Release]]]:
+        """The page in parts of which few releases are found, each with its last release."""
+        results: list[_Result] = []
+        part: list[Release] = []
+        compared = {one.released.id: one for one in self._compared(page, looked.candidates)}
+        for released in page:
+            part.append(released)
+            result = compared.get(released.id)
+            results += [result] if result is not None else []
+            if len(results) >= HITS:
+                yield results, released.id, part
+                results, part = [], []
+        if part:
+            yield results, part[-1].id, part
+
+    def _compared(self, page: Sequence[Release], candidates: dict[str, set[str]]) -> Iterator[_Result]:
+        """What the checks say of the candidates, where that is more than nothing; and revoked keys."""
+        asking = [one for one in page if one.id in candidates]
+        for first in range(0, len(asking), HITS):
+            part = asking[first : first + HITS]
+            with read(self._bench.engine) as conn:
+                rows = sights.of(conn, [one.id for one in part])
+                known = {one.id: cases.decided(conn, one.id) for one in part}
+            for released in part:
+                subjects = candidates[released.id]
+                yield from self._result(released, rows.get(released.id, ()), subjects, known[released.id])
+        for released in page:
+            if released.id not in candidates and self._key_of(released):
+                yield _Result(released=released, keys=self._key_of(released))
+
+    def _result(
+        self, released: Release, rows: Sequence[SightRow], candidates: set[str], known: dict[str, int]
+    ) -> Iterator[_Result]:
+        question = question_of(self._bench, released, rows)
+        found = None
+        if question is not None:
+            found = compared(self._bench, question, self._wanted, candidates, known)
+        keys = self._key_of(released)
+        states = {r.evidence.get("state") for r in found.reasons} if found else set()
+        plain = [reason for reason in found.reasons if not left_out(reason)] if found else []
+        late, failed = CheckState.TIMED_OUT in states, bool(UNFINISHED & states)
+        if plain or keys or late or failed:
+            yield _Result(
+                released=released, keys=keys, late=late, failed=failed,
+                decision=replace(found, reasons=tuple(plain)) if found and plain else None,
+            )  # fmt: skip
+
+    def _key_of(self, released: Release) -> tuple[str, ...]:
+        key = str(released.facts.get("key") or "")
+        return (key,) if key in self._keys else ()
+
+    def _write(
+        self, results: Sequence[_Result], position: str, part: Sequence[Release], looked: Looked
+    ) -> None:
+        """Write what was found, and with it what was looked at since; nothing is not written at once."""
+        failed = {one.released.id for one in results if one.failed or one.late}
+        self._since.add(position, part, looked, failed)
+        if results or self._since.count >= STRIDE:
+            self._flush(results)
+
+    def _flush(self, results: Sequence[_Result]) -> None:
+        bench, since, self._since = self._bench, self._since, _Since(position=self._since.position)
+        late = {one.released.id for one in results if one.late}
+        failed = len({one.released.id for one in results if one.failed} - late)
+        with write(bench.engine) as conn:
+            found, recalled = self._apply(conn, results)
+            self._scan = scans.advance(
+                conn, self._scan, since.position, compared=since.count, unclear=since.unclear,
+                unclear_releases=since.dim + failed, found=found, too_late=late, now=bench.clock(),
+            )  # fmt: skip
+            self._sign(conn)
+        self._told.compared += since.count
+        self._told.unclear += since.dim + failed + len(late)
+        self._told.add(recalled)
+
+    def _sign(self, conn: Connection) -> None:
+        if log.head(conn):
+            log.add_checkpoint(conn, note_signer(self._bench.keyring), self._bench.clock())
+
+    def _apply(self, conn: Connection, results: Sequence[_Result]) -> tuple[list[Found], list[Recalled]]:
+        """Withdraw, hold or open cases. What was withdrawn meanwhile is compared when it comes back."""
+        found: list[Found] = []
+        recalled: list[Recalled] = []
+        for result in results:
+            release_id = result.released.id
+            if demand(conn, release_id).state is not ReleaseState.RELEASED:
+                continue
+            for key in result.keys:
+                self._open(conn, cases.KEY_REVOKED, release_id, key, [_key_reason()], hold=False)
+                found.append(Found(release=release_id, about=key, code="key_revoked", score=1.0,
+                                   outcome=scans.CASE))  # fmt: skip
+            if result.decision is not None:
+                found += self._apply_decision(conn, release_id, result.decision)
+            if found and found[-1].release == release_id:
+                recalled.append(_recalled(result, found[-1].outcome))
+        return found, recalled
+
+    def _apply_decision(self, conn: Connection, release_id: str, decision: Decision) -> list[Found]:
+        now, hold = self._bench.clock(), self._bench.settings.retroscan_review == "hold"
+        by_subject: dict[str, list[OurReason]] = {}
+        for reason in decision.reasons:
+            by_subject.setdefault(str(reason.evidence.get("subject") or release_id), []).append(reason)
+        if decision.verdict is Verdict.BLOCK:
+            outcome, first = scans.WITHDRAWN, next(iter(by_subject))
+            why: Json = {"by": BY, "action": "withdrawn", "reasons": [*map(_short, decision.reasons)]}
+            recalls.stop(conn, release_id, recalls.WISH, first, why=why, now=now, hold=hold)
+        else:
+            outcome = scans.HELD if hold else scans.CASE
+            for subject, reasons in by_subject.items():
+                told = [reason_json(reason) for reason in reasons]
+                self._open(conn, cases.RETRO_MATCH, release_id, subject, told, hold=hold)
+        return [
+            Found(
+                release=release_id, about=subject, code=reasons[0].code, outcome=outcome,
+                score=_score(reasons[0]),
+            )
+            for subject, reasons in by_subject.items()
+        ]  # fmt: skip
+
+    def _open(
+        self, conn: Connection, kind: str, release_id: str, about: str, reasons: list[Json], *, hold: bool
+    ) -> None:
+        recalls.open_case(conn, kind, release_id, about, reasons, now=self._bench.clock(), hold=hold)
+
+
+<<<<<<< HEAD
+def question_of(bench: Workbench, released: Release, rows: Sequence[SightRow]) -> Question | None:
+    """A release as the fence would be asked about it; None where its policy looks at nothing."""
     policy = policies.PRESETS.get(str(released.facts.get("policy", "")))
     if policy is None or not policy.required:
         return None
-    now, facts = bench.clock(), released.facts
     decision = Decision(
         verdict=Verdict.ALLOW, policy=policy.name, policy_version=policy.version, reasons=(), checks={},
-        registry_seq=released.registry_seq, decided_at=now,
+        registry_seq=released.registry_seq, decided_at=bench.clock(),
     )  # fmt: skip
-    question = Question(
-        policy=policy, decision=decision, sight=_opened(bench.sealer, _texts(facts), sight),
-        account=str(facts.get("account", "")), key="", ask=ask_of(facts),
+    return Question(
+        policy=policy, decision=decision, sight=sight_of(bench.sealer, released.facts, rows),
+        account=str(released.facts.get("account", "")), key="", ask=ask_of(released.facts),
     )  # fmt: skip
-    found = compare(
-        question, references.subjects, references.of, bench.eyes.calibrations, now=now,
-        matcher=references.matcher,
-    )  # fmt: skip
-    return None if found.verdict is Verdict.ALLOW else found
 
 
-def _opened(sealer: Sealer, texts: Sequence[str], rows: Sequence[SightRow]) -> Sight:
-    """What was seen, as far as it can be read: one damaged row must not end every scan at its release."""
-    seen: list[Seen] = []
-    for row in rows:
-        with contextlib.suppress(KeysUnusable, ValueError):  # the check that misses it says so
-            seen += sealer.sight((), [row]).seen
-    return Sight(texts=tuple(texts), seen=tuple(seen))
-
-
-def _recall(bench: Workbench, released: Release, found: Decision) -> Recalled:
-    reasons = tuple(reason_json(reason) for reason in found.reasons if reason.code not in UNCLEAR)
-    why: Json = {
-        "by": CURSOR, "action": "withdrawn" if found.verdict is Verdict.BLOCK else "held back",
-        "reasons": [{name: reason[name] for name in ("code", "check", "detail")} for reason in reasons],
-    }  # fmt: skip
-    releases.withdraw(
-        bench.engine, released.id, why=why, now=bench.clock(), sign_checkpoint=note_signer(bench.keyring)
+def compared(
+    bench: Workbench, question: Question, wanted: Wanted, candidates: set[str], known: dict[str, int]
+) -> Decision | None:
+    """The decision about these subjects, but for those that a person decided about since; None for nobody."""
+    asked = wanted.among(candidates)
+    left = [one for one in asked if one.seq >= known.get(one.id, 0)]
+    if not left:
+        return None
+    matcher = wanted.matcher if len(left) == len(asked) else _matcher(left)
+    return compare(
+        question, left, SubjectSet(left), bench.eyes.calibrations, now=bench.clock(), matcher=matcher
     )
-    return Recalled(release=released.id, verdict=found.verdict, reasons=reasons)
 
 
-def _texts(facts: Json) -> tuple[str, ...]:
-    prompt, history = facts.get("prompt"), facts.get("history")
-    turns = history if isinstance(history, list) else []
-    return () if prompt is None else (*map(str, turns), str(prompt))
+def left_out(reason: OurReason) -> bool:
+    """Whether a reason takes back nothing that is out (4)."""
+    return reason.code in UNCLEAR or doubtful(reason)
+
+
+def _matcher(subjects: Sequence[SubjectRecord]) -> "NameMatcher":
+    from classifiers.names import NameMatcher
+
+    return NameMatcher([name for subject in subjects for name in subject.names])
+
+
+=======
+>>>>>>> h-retroscan
+def _recalled(result: _Result, outcome: str) -> Recalled:
+    decision = result.decision
+    reasons = tuple(reason_json(reason) for reason in decision.reasons) if decision else (_key_reason(),)
+    verdict = decision.verdict if decision else Verdict.REVIEW
+    return Recalled(release=result.released.id, verdict=verdict, outcome=outcome, reasons=reasons)
+
+
+def _key_reason() -> Json:
+    detail = "The API key that this was asked with was revoked."
+    return {"code": "key_revoked", "check": "api_key", "detail": detail}
+
+
+def _short(reason: OurReason) -> Json:
+    """As the log keeps it; with whom it is about, so that evidence bundles and erasures find the entry."""
+    told: Json = {"code": reason.code, "check": reason.check, "detail": reason.detail}
+    return told | {"subject": reason.evidence.get("subject")}
+
+
+def _score(reason: OurReason) -> float:
+    score: Any = reason.evidence.get("score")
+    return float(score) if isinstance(score, int | float) else 1.0

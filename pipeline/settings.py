@@ -44,6 +44,9 @@ class Settings(BaseModel):
     claim_days: int = Field(14, gt=0, le=3650, description="days for which an unverified claim blocks")
     claim_cap: int = Field(10, ge=0, description="opt-outs of an unverified party that block at a time")
     evidence_days: int = Field(180, gt=0, le=3650, description="days for which evidence of claims is kept")
+    retroscan_review: Literal["hold", "case"] = Field(
+        "hold", description="released clips that a new wish asks to look at: held back meanwhile, or served"
+    )
     service: str = Field("countermark", max_length=24, description="name of the service, on the visible mark")
     label: str = Field("AI-generated", max_length=24, description="what the visible mark says of the clip")
     crf: float = Field(18.0, ge=0, le=35, description="x264 quality of released files")

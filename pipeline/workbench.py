@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import Engine
 
+from pipeline import quarantine
 from pipeline.credentials.pki import Pki
 from pipeline.errors import LIBRARIES, CountermarkError, SigningFailed, describe
 from pipeline.eyes import Eyes
@@ -17,7 +18,7 @@ from pipeline.media.limits import media_limits
 from pipeline.release.staging import Staging, failures
 from pipeline.settings import Settings
 from pipeline.sights import Sealer
-from pipeline.types import Json
+from pipeline.types import Decision, Json
 from registry.checkpoint import NoteSigner, ed25519_key_id
 from registry.errors import JobNotOwned, RegistryBusy, RegistryError
 from registry.holds import AlsoHeld, nothing_more
@@ -87,7 +88,8 @@ class StepRun:
                 self._bench.jobs.abandon(self._job)
             raise
         except JobNotOwned:
-            raise  # the job is another process's to end
+            self._bench.jobs.leave(self._job)  # the job is another process's to end, which needs its lock
+            raise
         except RegistryBusy:
             self._bench.jobs.leave(self._job)  # the next command's to end
             raise
@@ -130,18 +132,34 @@ class StepRun:
         return lambda seconds: self._observer(name, "progress", seconds)
 
     def _ended(
-        self, state: JobState, decision: Json | None, reasons: Sequence[Json],
+        self, state: JobState, decision: Json | None, reasons: Sequence[Json], made: Decision | None,
         also_held: AlsoHeld = nothing_more,
     ) -> Outcome:  # fmt: skip
-        """Hold or refuse; what was staged for a held job stays, since it may go on later."""
+        """Hold or refuse; what was staged for a held job stays, since it may go on later.
+
+        ``made``: the decision to record and log with it; None where that was done before.
+        """
         told = [reason_of(reason) for reason in reasons]
         result: Json = {"decision": decision, "reasons": list(reasons)}
-        job = self._bench.jobs.finish(self._job, state, result, reasons=told, also_held=also_held)
+        job = self._bench.jobs.finish(
+            self._job, state, result, reasons=told, decided=made, also_held=also_held,
+            sign_checkpoint=note_signer(self._bench.keyring),
+        )  # fmt: skip
         if state is JobState.REFUSED:
             self._bench.store.clean(self._job.id)
+        self._count(reasons)
         return Outcome(
             job=job, decision=decision, release=None, held=tuple(reasons), stages=self._stages, file=None
         )
+
+    def _count(self, reasons: Sequence[Json]) -> None:
+        """Note by what the job was stopped; the job has ended, whether or not that can be noted."""
+        account = str(self._inputs.get("account", ""))
+        with contextlib.suppress(RegistryError):
+            quarantine.note(
+                self._bench.engine, self._job.id, account, reasons, now=self._bench.clock(),
+                sign_checkpoint=note_signer(self._bench.keyring),
+            )  # fmt: skip
 
 
 def note_signer(keyring: Keyring) -> NoteSigner:

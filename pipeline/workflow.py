@@ -27,6 +27,7 @@ import hashlib
 import math
 import secrets
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -46,12 +47,13 @@ from pipeline.release.marking import MarkRequest, mark_clip, survey
 from pipeline.types import Json, Verdict
 from pipeline.types import Reason as OurReason
 from pipeline.workbench import PRODUCT, Observer, Outcome, StepRun, Workbench, note_signer, reason_of
-from registry import holds, permissions, releases
+from registry import holds, log, permissions, releases
+from registry.checkpoint import parse_note
 from registry.counter import reserve_payload_counter
 from registry.db import read
 from registry.holds import AlsoHeld
 from registry.store import Area
-from registry.types import Candidate, Held, Job, JobState, Reason
+from registry.types import Candidate, Held, Job, JobState, Parent, Reason
 from watermark.carrier import Strength
 from watermark.detector import HiddenMarkDetector
 from watermark.payload import PayloadCodec, as_hex
@@ -85,7 +87,8 @@ class ReleaseRun(StepRun):
         reserved = self._step("reserve", self._reserve)
         surveyed = self._step("survey", lambda: self._survey(source, reserved))
         look = self._step("look", lambda: self._judge.look(source, self._limits, self._progress("look")))
-        decide = partial(self._judge.decide, gate, look, has_sound=surveyed["sound"])
+        made_from = _parents(origin)
+        decide = partial(self._judge.decide, gate, look, made_from, has_sound=surveyed["sound"])
         decision = self._again("decide", decide)
         if decision["verdict"] != Verdict.ALLOW:
             return self._stop(decision, decision["reasons"], origin["file"])
@@ -97,13 +100,15 @@ class ReleaseRun(StepRun):
         signed = self._again("sign", sign)
         reread = self._again("reread", lambda: self._reread(signed, reserved))
         self._again("store", lambda: self._store(signed))
-        question = self._question(gate, look, decision)
-        candidate = self._candidate(question, facts, reserved, surveyed, seen, signed, reread["verdict"])
+        question = self._question(gate, look, decision, made_from)
+        candidate = self._candidate(
+            question, facts, reserved, surveyed, seen, signed, reread["verdict"], made_from
+        )
         # Not a recorded step: the fence is its own record, and a job that it holds takes no more of them.
         publish = partial(self._publish, candidate, question, origin["file"])
         published = self._step("publish", publish, recorded=False)
         if published["held"]:
-            return self._stop(decision, published["held"])
+            return self._stop(decision, published["held"], logged=True)  # by the fence
         self._again("place", lambda: self._place(published))
         return self._released(decision, published["release"])
 
@@ -136,8 +141,16 @@ class ReleaseRun(StepRun):
         inputs = self._inputs
         name = self._staging.take_in(Path(inputs["source"]), inputs["sha256"], ".input")
         limits = self._bench.settings.process_limits
-        parent = credential.judge_parent(self._staging.path(name), self._bench.pki, limits)
-        return {"file": name, "parent": self._keep_parent(parent), "sha256": inputs["sha256"]}
+        inbound = credential.judge_parent(self._staging.path(name), self._bench.pki, limits)
+        return {
+            "file": name, "parent": self._keep_parent(inbound.archive), "sha256": inputs["sha256"],
+            "made_from": self._release_of(inbound),
+        }  # fmt: skip
+
+    def _release_of(self, inbound: credential.Inbound) -> str | None:
+        """The release of ours that a clip is, by its credential; a copy that lost it is not recognised."""
+        found = releases.find_by_payload(self._bench.engine, inbound.payload) if inbound.payload else None
+        return found.id if found is not None and found.urn == inbound.urn else None
 
     def _keep_parent(self, archive: bytes | None) -> str | None:
         if archive is None:
@@ -230,6 +243,7 @@ class ReleaseRun(StepRun):
                 "payload": reserved["payload"], "policy": decision["policy"],
                 "policy_version": decision["policy_version"], "checks": decision["checks"],
                 "checked_seq": decision["registry_seq"], "visible_mark": visible, **_owed(decision),
+                "log": self._checked_against(decision["registry_seq"]),
             },
             origin=self._origin(origin, facts),
         )  # fmt: skip
@@ -245,6 +259,19 @@ class ReleaseRun(StepRun):
             "timestamped_at": signed.timestamp_time.replace("+00:00", "Z"),
             "signer_sha256": signed.signer_cert_sha256,
         }  # fmt: skip
+
+    def _checked_against(self, seq: int) -> Json:
+        """The log's checkpoint that covers position `seq`, as the manifest tells it.
+
+        It is the smallest one, so the same whenever it is asked for. Lines, since readers of credentials
+        clean text; null while the log is empty.
+        """
+        with read(self._bench.engine) as conn:
+            note = log.covering(conn, seq)
+        if note is None:
+            return {"origin": note_signer(self._bench.keyring).origin, "tree_size": 0, "checkpoint": None}
+        told = parse_note(note)
+        return {"origin": told.origin, "tree_size": told.size, "checkpoint": [*note.split("\n")[:-1]]}
 
     def _origin(self, origin: dict[str, Any], facts: Json) -> credential.Generated | credential.Imported:
         if self._generated:
@@ -262,6 +289,8 @@ class ReleaseRun(StepRun):
             "job": self._job.id, "use": inputs.get("use", {}), "rulings": decision.get("rulings", []),
             **_owed(decision),
         }  # fmt: skip
+        reading = self._judge.reading()
+        facts |= {"reading": reading} if reading else {}
         if self._generated:
             salted = f"{origin['salt']} {inputs['prompt']}".encode()
             facts |= {
@@ -270,11 +299,18 @@ class ReleaseRun(StepRun):
             }  # fmt: skip
         return facts
 
-    def _question(self, gate: dict[str, Any], look: dict[str, Any], decision: dict[str, Any]) -> Question:
+    def _question(
+        self,
+        gate: dict[str, Any],
+        look: dict[str, Any],
+        decision: dict[str, Any],
+        made_from: Sequence[Parent],
+    ) -> Question:
         return Question(
             policy=policies.preset(self._inputs["policy"]), decision=policies.from_json(decision),
             sight=self._judge.sight(gate, look), account=self._inputs["account"], key=self._inputs["key"],
             wishes=self._judge.wish, ask=self._judge.ask, uses=self._judge.uses,
+            parents=self._judge.ancestors(made_from),
         )  # fmt: skip
 
     def _reread(self, signed: dict[str, Any], reserved: dict[str, Any]) -> Json:
@@ -290,7 +326,7 @@ class ReleaseRun(StepRun):
 
     def _candidate(
         self, question: Question, facts: Json, reserved: dict[str, Any], surveyed: dict[str, Any],
-        seen: dict[str, Any], signed: dict[str, Any], verdict: str,
+        seen: dict[str, Any], signed: dict[str, Any], verdict: str, made_from: Sequence[Parent],
     ) -> Candidate:  # fmt: skip
         return Candidate(
             job_id=self._job.id, payload=reserved["payload"], urn=signed["urn"],
@@ -299,7 +335,7 @@ class ReleaseRun(StepRun):
             detected_payload=seen["payload"], signer_sha256=signed["signer_sha256"],
             timestamped_at=signed["timestamped_at"], reread_verdict=verdict,
             fingerprint=base64.b64decode(seen["fingerprint"]), decision=question.decision, facts=facts,
-            sight=self._bench.sealer.rows(question.sight),
+            sight=self._bench.sealer.rows(question.sight), parents=tuple(made_from),
         )  # fmt: skip
 
     def _publish(self, candidate: Candidate, question: Question, preview: str) -> Json:
@@ -327,10 +363,17 @@ class ReleaseRun(StepRun):
             file=self._bench.store.find(Area.RELEASED, release.file_sha256),
         )  # fmt: skip
 
-    def _stop(self, decision: dict[str, Any], reasons: Sequence[Json], preview: str = "") -> Outcome:
+    def _stop(
+        self, decision: dict[str, Any], reasons: Sequence[Json], preview: str = "", *, logged: bool = False
+    ) -> Outcome:
+        """End the job; what ended it becomes a decision in the log, unless it is there already (`logged`)."""
         blocked = decision["verdict"] == Verdict.BLOCK
+        made = policies.from_json(decision)
+        if made.verdict is Verdict.ALLOW:  # something after the checks stopped it
+            told = tuple(OurReason(**asdict(reason_of(reason))) for reason in reasons)
+            made = replace(made, verdict=Verdict.REVIEW, reasons=told)
         state = JobState.REFUSED if blocked else JobState.HELD
-        return self._ended(state, decision, reasons, self._asking(preview))
+        return self._ended(state, decision, reasons, None if logged else made, self._asking(preview))
 
     def _asking(self, preview: str) -> AlsoHeld:
         """Asks the holders, in the transaction of a hold that nothing but their wishes makes."""
@@ -355,6 +398,12 @@ def _owed(decision: dict[str, Any]) -> Json:
         "credits": sorted({ruled["credit"] for ruled in rulings} - {""}),
     }
     return {name: listed for name, listed in owed.items() if listed}
+
+
+def _parents(origin: dict[str, Any]) -> tuple[Parent, ...]:
+    """The releases of ours that a clip was made from."""
+    made_from = origin.get("made_from")  # none in jobs that an older version began
+    return (Parent(release=made_from, relation="guard", evidence="credential"),) if made_from else ()
 
 
 def _missed() -> Json:

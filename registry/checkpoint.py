@@ -47,12 +47,22 @@ def ed25519_key_id(name: str, public_key: bytes) -> bytes:
     return hashlib.sha256(name.encode() + b"\n" + ED25519 + public_key).digest()[:4]
 
 
+def verifier_key(name: str, public_key: bytes) -> str:
+    """Return an Ed25519 key as C2SP signed-note writes it: name, id and key, joined by plus signs."""
+    encoded = base64.b64encode(ED25519 + public_key).decode()
+    return f"{name}+{ed25519_key_id(name, public_key).hex()}+{encoded}"
+
+
 def make_note(size: int, root: bytes, signer: NoteSigner) -> str:
     """Return the signed note for a tree."""
     for name in (signer.origin, signer.name):
         if not _NAME.fullmatch(name):
             raise ProofInvalid(f"{name!r} cannot name a log or key: no spaces, no plus sign.")
-    text = f"{signer.origin}\n{size}\n{base64.b64encode(root).decode()}\n"
+    return sign_note(f"{signer.origin}\n{size}\n{base64.b64encode(root).decode()}\n", signer)
+
+
+def sign_note(text: str, signer: NoteSigner) -> str:
+    """Return a text of whole lines as a signed note; its first line must tell what it is."""
     signature = base64.b64encode(signer.key_id + signer.sign(text.encode())).decode()
     return f"{text}\n— {signer.name} {signature}\n"
 

@@ -23,6 +23,7 @@ STANDING: Final = ("opt_out", "likeness")
 """Kinds that stand behind a subject."""
 DRAFT, PROVISIONAL, ACTIVE, DISPUTED = "draft", "provisional", "active", "disputed"
 REJECTED, WITHDRAWN, EXPIRED = "rejected", "withdrawn", "expired"
+ENDED: Final = frozenset({REJECTED, WITHDRAWN, EXPIRED})
 OPEN: Final = (DRAFT, PROVISIONAL, ACTIVE, DISPUTED)
 """States from which a claim can go on."""
 TRANSITIONS: Final = {

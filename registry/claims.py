@@ -6,17 +6,16 @@
    as a draft comes into force.
 4. A dispute softens, it does not lift: until it is decided, what is found is held.
 5. A notice is about a clip that is out. A clip of a takedown notice stops being served at once, of another
-   when it is accepted; where the notice ends without that, the clip comes back.
+   when it is accepted; where the notice ends without that, the clip comes back (`recalls.settle_claims`).
 6. A takedown notice, or one of a verified party, that nobody decided on in time is accepted: silence does not
    help the one who was told.
 """
 
-import json
 from typing import Final
 
 from sqlalchemy import Connection, Engine, func, or_, select
 
-from registry import claim_log, log, optouts, parties, releases, statements
+from registry import claim_log, log, optouts, parties, recalls, statements
 from registry.canonical import Json
 from registry.checkpoint import NoteSigner
 from registry.claim_log import ACTIVE, DISPUTED, DRAFT, EXPIRED, PROVISIONAL, REJECTED
@@ -25,9 +24,8 @@ from registry.delegations import Rights
 from registry.errors import ActRefused, ClaimInvalid, NotFound
 from registry.ids import parse_time
 from registry.party_types import TAKEDOWN_HOURS, TERMS, UNVERIFIED, Claim, Filing, Target, Terms
-from registry.tables import log_private, release, subject
+from registry.tables import release, subject
 from registry.tables_parties import claim
-from registry.types import ReleaseState
 from registry.voices import Voice, draft_of, due_after
 
 NOTICES: Final = ("notice_512", "dsa16", "takedown48")
@@ -206,9 +204,6 @@ def _end(conn: Connection, found: Claim, ending: str, why: Json, now: str) -> No
         optouts.take_out(conn, row, why, ending, now)
     else:
         claim_log.move(conn, found, ending, ending, why, now)
-    if found.release is not None and _recalled_by(conn, found):
-        of: Json = {"claim": found.id, "action": ending}
-        releases.set_state(conn, found.release, ReleaseState.RELEASED, of, now)
 
 
 def _accept(conn: Connection, found: Claim, action: str, why: Json, now: str) -> None:
@@ -220,14 +215,7 @@ def _accept(conn: Connection, found: Claim, action: str, why: Json, now: str) ->
 def _take_down(conn: Connection, found: Claim, now: str) -> None:
     """Stop serving the clip that a notice is about (5)."""
     assert found.release is not None  # noqa: S101 - a notice names a release
-    releases.set_state(conn, found.release, ReleaseState.WITHDRAWN, {"claim": found.id}, now)
-
-
-def _recalled_by(conn: Connection, found: Claim) -> bool:
-    """Whether the clip is out of service because of this claim, and not because of something else since."""
-    query = select(log_private.c.private).join(release, release.c.state_seq == log_private.c.seq)
-    told = conn.execute(query.where(release.c.id == found.release, release.c.state == "withdrawn")).scalar()
-    return told is not None and json.loads(told).get("claim") == found.id
+    recalls.stop(conn, found.release, recalls.CLAIM, found.id, why={"claim": found.id}, now=now)
 
 
 def _known(conn: Connection, found: Claim) -> bool:

@@ -75,6 +75,22 @@ class NotFound(RegistryError):
     http_status = 404
 
 
+class CaseClosed(RegistryError):
+    """A case that was decided before."""
+
+    code = "case_closed"
+    exit_code = 1
+    http_status = 409
+
+
+class StillForbidden(RegistryError):
+    """A withdrawn release that an owner's wish, or an open case, still keeps from being served."""
+
+    code = "still_forbidden"
+    exit_code = 1
+    http_status = 409
+
+
 class KeyReused(RegistryError):
     """The same job key came with another kind or other inputs."""
 
@@ -117,6 +133,14 @@ class PermissionAnswered(RegistryError):
     http_status = 409
 
 
+class ErasureRefused(RegistryError):
+    """What is to be erased is still in force."""
+
+    code = "erasure_refused"
+    exit_code = 1
+    http_status = 409
+
+
 class PartyInvalid(RegistryError):
     """A party, a work or a delegation that cannot be recorded as it is."""
 
@@ -147,6 +171,14 @@ class ClaimInvalid(RegistryError):
     exit_code = 2
     http_status = 422
     index: int | None = None
+
+
+class ImportMoved(RegistryError):
+    """Another process goes on with the same import."""
+
+    code = "import_moved"
+    exit_code = 1
+    http_status = 409
 
 
 class SpaceInUse(RegistryError):

@@ -18,15 +18,16 @@ from typing import Any, Final, Protocol, Self
 
 from sqlalchemy import Connection, Engine, Row, select
 
-from registry import holds, log
+from registry import decisions, holds, log
 from registry.canonical import Json, JsonValue, stored
+from registry.checkpoint import NoteSigner
 from registry.db import read, write
 from registry.errors import JobNotOwned, KeyReused, NotFound
 from registry.holds import AlsoHeld
 from registry.ids import new_id
 from registry.locks import make_folder, release, try_acquire
 from registry.tables import job, job_step
-from registry.types import Job, JobState, Reason, ReasonLike
+from registry.types import DecisionLike, Job, JobState, Reason, ReasonLike
 
 DEATHS_MAX: Final = 3
 LOCK_SUFFIX: Final = ".lock"
@@ -49,6 +50,7 @@ class Jobs(Protocol):
 
     def finish(
         self, job: Job, outcome: JobState, result: Json, *, reasons: Sequence[ReasonLike] = (),
+        decided: DecisionLike | None = None, sign_checkpoint: NoteSigner | None = None,
         also_held: AlsoHeld = ...,
     ) -> Job:  # fmt: skip
         """Record how the job ended, as a workflow's return value does elsewhere."""
@@ -123,18 +125,24 @@ class LocalJobs:
 
     def finish(
         self, job: Job, outcome: JobState, result: Json, *, reasons: Sequence[ReasonLike] = (),
+        decided: DecisionLike | None = None, sign_checkpoint: NoteSigner | None = None,
         also_held: AlsoHeld = holds.nothing_more,
     ) -> Job:  # fmt: skip
         """Record how the job ended and let it go.
 
         ``released`` needs a release, ``held`` a reason or a hold that is there already; ``also_held`` is
-        told of a new hold in its transaction. Finishing again with the same outcome changes nothing.
+        told of a new hold in its transaction. The decision that ended it, if any, is recorded and logged in
+        the same transaction; it needs ``sign_checkpoint``. Finishing again with the same outcome changes
+        nothing.
         """
         now = self._clock()
         with write(self._engine) as conn:
             row = _row_of(conn, job.id)
             if row.state != outcome or row.result is None:
                 _check_owner(row, job)
+                if decided is not None and sign_checkpoint is not None:
+                    decisions.record(conn, job.id, decided, now)
+                    log.add_checkpoint(conn, sign_checkpoint, now)
                 if outcome is JobState.HELD and holds.open_hold(conn, job.id) is None:
                     also_held(conn, holds.hold(conn, job.id, reasons, log.registry_seq(conn), now))
                 _update(conn, job.id, state=outcome, result=result, finished_at=now, current_step="")

@@ -19,10 +19,10 @@ from registry.errors import EntryInvalid, NotFound, RegistryDamaged
 from registry.ids import parse_time
 from registry.merkle import Nodes, consistency_proof, inclusion_proof, leaf_hash, new_nodes, root
 from registry.tables import checkpoint, log_entry, log_kind, log_node, log_private
-from registry.types import LogEntry, LogProof
+from registry.types import LogEntry, LogProof, Opened
 
 ENTRY_VERSION: Final = 1
-ENTRY_BYTES_MAX: Final = 64 << 10
+ENTRY_BYTES_MAX: Final = (64 << 10) - 1  # what an entry bundle can hold
 SALT_BYTES: Final = 32
 COMMITMENT_PREFIX: Final = b"countermark log private v1\x00"
 
@@ -43,6 +43,9 @@ _LAST: Final = select(func.max(log_entry.c.seq)).where(log_entry.c.kind == log_k
 _REGISTRY_SEQ: Final = (
     select(func.coalesce(func.max(_LAST), 0)).where(log_kind.c.changes_verdict == 1).select_from(log_kind)
 )
+_INSERT_ENTRY: Final = log_entry.insert()
+_INSERT_PRIVATE: Final = log_private.insert()
+_INSERT_NODE: Final = log_node.insert()
 # Read some twenty times for every entry, so without the cost of a compiled statement.
 _MARKS: Final = {"sqlite": "?", "postgresql": "%s"}
 _LEAF: Final = {db: f"SELECT leaf_hash FROM log_entry WHERE seq = {mark}" for db, mark in _MARKS.items()}  # noqa: S608
@@ -64,11 +67,15 @@ def append(conn: Connection, kind: str, public: Json, private: Json | None, at: 
     entry = _entry(seq, kind, public, commitment, at)
     leaf = leaf_hash(entry)
     row = {"seq": seq, "kind": kind, "at": at, "entry": entry.decode(), "commitment": commitment}
-    conn.execute(log_entry.insert().values(**row, leaf_hash=leaf))
+    conn.execute(_INSERT_ENTRY, row | {"leaf_hash": leaf})
     if hidden is not None:
-        conn.execute(log_private.insert().values(seq=seq, salt=salt, private=hidden.decode()))
-    for level, index, value in new_nodes(seq - 1, leaf, nodes(conn)):
-        conn.execute(log_node.insert().values(level=level, idx=index, hash=value))
+        conn.execute(_INSERT_PRIVATE, {"seq": seq, "salt": salt, "private": hidden.decode()})
+    made = [
+        {"level": level, "idx": index, "hash": value}
+        for level, index, value in new_nodes(seq - 1, leaf, nodes(conn, seq - 1))
+    ]
+    if made:
+        conn.execute(_INSERT_NODE, made)
     return LogEntry(
         seq=seq, kind=kind, at=at, public=public, private=private,
         commitment=commitment, entry=entry, leaf_hash=leaf,
@@ -102,11 +109,18 @@ def changes(conn: Connection, after: int, upto: int) -> list[LogEntry]:
     return _select(conn, after, upto, VERDICT_CHANGING_KINDS)
 
 
-def nodes(conn: Connection) -> Nodes:
-    """Return the reader of perfect-subtree hashes that `registry.merkle` works on."""
+def nodes(conn: Connection, size: int = 0) -> Nodes:
+    """Return the reader of perfect-subtree hashes that `registry.merkle` works on.
+
+    ``size``: the tree that it is about. What its root and its next leaf need is then read at once, since
+    each question is a way to the server and back, with the lock of all writers held.
+    """
+    known = _peaks(conn, size)
     inner, leaf = _NODE[conn.dialect.name], _LEAF[conn.dialect.name]
 
     def node(level: int, index: int) -> bytes:
+        if (level, index) in known:
+            return known[level, index]
         statement, key = (inner, (level, index)) if level else (leaf, (index + 1,))
         value = conn.exec_driver_sql(statement, key).scalar()
         if value is None:
@@ -124,23 +138,46 @@ def add_checkpoint(conn: Connection, signer: NoteSigner, at: str) -> str:
     known = conn.execute(select(checkpoint.c.note).where(checkpoint.c.tree_size == size)).scalar()
     if known is not None:
         return str(known)
-    tree_root = root(size, nodes(conn))
+    tree_root = root(size, nodes(conn, size))
     note = make_note(size, tree_root, signer)
     conn.execute(checkpoint.insert().values(tree_size=size, root=tree_root, note=note, at=at))
     return note
 
 
-def prove(conn: Connection, seq: int) -> LogProof:
-    """Return the entry with its inclusion proof in the latest checkpoint."""
+def prove(conn: Connection, seq: int, *, opened: bool = False) -> LogProof:
+    """Return the entry with its inclusion proof in the latest checkpoint.
+
+    ``opened``: with its private part, where there is one and it was not erased.
+    """
     last = conn.execute(select(checkpoint).order_by(checkpoint.c.tree_size.desc()).limit(1)).first()
     row = conn.execute(select(log_entry).where(log_entry.c.seq == seq)).first()
     if row is None or last is None or seq > last.tree_size:
         raise NotFound(f"No checkpoint covers log entry {seq} yet.")
     path = inclusion_proof(seq - 1, last.tree_size, nodes(conn))
+    query = select(log_private).where(log_private.c.seq == seq)
+    kept = conn.execute(query).first() if opened else None
     return LogProof(
         seq=seq, entry=row.entry.encode(), leaf_hash=row.leaf_hash, path=tuple(path),
         tree_size=last.tree_size, root=last.root, note=last.note,
+        opened=None if kept is None else Opened(salt=kept.salt, private=json.loads(kept.private)),
     )  # fmt: skip
+
+
+def covering(conn: Connection, seq: int) -> str | None:
+    """Return the note of the smallest checkpoint that covers ``seq`` (from 0 on), or None without one.
+
+    The same for ever: a log only grows, and every transaction that writes to it signs what it wrote.
+    """
+    query = select(checkpoint.c.note).where(checkpoint.c.tree_size >= seq)
+    note = conn.execute(query.order_by(checkpoint.c.tree_size).limit(1)).scalar()
+    return None if note is None else str(note)
+
+
+def latest(conn: Connection) -> str | None:
+    """Return the note of the latest checkpoint, or None without one."""
+    query = select(checkpoint.c.note).order_by(checkpoint.c.tree_size.desc()).limit(1)
+    note = conn.execute(query).scalar()
+    return None if note is None else str(note)
 
 
 def prove_extends(conn: Connection, old: int, new: int) -> list[bytes]:
@@ -154,15 +191,23 @@ def audit(conn: Connection) -> bytes:
     """Recompute the whole log and return its root; `RegistryDamaged` at the first disagreement.
 
     1. Numbers have no gap. 2. Columns say what the entry says, and the leaf is its hash.
-    3. Commitments open. 4. Stored subtrees and checkpoints follow from the leaves.
+    3. Commitments open, or an erasure in the log says why they do not.
+    4. Stored subtrees and checkpoints follow from the leaves.
     """
     rebuilt: dict[tuple[int, int], bytes] = {}
+    closed: set[int] = set()
     size = head(conn)
     for expected, row in enumerate(conn.execute(_query(0, size)), start=1):
         _audit_entry(expected, row)  # 1, 2, 3
+        closed |= {expected} if row.commitment is not None and row.private is None else set()
+        if row.kind == "erasure":
+            for first, last in json.loads(row.entry)["public"].get("entries", []):
+                closed -= set(range(first, last + 1))
         rebuilt[0, expected - 1] = row.leaf_hash
         for level, index, value in new_nodes(expected - 1, row.leaf_hash, lambda lv, i: rebuilt[lv, i]):
             rebuilt[level, index] = value
+    if closed:  # 3; an erasure comes after what it erases
+        raise RegistryDamaged(f"The private part of log entry {min(closed)} is lost; restore a backup.")
     stored = {(n.level, n.idx): n.hash for n in conn.execute(select(log_node))}
     notes = conn.execute(select(checkpoint.c.tree_size, checkpoint.c.root)).all()
     tree_root = root(size, lambda level, index: rebuilt[level, index])
@@ -172,6 +217,18 @@ def audit(conn: Connection) -> bytes:
     ):  # 4
         raise RegistryDamaged("The log's tree does not follow from its entries; restore a backup.")
     return tree_root
+
+
+def _peaks(conn: Connection, size: int) -> dict[tuple[int, int], bytes]:
+    """Return the perfect subtrees of which a tree of this size consists, but a last single leaf."""
+    wanted = [(level, (size >> level) - 1) for level in range(1, size.bit_length()) if size >> level & 1]
+    if not wanted:
+        return {}
+    mark = _MARKS[conn.dialect.name]
+    here = " OR ".join([f"level = {mark} AND idx = {mark}"] * len(wanted))
+    query = f"SELECT level, idx, hash FROM log_node WHERE {here}"  # noqa: S608 - marks
+    values = tuple(number for place in wanted for number in place)
+    return {(level, index): bytes(found) for level, index, found in conn.exec_driver_sql(query, values)}
 
 
 def _entry(seq: int, kind: str, public: Json, commitment: str | None, at: str) -> bytes:

@@ -17,8 +17,8 @@ from typing import Any, Final, Protocol, Self
 
 from registry.errors import EntryInvalid, RegistryDamaged, RegistryUnusable
 from registry.locks import is_held
-from registry.merkle import inclusion_proof
-from registry.types import FoundRelease, LogProof, ReleaseState
+from registry.merkle import consistency_proof, inclusion_proof
+from registry.types import FoundRelease, LogConsistency, LogProof, ReleaseState
 
 WAIT_SECONDS: Final = 5.0
 LOCK_SUFFIX: Final = ".lock"
@@ -121,6 +121,18 @@ class Lookup:
             seq=seq, entry=row[0].encode(), leaf_hash=row[1], tree_size=last[0], root=last[1], note=last[2],
             path=tuple(inclusion_proof(seq - 1, last[0], self._node)),
         )  # fmt: skip
+
+    def prove_extends(self, size: int) -> LogConsistency | None:
+        """Return the proof that the latest checkpoint extends the tree of ``size`` entries.
+
+        None without a checkpoint that large. Nothing is trusted here, as with `prove`.
+        """
+        latest = "SELECT tree_size, note FROM verify_checkpoint_v1 ORDER BY tree_size DESC LIMIT 1"
+        last = self._reader.one(latest)
+        if last is None or not 0 < size <= last[0]:
+            return None
+        path = consistency_proof(size, last[0], self._node)
+        return LogConsistency(old=size, path=tuple(path), note=last[1])
 
     def interrupted_jobs(self, locks: Path) -> int:
         """Count the open jobs that no living process owns; ``locks`` is the folder of the job locks."""

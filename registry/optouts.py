@@ -8,32 +8,25 @@ vectors; a later opt-out begins anew under the same id. Who says it, and how it 
 
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Row, func, select
+from sqlalchemy import Connection, Engine, Row, select
 
-from registry import claim_log, log, parties
+from registry import claim_log, log, parties, quarantine
 from registry.canonical import Json, JsonValue, canonical
 from registry.checkpoint import NoteSigner
 from registry.db import read, write
-from registry.drafts import (
-    NAMES_MAX,
-    REFERENCES_MAX,
-    TEXT_KINDS,
-    VECTORS_MAX,
-    at_most,
-    name_key,
-    normal,
-    validate,
-    validate_parts,
-    with_context,
-)
+from registry.drafts import normal, validate, validate_parts, with_context
 from registry.errors import ActRefused, ClaimInvalid, NotFound, OptOutInvalid
 from registry.ids import new_id
-from registry.party_types import TERMS, Claim, Filing, Target, Terms
-from registry.subject_types import NameDraft, OptOutDraft, ReferenceDraft, VectorDraft
+from registry.inforce import InForce, Parts, in_force, missing
+from registry.party_types import TERMS, Filing, Target, Terms
+from registry.planning import Written, find_subjects, rewritten, wishes_of
+from registry.proving import prove_many
+from registry.subject_types import NameDraft, OptOutDraft, QuarantineDraft, ReferenceDraft, VectorDraft
 from registry.subjects import get as get
 from registry.subjects import list_subjects as list_subjects
 from registry.subjects import records as records
@@ -45,29 +38,6 @@ from registry.voices import Voice
 ENTRY_VERSION: Final = 1
 LISTED_MAX: Final = 50
 """How many names or digests a log entry lists; its digest stands for all of them."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Parts:
-    """What an opt-out adds to a subject: only what is not in force yet."""
-
-    names: list[NameDraft]
-    references: list[ReferenceDraft]
-    vectors: list[VectorDraft]
-    replaced: set[tuple[str, str]]  # (space, kind) of texts that were written anew
-
-    def __bool__(self) -> bool:
-        return bool(self.names or self.references or self.vectors)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Done:
-    """What was written: the subject ("" for a draft), the log position, whether anything was new."""
-
-    subject: str
-    seq: int
-    new: bool
-    claim: Claim | None = None
 
 
 def add(
@@ -94,10 +64,22 @@ def add_many(
     if not drafts:
         return []
     with write(engine) as conn:
-        known, voice = spaces_of(conn), Voice(conn, filing, terms, now)
-        done = [_at(index, add_in, conn, draft, now, known, voice) for index, draft in enumerate(drafts)]
+        done = write_all(conn, drafts, filing=filing, terms=terms, now=now)
         log.add_checkpoint(conn, sign_checkpoint, now)
     return _receipts(engine, done)
+
+
+def write_all(
+    conn: Connection, drafts: Sequence[OptOutDraft], *, filing: Filing | None = None, terms: Terms = TERMS,
+    now: str,
+) -> list[Written]:  # fmt: skip
+    """Write validated drafts inside the caller's write transaction, which adds the checkpoint.
+
+    What is in force of their subjects is read at once for all. The error names the draft's index.
+    """
+    spaces, voice = spaces_of(conn), Voice(conn, filing, terms, now)
+    held = in_force(conn, [row.id for row in find_subjects(conn, drafts).values()])
+    return [_at(index, add_in, conn, draft, now, spaces, voice, held) for index, draft in enumerate(drafts)]
 
 
 def extend(
@@ -107,10 +89,13 @@ def extend(
     names: Sequence[NameDraft] = (),
     references: Sequence[ReferenceDraft] = (),
     vectors: Sequence[VectorDraft] = (),
+    doubted: Sequence[QuarantineDraft] = (),
     now: str,
     sign_checkpoint: NoteSigner,
 ) -> OptOut:
     """Add names, pictures or vectors to a subject in force, as the operator; what it has already is left out.
+
+    ``doubted``: which of them go into quarantine.
 
     Raises `NotFound` for a subject that is not in force, `OptOutInvalid` for parts that do not fit.
     """
@@ -120,18 +105,20 @@ def extend(
             raise NotFound(f"There is no opt-out {subject_id[:40]!r} in force.")
         pictures = _pictures(conn, subject_id)
         validate_parts(with_context(names, ()), references, vectors, pictures.items())
-        parts = _missing(conn, subject_id, with_context(names, ()), references, vectors, set())
+        held = in_force(conn, [subject_id])[subject_id]
+        parts = missing(held, with_context(names, ()), references, vectors, set())
         seq, known = row.changed_seq, spaces_of(conn)
-        named = _Parts(names=parts.names, references=[], vectors=[], replaced=set())
-        shown = _Parts(names=[], references=parts.references, vectors=parts.vectors, replaced=set())
+        named = Parts(names=parts.names, references=[], vectors=[], replaced=set())
+        shown = Parts(names=[], references=parts.references, vectors=parts.vectors, replaced=set())
         for kind, part in (("name", named), ("reference", shown)):
             if part:
                 entry = log.append(conn, kind, _public(row, "extend", part), _private(row.name, part), now)
                 seq = entry.seq
                 _change(conn, subject_id, {"changed_seq": seq})
                 _insert(conn, subject_id, part, seq, now, known)
+        quarantine.place(conn, subject_id, doubted, quarantine.REGISTRATION, now)
         log.add_checkpoint(conn, sign_checkpoint, now)
-    return _receipts(engine, [_Done(subject=subject_id, seq=seq, new=bool(parts))])[0]
+    return _receipts(engine, [Written(subject=subject_id, seq=seq, new=bool(parts))])[0]
 
 
 def withdraw(
@@ -156,12 +143,12 @@ def withdraw(
                 owner, state = row.party_id, claim_log.ACTIVE
                 claim_log.file(conn, filing, owner, path, state, subject_id=subject_id, now=now)
         log.add_checkpoint(conn, sign_checkpoint, now)
-    return _receipts(engine, [_Done(subject=subject_id, seq=seq, new=new)])[0]
+    return _receipts(engine, [Written(subject=subject_id, seq=seq, new=new)])[0]
 
 
 def take_out(conn: Connection, row: Any, why: Json, ending: str, now: str) -> int:
     """Take a subject in force out of it, and end the claim behind it as ``ending``; return the position."""
-    nothing = _Parts(names=[], references=[], vectors=[], replaced=set())
+    nothing = Parts(names=[], references=[], vectors=[], replaced=set())
     seq = log.append(conn, "opt-out", _public(row, "withdraw", nothing), {"why": why}, now).seq
     _change(conn, row.id, {"changed_seq": seq, "state": "withdrawn"})
     for table in (name, reference, embedding, rule):
@@ -182,10 +169,11 @@ def _at(index: int, function: Any, *arguments: Any) -> Any:
         raise
 
 
-def _receipts(engine: Engine, done: Sequence[_Done]) -> list[OptOut]:
+def _receipts(engine: Engine, done: Sequence[Written]) -> list[OptOut]:
     """Prove what was written, outside of the write lock."""
     with read(engine) as conn:
-        proofs = [log.prove(conn, one.seq) for one in done]
+        # Opened for a new act only: where nothing was new, the last entry may be somebody else's act.
+        proofs = prove_many(conn, [one.seq for one in done], opened={one.seq for one in done if one.new})
     return [
         OptOut(
             subject=one.subject, seq=one.seq, at=json.loads(proof.entry)["at"], proof=proof, new=one.new,
@@ -196,10 +184,14 @@ def _receipts(engine: Engine, done: Sequence[_Done]) -> list[OptOut]:
     ]  # fmt: skip
 
 
-def add_in(conn: Connection, draft: OptOutDraft, now: str, spaces: dict[str, int], voice: Voice) -> _Done:
+def add_in(
+    conn: Connection, draft: OptOutDraft, now: str, spaces: dict[str, int], voice: Voice,
+    held: defaultdict[str, InForce] | None = None,
+) -> Written:  # fmt: skip
     """Register one draft: who says it, whether anything is new, how it stands; then the rows.
 
-    Inside the caller's transaction; ``spaces``: the dimensions of those that are known.
+    Inside the caller's transaction; ``spaces``: the dimensions of those that are known; ``held``: what is
+    in force of all subjects that come in it, where it was read before; both are kept up to date.
     """
     party_id = voice.owner(draft.owner)
     same = (subject.c.party_id == party_id, subject.c.kind == draft.kind)
@@ -207,21 +199,20 @@ def add_in(conn: Connection, draft: OptOutDraft, now: str, spaces: dict[str, int
     subject_id = new_id(now) if row is None else str(row.id)
     new = row is None or row.state != "active"
     current = None if new else claim_log.behind(conn, row)
-    wishes = _wishes(draft, row) | _belongings(conn, party_id, draft, row, now)
+    wishes = wishes_of(draft, row) | _belongings(conn, party_id, draft, row, now)
     work_id = wishes.get("work_id", row.work_id if row else None)
     target = Target(kind=draft.kind, work=work_id, subject=None if row is None else subject_id)
     path = voice.demand(party_id, "register", target)
-    rewritten = {kind for kind, field in zip(TEXT_KINDS, ("description", "attributes"), strict=True)
-                 if field in wishes}  # fmt: skip
     names = with_context(draft.names, draft.context)
-    parts = _missing(conn, subject_id, names, draft.references, draft.vectors, rewritten)
+    held = in_force(conn, [subject_id]) if held is None else held
+    parts = missing(held[subject_id], names, draft.references, draft.vectors, rewritten(wishes))
     said = bool(parts or wishes or voice.waiting)
     if row is not None and not (new or said or voice.promotes(party_id, current)):
-        return _Done(subject=subject_id, seq=int(row.changed_seq), new=False, claim=current)
+        return Written(subject=subject_id, seq=int(row.changed_seq), new=False, claim=current)
     stand = voice.stand(draft, party_id, current, path, new)
     if stand.state == claim_log.DRAFT:
         kept, is_new = voice.keep(draft, party_id, stand)
-        return _Done(subject="", seq=kept.seq, new=is_new, claim=kept)
+        return Written(subject="", seq=kept.seq, new=is_new, fresh=True, claim=kept)
     told = {"id": subject_id, "kind": draft.kind, "mode": draft.mode}
     entry = log.append(conn, "opt-out", _public(told, "add", parts), _private(draft.name, parts, draft), now)
     if row is None:
@@ -236,8 +227,10 @@ def add_in(conn: Connection, draft: OptOutDraft, now: str, spaces: dict[str, int
     else:
         _change(conn, subject_id, wishes | {"state": "active", "changed_seq": entry.seq})
     _insert(conn, subject_id, parts, entry.seq, now, spaces)
+    held[subject_id].take(parts)
+    quarantine.place(conn, subject_id, draft.quarantine, quarantine.REGISTRATION, now)
     claimed = voice.settle(subject_id, party_id, current, stand, new)
-    return _Done(subject=subject_id, seq=entry.seq, new=True, claim=claimed)
+    return Written(subject=subject_id, seq=entry.seq, new=True, fresh=new, claim=claimed)
 
 
 def _belongings(
@@ -250,47 +243,6 @@ def _belongings(
     return {
         column: value for column, value in told.items() if value != (getattr(row, column) if row else None)
     }
-
-
-def _wishes(draft: OptOutDraft, row: Row[Any] | None) -> dict[str, Any]:
-    """The columns of the subject that the draft changes; what it leaves empty stays as it was."""
-    told = {
-        "mode": draft.mode, "description": draft.description,
-        "attributes": list(draft.attributes), "exclusions": list(draft.exclusions),
-    }  # fmt: skip
-    if row is None or row.state == "withdrawn":
-        return told
-    return {column: value for column, value in told.items() if value and value != getattr(row, column)}
-
-
-def _missing(
-    conn: Connection, subject_id: str, names: Sequence[NameDraft], pictures: Sequence[ReferenceDraft],
-    vectors: Sequence[VectorDraft], rewritten: set[str],
-) -> _Parts:  # fmt: skip
-    """What of these is not in force yet. Vectors of one picture (or text), space and kind go together."""
-    here = select(name).where(name.c.subject_id == subject_id, name.c.removed_seq.is_(None))
-    named = {(row.normal, row.tier, tuple(row.context)) for row in conn.execute(here)}
-    known = _pictures(conn, subject_id)
-    groups = (embedding.c.reference_sha256, embedding.c.space, embedding.c.kind)
-    query = select(*groups, func.count()).group_by(*groups)
-    query = query.where(embedding.c.subject_id == subject_id, embedding.c.removed_seq.is_(None))
-    embedded = {(row[0], row[1], row[2]): int(row[3]) for row in conn.execute(query)}
-    replaced = {(v.space, v.kind) for v in vectors if v.kind in rewritten}
-    parts = _Parts(
-        names=[draft for draft in names if name_key(draft) not in named],
-        references=[draft for draft in pictures if known.get(draft.sha256) is None],
-        vectors=[
-            v for v in vectors
-            if (v.space, v.kind) in replaced or (v.reference, v.space, v.kind) not in embedded
-        ],
-        replaced=replaced,
-    )  # fmt: skip
-    if any(known.get(draft.sha256) == -draft.polarity for draft in pictures):
-        raise OptOutInvalid("A picture either shows the subject (+1) or does not (-1); not both.")
-    at_most("names", len(named) + len(parts.names), NAMES_MAX)
-    at_most("pictures", len(known) + len(parts.references), REFERENCES_MAX)
-    at_most("vectors", sum(embedded.values()) + len(parts.vectors), VECTORS_MAX)
-    return parts
 
 
 def spaces_of(conn: Connection) -> dict[str, int]:
@@ -308,7 +260,7 @@ def _change(conn: Connection, subject_id: str, values: dict[str, Any]) -> None:
 
 
 def _insert(
-    conn: Connection, subject_id: str, parts: _Parts, seq: int, now: str, spaces: dict[str, int]
+    conn: Connection, subject_id: str, parts: Parts, seq: int, now: str, spaces: dict[str, int]
 ) -> None:
     """Write the rows of a subject that was just moved to log position ``seq``."""
     of = {"subject_id": subject_id, "log_seq": seq}
@@ -323,7 +275,7 @@ def _insert(
         rows = [asdict(n) | {"context": list(n.context), "normal": normal(n.text)} | of for n in parts.names]
         conn.execute(name.insert(), rows)
     if parts.references:
-        conn.execute(reference.insert(), [asdict(r) | of for r in parts.references])
+        conn.execute(reference.insert(), [_reference_row(r) | of for r in parts.references])
     for vector in parts.vectors:
         if vector.space not in spaces:
             row = {"id": vector.space, "dimension": vector.dimension, "created_at": now}
@@ -335,9 +287,18 @@ def _insert(
         conn.execute(embedding.insert(), [_vector_row(v) | of for v in parts.vectors])
 
 
-def _vector_row(vector: VectorDraft) -> dict[str, Any]:
-    told = asdict(vector)
-    return told | {"reference_sha256": told.pop("reference")}
+def _reference_row(shown: ReferenceDraft) -> dict[str, Any]:
+    return {
+        "sha256": shown.sha256, "polarity": shown.polarity, "width": shown.width, "height": shown.height,
+        "name": shown.name,
+    }  # fmt: skip
+
+
+def _vector_row(vector: VectorDraft) -> dict[str, Any]:  # not `asdict`, which copies the vector
+    return {
+        "reference_sha256": vector.reference, "space": vector.space, "kind": vector.kind,
+        "polarity": vector.polarity, "vector": vector.vector, "dimension": vector.dimension,
+    }  # fmt: skip
 
 
 def _forget_removed(conn: Connection, subject_id: str) -> None:
@@ -345,7 +306,7 @@ def _forget_removed(conn: Connection, subject_id: str) -> None:
     conn.execute(embedding.delete().where(embedding.c.subject_id == subject_id, gone))
 
 
-def _public(row: Any, action: str, parts: _Parts) -> Json:
+def _public(row: Any, action: str, parts: Parts) -> Json:
     """What everybody may read: that a subject changed, and by how much; nobody's name."""
     told = row if isinstance(row, dict) else row._asdict()
     return {
@@ -355,7 +316,7 @@ def _public(row: Any, action: str, parts: _Parts) -> Json:
     }  # fmt: skip
 
 
-def _private(title: str, parts: _Parts, draft: OptOutDraft | None = None) -> Json:
+def _private(title: str, parts: Parts, draft: OptOutDraft | None = None) -> Json:
     """What the entry commits to. Long lists are there by their digest: the rows have the whole of them."""
     told: Json = {
         "name": title,

@@ -84,14 +84,20 @@ def of_owner(conn: Connection, owner: str, now: str) -> str:
 def work_of(conn: Connection, party_id: str, title: str, now: str) -> str:
     """The id of a party's work of this title, made where it is not there."""
     phrases("work", [title], 1)
-    same = (work.c.party_id == party_id, work.c.normal == normal(title))
-    known = conn.execute(select(work.c.id).where(*same)).scalar()
+    known = find_work(conn, party_id, title)
     if known is not None:
-        return str(known)
+        return known
     made = new_id(now)
     values = {"id": made, "party_id": party_id, "title": title, "normal": normal(title), "created_at": now}
     conn.execute(work.insert().values(**values))
     return made
+
+
+def find_work(conn: Connection, party_id: str, title: str) -> str | None:
+    """The id of a party's work of this title."""
+    same = (work.c.party_id == party_id, work.c.normal == normal(title))
+    known = conn.execute(select(work.c.id).where(*same)).scalar()
+    return None if known is None else str(known)
 
 
 def died_on(conn: Connection, party_id: str, draft: OptOutDraft) -> str | None:

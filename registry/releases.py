@@ -5,32 +5,36 @@ there after a crash, or none.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Row, select
+from sqlalchemy import Connection, Engine, select
 
-from registry import changes, holds, log, sights, uses
-from registry.canonical import Json, canonical
+from registry import changes, decisions, holds, log, parents, recalls, sights, uses
+from registry.canonical import Json
 from registry.checkpoint import NoteSigner
 from registry.db import read, write
-from registry.errors import CandidateStale, ConstraintBroken, NotFound
+from registry.errors import CandidateStale, ConstraintBroken
 from registry.ids import new_id
-from registry.tables import decision, release
+from registry.release_rows import demand, loaded, one
+from registry.tables import release
 from registry.types import (
     Candidate,
     Change,
     DecisionLike,
     Held,
     Reason,
+    ReasonLike,
     RecheckResult,
     Release,
     ReleaseState,
 )
 
 ALLOW: Final = "allow"
-RELEASE_ENTRY_VERSION: Final = 1
+REVIEW: Final = "review"
+BLOCK: Final = "block"
+RELEASE_ENTRY_VERSION: Final = 2  # from 2 on it names the decision's entry
 LOOKS_AHEAD: Final = 3
 """How often the head is looked at, and what is new asked about, before the write transaction."""
 ROUND: Final = 500
@@ -45,6 +49,19 @@ class _UsedUp:
 
     verdict: str
     reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _AtTheFence:
+    """The decision that the fence makes instead of the candidate's."""
+
+    verdict: str
+    policy: str
+    policy_version: int
+    checks: Mapping[str, str]
+    reasons: Sequence[ReasonLike]
+    registry_seq: int
+    decided_at: str
 
 
 class _NotAllowed(Exception):
@@ -68,10 +85,11 @@ def publish(
     3. Ask ``recheck`` about those changes (also when there are none). Anything but allow rolls
        everything back, and the job is recorded as held with the reasons. An exception publishes nothing.
        So does a rule that it rests on (``shown``) and that is used up for the day of ``now``.
-    4. Append the release to the log.
-    5. Record the decision, the release, what was seen of it, and the rules that it used, at the head that
-       was read.
+    4. Record the decision and append it to the log, then the release.
+    5. Record the release, what was seen of it, what it was made from, and the rules that it used, at the
+       head that was read.
     6. Sign and store the checkpoint.
+    A hold that the fence makes is recorded and logged as a decision of its own.
 
     Most of the changes are read and asked about before that transaction, in rounds, so that a clip that
     took long keeps nobody waiting; inside it only those that came since are left.
@@ -87,66 +105,45 @@ def publish(
                 return known
             return _publish(conn, candidate, asked, recheck, now, sign_checkpoint)
     except _NotAllowed as refusal:
-        verdict = Reason(code="held", check="publish_fence", detail=f"The recheck said {refusal}.")
         with write(engine) as conn:
-            reasons = refusal.result.reasons or (verdict,)
-            new = holds.open_hold(conn, candidate.job_id) is None
-            held = holds.hold(conn, candidate.job_id, reasons, refusal.seq, now)
-            if new:
-                also_held(conn, held)
-            return held
+            return _hold(conn, candidate, refusal, now, sign_checkpoint, also_held)
 
 
-def withdraw(engine: Engine, release_id: str, *, why: Json, now: str, sign_checkpoint: NoteSigner) -> Release:
-    """Stop serving a release, with a log entry whose private part says why; a second time does nothing."""
-    return _set_state(engine, release_id, ReleaseState.WITHDRAWN, why, now, sign_checkpoint)
-
-
-def reinstate(
-    engine: Engine, release_id: str, *, why: Json, now: str, sign_checkpoint: NoteSigner
+def withdraw(
+    engine: Engine, release_id: str, *, why: Json, now: str, sign_checkpoint: NoteSigner, hold: bool = True
 ) -> Release:
-    """Undo a withdrawal, with a log entry; a second time does nothing."""
-    return _set_state(engine, release_id, ReleaseState.RELEASED, why, now, sign_checkpoint)
+    """Stop serving a release by hand, with a log entry whose private part says why.
+
+    A second time does nothing. What was made from it becomes cases; ``hold``: and stops being served until
+    they are decided.
+    """
+    with write(engine) as conn:
+        if recalls.stop(conn, release_id, recalls.MANUAL, "", why=why, now=now, hold=hold):
+            log.add_checkpoint(conn, sign_checkpoint, now)
+        return demand(conn, release_id)
 
 
 def record_decision(conn: Connection, job_id: str, made: DecisionLike) -> str:
-    """Record a decision about a job once and return its id, which is the digest of its content.
-
-    Evidence is kept beside the reasons, outside of the digest: scores have no canonical form.
-    """
-    content: Json = {
-        "job_id": job_id,
-        "verdict": str(made.verdict),
-        "policy": made.policy,
-        "policy_version": made.policy_version,
-        "checks": {name: str(state) for name, state in made.checks.items()},
-        "reasons": [{"code": r.code, "check": r.check, "detail": r.detail} for r in made.reasons],
-        "registry_seq": made.registry_seq,
-        "decided_at": made.decided_at,
-    }
-    decision_id = hashlib.sha256(canonical(content)).hexdigest()
-    if conn.execute(select(decision.c.id).where(decision.c.id == decision_id)).first() is None:
-        told = [holds.reason_json(reason) for reason in made.reasons]
-        conn.execute(decision.insert().values(id=decision_id, **content | {"reasons": [*told]}))
-    return decision_id
+    """Record and log a decision about a job once, and return its id."""
+    return decisions.record(conn, job_id, made, made.decided_at).id
 
 
 def get(engine: Engine, release_id: str) -> Release | None:
     """Return a release by its id."""
     with read(engine) as conn:
-        return _one(conn, release.c.id == release_id)
+        return one(conn, release.c.id == release_id)
 
 
 def find_by_payload(engine: Engine, payload: str) -> Release | None:
     """Return the release that carries a payload (16 hex digits)."""
     with read(engine) as conn:
-        return _one(conn, release.c.payload == payload)
+        return one(conn, release.c.payload == payload)
 
 
 def find_by_job(engine: Engine, job_id: str) -> Release | None:
     """Return the release of a job."""
     with read(engine) as conn:
-        return _one(conn, release.c.job_id == job_id)
+        return one(conn, release.c.job_id == job_id)
 
 
 def list_releases(engine: Engine, *, before: str | None = None, limit: int = 100) -> list[Release]:
@@ -155,11 +152,11 @@ def list_releases(engine: Engine, *, before: str | None = None, limit: int = 100
     if before is not None:
         query = query.where(release.c.id < before)
     with read(engine) as conn:
-        return [_loaded(row) for row in conn.execute(query)]
+        return [loaded(row) for row in conn.execute(query)]
 
 
 def _known(conn: Connection, job_id: str) -> Release | Held | None:
-    return _one(conn, release.c.job_id == job_id) or holds.open_hold(conn, job_id)
+    return one(conn, release.c.job_id == job_id) or holds.open_hold(conn, job_id)
 
 
 def _ask_ahead(engine: Engine, candidate: Candidate, recheck: Recheck) -> int:
@@ -177,6 +174,28 @@ def _ask_ahead(engine: Engine, candidate: Candidate, recheck: Recheck) -> int:
                     raise _NotAllowed(result, head)
                 asked = upto
     return asked
+
+
+def _hold(
+    conn: Connection, candidate: Candidate, refusal: _NotAllowed, now: str, signer: NoteSigner,
+    also_held: holds.AlsoHeld,
+) -> Held:  # fmt: skip
+    """Hold a job whose clip the fence refused; one that is held already keeps its reasons."""
+    known = holds.open_hold(conn, candidate.job_id)
+    if known is not None:
+        return known
+    said = Reason(code="held", check="publish_fence", detail=f"The recheck said {refusal}.")
+    reasons, checked = refusal.result.reasons or (said,), candidate.decision
+    made = _AtTheFence(
+        verdict=BLOCK if str(refusal.result.verdict) == BLOCK else REVIEW, policy=checked.policy,
+        policy_version=checked.policy_version, checks=checked.checks, reasons=reasons,
+        registry_seq=refusal.seq, decided_at=now,
+    )  # fmt: skip
+    decisions.record(conn, candidate.job_id, made, now)
+    log.add_checkpoint(conn, signer, now)
+    held = holds.hold(conn, candidate.job_id, reasons, refusal.seq, now)
+    also_held(conn, held)
+    return held
 
 
 def _publish(
@@ -197,20 +216,22 @@ def _publish(
     if spent is not None:
         raise _NotAllowed(_UsedUp(verdict="review", reasons=(spent,)), seen)
     release_id = new_id(now)
-    entry = log.append(conn, "release", _public(release_id, candidate, seen), None, now)  # 4
-    row = _row(candidate, record_decision(conn, candidate.job_id, candidate.decision))
+    decided = decisions.record(conn, candidate.job_id, candidate.decision, now)  # 4
+    entry = log.append(conn, "release", _public(release_id, candidate, seen, decided.seq), None, now)
+    row = _row(candidate, decided.id)
     row |= {"id": release_id, "registry_seq": seen, "log_seq": entry.seq, "published_at": now}
     conn.execute(release.insert().values(**row, state=ReleaseState.RELEASED, state_seq=entry.seq))  # 5
     sights.store(conn, release_id, candidate.sight)
     uses.record(conn, release_id, shown, account, now)
+    parents.store(conn, release_id, candidate.parents)
     log.add_checkpoint(conn, signer, now)  # 6
-    made = _one(conn, release.c.id == release_id)
+    made = one(conn, release.c.id == release_id)
     if made is None:
         raise ConstraintBroken("The registry did not keep the release; nothing was published.")
     return made
 
 
-def _public(release_id: str, candidate: Candidate, seen: int) -> Json:
+def _public(release_id: str, candidate: Candidate, seen: int, decision_seq: int | None = None) -> Json:
     """Return what the log says about a release: digests and positions, nothing about persons."""
     return {
         "v": RELEASE_ENTRY_VERSION,
@@ -224,6 +245,7 @@ def _public(release_id: str, candidate: Candidate, seen: int) -> Json:
         "policy_version": candidate.decision.policy_version,
         "checked_seq": candidate.decision.registry_seq,
         "registry_seq": seen,
+        "decision_seq": decision_seq,
     }
 
 
@@ -246,38 +268,3 @@ def _row(candidate: Candidate, decision_id: str) -> dict[str, Any]:
         "checked_seq": candidate.decision.registry_seq,
         "facts": candidate.facts,
     }
-
-
-def _set_state(
-    engine: Engine, release_id: str, state: ReleaseState, why: Json, now: str, signer: NoteSigner
-) -> Release:
-    with write(engine) as conn:
-        made = set_state(conn, release_id, state, why, now)
-        log.add_checkpoint(conn, signer, now)
-    return made
-
-
-def set_state(conn: Connection, release_id: str, state: ReleaseState, why: Json, now: str) -> Release:
-    """`withdraw` or `reinstate` inside the caller's transaction, which has to sign the checkpoint."""
-    known = _one(conn, release.c.id == release_id)
-    if known is None:
-        raise NotFound(f"There is no release {release_id}.")
-    if known.state is not state:
-        kind = "withdrawal" if state is ReleaseState.WITHDRAWN else "reinstatement"
-        public: Json = {"v": RELEASE_ENTRY_VERSION, "release": release_id, "urn": known.urn}
-        entry = log.append(conn, kind, public, why, now)
-        values = {"state": state, "state_seq": entry.seq}
-        conn.execute(release.update().where(release.c.id == release_id).values(**values))
-    return _one(conn, release.c.id == release_id) or known
-
-
-def _one(conn: Connection, condition: Any) -> Release | None:
-    row = conn.execute(select(release).where(condition)).first()
-    return None if row is None else _loaded(row)
-
-
-def _loaded(row: Row[Any]) -> Release:
-    values = row._asdict()
-    for told in ("detected_payload", "reread_verdict", "decision_verdict"):  # the database fixes these
-        del values[told]
-    return Release(**values | {"state": ReleaseState(row.state)})

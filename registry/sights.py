@@ -49,6 +49,15 @@ def of(
     return {release_id: tuple(rows) for release_id, rows in found.items()}
 
 
+def spaces(conn: Connection, release_ids: Collection[str]) -> dict[str, frozenset[tuple[str, str]]]:
+    """Return the (kind, space) of what is kept of these releases, without reading it."""
+    query = select(release_sight.c.release_id, release_sight.c.kind, release_sight.c.space)
+    found: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    for row in conn.execute(query.where(release_sight.c.release_id.in_(release_ids))):
+        found[row.release_id].add((row.kind, row.space))
+    return {release_id: frozenset(listed) for release_id, listed in found.items()}
+
+
 def forget_sights(engine: Engine, kind: str, *, before: str) -> int:
     """Delete what was seen of this kind in releases published before a time; return how many rows.
 

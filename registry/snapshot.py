@@ -14,7 +14,7 @@ from registry.columns import Block, block
 from registry.names import Layer, Names, Part
 from registry.segments import Segment, Shelf, changed, dimension
 from registry.subject_types import NameRow, SubjectRecord, VectorRow
-from registry.vectors import VectorMatch, Vectors, best, checked
+from registry.vectors import VectorMatch, Vectors, best, checked, marked
 
 Key = tuple[str, str]
 """Space and kind."""
@@ -90,7 +90,7 @@ class Snapshot:
         for task, lines in zip(tasks, _searched(tasks, neighbours), strict=True):
             for place, line in enumerate(lines, start=task.start):
                 found[place] += line
-        return [best(matches, neighbours) for matches in found]
+        return marked([best(matches, neighbours) for matches in found], self._subjects)
 
     def advanced(self, seq: int, news: Iterable[SubjectRecord]) -> "Snapshot":
         """The snapshot of ``seq``, when ``news`` are all subjects that changed since this one."""

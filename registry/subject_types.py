@@ -1,14 +1,16 @@
 """What rights holders register, as it is stored and returned. Times are UTC, digests lower-case hex."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from registry.canonical import Json
 from registry.vocabulary import NO_CONDITIONS, Conditions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NameRow:
     """A name of a subject. ``tier``: block | context (then one of the ``context`` words must be near);
-    ``kind``: official | alias | nickname | native; ``language``: BCP 47, or empty.
+    ``kind``: official | alias | nickname | native; ``language``: BCP 47, or empty; ``quarantined``: it
+    matches too much and refuses nothing any more, see `registry.quarantine`.
     """
 
     subject: str
@@ -17,6 +19,7 @@ class NameRow:
     context: tuple[str, ...]
     kind: str
     language: str
+    quarantined: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +79,8 @@ class SubjectRecord:
     log entry about it; ``standing``: of the claim behind it, provisional | active | disputed;
     ``inherited``: the rules of its owner's portfolios, which count after its own; ``portfolios``: the ids of
     these, none stricter of which the ``mode`` is milder; ``claim``: the claim behind it, None for the
-    operator's word; ``work``: the id of the work it belongs to; ``died_on``: the day a person died.
+    operator's word; ``work``: the id of the work it belongs to; ``died_on``: the day a person died;
+    ``quarantined``: digests of its pictures that match too much, and the empty one for all its words.
     """
 
     id: str
@@ -99,6 +103,7 @@ class SubjectRecord:
     claim: str | None = None
     work: str | None = None
     died_on: str | None = None
+    quarantined: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,9 +141,22 @@ class VectorDraft:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QuarantineDraft:
+    """What to quarantine and why. ``kind``: picture | words | name; ``item``: the digest of a picture, a
+    name, or empty for all words of a subject; ``figures``: what was measured.
+    """
+
+    kind: str
+    item: str
+    why: str
+    figures: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OptOutDraft:
     """What a rights holder says no to. ``context``: for names that need context and bring none;
-    ``work``: the title of the work it belongs to; ``died_on``: of a person who died, the day.
+    ``work``: the title of the work it belongs to; ``died_on``: of a person who died, the day;
+    ``quarantine``: parts of it that match too much, and refuse nothing.
     """
 
     kind: str
@@ -154,3 +172,4 @@ class OptOutDraft:
     vectors: tuple[VectorDraft, ...] = ()
     work: str = ""
     died_on: str | None = None
+    quarantine: tuple[QuarantineDraft, ...] = ()

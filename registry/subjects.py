@@ -21,6 +21,7 @@ from registry.drafts import MODES, normal
 from registry.subject_types import NameRow, ReferenceRow, RuleRow, SubjectRecord, VectorRow
 from registry.tables import embedding, name, party, reference, rule, subject
 from registry.tables_parties import claim
+from registry.tables_quarantine import quarantine
 from registry.tables_spaces import space_retired
 from registry.vocabulary import from_json
 
@@ -148,8 +149,9 @@ def _loaded(conn: Connection, query: Any, vectors: bool) -> Iterator[SubjectReco
         embedded = _in_force(conn, embedding, ids) if vectors else defaultdict(list)
         new = {row.party_id for row in batch if row.state == "active"} - portfolios.keys()
         portfolios |= _portfolios(conn, sorted(new))
+        held = _in_force(conn, quarantine, ids)
         for row in batch:
-            made = _record(row, names[row.id], embedded[row.id], rules[row.id])
+            made = _record(row, names[row.id], embedded[row.id], rules[row.id], held[row.id])
             yield _under(made, portfolios.get(row.party_id, ())) if row.state == "active" else made
 
 
@@ -208,22 +210,26 @@ def _in_force(conn: Connection, table: Any, ids: Sequence[str]) -> _Rows:
 
 
 def _record(
-    row: Row[Any], names: list[Row[Any]], vectors: list[Row[Any]], rules: list[Row[Any]]
-) -> SubjectRecord:
+    row: Row[Any], names: list[Row[Any]], vectors: list[Row[Any]], rules: list[Row[Any]],
+    held: list[Row[Any]],
+) -> SubjectRecord:  # fmt: skip
+    doubted = {one.item for one in held if one.kind == "name"}
     return SubjectRecord(
         id=row.id, kind=row.kind, name=row.name, owner=row.owner, party=row.party_id, mode=row.mode,
         description=row.description, attributes=tuple(row.attributes), exclusions=tuple(row.exclusions),
-        names=tuple(_name(n) for n in names), vectors=tuple(_vector(v) for v in vectors),
+        names=tuple(_name(n, quarantined=n.normal in doubted) for n in names),
+        vectors=tuple(_vector(v) for v in vectors),
         rules=tuple(_rule(r) for r in rules), state=row.state, seq=row.changed_seq,
         standing=row.claim_state if row.claim_state in (PROVISIONAL, DISPUTED) else "active",
         claim=row.claim_id, work=row.work_id, died_on=row.died_on,
+        quarantined=frozenset(one.item for one in held if one.kind != "name"),
     )  # fmt: skip
 
 
-def _name(row: Row[Any]) -> NameRow:
+def _name(row: Row[Any], *, quarantined: bool) -> NameRow:
     return NameRow(
         subject=row.subject_id, text=row.text, tier=row.tier, context=tuple(row.context), kind=row.kind,
-        language=row.language,
+        language=row.language, quarantined=quarantined,
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from types import MappingProxyType
 import numpy as np
 
 from registry.subject_types import NameRow, SubjectRecord, VectorRow
-from registry.vectors import PORTRAIT, VectorMatch, Vectors, best, checked, decoded
+from registry.vectors import PORTRAIT, VectorMatch, Vectors, best, checked, decoded, marked
 
 
 class SubjectSet:
@@ -62,8 +62,8 @@ class SubjectSet:
                 rows, stored = self._shelves[space, kind]
                 scores = _scores(checked(vectors, stored.shape[1]), stored, kind)
                 for matches, line in zip(found, scores, strict=True):
-                    matches += [_match(row, float(score)) for row, score in zip(rows, line, strict=True)]
-        return [best(matches, neighbours) for matches in found]
+                    matches += [_match(rows[row], float(line[row])) for row in _highest(line, neighbours)]
+        return marked([best(matches, neighbours) for matches in found], self._subjects)
 
 
 def _scores(queries: Vectors, stored: Vectors, kind: str) -> Vectors:
@@ -72,6 +72,15 @@ def _scores(queries: Vectors, stored: Vectors, kind: str) -> Vectors:
         return queries @ stored.T
     distances = [np.linalg.norm(stored - query, axis=1) for query in queries]
     return -np.asarray(distances, np.float32).reshape(len(queries), len(stored))
+
+
+def _highest(line: Vectors, neighbours: int) -> Sequence[int]:
+    """The places of the highest scores; all of those that are as high as the last of them."""
+    if not 0 < neighbours < len(line):
+        return range(len(line))
+    last = np.partition(line, -neighbours)[-neighbours]
+    places: list[int] = np.nonzero(~(line < last))[0].tolist()
+    return places
 
 
 def _match(row: VectorRow, score: float) -> VectorMatch:

@@ -127,6 +127,7 @@ decision = Table(
     Column("reasons", JsonText, nullable=False),
     Column("registry_seq", Integer, nullable=False),
     Column("decided_at", Text, nullable=False),
+    Column("log_seq", Integer),  # None: made before decisions were logged
 )
 
 payload_counter = Table(

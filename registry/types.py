@@ -137,6 +137,18 @@ class SightRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Parent:
+    """A release that another was made from.
+
+    ``relation``: guard (it was taken in as it is) | extend | remix; ``evidence``: credential | hidden_mark.
+    """
+
+    release: str
+    relation: str
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """A finished, marked, signed and re-read clip that asks to leave.
 
@@ -160,6 +172,7 @@ class Candidate:
     decision: DecisionLike
     facts: Json
     sight: tuple[SightRow, ...] = ()
+    parents: tuple[Parent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,8 +252,19 @@ class FoundRelease:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """The private part of an entry with its salt: shows what the entry's commitment stands for."""
+
+    salt: bytes
+    private: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogProof:
-    """Evidence that an entry is in the log: verify with `registry.merkle` and `registry.checkpoint`."""
+    """Evidence that an entry is in the log: verify with `registry.merkle` and `registry.checkpoint`.
+
+    ``opened``: only for whoever the private part belongs to.
+    """
 
     seq: int
     entry: bytes
@@ -248,6 +272,16 @@ class LogProof:
     path: tuple[bytes, ...]
     tree_size: int
     root: bytes
+    note: str
+    opened: Opened | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogConsistency:
+    """Evidence that the tree of ``note`` begins with a tree of ``old`` entries: verify with `merkle`."""
+
+    old: int
+    path: tuple[bytes, ...]
     note: str
 
 

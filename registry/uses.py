@@ -8,14 +8,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, Engine, Text, func, select, type_coerce
 
 from registry import holds
 from registry.db import read, write
 from registry.ids import parse_time
 from registry.ruling import Used
 from registry.subject_types import RuleRow
-from registry.tables import release, rule
+from registry.tables import held, release, rule
 from registry.tables_rules import release_subject, rule_use
 from registry.types import Held, Reason
 from registry.vocabulary import from_json
@@ -72,10 +72,11 @@ def record(conn: Connection, release_id: str, shown: Sequence[Shown], account: s
 
 def lift_of_days_before(engine: Engine, now: str) -> list[str]:
     """Lift the holds of jobs that nothing but a cap held on an earlier day; they are judged anew."""
+    named = type_coerce(held.c.reasons, Text).like(f'%"{CAP_REACHED}"%')
     with read(engine) as conn:
-        waiting, after = list[Held](), ""
-        while page := holds.open_holds(conn, after=after):
-            waiting, after = waiting + [one for one in page if _only_capped(one, now)], page[-1].id
+        ids = conn.execute(select(held.c.job_id).where(held.c.lifted_at.is_(None), named)).scalars().all()
+        found = [holds.open_hold(conn, job_id) for job_id in sorted(ids)]
+    waiting = [one for one in found if one is not None and _only_capped(one, now)]
     for one in waiting:
         with write(engine) as conn:
             still = holds.open_hold(conn, one.job_id)

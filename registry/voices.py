@@ -67,8 +67,13 @@ class Voice:
         """Whether repeating an opt-out makes what stands provisionally stand (1, 3)."""
         return current is not None and current.state == PROVISIONAL and self._vouched(party_id)
 
-    def stand(self, draft: OptOutDraft, party_id: str, current: Claim | None, path: Path, new: bool) -> Stand:
-        """How ``draft`` will stand; ``new``: it is not in force yet. Raises `ActRefused`, `ClaimInvalid`."""
+    def stand(
+        self, draft: OptOutDraft, party_id: str, current: Claim | None, path: Path, new: bool, *,
+        planned: int = 0,
+    ) -> Stand:  # fmt: skip
+        """How ``draft`` will stand; ``new``: it is not in force yet; ``planned``: how many others would stand
+        provisionally before it. Raises `ActRefused`, `ClaimInvalid`.
+        """
         if self.filing is None:
             return Stand(state=ACTIVE, path=())
         if self.waiting is None:
@@ -76,7 +81,7 @@ class Voice:
         if self._vouched(party_id):
             state = ACTIVE
         elif new:
-            state = PROVISIONAL if self._room(party_id) else DRAFT  # 4, 5
+            state = PROVISIONAL if self._room(party_id, planned) else DRAFT  # 4, 5
         elif current is not None and current.state == PROVISIONAL:
             state = PROVISIONAL
         else:  # 6
@@ -135,11 +140,11 @@ class Voice:
             self._verified[party_id] = parties.one(self._conn, party_id).verified
         return self._verified[party_id]
 
-    def _room(self, party_id: str) -> bool:
+    def _room(self, party_id: str, planned: int) -> bool:
         assert self.filing is not None  # noqa: S101 - the operator has no cap
         if self.filing.kind == LIKENESS:
             return True
-        return claim_log.provisional(self._conn, self.filing.by, party_id) < self._terms.cap
+        return claim_log.provisional(self._conn, self.filing.by, party_id) + planned < self._terms.cap
 
     def _check(self, draft: OptOutDraft) -> None:
         assert self.filing is not None  # noqa: S101 - the operator states nothing

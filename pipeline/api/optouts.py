@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request
@@ -18,6 +19,8 @@ from pipeline.optouts.order import OptOutOrder, complaint
 from pipeline.optouts.receipt import Receipt
 from pipeline.pictures.reader import load_picture
 from pipeline.pictures.types import PictureFile
+from registry import scans
+from registry.db import read
 from registry.drafts import normal
 from registry.errors import NotFound
 from registry.ids import is_id
@@ -76,6 +79,7 @@ def get_optout(subject_id: str, here: Here, caller: Holder) -> JSONResponse:
             {"sha256": one.sha256, "polarity": one.polarity, "width": one.width, "height": one.height}
             for one in pictures
         ],
+        "released_clips": _found(here, subject_id),
     })  # fmt: skip
 
 
@@ -90,6 +94,12 @@ async def post_withdraw(subject_id: str, here: Here, caller: Holder) -> JSONResp
     with here.wishes.reserve() as slot:
         future = slot.start(work)
     return JSONResponse(tell(await asyncio.wrap_future(future), "withdrawn"))
+
+
+def _found(here: Service, subject_id: str) -> dict[str, Any]:
+    """What was found of it in what is out: counts, and nobody's data."""
+    with read(here.app.engine) as conn:
+        return asdict(scans.counts(conn, subject_id))
 
 
 async def register(here: Service, upload: Upload, values: dict[str, Any], caller: Caller) -> Receipt:
@@ -130,7 +140,8 @@ def tell(receipt: Receipt, state: str) -> dict[str, Any]:
     told = receipt.to_json()
     return {
         "subject": receipt.id, "name": receipt.name, "state": state, "seq": receipt.sequence,
-        "at": receipt.at, "new": receipt.new, "notes": list(receipt.notes), "receipt": told["receipt"],
+        "at": receipt.at, "new": receipt.new, "notes": list(receipt.notes), "names": told["names"],
+        "receipt": told["receipt"],
     }  # fmt: skip
 
 

@@ -115,7 +115,18 @@ class ReceiptAnswer(BaseModel):
     at: str
     new: bool
     notes: list[str]
+    names: list[dict[str, Any]]
     receipt: dict[str, Any]
+
+
+class ReleasedClips(BaseModel):
+    """What came of looking for an opt-out in what is out; `searched`: whether that was done at all."""
+
+    matched: int
+    withdrawn: int
+    in_review: int
+    unclear: int
+    searched: bool
 
 
 class OptOutAnswer(BaseModel):
@@ -133,6 +144,7 @@ class OptOutAnswer(BaseModel):
     exclusions: list[str]
     names: list[dict[str, Any]]
     pictures: list[dict[str, Any]]
+    released_clips: ReleasedClips
 
 
 class Evidence(BaseModel):

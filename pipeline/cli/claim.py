@@ -165,6 +165,7 @@ def decide(
             opened.engine, claim, accept=accept, why={**told}, terms=settings.terms, now=clock(),
             sign_checkpoint=opened.signer,
         )  # fmt: skip
+        opened.settle_claims()
         _done(made, as_json)
         return optout.look_back(opened) if accept else output.OK
 
@@ -186,6 +187,7 @@ def withdraw(
         made = claims.withdraw(
             opened.engine, claim, by=who, why={**told}, now=clock(), sign_checkpoint=opened.signer
         )
+        opened.settle_claims()
     return _done(made, as_json)
 
 

@@ -39,7 +39,8 @@ def grant(
     """Allow an account what the opt-out forbids everybody else."""
     from pipeline.app import open_app
     from pipeline.clock import clock
-    from registry import rules
+    from registry import receipts, rules
+    from registry.db import read
 
     conditions = use_options.conditions_of(
         region, purpose, content, intent, cap_account=cap_account, cap_all=cap_all, credit=credit,
@@ -50,9 +51,11 @@ def grant(
             opened.engine, subject, account, valid_from=since, valid_until=until, conditions=conditions,
             now=clock(), sign_checkpoint=opened.signer,
         )  # fmt: skip
+        with read(opened.engine) as conn:
+            receipt = receipts.of_rule(conn, made.id)
     output.say(f"Licence {made.id}: {account} may use {subject} until {until or 'it is revoked'}.")
     if as_json:
-        output.answer(_document(made))
+        output.answer(_document(made) | {"receipt": receipt})
     return output.OK
 
 
@@ -66,15 +69,19 @@ def revoke(
     """Take a licence back: jobs in flight cannot leave, and what left under it is withdrawn."""
     from pipeline.app import open_app
     from pipeline.clock import clock
-    from registry import rules
+    from registry import receipts, rules
+    from registry.db import read
 
     with open_app(load(home)) as opened:
         seq = rules.revoke_licence(opened.engine, licence, now=clock(), sign_checkpoint=opened.signer)
+        with read(opened.engine) as conn:
+            receipt = receipts.of_rule(conn, licence, removed=True)
         output.say(f"Revoked. Registry sequence {seq}; refused from the next request.")
         report = opened.retroscan()
     retroscan.say(report)
     if as_json:
-        output.answer({"licence": licence, "seq": seq, "retroscan": retroscan.document(report)})
+        told = {"licence": licence, "seq": seq, "retroscan": retroscan.document(report)}
+        output.answer(told | {"receipt": receipt})
     return output.OK
 
 

@@ -14,24 +14,35 @@ import typer
 from pipeline.cli import (
     apikeys,
     bench,
+    case,
     check,
     claim,
     consent,
     create,
     delegation,
     demo,
+    evidence,
+    export,
     gate,
     guard,
+    imports,
     keys,
     licence,
+    log,
     optout,
+    optout_extend,
+    optout_try,
     output,
     party,
     permission,
+    reference,
+    release,
     retroscan,
     rule,
     serve,
+    simulate,
     spaces,
+    training,
     verify,
 )
 
@@ -49,10 +60,15 @@ app.command("guard")(output.command(guard.guard))
 app.command("gate", cls=gate.GateCommand)(output.command(gate.gate))
 app.command("check")(output.command(check.check))
 app.command("verify")(output.command(verify.verify))
-app.command("retroscan")(output.command(retroscan.retroscan))
+app.command("simulate")(output.command(simulate.simulate))
 app.command("demo")(output.command(demo.demo))
 app.command("bench", context_settings=BENCH_OPTIONS)(output.command(bench.bench))
+optout.app.command("extend")(output.command(optout_extend.extend))
+optout.app.command("try")(output.command(optout_try.try_optout))
 app.add_typer(optout.app, name="optout")
+app.command("export")(output.command(export.export))
+app.add_typer(imports.app, name="import")
+app.add_typer(reference.app, name="reference")
 app.add_typer(licence.app, name="licence")
 app.add_typer(spaces.app, name="spaces")
 app.add_typer(rule.app, name="rule")
@@ -61,7 +77,13 @@ app.add_typer(consent.app, name="consent")
 app.add_typer(party.app, name="party")
 app.add_typer(delegation.app, name="delegation")
 app.add_typer(claim.app, name="claim")
+app.add_typer(log.app, name="log")
+app.command("evidence")(output.command(evidence.evidence))
+app.add_typer(retroscan.app, name="retroscan")
+app.add_typer(case.app, name="case")
+app.add_typer(release.app, name="release")
 app.command("serve")(output.command(serve.serve))
+app.add_typer(training.app, name="training")
 app.add_typer(keys.app, name="keys")
 app.add_typer(apikeys.app, name="apikeys")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from pipeline.cli import output, speaking
+from pipeline.cli import output, reference, speaking
 from pipeline.errors import ImportRefused, UsageError, describe
 from pipeline.settings import load
 
@@ -94,7 +94,7 @@ def _add_one(
     with open_app(load(home)) as opened:
         filing = who.filing(opened.engine, person=order.kind == "person")
         with output.bar("looking at the pictures", "pictures") as bar:
-            made = _desk(opened).register(order, pictures, negatives, bar.at, filing)
+            made = desk_of(opened).register(order, pictures, negatives, bar.at, filing)
         _say(made)
         if as_json:
             output.answer(made.to_json())
@@ -109,7 +109,7 @@ def _add_file(source: Path, who: speaking.Speaking, home: Path | None, *, as_jso
         with open_app(load(home)) as opened:
             with output.bar("looking at the pictures", "pictures") as bar:
                 filing = who.filing(opened.engine)
-                receipts = _desk(opened).register_file(source, bar.at, filing)
+                receipts = desk_of(opened).register_file(source, bar.at, filing)
             for made in receipts:
                 _line(made.to_json())
                 for note in made.notes:
@@ -134,7 +134,8 @@ def _say_problems(error: ImportRefused, *, as_json: bool) -> None:
             _line({"line": problem.line, "error": {"code": problem.code, "message": problem.message}})
 
 
-def _desk(opened: "App") -> "Desk":
+def desk_of(opened: "App") -> "Desk":
+    """The desk of an open home."""
     from pipeline.clock import clock
     from pipeline.optouts.desk import Desk
 
@@ -143,7 +144,7 @@ def _desk(opened: "App") -> "Desk":
 
 
 def _say(made: "Receipt") -> None:
-    for note in made.notes:
+    for note in (*made.notes, *(name.sentence() for name in made.names)):
         output.say(f"  {note}")
     if not made.new:
         output.say(f"{made.name} was registered before with all of this: nothing changed.", style="bold")
@@ -191,7 +192,7 @@ def list_optouts(
 
     whose = None if owner is None else plain("owner", owner)
     with open_app(load(home)) as opened:
-        found = list(_desk(opened).every(whose))
+        found = list(desk_of(opened).every(whose))
     for record in found:
         state = "" if record.state == "active" else f", {record.state}"
         output.say(f"{record.id}  {record.name} ({record.kind}, {record.owner}{state})")
@@ -208,20 +209,30 @@ def show(
     home: output.Home = None,
     as_json: output.AsJson = False,
 ) -> int:
-    """Show an opt-out with its names, pictures and rules."""
+    """Show an opt-out with its names, pictures and rules, and what was found of it in what is out."""
     from pipeline.app import open_app
+    from pipeline.cli import retroscan
+    from registry.db import read
 
     with open_app(load(home)) as opened:
-        desk = _desk(opened)
+        desk = desk_of(opened)
         record, pictures = desk.show(subject), desk.pictures(subject)
+        held = desk.quarantined(subject)
+        with read(opened.engine) as conn:
+            found = retroscan.found_for(conn, subject)
     document = _document(record) | {
+        "quarantined": [reference.document(one) for one in held],
         "pictures": [
             {"sha256": one.sha256, "name": one.name, "negative": one.polarity < 0, "width": one.width,
              "height": one.height}
             for one in pictures
-        ]
+        ],
+        "released_clips": found,
     }  # fmt: skip
     _say_record(record, document)
+    for one in held:
+        output.say(f"  {reference.sentence(one)}")
+    output.say(f"  {retroscan.words_of(found)}")
     if as_json:
         output.answer(document)
     return output.OK
@@ -243,7 +254,7 @@ def withdraw(
     reason = plain("why", why)
     with open_app(load(home)) as opened:
         filing = speaking.Speaking(by=by, kind="withdraw").filing(opened.engine)
-        made = _desk(opened).withdraw(subject, reason, filing)
+        made = desk_of(opened).withdraw(subject, reason, filing)
     if made.new:
         output.say(f"{made.name} is out of force since {made.at[CLOCK]} UTC.", style="bold")
         output.say(f"Registry sequence {made.sequence:,}. Its pictures' vectors are deleted.")

@@ -17,6 +17,7 @@ from pipeline.credentials.text import safe_text
 from pipeline.credentials.trust import SignerEntry, SignerTable
 
 RELEASE_LABEL: Final = "org.countermark.release"
+TRAINING_LABELS: Final = ("cawg.training-mining", "c2pa.training-mining")
 HASH_MATCHES: Final = frozenset({"assertion.bmffHash.match", "assertion.dataHash.match"})
 HASH_FAILURES: Final = frozenset({"assertion.bmffHash.mismatch"})
 # Failures that say who signed, not that anything was changed.
@@ -62,6 +63,7 @@ def judge(report: dict[str, Any], certificates: dict[str, Any], signers: SignerT
         payload=_payload(assertions), fingerprint=_fingerprint(assertions),
         actions=_actions(assertions, "action"),
         digital_source_types=_actions(assertions, "digitalSourceType"),
+        training=_training(assertions),
         signer_name=_signer_name(manifest) if trusted else None,
         signer_cert_sha256=entry.cert_sha256 if entry else None,
         generator=_generator(manifest) if trusted else None,
@@ -142,6 +144,19 @@ def _actions(assertions: list[dict[str, Any]], field: str) -> tuple[str, ...]:
             rows = _rows(_dict(assertion.get("data")).get("actions"))
             found += [safe_text(row[field], 160) for row in rows if field in row]
     return tuple(name for name in found if name)[:MAX_LISTED]
+
+
+def _training(assertions: list[dict[str, Any]]) -> dict[str, dict[str, str]]:
+    """The entries of the assertion about training and mining, under CAWG's names of the uses."""
+    found: dict[str, dict[str, str]] = {}
+    for assertion in assertions:
+        if _text(assertion.get("label")).partition("__")[0] in TRAINING_LABELS:
+            entries = _dict(_dict(assertion.get("data")).get("entries"))
+            for use, told in list(entries.items())[:MAX_LISTED]:
+                name = safe_text(use).replace("c2pa.", "cawg.", 1)
+                kept = {key: safe_text(_dict(told).get(key), 1000) for key in ("use", "constraint_info")}
+                found[name] = {key: text for key, text in kept.items() if text}
+    return found
 
 
 def _signer_name(manifest: dict[str, Any]) -> str | None:

@@ -22,7 +22,7 @@ from pipeline.errors import UsageError
 from pipeline.types import Json
 
 SPEC_VERSION: Final = "2.4.0"
-RELEASE_VERSION: Final = 1
+RELEASE_VERSION: Final = 2  # from 2 on with the log's checkpoint
 PROMPT: Final = "prompt"
 THUMBNAIL: Final = "thumbnail.jpg"
 JPEG_START: Final = b"\xff\xd8\xff"

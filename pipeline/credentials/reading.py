@@ -1,7 +1,7 @@
 """What reading a file's content credential says. Data only; every field is safe to show."""
 
 import base64
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
@@ -37,8 +37,9 @@ class CredentialReading:
     broken; `untrusted_parent`: some ingredient was signed by someone we do not trust.
     `signer_name`, `generator`: None unless trusted. `release`: our own assertion, None unless ours.
     `timestamp_time`: RFC 3339, set only when the time-stamp is trusted. `urn`, `payload`, `fingerprint`,
-    `actions` and `digital_source_types` are claims: believe them only as far as `trusted` goes. A file that
-    only points to a credential elsewhere has none: nothing is ever fetched.
+    `actions`, `digital_source_types` and `training` (the entry of each use) are claims: believe them only as
+    far as `trusted` goes. A file that only points to a credential elsewhere has none: nothing is ever
+    fetched.
     """
 
     state: CredentialState
@@ -58,6 +59,7 @@ class CredentialReading:
     fingerprint: bytes | None = None
     actions: tuple[str, ...] = ()
     digital_source_types: tuple[str, ...] = ()
+    training: dict[str, dict[str, str]] = field(default_factory=dict)
     signer_name: str | None = None
     signer_cert_sha256: str | None = None
     generator: str | None = None
@@ -84,7 +86,7 @@ class CredentialReading:
     def from_json(cls, document: object) -> "CredentialReading":
         """Read `to_json`'s document. Raises: SandboxFailed when it is not one."""
         try:
-            if not isinstance(document, dict) or set(document) != {field.name for field in fields(cls)}:
+            if not isinstance(document, dict) or set(document) != {one.name for one in fields(cls)}:
                 raise ValueError("fields")
             lists = ("failures", "actions", "digital_source_types")
             changed = {name: tuple(document[name]) for name in lists}

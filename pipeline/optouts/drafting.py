@@ -1,48 +1,38 @@
 """From an order and its pictures to what the registry writes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from classifiers.ambiguity import check_name
-from classifiers.base import NameTier
+from pipeline.optouts.fitting import Fit
 from pipeline.optouts.looking import Eyes, look
+from pipeline.optouts.naming import Named, NameTold
 from pipeline.optouts.order import OptOutOrder
 from pipeline.pictures.types import ReadPicture
-from registry.subject_types import NameDraft, OptOutDraft
-
-OFFICIAL, ALIAS, NATIVE = "official", "alias", "native"
+from registry.subject_types import OptOutDraft
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """A draft, and sentences about pictures that were left out of it."""
+    """A draft, sentences about pictures that were left out of it or quarantined, and what its names do."""
 
     draft: OptOutDraft
     notes: tuple[str, ...]
+    names: tuple[NameTold, ...]
+
+    def fitted(self, fit: Fit) -> "Prepared":
+        """The draft as it fits (`Fit.applied`), with sentences about that. Raises: as `Fit.demand`."""
+        return replace(self, draft=fit.applied(self.draft), notes=(*self.notes, *fit.notes()))
 
 
 def prepare(
-    order: OptOutOrder, names: tuple[NameDraft, ...], shown: Sequence[ReadPicture],
+    order: OptOutOrder, names: Named, shown: Sequence[ReadPicture],
     not_meant: Sequence[ReadPicture], eyes: Eyes,
 ) -> Prepared:  # fmt: skip
     """Look at everything and draft the opt-out. Raises: PictureRefused, ModelUnusable."""
     looked = look(order, shown, not_meant, eyes)
     draft = OptOutDraft(
-        kind=order.kind, name=order.name, owner=order.owner, names=names, description=order.description,
+        kind=order.kind, name=order.name, owner=order.owner, names=names.names, description=order.description,
         attributes=order.attributes, exclusions=order.exclusions, context=order.context, mode=order.mode,
         references=looked.references, vectors=looked.vectors, work=order.work, died_on=order.died_on,
     )  # fmt: skip
-    return Prepared(draft=draft, notes=looked.notes)
-
-
-def named(order: OptOutOrder) -> tuple[NameDraft, ...]:
-    """All names of an order, each with its tier. Raises: NameRefused for one that would hit everybody."""
-    texts = [(order.name, OFFICIAL, ""), *((alias, ALIAS, "") for alias in order.aliases)]
-    texts += [(text, NATIVE, language) for language, group in order.names.items() for text in group]
-    return tuple(_name(order, text, kind, language) for text, kind, language in texts)
-
-
-def _name(order: OptOutOrder, text: str, kind: str, language: str) -> NameDraft:
-    tier = check_name(text, order.context, language)
-    words = order.context if tier is NameTier.CONTEXT else ()
-    return NameDraft(text=text, tier=str(tier), context=words, kind=kind, language=language)
+    return Prepared(draft=draft, notes=looked.notes, names=names.told)

@@ -5,6 +5,7 @@ nothing that changes meanwhile can lead elsewhere.
 """
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from pipeline.pictures.types import LIMITS, PictureFile, PictureLimits
 
 MAX_DEPTH: Final = 32
 OUTSIDE: Final = "name pictures in the folder of the file or below it"
+_UNNAMABLE: Final = re.compile(r"[\\\0\ud800-\udfff]")
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -75,15 +77,16 @@ def open_folder(path: Path) -> Iterator[Folder]:
 
 def checked(path: str) -> tuple[str, ...]:
     """The parts of a relative path that stays below where it starts. Raises: PictureRefused."""
-    shown = safe_text(path)
     parts = path.split("/")
-    if path.startswith("/"):
-        raise PictureRefused(f"{shown}: the path is absolute; {OUTSIDE}")
-    if ".." in parts:
-        raise PictureRefused(f"{shown}: the path contains '..'; {OUTSIDE}")
-    if "\\" in path or "\0" in path or any(0xD800 <= ord(character) < 0xE000 for character in path):
-        raise PictureRefused(f"{shown}: the path has characters that no name should; rename the picture")
     named = tuple(part for part in parts if part not in ("", "."))
-    if not named or len(named) > MAX_DEPTH:
-        raise PictureRefused(f"{shown}: this is no path of a picture; {OUTSIDE}")
-    return named
+    if path.startswith("/"):
+        wrong = f"the path is absolute; {OUTSIDE}"
+    elif ".." in parts:
+        wrong = f"the path contains '..'; {OUTSIDE}"
+    elif _UNNAMABLE.search(path):
+        wrong = "the path has characters that no name should; rename the picture"
+    elif not named or len(named) > MAX_DEPTH:
+        wrong = f"this is no path of a picture; {OUTSIDE}"
+    else:
+        return named
+    raise PictureRefused(f"{safe_text(path)}: {wrong}")

@@ -1,20 +1,21 @@
 """An import: every line is judged and looked at before anything is written, and every mistake is told."""
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
 from classifiers.errors import NameRefused
-from pipeline.errors import CountermarkError, ImportRefused, PictureRefused, Problem, describe
+from pipeline.errors import CountermarkError, ImportRefused, PictureRefused, Problem, UsageError, describe
 from pipeline.media.ahead import ahead
-from pipeline.optouts.drafting import Prepared, named, prepare
+from pipeline.optouts.drafting import Prepared, prepare
 from pipeline.optouts.files import Folder, open_folder
+from pipeline.optouts.fitting import Fitting
 from pipeline.optouts.lines import MAX_PROBLEMS, Line
 from pipeline.optouts.looking import Eyes
+from pipeline.optouts.naming import Named, named_all
 from pipeline.pictures.reader import Result, read_each
 from pipeline.pictures.types import PictureFile, ReadPicture
-from registry.subject_types import NameDraft
 
 Progress = Callable[[int, int], None]
 """Told how many pictures are done, of how many."""
@@ -49,13 +50,26 @@ def problem_of(line: int, error: Exception) -> Problem:
     return Problem(line=line, code=told.code, message=told.message)
 
 
-def _all_named(lines: Iterable[Line]) -> list[tuple[NameDraft, ...]]:
-    names, problems = [], []
-    for line in lines:
+def fitted_lines(lines: Sequence[Line], prepared: Sequence[Prepared], fitting: Fitting) -> list[Prepared]:
+    """The drafts with what goes into quarantine. Raises: ImportRefused for what would stop everybody."""
+    done, problems = [], []
+    fits = fitting.of([one.draft for one in prepared])
+    for line, one, fit in zip(lines, prepared, fits, strict=True):
         try:
-            names.append(named(line.order))
-        except NameRefused as error:
+            done.append(one.fitted(fit))
+        except (PictureRefused, UsageError) as error:
             problems.append(problem_of(line.number, error))
+    _demand_none(problems)
+    return done
+
+
+def _all_named(lines: Sequence[Line]) -> list[Named]:
+    names, problems = [], []
+    for line, found in zip(lines, named_all([line.order for line in lines]), strict=True):
+        if isinstance(found, NameRefused):
+            problems.append(problem_of(line.number, found))
+        else:
+            names.append(found)
     _demand_none(problems)
     return names
 

@@ -37,8 +37,8 @@ def read_lines(path: Path) -> list[Line]:
     ImportRefused with everything that is wrong with its lines.
     """
     lines, problems = [], []
-    with _opened(path) as file:
-        for number, raw in _raw(file):
+    with opened(path) as file:
+        for number, raw in raw_lines(file, MAX_LINES):
             try:
                 lines.append(Line(number=number, order=_order(raw)))
             except CountermarkError as error:
@@ -52,7 +52,8 @@ def read_lines(path: Path) -> list[Line]:
     return lines
 
 
-def _opened(path: Path) -> BinaryIO:
+def opened(path: Path) -> BinaryIO:
+    """The open file. Raises: UsageError for what is no readable file, LimitExceeded for a large one."""
     shown = safe_text(path.name)
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -68,8 +69,8 @@ def _opened(path: Path) -> BinaryIO:
     raise UsageError(f"{shown} is not a file; name a file with one subject on each line")
 
 
-def _raw(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Numbered lines that are not empty; of one that is too long, only its beginning."""
+def raw_lines(file: BinaryIO, most: int | None) -> Iterator[tuple[int, bytes]]:
+    """Numbered lines that are not empty, `most` of them; of one that is too long, only its beginning."""
     number = taken = 0
     while raw := file.readline(MAX_LINE_BYTES + 1):
         number += 1
@@ -80,12 +81,20 @@ def _raw(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
         if stripped.strip():
             taken += 1
             yield number, stripped
-        if taken > MAX_LINES:
-            raise LimitExceeded(f"the file has more than {MAX_LINES} lines; split it")
+        if most is not None and taken > most:
+            raise LimitExceeded(f"the file has more than {most} lines; split it")
 
 
 def _order(raw: bytes) -> OptOutLine:
     """Raises: UsageError, LimitExceeded."""
+    try:
+        return OptOutLine.model_validate(parse_object(raw))
+    except ValidationError as error:
+        raise UsageError(complaint(error)) from None
+
+
+def parse_object(raw: bytes) -> dict[str, Any]:
+    """The JSON object on a line. Raises: UsageError, LimitExceeded."""
     if len(raw) > MAX_LINE_BYTES:
         raise LimitExceeded(f"the line is longer than {MAX_LINE_BYTES // MIB} MiB; shorten it")
     try:
@@ -98,10 +107,7 @@ def _order(raw: bytes) -> OptOutLine:
         raise UsageError("it is not JSON that can be read; mend it") from None
     if not isinstance(document, dict):
         raise UsageError('it is not an object; write {"name": …, "owner": …}')
-    try:
-        return OptOutLine.model_validate(document)
-    except ValidationError as error:
-        raise UsageError(complaint(error)) from None
+    return document
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

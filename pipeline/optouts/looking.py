@@ -4,17 +4,18 @@ Pictures of a character, logo or artwork are embedded whole by CLIP. Of a person
 else a picture shows (a suit, a desk) is not theirs, and would match everybody's clips.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 import numpy as np
 
-from classifiers.base import Box, Embedder, Kind, Picture, TextEmbedder, Vectors
+from classifiers.base import Box, Kind, Picture, Vectors
 from classifiers.descriptions import vectors_of_subject
 from classifiers.faces import Face
 from classifiers.sampling import WHOLE, cut_out
 from pipeline.errors import PictureRefused
+from pipeline.optouts.fitting import Measures
 from pipeline.optouts.order import OptOutOrder
 from pipeline.pictures.types import ReadPicture
 from registry.subject_types import ReferenceDraft, VectorDraft
@@ -37,13 +38,9 @@ class Faces(Protocol):
     def look(self, picture: Picture) -> tuple[Face, ...]: ...  # noqa: D102
 
 
-class Eyes(Protocol):
-    """The models that an opt-out is looked at with; each may load when first asked for."""
+class Eyes(Measures, Protocol):
+    """The models that an opt-out is looked at and measured with; each may load when first asked for."""
 
-    @property
-    def clip(self) -> Embedder: ...  # noqa: D102
-    @property
-    def minilm(self) -> TextEmbedder: ...  # noqa: D102
     @property
     def faces(self) -> Faces: ...  # noqa: D102
 
@@ -57,25 +54,87 @@ class Looked:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What is seen of one picture: its vectors in one space, or, without any, the sentence that says why.
+
+    ``vectors``: float16 each, little endian.
+    """
+
+    name: str
+    sha256: str
+    width: int
+    height: int
+    space: str
+    kind: str
+    vectors: tuple[bytes, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """A vector of a description or an attribute."""
+
+    space: str
+    kind: str
+    vector: bytes
+
+
 def look(
     order: OptOutOrder, shown: Sequence[ReadPicture], not_meant: Sequence[ReadPicture], eyes: Eyes
 ) -> Looked:
     """Look at pictures and words. Raises: PictureRefused, ModelUnusable."""
     pictures, notes = _without_repeats(shown, not_meant)
-    seen = _portraits(pictures, eyes.faces) if order.kind == PERSON else _embedded(pictures, eyes)
-    return Looked(
-        references=seen.references, vectors=(*seen.vectors, *_words(order, eyes)), notes=(*notes, *seen.notes)
-    )
+    seen = see([picture for picture, _ in pictures], order.kind, eyes)
+    signed = [(one, polarity) for one, (_, polarity) in zip(seen, pictures, strict=True)]
+    looked = _registered(signed)
+    vectors = (*looked.vectors, *map(_word_draft, see_words(order, eyes)))
+    return Looked(references=looked.references, vectors=vectors, notes=(*notes, *looked.notes))
 
 
-_Signed = list[tuple[ReadPicture, int]]
+def compose(shown: Sequence[Seen], not_meant: Sequence[Seen], words: Sequence[Words]) -> Looked:
+    """What `look` gives, of pictures and words that were looked at before. Raises: PictureRefused."""
+    pictures, notes = _without_repeats(shown, not_meant)
+    looked = _registered(pictures)
+    vectors = (*looked.vectors, *map(_word_draft, words))
+    return Looked(references=looked.references, vectors=vectors, notes=(*notes, *looked.notes))
+
+
+def see(pictures: Sequence[ReadPicture], kind: str, eyes: Eyes) -> list[Seen]:
+    """Look at pictures of a subject of this kind: at the face of a person, else at all of it."""
+    if not pictures:
+        return []
+    return [_face(picture, eyes.faces) for picture in pictures] if kind == PERSON else _whole(pictures, eyes)
+
+
+def see_words(order: OptOutOrder, eyes: Eyes) -> list[Words]:
+    """Look at description and attributes, without the names in them."""
+    if not (order.description or order.attributes):
+        return []
+    seen = vectors_of_subject(
+        order.description, order.attributes, order.all_names, eyes.clip, eyes.minilm
+    )  # fmt: skip
+    return [
+        Words(space=one.space, kind=str(one.kind), vector=stored(vector))
+        for one in seen for vector in one.vectors
+    ]  # fmt: skip
+
+
+class _Shown(Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def sha256(self) -> str: ...
+
+
+_Picture = TypeVar("_Picture", bound=_Shown)
 
 
 def _without_repeats(
-    shown: Sequence[ReadPicture], not_meant: Sequence[ReadPicture]
-) -> tuple[_Signed, list[str]]:
+    shown: Sequence[_Picture], not_meant: Sequence[_Picture]
+) -> tuple[list[tuple[_Picture, int]], list[str]]:
     """Pictures with their polarity, each once. Raises: PictureRefused for one that is both."""
-    kept: dict[str, tuple[ReadPicture, int]] = {}
+    kept: dict[str, tuple[_Picture, int]] = {}
     notes = []
     signed = [(picture, SHOWN) for picture in shown] + [(picture, NOT_MEANT) for picture in not_meant]
     for picture, polarity in signed:
@@ -87,40 +146,54 @@ def _without_repeats(
     return list(kept.values()), notes
 
 
-def _embedded(pictures: _Signed, eyes: Eyes) -> Looked:
-    if not pictures:
-        return Looked()
-    parts = [cut_out(picture.rgb, region) for picture, _ in pictures for region in REGIONS]
-    vectors = eyes.clip.embed_images(parts)
-    owners = [pair for pair in pictures for _ in REGIONS]
-    return Looked(
-        references=tuple(_reference(picture, polarity) for picture, polarity in pictures),
-        vectors=tuple(
-            _vector(vector, eyes.clip.space, Kind.PICTURE, picture.sha256, polarity)
-            for vector, (picture, polarity) in zip(vectors, owners, strict=True)
-        ),
-    )
+def _whole(pictures: Sequence[ReadPicture], eyes: Eyes) -> list[Seen]:
+    parts = [cut_out(picture.rgb, region) for picture in pictures for region in REGIONS]
+    vectors = [stored(vector) for vector in eyes.clip.embed_images(parts)]
+    each = len(REGIONS)
+    return [
+        _seen(picture, eyes.clip.space, Kind.PICTURE, tuple(vectors[each * place : each * (place + 1)]))
+        for place, picture in enumerate(pictures)
+    ]
 
 
-def _portraits(pictures: _Signed, faces: Faces) -> Looked:
-    """The face of each picture. A picture without one is left out and noted; one at least is needed."""
-    found, notes = [], []
-    for picture, polarity in pictures:
-        face, note = _face_of(faces.look(picture.rgb))
-        if face is None:
-            notes.append(f"{picture.name}: {note}")
-        else:
-            found.append((picture, polarity, face))
-    if any(polarity == SHOWN for _, polarity in pictures) and all(sign != SHOWN for _, sign, _ in found):
+def _face(picture: ReadPicture, faces: Faces) -> Seen:
+    face, note = _face_of(faces.look(picture.rgb))
+    if face is None:
+        return _seen(picture, faces.space, Kind.PORTRAIT, (), f"{picture.name}: {note}")
+    return _seen(picture, faces.space, Kind.PORTRAIT, (stored(face.vector),))
+
+
+def _seen(
+    picture: ReadPicture, space: str, kind: Kind, vectors: tuple[bytes, ...], note: str = ""
+) -> Seen:  # fmt: skip
+    return Seen(
+        name=picture.name, sha256=picture.sha256, width=picture.width, height=picture.height, space=space,
+        kind=str(kind), vectors=vectors, note=note,
+    )  # fmt: skip
+
+
+def _registered(pictures: Sequence[tuple[Seen, int]]) -> Looked:
+    """A picture in which nothing was found is left out and noted; one at least is needed."""
+    found = [(one, polarity) for one, polarity in pictures if one.vectors]
+    notes = tuple(one.note for one, _ in pictures if not one.vectors)
+    if any(polarity == SHOWN for _, polarity in pictures) and all(sign != SHOWN for _, sign in found):
         raise PictureRefused("; ".join(notes))
     return Looked(
-        references=tuple(_reference(picture, polarity) for picture, polarity, _ in found),
-        vectors=tuple(
-            _vector(face.vector, faces.space, Kind.PORTRAIT, picture.sha256, polarity)
-            for picture, polarity, face in found
+        references=tuple(
+            ReferenceDraft(
+                sha256=one.sha256, polarity=polarity, width=one.width, height=one.height, name=one.name
+            )
+            for one, polarity in found
         ),
-        notes=tuple(notes),
-    )
+        vectors=tuple(
+            VectorDraft(
+                reference=one.sha256, space=one.space, kind=one.kind, polarity=polarity, vector=vector,
+                dimension=len(vector) // 2,
+            )
+            for one, polarity in found for vector in one.vectors
+        ),
+        notes=notes,
+    )  # fmt: skip
 
 
 def _face_of(faces: Sequence[Face]) -> tuple[Face | None, str]:
@@ -140,27 +213,13 @@ def _area(face: Face) -> float:
     return (x1 - x0) * (y1 - y0)
 
 
-def _words(order: OptOutOrder, eyes: Eyes) -> Iterator[VectorDraft]:
-    """Description and attributes, without the names in them."""
-    if not (order.description or order.attributes):
-        return
-    for seen in vectors_of_subject(
-        order.description, order.attributes, order.all_names, eyes.clip, eyes.minilm
-    ):
-        for vector in seen.vectors:
-            yield _vector(vector, seen.space, seen.kind, "", SHOWN)
+def stored(vector: Vectors) -> bytes:
+    """A vector as the registry keeps it."""
+    return np.ascontiguousarray(vector, "<f2").tobytes()
 
 
-def _reference(picture: ReadPicture, polarity: int) -> ReferenceDraft:
-    return ReferenceDraft(
-        sha256=picture.sha256, polarity=polarity, width=picture.width, height=picture.height,
-        name=picture.name,
-    )  # fmt: skip
-
-
-def _vector(vector: Vectors, space: str, kind: Kind, reference: str, polarity: int) -> VectorDraft:
-    stored = np.ascontiguousarray(vector, "<f2")
+def _word_draft(words: Words) -> VectorDraft:
     return VectorDraft(
-        reference=reference, space=space, kind=str(kind), polarity=polarity, vector=stored.tobytes(),
-        dimension=stored.size,
+        reference="", space=words.space, kind=words.kind, polarity=SHOWN, vector=words.vector,
+        dimension=len(words.vector) // 2,
     )  # fmt: skip

@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 
 from pipeline.credentials.manifest import Agent, ManifestDefinition, ReleaseFacts, created, guarded
 from pipeline.credentials.pki import Pki
-from pipeline.credentials.read import inspect_parent, read_credential
+from pipeline.credentials.read import ParentKind, inspect_parent, read_credential
 from pipeline.credentials.sign import ExternalTsa, SignedClip, TimeStampService, sign_clip
 from pipeline.credentials.signer import LocalKeySigner
 from pipeline.errors import SigningFailed
@@ -47,12 +47,29 @@ class SignRequest:
     origin: Imported | Generated
 
 
-def judge_parent(imported: Path, pki: Pki, limits: ProcessLimits) -> bytes | None:
-    """The imported clip's own credential, packed as an ingredient, or None when it has none.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inbound:
+    """What an imported clip's own credential says.
+
+    ``archive``: it, packed as an ingredient, None where there is none; ``urn``, ``payload`` (16 hex digits):
+    of the release of ours that it is, empty where it is none.
+    """
+
+    archive: bytes | None
+    urn: str = ""
+    payload: str = ""
+
+
+def judge_parent(imported: Path, pki: Pki, limits: ProcessLimits) -> Inbound:
+    """Judge the imported clip's own credential.
 
     Raises: Refused when that credential is broken: signing over it would launder it.
     """
-    return inspect_parent(imported, pki.trust, limits=limits).archive
+    judged = inspect_parent(imported, pki.trust, limits=limits)
+    reading = judged.reading
+    if judged.kind is not ParentKind.OURS or reading.payload is None:
+        return Inbound(archive=judged.archive)
+    return Inbound(archive=judged.archive, urn=reading.urn or "", payload=f"{reading.payload:016x}")
 
 
 def definition(request: SignRequest) -> ManifestDefinition:

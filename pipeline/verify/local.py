@@ -23,7 +23,7 @@ from pipeline.keyring import MARKS_FILE, LogKey, load_keyring, read_bundle, with
 from pipeline.media.limits import media_limits
 from pipeline.settings import Settings
 from pipeline.types import Evidence, EvidenceState, FileVerdict, Json
-from pipeline.verify import types, visible, words
+from pipeline.verify import checked, types, visible, words
 from pipeline.verify.ladder import Facts, FingerprintMatch, names_release, state_of_log, verdict
 from pipeline.verify.observe import Observation, observe
 from pipeline.verify.types import ReleaseSummary, VerificationReport
@@ -126,6 +126,7 @@ class _Case:
         self._release: FoundRelease | None = None
         self._proof: LogProof | None = None
         self._proven = self._log_failed = False
+        self._checked = checked.Checked(state=checked.CheckedState.NONE)
         self._alignments: tuple[prints.Alignment, ...] = ()
         self._notes: list[str] = []
 
@@ -139,6 +140,21 @@ class _Case:
         if self._release is not None:
             self._recover(self._release)
             self._prove(self._release)
+        self._check_against()
+
+    def _check_against(self) -> None:
+        """The checkpoint in our credential, the file's own or the stored one, against the log here."""
+        credential = self._credential if self._credential and self._credential.ours else self._stored
+        if credential is None or not credential.ours:
+            return
+        try:
+            self._checked = checked.check(credential.release, self._verifier.log_key, self._verifier.lookup)
+        except RegistryError as error:
+            self._log_failed = True
+            self._notes.append(str(error))
+        if self._checked.state is checked.CheckedState.CONTRADICTED:
+            self._log_failed = True
+            self._notes.append("The log contradicts the checkpoint in the credential: its history changed.")
 
     def _observe(self, *, strip: bool, progress: Progress) -> None:
         verifier = self._verifier
@@ -237,7 +253,7 @@ class _Case:
             types.HIDDEN_MARK: words.hidden_line(detection, failed=observation is None),
             types.LOG: words.log_line(
                 log_state, self._release.log_seq if self._release else None,
-                self._proof.tree_size if self._proof else None,
+                self._proof.tree_size if self._proof else None, self._checked,
             ),
         }  # fmt: skip
         match = self._match()
@@ -281,6 +297,8 @@ class _Case:
         asked = self._payload is not None or (credential is not None and credential.ours)
         able = verifier.lookup is not None and verifier.log_key is not None
         found = self._release is not None
+        if self._checked.state is checked.CheckedState.CONTRADICTED:
+            return EvidenceState.FAILED
         return state_of_log(asked=asked and able, failed=self._log_failed, found=found, proven=self._proven)
 
     def _visible(self, found: FileVerdict) -> visible.VisibleFinding:

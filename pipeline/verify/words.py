@@ -6,6 +6,7 @@ from typing import Final
 
 from pipeline.credentials.reading import CredentialReading, CredentialState, TimestampState
 from pipeline.types import Evidence, EvidenceState, FileVerdict, Json, JsonValue
+from pipeline.verify.checked import Checked, CheckedState
 from pipeline.verify.types import ReleaseSummary
 from watermark.base import Detection, Geometry
 from watermark.detector import MAX_LOG10_CHANCE
@@ -158,7 +159,20 @@ _LOG: Final = {
 }
 
 
-def log_line(state: EvidenceState, seq: int | None, tree_size: int | None) -> Evidence:
-    """The log's line."""
+_CHECKED: Final = {
+    CheckedState.SIGNED: " Its credential names the state of the log it was checked against: entry {seq}.",
+    CheckedState.CONSISTENT: " It was checked against entry {seq}; the log is that one, and only grew since.",
+    CheckedState.CONTRADICTED: " The log is not the one that its credential was checked against.",
+}
+
+
+def log_line(
+    state: EvidenceState, seq: int | None, tree_size: int | None, checked: Checked | None = None
+) -> Evidence:
+    """The log's line; `checked`: what the checkpoint in the credential says of the log."""
     found: Json = {} if seq is None else {"entry": seq, "tree_size": tree_size}
-    return Evidence(state=state, summary=_LOG[state].format(seq=seq), found=found)
+    summary = _LOG[state].format(seq=seq)
+    if checked is not None and checked.state is not CheckedState.NONE:
+        found |= {"checked_against": checked.to_json()}
+        summary += _CHECKED.get(checked.state, "").format(seq=checked.seq)
+    return Evidence(state=state, summary=summary, found=found)

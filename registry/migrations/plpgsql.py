@@ -18,7 +18,7 @@ _TRUTH: Final = {"1": "true", "0": "false"}
 
 # SQLite has these; a condition calls them by the same name on both.
 PRELUDE: Final = (
-    """CREATE FUNCTION json_valid(told text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+    """CREATE FUNCTION json_valid(told text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
     BEGIN PERFORM told::json; RETURN told IS NOT NULL;
     EXCEPTION WHEN data_exception THEN RETURN false; END $$""",
     """CREATE FUNCTION json_extract(told text, path text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -29,6 +29,10 @@ PRELUDE: Final = (
     WHEN 'boolean' THEN trim(told) ELSE json_typeof(told::json) END $$""",
     """CREATE FUNCTION json_array_length(told text) RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE json_typeof(told::json) WHEN 'array' THEN json_array_length(told::json) ELSE 0 END $$""",
+    "CREATE FUNCTION max(a bigint, b bigint) RETURNS bigint LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE "
+    "AS $$ SELECT greatest(a, b) $$",
+    "CREATE FUNCTION min(a bigint, b bigint) RETURNS bigint LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE "
+    "AS $$ SELECT least(a, b) $$",
     """CREATE FUNCTION never_truncated() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN RAISE EXCEPTION USING ERRCODE = 'integrity_constraint_violation',
     MESSAGE = TG_TABLE_NAME || ': rows are never deleted as a whole'; END $$""",

@@ -9,11 +9,15 @@ import av
 import numpy as np
 import pytest
 
+from generator.embedded.world.design import random_design
+from generator.embedded.world.render import render_frame
+from generator.embedded.world.scene import Scene
 from pipeline.clock import clock
 from registry import apikeys, rules
 from registry.merkle import leaf_hash
 from registry.vocabulary import Conditions
 
+FOX, DANCING = random_design(np.random.default_rng(1)), Scene(action="dancing", background="forest")
 WHOM = {"name": "Zorblax the Wanderer", "aliases": ["Zorbi of Harbour Street"]}
 
 
@@ -23,9 +27,9 @@ def a_service_that_asks_names(serve: Any) -> Any:
 
 
 def png(width: int = 128, height: int = 128) -> bytes:
-    """A PNG of noise."""
-    rng = np.random.default_rng(5)
-    frame = av.VideoFrame.from_ndarray(rng.integers(0, 255, (height, width, 3), np.uint8), "rgb24")
+    """A PNG of a drawn character; small ones show nothing of it."""
+    shown = render_frame(FOX, DANCING, width=128, height=128, time=0.0).picture
+    frame = av.VideoFrame.from_ndarray(np.resize(shown, (height, width, 3)), "rgb24")
     out = io.BytesIO()
     with av.open(out, "w", format="image2pipe") as target:
         stream = target.add_stream("png", 1)

@@ -18,6 +18,7 @@ from pipeline.media.types import ClipInfo
 from pipeline.media.writer import ClipWriter
 
 WIDTH, HEIGHT, FRAMES, RATE = 480, 272, 36, 12
+GROUPS = ("keys", "log", "licence", "optout", "release", "case", "retroscan", "reference")
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def run(home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixtur
         extra = ["--json"] if as_json else []
         first, *rest = map(str, arguments)
         monkeypatch.setattr(sys, "argv", ["countermark", first, *extra, *rest])
-        if first == "keys":
+        if first in GROUPS and rest:
             monkeypatch.setattr(sys, "argv", ["countermark", first, rest[0], *extra, *rest[1:]])
         with pytest.raises(SystemExit) as stopped:
             main()

@@ -26,9 +26,10 @@ from pipeline.pictures.reader import load_picture
 from pipeline.policy import Sound
 from pipeline.settings import Settings, load
 from pipeline.workbench import Outcome
-from registry import apikeys, releases, rules
+from registry import apikeys, optouts, releases, rules, scans
 from registry.db import read
 from registry.sights import forget_sights, of
+from registry.subject_types import ReferenceDraft, VectorDraft
 
 RATE = Fraction(12)
 FOX, OWL, CAT, HEN = (random_design(np.random.default_rng(seed)) for seed in (1, 2, 3, 4))
@@ -239,8 +240,22 @@ def test_forgotten_faces_recall_nothing(app: App, settings: Settings) -> None:
     assert forget_sights(app.engine, "face", before=tomorrow) > 0
     opt_out(app, name="Quorrin Dask")
     report = app.retroscan()
+    assert (report.recalled, report.unclear) == ((), 0)  # a name says nothing of faces
+    subject = opt_out(app, name="Quorrin Desk")
+    picture = ReferenceDraft(sha256="b" * 64, polarity=1, width=64, height=64)
+    face = VectorDraft(
+        reference=picture.sha256, space=app.eyes.faces.space, kind="portrait", polarity=1,
+        vector=b"\x00\x2c" * 128, dimension=128,
+    )  # fmt: skip
+    optouts.extend(
+        app.engine, subject, references=[picture], vectors=[face], now=clock(), sign_checkpoint=app.signer
+    )
+    report = app.retroscan()
     assert report.recalled == ()
     assert report.unclear >= 1
+    with read(app.engine) as conn:
+        counts = scans.counts(conn, subject)
+    assert (counts.matched, counts.unclear, counts.searched) == (0, report.unclear, True)
 
 
 def test_the_gate_says_the_same_as_a_job(app: App) -> None:

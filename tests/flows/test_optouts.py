@@ -12,6 +12,9 @@ import cv2
 import numpy as np
 import pytest
 
+from generator.embedded.world.design import random_design
+from generator.embedded.world.render import render_frame
+from generator.embedded.world.scene import random_scene
 from pipeline.cli.main import main
 
 Run = Callable[..., tuple[int, list[Any], str]]
@@ -50,12 +53,20 @@ def draw(path: Path, seed: int) -> Path:
     return path
 
 
+def draw_character(path: Path, seed: int) -> Path:
+    """A picture of a drawn character."""
+    rng = np.random.default_rng(seed)
+    shown = render_frame(random_design(rng), random_scene(rng), width=240, height=200, time=0.0).picture
+    cv2.imwrite(str(path), cv2.cvtColor(shown, cv2.COLOR_RGB2BGR))
+    return path
+
+
 def test_a_name_is_in_force_listed_shown_and_withdrawn(optout: Run, home: Path) -> None:
     status, [made], words = optout(
         "add", "Zorblax the Brave", "--alias", "Zorblax", "--owner", "Studio Example", "--kind", "character"
     )
     assert (status, made["sequence"], made["new"], entries(home)) == (0, 1, True, 1)
-    assert set(made["receipt"]) == {"entry", "proof", "checkpoint"}
+    assert set(made["receipt"]) == {"format", "entry", "proof", "checkpoint", "opened"}
     assert f"In force since {made['at'][11:19]} UTC. Registry sequence 1." in words
     assert "Refused from the next request." in words
     status, [listed], words = optout("list")
@@ -78,7 +89,7 @@ def test_words_alone_are_for_people(optout: Run) -> None:
 
 
 def test_pictures_are_looked_at_with_the_model_that_ships(optout: Run, tmp_path: Path) -> None:
-    pictures = [draw(tmp_path / f"{seed}.png", seed) for seed in range(3)]
+    pictures = [draw_character(tmp_path / f"{seed}.png", seed) for seed in range(3)]
     status, [made], words = optout(
         "add", "Zorblax", "--picture", pictures[0], "--picture", pictures[1], "--negative", pictures[2]
     )

@@ -10,7 +10,7 @@ from pipeline.clock import clock
 from pipeline.orders import CreateOrder
 from pipeline.settings import load
 from registry import optouts
-from registry.subject_types import NameDraft, OptOutDraft
+from registry.subject_types import NameDraft, OptOutDraft, ReferenceDraft, VectorDraft
 
 
 def create(app: App, prompt: str) -> str:
@@ -22,8 +22,16 @@ def create(app: App, prompt: str) -> str:
     return outcome.release.id
 
 
-def opt_out(app: App, name: str) -> None:
-    draft = OptOutDraft(kind="character", name=name, owner="Studio", names=(NameDraft(text=name),))
+def opt_out(app: App, name: str, *, face: bool = False) -> None:
+    picture = ReferenceDraft(sha256="a" * 64, polarity=1, width=64, height=64)
+    portrait = VectorDraft(
+        reference=picture.sha256, space=app.eyes.faces.space, kind="portrait", polarity=1,
+        vector=b"\x00\x2c" * 128, dimension=128,
+    )  # fmt: skip
+    draft = OptOutDraft(
+        kind="person", name=name, owner="Studio", names=(NameDraft(text=name),),
+        references=(picture,) if face else (), vectors=(portrait,) if face else (),
+    )  # fmt: skip
     optouts.add(app.engine, draft, now=clock(), sign_checkpoint=app.signer)
 
 
@@ -41,7 +49,7 @@ def test_nothing_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         second = create(app, "Vexmoor Quandle sings")
     (settings.home / "keys" / "sights.key").unlink()  # faces that were stored can never be read again
     with open_app(settings) as app:
-        opt_out(app, "Vexmoor Quandle")
+        opt_out(app, "Vexmoor Quandle", face=True)
         report = app.retroscan()
         assert [one.release for one in report.recalled] == [second]
         assert report.unclear == 1

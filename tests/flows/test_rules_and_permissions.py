@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.app import open_app
 from pipeline.cli.main import main
-from pipeline.clock import rfc3339
+from pipeline.clock import clock, rfc3339
 from pipeline.orders import CreateOrder
 from pipeline.settings import load
 from registry import optouts, permissions, releases, uses
@@ -30,6 +30,17 @@ class Told:
 
 
 Command = Callable[..., Told]
+
+
+@pytest.fixture(autouse=True, params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Every test here runs on both databases."""
+    if request.param == "sqlite":
+        yield
+        return
+    with request.getfixturevalue("postgres").make() as url:
+        monkeypatch.setenv("COUNTERMARK_DATABASE_URL", url)
+        yield
 
 
 @pytest.fixture
@@ -188,6 +199,8 @@ def test_a_permission_is_asked_for_approved_and_named(run: Command, home: Path) 
     assert {"gate", "gate/1", "generate", "decide/1", "sign/1", "mark/1"} <= steps
     assert "decide" not in steps
     assert asked["id"].encode() in Path(again.document["release"]["file"]).read_bytes()  # in its manifest
+    register(run, "Zorblax", "--mode", "ask", "--alias", "Zorbolino")  # looks through what is out
+    assert create(run, "Zorblax waves", "--purpose", "editorial").status == 0
     other = create(run, "Zorblax waves", "--purpose", "editorial", seed=2)  # this job only
     assert other.status == 1
     assert len(run("permission", "list", "--state", "asked").document) == 1
@@ -231,7 +244,6 @@ def test_a_clip_waits_in_the_home_for_the_answer(run: Command, clip: Path) -> No
 
 def test_an_ask_that_comes_at_the_fence_is_signed_anew(home: Path) -> None:
     """A wish to be asked that is registered while the clip is made: asked, approved, and signed again."""
-    from pipeline.clock import clock
     from registry.subject_types import NameDraft, OptOutDraft
 
     with open_app(load(home)) as app:
@@ -260,6 +272,39 @@ def test_an_ask_that_comes_at_the_fence_is_signed_anew(home: Path) -> None:
         assert steps == ["gate/1", "decide/1", "sign/1", "reread/1", "store/1", "publish", "place/1"]
         assert released.facts["permissions"] == [asked.id]
         assert released.checked_seq >= asked.log_seq
+
+
+def test_a_job_whose_hold_was_lifted_dies_anywhere_and_is_gone_on_with(run: Command, home: Path) -> None:
+    """At each of the steps that are done again the work ends at once; what is recorded is not repeated."""
+    register(run, "Zorblax", "--mode", "ask")
+    create(run, "Zorblax waves")
+    [asked] = run("permission", "list").document
+    begun: list[str] = []
+
+    class Died(Exception):
+        """As a defect of ours would be."""
+
+    def dies_at(wanted: str) -> Callable[[str, str, float], None]:
+        def observe(step: str, event: str, _value: float) -> None:
+            if event == "begin":
+                begun.append(step)
+                if step == wanted:
+                    raise Died
+
+        return observe
+
+    with open_app(load(home)) as app:
+        by: dict[str, Any] = {"now": clock(), "sign_checkpoint": app.signer}
+        permissions.approve(app.engine, asked["id"], permissions.Approval(), **by)
+        again = ["gate/1", "generate", "decide/1", "mark/1", "sign/1", "store/1", "publish", "place/1"]
+        for step in again:
+            with pytest.raises(Died):
+                list(app.resume(dies_at(step)))
+        [resumed] = app.resume(dies_at("nowhere"))
+        assert resumed.outcome is not None
+        assert resumed.outcome.release is not None
+        assert [begun.count(step) for step in again if step != "publish"] == [2] * (len(again) - 1)
+        assert len(releases.list_releases(app.engine)) == 1
 
 
 def test_a_consent_is_revoked_and_clips_are_withdrawn(run: Command) -> None:

@@ -9,7 +9,7 @@ from registry.migrations.versions import r0001_release_store as r0001
 from registry.migrations.versions import r0002_opt_outs as r0002
 
 revision = "r0011"
-down_revision = "r0006"
+down_revision = "r0010"
 branch_labels = None
 depends_on = None
 

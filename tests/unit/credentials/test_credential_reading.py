@@ -13,6 +13,7 @@ import pytest
 from encypher_c2pa import verify
 
 from pipeline.credentials import certs
+from pipeline.credentials.manifest import MINING_USES
 from pipeline.credentials.pki import Pki, ensure_pki, fingerprint
 from pipeline.credentials.read import ParentKind, inspect_parent, read_credential
 from pipeline.credentials.reading import CredentialReading, CredentialState, TimestampState
@@ -33,6 +34,7 @@ def test_our_clip_reads_as_intact_through_the_sandbox(desk, signed):
     assert reading.actions == ("c2pa.created", "c2pa.watermarked.bound")
     assert reading.digital_source_types == (GENERATED,)
     assert reading.release == {"version": 1, "release_id": "r-1", "checked_seq": 7}
+    assert reading.training == {key: {"use": "notAllowed"} for key in MINING_USES}
     assert reading.timestamp_time == signed.timestamp_time
     assert reading.signer_cert_sha256 == fingerprint(desk.pki.claim.certificate)
     assert not reading.laundered_parent

@@ -1,7 +1,7 @@
 """A desk on a database of its own, with small eyes that see colours and count words."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from classifiers.base import Picture, Vectors
 from classifiers.faces import Face
+from classifiers.thresholds import Calibration
+from pipeline.cohort import Cohort
 from pipeline.optouts.desk import Desk
 from registry.checkpoint import NoteSigner, ed25519_key_id
 from registry.db import open_database
@@ -60,7 +62,11 @@ class RedFaces:
 
 
 class SmallEyes:
+    """Without calibrations, so that nothing is measured."""
+
     clip, minilm, faces = Colours(), Letters(), RedFaces()
+    calibrations: Mapping[str, Calibration] = {}
+    cohort = Cohort(None)
 
 
 def desk_in(folder: Path) -> Desk:

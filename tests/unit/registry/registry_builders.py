@@ -91,7 +91,7 @@ def candidate(job: Job, number: int, **changes: Any) -> Candidate:
 DATABASE_URL = "database_url"
 
 
-def where(root: Path) -> Path | str:
+def place_of(root: Path) -> Path | str:
     """The registry of a folder: in PostgreSQL when a file of the folder says so."""
     told = root / DATABASE_URL
     return told.read_text() if told.exists() else root / "registry.db"
@@ -119,11 +119,25 @@ def raw(conn: Connection, statement: str, values: Sequence[Any] = ()) -> Any:
     return conn.execute(text(named), marks)
 
 
+class Judging:
+    """Answers for every release alike, and remembers what it was asked about."""
+
+    def __init__(self, answer: Judgement | None = None, seq: int = 0) -> None:
+        self.answer, self.seq = answer or Judgement(), seq
+        self.asked: list[tuple[str, int | None, dict[str, int]]] = []
+
+    def __call__(
+        self, released: Release, changes: Sequence[Change] | None, cleared: dict[str, int]
+    ) -> Judgement:
+        self.asked.append((released.id, None if changes is None else len(changes), cleared))
+        return self.answer
+
+
 class Home:
     """An engine, its jobs and its paths under one folder."""
 
     def __init__(self, root: Path) -> None:
-        self.root, self.locks, self.where = root, root / "locks", where(root)
+        self.root, self.locks, self.where = root, root / "locks", place_of(root)
         self.engine = open_database(self.where)
         self.jobs = LocalJobs(self.engine, self.locks, lambda: NOW)
 

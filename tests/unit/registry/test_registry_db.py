@@ -2,13 +2,21 @@ import hashlib
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from registry_builders import NOW, SIGNER, Home, where
+from registry_builders import NOW, SIGNER, Home, candidate, place_of
+from sqlalchemy import Connection
 
-from registry import db, log, parties, releases
+from registry import (
+    db,
+    log,
+    parties,
+    releases,
+    tables_imports,  # noqa: F401 - its tables
+)
 from registry.db import open_database, read, write
 from registry.errors import (
     ConstraintBroken,
@@ -21,7 +29,8 @@ from registry.errors import (
     SchemaNewer,
     StorageFull,
 )
-from registry.tables import log_kind, metadata
+from registry.tables import decision, job, log_kind, metadata, release
+from registry.types import Job, JobState
 
 
 def digest(path: Path) -> str:
@@ -123,7 +132,7 @@ def test_a_full_disk_rolls_back_with_one_sentence(sqlite_home: Home) -> None:
 def test_a_failed_migration_leaves_an_empty_database_that_opens_later(
     empty_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = where(empty_root)
+    path = place_of(empty_root)
     monkeypatch.setattr("registry.migrations.r0001_triggers.ALL", ["CREATE NONSENSE"])
     with pytest.raises(RegistryError):
         open_database(path)
@@ -194,15 +203,36 @@ def test_parties_that_were_there_keep_what_they_were(tmp_path: Path, monkeypatch
             parties.add(home.engine, "ACME", "person", now=NOW, sign_checkpoint=SIGNER)
 
 
+def _release_of_then(conn: Connection) -> str:
+    """Publish as the first version did: the decision was no entry of the log."""
+    made_job = Job(
+        id="00000000-0000-7000-8000-000000000001", kind="make", key="k", inputs={}, state=JobState.OPEN,
+        result=None, created_at=NOW, finished_at=None, owner=None,
+    )  # fmt: skip
+    row: dict[str, Any] = {"id": made_job.id, "kind": "make", "key": "k", "inputs": {}, "created_at": NOW}
+    conn.execute(job.insert().values(**row, state="open", current_step="", deaths=0))
+    told = {"id": "a" * 64, "job_id": made_job.id, "verdict": "allow", "policy": "test", "policy_version": 1}
+    conn.execute(
+        decision.insert().values(**told, checks={}, reasons=[], registry_seq=0, decided_at=NOW)
+    )  # fmt: skip
+    entry = log.append(conn, "release", {"release": made_job.id}, None, NOW)
+    row = releases._row(candidate(made_job, 99), "a" * 64)
+    row |= {"id": made_job.id, "registry_seq": 0, "log_seq": entry.seq, "published_at": NOW}
+    conn.execute(release.insert().values(**row, state="released", state_seq=entry.seq))
+    log.add_checkpoint(conn, SIGNER, NOW)
+    return made_job.id
+
+
 def test_a_database_of_the_release_before_is_migrated(
     empty_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(db, "HEAD", "r0001")
-    with Home(empty_root) as old:
-        made = old.release()
+    with Home(empty_root) as old, write(old.engine) as conn:
+        released = _release_of_then(conn)
     monkeypatch.undo()
     with Home(empty_root) as home:
-        assert releases.get(home.engine, made.id) == made
+        made = releases.get(home.engine, released)
+        assert made is not None
         assert home.opt_out().seq == made.log_seq + 1
         assert home.release("new").registry_seq == made.log_seq + 1
         with read(home.engine) as conn:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from registry_builders import NOW, where
+from registry_builders import NOW, place_of
 from sqlalchemy import Engine, insert
 
 import registry
@@ -48,7 +48,7 @@ class Bench:
 
 
 def bench(folder: Path) -> Bench:
-    engine = open_database(where(folder))
+    engine = open_database(place_of(folder))
     return Bench(engine, world.prepare(engine, len(world.KINDS), load.now(), load.SIGNER))
 
 

@@ -1,5 +1,6 @@
 """Ask me: a hold asks, an answer lifts or refuses, a clock refuses; once, in one transaction, in the log."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -176,6 +177,30 @@ def test_a_bad_answer_is_no_answer(home: Home) -> None:
         permissions.approve(home.engine, asked.id, Approval(conditions=Conditions(regions=("XX",))), **BY)
     assert permissions.get(home.engine, asked.id).state == "asked"
     assert home.jobs.get(job.id).state is JobState.HELD
+
+
+def test_an_answer_is_whole_or_not_at_all(home: Home) -> None:
+    """A process that dies at the last moment of its answer has answered nothing."""
+    subject = ask_me(home)
+    job, [asked] = held(home, reason(subject))
+
+    def dies(_text: bytes) -> bytes:
+        raise KeyboardInterrupt
+
+    signer = replace(SIGNER, sign=dies)
+    with read(home.engine) as conn:
+        before = log.head(conn)
+    with pytest.raises(KeyboardInterrupt):
+        permissions.approve(home.engine, asked.id, Approval(), now=NOW, sign_checkpoint=signer)
+    with pytest.raises(KeyboardInterrupt):
+        permissions.refuse(home.engine, asked.id, why="", now=NOW, sign_checkpoint=signer)
+    with pytest.raises(KeyboardInterrupt):
+        permissions.expire_due(home.engine, now=LATE, sign_checkpoint=signer)
+    with read(home.engine) as conn:
+        assert log.head(conn) == before
+    assert permissions.get(home.engine, asked.id) == asked
+    assert home.jobs.get(job.id).state is JobState.HELD
+    assert outcome(home, subject, job=job.id) == "review"
 
 
 def test_who_withdrew_meanwhile_is_in_nobodys_way(home: Home) -> None:

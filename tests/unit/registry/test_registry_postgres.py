@@ -20,7 +20,8 @@ from registry_builders import DATABASE_URL, NOW, Home
 from sqlalchemy import text
 
 import registry
-from registry import db, log, optouts, postgres
+from benchmarks.tools.local_postgres import LocalServer, programs
+from registry import db, log, optouts, postgres, releases
 from registry.db import open_database, read, write
 from registry.errors import (
     ConstraintBroken,
@@ -203,8 +204,6 @@ def test_a_commit_waits_for_the_disk_whatever_the_server_does_by_default(home: H
 
 
 def test_after_a_restart_of_the_server_work_goes_on(tmp_path: Path) -> None:
-    from benchmarks.tools.local_postgres import LocalServer
-
     with LocalServer() as server:
         engine = open_database(server.create("registry"))
         with write(engine) as conn:
@@ -313,6 +312,31 @@ def test_json_paths(asked: Any) -> None:
     for path, found in (("subject", "abc"), ("n", "5"), ("none", None), ("missing", None)):
         query = "SELECT json_extract(%s::text, %s)"
         assert asked.execute(query, [document, f"$.public.{path}"]).fetchone() == (found,)
+
+
+def test_the_greater_of_two(asked: Any) -> None:
+    query = "SELECT max(3, 5), min(3, 5), max(3, NULL), (SELECT max(x) FROM (VALUES (1), (9)) AS t (x))"
+    assert asked.execute(query).fetchone() == (5, 3, None, 9)
+
+
+def test_a_dump_is_restored(home: Home, empty: str) -> None:
+    tools = programs()
+    assert tools is not None
+    made = home.release()
+    home.opt_out()
+    with subprocess.Popen(
+        [tools / "pg_dump", "--no-owner", "--dbname", str(home.where)], stdout=subprocess.PIPE
+    ) as dump:
+        restore = ["psql", "--quiet", "--set=ON_ERROR_STOP=1", "--dbname", empty]
+        subprocess.run(restore, stdin=dump.stdout, stdout=subprocess.DEVNULL, check=True)
+    restored = open_database(empty)
+    with read(restored) as conn:
+        assert log.head(conn) == 2
+        log.audit(conn)
+    assert releases.get(restored, made.id) == made
+    with pytest.raises(ConstraintBroken), write(restored) as conn:
+        conn.exec_driver_sql("DELETE FROM release")
+    restored.dispose()
 
 
 def test_conditions_are_translated() -> None:

@@ -1,9 +1,9 @@
 from collections.abc import Sequence
 
 import pytest
-from registry_builders import BLOCK, NOW, SIGNER, Home, Judgement, allow, candidate
+from registry_builders import BLOCK, NOW, SIGNER, Home, Judgement, Judging, allow, candidate
 
-from registry import holds, log, releases
+from registry import holds, log, recalls, releases
 from registry.checkpoint import parse_note
 from registry.counter import reserve_payload_counter
 from registry.db import read, write
@@ -18,9 +18,10 @@ def opt_out(home: Home, name: str = "Ada") -> int:
 def test_a_release_is_a_row_a_log_entry_and_a_checkpoint(home: Home) -> None:
     made = home.release()
     with read(home.engine) as conn:
-        (entry,) = log.entries(conn, 0, 9)
+        decided, entry = log.entries(conn, 0, 9)
         proof = log.prove(conn, made.log_seq)
     assert (entry.kind, entry.seq) == ("release", made.log_seq)
+    assert (decided.kind, decided.seq) == ("decision", entry.public["decision_seq"])
     assert entry.public["release"] == made.id
     assert entry.public["file_sha256"] == made.file_sha256
     assert parse_note(proof.note).size == made.log_seq
@@ -35,7 +36,7 @@ def test_publishing_again_returns_the_same_release(home: Home) -> None:
     made = home.release()
     assert home.publish("k", lambda _: BLOCK) == made
     with read(home.engine) as conn:
-        assert log.head(conn) == 1
+        assert log.head(conn) == 2
 
 
 def test_the_recheck_sees_exactly_what_changed_since_the_check(home: Home) -> None:
@@ -77,7 +78,10 @@ def test_anything_but_allow_is_held_and_stays_held(home: Home, verdict: str) -> 
     assert home.publish("k") == held
     assert home.jobs.get(held.job_id).state is JobState.HELD
     with read(home.engine) as conn:
-        assert log.head(conn) == seq
+        (decided,) = log.entries(conn, seq, 9)  # the fence's own decision, once
+    assert (decided.kind, decided.public["registry_seq"]) == ("decision", seq)
+    assert decided.public["verdict"] == ("block" if verdict == "block" else "review")
+    with read(home.engine) as conn:
         assert holds.open_holds(conn) == [held]
     assert releases.list_releases(home.engine) == []
 
@@ -134,13 +138,13 @@ def test_withdrawing_and_reinstating_are_logged_and_idempotent(home: Home) -> No
     why = {"case": "c1", "name": "Ada"}
     gone = releases.withdraw(home.engine, made.id, why=why, now=NOW, sign_checkpoint=SIGNER)
     assert gone == releases.withdraw(home.engine, made.id, why=why, now=NOW, sign_checkpoint=SIGNER)
-    assert (gone.state, gone.state_seq) == (ReleaseState.WITHDRAWN, 2)
+    assert (gone.state, gone.state_seq) == (ReleaseState.WITHDRAWN, 3)
     with read(home.engine) as conn:
         (entry,) = log.changes(conn, 0, 9)
-        assert (entry.kind, entry.private, log.registry_seq(conn)) == ("withdrawal", why, 2)
+        assert (entry.kind, entry.private, log.registry_seq(conn)) == ("withdrawal", why, 3)
         assert b"Ada" not in entry.entry
-    back = releases.reinstate(home.engine, made.id, why={}, now=NOW, sign_checkpoint=SIGNER)
-    assert (back.state, back.state_seq) == (ReleaseState.RELEASED, 3)
+    back = recalls.reinstate(home.engine, made.id, Judging(), why={}, now=NOW, sign_checkpoint=SIGNER)
+    assert (back.state, back.state_seq) == (ReleaseState.RELEASED, 4)
     with pytest.raises(NotFound):
         releases.withdraw(home.engine, "nobody", why={}, now=NOW, sign_checkpoint=SIGNER)
 

@@ -167,6 +167,29 @@ def test_out_of_force_nothing_is_wished(record: SubjectRecord, ask: Ask, counts:
     assert ruling(gone, asked(record, ask, counts), NOW) == Ruling(outcome="allow", by="nothing")
 
 
+@pytest.mark.parametrize(
+    ("mode", "rule_asks", "intent", "asks"),
+    [
+        ("ask", None, "depict", True),
+        ("ask", None, "style", True),
+        ("block", None, "style", False),
+        ("allow", None, "depict", False),
+        ("block", True, "depict", True),
+        ("ask", False, "depict", False),
+    ],
+)
+def test_who_is_asked(mode: str, rule_asks: bool | None, intent: str, asks: bool) -> None:
+    row = RuleRow(
+        id="r", subject="s", effect="review", account=None, valid_from=None, valid_until=None, priority=0,
+        licence=False, conditions=Conditions(ask=bool(rule_asks)),
+    )  # fmt: skip
+    record = SubjectRecord(
+        id="s", kind="character", name="n", owner="o", party="p", mode=mode, description="", attributes=(),
+        exclusions=(), names=(), vectors=(), rules=() if rule_asks is None else (row,), state="active", seq=1,
+    )  # fmt: skip
+    assert ruling(record, Ask(account="a", intent=intent), NOW).asks is asks
+
+
 @given(conditions, st.text(max_size=5), st.booleans())
 def test_conditions_are_read_as_they_were_written(made: Conditions, credit: str, ask: bool) -> None:
     made = replace(made, credit=credit, ask=ask)

@@ -1,0 +1,110 @@
+"""What means nobody: ordinary prompts, and what the models see of them, for measuring what is registered.
+
+The texts are those of `classifiers/ordinary_prompts.txt` and captions of the drawn world, with fixed seeds
+that no calibration and no benchmark uses. Pictures of nobody come with a space's calibration
+(`Calibration.cohort`). Nothing is taken from anybody's prompts. Vectors are made when first asked for, by
+the very models that judge prompts, and kept in the home under the space's and the texts' digests.
+"""
+
+import contextlib
+import hashlib
+import tempfile
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from classifiers.base import Kind, Seen, Sight, TextEmbedder, Vectors
+
+CAPTIONS: Final = 300
+SEED: Final = 930_000
+EMPTY_EVERY: Final = 5  # one caption in so many is of a scene with nobody in it
+FOLDER: Final = "cohorts"
+
+
+@cache
+def texts() -> tuple[str, ...]:
+    """All ordinary prompts: written ones first, then drawn ones."""
+    from classifiers.ordinary import ordinary_prompts
+
+    return (*ordinary_prompts(), *_captions())
+
+
+def _captions() -> list[str]:
+    from generator.embedded.world.design import random_design
+    from generator.embedded.world.scene import random_scene
+    from generator.embedded.world.words import captions
+
+    made = []
+    for number in range(CAPTIONS):
+        rng = np.random.default_rng(SEED + number)
+        design = random_design(rng) if number % EMPTY_EVERY else None
+        made.append(captions(design, random_scene(rng), rng)[number % 3])
+    return made
+
+
+class Cohort:
+    """The vectors of `texts`; ``folder``: where they are kept between processes, None: nowhere."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        self._known: dict[str, Vectors] = {}
+
+    def prompts(self, clip: TextEmbedder) -> Vectors:
+        """Unit vectors ``float32[n, d]`` of the texts as whole prompts."""
+        return self._vectors(clip, texts())
+
+    def sights(self, clip: TextEmbedder, minilm: TextEmbedder) -> list[Sight]:
+        """What both models see of each text, as `classifiers.descriptions.look_at_texts` says it."""
+        from classifiers.wording import clauses
+
+        parts = [clauses(text) for text in texts()]
+        by_clip, whole = self.prompts(clip), self._vectors(minilm, texts())
+        places = {part: row for row, part in enumerate(dict.fromkeys(p for group in parts for p in group))}
+        single = self._vectors(minilm, tuple(places))
+        return [
+            Sight(
+                texts=(text,),
+                seen=(
+                    Seen(kind=Kind.PROMPT, space=clip.space, vectors=by_clip[row : row + 1]),
+                    Seen(kind=Kind.PROMPT, space=minilm.space, vectors=whole[row : row + 1]),
+                    Seen(kind=Kind.CLAUSE, space=minilm.space, vectors=single[[places[p] for p in group]]),
+                ),
+            )
+            for row, (text, group) in enumerate(zip(texts(), parts, strict=True))
+        ]
+
+    def _vectors(self, model: TextEmbedder, of: Sequence[str]) -> Vectors:
+        digest = hashlib.sha256("\n".join((model.space, *of)).encode()).hexdigest()
+        if digest not in self._known:
+            kept = self._load(digest, len(of), model.dimension)
+            self._known[digest] = self._make(digest, model, of) if kept is None else kept
+        return self._known[digest]
+
+    def _load(self, digest: str, count: int, dimension: int) -> Vectors | None:
+        """What was kept, if it is whole: with its digest at the end."""
+        if self._folder is None:
+            return None
+        with contextlib.suppress(OSError):
+            kept = (self._folder / digest[:32]).read_bytes()
+            body, check = kept[:-32], kept[-32:]
+            if hashlib.sha256(body).digest() == check and len(body) == 4 * count * dimension:
+                return np.frombuffer(body, "<f4").reshape(count, dimension).astype(np.float32)
+        return None
+
+    def _make(self, digest: str, model: TextEmbedder, of: Sequence[str]) -> Vectors:
+        made = model.embed_texts(list(of))
+        if self._folder is not None:
+            with contextlib.suppress(OSError):  # then they are made again by the next process
+                self._keep(digest, made)
+        return made
+
+    def _keep(self, digest: str, made: Vectors) -> None:
+        assert self._folder is not None  # noqa: S101 - asked by the caller
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        body = made.astype("<f4").tobytes()
+        with tempfile.NamedTemporaryFile(dir=self._folder, delete=False) as file:
+            file.write(body + hashlib.sha256(body).digest())
+        Path(file.name).replace(self._folder / digest[:32])

@@ -1,0 +1,131 @@
+"""Serving a withdrawn release again, and deciding cases: what came meanwhile is asked first.
+
+The release is compared with everything in force as if it asked to leave today, under its own policy and for
+its account, by `pipeline.recheck`; the registry does it once more for what changes until it is served
+(`registry.recalls`). What cannot be compared any more, since its faces were forgotten or a model was changed,
+keeps nothing back: a person decides here, and knows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from classifiers.base import Vectors
+from pipeline.lookback import question_of
+from pipeline.recheck import changed_subjects, compare
+from pipeline.retroscan import UNCLEAR
+from pipeline.types import Decision, Json, Verdict
+from pipeline.workbench import Workbench, note_signer
+from registry import recalls, releases, sights
+from registry.cases import Case
+from registry.db import read
+from registry.subjectset import SubjectSet
+from registry.types import Change, Release
+from registry.vectors import VectorMatch
+from registry.view import Snapshot
+
+
+class Returning:
+    """Answers for releases that are to come back; see `registry.recalls.Judge`."""
+
+    def __init__(self, bench: Workbench) -> None:
+        self._bench = bench
+        self._snapshot = bench.view.current()
+
+    @property
+    def seq(self) -> int:
+        """The log position of what a release is compared with."""
+        return self._snapshot.seq
+
+    def __call__(
+        self, released: Release, changes: Sequence[Change] | None, cleared: dict[str, int]
+    ) -> Decision:
+        """Compare a release with these changes, or with everything in force."""
+        with read(self._bench.engine) as conn:
+            rows = sights.of(conn, [released.id]).get(released.id, ())
+        question = question_of(self._bench, released, rows)
+        if question is None:
+            return _nothing_asked(released, self._bench.clock())
+        now, calibrations = self._bench.clock(), self._bench.eyes.calibrations
+        if changes is None:
+            subjects = list(self._snapshot.subjects.values())
+            left = _Without(self._snapshot, {s.id for s in subjects if s.seq < cleared.get(s.id, 0)})
+            found = compare(question, subjects, left, calibrations, now=now)
+        else:
+            fresh = [s for s in changed_subjects(changes) if s.seq >= cleared.get(s.id, 0)]
+            found = compare(question, fresh, SubjectSet(fresh), calibrations, now=now)
+        clear = tuple(reason for reason in found.reasons if reason.code not in UNCLEAR)
+        return replace(found, reasons=clear, verdict=found.verdict if clear else Verdict.ALLOW)
+
+
+class _Without:
+    """A snapshot in which some subjects are not found."""
+
+    def __init__(self, snapshot: Snapshot, left_out: set[str]) -> None:
+        self._snapshot, self._out = snapshot, left_out
+        kept = tuple(name for name in snapshot.names if name.subject not in left_out)
+        self.names = kept if left_out else snapshot.names
+        self.seq = snapshot.seq
+
+    def search(
+        self, space: str, kinds: Sequence[str], vectors: Vectors, neighbours: int
+    ) -> list[list[VectorMatch]]:
+        """The nearest vectors of the others."""
+        wanted = neighbours
+        while True:
+            found = self._snapshot.search(space, kinds, vectors, wanted)
+            kept = [[match for match in matches if match.subject not in self._out] for matches in found]
+            full = all(
+                len(left) >= neighbours or len(matches) < wanted
+                for left, matches in zip(kept, found, strict=True)
+            )
+            if full:
+                return [left[:neighbours] for left in kept]
+            wanted *= 2
+
+
+def withdraw(bench: Workbench, release_id: str, why: str) -> Release:
+    """Stop serving a release by hand; what was made from it becomes cases. Raises: NotFound."""
+    hold = bench.settings.retroscan_review == "hold"
+    return releases.withdraw(
+        bench.engine, release_id, why={"by": "hand", "why": why}, now=bench.clock(), hold=hold,
+        sign_checkpoint=note_signer(bench.keyring),
+    )  # fmt: skip
+
+
+def reinstate(bench: Workbench, release_id: str, why: str) -> Release:
+    """Serve a release again. Raises: NotFound, StillForbidden."""
+    told: Json = {"by": "hand", "why": why}
+    return recalls.reinstate(
+        bench.engine, release_id, Returning(bench), why=told, now=bench.clock(),
+        sign_checkpoint=note_signer(bench.keyring),
+    )  # fmt: skip
+
+
+def settle_claims(bench: Workbench) -> list[str]:
+    """Serve again what claims that have ended since kept away; return these releases."""
+    return recalls.settle_claims(
+        bench.engine, lambda: Returning(bench), now=bench.clock(), sign_checkpoint=note_signer(bench.keyring)
+    )
+
+
+def uphold(bench: Workbench, case_id: str, by: str, decision: str) -> Case:
+    """Decide that the release of a case is not served. Raises: NotFound, CaseClosed."""
+    return recalls.uphold(
+        bench.engine, case_id, by=by, decision=decision, now=bench.clock(),
+        sign_checkpoint=note_signer(bench.keyring), hold=bench.settings.retroscan_review == "hold",
+    )  # fmt: skip
+
+
+def dismiss(bench: Workbench, case_id: str, by: str, decision: str) -> tuple[Case, Release]:
+    """Decide that a case is none. Raises: NotFound, CaseClosed, StillForbidden."""
+    return recalls.dismiss(
+        bench.engine, case_id, Returning(bench), by=by, decision=decision, now=bench.clock(),
+        sign_checkpoint=note_signer(bench.keyring),
+    )  # fmt: skip
+
+
+def _nothing_asked(released: Release, now: str) -> Decision:
+    return Decision(
+        verdict=Verdict.ALLOW, policy=str(released.facts.get("policy", "")), policy_version=1, reasons=(),
+        checks={}, registry_seq=released.registry_seq, decided_at=now,
+    )  # fmt: skip

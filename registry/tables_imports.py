@@ -1,0 +1,54 @@
+"""Tables of imports and of wishes about training, as queries see them; see `registry.tables`."""
+
+from sqlalchemy import Column, Integer, Table, Text
+
+from registry.tables import JsonText, metadata
+
+import_run = Table(
+    "import_run",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("digest", Text, nullable=False),
+    Column("source", JsonText, nullable=False),
+    Column("by_party", Text),
+    Column("lines", Integer, nullable=False),
+    Column("next_line", Integer, nullable=False),
+    Column("made", Integer, nullable=False),
+    Column("extended", Integer, nullable=False),
+    Column("unchanged", Integer, nullable=False),
+    Column("waiting", Integer, nullable=False),
+    Column("skipped", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("error", Text),
+    Column("started_at", Text, nullable=False),
+    Column("changed_at", Text, nullable=False),
+    Column("finished_at", Text),
+    Column("log_seq", Integer, nullable=False),
+    Column("end_seq", Integer),
+)
+
+import_line = Table(
+    "import_line",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("line", Integer, primary_key=True, autoincrement=False),
+    Column("outcome", Text, nullable=False),
+    Column("subject_id", Text),
+    Column("seq", Integer),
+    Column("code", Text),
+)
+
+training_wish = Table(
+    "training_wish",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("claimant", Text, nullable=False),
+    Column("claimant_normal", Text, nullable=False),
+    Column("work", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("uses", JsonText, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("log_seq", Integer, nullable=False),
+    Column("removed_seq", Integer),
+)

@@ -1,0 +1,91 @@
+"""What the sieve lets through is more than what the check finds, never less."""
+
+import random
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from classifiers.names import NameMatcher
+from classifiers.sieve import MAX_LETTERS, Sieve, skeleton, version
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # benchmarks are not installed
+sys.path.insert(0, str(Path(__file__).parent))
+
+from test_names import MATCHER, NAMES, Name
+
+from benchmarks.tools.disguises import EXACT, FURTHER
+
+SIEVE = Sieve(MATCHER)
+WORDS = ("a", "dog", "runs", "superb", "market", "by the", "sea", "in", "Zürich", "море", "夜", "and", "or")
+PIECES = st.one_of(
+    st.sampled_from([*WORDS, *(name.text for name in NAMES), "Hyrule", "balloon house"]),
+    st.text(min_size=1, max_size=12),
+)
+
+
+def passes(*texts: str) -> bool:
+    return SIEVE.passes(skeleton(texts))
+
+
+@pytest.mark.parametrize("disguise", [*EXACT, *FURTHER])
+def test_no_disguise_slips_through(disguise: str) -> None:
+    way = {**EXACT, **FURTHER}[disguise]
+    drawn = random.Random(1)
+    for name in NAMES:
+        text = f"a film of {way(name.text, drawn)} in the rain"
+        if any(MATCHER.match(text)):
+            assert passes(text), (disguise, text)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.lists(PIECES, max_size=6).map(" ".join), min_size=1, max_size=3))
+def test_whatever_the_check_finds_passes(texts: list[str]) -> None:
+    if any(MATCHER.match_turns(texts)):
+        assert passes(*texts)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from([name for name in NAMES if len(name.text) > 5]), st.integers(0, 40), st.characters())
+def test_one_letter_off_passes(name: Name, place: int, letter: str) -> None:
+    at, plain = place % len(name.text), name.text
+    swapped = plain[:at] + plain[at + 1 : at + 2] + plain[at : at + 1] + plain[at + 2 :]
+    for wrong in (plain[:at] + letter + plain[at:], plain[:at] + plain[at + 1 :], swapped):
+        text = f"we see {wrong} at noon"
+        if any(MATCHER.match(text)):
+            assert passes(text)
+
+
+def test_names_that_were_added_later_count() -> None:
+    sieve = Sieve(NameMatcher([Name("new", "Quandle Vexmoor")], MATCHER))
+    assert sieve.passes(skeleton(["Quandle Vexmor sings"]))
+    assert sieve.passes(skeleton(["Groot sings"]))
+    assert not sieve.passes(skeleton(["a boat in the harbour"]))
+
+
+def test_innocent_prompts_do_not_pass() -> None:
+    assert not any(
+        passes(text) for text in ("a dog runs by the sea", "the old market at night", "two chairs, one table")
+    )
+
+
+def test_what_cannot_be_told_passes() -> None:
+    told = skeleton(["a dog runs"])
+    assert not SIEVE.passes(told)
+    assert SIEVE.passes(None)
+    assert SIEVE.passes(told | {"v": "older"})
+    long = skeleton(["dog cat " * MAX_LETTERS])
+    assert long == {"v": version()}
+    assert SIEVE.passes(long)
+    assert not Sieve(NameMatcher([])).passes(None)
+
+
+def test_a_skeleton_is_quickly_asked() -> None:
+    told = skeleton(["an old harbour with boats, gulls and a fisherman in the fog, slow camera, film grain"])
+    began = time.perf_counter()
+    for _ in range(1000):
+        SIEVE.passes(told)
+    assert time.perf_counter() - began < 2

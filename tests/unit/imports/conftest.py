@@ -1,0 +1,6 @@
+"""What the tests of imports share with those of opt-outs."""
+
+import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "optouts")]
