@@ -75,7 +75,7 @@ def unpacked(data: NDArray[np.uint8]) -> Any:
 
 def search_flat(index: Any, kind: str, queries: Vectors, wanted: int, alive: Bits | None) -> list[Found]:
     """The best rows of a flat index for each query, of those that are alive (None: all)."""
-    values, rows = index.search(queries, wanted, params=_parameters(alive))
+    values, rows = _search(index, queries, wanted, alive)
     scores = -np.sqrt(np.maximum(values, 0)) if kind == PORTRAIT else values
     return [(line[line >= 0], told[line >= 0]) for line, told in zip(rows, scores, strict=True)]
 
@@ -85,7 +85,7 @@ def search_coarse(
 ) -> list[Found]:
     """The same of an index of codes; ``stored``: the numbers of its rows."""
     candidates = min(CANDIDATES * wanted, len(stored))
-    _, rows = index.search(queries, candidates, params=_parameters(alive))
+    _, rows = _search(index, queries, candidates, alive)
     return [
         _ranked(stored, kind, query, np.sort(line[line >= 0]), wanted)
         for query, line in zip(queries, rows, strict=True)
@@ -99,11 +99,10 @@ def _ranked(stored: Halves, kind: str, query: Vectors, rows: NDArray[np.int64], 
     return rows[best], np.asarray(scores[best], np.float32)
 
 
-def _parameters(alive: Bits | None) -> Any:
-    if alive is None:
-        return None
-    faiss = _faiss()
-    return faiss.SearchParameters(sel=faiss.IDSelectorBitmap(alive))
+def _search(index: Any, queries: Vectors, wanted: int, alive: Bits | None) -> Any:
+    faiss = _faiss()  # also where nothing of it is needed: each thread has its own OpenMP setting
+    chosen = None if alive is None else faiss.SearchParameters(sel=faiss.IDSelectorBitmap(alive))
+    return index.search(queries, wanted, params=chosen)
 
 
 def _metric(kind: str) -> Any:

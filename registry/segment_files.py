@@ -256,7 +256,7 @@ def _array(file: IO[bytes], dtype: str, shape: list[int], offset: int) -> NDArra
 
 def _mapped(file: Path | IO[bytes], dtype: type[np.generic], shape: list[int], offset: int = 0) -> Any:
     """An array in a file: mapped, since it is looked into here and there and not read through."""
-    return np.memmap(file, dtype, mode="r", shape=tuple(shape), offset=offset)
+    return np.asarray(np.memmap(file, dtype, mode="r", shape=tuple(shape), offset=offset))
 
 
 def _write(path: Path, data: bytes) -> None:
