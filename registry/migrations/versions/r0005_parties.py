@@ -32,7 +32,11 @@ def upgrade() -> None:
     _delegations()
     _claims()
     _subjects()
-    for statement in triggers.ALL:
+    _apply(triggers.ALL)
+
+
+def _apply(statements: list[str]) -> None:
+    for statement in statements:
         op.execute(sa.text(statement.replace(":", r"\:")))
 
 
@@ -41,11 +45,13 @@ def _key(column: str, table: str) -> sa.ForeignKeyConstraint:
 
 
 def _add_column(table: str, name: str, rest: str) -> None:
-    op.execute(f"ALTER TABLE {table} ADD COLUMN {name} TEXT {rest}")
+    # Compared bytewise on both, as all texts are: PostgreSQL joins no columns of different collations.
+    collation = 'COLLATE "C" ' if op.get_bind().dialect.name == "postgresql" else ""
+    op.execute(f"ALTER TABLE {table} ADD COLUMN {name} TEXT {collation}{rest}")
 
 
 def _parties() -> None:
-    op.execute("DROP TRIGGER party_fixed")
+    _apply(triggers.BEFORE)
     _add_column("party", "kind", f"CHECK (kind IS NULL OR kind IN ({PARTY_KINDS}))")
     _add_column("party", "verified_level", f"NOT NULL DEFAULT 'claimed' CHECK (verified_level IN ({LEVELS}))")
     op.execute("UPDATE party SET verified_level = 'trusted'")
