@@ -154,4 +154,5 @@ EVIDENCE: Final = [
     *_fixed("evidence_access"), _new("evidence_access", "t.id = NEW.id"),
 ]  # fmt: skip
 
+BEFORE: Final = ["DROP TRIGGER party_fixed"]
 ALL: Final = [*PARTIES, *SUBJECTS, *DELEGATIONS, *CLAIMS, *EVIDENCE]

@@ -72,6 +72,11 @@ def _table(name: str, *parts: list[sa.schema.SchemaItem] | sa.schema.SchemaItem)
         apply([plpgsql.never_truncated(name)])
 
 
+def _column(table: str, column: sa.Column[Any]) -> None:
+    """Add a column to a table that is there, with the types of the database."""
+    op.add_column(table, plpgsql.ported([column])[0] if on_postgres() else column)
+
+
 def where(condition: str) -> dict[str, Any]:
     """Options of an index that holds only the rows of which the condition is true."""
     return {"sqlite_where": sa.text(condition), "postgresql_where": sa.text(condition)}

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from registry.migrations import r0005_triggers as triggers
-from registry.migrations.r0001_triggers import apply
+from registry.migrations.r0001_triggers import apply, on_postgres
 from registry.migrations.versions import r0001_release_store as r0001
 from registry.migrations.versions import r0002_opt_outs as r0002
 
@@ -41,11 +41,13 @@ def _key(column: str, table: str) -> sa.ForeignKeyConstraint:
 
 
 def _add_column(table: str, name: str, rest: str) -> None:
-    op.execute(f"ALTER TABLE {table} ADD COLUMN {name} TEXT {rest}")
+    # Compared bytewise on both, as all texts are: PostgreSQL joins no columns of different collations.
+    collation = 'COLLATE "C" ' if on_postgres() else ""
+    op.execute(f"ALTER TABLE {table} ADD COLUMN {name} TEXT {collation}{rest}")
 
 
 def _parties() -> None:
-    op.execute("DROP TRIGGER party_fixed")
+    apply(triggers.BEFORE)
     _add_column("party", "kind", f"CHECK (kind IS NULL OR kind IN ({PARTY_KINDS}))")
     _add_column("party", "verified_level", f"NOT NULL DEFAULT 'claimed' CHECK (verified_level IN ({LEVELS}))")
     op.execute("UPDATE party SET verified_level = 'trusted'")

@@ -19,8 +19,8 @@ _table, _seq, _any = r0001._table, r0002._seq, r0002._any
 
 def upgrade() -> None:
     """Make everything."""
-    op.add_column("rule", sa.Column("conditions", sa.Text, nullable=False, server_default="{}"))
-    op.add_column("api_key", sa.Column("tags", sa.Text, nullable=False, server_default="[]"))
+    r0001._column("rule", sa.Column("conditions", sa.Text, nullable=False, server_default="{}"))
+    r0001._column("api_key", sa.Column("tags", sa.Text, nullable=False, server_default="[]"))
     _permissions()
     _uses()
     apply(triggers.ALL)

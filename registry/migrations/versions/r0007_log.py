@@ -5,6 +5,7 @@ from alembic import op
 
 from registry.migrations import r0007_triggers as triggers
 from registry.migrations.r0001_triggers import apply
+from registry.migrations.versions import r0001_release_store as r0001
 
 revision = "r0007"
 down_revision = "r0006"
@@ -14,6 +15,6 @@ depends_on = None
 
 def upgrade() -> None:
     """Add the place of a decision in the log, and the triggers. Older decisions keep none."""
-    op.add_column("decision", sa.Column("log_seq", sa.Integer))
+    r0001._column("decision", sa.Column("log_seq", sa.Integer))
     op.create_index("decision_log_seq", "decision", ["log_seq"], unique=True)
     apply(triggers.ALL)

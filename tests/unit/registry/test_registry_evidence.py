@@ -1,5 +1,6 @@
 """Evidence is kept apart, read under a name, and gone after its day."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,8 +17,8 @@ PASSPORT = b"%PDF a passport"
 
 
 @pytest.fixture
-def store(home: Home) -> FileStore:
-    return FileStore(home.path.parent / "files")
+def store(tmp_path: Path) -> FileStore:
+    return FileStore(tmp_path / "files")
 
 
 def add(home: Home, store: FileStore, claim: str | None, data: bytes = PASSPORT, **how: Any) -> Any:

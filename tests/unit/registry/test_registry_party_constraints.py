@@ -51,8 +51,9 @@ FIXED = {
 @pytest.mark.parametrize("table", FIXED)
 def test_nothing_is_rewritten_deleted_or_replaced(home: Home, made: OptOut, table: str) -> None:
     home.opt_out("another")  # so that the head of the log is about something else
+    anew = "INSERT OR REPLACE" if home.engine.dialect.name == "sqlite" else "INSERT"
     for statement in (
-        f"INSERT OR REPLACE INTO {table} SELECT * FROM {table}",
+        f"{anew} INTO {table} SELECT * FROM {table}",
         *(f"UPDATE {table} SET {column} = {column}" for column in FIXED[table].split(", ")),
     ):
         refused(home, statement)
