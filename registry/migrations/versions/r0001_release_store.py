@@ -74,7 +74,9 @@ def _table(name: str, *parts: list[sa.schema.SchemaItem] | sa.schema.SchemaItem)
 
 def _column(table: str, column: sa.Column[Any]) -> None:
     """Add a column to a table that is there, with the types of the database."""
-    op.add_column(table, plpgsql.ported([column])[0] if on_postgres() else column)
+    if on_postgres():
+        plpgsql.ported([column])
+    op.add_column(table, column)
 
 
 def where(condition: str) -> dict[str, Any]:
