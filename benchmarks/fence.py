@@ -9,6 +9,7 @@ every kind of opt-out. Targets follow from numbers, so the audit needs no check 
 
 import json
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from benchmarks import common
 from benchmarks.common import Row, once, rate, say
 from benchmarks.tools import fence_load as load
 from benchmarks.tools import fence_world as world
+from benchmarks.tools.places import place
 from registry import log
 from registry.db import open_database, read
 from registry.tables import held, release
@@ -35,6 +37,7 @@ class Audit:
     """What the database says after a run. Counters are by kind of opt-out."""
 
     killed: int
+    seconds: float
     releases: int = 0
     held: int = 0
     opt_outs: int = 0
@@ -54,10 +57,11 @@ class Audit:
 
 def measure(made: load.Load) -> Audit:
     """Run a load and audit what it left."""
-    made.folder.mkdir()
+    made.folder.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
     killed = load.run(made)
-    engine = open_database(made.folder / load.DATABASE)
-    audit = Audit(killed=killed)
+    engine = open_database(made.where)
+    audit = Audit(killed=killed, seconds=time.monotonic() - began)
     opted: dict[int, int] = {}
     for line in _lines(made.folder, "opt-outs-*.jsonl"):
         opted[line["target"]] = line["seq"]
@@ -113,7 +117,8 @@ def _lines(folder: Path, pattern: str) -> Iterator[dict[str, Any]]:
 def rows(audit: Audit, made: load.Load, publisher: str) -> list[Row]:
     """The figures of a run."""
     told: dict[str, str | int | float | bool | None] = {
-        "publisher": publisher, "processes": made.publishers, "kill -9": made.kill, "seconds": made.seconds,
+        "database": "sqlite" if isinstance(made.where, Path) else "postgresql", "publisher": publisher,
+        "processes": made.publishers, "kill -9": made.kill, "seconds": round(audit.seconds, 1),
     }  # fmt: skip
     found = [rate("releases that overtook an opt-out", audit.violations, max(audit.releases, 1), told)]
     for kind in world.KINDS:
@@ -130,8 +135,10 @@ def rows(audit: Audit, made: load.Load, publisher: str) -> list[Row]:
         )
     found += [
         once("publishers killed", audit.killed, "processes", told),
-        once("releases", audit.releases / made.seconds, "per second", told),
-        once("opt-outs", audit.opt_outs / made.seconds, "per second", told),
+        once("publishes", audit.releases + audit.held, "clips", told),
+        once("opt-outs made", audit.opt_outs, "opt-outs", told),
+        once("releases", audit.releases / audit.seconds, "per second", told),
+        once("opt-outs", audit.opt_outs / audit.seconds, "per second", told),
     ]
     for metric, values in (("publish", audit.publishing), ("opt-out", audit.opting_out)):
         for percent in (50, 99):
@@ -151,17 +158,22 @@ def main() -> int:
     parser.add_argument("--seconds", type=common.whole(1), default=30)
     parser.add_argument("--rate", type=common.whole(1), default=50, help="opt-outs per second")
     parser.add_argument("--publishers", type=common.whole(1), default=8)
+    parser.add_argument("--publishes", type=int, default=0, help="end after so many clips, not by the clock")
+    parser.add_argument("--changes", type=int, default=0, help="opt-outs spread over those clips")
+    parser.add_argument("--database", help="URL of a PostgreSQL database; SQLite without it")
     asked = parser.parse_args()
     at_commit, found = common.commit(), common.machine()
     with tempfile.TemporaryDirectory() as folder:
         audits = {}
         for publish in (load.fenced, load.unfenced):
-            made = load.Load(
-                folder=Path(folder) / publish.__name__, publish=publish, seconds=asked.seconds,
-                rate=asked.rate, publishers=asked.publishers, kill=True,
-            )  # fmt: skip
-            say(f"{publish.__name__}: {asked.seconds} s")
-            audits[publish.__name__] = audit = measure(made)
+            own = Path(folder) / publish.__name__
+            with place(own, asked.database) as where:
+                made = load.Load(
+                    folder=own, where=where, publish=publish, seconds=asked.seconds, rate=asked.rate,
+                    publishers=asked.publishers, kill=True, publishes=asked.publishes, changes=asked.changes,
+                )  # fmt: skip
+                say(f"{publish.__name__}: {asked.seconds} s")
+                audits[publish.__name__] = audit = measure(made)
             found += rows(audit, made, publish.__name__)
     found += common.machine()
     common.present("fence", found, at_commit, as_json=asked.json)

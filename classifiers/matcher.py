@@ -71,9 +71,7 @@ class _Pattern:
 class NameMatcher:
     """An immutable index of names; build it once for a registry position. Safe to share between threads."""
 
-    def __init__(self, names: Sequence[NameEntry], older: "NameMatcher | None" = None) -> None:
-        """Index `names`, beside those of `older`: a few names more need no new index of all."""
-        self._older = older
+    def __init__(self, names: Sequence[NameEntry]) -> None:
         self._plain = list(_patterns(names))
         # In a name that has digits itself, digits mean what they are.
         spelled = [p for p in self._plain if _disguisable(p) and not any(map(str.isdigit, p.letters))]
@@ -94,13 +92,6 @@ class NameMatcher:
 
         Such a hit is told of the later text, with the part that lies there. A context word counts for all.
         """
-        hits = self._match_turns(texts)
-        if self._older is None:
-            return hits
-        older = self._older.match_turns(texts)
-        return [_best([*new, *old]) for new, old in zip(hits, older, strict=True)]
-
-    def _match_turns(self, texts: Sequence[str]) -> list[list[Hit]]:
         if not self._plain:
             return [[] for _ in texts]
         found: list[list[Hit]] = [[] for _ in texts]
@@ -110,7 +101,7 @@ class NameMatcher:
             self._look(text, one, hits, context)
         if len(texts) > 1:
             self._look_across(texts, folded, found, context)
-        return [_best(hit for hit in hits if _in_context(hit.entry, context)) for hits in found]
+        return [best(hit for hit in hits if _in_context(hit.entry, context)) for hits in found]
 
     def _look(self, text: str, folded: Folded, hits: list[Hit], context: set[str], depth: int = 0) -> None:
         plain = squeezed(folded)
@@ -237,7 +228,7 @@ def _in_context(entry: NameEntry, seen: set[str]) -> bool:
     return entry.tier != NameTier.CONTEXT or any(key(word) in seen for word in entry.context)
 
 
-def _best(hits: Iterable[Hit]) -> list[Hit]:
+def best(hits: Iterable[Hit]) -> list[Hit]:
     """Of overlapping hits of one subject the surest and longest."""
     kept: list[Hit] = []
     order = sorted(hits, key=lambda hit: (not hit.sure, -hit.score, hit.start - hit.end, hit.start))

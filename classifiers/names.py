@@ -5,23 +5,29 @@ Codes: ``name_match`` (sure), ``name_near`` (a typo, or an accident of words: a 
 """
 
 import re
-import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from classifiers.ambiguity import check_name, tier_of
 from classifiers.base import CheckReport, CheckState, Finding, NameEntry, References, Sight
 from classifiers.errors import NameRefused
-from classifiers.matcher import MATCH, Hit, NameMatcher
+from classifiers.layers import OfLayers
+from classifiers.matcher import MATCH, Hit, NameMatcher, best
 from classifiers.unregistered import check_unregistered
 
-__all__ = ["NameMatcher", "NameRefused", "check_name", "check_names", "check_unregistered", "tier_of"]
+__all__ = [
+    "NameMatcher",
+    "NameRefused",
+    "check_name",
+    "check_names",
+    "check_unregistered",
+    "prepare",
+    "tier_of",
+]
 
 CHECK: Final = "prompt_names"
 STYLE: Final = "style_of_holder"
 THRESHOLD: Final = 0.8  # every hit counts: the least is one typo in five letters
-MIN_CACHED: Final = 16  # names; matchers of fewer are as quickly made as found
 _STYLE_BEFORE: Final = re.compile(
     r"(?:\b(?:in\s+the\s+|the\s+)?(?:style|manner|aesthetics?|spirit|vein|look)\s+of|\bà\s+la|\ba\s+la"
     r"|\binspired\s+by|\bas\s+if\s+(?:made|drawn|painted|directed|filmed)\s+by)"
@@ -41,15 +47,15 @@ _PHRASE: Final = 60  # characters around a name in which a phrase about style st
 
 def check_names(sight: Sight, references: References, matcher: NameMatcher | None = None) -> CheckReport:
     """Find the registered names in ``sight.texts``; `matcher`: of ``references.names``, if at hand."""
-    matcher = matcher or _matcher_of(references.names)
+    found = matcher.match_turns(sight.texts) if matcher else _hits(references.names, sight.texts)
     findings = [
         _finding(hit, text, turn)
-        for turn, (text, hits) in enumerate(zip(sight.texts, matcher.match_turns(sight.texts), strict=True))
+        for turn, (text, hits) in enumerate(zip(sight.texts, found, strict=True))
         for hit in hits
     ]
-    best = max((finding.score for finding in findings), default=0.0)
+    score = max((finding.score for finding in findings), default=0.0)
     return CheckReport(
-        check=CHECK, state=CheckState.COMPLETED, findings=tuple(findings), scores={CHECK: best}
+        check=CHECK, state=CheckState.COMPLETED, findings=tuple(findings), scores={CHECK: score}
     )
 
 
@@ -70,47 +76,18 @@ def _asks_for_style(text: str, start: int, end: int) -> bool:
     return bool(work or _STYLE_BEFORE.search(before))
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """``base``: the matcher of the first ``count`` names, to which later ones were added."""
-
-    names: Sequence[NameEntry]
-    matcher: NameMatcher
-    base: NameMatcher
-    count: int
+_matchers: Final = OfLayers(NameMatcher)
 
 
-_lock = threading.Lock()
-_kept: list[_Kept] = []
-MAX_KEPT: Final = 2
-MAX_ADDED: Final = 256
-"""Names that are indexed beside the others before all are indexed again."""
+def prepare(layer: Sequence[NameEntry]) -> None:
+    """Index the names of a layer, so that nobody who looks for names waits for it."""
+    _matchers.of(layer)
 
 
-def _matcher_of(names: Sequence[NameEntry]) -> NameMatcher:
-    """The matcher of these names; the last are kept: a registry changes less often than prompts."""
-    if len(names) < MIN_CACHED:
-        return NameMatcher(names)
-    with _lock:
-        for kept in _kept:
-            if kept.names is names:
-                return kept.matcher
-        made = next(filter(None, (_added(kept, names) for kept in _kept)), None) or _fresh(names)
-        _kept.insert(0, made)
-        del _kept[MAX_KEPT:]
-        return made.matcher
-
-
-def _fresh(names: Sequence[NameEntry]) -> _Kept:
-    matcher = NameMatcher(names)
-    return _Kept(names, matcher, matcher, len(names))
-
-
-def _added(kept: _Kept, names: Sequence[NameEntry]) -> _Kept | None:
-    """What was kept with the few names that came after it, if nothing else has changed."""
-    count = kept.count
-    if not count <= len(names) <= count + MAX_ADDED:
-        return None
-    if any(before is not now for before, now in zip(kept.names[:count], names, strict=False)):
-        return None
-    return _Kept(names, NameMatcher(names[count:], kept.base), kept.base, count)
+def _hits(names: Sequence[NameEntry], texts: Sequence[str]) -> list[list[Hit]]:
+    """The names in each of the texts; those of subjects that are gone from a layer do not count."""
+    found: list[list[Hit]] = [[] for _ in texts]
+    for matcher, gone in _matchers.parts(names):
+        for hits, more in zip(found, matcher.match_turns(texts), strict=True):
+            hits += [hit for hit in more if hit.entry.subject not in gone]
+    return [best(hits) for hits in found]

@@ -7,11 +7,12 @@ people write plainly, and no disguise.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from classifiers.ambiguity import common_word, frequency, noun_like
-from classifiers.base import CheckReport, CheckState, Finding, References, Sight
+from classifiers.base import CheckReport, CheckState, Finding, NameEntry, References, Sight
+from classifiers.layers import OfLayers
 from classifiers.normalise import key
 
 CHECK: Final = "unregistered_names"
@@ -34,22 +35,36 @@ def unregistered_names(text: str) -> list[tuple[int, int]]:
 
 def check_unregistered(sight: Sight, references: References, matcher: object | None = None) -> CheckReport:
     """Find names that no subject has in ``sight.texts``; `matcher` is not needed."""
-    registered = {key(name.text) for name in references.names}
-    findings = tuple(_findings(sight, registered))[:MAX_FINDINGS]
+    findings = tuple(_findings(sight, references.names))[:MAX_FINDINGS]
     return CheckReport(
         check=CHECK, state=CheckState.COMPLETED, findings=findings, scores={CHECK: float(bool(findings))}
     )
 
 
-def _findings(sight: Sight, registered: set[str]) -> Iterator[Finding]:
+def _subjects(names: Sequence[NameEntry]) -> dict[str, set[str]]:
+    """Who has a name, by the key of the name."""
+    found: dict[str, set[str]] = {}
+    for name in names:
+        found.setdefault(key(name.text), set()).add(name.subject)
+    return found
+
+
+_of_layers: Final = OfLayers(_subjects)
+
+
+def _findings(sight: Sight, names: Sequence[NameEntry]) -> Iterator[Finding]:
     for turn, text in enumerate(sight.texts):
         for start, end in unregistered_names(text):
             quote = text[start:end]
-            if key(re.sub(r"['’]s\Z", "", quote)) not in registered:
+            if not _registered(key(re.sub(r"['’]s\Z", "", quote)), names):
                 yield Finding(
                     check=CHECK, subject="", score=1.0, threshold=1.0, code=CODE, sure=False, turn=turn,
                     span=(start, end), quote=quote,
                 )  # fmt: skip
+
+
+def _registered(name: str, names: Sequence[NameEntry]) -> bool:
+    return any(subjects.get(name, set()) - gone for subjects, gone in _of_layers.parts(names))
 
 
 def _is_name(text: str, found: re.Match[str]) -> bool:

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -25,17 +26,21 @@ from pipeline.credentials.text import safe_text
 from pipeline.errors import KeysUnusable, Refused, StorageFailed
 from pipeline.evidence import Bundler
 from pipeline.eyes import Eyes
-from pipeline.gate import Gate
+from pipeline.gate import Gate, index_names
 from pipeline.home import Home
 from pipeline.keyring import MARKS_FILE, ensure_keyring, with_tsa_roots
 from pipeline.orders import (
     LOCAL_ACCOUNT,
+    NO_USE,
     CreateOrder,
     GuardOrder,
     Order,
+    Use,
+    ask_of,
     inputs_of,
     job_key,
     request_key,
+    use_json,
 )
 from pipeline.retroscan import ScanReport, scan
 from pipeline.settings import Settings
@@ -43,12 +48,13 @@ from pipeline.sights import ensure_sealer
 from pipeline.types import Decision, Json, Verdict
 from pipeline.workbench import OURS, Observer, Outcome, Workbench, note_signer
 from pipeline.workflow import CREATE, GUARD, KINDS, ReleaseRun, reason_json
-from registry import holds, log, receipts, releases
+from registry import holds, log, permissions, receipts, releases, uses
 from registry.checkpoint import NoteSigner, verifier_key
 from registry.db import open_database, read
 from registry.errors import NotFound, RegistryError
 from registry.ids import ENTROPY_BYTES, parse_time, uuid7
 from registry.jobs import LocalJobs
+from registry.permissions import Permission
 from registry.sights import forget_sights
 from registry.store import Area, FileStore
 from registry.types import Job, JobState, ReleaseState
@@ -117,9 +123,12 @@ class App:
     def resume(self, observer: Observer) -> Iterator[Resumed]:
         """Go on with every job whose process died; each is reported when it has ended, or was held.
 
-        What finished jobs left in staging is deleted first.
+        First requests for permission whose time is over are refused, jobs that waited for another day are
+        opened again, and what finished jobs left in staging is deleted.
         """
         bench, since = self._bench, _first_id(self._bench.clock())
+        self.expire_permissions()
+        uses.lift_of_days_before(self.engine, self._bench.clock())
         bench.store.clean_finished(self._unfinished)
         self._forget_faces()
         waiting = bench.jobs.resume()
@@ -134,6 +143,10 @@ class App:
             mine = bench.jobs.submit(job.kind, job.key, job.inputs)
             if mine.owner is not None:
                 yield self._go_on(mine, observer)
+
+    def expire_permissions(self) -> list[Permission]:
+        """Take requests that no holder answered in time for refused."""
+        return permissions.expire_due(self.engine, now=self._bench.clock(), sign_checkpoint=self.signer)
 
     def _go_on(self, job: Job, observer: Observer) -> Resumed:
         if job.kind not in KINDS:
@@ -230,11 +243,13 @@ class App:
         )  # fmt: skip
 
     def judge(
-        self, prompt: str, *, policy: str, history: tuple[str, ...] = (), account: str = LOCAL_ACCOUNT
-    ) -> Decision:
+        self, prompt: str, *, policy: str, history: tuple[str, ...] = (), account: str = LOCAL_ACCOUNT,
+        use: Use = NO_USE,
+    ) -> Decision:  # fmt: skip
         """What the gate says of a prompt, without a job. Raises: UsageError, LimitExceeded."""
-        gate = Gate(self._bench.eyes, self._bench.view, self._bench.settings)
-        return gate.judge(prompt, history, policy=policies.preset(policy), account=account).decision
+        bench, ask = self._bench, ask_of({"account": account, "use": use_json(use)})
+        gate = Gate(bench.eyes, bench.view, bench.settings, uses=partial(uses.today, bench.engine))
+        return gate.judge(prompt, history, policy=policies.preset(policy), account=ask).decision
 
     def gate_prompt(self, prompt: str, account: str | None = None, policy: str | None = None) -> None:
         """Raises: Refused, with the reasons, unless the gate allows `prompt`."""
@@ -252,7 +267,8 @@ def open_app(settings: Settings) -> Iterator[App]:
     """
     home = Home(settings.home)
     home.make()
-    engine = open_database(home.database)
+    engine = open_database(settings.database)
+    view = View(engine, home.index, prepare=index_names)
     try:
         _demand_keys(home, engine)
         keyring, pki = ensure_keyring(home.keys), ensure_pki(home.pki, now=datetime.now(UTC))
@@ -262,12 +278,13 @@ def open_app(settings: Settings) -> Iterator[App]:
                 Workbench(
                     settings=settings, engine=engine, store=FileStore(home.files), jobs=jobs,
                     keyring=keyring, pki=replace(pki, trust=trust), clock=clock,
-                    version=importlib.metadata.version("countermark"), view=View(engine),
+                    version=importlib.metadata.version("countermark"), view=view,
                     eyes=Eyes(settings.clip_model, settings.clip_sha256, home.root),
                     sealer=ensure_sealer(home.keys),
                 )
             )  # fmt: skip
     finally:
+        view.close()
         engine.dispose()
 
 

@@ -20,10 +20,11 @@ SCHEME: Final = "bearer"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Whose request it is, and the id of the key that it came with."""
+    """Whose request it is, the id of the key that it came with, and the tags that this key gives it."""
 
     account: str
     key: str
+    tags: tuple[str, ...] = ()
 
 
 def admit(engine: Engine, headers: Sequence[str], scopes: Sequence[str], now: str) -> Caller:
@@ -40,7 +41,7 @@ def admit_key(engine: Engine, secret: str, scopes: Sequence[str], now: str) -> C
     if not set(scopes) & set(key.scopes):
         text = f"This API key is not for {' or '.join(scopes)}; ask for one with that scope."
         raise KeyRefused(text, RefusedBecause.SCOPE)
-    return Caller(account=key.account, key=key.id)
+    return Caller(account=key.account, key=key.id, tags=key.tags)
 
 
 def _bearer(headers: Sequence[str]) -> str:

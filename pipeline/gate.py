@@ -6,6 +6,7 @@ Jobs go through `pipeline.judging`, which looks, compares and decides with the s
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Protocol
 
 from classifiers.base import CheckReport, CheckState, Sight, TextEmbedder
@@ -17,16 +18,19 @@ from pipeline.eyes import Eyes
 from pipeline.home import Home
 from pipeline.orders import LOCAL_ACCOUNT, MAX_TURNS, check_prompt
 from pipeline.policy import Policy
-from pipeline.recheck import in_full, wishes_of
+from pipeline.recheck import Uses, in_full, wishes_of
 from pipeline.settings import Settings
 from pipeline.types import Decision, Json, Reason
+from registry import uses
 from registry.db import open_database
+from registry.names import Layer
+from registry.ruling import Ask
 from registry.view import Snapshot, View
 
 ALWAYS: Final = (policies.NAMES, policies.DESCRIPTIONS)
 _TOLD: Final = (
     "subject", "subject_name", "owner", "score", "threshold", "probability", "reference", "sure", "turn",
-    "span", "quote",
+    "span", "quote", "won", "lost", "asks",
 )  # fmt: skip
 
 
@@ -69,17 +73,21 @@ class Gate:
     """Judges prompts; safe to share between threads.
 
     ``whole``: look with every model also where nothing is registered that the look could be compared with;
-    a job needs that, since what it saw is compared again later.
+    a job needs that, since what it saw is compared again later. ``uses``: how often rules were used today.
     """
 
-    def __init__(self, eyes: TextEyes, view: Registry, settings: Settings, *, whole: bool = False) -> None:
+    def __init__(
+        self, eyes: TextEyes, view: Registry, settings: Settings, *, whole: bool = False,
+        uses: Uses | None = None,
+    ) -> None:  # fmt: skip
         self._eyes, self._view, self._settings, self._whole = eyes, view, settings, whole
+        self._uses = uses
 
     def judge(
-        self, text: str, history: Sequence[str] = (), *, policy: Policy, account: str = LOCAL_ACCOUNT,
+        self, text: str, history: Sequence[str] = (), *, policy: Policy, account: Ask | str = LOCAL_ACCOUNT,
         now: str = "",
     ) -> GateResult:  # fmt: skip
-        """Judge one prompt for `account`; `now` is RFC 3339, by default the clock's.
+        """Judge one prompt for `account`, or for what it asks; `now` is RFC 3339, by default the clock's.
 
         Raises: UsageError for a prompt that is empty or no valid text, LimitExceeded for one too long.
         """
@@ -87,7 +95,7 @@ class Gate:
         return self.judge_all([prompt], policy=policy, account=account, now=now)[0]
 
     def judge_all(
-        self, prompts: Sequence[Prompt], *, policy: Policy, account: str = LOCAL_ACCOUNT, now: str = ""
+        self, prompts: Sequence[Prompt], *, policy: Policy, account: Ask | str = LOCAL_ACCOUNT, now: str = ""
     ) -> list[GateResult]:
         """Judge several prompts, which the models see together. Raises: as `judge`, for any of them."""
         texts = [self.checked(prompt) for prompt in prompts]
@@ -113,7 +121,9 @@ class Gate:
             raise UsageError(f"a prompt may come after {MAX_TURNS} turns; leave out the oldest")
         return tuple(check_prompt(text, self._settings) for text in (*prompt.history, prompt.text))
 
-    def _judged(self, sight: Sight, snapshot: Snapshot, policy: Policy, account: str, now: str) -> GateResult:
+    def _judged(
+        self, sight: Sight, snapshot: Snapshot, policy: Policy, account: Ask | str, now: str
+    ) -> GateResult:
         checks = dict.fromkeys((*ALWAYS, *policy.required))
         if self._names_only(snapshot):
             del checks[policies.DESCRIPTIONS]
@@ -123,7 +133,7 @@ class Gate:
         reports = in_full(reports, sight, snapshot)
         decision = policies.decide(
             policy, reports, sound=policies.Sound.ACCEPT, has_sound=False, registry_seq=snapshot.seq,
-            now=now, wishes=wishes_of(snapshot.subjects, account, now),
+            now=now, wishes=wishes_of(snapshot.subjects, account, now, self._uses),
         )  # fmt: skip
         return GateResult(sight=sight, reports=reports, decision=decision, snapshot_seq=snapshot.seq)
 
@@ -155,13 +165,23 @@ def _reason(reason: Reason) -> Json:
     }  # fmt: skip
 
 
+def index_names(layer: Layer) -> None:
+    """Index the names of a layer before anybody looks for them; without the checks, nobody does."""
+    with contextlib.suppress(ModuleNotFoundError):
+        from classifiers.names import prepare
+
+        prepare(layer)
+
+
 @contextlib.contextmanager
 def open_gate(settings: Settings) -> Iterator[Gate]:
     """Open the home of `settings`. Raises: `registry.errors`; models are loaded when needed."""
     home = Home(settings.home)
-    engine = open_database(home.database)
+    engine = open_database(settings.database)
+    view = View(engine, home.index, prepare=index_names)
     try:
         eyes = Eyes(settings.clip_model, settings.clip_sha256, home.root)
-        yield Gate(eyes, View(engine), settings)
+        yield Gate(eyes, view, settings, uses=partial(uses.today, engine))
     finally:
+        view.close()
         engine.dispose()

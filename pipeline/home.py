@@ -28,6 +28,11 @@ class Home:
         return self.root / "registry.db"
 
     @property
+    def index(self) -> Path:
+        """What a start would otherwise read from the registry and index again (`registry.segment_files`)."""
+        return self.root / "index"
+
+    @property
     def files(self) -> Path:
         """Staged, held and released files, stored manifests (`registry.store`)."""
         return self.root / "files"

@@ -1,7 +1,8 @@
 """Gate, look and decide: the steps of a job that judge. Their models are not loaded where nothing asks."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,17 @@ from pipeline import policy as policies
 from pipeline.examine import examine, unasked
 from pipeline.gate import Gate
 from pipeline.media.types import MediaLimits
+from pipeline.orders import ask_of
 from pipeline.reasons import Wish
-from pipeline.recheck import KEY_REVOKED, in_full, wishes_of
+from pipeline.recheck import KEY_REVOKED, Question, Uses, in_full, recheck, shown, wishes_of
 from pipeline.release.staging import Staging
 from pipeline.types import Decision, Json, Reason, Verdict
 from pipeline.workbench import Workbench
-from registry import apikeys
+from registry import apikeys, uses
+from registry.types import Change
+from registry.uses import Shown
 from registry.view import Snapshot
+from registry.vocabulary import DEPICT
 
 
 class Judge:
@@ -25,6 +30,7 @@ class Judge:
     def __init__(self, bench: Workbench, inputs: dict[str, Any], staging: Staging) -> None:
         self._bench, self._inputs, self._staging = bench, inputs, staging
         self._policy = policies.preset(inputs["policy"])
+        self.ask = ask_of(inputs, staging.job_id)
 
     @property
     def _texts(self) -> tuple[str, ...]:
@@ -42,8 +48,9 @@ class Judge:
         if refusal is not None:
             return {"decision": policies.to_json(refusal), "sight": None}
         *history, prompt = self._texts
-        judged = Gate(self._bench.eyes, self._bench.view, self._bench.settings, whole=True).judge(
-            prompt, history, policy=self._policy, account=self._inputs["account"], now=self._bench.clock()
+        bench = self._bench
+        judged = Gate(bench.eyes, bench.view, bench.settings, whole=True, uses=self.uses).judge(
+            prompt, history, policy=self._policy, account=self.ask, now=bench.clock()
         )
         return {"decision": policies.to_json(judged.decision), "sight": self._keep(judged.sight)}
 
@@ -80,10 +87,15 @@ class Judge:
         key = apikeys.get(self._bench.engine, key_id)
         return key is None or key.revoked_seq is not None
 
-    def wish(self, subject_id: str) -> Wish | None:
-        """What the owner of a subject wants for this job's account now."""
+    def wish(self, subject_id: str, intent: str = DEPICT, /) -> Wish | None:
+        """What the owner of a subject wants for this job now."""
         subjects = self._bench.view.current().subjects
-        return wishes_of(subjects, self._inputs["account"], self._bench.clock())(subject_id)
+        return wishes_of(subjects, self.ask, self._bench.clock(), self.uses)(subject_id, intent)
+
+    @property
+    def uses(self) -> Uses:
+        """How often rules were used. Inside the fence nobody else writes, so it is exact there."""
+        return partial(uses.today, self._bench.engine)
 
     def sight(self, gate: dict[str, Any], look: dict[str, Any]) -> Sight:
         """What was seen of prompt and clip together."""
@@ -115,7 +127,7 @@ class Judge:
         return policies.decide(
             policy, reports, sound=policies.Sound(self._inputs["sound"]), has_sound=has_sound,
             registry_seq=snapshot.seq, now=now,
-            wishes=wishes_of(snapshot.subjects, self._inputs["account"], now),
+            wishes=wishes_of(snapshot.subjects, self.ask, now, self.uses),
         )  # fmt: skip
 
     def _keep(self, sight: Sight) -> str:
@@ -125,6 +137,31 @@ class Judge:
 
     def _read(self, name: str) -> Sight:
         return self._bench.sealer.load(self._staging.whole(name).read_bytes())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fenced:
+    """What the fence says to the registry."""
+
+    verdict: str
+    reasons: tuple[Reason, ...]
+    shown: tuple[Shown, ...]
+
+
+class Fence:
+    """Asks at the fence, round by round; who was found and allowed in one is asked about in the next."""
+
+    def __init__(self, question: Question, bench: Workbench) -> None:
+        self._question, self._bench = question, bench
+
+    def __call__(self, changes: Sequence[Change]) -> Fenced:
+        """The verdict on these changes, and who the clip shows if it leaves."""
+        required = self._question.policy.required
+        calibrations = self._bench.eyes.calibrations if required else {}
+        found = recheck(self._question, changes, calibrations, now=self._bench.clock())
+        if found.verdict is Verdict.ALLOW:
+            self._question = replace(self._question, decision=found)
+        return Fenced(verdict=found.verdict, reasons=found.reasons, shown=shown(found))
 
 
 def _not_reached(policy: policies.Policy, reports: Sequence[CheckReport]) -> tuple[CheckReport, ...]:

@@ -4,19 +4,41 @@ import hashlib
 import json
 import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pipeline import policy as policies
 from pipeline.credentials.text import safe_text
 from pipeline.errors import LimitExceeded, MediaUnreadable, UsageError
 from pipeline.settings import Settings
 from pipeline.types import Json
+from registry import vocabulary
+from registry.errors import OptOutInvalid
+from registry.ruling import UNSAID, Ask
+from registry.vocabulary import check_word
 
 LOCAL_ACCOUNT: Final = "local"  # of the command line
 MAX_TURNS: Final = 32  # of a conversation that led to a prompt
 SEED_BITS: Final = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """What a clip is for, as far as it is said; rules of owners ask for it (docs/rules.md).
+
+    ``region``: where it is shown, ISO 3166-1 alpha-2; ``purpose``, ``content_class``: words of
+    `registry.vocabulary`; ``tags``: of the account, from whoever knows it.
+    """
+
+    region: str = ""
+    purpose: str = ""
+    content_class: str = ""
+    tags: tuple[str, ...] = ()
+
+
+NO_USE: Final = Use()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +47,8 @@ class GuardOrder:
 
     ``history``: the turns before the prompt, oldest first; ``account``: whose work it is; ``key``: the API
     key it came with, if any; ``request``: a name that the account gives it: the same name is the same job,
-    and with another clip it is refused; ``name``: what the file is called, where ``source`` does not say.
+    and with another clip it is refused; ``name``: what the file is called, where ``source`` does not say;
+    ``use``: what it is for.
     """
 
     source: Path
@@ -37,6 +60,7 @@ class GuardOrder:
     key: str = ""
     request: str = ""
     name: str = ""
+    use: Use = NO_USE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +80,7 @@ class CreateOrder:
     account: str = LOCAL_ACCOUNT
     key: str = ""
     request: str = ""
+    use: Use = NO_USE
 
 
 Order = GuardOrder | CreateOrder
@@ -70,7 +95,35 @@ def inputs_of(order: Order, settings: Settings) -> Json:
         "history": [check_prompt(turn, settings) for turn in _turns(order)],
         "label": settings.label, "service": settings.service, "crf": settings.crf,
     }  # fmt: skip
+    told = use_json(order.use)
+    common |= {"use": told} if told else {}  # an order that says nothing is recorded as it always was
     return common | (_guard(order, settings) if isinstance(order, GuardOrder) else _create(order))
+
+
+def use_json(use: Use) -> Json:
+    """What is said of a clip's use, as a job records it; empty where nothing is. Raises: UsageError."""
+    try:
+        check_word("region", use.region, vocabulary.REGIONS)
+        check_word("purpose", use.purpose, (*vocabulary.PURPOSES, *UNSAID))
+        check_word("class of content", use.content_class, (*vocabulary.CONTENT_CLASSES, *UNSAID))
+    except OptOutInvalid as error:
+        raise UsageError(str(error)) from None
+    told: Json = {
+        "region": use.region, "purpose": use.purpose, "content_class": use.content_class,
+        "tags": [*sorted({recordable(tag, "tag") for tag in use.tags})],
+    }  # fmt: skip
+    return {name: value for name, value in told.items() if value}
+
+
+def ask_of(facts: Mapping[str, Any], job: str = "") -> Ask:
+    """What a job's inputs, or a release's facts, ask of owners' rules; `job`: its id, where facts lack it."""
+    use = facts.get("use") or {}
+    return Ask(
+        account=str(facts["account"]) if facts.get("account") else None,
+        tags=frozenset(map(str, use.get("tags", ()))), region=str(use.get("region", "")),
+        purpose=str(use.get("purpose", "")), content_class=str(use.get("content_class", "")),
+        job=str(facts.get("job") or job),
+    )  # fmt: skip
 
 
 def job_key(inputs: Json, attempt: int) -> str:

@@ -3,22 +3,22 @@
 The rules, in order; the strictest that applies decides:
 1. a required check that is not configured blocks: nobody has looked, and nobody could;
 2. a required check that failed, timed out or was skipped holds for review;
-3. a finding at or over its threshold does what the subject's owner wishes for this account: block, review or
-   allow. What a check is not sure of holds at most. Under a policy that needs licences, only a licence
-   allows; a finding about nobody who is registered holds;
+3. a finding at or over its threshold does what the subject's owner wishes for who asks: block, review or
+   allow (`registry.ruling`). What a check is not sure of holds at most. Where the policy denies a kind of
+   subject by default, only a licence allows; a finding about nobody who is registered holds;
 4. sound that nobody has listened to does as the sound rule says: accept, strip or hold;
 5. otherwise it is allowed.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
 
 from classifiers.base import CheckReport, CheckState, Finding
 from pipeline.errors import UsageError
-from pipeline.reasons import Wish, Wishes, nobody, reason_of
-from pipeline.types import Decision, Json, Reason, Verdict
+from pipeline.reasons import MAX_LOST, Wish, Wishes, intent_of, nobody, reason_of
+from pipeline.types import Decision, Json, Reason, Ruled, Verdict
 
 NAMES: Final = "prompt_names"
 DESCRIPTIONS: Final = "prompt_descriptions"
@@ -26,6 +26,7 @@ UNREGISTERED: Final = "unregistered_names"
 UNSAFE: Final = "unsafe_content"
 FRAMES: Final = "frames"
 LIKENESS: Final = "likeness"
+PRESET: Final = "preset"
 AUDIO: Final = "audio"
 PROMPT_CHECKS: Final = (NAMES, DESCRIPTIONS, UNREGISTERED, UNSAFE)
 CLIP_CHECKS: Final = (FRAMES, LIKENESS)
@@ -52,35 +53,50 @@ class SoundState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """A named, versioned set of rules: which checks must have completed, and whether a licence is needed."""
+    """A named, versioned set of rules: which checks must have completed, and what is denied by default.
+
+    ``unlicensed``: per kind of subject, what becomes of an owner's allow that is no licence; kinds that are
+    not named are left to their owners.
+    """
 
     name: str
     version: int
     required: tuple[str, ...]
     description: str
-    licence_needed: bool = False
+    unlicensed: Mapping[str, Verdict] = field(default_factory=dict)
+
+    @property
+    def licence_needed(self) -> bool:
+        """Whether any kind of subject is denied by default."""
+        return bool(self.unlicensed)
 
     def only(self, checks: Sequence[str]) -> "Policy":
         """The same policy at a stage at which only these checks can have run."""
         return replace(self, required=tuple(check for check in self.required if check in checks))
 
 
+DEFAULT_DENY: Final[Mapping[str, Verdict]] = {
+    "person": Verdict.BLOCK, "character": Verdict.REVIEW, "logo": Verdict.REVIEW,
+    "artwork": Verdict.REVIEW, "portfolio": Verdict.REVIEW,
+}  # fmt: skip
+"""What `permission-first` makes of a subject that is there, and that nobody licensed to the one who asks."""
+
 PRESETS: Final = {
     preset.name: preset
     for preset in (
         Policy(
             name="opt-out",
-            version=2,
+            version=3,
             required=(NAMES, DESCRIPTIONS, FRAMES, LIKENESS),
             description="released unless somebody opted out: names, descriptions, frames, faces are checked",
         ),
         Policy(
             name="permission-first",
-            version=1,
+            version=2,
             required=(NAMES, DESCRIPTIONS, UNREGISTERED, FRAMES, LIKENESS),
             description="the same checks; what they recognise needs a licence, as do names that look like "
             "persons or works nobody registered",
-            licence_needed=True,
+            unlicensed=DEFAULT_DENY,
         ),
         Policy(
             name="marks-only",
@@ -124,9 +140,14 @@ def decide(
         (Verdict.REVIEW, _unfinished(check, states[check], reports))
         for check in policy.required if _failed(check, states[check])
     ]  # fmt: skip
-    found = [(finding, wishes(finding.subject)) for report in reports for finding in _counting(report)]
+    found = [
+        (finding, wishes(finding.subject, intent_of(finding)))
+        for report in reports
+        for finding in _counting(report)
+    ]
     ruled = [
-        (effect_of(policy, sure=finding.sure, wish=wish), reason_of(finding, wish)) for finding, wish in found
+        (effect_of(policy, sure=finding.sure, wish=wish), _reason(policy, finding, wish))
+        for finding, wish in found
     ]
     judged += [(effect, reason) for effect, reason in ruled if effect is not Verdict.ALLOW]
     if has_sound and sound is Sound.HOLD:
@@ -141,6 +162,8 @@ def decide(
         permits=tuple(sorted({wish.rule for _, wish in found if wish and wish.rule})),
         allowed=tuple(sorted({one.subject for (one, _), (effect, _) in zip(found, ruled, strict=True)
                               if effect is Verdict.ALLOW})),
+        rulings=tuple(dict.fromkeys(ruled_of(policy, finding.subject, intent_of(finding), wish)
+                                    for finding, wish in found if wish)),
     )  # fmt: skip
 
 
@@ -148,18 +171,46 @@ def effect_of(policy: Policy, *, sure: bool, wish: Wish | None) -> Verdict:
     """Rule 3: what becomes of a finding that is `sure` or not, when its subject's owner has this wish."""
     if wish is None:
         return Verdict.REVIEW
-    unlicensed = policy.licence_needed and not wish.licence and wish.effect is Verdict.ALLOW
-    effect = Verdict.REVIEW if unlicensed else wish.effect
+    effect = _denied(policy, wish) or wish.effect
     return Verdict.REVIEW if effect is Verdict.BLOCK and not sure else effect
+
+
+def ruled_of(policy: Policy, subject: str, intent: str, wish: Wish) -> Ruled:
+    """What decided about a subject; of a finding that is not sure the decision may be milder."""
+    denied = _denied(policy, wish)
+    return Ruled(
+        subject=subject, intent=intent, effect=denied or wish.effect, by=PRESET if denied else wish.by,
+        rule=wish.rule, licence=wish.licence, lost=tuple(row.rule for row in wish.lost[:MAX_LOST]),
+        asks=wish.asks, credit=wish.credit, licence_ref=wish.licence_ref, permission=wish.permission,
+    )  # fmt: skip
+
+
+def _denied(policy: Policy, wish: Wish) -> Verdict | None:
+    """What the preset makes of an allow that is no licence; None where it has nothing to say."""
+    if wish.effect is not Verdict.ALLOW or wish.licence or not policy.unlicensed:
+        return None
+    return policy.unlicensed.get(wish.kind, Verdict.REVIEW)
+
+
+def _reason(policy: Policy, finding: Finding, wish: Wish | None) -> Reason:
+    reason = reason_of(finding, wish)
+    if wish is None:
+        return reason
+    won = {"won": PRESET} if _denied(policy, wish) else {}
+    return replace(reason, evidence=reason.evidence | won | {"preset": f"{policy.name}/{policy.version}"})
 
 
 def to_json(decision: Decision) -> Json:
     """The decision as a job's step records it and a command prints it."""
     document = asdict(decision)
+    rulings = [
+        ruled | {"effect": str(ruled["effect"]), "lost": list(ruled["lost"])} for ruled in document["rulings"]
+    ]
     lists = {
         "reasons": list(document["reasons"]),
         "permits": list(decision.permits),
         "allowed": list(decision.allowed),
+        "rulings": rulings,
     }
     return document | lists | {"verdict": str(decision.verdict)}
 
@@ -168,6 +219,10 @@ def from_json(document: dict[str, Any]) -> Decision:
     """Read `to_json`'s document."""
     reasons = tuple(Reason(**reason) for reason in document["reasons"])
     lists = {name: tuple(document.get(name, ())) for name in ("permits", "allowed")}
+    lists["rulings"] = tuple(
+        Ruled(**ruled | {"effect": Verdict(ruled["effect"]), "lost": tuple(ruled["lost"])})
+        for ruled in document.get("rulings", ())
+    )
     return Decision(**document | lists | {"reasons": reasons, "verdict": Verdict(document["verdict"])})
 
 

@@ -1,12 +1,15 @@
 """From a check's finding to a reason: a stable code, a sentence for a person, evidence for a program."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from classifiers.base import Finding
 from pipeline.types import Json, Reason, Verdict
+from registry.ruling import Lost
+from registry.vocabulary import DEPICT, STYLE
 
+STYLE_CODE: Final = "style_of_holder"
+MAX_LOST: Final = 20  # rules that a reason names beside the one that won
 MAX_QUOTE: Final = 80  # characters of a prompt that a sentence repeats
 
 _SENTENCES: Final = {
@@ -30,22 +33,41 @@ _WISHES: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What the owner of a subject wants for one account: the effect, and the rule or licence behind it."""
+    """What the owner of a subject wants for who asks: the effect, and the rule or licence behind it.
+
+    ``kind``: of the subject; ``by``: rule | mode | nothing; the rest as in `registry.ruling.Ruling`.
+    """
 
     effect: Verdict
     name: str
     owner: str
     rule: str | None = None
     licence: bool = False
+    kind: str = ""
+    by: str = "mode"
+    lost: tuple[Lost, ...] = ()
+    softened: str = ""
+    asks: bool = False
+    credit: str = ""
+    licence_ref: str = ""
+    permission: str = ""
+    used_up: bool = False
 
 
-Wishes = Callable[[str], Wish | None]
-"""The wish about a subject by its id; None for a subject that nobody registered."""
+class Wishes(Protocol):
+    """The wish about a subject by its id and what is asked; None for a subject that nobody registered."""
+
+    def __call__(self, subject: str, intent: str = DEPICT, /) -> Wish | None: ...  # noqa: D102
 
 
-def nobody(_subject: str) -> Wish | None:
+def nobody(_subject: str, _intent: str = DEPICT, /) -> Wish | None:
     """The wishes where nothing is registered."""
     return None
+
+
+def intent_of(finding: Finding) -> str:
+    """Whether a finding is about the subject itself, or about a style that bears its owner's name."""
+    return STYLE if finding.code == STYLE_CODE else DEPICT
 
 
 def reason_of(finding: Finding, wish: Wish | None) -> Reason:
@@ -64,10 +86,19 @@ def _evidence(finding: Finding, wish: Wish | None) -> Json:
     return {
         "subject": finding.subject,
         "subject_name": wish.name if wish else "", "owner": wish.owner if wish else "",
-        "rule": wish.rule if wish else None,
+        "rule": wish.rule if wish else None, **(_ruled(finding, wish) if wish else {}),
         "score": round(finding.score, 4), "threshold": round(finding.threshold, 4),
         "probability": finding.probability, "reference": finding.reference, "sure": finding.sure,
         "turn": finding.turn, "span": list(finding.span) if finding.span else None, "quote": finding.quote,
         "times": [round(time, 3) for time in finding.times],
         "boxes": [[round(side, 4) for side in box] for box in finding.boxes],
+    }  # fmt: skip
+
+
+def _ruled(finding: Finding, wish: Wish) -> Json:
+    """What won and what lost; ``asks``: the holder is asked, and may lift the hold."""
+    return {
+        "intent": intent_of(finding), "won": wish.rule or wish.by, "asks": wish.asks,
+        "lost": [{"rule": row.rule, "effect": row.effect, "why": row.why} for row in wish.lost[:MAX_LOST]],
+        "softened": wish.softened,
     }  # fmt: skip

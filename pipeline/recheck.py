@@ -7,24 +7,27 @@ Pure: no model, no file, no query. In order; the first that applies decides:
    as they are now: a new name, picture or face, a stricter rule, a licence or consent taken back;
 4. a changed subject whose vectors lie in a space in which nothing was seen cannot be compared: held;
 5. a subject that was found and allowed is allowed no longer, since a licence or rule began or ended by the
-   clock, which makes no change, or under a policy that needs licences since it was withdrawn: held;
-6. otherwise the decision stands.
+   clock or was used up for the day, which makes no change, or under a policy that needs licences since it
+   was withdrawn: held;
+6. otherwise the decision stands, by the rules as they are now.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from classifiers.base import CheckReport, CheckState, Kind, References, Sight
 from pipeline import policy as policies
 from pipeline.examine import Calibrations, examine, unasked
 from pipeline.policy import Policy
 from pipeline.reasons import Wish, Wishes, nobody
-from pipeline.types import Decision, Reason, Verdict
-from registry import rules
+from pipeline.types import Decision, Json, Reason, Verdict
+from registry.ruling import Ask, Used, ruling
 from registry.subject_types import SubjectRecord
 from registry.subjectset import SubjectSet
 from registry.types import Change
+from registry.uses import CAP_REACHED, Shown, capped
+from registry.vocabulary import DEPICT
 
 if TYPE_CHECKING:
     from classifiers.names import NameMatcher
@@ -43,7 +46,8 @@ COUNTERPARTS: Final = {
 class Question:
     """What a job brings to the fence: its policy and decision, what was seen, who asked with which key.
 
-    ``wishes``: what owners want now, for rule 5.
+    ``wishes``: what owners want now, for rule 5; ``ask``: what is asked beside the account, if anything;
+    ``uses``: how often rules were used.
     """
 
     policy: Policy
@@ -52,6 +56,12 @@ class Question:
     account: str
     key: str
     wishes: Wishes = nobody
+    ask: Ask | None = None
+    uses: "Uses | None" = None
+
+
+Uses = Callable[[Sequence[str], str | None, str], Mapping[str, Used]]
+"""How often each of these rules was used, by an account and by all, on the day of a time."""
 
 
 class Registered(Protocol):
@@ -75,12 +85,34 @@ def recheck(
         found = compare(question, subjects, SubjectSet(subjects), calibrations, now=now)
         if found.verdict is not Verdict.ALLOW:
             return found
-    ended = [wish for wish in map(question.wishes, decision.allowed) if _forbids(policy, wish)]
+        decision = found
+    now_wished = [(*pair, question.wishes(*pair)) for pair in _allowed(decision)]
+    ended = [one for one in now_wished if _forbids(policy, one[2])]
     if ended:  # 5
-        whom = ended[0].name if ended[0] else "somebody who was registered"
-        told = f"The permission to show {whom} has ended."
-        return _with(decision, Verdict.REVIEW, [_reason("permission_ended", told)], now)
-    return replace(decision, decided_at=now)
+        return _with(decision, Verdict.REVIEW, [_ended(*one) for one in ended], now)
+    rulings = tuple(  # 6
+        policies.ruled_of(policy, subject, intent, wish) for subject, intent, wish in now_wished if wish
+    )
+    return replace(decision, decided_at=now, rulings=rulings or decision.rulings)
+
+
+def _allowed(decision: Decision) -> list[tuple[str, str]]:
+    """The subjects that were found and allowed, and what was asked of each."""
+    ruled = [(one.subject, one.intent) for one in decision.rulings if one.subject in decision.allowed]
+    plain = [(subject, DEPICT) for subject in decision.allowed if subject not in {s for s, _ in ruled}]
+    return list(dict.fromkeys((*ruled, *plain)))
+
+
+def shown(decision: Decision) -> tuple[Shown, ...]:
+    """Who is in a clip that this decision lets leave, and by which rule; for the registry to count."""
+    rules = {
+        (one.subject, one.intent): one.rule if one.by == "rule" else None
+        for one in decision.rulings if one.effect is Verdict.ALLOW
+    }  # fmt: skip
+    return tuple(
+        Shown(subject=subject, intent=intent, rule=rules.get((subject, intent)))
+        for subject, intent in _allowed(decision)
+    )
 
 
 def changed_subjects(changes: Sequence[Change]) -> tuple[SubjectRecord, ...]:
@@ -89,17 +121,29 @@ def changed_subjects(changes: Sequence[Change]) -> tuple[SubjectRecord, ...]:
     return tuple(subject for subject in latest.values() if subject.state == "active")
 
 
-def wishes_of(subjects: Mapping[str, SubjectRecord], account: str, now: str) -> Wishes:
-    """What the owners of these subjects, by id, want for `account`."""
+def wishes_of(
+    subjects: Mapping[str, SubjectRecord], ask: Ask | str, now: str, uses: Uses | None = None
+) -> Wishes:
+    """What the owners of these subjects, by id, want for an ask, or for an account that says nothing else.
 
-    def wish(subject_id: str) -> Wish | None:
+    `uses`: how often rules were used; without it no cap is reached.
+    """
+    asked = Ask(account=ask) if isinstance(ask, str) else ask
+
+    def wish(subject_id: str, intent: str = DEPICT, /) -> Wish | None:
         subject = subjects.get(subject_id)
         if subject is None:
             return None
-        effect = rules.effect(subject, account, now)
+        limited = capped((*subject.rules, *subject.inherited)) if uses is not None else ()
+        counted: dict[str, Any] = (
+            {"uses": uses(limited, asked.account, now)} if uses is not None and limited else {}
+        )
+        found = ruling(subject, replace(asked, intent=intent, **counted), now)
         return Wish(
-            effect=Verdict(effect.effect), name=subject.name, owner=subject.owner, rule=effect.rule_id,
-            licence=effect.licence,
+            effect=Verdict(found.outcome), name=subject.name, owner=subject.owner, rule=found.rule,
+            licence=found.licence, kind=subject.kind, by=found.by, lost=found.lost, softened=found.softened,
+            asks=found.asks and found.outcome == Verdict.REVIEW, credit=found.credit,
+            licence_ref=found.licence_ref, permission=found.permission, used_up=found.used_up,
         )  # fmt: skip
 
     return wish
@@ -121,13 +165,25 @@ def compare(
     fresh = policies.decide(
         question.policy.only(checks), reports, sound=policies.Sound.ACCEPT, has_sound=False,
         registry_seq=question.decision.registry_seq, now=now,
-        wishes=wishes_of({subject.id: subject for subject in subjects}, question.account, now),
+        wishes=wishes_of(
+            {subject.id: subject for subject in subjects}, question.ask or question.account, now,
+            question.uses,
+        ),
     )  # fmt: skip
     reasons = [*fresh.reasons, *_incomparable(question, subjects, checks)]  # 3, 4
     if not reasons:
-        return replace(question.decision, decided_at=now)
+        return _joined(question.decision, fresh, now)
     verdict = Verdict.BLOCK if fresh.verdict is Verdict.BLOCK else Verdict.REVIEW
     return _with(question.decision, verdict, reasons, now)
+
+
+def _joined(decision: Decision, fresh: Decision, now: str) -> Decision:
+    """The decision, with who was found and allowed among those who changed."""
+    known = {(one.subject, one.intent): one for one in (*decision.rulings, *fresh.rulings)}
+    return replace(
+        decision, decided_at=now, rulings=tuple(known.values()),
+        allowed=tuple(sorted({*decision.allowed, *fresh.allowed})),
+    )  # fmt: skip
 
 
 def _incomparable(
@@ -172,6 +228,15 @@ def _forbids(policy: Policy, wish: Wish | None) -> bool:
     if wish is None:
         return policy.licence_needed
     return policies.effect_of(policy, sure=True, wish=wish) is not Verdict.ALLOW
+
+
+def _ended(subject: str, intent: str, wish: Wish | None) -> Reason:
+    whom = wish.name if wish else "somebody who was registered"
+    told = _reason("permission_ended", f"The permission to show {whom} has ended.")
+    if wish is not None and wish.used_up:
+        told = _reason(CAP_REACHED, f"The permission to show {whom} is used up for today.")
+    evidence: Json = {"subject": subject, "intent": intent, "asks": wish is not None and wish.asks}
+    return replace(told, evidence=evidence)
 
 
 def _with(decision: Decision, verdict: Verdict, reasons: Sequence[Reason], now: str) -> Decision:

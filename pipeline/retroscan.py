@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 from classifiers.base import CheckState, Seen, Sight
 from pipeline import policy as policies
 from pipeline.errors import KeysUnusable
+from pipeline.orders import ask_of
 from pipeline.recheck import Question, changed_subjects, compare
 from pipeline.sights import Sealer
 from pipeline.types import Decision, Json, JsonValue, Verdict
@@ -139,7 +140,7 @@ def _compared(
     )  # fmt: skip
     question = Question(
         policy=policy, decision=decision, sight=_opened(bench.sealer, _texts(facts), sight),
-        account=str(facts.get("account", "")), key="",
+        account=str(facts.get("account", "")), key="", ask=ask_of(facts),
     )  # fmt: skip
     found = compare(
         question, references.subjects, references.of, bench.eyes.calibrations, now=now,

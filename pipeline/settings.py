@@ -9,10 +9,12 @@ import tomllib
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from pipeline.errors import UsageError
+from pipeline.home import Home
 from pipeline.sandbox import ProcessLimits
+from registry.postgres_url import is_url
 
 PREFIX: Final = "COUNTERMARK_"
 FILE: Final = "settings.toml"
@@ -26,12 +28,18 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     home: Path
+    database_url: SecretStr | None = Field(
+        None, description="PostgreSQL database of the registry; empty: `registry.db` in the home"
+    )
     policy: str = Field("opt-out", description="policy preset that decides when none is named")
     clip_model: str = Field("embedded", description="open_clip model by name or folder, or `embedded`")
     clip_sha256: str | None = Field(None, description="digest that the weights of that model must have")
     generator: str = Field("embedded", description="what `create` draws with, when none is named")
     max_prompt_bytes: int = Field(100_000, gt=0, description="length of a prompt")
     face_days: int = Field(365, ge=0, description="days for which faces seen in released clips are kept")
+    ask_days: float = Field(
+        7.0, ge=0, le=365, description="days in which a holder who is asked may answer; then it is a refusal"
+    )
     service: str = Field("countermark", max_length=24, description="name of the service, on the visible mark")
     label: str = Field("AI-generated", max_length=24, description="what the visible mark says of the clip")
     crf: float = Field(18.0, ge=0, le=35, description="x264 quality of released files")
@@ -59,6 +67,24 @@ class Settings(BaseModel):
     max_json_bytes: int = Field(MIB // 4, gt=0, description="bytes of a request without files")
     upload_seconds: float = Field(600.0, gt=0, description="time that one request may take to arrive")
     idle_seconds: float = Field(20.0, gt=0, description="time that a client may send or read nothing")
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgresql(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not is_url(url.get_secret_value()):
+            raise ValueError("it is not of the form postgresql://user@host/database")
+        return url
+
+    @property
+    def database(self) -> Path | str:
+        """The registry, as `registry.db.open_database` takes it; never printed: it may hold a password."""
+        url = self.database_url
+        return Home(self.home).database if url is None else url.get_secret_value()
+
+    @property
+    def has_registry(self) -> bool:
+        """Whether a registry was begun, or one is named."""
+        return not isinstance(self.database, Path) or self.database.is_file()
 
     @property
     def process_limits(self) -> ProcessLimits:

@@ -29,11 +29,33 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ruled:
+    """What an owner's wishes came to for one subject that was found: ``effect``, and what decided it.
+
+    ``intent``: depict | style; ``by``: rule | mode | preset | nothing; ``rule``: which, where a rule did;
+    ``lost``: the other rules that applied; ``asks``: whether the holder is asked; ``credit``,
+    ``licence_ref``, ``permission``: what a release under this rule owes or names.
+    """
+
+    subject: str
+    intent: str
+    effect: Verdict
+    by: str
+    rule: str | None = None
+    licence: bool = False
+    lost: tuple[str, ...] = ()
+    asks: bool = False
+    credit: str = ""
+    licence_ref: str = ""
+    permission: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """A policy's judgement; ``checks`` names every check and its state, also those that did not run.
 
     ``permits``: the rules and licences without which the verdict would be stricter; ``allowed``: the subjects
-    that were found, and whose owners allow it.
+    that were found, and whose owners allow it; ``rulings``: what decided about each subject that was found.
     """
 
     verdict: Verdict
@@ -45,6 +67,7 @@ class Decision:
     decided_at: str
     permits: tuple[str, ...] = ()
     allowed: tuple[str, ...] = ()
+    rulings: tuple[Ruled, ...] = ()
 
 
 class EvidenceState(StrEnum):

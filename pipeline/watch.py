@@ -97,9 +97,11 @@ def _loaded(path: Path) -> PictureFile | CountermarkError:
 def open_watch(settings: Settings) -> Iterator[Watch]:
     """Open the home of `settings`. Raises: `registry.errors`, ModelUnusable, CalibrationMissing."""
     home = Home(settings.home)
-    engine = open_database(home.database)
+    engine = open_database(settings.database)
+    view = View(engine, home.index)
     try:
         eyes = Eyes(settings.clip_model, settings.clip_sha256, home.root)
-        yield Watch(settings, eyes, View(engine).current())
+        yield Watch(settings, eyes, view.current())
     finally:
+        view.close()
         engine.dispose()

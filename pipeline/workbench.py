@@ -20,6 +20,7 @@ from pipeline.sights import Sealer
 from pipeline.types import Decision, Json
 from registry.checkpoint import NoteSigner, ed25519_key_id
 from registry.errors import JobNotOwned, RegistryBusy, RegistryError
+from registry.holds import AlsoHeld, nothing_more
 from registry.jobs import LocalJobs
 from registry.store import FileStore
 from registry.types import Job, JobState, Reason, Release
@@ -129,8 +130,9 @@ class StepRun:
         return lambda seconds: self._observer(name, "progress", seconds)
 
     def _ended(
-        self, state: JobState, decision: Json | None, reasons: Sequence[Json], made: Decision | None
-    ) -> Outcome:
+        self, state: JobState, decision: Json | None, reasons: Sequence[Json], made: Decision | None,
+        also_held: AlsoHeld = nothing_more,
+    ) -> Outcome:  # fmt: skip
         """Hold or refuse; what was staged for a held job stays, since it may go on later.
 
         ``made``: the decision to record and log with it; None where that was done before.
@@ -138,7 +140,7 @@ class StepRun:
         told = [reason_of(reason) for reason in reasons]
         result: Json = {"decision": decision, "reasons": list(reasons)}
         job = self._bench.jobs.finish(
-            self._job, state, result, reasons=told, decided=made,
+            self._job, state, result, reasons=told, also_held=also_held, decided=made,
             sign_checkpoint=note_signer(self._bench.keyring),
         )  # fmt: skip
         if state is JobState.REFUSED:

@@ -15,37 +15,45 @@ The steps, and the boundaries at which a crash may fall:
 11. store    file and manifest lie in the held area, durable
 12. publish  the fence: log, decision and release in one transaction (its own record), or the clip is held
 13. place    the file moves to the released area
+
+A job whose hold was lifted is judged anew: gate, decide and what follows from the decision (sign, reread,
+store, publish, place) carry the number of lifted holds in their names, so that nothing old is replayed; what
+was drawn, looked at and marked is not done again. Where nothing but holders' wishes to be asked holds a job,
+they are asked in the transaction of the hold (`registry.permissions`).
 """
 
 import base64
 import hashlib
 import math
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from sqlalchemy import Connection
+
 from pipeline import judging
 from pipeline import policy as policies
 from pipeline.credentials.labels import AigcLabel, aigc_metadata, append_generated_xmp
 from pipeline.credentials.manifest import Agent, new_urn
-from pipeline.recheck import Question, recheck
+from pipeline.recheck import Question
 from pipeline.release import credential, strength
 from pipeline.release.generation import GenerationOrder, generate
 from pipeline.release.inspection import inspect
 from pipeline.release.marking import MarkRequest, mark_clip, survey
-from pipeline.types import Decision, Json, Verdict
+from pipeline.types import Json, Verdict
 from pipeline.types import Reason as OurReason
 from pipeline.workbench import PRODUCT, Observer, Outcome, StepRun, Workbench, note_signer, reason_of
-from registry import log, releases
+from registry import holds, log, permissions, releases
 from registry.checkpoint import parse_note
 from registry.counter import reserve_payload_counter
 from registry.db import read
+from registry.holds import AlsoHeld
 from registry.store import Area
-from registry.types import Candidate, Change, Held, Job, JobState, Reason
+from registry.types import Candidate, Held, Job, JobState, Reason
 from watermark.carrier import Strength
 from watermark.detector import HiddenMarkDetector
 from watermark.payload import PayloadCodec, as_hex
@@ -68,9 +76,11 @@ class ReleaseRun(StepRun):
         self._generated = job.kind == CREATE
 
     def _run(self) -> Outcome:
-        gate = self._step("gate", self._judge.gate)
+        with read(self._bench.engine) as conn:
+            self._lifted = holds.lifted(conn, self._job.id)
+        gate = self._again("gate", self._judge.gate)
         if gate["decision"] and gate["decision"]["verdict"] != Verdict.ALLOW:
-            return self._stop(gate["decision"], gate["decision"]["reasons"])
+            return self._stop_at_gate(gate["decision"])
         begin = ("generate", self._generate) if self._generated else ("accept", self._accept)
         origin = self._step(*begin)
         source = self._staging.path(origin["file"])
@@ -78,25 +88,38 @@ class ReleaseRun(StepRun):
         surveyed = self._step("survey", lambda: self._survey(source, reserved))
         look = self._step("look", lambda: self._judge.look(source, self._limits, self._progress("look")))
         decide = partial(self._judge.decide, gate, look, has_sound=surveyed["sound"])
-        decision = self._step("decide", decide)
+        decision = self._again("decide", decide)
         if decision["verdict"] != Verdict.ALLOW:
-            return self._stop(decision, decision["reasons"])
+            return self._stop(decision, decision["reasons"], origin["file"])
         marked, seen = self._mark_until_seen(source, reserved, surveyed)
         if not seen["found"]:
             return self._stop(decision, [_missed()])
-        facts = self._facts(origin)
+        facts = self._facts(origin, decision)
         sign = partial(self._sign, origin, facts, decision, reserved, surveyed, marked, seen)
-        signed = self._step("sign", sign)
-        reread = self._step("reread", lambda: self._reread(signed, reserved))
-        self._step("store", lambda: self._store(signed))
+        signed = self._again("sign", sign)
+        reread = self._again("reread", lambda: self._reread(signed, reserved))
+        self._again("store", lambda: self._store(signed))
         question = self._question(gate, look, decision)
         candidate = self._candidate(question, facts, reserved, surveyed, seen, signed, reread["verdict"])
         # Not a recorded step: the fence is its own record, and a job that it holds takes no more of them.
-        published = self._step("publish", partial(self._publish, candidate, question), recorded=False)
+        publish = partial(self._publish, candidate, question, origin["file"])
+        published = self._step("publish", publish, recorded=False)
         if published["held"]:
             return self._stop(decision, published["held"], logged=True)  # by the fence
-        self._step("place", lambda: self._place(published))
+        self._again("place", lambda: self._place(published))
         return self._released(decision, published["release"])
+
+    def _again(self, name: str, work: Callable[[], Json]) -> dict[str, Any]:
+        """A step that runs again after every hold that was lifted."""
+        return self._step(f"{name}/{self._lifted}" if self._lifted else name, work)
+
+    def _stop_at_gate(self, decision: dict[str, Any]) -> Outcome:
+        """End here; a clip that may go on once its holders have answered is taken in now: it may go away."""
+        preview = ""
+        reasons = [reason_of(reason) for reason in decision["reasons"]]
+        if decision["verdict"] == Verdict.REVIEW and not self._generated and permissions.wanted(reasons):
+            preview = str(self._step("accept", self._accept)["file"])
+        return self._stop(decision, decision["reasons"], preview)
 
     def _generate(self) -> Json:
         inputs, target = self._inputs, self._staging.path("generating.mp4")
@@ -208,7 +231,7 @@ class ReleaseRun(StepRun):
             release={
                 "payload": reserved["payload"], "policy": decision["policy"],
                 "policy_version": decision["policy_version"], "checks": decision["checks"],
-                "checked_seq": decision["registry_seq"], "visible_mark": visible,
+                "checked_seq": decision["registry_seq"], "visible_mark": visible, **_owed(decision),
                 "log": self._checked_against(decision["registry_seq"]),
             },
             origin=self._origin(origin, facts),
@@ -246,12 +269,14 @@ class ReleaseRun(StepRun):
         parent = self._staging.whole(origin["parent"]).read_bytes() if origin["parent"] else None
         return credential.Imported(name=self._inputs["name"], sha256=origin["sha256"], parent=parent)
 
-    def _facts(self, origin: dict[str, Any]) -> Json:
+    def _facts(self, origin: dict[str, Any], decision: dict[str, Any]) -> Json:
         """What is stored beside a release, for the registry's eyes only."""
         inputs = self._inputs
         facts: Json = {
             "prompt": inputs["prompt"], "history": inputs["history"], "account": inputs["account"],
             "key": inputs["key"], "source_sha256": origin["sha256"], "policy": inputs["policy"],
+            "job": self._job.id, "use": inputs.get("use", {}), "rulings": decision.get("rulings", []),
+            **_owed(decision),
         }  # fmt: skip
         if self._generated:
             salted = f"{origin['salt']} {inputs['prompt']}".encode()
@@ -265,7 +290,7 @@ class ReleaseRun(StepRun):
         return Question(
             policy=policies.preset(self._inputs["policy"]), decision=policies.from_json(decision),
             sight=self._judge.sight(gate, look), account=self._inputs["account"], key=self._inputs["key"],
-            wishes=self._judge.wish,
+            wishes=self._judge.wish, ask=self._judge.ask, uses=self._judge.uses,
         )  # fmt: skip
 
     def _reread(self, signed: dict[str, Any], reserved: dict[str, Any]) -> Json:
@@ -293,15 +318,12 @@ class ReleaseRun(StepRun):
             sight=self._bench.sealer.rows(question.sight),
         )  # fmt: skip
 
-    def _publish(self, candidate: Candidate, question: Question) -> Json:
-        bench = self._bench
-
-        def ask(changes: Sequence[Change]) -> Decision:
-            calibrations = bench.eyes.calibrations if question.policy.required else {}
-            return recheck(question, changes, calibrations, now=bench.clock())
-
-        signer = note_signer(bench.keyring)
-        made = releases.publish(bench.engine, candidate, ask, now=bench.clock(), sign_checkpoint=signer)
+    def _publish(self, candidate: Candidate, question: Question, preview: str) -> Json:
+        bench, signer = self._bench, note_signer(self._bench.keyring)
+        made = releases.publish(
+            bench.engine, candidate, judging.Fence(question, bench), now=bench.clock(),
+            sign_checkpoint=signer, also_held=self._asking(preview),
+        )  # fmt: skip
         if isinstance(made, Held):
             return {"held": [reason_json(reason) for reason in made.reasons]}
         return {"held": [], "release": made.id, "file_sha256": made.file_sha256}
@@ -321,7 +343,9 @@ class ReleaseRun(StepRun):
             file=self._bench.store.find(Area.RELEASED, release.file_sha256),
         )  # fmt: skip
 
-    def _stop(self, decision: dict[str, Any], reasons: Sequence[Json], *, logged: bool = False) -> Outcome:
+    def _stop(
+        self, decision: dict[str, Any], reasons: Sequence[Json], preview: str = "", *, logged: bool = False
+    ) -> Outcome:
         """End the job; what ended it becomes a decision in the log, unless it is there already (`logged`)."""
         blocked = decision["verdict"] == Verdict.BLOCK
         made = policies.from_json(decision)
@@ -329,7 +353,31 @@ class ReleaseRun(StepRun):
             told = tuple(OurReason(**asdict(reason_of(reason))) for reason in reasons)
             made = replace(made, verdict=Verdict.REVIEW, reasons=told)
         state = JobState.REFUSED if blocked else JobState.HELD
-        return self._ended(state, decision, reasons, None if logged else made)
+        return self._ended(state, decision, reasons, None if logged else made, self._asking(preview))
+
+    def _asking(self, preview: str) -> AlsoHeld:
+        """Asks the holders, in the transaction of a hold that nothing but their wishes makes."""
+        bench, inputs = self._bench, self._inputs
+        request = permissions.Request(
+            account=inputs["account"], purpose=inputs.get("use", {}).get("purpose", ""),
+            prompt="\n".join((*inputs["history"], inputs["prompt"] or "")), preview=preview,
+            days=bench.settings.ask_days,
+        )  # fmt: skip
+
+        def also(conn: Connection, held: Held) -> None:
+            permissions.ask(conn, held, request, now=bench.clock(), signer=note_signer(bench.keyring))
+
+        return also
+
+
+def _owed(decision: dict[str, Any]) -> Json:
+    """What a release names because of the rules that let it leave: permissions and lines of credit."""
+    rulings = decision.get("rulings", [])
+    owed: Json = {
+        "permissions": sorted({ruled["permission"] for ruled in rulings} - {""}),
+        "credits": sorted({ruled["credit"] for ruled in rulings} - {""}),
+    }
+    return {name: listed for name, listed in owed.items() if listed}
 
 
 def _missed() -> Json:

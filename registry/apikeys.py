@@ -26,6 +26,7 @@ from registry.tables import api_key
 ENTRY_VERSION: Final = 1
 SCOPES: Final = ("create", "guard", "moderate", "verify", "optout", "admin")
 SECRET_BYTES: Final = 32
+TAGS_MAX: Final = 50
 _SECRET: Final = re.compile(r"cmk_([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})_[A-Za-z0-9_-]{43}", re.ASCII)
 _NEW: Final = "ask for a new one"
 
@@ -42,14 +43,19 @@ class ApiKey:
     expires_at: str | None
     revoked_at: str | None
     revoked_seq: int | None
+    tags: tuple[str, ...] = ()
 
 
 def create(
     engine: Engine, account: str, name: str, scopes: Collection[str], *, expires_at: str | None = None,
-    now: str,
+    tags: Collection[str] = (), now: str,
 ) -> tuple[ApiKey, str]:  # fmt: skip
-    """Make a key and return it with its secret, which nobody can read again. Raises `OptOutInvalid`."""
+    """Make a key and return it with its secret, which nobody can read again. Raises `OptOutInvalid`.
+
+    ``tags``: of the account, as rules name them; whoever uses the key cannot change them.
+    """
     phrases("account and name of a key", [account, name], 2)
+    phrases("tags of a key", [*tags], TAGS_MAX)
     unknown = [scope for scope in scopes if scope not in SCOPES]
     if unknown or not scopes:
         raise OptOutInvalid(f"A key has one or more of these scopes: {', '.join(SCOPES)}.")
@@ -59,9 +65,12 @@ def create(
     secret = f"cmk_{made}_{secrets.token_urlsafe(SECRET_BYTES)}"
     row = {"id": made, "account": account, "name": name, "created_at": now, "expires_at": expires_at}
     listed = [scope for scope in SCOPES if scope in scopes]
+    tagged = sorted(set(tags))
     with write(engine) as conn:
-        conn.execute(api_key.insert().values(**row, scopes=listed, secret_sha256=_digest(secret)))
-    return ApiKey(**row, scopes=tuple(listed), revoked_at=None, revoked_seq=None), secret  # type: ignore[arg-type]
+        secrets_row = {"scopes": listed, "tags": tagged, "secret_sha256": _digest(secret)}
+        conn.execute(api_key.insert().values(**row, **secrets_row))
+        made_row = conn.execute(select(api_key).where(api_key.c.id == made)).one()
+    return _loaded(made_row), secret
 
 
 def authenticate(engine: Engine, secret: str | None, now: str, *, scope: str | None = None) -> ApiKey:
@@ -132,4 +141,5 @@ def _loaded(row: Row[Any]) -> ApiKey:
     return ApiKey(
         id=row.id, account=row.account, name=row.name, scopes=tuple(row.scopes), created_at=row.created_at,
         expires_at=row.expires_at, revoked_at=row.revoked_at, revoked_seq=row.revoked_seq,
+        tags=tuple(row.tags),
     )  # fmt: skip

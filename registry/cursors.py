@@ -1,7 +1,6 @@
 """How far readers of the log have come; each has a name. Inside the caller's transaction."""
 
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects.sqlite import insert
 
 from registry.tables import log_cursor
 
@@ -14,7 +13,8 @@ def get(conn: Connection, name: str) -> int:
 
 def advance(conn: Connection, name: str, seq: int) -> None:
     """Record that this reader has done everything up to ``seq``; a cursor never goes back."""
-    made = insert(log_cursor).values(name=name, seq=seq)
-    later = made.excluded.seq > log_cursor.c.seq
-    update = made.on_conflict_do_update(index_elements=["name"], set_={"seq": seq}, where=later)
-    conn.execute(update)
+    known = conn.execute(select(log_cursor.c.seq).where(log_cursor.c.name == name)).scalar()
+    if known is None:
+        conn.execute(log_cursor.insert().values(name=name, seq=seq))
+    elif known < seq:
+        conn.execute(log_cursor.update().where(log_cursor.c.name == name).values(seq=seq))

@@ -13,7 +13,7 @@ class RegistryError(Exception):
 
 
 class RegistryUnusable(RegistryError):
-    """The database cannot be opened: not ours, not a database, of a newer schema, no permission."""
+    """The database cannot be opened: not ours, of a newer schema, no permission, server not reached."""
 
     code = "registry_unusable"
 
@@ -25,7 +25,7 @@ class SchemaNewer(RegistryUnusable):
 
 
 class RegistryDamaged(RegistryError):
-    """Stored bytes do not agree with their own digests, or SQLite finds the file malformed."""
+    """Stored bytes do not agree with their own digests, or the database finds its own damaged."""
 
     code = "registry_damaged"
 
@@ -35,6 +35,12 @@ class RegistryBusy(RegistryError):
 
     code = "registry_busy"
     http_status = 503
+
+
+class RegistryBehind(RegistryBusy):
+    """The view in memory has not caught up with the log in time; nothing may be allowed on its word."""
+
+    code = "registry_behind"
 
 
 class StorageFull(RegistryError):
@@ -107,6 +113,14 @@ class ErasureRefused(RegistryError):
     """What is to be erased is still in force."""
 
     code = "erasure_refused"
+    exit_code = 1
+    http_status = 409
+
+
+class PermissionAnswered(RegistryError):
+    """A request for permission that was answered before, in another way, or whose time is over."""
+
+    code = "permission_answered"
     exit_code = 1
     http_status = 409
 

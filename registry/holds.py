@@ -3,16 +3,23 @@
 Every function works inside the caller's write transaction.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, func, select
 
 from registry.canonical import Json
 from registry.errors import EntryInvalid, NotFound
 from registry.ids import new_id
 from registry.tables import held, job
 from registry.types import Held, Reason, ReasonLike
+
+AlsoHeld = Callable[[Connection, Held], None]
+"""Told of a new hold inside its transaction, to write down what belongs to it."""
+
+
+def nothing_more(_conn: Connection, _held: Held) -> None:
+    """Where nothing else belongs to a hold."""
 
 
 def hold(conn: Connection, job_id: str, reasons: Sequence[ReasonLike], registry_seq: int, at: str) -> Held:
@@ -46,6 +53,12 @@ def open_holds(conn: Connection, *, after: str = "", limit: int = 100) -> list[H
     """Return open holds by id, oldest first; ``after`` is the last id of the page before."""
     query = select(held).where(held.c.lifted_at.is_(None), held.c.id > after)
     return [_loaded(row) for row in conn.execute(query.order_by(held.c.id).limit(limit))]
+
+
+def lifted(conn: Connection, job_id: str) -> int:
+    """How many holds of the job were lifted: as often it is judged anew."""
+    query = select(func.count()).where(held.c.job_id == job_id, held.c.lifted_at.is_not(None))
+    return int(conn.execute(query).scalar_one())
 
 
 def lift(conn: Connection, job_id: str, because: str, at: str) -> None:

@@ -23,6 +23,7 @@ from registry.canonical import Json, JsonValue, stored
 from registry.checkpoint import NoteSigner
 from registry.db import read, write
 from registry.errors import JobNotOwned, KeyReused, NotFound
+from registry.holds import AlsoHeld
 from registry.ids import new_id
 from registry.locks import make_folder, release, try_acquire
 from registry.tables import job, job_step
@@ -49,7 +50,8 @@ class Jobs(Protocol):
 
     def finish(
         self, job: Job, outcome: JobState, result: Json, *, reasons: Sequence[ReasonLike] = (),
-        decided: DecisionLike | None = None, sign_checkpoint: NoteSigner | None = None,
+        also_held: AlsoHeld = ..., decided: DecisionLike | None = None,
+        sign_checkpoint: NoteSigner | None = None,
     ) -> Job:  # fmt: skip
         """Record how the job ended, as a workflow's return value does elsewhere."""
         ...
@@ -123,13 +125,15 @@ class LocalJobs:
 
     def finish(
         self, job: Job, outcome: JobState, result: Json, *, reasons: Sequence[ReasonLike] = (),
-        decided: DecisionLike | None = None, sign_checkpoint: NoteSigner | None = None,
+        also_held: AlsoHeld = holds.nothing_more, decided: DecisionLike | None = None,
+        sign_checkpoint: NoteSigner | None = None,
     ) -> Job:  # fmt: skip
         """Record how the job ended and let it go.
 
-        ``released`` needs a release, ``held`` a reason or a hold that is there already. The decision that
-        ended it, if any, is recorded and logged in the same transaction; it needs ``sign_checkpoint``.
-        Finishing again with the same outcome changes nothing.
+        ``released`` needs a release, ``held`` a reason or a hold that is there already; ``also_held`` is
+        told of a new hold in its transaction. The decision that ended the job, if any, is recorded and
+        logged in the same transaction, too; it needs ``sign_checkpoint``. Finishing again with the same
+        outcome changes nothing.
         """
         now = self._clock()
         with write(self._engine) as conn:
@@ -140,7 +144,7 @@ class LocalJobs:
                     decisions.record(conn, job.id, decided, now)
                     log.add_checkpoint(conn, sign_checkpoint, now)
                 if outcome is JobState.HELD and holds.open_hold(conn, job.id) is None:
-                    holds.hold(conn, job.id, reasons, log.registry_seq(conn), now)
+                    also_held(conn, holds.hold(conn, job.id, reasons, log.registry_seq(conn), now))
                 _update(conn, job.id, state=outcome, result=result, finished_at=now, current_step="")
         self._let_go(job.id, unlink=True)
         return self.get(job.id)

@@ -47,8 +47,12 @@ _INSERT_ENTRY: Final = log_entry.insert()
 _INSERT_PRIVATE: Final = log_private.insert()
 _INSERT_NODE: Final = log_node.insert()
 # Read some twenty times for every entry, so without the cost of a compiled statement.
-_LEAF: Final = "SELECT leaf_hash FROM log_entry WHERE seq = ?"
-_NODE: Final = "SELECT hash FROM log_node WHERE level = ? AND idx = ?"
+_MARKS: Final = {"sqlite": "?", "postgresql": "%s"}
+_LEAF: Final = {db: f"SELECT leaf_hash FROM log_entry WHERE seq = {mark}" for db, mark in _MARKS.items()}  # noqa: S608
+_NODE: Final = {
+    db: f"SELECT hash FROM log_node WHERE level = {mark} AND idx = {mark}"  # noqa: S608 - constants
+    for db, mark in _MARKS.items()
+}
 
 
 def append(conn: Connection, kind: str, public: Json, private: Json | None, at: str) -> LogEntry:
@@ -107,9 +111,10 @@ def changes(conn: Connection, after: int, upto: int) -> list[LogEntry]:
 
 def nodes(conn: Connection) -> Nodes:
     """Return the reader of perfect-subtree hashes that `registry.merkle` works on."""
+    inner, leaf = _NODE[conn.dialect.name], _LEAF[conn.dialect.name]
 
     def node(level: int, index: int) -> bytes:
-        statement, key = (_NODE, (level, index)) if level else (_LEAF, (index + 1,))
+        statement, key = (inner, (level, index)) if level else (leaf, (index + 1,))
         value = conn.exec_driver_sql(statement, key).scalar()
         if value is None:
             raise RegistryDamaged(f"The log lacks the hash ({level}, {index}); restore a backup.")

@@ -1,4 +1,6 @@
-"""The registry for a verifier: standard library only, read-only, through versioned views.
+"""The registry for a verifier: read-only, through versioned views; standard library only for a SQLite file.
+
+A registry in PostgreSQL is read through psycopg (`registry.lookup_postgres`), loaded only then.
 
 A machine without a registry is a normal case, so `open_lookup` returns None there; a registry that is
 there and cannot be read raises, because silence would look like "not in the log".
@@ -11,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
 from registry.errors import EntryInvalid, RegistryDamaged, RegistryUnusable
 from registry.locks import is_held
@@ -24,8 +26,38 @@ _COLUMNS: Final = tuple(field.name for field in fields(FoundRelease))
 _VIEW: Final = f"SELECT {', '.join(_COLUMNS)} FROM verify_release_v1 WHERE "  # noqa: S608 - constants
 
 
-def open_lookup(path: Path) -> "Lookup | None":
-    """Open a registry for reading, or return None when there is none at ``path``.
+class Reader(Protocol):
+    """One read-only connection; a query has question marks for its values."""
+
+    def one(self, query: str, *values: str | int) -> Any:
+        """Return the first row as a tuple, or None."""
+        ...
+
+    def each(self, query: str) -> Iterator[tuple[Any, ...]]:
+        """Yield every row."""
+        ...
+
+    def close(self) -> None:
+        """Close the connection."""
+        ...
+
+
+def open_lookup(where: Path | str) -> "Lookup | None":
+    """Open a registry for reading, or return None when there is none.
+
+    ``where``: the path of a SQLite file, or the URL of a PostgreSQL database.
+    """
+    if isinstance(where, Path):
+        file = _open_file(where)
+        return None if file is None else Lookup(_File(file))
+    from registry.lookup_postgres import open_server
+
+    server = open_server(where)
+    return None if server is None else Lookup(server)
+
+
+def _open_file(path: Path) -> sqlite3.Connection | None:
+    """Open a file for reading, or return None when there is no registry in it.
 
     1. No file, or an empty one, is no registry. 2. Read-only, seeing what the write-ahead log holds.
     3. Where the folder allows no side files, read the file alone, if nothing waits beside it.
@@ -40,20 +72,20 @@ def open_lookup(path: Path) -> "Lookup | None":
         raise RegistryUnusable(f"Cannot read the registry {path.name}: {error.strerror}.") from error
     with _translated(path):
         try:
-            return Lookup(_connect(path, "mode=ro"))  # 2
+            return _connect(path, "mode=ro")  # 2
         except sqlite3.OperationalError as error:
             if _side_file_size(path):
                 text = f"{path.name} has unread changes beside it and cannot be read alone"
                 raise RegistryUnusable(f"{text}; make its folder writable for a moment.") from error
-            return Lookup(_connect(path, "mode=ro&immutable=1"))  # 3
+            return _connect(path, "mode=ro&immutable=1")  # 3
 
 
 class Lookup:
     """One read-only connection; every answer is of the moment it is asked."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, reader: Reader) -> None:
         """Take over a connection made by `open_lookup`."""
-        self._connection = connection
+        self._reader = reader
 
     def find(
         self, *, payload: str | None = None, urn: str | None = None, file_sha256: str | None = None
@@ -64,16 +96,15 @@ class Lookup:
         if len(given) != 1:
             raise EntryInvalid("Ask by payload, by URN or by file digest: by exactly one of them.")
         name, value = given[0]
-        row = self._one(f"{_VIEW}{name} = ?", value)  # the name is one of the three above
+        row = self._reader.one(f"{_VIEW}{name} = ?", value)  # the name is one of the three above
         if row is None:
             return None
         return _found(row)
 
     def releases(self) -> Iterator[FoundRelease]:
         """Yield every release, oldest first (for a search by fingerprint)."""
-        with _translated():
-            for row in self._connection.execute(f"{_VIEW}1 ORDER BY log_seq"):
-                yield _found(row)
+        for row in self._reader.each(f"{_VIEW}1 = 1 ORDER BY log_seq"):
+            yield _found(row)
 
     def prove(self, seq: int) -> LogProof | None:
         """Return a log entry with its inclusion proof, or None when no checkpoint covers it.
@@ -82,8 +113,8 @@ class Lookup:
         `registry.checkpoint.open_note`.
         """
         latest = "SELECT tree_size, root, note FROM verify_checkpoint_v1 ORDER BY tree_size DESC LIMIT 1"
-        last = self._one(latest)
-        row = self._one("SELECT entry, leaf_hash FROM verify_log_v1 WHERE seq = ?", seq)
+        last = self._reader.one(latest)
+        row = self._reader.one("SELECT entry, leaf_hash FROM verify_log_v1 WHERE seq = ?", seq)
         if last is None or row is None or not 0 < seq <= last[0]:
             return None
         return LogProof(
@@ -97,7 +128,7 @@ class Lookup:
         None without a checkpoint that large. Nothing is trusted here, as with `prove`.
         """
         latest = "SELECT tree_size, note FROM verify_checkpoint_v1 ORDER BY tree_size DESC LIMIT 1"
-        last = self._one(latest)
+        last = self._reader.one(latest)
         if last is None or not 0 < size <= last[0]:
             return None
         path = consistency_proof(size, last[0], self._node)
@@ -105,13 +136,12 @@ class Lookup:
 
     def interrupted_jobs(self, locks: Path) -> int:
         """Count the open jobs that no living process owns; ``locks`` is the folder of the job locks."""
-        with _translated():
-            rows = self._connection.execute("SELECT job_id FROM verify_open_job_v1").fetchall()
+        rows = [*self._reader.each("SELECT job_id FROM verify_open_job_v1")]
         return sum(not is_held(locks / f"{job_id}{LOCK_SUFFIX}") for (job_id,) in rows)
 
     def close(self) -> None:
         """Close the connection."""
-        self._connection.close()
+        self._reader.close()
 
     def __enter__(self) -> Self:
         return self
@@ -122,14 +152,26 @@ class Lookup:
 
     def _node(self, level: int, index: int) -> bytes:
         query = "SELECT hash FROM verify_node_v1 WHERE level = ? AND idx = ?"
-        row: tuple[bytes] | None = self._one(query, level, index)
+        row: tuple[bytes] | None = self._reader.one(query, level, index)
         if row is None:
             raise RegistryDamaged(f"The log lacks the hash ({level}, {index}); restore a backup.")
         return row[0]
 
-    def _one(self, query: str, *values: str | int) -> Any:
+
+class _File:
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def one(self, query: str, *values: str | int) -> Any:
         with _translated():
             return self._connection.execute(query, values).fetchone()
+
+    def each(self, query: str) -> Iterator[tuple[Any, ...]]:
+        with _translated():
+            yield from self._connection.execute(query)
+
+    def close(self) -> None:
+        self._connection.close()
 
 
 def _found(row: tuple[Any, ...]) -> FoundRelease:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Row, select
 
-from registry import changes, decisions, holds, log, sights
+from registry import changes, decisions, holds, log, sights, uses
 from registry.canonical import Json
 from registry.checkpoint import NoteSigner
 from registry.db import read, write
@@ -43,6 +43,14 @@ Recheck = Callable[[Sequence[Change]], RecheckResult]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _UsedUp:
+    """What a recheck would have said, had it known that a rule is used up."""
+
+    verdict: str
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _AtTheFence:
     """The decision that the fence makes instead of the candidate's."""
 
@@ -64,8 +72,9 @@ class _NotAllowed(Exception):
 
 
 def publish(
-    engine: Engine, candidate: Candidate, recheck: Recheck, *, now: str, sign_checkpoint: NoteSigner
-) -> Release | Held:
+    engine: Engine, candidate: Candidate, recheck: Recheck, *, now: str, sign_checkpoint: NoteSigner,
+    also_held: holds.AlsoHeld = holds.nothing_more,
+) -> Release | Held:  # fmt: skip
     """Let a candidate leave, or hold it. In one write transaction, during which nothing else is written:
 
     1. A job that left before has left: its release is returned, whatever the candidate says now. A job
@@ -74,8 +83,9 @@ def publish(
        with its whole subject as it is now.
     3. Ask ``recheck`` about those changes (also when there are none). Anything but allow rolls
        everything back, and the job is recorded as held with the reasons. An exception publishes nothing.
+       So does a rule that it rests on (``shown``) and that is used up for the day of ``now``.
     4. Record the decision and append it to the log, then the release.
-    5. Record the release and what was seen of it, at the head that was read.
+    5. Record the release, what was seen of it, and the rules that it used, at the head that was read.
     6. Sign and store the checkpoint.
     A hold that the fence makes is recorded and logged as a decision of its own.
 
@@ -94,7 +104,7 @@ def publish(
             return _publish(conn, candidate, asked, recheck, now, sign_checkpoint)
     except _NotAllowed as refusal:
         with write(engine) as conn:
-            return _hold(conn, candidate, refusal, now, sign_checkpoint)
+            return _hold(conn, candidate, refusal, now, sign_checkpoint, also_held)
 
 
 def withdraw(engine: Engine, release_id: str, *, why: Json, now: str, sign_checkpoint: NoteSigner) -> Release:
@@ -162,7 +172,10 @@ def _ask_ahead(engine: Engine, candidate: Candidate, recheck: Recheck) -> int:
     return asked
 
 
-def _hold(conn: Connection, candidate: Candidate, refusal: _NotAllowed, now: str, signer: NoteSigner) -> Held:
+def _hold(
+    conn: Connection, candidate: Candidate, refusal: _NotAllowed, now: str, signer: NoteSigner,
+    also_held: holds.AlsoHeld,
+) -> Held:  # fmt: skip
     """Hold a job whose clip the fence refused; one that is held already keeps its reasons."""
     known = holds.open_hold(conn, candidate.job_id)
     if known is not None:
@@ -175,8 +188,10 @@ def _hold(conn: Connection, candidate: Candidate, refusal: _NotAllowed, now: str
         registry_seq=refusal.seq, decided_at=now,
     )  # fmt: skip
     decisions.record(conn, candidate.job_id, made, now)
+    held = holds.hold(conn, candidate.job_id, reasons, refusal.seq, now)
+    also_held(conn, held)
     log.add_checkpoint(conn, signer, now)
-    return holds.hold(conn, candidate.job_id, reasons, refusal.seq, now)
+    return held
 
 
 def _publish(
@@ -191,6 +206,11 @@ def _publish(
     result = recheck(changes.load(conn, asked, seen))  # 3
     if result.verdict != ALLOW:
         raise _NotAllowed(result, seen)
+    shown: Sequence[uses.Shown] = getattr(result, "shown", ())
+    account = str(candidate.facts.get("account") or "")
+    spent = uses.used_up(conn, shown, account, now)
+    if spent is not None:
+        raise _NotAllowed(_UsedUp(verdict="review", reasons=(spent,)), seen)
     release_id = new_id(now)
     decided = decisions.record(conn, candidate.job_id, candidate.decision, now)  # 4
     entry = log.append(conn, "release", _public(release_id, candidate, seen, decided.seq), None, now)
@@ -198,6 +218,7 @@ def _publish(
     row |= {"id": release_id, "registry_seq": seen, "log_seq": entry.seq, "published_at": now}
     conn.execute(release.insert().values(**row, state=ReleaseState.RELEASED, state_seq=entry.seq))  # 5
     sights.store(conn, release_id, candidate.sight)
+    uses.record(conn, release_id, shown, account, now)
     log.add_checkpoint(conn, signer, now)  # 6
     made = _one(conn, release.c.id == release_id)
     if made is None:

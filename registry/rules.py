@@ -1,8 +1,6 @@
-"""Rules and licences: what an owner wishes for an account, and which wish counts.
+"""Rules and licences as they are set, taken back and logged; which of them counts is `registry.ruling`.
 
-The order is total: 1. a rule for the account counts before one for everybody; 2. the stricter effect
-before the milder; 3. the higher priority; 4. the younger rule. Where none applies, the subject's mode
-decides; a withdrawn subject wishes nothing. A licence, and a person's consent, is an allow for one account.
+A licence, and a person's consent, is an allow for one account.
 """
 
 from dataclasses import dataclass
@@ -17,12 +15,12 @@ from registry.db import write
 from registry.drafts import NAME_CHARS_MAX, phrases
 from registry.errors import NotFound, OptOutInvalid
 from registry.ids import new_id, parse_time
+from registry.ruling import Ask, ruling
 from registry.subject_types import RuleRow, SubjectRecord
 from registry.tables import rule, subject
+from registry.vocabulary import EFFECTS, NO_CONDITIONS, Conditions, check_conditions, from_json, to_json
 
 ENTRY_VERSION: Final = 1
-EFFECTS: Final = ("allow", "review", "block")  # from mild to strict
-OF_MODE: Final = {"block": "block", "ask": "review", "allow": "allow"}
 PRIORITY_MAX: Final = 1000
 RULES_MAX: Final = 10_000
 
@@ -37,37 +35,33 @@ class Effect:
 
 
 def effect(record: SubjectRecord, account: str | None, now: str) -> Effect:
-    """Apply the order above for an account (None: nobody in particular) at a time."""
-    if record.state != "active":
-        return Effect(effect="allow", rule_id=None, licence=False)
-    applying = [row for row in record.rules if _applies(row, account, now)]
-    if not applying:
-        return Effect(effect=OF_MODE[record.mode], rule_id=None, licence=False)
-    first = max(applying, key=_rank)
-    return Effect(effect=first.effect, rule_id=first.id, licence=first.licence)
+    """What counts for an account that says nothing else (None: nobody in particular), at a time."""
+    found = ruling(record, Ask(account=account), now)
+    return Effect(effect=found.outcome, rule_id=found.rule, licence=found.licence)
 
 
 def set_rule(
     engine: Engine, subject_id: str, effect: str, *, account: str | None = None,
     valid_from: str | None = None, valid_until: str | None = None, priority: int = 0,
-    now: str, sign_checkpoint: NoteSigner,
+    conditions: Conditions = NO_CONDITIONS, now: str, sign_checkpoint: NoteSigner,
 ) -> RuleRow:  # fmt: skip
     """Add a rule to a subject in force. Raises `OptOutInvalid`, `NotFound`."""
     made = RuleRow(
         id=new_id(now), subject=subject_id, effect=effect, account=account, valid_from=valid_from,
-        valid_until=valid_until, priority=priority, licence=False,
+        valid_until=valid_until, priority=priority, licence=False, conditions=conditions,
     )  # fmt: skip
     return _set(engine, made, now, sign_checkpoint)
 
 
 def grant_licence(
     engine: Engine, subject_id: str, account: str, *, valid_from: str | None = None,
-    valid_until: str | None = None, now: str, sign_checkpoint: NoteSigner,
+    valid_until: str | None = None, conditions: Conditions = NO_CONDITIONS,
+    now: str, sign_checkpoint: NoteSigner,
 ) -> RuleRow:  # fmt: skip
     """Allow one account to use a subject. Raises `OptOutInvalid`, `NotFound`."""
     made = RuleRow(
         id=new_id(now), subject=subject_id, effect="allow", account=account, valid_from=valid_from,
-        valid_until=valid_until, priority=0, licence=True,
+        valid_until=valid_until, priority=0, licence=True, conditions=conditions,
     )  # fmt: skip
     return _set(engine, made, now, sign_checkpoint)
 
@@ -82,35 +76,31 @@ def revoke_licence(engine: Engine, rule_id: str, *, now: str, sign_checkpoint: N
     return _unset(engine, rule_id, True, now, sign_checkpoint)
 
 
-def _applies(row: RuleRow, account: str | None, now: str) -> bool:
-    at = parse_time(now)
-    started = row.valid_from is None or parse_time(row.valid_from) <= at
-    ended = row.valid_until is not None and parse_time(row.valid_until) <= at
-    return started and not ended and row.account in (None, account)
-
-
-def _rank(row: RuleRow) -> tuple[bool, int, int, str]:
-    return row.account is not None, EFFECTS.index(row.effect), row.priority, row.id
-
-
 def _set(engine: Engine, made: RuleRow, now: str, signer: NoteSigner) -> RuleRow:
-    _check(made)
     with write(engine) as conn:
-        row = conn.execute(select(subject).where(subject.c.id == made.subject)).first()
-        if row is None or row.state != "active":
-            raise NotFound(f"There is no opt-out {made.subject[:40]!r} in force.")
-        here = (rule.c.subject_id == made.subject, rule.c.removed_seq.is_(None))
-        if len(conn.execute(select(rule.c.id).where(*here)).all()) >= RULES_MAX:
-            raise OptOutInvalid(f"A subject has at most {RULES_MAX} rules; take some back first.")
-        seq = _log(conn, made, "grant" if made.licence else "set", now, signer)
-        values = {"id": made.id, "subject_id": made.subject, "effect": made.effect, "account": made.account}
-        times = {"valid_from": made.valid_from, "valid_until": made.valid_until}
-        conn.execute(
-            rule.insert().values(
-                **values, **times, priority=made.priority, licence=int(made.licence), log_seq=seq
-            )
-        )
+        insert(conn, made, now)
+        log.add_checkpoint(conn, signer, now)
     return made
+
+
+def insert(conn: Connection, made: RuleRow, now: str) -> int:
+    """Set a rule inside the caller's transaction, which signs the checkpoint; return its log position.
+
+    Raises `OptOutInvalid`, `NotFound`.
+    """
+    _check(made)
+    row = conn.execute(select(subject).where(subject.c.id == made.subject)).first()
+    if row is None or row.state != "active":
+        raise NotFound(f"There is no opt-out {made.subject[:40]!r} in force.")
+    here = (rule.c.subject_id == made.subject, rule.c.removed_seq.is_(None))
+    if len(conn.execute(select(rule.c.id).where(*here)).all()) >= RULES_MAX:
+        raise OptOutInvalid(f"A subject has at most {RULES_MAX} rules; take some back first.")
+    seq = _log(conn, made, "grant" if made.licence else "set", now)
+    values: dict[str, Any] = {"id": made.id, "subject_id": made.subject, "account": made.account}
+    values |= {"valid_from": made.valid_from, "valid_until": made.valid_until}
+    values |= {"effect": made.effect, "priority": made.priority, "licence": int(made.licence), "log_seq": seq}
+    conn.execute(rule.insert().values(**values, conditions=to_json(made.conditions)))
+    return seq
 
 
 def _unset(engine: Engine, rule_id: str, licence: bool, now: str, signer: NoteSigner) -> int:
@@ -120,23 +110,23 @@ def _unset(engine: Engine, rule_id: str, licence: bool, now: str, signer: NoteSi
             raise NotFound(f"There is no {'licence' if licence else 'rule'} {rule_id[:40]!r}.")
         if row.removed_seq is not None:
             return int(row.removed_seq)
-        seq = _log(conn, _loaded(row), "revoke" if licence else "unset", now, signer)
+        seq = _log(conn, loaded(row), "revoke" if licence else "unset", now)
         conn.execute(rule.update().where(rule.c.id == rule_id).values(removed_seq=seq))
+        log.add_checkpoint(conn, signer, now)
     return seq
 
 
-def _log(conn: Connection, row: RuleRow, action: str, now: str, signer: NoteSigner) -> int:
+def _log(conn: Connection, row: RuleRow, action: str, now: str) -> int:
     """Log what happens to a rule, and move its subject there. Whom it is for is nobody else's business."""
     public: Json = {
         "v": ENTRY_VERSION, "subject": row.subject, "action": action, "rule": row.id, "effect": row.effect,
     }  # fmt: skip
     private: Json = {
         "account": row.account, "valid_from": row.valid_from, "valid_until": row.valid_until,
-        "priority": row.priority,
+        "priority": row.priority, "conditions": to_json(row.conditions),
     }  # fmt: skip
     entry = log.append(conn, "licence" if row.licence else "rule", public, private, now)
     conn.execute(subject.update().where(subject.c.id == row.subject).values(changed_seq=entry.seq))
-    log.add_checkpoint(conn, signer, now)
     return entry.seq
 
 
@@ -150,10 +140,13 @@ def _check(row: RuleRow) -> None:
     times = [parse_time(time) for time in (row.valid_from, row.valid_until) if time is not None]
     if len(times) == 2 and times[0] >= times[1]:
         raise OptOutInvalid("The rule would end before it begins; exchange the two times.")
+    check_conditions(row.conditions, effect=row.effect, account=row.account)
 
 
-def _loaded(row: Row[Any]) -> RuleRow:
+def loaded(row: Row[Any]) -> RuleRow:
+    """A rule as it is stored."""
     return RuleRow(
         id=row.id, subject=row.subject_id, effect=row.effect, account=row.account, valid_from=row.valid_from,
         valid_until=row.valid_until, priority=row.priority, licence=bool(row.licence),
+        conditions=from_json(row.conditions),
     )  # fmt: skip

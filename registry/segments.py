@@ -2,144 +2,234 @@
 
 FAISS crashes when something is added during a search, so nothing is ever added: a change makes a new small
 segment and marks what it replaces as dead in a copy of the old segment's bit map; searches that are under
-way keep what they have. Small segments are merged into larger ones, each at least twice the next, so that
-a vector is copied a number of times that grows with the logarithm of the registry's size.
+way keep what they have. The vectors of one subject in one space and kind lie in one segment. Segments are
+merged into larger ones, each at least twice the next, so that a vector is copied a number of times that
+grows with the logarithm of the registry's size; merges of more than `AT_ONCE` rows are made off-line.
 """
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from registry import indexes
+from registry.columns import Block, Columns, Digests, block, same
+from registry.indexes import Bits
 from registry.subject_types import VectorRow
-from registry.vectors import PORTRAIT, VectorMatch, Vectors, decoded
-
-Alive = NDArray[np.bool_]
+from registry.vectors import Halves, VectorMatch, Vectors
 
 GROWTH: Final = 2  # a segment is at least so many times as large as the next one
-THREADS: Final = 1  # two OpenMP threads on a busy host were 4 to 30 times slower than one
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Label:
-    """What is known of a vector besides its numbers."""
-
-    subject: str
-    reference: str
-    polarity: int
+AT_ONCE: Final = 4_096  # rows that are merged while somebody waits: some 10 ms
+PIECE: Final = 4_096  # rows copied at a time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Segment:
-    """Vectors of one space and kind in one index. ``alive``: bool[n]; the rest of the rows was replaced."""
+    """Vectors of one space and kind in one index.
+
+    ``stored``: the numbers of an index of codes, None where the index has them; ``gone``: bool[owners], whose
+    rows were replaced, and ``alive``: the same as a bit map of rows; None for both: everything is alive;
+    ``file``: the name of its file, if it has one; ``stale``: that should be written anew.
+    """
 
     kind: str
     index: Any
-    labels: tuple[Label, ...]
-    rows: dict[str, tuple[int, ...]]
-    alive: Alive
+    stored: Halves | None
+    labels: Columns
     living: int
+    gone: NDArray[np.bool_] | None = None
+    alive: Bits | None = None
+    file: str = ""
+    stale: bool = False
 
-    def without(self, subjects: Collection[str]) -> "Segment":
+    @property
+    def small(self) -> bool:
+        """Whether it is merged with others at once; large ones are merged off-line."""
+        return len(self.labels) <= AT_ONCE
+
+    @property
+    def dimension(self) -> int:
+        """How many numbers a vector has."""
+        return int(self.index.d)
+
+    def without(self, subjects: Sequence[str]) -> "Segment":
         """The same without the vectors of these subjects."""
-        dead = [row for subject in subjects for row in self.rows.get(subject, ()) if self.alive[row]]
-        if not dead:
+        places = self.labels.find(subjects)
+        dead = places if self.gone is None else places[~self.gone[places]]
+        if not len(dead):
             return self
-        alive = self.alive.copy()
-        alive[dead] = False
-        return Segment(
-            kind=self.kind, index=self.index, labels=self.labels, rows=self.rows, alive=alive,
-            living=self.living - len(dead),
-        )  # fmt: skip
+        size, starts = len(self.labels), self.labels.starts
+        gone = np.zeros(len(self.labels.owners), np.bool_) if self.gone is None else self.gone.copy()
+        gone[dead] = True
+        alive = np.full(-(-size // 8), 255, np.uint8) if self.alive is None else self.alive.copy()
+        rows = np.concatenate([np.arange(starts[place], starts[place + 1]) for place in dead])
+        np.bitwise_and.at(alive, rows >> 3, ~(1 << (rows & 7)).astype(np.uint8))
+        return replace(self, gone=gone, alive=alive, living=self.living - len(rows))
 
-    def subjects(self) -> Iterator[str]:
+    def subjects(self) -> list[str]:
         """Those of whom there are living vectors; those of one live or are dead together."""
-        return (subject for subject, rows in self.rows.items() if self.alive[rows[0]])
+        owners = self.labels.owners if self.gone is None else self.labels.owners[~self.gone]
+        return [owner.decode() for owner in owners.tolist()]
+
+    def counts(self) -> Iterator[tuple[str, int]]:
+        """Each living subject with the number of its vectors here."""
+        sizes = np.diff(self.labels.starts)
+        yield from zip(
+            self.subjects(), (sizes if self.gone is None else sizes[~self.gone]).tolist(), strict=True
+        )
+
+    def holds(self, subject: str, rows: Block | None) -> bool | None:
+        """Whether it has just these vectors of a subject; None where it has none of it alive."""
+        places = self.labels.find([subject])
+        if not len(places) or (self.gone is not None and self.gone[places[0]]):
+            return None
+        start, stop = (int(end) for end in self.labels.starts[places[0] : places[0] + 2])
+        return rows is not None and same(rows, self.labels, slice(start, stop), self._numbers(start, stop))
 
     def search(self, queries: Vectors, neighbours: int) -> list[list[VectorMatch]]:
         """The nearest living vectors for each of the queries float32[n, d]."""
-        faiss = _faiss()
         wanted = min(neighbours, self.living)
         if wanted <= 0:
             return [[] for _ in queries]
-        chosen = None
-        if self.living < len(self.labels):
-            bits = np.packbits(self.alive, bitorder="little")
-            chosen = faiss.SearchParameters(sel=faiss.IDSelectorBitmap(bits))
-        values, found = self.index.search(queries, wanted, params=chosen)
-        scores = -np.sqrt(np.maximum(values, 0)) if self.kind == PORTRAIT else values
+        if self.stored is None:
+            found = indexes.search_flat(self.index, self.kind, queries, wanted, self.alive)
+        else:
+            found = indexes.search_coarse(self.index, self.stored, self.kind, queries, wanted, self.alive)
         return [
-            [self._match(int(row), float(score)) for row, score in zip(*line, strict=True) if row >= 0]
-            for line in zip(found, scores, strict=True)
+            [self._match(row, score) for row, score in zip(rows.tolist(), scores.tolist(), strict=True)]
+            for rows, scores in found
         ]
 
     def _match(self, row: int, score: float) -> VectorMatch:
-        label = self.labels[row]
+        subject, reference, polarity = self.labels.label(row)
         return VectorMatch(
-            subject=label.subject, reference=label.reference, kind=self.kind, polarity=label.polarity,
-            score=score,
+            subject=subject, reference=reference, kind=self.kind, polarity=polarity, score=score
+        )
+
+    def blocks(self) -> Iterator[Block]:
+        """What is alive, some thousand rows at a time."""
+        starts, first = self.labels.starts, 0
+        while first < len(self.labels.owners):
+            last = int(np.searchsorted(starts, starts[first] + PIECE, side="right")) - 1
+            last = min(max(last, first + 1), len(self.labels.owners))
+            yield from self._block(first, last)
+            first = last
+
+    def _block(self, first: int, last: int) -> Iterator[Block]:
+        labels = self.labels
+        owners = np.arange(first, last)
+        if self.gone is not None:
+            owners = owners[~self.gone[first:last]]
+        if not len(owners):
+            return
+        start, stop = int(labels.starts[first]), int(labels.starts[last])
+        counts = np.diff(labels.starts)[owners]
+        rows = np.concatenate([np.arange(labels.starts[o], labels.starts[o + 1]) for o in owners])
+        digests: Digests = labels.digests[rows]
+        yield Block(
+            owners=labels.owners[owners], counts=counts, marks=labels.marks[rows], digests=digests,
+            vectors=self._numbers(start, stop)[rows - start],
         )  # fmt: skip
 
-    def living_part(self) -> tuple[Vectors, list[Label]]:
-        """Numbers and labels of the rows that are alive."""
-        vectors = self.index.reconstruct_n(0, len(self.labels))[self.alive]
-        return vectors, [label for label, alive in zip(self.labels, self.alive, strict=True) if alive]
+    def _numbers(self, start: int, stop: int) -> Halves:
+        return indexes.numbers(self.index, start, stop) if self.stored is None else self.stored[start:stop]
 
 
 Shelf = tuple[Segment, ...]
 """All segments of one space and kind, the largest first."""
 
 
-def changed(shelf: Shelf, kind: str, replaced: Collection[str], rows: Sequence[VectorRow]) -> Shelf:
+def flat_segments(kind: str, blocks: Sequence[Block]) -> list[Segment]:
+    """Segments of these subjects that are compared in full, none much larger than such a one should be."""
+    made: list[Segment] = []
+    pending: list[Block] = []
+    rows = 0
+    for one in blocks:
+        if pending and rows + len(one.marks) > indexes.COARSE_FROM:
+            made.append(_flat(kind, pending))
+            pending, rows = [], 0
+        pending.append(one)
+        rows += len(one.marks)
+    return [*made, _flat(kind, pending)] if pending else made
+
+
+def changed(shelf: Shelf, kind: str, replaced: Sequence[str], blocks: Sequence[Block]) -> Shelf:
     """A shelf in which these subjects have these vectors and no others; the old shelf stays as it is."""
-    segments = [segment for old in shelf if (segment := old.without(replaced)).living]
-    if rows:
-        labels = [Label(row.subject, row.reference, row.polarity) for row in rows]
-        segments.append(_built(kind, decoded(rows, rows[0].dimension), labels))
-    return _merged(segments)
+    kept = [segment for old in shelf if (segment := old.without(replaced)).living]
+    return _merged_at_once([*kept, *flat_segments(kind, blocks)])
+
+
+def blocks_of(rows: Sequence[VectorRow]) -> list[Block]:
+    """The rows of some subjects of one space and kind, each subject's together."""
+    groups: dict[str, list[VectorRow]] = {}
+    for row in rows:
+        groups.setdefault(row.subject, []).append(row)
+    return [block(list(groups.values()))] if groups else []
 
 
 def dimension(shelf: Shelf) -> int:
     """How many numbers the vectors of a shelf have."""
-    return int(shelf[0].index.d)
+    return shelf[0].dimension
 
 
-def _merged(segments: list[Segment]) -> Shelf:
-    """Merge what is too alike in size, and rebuild what is more dead than alive."""
+def to_merge(shelf: Shelf) -> Shelf:
+    """Large segments that should become one, too alike in size or more dead than alive; or none."""
+    groups: list[list[Segment]] = []
+    for segment in sorted((s for s in shelf if not s.small), key=lambda segment: -segment.living):
+        groups.append([segment])
+        while len(groups) > 1 and _living(groups[-2]) < GROWTH * _living(groups[-1]):
+            last = groups.pop()
+            groups[-1] += last
+    return next((tuple(group) for group in groups if len(group) > 1 or _worn(group[0])), ())
+
+
+def swapped(shelf: Shelf, old: Sequence[Segment], made: Sequence[Segment]) -> Shelf:
+    """A shelf with other segments instead of those that were ``old`` in an earlier state of it.
+
+    What went since then is gone in the new ones as well.
+    """
+    now = {id(segment.index): segment for segment in shelf}
+    gone: list[str] = []
+    for segment in old:
+        left = now.pop(id(segment.index), None)
+        gone += set(segment.subjects()) - set(left.subjects() if left else ())
+    kept = [segment for one in made if (segment := one.without(gone)).living]
+    return tuple(sorted([*now.values(), *kept], key=lambda segment: -segment.living))
+
+
+def _merged_at_once(segments: Sequence[Segment]) -> Shelf:
+    """Merge small segments that are alike in size, and rebuild those that are more dead than alive."""
     kept: list[Segment] = []
-    for segment in sorted(segments, key=lambda segment: -segment.living):
-        kept.append(_joined([segment]) if 2 * segment.living < len(segment.labels) else segment)
-        while len(kept) > 1 and kept[-2].living < GROWTH * kept[-1].living:
-            small = kept.pop()
-            kept.append(_joined([kept.pop(), small]))
-    return tuple(kept)
+    for segment in sorted((s for s in segments if s.small), key=lambda segment: -segment.living):
+        kept.append(_joined([segment]) if _half_dead(segment) else segment)
+        while len(kept) > 1 and kept[-2].small and kept[-2].living < GROWTH * kept[-1].living:
+            last = kept.pop()
+            kept.append(_joined([kept.pop(), last]))
+    large = (segment for segment in segments if not segment.small)
+    return tuple(sorted([*large, *kept], key=lambda segment: -segment.living))
+
+
+def _living(segments: Sequence[Segment]) -> int:
+    return sum(segment.living for segment in segments)
+
+
+def _worn(segment: Segment) -> bool:
+    return segment.stale or _half_dead(segment)
+
+
+def _half_dead(segment: Segment) -> bool:
+    return 2 * segment.living < len(segment.labels)
 
 
 def _joined(segments: Sequence[Segment]) -> Segment:
-    parts = [segment.living_part() for segment in segments]
-    labels = [label for _, part in parts for label in part]
-    return _built(segments[0].kind, np.concatenate([vectors for vectors, _ in parts]), labels)
+    return _flat(segments[0].kind, [one for segment in segments for one in segment.blocks()])
 
 
-def _built(kind: str, vectors: Vectors, labels: Sequence[Label]) -> Segment:
-    faiss = _faiss()
-    flat = faiss.IndexFlatL2 if kind == PORTRAIT else faiss.IndexFlatIP
-    index = flat(vectors.shape[1])
-    index.add(np.ascontiguousarray(vectors, np.float32))
-    rows: dict[str, list[int]] = {}
-    for row, label in enumerate(labels):
-        rows.setdefault(label.subject, []).append(row)
+def _flat(kind: str, blocks: Sequence[Block]) -> Segment:
+    vectors = np.concatenate([one.vectors for one in blocks])
     return Segment(
-        kind=kind, index=index, labels=tuple(labels), living=len(labels),
-        rows={subject: tuple(found) for subject, found in rows.items()}, alive=np.ones(len(labels), np.bool_),
+        kind=kind, index=indexes.flat(kind, vectors), stored=None, labels=Columns.of(blocks),
+        living=len(vectors),
     )  # fmt: skip
-
-
-def _faiss() -> Any:
-    """FAISS, imported when there are vectors at all; each thread has its own OpenMP setting."""
-    import faiss
-
-    faiss.omp_set_num_threads(THREADS)
-    return faiss

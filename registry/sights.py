@@ -29,7 +29,10 @@ def store(conn: Connection, release_id: str, rows: Sequence[SightRow]) -> None:
             f"What was seen is too much to keep ({len(rows)} rows, {size} bytes); sample less."
         )
     if rows:
-        numbered = [asdict(row) | {"release_id": release_id, "number": n} for n, row in enumerate(rows)]
+        numbered = [
+            asdict(row) | {"sealed": int(row.sealed), "release_id": release_id, "number": n}
+            for n, row in enumerate(rows)
+        ]
         conn.execute(release_sight.insert(), numbered)
 
 

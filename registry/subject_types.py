@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from registry.vocabulary import NO_CONDITIONS, Conditions
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NameRow:
@@ -51,6 +53,7 @@ class RuleRow:
     """What an owner wishes for one account (or everybody: None), within a time (or always: None).
 
     ``effect``: allow | review | block. A licence, or a person's consent, is an allow for one account.
+    ``conditions``: what else must hold (`registry.vocabulary`).
     """
 
     id: str
@@ -61,6 +64,7 @@ class RuleRow:
     valid_until: str | None
     priority: int
     licence: bool
+    conditions: Conditions = NO_CONDITIONS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,12 +5,13 @@ from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Row, select
+from sqlalchemy import Connection, Engine, Row, and_, or_, select
 
 from registry.db import read
 from registry.drafts import normal
 from registry.subject_types import NameRow, ReferenceRow, RuleRow, SubjectRecord, VectorRow
 from registry.tables import embedding, name, party, reference, rule, subject
+from registry.vocabulary import from_json
 
 BATCH: Final = 200  # subjects per round of queries
 
@@ -25,13 +26,25 @@ def records(
     ``ids``: only these; ``after_seq``: only what changed after that position; ``vectors``: whether to
     read them. Withdrawn subjects come too, with nothing left in force. Read it all before writing.
     """
-    query = _query().where(subject.c.changed_seq > after_seq).order_by(subject.c.changed_seq)
+    changed = subject.c.changed_seq
+    query = _query().where(changed > after_seq).order_by(changed, subject.c.id)
     if ids is None:
-        yield from _loaded(conn, query, vectors)
+        last: SubjectRecord | None = None
+        while page := list(_loaded(conn, _after(query, last).limit(BATCH), vectors)):
+            yield from page
+            last = page[-1]
         return
     wanted = iter(sorted(set(ids)))
     while batch := list(islice(wanted, BATCH)):
         yield from _loaded(conn, query.where(subject.c.id.in_(batch)), vectors)
+
+
+def _after(query: Any, last: SubjectRecord | None) -> Any:
+    """The page after that which ended with ``last``."""
+    if last is None:
+        return query
+    changed = subject.c.changed_seq
+    return query.where(or_(changed > last.seq, and_(changed == last.seq, subject.c.id > last.id)))
 
 
 def get(engine: Engine, subject_id: str) -> SubjectRecord | None:
@@ -126,5 +139,5 @@ def _rule(row: Row[Any]) -> RuleRow:
     return RuleRow(
         id=row.id, subject=row.subject_id, effect=row.effect, account=row.account,
         valid_from=row.valid_from, valid_until=row.valid_until, priority=row.priority,
-        licence=bool(row.licence),
+        licence=bool(row.licence), conditions=from_json(row.conditions),
     )  # fmt: skip

@@ -7,7 +7,8 @@ compares these columns with a migrated database.
 import json
 from typing import Any
 
-from sqlalchemy import REAL, Column, Dialect, Integer, LargeBinary, MetaData, Table, Text
+import sqlalchemy as sa
+from sqlalchemy import Column, Dialect, LargeBinary, MetaData, Table, Text
 from sqlalchemy.types import TypeDecorator
 
 from registry.canonical import stored
@@ -27,6 +28,10 @@ class JsonText(TypeDecorator[Any]):
         """Read."""
         return None if value is None else json.loads(value)
 
+
+# PostgreSQL's INTEGER has 32 bits, and its REAL has half the digits.
+Integer = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+REAL: sa.types.TypeEngine[float] = sa.DOUBLE_PRECISION().with_variant(sa.REAL(), "sqlite")
 
 metadata = MetaData()
 
@@ -263,6 +268,7 @@ rule = Table(
     Column("valid_until", Text),
     Column("priority", Integer, nullable=False),
     Column("licence", Integer, nullable=False),
+    Column("conditions", JsonText, nullable=False, server_default="{}"),
     Column("log_seq", Integer, nullable=False),
     Column("removed_seq", Integer),
 )
@@ -279,6 +285,7 @@ api_key = Table(
     Column("expires_at", Text),
     Column("revoked_at", Text),
     Column("revoked_seq", Integer),
+    Column("tags", JsonText, nullable=False, server_default="[]"),
 )
 
 log_cursor = Table(

@@ -12,9 +12,13 @@ from registry.errors import RegistryDamaged
 from registry.subject_types import VectorRow
 
 Vectors = NDArray[np.float32]
+Halves = NDArray[np.float16]
 
 PORTRAIT: Final = "portrait"
 """The kind that is compared by Euclidean distance; all others by inner product."""
+
+
+_NO_NUMBER: Final = 0x7C00  # the exponent of infinities and of what is no number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +35,8 @@ class VectorMatch:
     score: float
 
 
-def decoded(rows: Sequence[VectorRow], dimension: int) -> Vectors:
-    """Return the vectors of rows of one space as float32[n, dimension].
+def halves(rows: Sequence[VectorRow], dimension: int) -> Halves:
+    """Return the vectors of rows of one space as float16[n, dimension], as they were registered.
 
     Raises `RegistryDamaged` for a row that is not what was registered: a vector that cannot be compared
     must not be passed over.
@@ -40,11 +44,15 @@ def decoded(rows: Sequence[VectorRow], dimension: int) -> Vectors:
     for row in rows:
         if row.dimension != dimension or len(row.vector) != 2 * dimension:
             raise RegistryDamaged(f"A vector of subject {row.subject} has a wrong size; restore a backup.")
-    packed = np.frombuffer(b"".join(row.vector for row in rows), "<f2")
-    vectors = packed.reshape(len(rows), dimension).astype(np.float32)
-    if not np.isfinite(vectors).all():
+    bits = np.frombuffer(b"".join(row.vector for row in rows), "<u2").reshape(len(rows), dimension)
+    if ((bits & _NO_NUMBER) == _NO_NUMBER).any():
         raise RegistryDamaged("A registered vector is not made of numbers; restore a backup.")
-    return vectors
+    return bits.view(np.float16)
+
+
+def decoded(rows: Sequence[VectorRow], dimension: int) -> Vectors:
+    """The same as float32[n, dimension]."""
+    return halves(rows, dimension).astype(np.float32)
 
 
 def checked(queries: Vectors, dimension: int) -> Vectors:

@@ -5,160 +5,247 @@
 3. The next snapshot is made beside the old one; whoever still searches in the old one is not disturbed.
 4. A database that went back, or has another history, is read anew from the beginning.
 5. What cannot be read raises: nothing is compared with a state that may be too old.
+6. A view that does not catch up in time raises `RegistryBehind`: the caller holds, the view goes on.
+7. What is large is merged beside all this, and swapped in when it is ready; a change made meanwhile counts.
 """
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
-from threading import Lock
-from types import MappingProxyType
-from typing import Final, NamedTuple
+import logging
+from collections.abc import Callable
+from concurrent.futures import Future
+from itertools import islice
+from pathlib import Path
+from threading import Event, Lock, Thread, current_thread
+from time import monotonic
+from typing import Final
 
-from sqlalchemy import Connection, Engine, select
+import numpy as np
+from sqlalchemy import Connection, Engine
 
-from registry import log
+from registry import log, segments
+from registry.building import Order, Stopped, check_stop, merged
+from registry.columns import Owners
 from registry.db import read
-from registry.segments import Shelf, changed, dimension
-from registry.subject_types import NameRow, SubjectRecord, VectorRow
+from registry.errors import RegistryBehind
+from registry.loading import START, Position, about, leaf, load
+from registry.names import Layer, Prepare
+from registry.segment_files import SegmentFiles, Stamps
+from registry.snapshot import EMPTY, Key, Snapshot
 from registry.subjects import records
-from registry.tables import log_entry
-from registry.vectors import VectorMatch, Vectors, best, checked
 
-_Key = tuple[str, str]
-_Shelves = dict[_Key, Shelf]
+__all__ = ["EMPTY", "Snapshot", "View"]
 
+BEHIND_SECONDS: Final = 2.0
+"""How far behind the log a view may be before it refuses to answer."""
+LOADING_SECONDS: Final = 180.0
+"""How long a caller waits for the first state of all, which nothing can be answered without."""
+BATCH: Final = 500  # subjects that are brought up to date at a time
+NAMES: Final = "names"
 
-class Snapshot:
-    """What is in force as of log position ``seq``. Immutable; any number of threads may search in it."""
-
-    def __init__(
-        self,
-        seq: int,
-        subjects: dict[str, SubjectRecord],
-        names: tuple[NameRow, ...],
-        shelves: _Shelves,
-    ) -> None:
-        self._seq, self._subjects, self._names, self._shelves = seq, subjects, names, shelves
-
-    @property
-    def seq(self) -> int:
-        """The last log entry that can change a verdict; 0 when there is none."""
-        return self._seq
-
-    @property
-    def names(self) -> tuple[NameRow, ...]:
-        """All names in force. As long as none changes, it is the same object in all later snapshots."""
-        return self._names
-
-    @property
-    def subjects(self) -> Mapping[str, SubjectRecord]:
-        """All subjects in force by id, without their vectors."""
-        return MappingProxyType(self._subjects)
-
-    def spaces(self) -> frozenset[str]:
-        """The spaces in which there are vectors."""
-        return frozenset(space for space, _kind in self._shelves)
-
-    def strangers(self, kinds: Collection[str], spaces: Collection[str]) -> frozenset[str]:
-        """Subjects that have vectors of `kinds`, but in none of `spaces`: what is seen there misses them."""
-        keys = [key for key in self._shelves if key[1] in kinds]
-        elsewhere = self._living(key for key in keys if key[0] not in spaces)
-        return elsewhere - self._living(key for key in keys if key[0] in spaces) if elsewhere else elsewhere
-
-    def _living(self, keys: Iterable[_Key]) -> frozenset[str]:
-        return frozenset(
-            subject for key in keys for segment in self._shelves[key] for subject in segment.subjects()
-        )
-
-    def search(
-        self, space: str, kinds: Sequence[str], vectors: Vectors, neighbours: int
-    ) -> list[list[VectorMatch]]:
-        """Return the nearest vectors of ``kinds`` in ``space`` for each of float32[n, d], best first.
-
-        Raises ValueError for vectors of another size than the space's, or not made of numbers.
-        """
-        found: list[list[VectorMatch]] = [[] for _ in vectors]
-        shelves = [self._shelves.get((space, kind), ()) for kind in dict.fromkeys(kinds)]
-        for shelf in shelves if len(vectors) else ():
-            queries = checked(vectors, dimension(shelf)) if shelf else vectors
-            for segment in shelf:
-                for matches, more in zip(found, segment.search(queries, neighbours), strict=True):
-                    matches += more
-        return [best(matches, neighbours) for matches in found]
-
-    def advanced(self, seq: int, news: Iterable[SubjectRecord]) -> "Snapshot":
-        """The snapshot of ``seq``, when ``news`` are all subjects that changed since this one."""
-        rows: dict[_Key, list[VectorRow]] = defaultdict(list)
-        subjects, replaced, renamed = dict(self._subjects), set[str](), False
-        for record in news:
-            before = subjects.pop(record.id, None)
-            renamed |= (before.names if before else ()) != record.names
-            if before is not None:
-                replaced.add(record.id)
-            if record.state == "active":
-                for row in record.vectors:
-                    rows[row.space, row.kind].append(row)
-                subjects[record.id] = replace(record, vectors=())
-        names = tuple(n for record in subjects.values() for n in record.names) if renamed else self._names
-        return Snapshot(seq, subjects, names, _advanced(self._shelves, replaced, rows))
-
-
-EMPTY: Final = Snapshot(0, {}, (), {})
-
-
-def _advanced(shelves: _Shelves, replaced: set[str], rows: dict[_Key, list[VectorRow]]) -> _Shelves:
-    touched = rows.keys() | (shelves.keys() if replaced else ())
-    made = {key: changed(shelves.get(key, ()), key[1], replaced, rows.get(key, ())) for key in touched}
-    return {key: shelf for key, shelf in (shelves | made).items() if shelf}
-
-
-class _Position(NamedTuple):
-    """Where the log is; the leaf's hash tells one history from another."""
-
-    seq: int
-    leaf: bytes
-
-
-_START: Final = _Position(0, b"")
+logger = logging.getLogger("countermark.registry")
 
 
 class View:
-    """Follows one database. One for a process: it holds every registered vector in memory."""
+    """Follows one database. One for a process: it holds every registered vector in memory.
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._writing = Lock()
-        self._state = (_START, EMPTY)
+    ``folder``: where large segments are kept, so that the next start is quick; ``prepare``: indexes the
+    names of a layer, off-line; ``behind``, ``loading``: the two limits, in seconds.
+    """
+
+    def __init__(
+        self, engine: Engine, folder: Path | None = None, *, prepare: Prepare | None = None,
+        behind: float = BEHIND_SECONDS, loading: float = LOADING_SECONDS,
+    ) -> None:  # fmt: skip
+        self._engine, self._prepare = engine, prepare
+        self._files = SegmentFiles(folder) if folder is not None else None
+        self._limits = behind, loading
+        self._state = (START, EMPTY)
+        self._loaded = False
+        self._swap = Lock()  # held while the state is replaced
+        self._starting = Lock()  # held while a thread is started
+        self._following: Future[Snapshot] | None = None
+        self._merging: Thread | None = None
+        self._threads: set[Thread] = set()
+        self._stop = Event()
 
     def current(self) -> Snapshot:
         """Return the state of the registry as it is now.
 
-        Raises `RegistryError` when the database cannot be read or holds what cannot be compared.
+        Raises `RegistryError` when the database cannot be read or holds what cannot be compared, and
+        `RegistryBehind` when this view could not catch up in time.
         """
+        until = monotonic() + self._limits[not self._loaded]
         with read(self._engine) as conn:  # 1
             now = _position(conn)
-        at, snapshot = self._state
-        return snapshot if at == now else self._follow()
+        while True:
+            at, snapshot = self._state
+            if at == now:
+                return snapshot
+            task, ours = self._follower()
+            try:
+                found = task.result(max(0.0, until - monotonic()))
+            except TimeoutError:
+                raise RegistryBehind(  # 6
+                    f"This process has not caught up with the registry's last change (entry {now.seq}) yet; "
+                    "try again in a moment."
+                ) from None
+            if ours:  # it began after we asked
+                return found
 
-    def _follow(self) -> Snapshot:
-        with self._writing, read(self._engine) as conn:  # 2
+    def settle(self, seconds: float) -> bool:
+        """Wait until nothing goes on beside; whether that is so. For whoever measures."""
+        until = monotonic() + seconds
+        while (threads := tuple(self._threads)) and monotonic() < until:
+            threads[0].join(max(0.0, until - monotonic()))
+        return not self._threads
+
+    def close(self) -> None:
+        """Stop what goes on beside. What was asked before ends with an error."""
+        self._stop.set()
+        for thread in tuple(self._threads):
+            if thread is not current_thread():
+                thread.join()
+
+    def _follower(self) -> tuple["Future[Snapshot]", bool]:
+        """The work that catches up, and whether it was begun just now."""
+        with self._starting:
+            if self._following is not None:
+                return self._following, False
+            task = self._following = Future()
+            self._start(lambda: self._follow(task))
+            return task, True
+
+    def _follow(self, task: "Future[Snapshot]") -> None:
+        try:
+            snapshot = self._caught_up()
+        except Stopped:
+            error: BaseException = RegistryBehind("The view of the registry was closed.")
+        except BaseException as raised:  # noqa: BLE001 - it is raised where somebody waits
+            error = raised
+        else:
+            self._ended(lambda: task.set_result(snapshot))
+            self._merge_beside()
+            return
+        self._ended(lambda: task.set_exception(error))
+
+    def _ended(self, tell: Callable[[], None]) -> None:
+        with self._starting:
+            self._following = None
+        tell()
+
+    def _caught_up(self) -> Snapshot:
+        with read(self._engine) as conn:  # 2
             now, (at, snapshot) = _position(conn), self._state
-            if at != now:
-                base = snapshot if _leads_to(conn, at, now) else EMPTY  # 4
-                snapshot = base.advanced(now.seq, records(conn, after_seq=base.seq))
-                self._state = (now, snapshot)  # 3
-            return snapshot
+            if at == now:
+                return snapshot
+            if not self._loaded or not _leads_to(conn, at, now):  # 4
+                snapshot = load(conn, now, self._files, self._stop)
+                if self._prepare is not None:
+                    for part in snapshot.names.parts:
+                        self._prepare(part.layer)
+                with self._swap:
+                    self._state = (now, snapshot)
+                self._loaded = True
+                return snapshot
+            with self._swap:
+                snapshot, news = self._state[1], records(conn, after_seq=at.seq)
+                while batch := list(islice(news, BATCH)):
+                    check_stop(self._stop)
+                    snapshot = snapshot.advanced(now.seq, batch)
+                self._state = (now, snapshot.at(now.seq))  # 3
+                return self._state[1]
+
+    def _merge_beside(self) -> None:
+        """Begin to merge what is large, if there is anything and nobody does."""
+        with self._starting:
+            if self._merging is None and _next(self._state[1]) is not None:
+                self._merging = self._start(self._merge)
+
+    def _merge(self) -> None:
+        try:
+            while (key := _next(self._state[1])) is not None:  # 7
+                if isinstance(key, str):
+                    self._merge_names()
+                else:
+                    self._merge_segments(key)
+        except Stopped:
+            pass
+        except Exception:
+            logger.exception("the index could not be merged; it is tried again after the next change")
+        finally:
+            with self._starting:
+                self._merging = None
+
+    def _merge_names(self) -> None:
+        old = self._state[1].names.to_merge()
+        layer = Layer([name for part in old for name in part.living()])
+        if self._prepare is not None:
+            self._prepare(layer)
+        check_stop(self._stop)
+        with self._swap:
+            at, snapshot = self._state
+            if all(any(part.layer is now.layer for now in snapshot.names.parts) for part in old):
+                self._state = (at, snapshot.with_names(snapshot.names.merged(old, layer)))
+
+    def _merge_segments(self, key: Key) -> None:
+        at, snapshot = self._state
+        old = segments.to_merge(snapshot.shelves.get(key, ()))
+        if not old:
+            return
+        order = Order(
+            about=about(key, old[0].dimension, at), files=self._files, stop=self._stop,
+            stamps=lambda owners: _stamps(snapshot, owners),
+        )  # fmt: skip
+        made = merged(order, old)
+        with self._swap:
+            at, snapshot = self._state
+            shelf = snapshot.shelves.get(key, ())
+            there = {id(segment.index) for segment in shelf}
+            # One that is not there any more lost its last subject; all of them: the registry was read anew.
+            holds = any(id(segment.index) in there for segment in old)
+            if holds:
+                self._state = (at, snapshot.with_shelf(key, segments.swapped(shelf, old, made)))
+        for segment in old if holds else made:
+            if segment.file and self._files is not None:
+                self._files.remove(segment.file)
+
+    def _start(self, work: Callable[[], None]) -> Thread:
+        def run() -> None:
+            try:
+                work()
+            finally:
+                self._threads.discard(thread)
+
+        thread = Thread(target=run, name="countermark-view")
+        self._threads.add(thread)
+        thread.start()
+        return thread
 
 
-def _position(conn: Connection) -> _Position:
+def _next(snapshot: Snapshot) -> Key | str | None:
+    """What is to be merged: names, or the segments of a space and kind."""
+    if snapshot.names.to_merge():
+        return NAMES
+    return next((key for key, shelf in snapshot.shelves.items() if segments.to_merge(shelf)), None)
+
+
+def _stamps(snapshot: Snapshot, owners: Owners) -> Stamps:
+    totals = {owner.decode(): 0 for owner in owners.tolist()}
+    for shelf in snapshot.shelves.values():
+        for segment in shelf:
+            for subject, count in segment.counts():
+                if subject in totals:
+                    totals[subject] += count
+    return Stamps(
+        seqs=np.array([snapshot.subjects[subject].seq for subject in totals], np.int64),
+        totals=np.array(list(totals.values()), np.int32),
+    )
+
+
+def _position(conn: Connection) -> Position:
     seq = log.registry_seq(conn)
-    return _Position(seq, _leaf(conn, seq)) if seq else _START
+    return Position(seq, leaf(conn, seq)) if seq else START
 
 
-def _leads_to(conn: Connection, at: _Position, now: _Position) -> bool:
+def _leads_to(conn: Connection, at: Position, now: Position) -> bool:
     """Whether the state at ``at`` is part of this history."""
-    return at.seq <= now.seq and (at == _START or _leaf(conn, at.seq) == at.leaf)
-
-
-def _leaf(conn: Connection, seq: int) -> bytes:
-    return bytes(conn.execute(select(log_entry.c.leaf_hash).where(log_entry.c.seq == seq)).scalar() or b"")
+    return at.seq <= now.seq and (at == START or leaf(conn, at.seq) == at.leaf)

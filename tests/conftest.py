@@ -1,12 +1,14 @@
-"""For every test: no network, skips that CI does not let pass, and real tiny clips.
+"""For every test: no network, skips that CI does not let pass, a database server, and real tiny clips.
 
 The clips show a textured scene that moves, the same for the same arguments.
 """
 
 import sys
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from functools import lru_cache
+from itertools import count
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -14,6 +16,10 @@ import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # benchmarks are not installed
+
+from benchmarks.tools.local_postgres import LocalServer, programs
 
 Plane = NDArray[np.uint8]
 SOUND_RATE = 48_000
@@ -180,3 +186,38 @@ def make_clip_fixture() -> MakeClip:
 def scene_fixture() -> Callable[..., tuple[Plane, Plane, Plane]]:
     """`scene`, for tests that cannot import this file."""
     return scene
+
+
+class Server:
+    """A throw-away PostgreSQL server: `make` copies a registry that was migrated once."""
+
+    def __init__(self, local: LocalServer) -> None:
+        from registry.db import open_database
+
+        self.local, self._numbers = local, count(1)
+        open_database(local.create("migrated")).dispose()
+
+    @contextmanager
+    def make(self, *, empty: bool = False) -> Iterator[str]:
+        """A registry of its own, or a database without one, until the end of the block; its URL."""
+        name = f"test{next(self._numbers)}"
+        copied = ("template0",) if empty else ("migrated", self._strategy())
+        try:
+            yield self.local.create(name, *copied)
+        finally:
+            self.local.drop(name)
+
+    def _strategy(self) -> str:
+        """The faster way to copy a small database; version 15 has a choice."""
+        ((version,),) = self.local.execute("SELECT current_setting('server_version_num')::int")
+        return "STRATEGY file_copy" if version >= 150000 else ""
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """One server for the whole session (one for each worker of pytest-xdist), started when it is needed."""
+    if programs() is None:
+        pytest.skip("no PostgreSQL server is installed here; install the package postgresql")
+    pytest.importorskip("psycopg", reason="psycopg is not installed here")
+    with LocalServer() as local:
+        yield Server(local)

@@ -35,9 +35,9 @@ from registry.tables import job, release
 from registry.types import Candidate, Held
 
 POLICY: Final = "opt-out"
-DATABASE: Final = "registry.db"
 IDS: Final = "ids.json"
 JOBS_EACH: Final = 4000
+SPARE_JOBS: Final = 3  # of a publisher in a run that ends with a count: others may be slower
 HARMLESS_SHARE: Final = 0.15
 AHEAD_SECONDS: Final = 0.3  # clips are about targets whose opt-out is so near
 MAKING_SECONDS: Final = (0.05, 0.5)  # from the check of a clip to the fence
@@ -49,6 +49,10 @@ _KEY: Final = Ed25519PrivateKey.from_private_bytes(b"fence benchmark, not a secr
 _KEY_ID: Final = ed25519_key_id("fence", _KEY.public_key().public_bytes_raw())
 SIGNER: Final = NoteSigner(origin="fence.example/log", name="fence", key_id=_KEY_ID, sign=_KEY.sign)
 SEALER: Final = Sealer(b"s" * KEY_BYTES)
+
+WITHOUT_TRIGGER: Final = {
+    "sqlite": "DROP TRIGGER release_fenced", "postgresql": "DROP TRIGGER release_fenced ON release",
+}  # fmt: skip
 
 Publish = Callable[[Engine, Candidate, Question], str]
 """Publishes a candidate and says "released" or "held"."""
@@ -89,19 +93,31 @@ def unfenced(engine: Engine, candidate: Candidate, question: Question) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """One run. ``rate``: opt-outs per second, all drivers together."""
+    """One run. ``rate``: opt-outs per second, all drivers together.
+
+    With ``publishes``, it ends after so many (and not later than ``seconds``), with ``changes`` opt-outs
+    spread evenly over them. ``where``: the registry's database.
+    """
 
     folder: Path
+    where: Path | str
     publish: Publish
     seconds: float
     rate: float
     publishers: int
     kill: bool
+    publishes: int = 0
+    changes: int = 0
 
     @property
     def targets(self) -> int:
         """How many opt-outs there are."""
-        return int(self.seconds * self.rate)
+        return self.changes if self.publishes else int(self.seconds * self.rate)
+
+    @property
+    def jobs_each(self) -> int:
+        """How many clips a publisher has at most."""
+        return SPARE_JOBS * (1 + self.publishes // self.publishers) if self.publishes else JOBS_EACH
 
 
 class Shared:
@@ -113,20 +129,31 @@ class Shared:
         self.jobs = FORK.RawArray("i", load.publishers)
         self.end = FORK.RawValue("d", 0.0)
 
+    def over(self, load: Load) -> bool:
+        """Whether the run is at its end."""
+        counted = bool(load.publishes) and sum(self.jobs) >= load.publishes and sum(self.done) >= load.changes
+        return bool(counted or time.monotonic() > self.end.value)
+
+    def due(self, load: Load, target: int) -> bool:
+        """Whether it is time for the opt-out of a target."""
+        if load.publishes:
+            return bool(sum(self.jobs) * load.changes >= target * load.publishes)
+        return bool(time.monotonic() >= self.end.value - load.seconds + target / load.rate)
+
 
 def prepare(load: Load) -> None:
     """Make the database: subjects, keys and jobs that wait to be published."""
-    engine = open_database(load.folder / DATABASE)
+    engine = open_database(load.where)
     world.prepare(engine, load.targets, now(), SIGNER).save(load.folder / IDS)
     rows = [
         {"id": _job(who, n), "kind": "fence/1", "key": f"{who}/{n}", "inputs": {}, "created_at": now(),
          "state": "open", "current_step": "", "deaths": 0}
-        for who in range(load.publishers) for n in range(JOBS_EACH)
+        for who in range(load.publishers) for n in range(load.jobs_each)
     ]  # fmt: skip
     with write(engine) as conn:
         conn.execute(insert(job), rows)
         if load.publish is unfenced:
-            conn.exec_driver_sql("DROP TRIGGER release_fenced")
+            conn.exec_driver_sql(WITHOUT_TRIGGER[conn.dialect.name])
     _warm_up(engine)
     engine.dispose()  # before anybody is forked
 
@@ -147,9 +174,9 @@ def run(load: Load) -> int:
     drivers = [_fork(_drive, load, shared, number) for number in range(DRIVERS)]
     publishers = [_fork(_publish_on, load, shared, number) for number in range(load.publishers)]
     killed = 0
-    while time.monotonic() < shared.end.value:
+    while not shared.over(load):
         time.sleep(KILL_EVERY_SECONDS)
-        if load.kill:
+        if load.kill and not shared.over(load):
             victim = random.randrange(load.publishers)
             os.kill(publishers[victim].pid or 0, signal.SIGKILL)
             publishers[victim].join()
@@ -174,12 +201,14 @@ def _finish(process: ForkProcess) -> None:
 
 def _drive(load: Load, shared: Shared, number: int) -> None:
     """Opt out, at an even pace or as fast as it goes, and note what was acknowledged and when."""
-    engine, ids = open_database(load.folder / DATABASE), world.Ids.load(load.folder / IDS)
-    began = shared.end.value - load.seconds
+    engine, ids = open_database(load.where), world.Ids.load(load.folder / IDS)
     with (load.folder / f"opt-outs-{number}.jsonl").open("w") as told:
         for target in range(number, load.targets, DRIVERS):
-            time.sleep(max(0.0, began + target / load.rate - time.monotonic()))
-            if time.monotonic() > shared.end.value:
+            while not shared.due(load, target):
+                if shared.over(load):
+                    return
+                time.sleep(0.002)
+            if shared.over(load):
                 return
             shared.latest[number] = target
             start = time.perf_counter()
@@ -191,10 +220,10 @@ def _drive(load: Load, shared: Shared, number: int) -> None:
 
 def _publish_on(load: Load, shared: Shared, number: int) -> None:
     """Make clips and publish them until the end; begin with the job at which one who was killed was."""
-    engine, ids = open_database(load.folder / DATABASE), world.Ids.load(load.folder / IDS)
+    engine, ids = open_database(load.where), world.Ids.load(load.folder / IDS)
     chance = np.random.default_rng()
     with (load.folder / f"publisher-{number}.jsonl").open("a") as told:
-        while time.monotonic() < shared.end.value and shared.jobs[number] < JOBS_EACH:
+        while not shared.over(load) and shared.jobs[number] < load.jobs_each:
             target = _target(load, shared, chance)
             with read(engine) as conn:
                 checked = log.registry_seq(conn)

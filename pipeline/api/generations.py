@@ -21,6 +21,8 @@ from registry.types import JobState
 SOUNDS: Final = (Sound.HOLD, Sound.STRIP)
 """What a client may do with sound: nobody listens to it, so letting it through is the operator's choice."""
 
+USE: Final = ("region", "purpose", "content_class")
+
 CLIP: Final = shapes.upload(
     "The clip and what is known of it.",
     {"clip": "the clip: MP4, MOV, WebM, MKV or GIF"},
@@ -28,6 +30,9 @@ CLIP: Final = shapes.upload(
         "prompt": "the prompt that it was made from, if known",
         "policy": "the service's own policy, or a stricter one",
         "audio": "what to do with sound, which no check listens to: hold (default) or strip",
+        "region": "where it is shown, ISO 3166-1 alpha-2",
+        "purpose": "what it is for, of docs/rules.md",
+        "content_class": "what it is about, of docs/rules.md",
     },
 )
 
@@ -50,6 +55,7 @@ async def post_generation(
         generator=settings.generator, seconds=asked.seconds,
         seed=jobs.seed_of(caller.account, name) if asked.seed is None else asked.seed,
         account=caller.account, key=caller.key, request=name,
+        use=jobs.use_of(asked.region, asked.purpose, asked.content_class, caller.tags),
     )  # fmt: skip
     with here.jobs.reserve() as slot:
         return jobs.answer(await jobs.accept(here, slot, order, request))
@@ -67,12 +73,15 @@ async def post_guard(request: Request, here: Here, caller: Guarder) -> JSONRespo
     name = jobs.request_name(request)
     here.jobs.check()
     async with here.uploads.receive(request) as upload:
-        upload.only("prompt", "policy", "audio")
+        upload.only("prompt", "policy", "audio", *USE)
         clip = upload.file("clip")
         order = GuardOrder(
             source=clip.path, name=clip.name, account=caller.account, key=caller.key, request=name,
             policy=jobs.allowed_policy(upload.one("policy") or None, here.settings.policy),
             sound=_sound(upload.one("audio", Sound.HOLD)), prompt=upload.one("prompt") or None,
+            use=jobs.use_of(
+                upload.one("region"), upload.one("purpose"), upload.one("content_class"), caller.tags
+            ),
         )  # fmt: skip
         with here.jobs.reserve() as slot:
             # Only the same order, sent again, comes to lie at the same place.

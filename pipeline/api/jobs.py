@@ -15,7 +15,7 @@ from pipeline import policy as policies
 from pipeline.api.queue import Slot
 from pipeline.api.state import Service
 from pipeline.errors import RequestMalformed, RouteUnknown
-from pipeline.orders import Order
+from pipeline.orders import Order, Use, use_json
 from pipeline.types import Json, Verdict
 from registry import holds, releases
 from registry.db import read
@@ -54,6 +54,13 @@ def allowed_policy(asked: str | None, default: str) -> str:
     if not stricter:
         raise RequestMalformed(f"the policy {wanted.name} checks less than this service does; leave it out")
     return wanted.name
+
+
+def use_of(region: str, purpose: str, content_class: str, tags: tuple[str, ...]) -> Use:
+    """What a client says its clip is for; the tags are those of its key. Raises: UsageError."""
+    use = Use(region=region, purpose=purpose, content_class=content_class, tags=tags)
+    use_json(use)
+    return use
 
 
 def wanted_wait(request: Request) -> float:

@@ -24,6 +24,10 @@ def create(
         list[str], typer.Option(help="create, guard, moderate, verify or optout; give it once for each.")
     ],
     name: Annotated[str, typer.Option(help="What the key is for, for your own list.")] = "",
+    tag: Annotated[
+        list[str] | None,
+        typer.Option(help="A tag of the account, as rules name it; once for each."),
+    ] = None,
     days: Annotated[int | None, typer.Option(min=1, help="Days until it ends; default: never.")] = None,
     home: output.Home = None,
     as_json: output.AsJson = False,
@@ -35,7 +39,7 @@ def create(
     ends = None if days is None else rfc3339(datetime.now(UTC) + timedelta(days=days))
     with open_app(load(home)) as opened:
         key, secret = apikeys.create(
-            opened.engine, account, name or account, scope, expires_at=ends, now=clock()
+            opened.engine, account, name or account, scope, expires_at=ends, tags=tag or (), now=clock()
         )
     output.say(f"Key {key.id} of {key.account}, for {', '.join(key.scopes)}. The secret is not shown again:")
     if as_json:
@@ -91,4 +95,4 @@ def revoke(
 
 
 def _document(key: "ApiKey") -> dict[str, Any]:
-    return asdict(key) | {"scopes": list(key.scopes)}
+    return asdict(key) | {"scopes": list(key.scopes), "tags": list(key.tags)}

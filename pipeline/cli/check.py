@@ -9,7 +9,6 @@ import typer
 
 from pipeline.cli import output
 from pipeline.errors import CountermarkError, HomeUnusable, LimitExceeded, UsageError
-from pipeline.home import Home
 from pipeline.settings import load
 from pipeline.types import Decision, Verdict
 
@@ -42,7 +41,7 @@ def check(
     from pipeline.watch import open_watch
 
     settings = load(home)
-    if not Home(settings.home).database.is_file():
+    if not settings.has_registry:
         raise HomeUnusable(f"{settings.home} has no registry; name a home, or begin one with: optout add")
     with open_watch(settings) as watch, output.bar("looking") as bar:
         if _is_pictures(path):

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli import output
+from pipeline.cli import output, use_options
 from pipeline.cli.release_words import observer, say_outcome, say_resumed
 from pipeline.policy import PRESETS
 from pipeline.settings import load
@@ -32,6 +32,10 @@ def create(
         str | None,
         typer.Option(help=f"Policy preset: {', '.join(PRESETS)}; default: the setting `policy`."),
     ] = None,
+    region: use_options.Region = "",
+    purpose: use_options.Purpose = "",
+    content: use_options.ContentClass = "",
+    tag: use_options.Tags = None,
     home: output.Home = None,
     as_json: output.AsJson = False,
 ) -> int:
@@ -46,6 +50,7 @@ def create(
     order = CreateOrder(
         prompt=prompt, policy=policy or settings.policy, generator=generator or settings.generator,
         seconds=seconds, seed=seed, width=width, height=height,
+        use=use_options.use_of(region, purpose, content, tag),
     )  # fmt: skip
     with open_app(settings) as app, output.bar("opening") as bar:
         observe = observer(bar)

@@ -11,14 +11,14 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, Final
 import typer
 from typer.core import TyperCommand
 
-from pipeline.cli import output
+from pipeline.cli import output, use_options
 from pipeline.errors import CountermarkError, HomeUnusable, UsageError, describe
-from pipeline.home import Home
 from pipeline.policy import PRESETS, Policy, preset
 from pipeline.settings import load
 
 if TYPE_CHECKING:
     from pipeline.gate import Gate, Prompt
+    from registry.ruling import Ask
 
 STDIN: Final = "-"
 BATCH: Final = 32
@@ -63,6 +63,10 @@ def gate(
         str | None,
         typer.Option(help=f"Policy preset: {', '.join(PRESETS)}; default: the setting `policy`."),
     ] = None,
+    region: use_options.Region = "",
+    purpose: use_options.Purpose = "",
+    content: use_options.ContentClass = "",
+    tag: use_options.Tags = None,
     home: output.Home = None,
     as_json: output.AsJson = False,
 ) -> int:
@@ -73,21 +77,24 @@ def gate(
     chosen = preset(policy or settings.policy)
     source = None if jsonl is None else _opened(jsonl)
     text = _read_prompt() if prompt == STDIN else prompt
-    if not Home(settings.home).database.is_file():
+    if not settings.has_registry:
         raise HomeUnusable(f"{settings.home} has no registry; name a home, or begin one with: optout add")
     from pipeline.gate import open_gate
+    from pipeline.orders import LOCAL_ACCOUNT, ask_of, use_json
 
+    use = use_json(use_options.use_of(region, purpose, content, tag))
+    ask = ask_of({"account": LOCAL_ACCOUNT, "use": use})
     with open_gate(settings) as opened:
         if source is not None:
             with source:
-                return _many(opened, _lines(source), chosen, BATCH if jsonl != STDIN else 1)
-        return _one(opened, text or "", chosen, as_json=as_json)
+                return _many(opened, _lines(source), chosen, ask, BATCH if jsonl != STDIN else 1)
+        return _one(opened, text or "", chosen, ask, as_json=as_json)
 
 
-def _one(gate: "Gate", text: str, policy: Policy, *, as_json: bool) -> int:
+def _one(gate: "Gate", text: str, policy: Policy, ask: "Ask", *, as_json: bool) -> int:
     from pipeline.gate import document
 
-    told = document(gate.judge(text, policy=policy))
+    told = document(gate.judge(text, policy=policy, account=ask))
     output.say(f"{told['verdict']}", style="bold")
     for reason in _list(told["reasons"]):
         output.say(f"  {reason['detail']}")
@@ -99,12 +106,12 @@ def _one(gate: "Gate", text: str, policy: Policy, *, as_json: bool) -> int:
     return output.OK if told["verdict"] == "allow" else output.FOUND
 
 
-def _many(gate: "Gate", asked: Iterable[Asked], policy: Policy, batch: int) -> int:
+def _many(gate: "Gate", asked: Iterable[Asked], policy: Policy, ask: "Ask", batch: int) -> int:
     """One JSON line for each line, in order; a line that cannot be judged gets an error instead."""
     verdicts: set[str] = set()
     failed = False
     for group in _batches(asked, batch):
-        for answer in _answers(gate, group, policy):
+        for answer in _answers(gate, group, policy, ask):
             failed |= "error" in answer
             verdicts.add(answer.get("verdict", ""))
             sys.stdout.write(json.dumps(answer) + "\n")
@@ -115,12 +122,12 @@ def _many(gate: "Gate", asked: Iterable[Asked], policy: Policy, batch: int) -> i
     return output.OK if verdicts <= {"allow"} else output.FOUND
 
 
-def _answers(gate: "Gate", group: Sequence[Asked], policy: Policy) -> Iterator[dict[str, Any]]:
+def _answers(gate: "Gate", group: Sequence[Asked], policy: Policy, ask: "Ask") -> Iterator[dict[str, Any]]:
     from pipeline.gate import document
 
     checked = [_checked(gate, asked) for asked in group]
     prompts = [asked.prompt for asked in checked if asked.prompt is not None]
-    judged = iter(gate.judge_all(prompts, policy=policy) if prompts else ())
+    judged = iter(gate.judge_all(prompts, policy=policy, account=ask) if prompts else ())
     for asked in checked:
         if asked.error is None:
             yield {"line": asked.line, **document(next(judged))}

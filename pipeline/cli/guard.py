@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli import output
+from pipeline.cli import output, use_options
 from pipeline.cli.release_words import observer, say_outcome, say_resumed
 from pipeline.policy import PRESETS, Sound
 from pipeline.settings import load
@@ -27,6 +27,10 @@ def guard(
     prompt: Annotated[
         str | None, typer.Option(help="The prompt that the clip was made from, if known.")
     ] = None,
+    region: use_options.Region = "",
+    purpose: use_options.Purpose = "",
+    content: use_options.ContentClass = "",
+    tag: use_options.Tags = None,
     home: output.Home = None,
     as_json: output.AsJson = False,
 ) -> int:
@@ -41,7 +45,10 @@ def guard(
         observe = observer(bar)
         for resumed in app.resume(observe):
             say_resumed(resumed)
-        order = GuardOrder(source=clip, policy=policy or settings.policy, sound=audio, prompt=prompt)
+        order = GuardOrder(
+            source=clip, policy=policy or settings.policy, sound=audio, prompt=prompt,
+            use=use_options.use_of(region, purpose, content, tag),
+        )  # fmt: skip
         outcome = app.guard(order, observe)
         if outcome.file is not None and out is not None:
             deliver(outcome.file, out)

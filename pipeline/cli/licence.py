@@ -1,11 +1,15 @@
 """`countermark licence`: an owner allows one account to use a subject, and takes it back."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli import output, retroscan
+from pipeline.cli import output, retroscan, use_options
 from pipeline.settings import load
+from registry.vocabulary import to_json
+
+if TYPE_CHECKING:
+    from registry.subject_types import RuleRow
 
 app = typer.Typer(help="Licences and consents: allow one account, or take it back.", no_args_is_help=True)
 
@@ -19,7 +23,16 @@ Subject = Annotated[
 def grant(
     subject: Subject,
     account: Annotated[str, typer.Option(help="The account; the command line's own is `local`.")],
-    until: Annotated[str | None, typer.Option(help="End of the licence, RFC 3339 in UTC.")] = None,
+    since: use_options.From = None,
+    until: use_options.Until = None,
+    region: use_options.Regions = None,
+    purpose: use_options.Purposes = None,
+    content: use_options.Contents = None,
+    intent: use_options.Intent = "",
+    cap_account: use_options.CapAccount = None,
+    cap_all: use_options.CapAll = None,
+    credit: use_options.Credit = "",
+    reference: use_options.Reference = "",
     home: output.Home = None,
     as_json: output.AsJson = False,
 ) -> int:
@@ -29,17 +42,20 @@ def grant(
     from registry import receipts, rules
     from registry.db import read
 
+    conditions = use_options.conditions_of(
+        region, purpose, content, intent, cap_account=cap_account, cap_all=cap_all, credit=credit,
+        reference=reference,
+    )  # fmt: skip
     with open_app(load(home)) as opened:
         made = rules.grant_licence(
-            opened.engine, subject, account, valid_until=until, now=clock(), sign_checkpoint=opened.signer
-        )
+            opened.engine, subject, account, valid_from=since, valid_until=until, conditions=conditions,
+            now=clock(), sign_checkpoint=opened.signer,
+        )  # fmt: skip
         with read(opened.engine) as conn:
             receipt = receipts.of_rule(conn, made.id)
     output.say(f"Licence {made.id}: {account} may use {subject} until {until or 'it is revoked'}.")
     if as_json:
-        output.answer({
-            "licence": made.id, "subject": subject, "account": account, "until": until, "receipt": receipt,
-        })  # fmt: skip
+        output.answer(_document(made) | {"receipt": receipt})
     return output.OK
 
 
@@ -81,12 +97,16 @@ def list_licences(subject: Subject, home: output.Home = None, as_json: output.As
         record = subjects.get(opened.engine, subject)
     if record is None:
         raise NotFound(f"There is no opt-out {subject[:40]!r}; see countermark optout list.")
-    rows: list[dict[str, Any]] = [
-        {"licence": rule.id, "account": rule.account, "from": rule.valid_from, "until": rule.valid_until}
-        for rule in record.rules if rule.licence
-    ]  # fmt: skip
+    rows = [_document(rule) for rule in record.rules if rule.licence]
     for row in rows:
         output.say(f"  {row['licence']} {row['account']}, until {row['until'] or 'it is revoked'}")
     if as_json:
         output.answer(rows)
     return output.OK
+
+
+def _document(row: "RuleRow") -> dict[str, Any]:
+    return {
+        "licence": row.id, "subject": row.subject, "account": row.account, "from": row.valid_from,
+        "until": row.valid_until, "conditions": to_json(row.conditions),
+    }  # fmt: skip

@@ -15,6 +15,7 @@ from pipeline.cli import (
     apikeys,
     bench,
     check,
+    consent,
     create,
     demo,
     evidence,
@@ -25,7 +26,9 @@ from pipeline.cli import (
     log,
     optout,
     output,
+    permission,
     retroscan,
+    rule,
     serve,
     verify,
 )
@@ -51,6 +54,9 @@ app.add_typer(optout.app, name="optout")
 app.add_typer(licence.app, name="licence")
 app.add_typer(log.app, name="log")
 app.command("evidence")(output.command(evidence.evidence))
+app.add_typer(rule.app, name="rule")
+app.add_typer(permission.app, name="permission")
+app.add_typer(consent.app, name="consent")
 app.command("serve")(output.command(serve.serve))
 app.add_typer(keys.app, name="keys")
 app.add_typer(apikeys.app, name="apikeys")

@@ -75,7 +75,7 @@ def open_local(settings: Settings, bundle: Path | None = None) -> Iterator[Verif
     Raises: KeysUnusable for keys that are there but cannot be used, RegistryUnusable for such a registry.
     """
     home = Home(settings.home)
-    lookup = open_lookup(home.database)
+    lookup = open_lookup(settings.database)
     with lookup or contextlib.nullcontext():
         common = _Common(
             lookup=lookup, manifests=FileStore(home.files, create=False) if lookup else None,

@@ -1,6 +1,40 @@
-"""Triggers and views of migration r0001, in SQLite's dialect; frozen with it."""
+"""Triggers and views of migration r0001, in SQLite's dialect; frozen with it.
 
+A trigger is written once, for both databases. Make it with `_refuse`, `_fixed` and `_new`, and have the
+migration carry it out with `apply`; on PostgreSQL `registry.migrations.plpgsql` rewrites it. A condition
+may hold:
+
+1. NEW and OLD, comparisons, AND, OR, NOT, CASE, EXISTS and other subqueries, coalesce, length, substr,
+   trim(text, characters), ``||``, CAST(x AS INTEGER), max and min (of a column, or of two numbers);
+2. ``a IS b`` and ``a IS NOT b``, which take NULL for a value, also with NULL itself;
+3. json_valid, json_type, json_array_length, and json_extract(x, '$.a.b'): its result is text on
+   PostgreSQL, so compare it with text, or CAST(json_extract(...) AS INTEGER) with a number; a truth value
+   or a list that it finds is not the same on both.
+
+A condition is a truth value and not a number: ``NEW.sealed = 1``, not ``NEW.sealed``; ``1`` alone is always.
+LIKE is case-sensitive on PostgreSQL only. Text in quotes holds no quote. "DROP TRIGGER name" ends a trigger.
+"""
+
+from collections.abc import Iterable
 from typing import Final
+
+import sqlalchemy as sa
+from alembic import op
+
+from registry.migrations import plpgsql
+
+
+def apply(statements: Iterable[str]) -> None:
+    """Carry out statements inside a migration, on the database that it is about."""
+    for statement in statements:
+        here = plpgsql.translated(statement) if on_postgres() else [statement]
+        for text in here:
+            op.execute(sa.text(text.replace(":", r"\:")))
+
+
+def on_postgres() -> bool:
+    """Whether the migration is about PostgreSQL."""
+    return op.get_bind().dialect.name == "postgresql"
 
 
 def _refuse(name: str, when: str, table: str, condition: str, message: str) -> str:

@@ -9,7 +9,10 @@ import av
 import numpy as np
 import pytest
 
+from pipeline.clock import clock
+from registry import apikeys, rules
 from registry.merkle import leaf_hash
+from registry.vocabulary import Conditions
 
 WHOM = {"name": "Zorblax the Wanderer", "aliases": ["Zorbi of Harbour Street"]}
 
@@ -136,3 +139,25 @@ def test_pictures_are_looked_at(served: Any, why: str, tmp_path: Path) -> None:
     ).json()
     shown = served.client.get(f"/v1/optouts/{made['subject']}", headers=headers).json()
     assert [(one["width"], one["polarity"]) for one in shown["pictures"]] == [(128, 1)]
+
+
+def test_rules_hear_what_a_client_says_and_the_tags_of_its_key(strict: Any) -> None:
+    """The purpose is the client's word; the tags are those that the operator gave its key."""
+    app = strict.service.app
+    made = optout(strict, strict.key("tagger"), {"name": "Quandelor of Harbour Street"})
+    assert made.status_code == 201, made.text
+    wanted = Conditions(tags=("press",), purposes=("editorial",))
+    by = {"now": clock(), "sign_checkpoint": app.signer}
+    rules.set_rule(app.engine, made.json()["subject"], "allow", conditions=wanted, **by)
+    _, secret = apikeys.create(app.engine, "paper", "test", ["moderate"], tags=["press"], now=clock())
+    press, plain = {"Authorization": f"Bearer {secret}"}, strict.key("maker")
+
+    def verdict(headers: dict[str, str], **said: str) -> Any:
+        body = {"prompt": "Quandelor of Harbour Street rides a bicycle", **said}
+        return strict.client.post("/v1/moderate/prompt", json=body, headers=headers).json()["verdict"]
+
+    assert verdict(press, purpose="editorial") == "allow"
+    assert verdict(press) == "block"
+    assert verdict(plain, purpose="editorial") == "block"
+    wrong = strict.client.post("/v1/moderate/prompt", json={"prompt": "a", "purpose": "fun"}, headers=press)
+    assert (wrong.status_code, wrong.json()["code"]) == (400, "usage")

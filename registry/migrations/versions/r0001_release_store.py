@@ -5,10 +5,14 @@ Python code. Triggers repeat the foreign keys of ``release`` because SQLite chec
 on connections that ask for it.
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
+from registry.migrations import plpgsql
 from registry.migrations import r0001_triggers as triggers
+from registry.migrations.r0001_triggers import apply, on_postgres
 
 revision = "r0001"
 down_revision = None
@@ -61,17 +65,25 @@ def _job_key() -> sa.ForeignKeyConstraint:
 
 def _table(name: str, *parts: list[sa.schema.SchemaItem] | sa.schema.SchemaItem) -> None:
     items = [item for part in parts for item in (part if isinstance(part, list) else [part])]
+    if on_postgres():
+        items = plpgsql.ported(items)
     op.create_table(name, *items, sqlite_strict=True)
+    if on_postgres():
+        apply([plpgsql.never_truncated(name)])
+
+
+def where(condition: str) -> dict[str, Any]:
+    """Options of an index that holds only the rows of which the condition is true."""
+    return {"sqlite_where": sa.text(condition), "postgresql_where": sa.text(condition)}
 
 
 def upgrade() -> None:
     """Make everything."""
-    op.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    apply(plpgsql.PRELUDE if on_postgres() else [f"PRAGMA application_id = {APPLICATION_ID}"])
     _log()
     _jobs()
     _releases()
-    for statement in triggers.ALL:
-        op.execute(sa.text(statement.replace(":", r"\:")))
+    apply(triggers.ALL)
 
 
 def _log() -> None:
@@ -127,8 +139,7 @@ def _jobs() -> None:
         sa.CheckConstraint("json_array_length(reasons) > 0", "a_hold_has_a_reason"),
         sa.CheckConstraint("(lifted_at IS NULL) = (lifted_because IS NULL)", "lifted"),
     )  # fmt: skip
-    not_lifted = sa.text("lifted_at IS NULL")
-    op.create_index("held_open", "held", ["job_id"], unique=True, sqlite_where=not_lifted)
+    op.create_index("held_open", "held", ["job_id"], unique=True, **where("lifted_at IS NULL"))
     _table(
         "decision",
         _hex("id", 64), _id("job_id"), _text("verdict", "{0} IN ('allow', 'review', 'block')"),

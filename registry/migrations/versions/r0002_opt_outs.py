@@ -1,9 +1,12 @@
 """Opt-outs: parties, subjects, names, references, vectors, rules; API keys; what was seen of releases."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
 from registry.migrations import r0002_triggers as triggers
+from registry.migrations.r0001_triggers import apply, on_postgres
 from registry.migrations.versions import r0001_release_store as r0001
 
 revision = "r0002"
@@ -23,8 +26,7 @@ def upgrade() -> None:
     _keys()
     _sights()
     _cursors()
-    for statement in triggers.ALL:
-        op.execute(sa.text(statement.replace(":", r"\:")))
+    apply(triggers.ALL)
 
 
 def _any(name: str) -> sa.Column[str]:
@@ -58,8 +60,8 @@ def _rowid() -> list[sa.schema.SchemaItem]:
     return [sa.Column("id", sa.Integer, nullable=False), sa.PrimaryKeyConstraint("id")]
 
 
-def _in_force(name: str, table: str, columns: list[str], *, unique: bool) -> None:
-    op.create_index(name, table, columns, unique=unique, sqlite_where=sa.text("removed_seq IS NULL"))
+def _in_force(name: str, table: str, columns: list[Any], *, unique: bool) -> None:
+    op.create_index(name, table, columns, unique=unique, **r0001.where("removed_seq IS NULL"))
 
 
 def _subjects() -> None:
@@ -90,7 +92,9 @@ def _rows_of_subjects() -> None:
         _any("language"), _seq("log_seq"), _seq("removed_seq", nullable=True),
         sa.CheckConstraint("tier = 'block' OR json_array_length(context) > 0", "context_named"),
     )  # fmt: skip
-    _in_force("name_in_force", "name", ["subject_id", "normal", "tier", "context"], unique=True)
+    # PostgreSQL's indexes hold no long text
+    context = sa.text("md5(context)") if on_postgres() else "context"
+    _in_force("name_in_force", "name", ["subject_id", "normal", "tier", context], unique=True)
     _table(
         "reference",
         _rowid(), _of_subject(), _hex("sha256", 64), _int("polarity", "{0} IN (1, -1)"),

@@ -3,10 +3,10 @@
 Only what happens to a claim can change a verdict; the rest is there to be proven.
 """
 
-import sqlalchemy as sa
 from alembic import op
 
 from registry.migrations import r0003_triggers as triggers
+from registry.migrations.r0001_triggers import apply
 
 revision = "r0003"
 down_revision = "r0002"
@@ -23,5 +23,4 @@ def upgrade() -> None:
     """Add the kinds."""
     for kind, changes in KINDS.items():
         op.execute(f"INSERT INTO log_kind VALUES ('{kind}', {changes})")  # noqa: S608 - constants above
-    for statement in triggers.ALL:
-        op.execute(sa.text(statement.replace(":", r"\:")))
+    apply(triggers.ALL)

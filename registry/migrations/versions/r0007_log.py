@@ -4,16 +4,16 @@ import sqlalchemy as sa
 from alembic import op
 
 from registry.migrations import r0007_triggers as triggers
+from registry.migrations.r0001_triggers import apply
 
 revision = "r0007"
-down_revision = "r0003"
+down_revision = "r0006"
 branch_labels = None
 depends_on = None
 
 
 def upgrade() -> None:
     """Add the place of a decision in the log, and the triggers. Older decisions keep none."""
-    op.add_column("decision", sa.Column("log_seq", sa.Integer))
+    op.add_column("decision", sa.Column("log_seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite")))
     op.create_index("decision_log_seq", "decision", ["log_seq"], unique=True)
-    for statement in triggers.ALL:
-        op.execute(sa.text(statement.replace(":", r"\:")))
+    apply(triggers.ALL)

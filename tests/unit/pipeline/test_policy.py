@@ -146,13 +146,63 @@ def test_what_the_owner_wishes(preset: str, effect: Verdict, licence: bool, sure
     report = CheckReport(check=policy.FRAMES, state=CheckState.COMPLETED, findings=(finding,))
     decision = policy.decide(
         PRESETS[preset], (*DONE, report), sound=Sound.ACCEPT, has_sound=False, registry_seq=7,
-        now="2026-01-01T00:00:00Z", wishes=lambda _subject: wish,
+        now="2026-01-01T00:00:00Z", wishes=lambda _subject, _intent="depict": wish,
     )  # fmt: skip
     assert decision.verdict == verdict
     assert decision.permits == ("r1",)
     for reason in decision.reasons:
         assert "Zorbo (Studio)" in reason.detail
         assert reason.evidence["times"] == [1.25]
+
+
+@pytest.mark.parametrize(
+    ("kind", "verdict"),
+    [("person", "block"), ("character", "review"), ("logo", "review"), ("artwork", "review"), ("", "review")],
+)
+def test_each_kind_of_subject_has_its_default(kind: str, verdict: str) -> None:
+    """Under `permission-first` an allow that is no licence is denied, of persons most strictly."""
+    finding = found(0.9).findings[0]
+    report = CheckReport(check=policy.FRAMES, state=CheckState.COMPLETED, findings=(finding,))
+    for licence in (False, True):
+        wish = Wish(
+            effect=Verdict.ALLOW, name="Z", owner="S", rule="r1", licence=licence, kind=kind, by="rule"
+        )
+        decision = policy.decide(
+            PRESETS["permission-first"], (*DONE, report), sound=Sound.ACCEPT, has_sound=False, registry_seq=7,
+            now="2026-01-01T00:00:00Z", wishes=lambda _subject, _intent="depict", wish=wish: wish,
+        )  # fmt: skip
+        assert decision.verdict == ("allow" if licence else verdict)
+        [ruled] = decision.rulings
+        assert (ruled.by, ruled.rule, ruled.effect) == (
+            ("rule", "r1", "allow") if licence else ("preset", "r1", verdict)
+        )
+        for reason in decision.reasons:
+            assert (reason.evidence["won"], reason.evidence["preset"]) == ("preset", "permission-first/2")
+        assert policy.from_json(policy.to_json(decision)) == decision
+
+
+def test_every_kind_that_can_be_registered_is_in_the_table() -> None:
+    from registry.drafts import SUBJECT_KINDS
+
+    assert set(policy.DEFAULT_DENY) == set(SUBJECT_KINDS)
+    assert not PRESETS["opt-out"].unlicensed
+
+
+def test_a_style_is_asked_about_as_a_style() -> None:
+    asked: list[str] = []
+
+    def wishes(_subject: str, intent: str = "depict") -> Wish:
+        asked.append(intent)
+        return Wish(effect=Verdict.ALLOW, name="Z", owner="S")
+
+    findings = tuple(replace(found(0.9).findings[0], code=code) for code in ("match", "style_of_holder"))
+    report = CheckReport(check=policy.FRAMES, state=CheckState.COMPLETED, findings=findings)
+    decision = policy.decide(
+        OPT_OUT, (*DONE, report), sound=Sound.ACCEPT, has_sound=False, registry_seq=7,
+        now="2026-01-01T00:00:00Z", wishes=wishes,
+    )  # fmt: skip
+    assert asked == ["depict", "style"]
+    assert [ruled.intent for ruled in decision.rulings] == ["depict", "style"]
 
 
 def test_unknown_presets_are_refused() -> None:

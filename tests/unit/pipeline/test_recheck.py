@@ -10,10 +10,13 @@ from classifiers.base import CheckReport, CheckState, Kind, Seen, Sight
 from pipeline import policy
 from pipeline.policy import PRESETS
 from pipeline.reasons import Wish
-from pipeline.recheck import Question, in_full, recheck
+from pipeline.recheck import Question, in_full, recheck, shown, wishes_of
 from pipeline.types import Decision, Verdict
+from registry.ruling import Ask, Used
 from registry.subject_types import NameRow, RuleRow, SubjectRecord, VectorRow
 from registry.types import Change, LogEntry
+from registry.uses import Shown
+from registry.vocabulary import Conditions
 
 NOW = "2026-01-02T00:00:00Z"
 CLIP, MINI, FACE = "clip-test", "minilm-test", "dlib-face-test"
@@ -191,7 +194,7 @@ def test_without_a_prompt_frames_decide(calibrations: Any) -> None:
     ],
 )
 def test_a_permission_that_ended_by_the_clock_holds(preset: str, wish: Wish | None, held: bool) -> None:
-    asked = question(preset, wishes=lambda _subject: wish)
+    asked = question(preset, wishes=lambda _subject, _intent="depict": wish)
     asked = replace(asked, decision=replace(asked.decision, allowed=("s1",)))
     answer = recheck(asked, [], {}, now=NOW)
     assert [reason.code for reason in answer.reasons] == (["permission_ended"] if held else [])
@@ -228,3 +231,63 @@ def test_a_permission_ends_with_the_subject_only_where_one_is_needed() -> None:
         asked = question(preset)
         asked = replace(asked, decision=replace(asked.decision, allowed=("s1",)))
         assert recheck(asked, gone, {}, now=NOW).verdict is verdict
+
+
+def test_what_changed_and_is_allowed_is_counted_at_the_fence(calibrations: Any) -> None:
+    record = replace(NAMED, mode="block", rules=(rule("allow", licence=True, account="a"),))
+    asked = question(wishes=wishes_of({"s1": record}, "a", NOW))
+    answer = recheck(asked, [change("licence", record)], calibrations, now=NOW)
+    assert (answer.verdict, answer.allowed) == (Verdict.ALLOW, ("s1",))
+    assert shown(answer) == (Shown(subject="s1", intent="depict", rule="r1"),)
+
+
+def test_the_ask_reaches_the_rules(calibrations: Any) -> None:
+    only = replace(rule("allow"), conditions=Conditions(purposes=("education",), cap_all=2))
+    record = replace(NAMED, rules=(only,))
+    for ask, used, verdict in (
+        (Ask(account="a"), 0, Verdict.BLOCK),
+        (Ask(account="a", purpose="education"), 0, Verdict.ALLOW),
+        (Ask(account="a", purpose="education"), 2, Verdict.BLOCK),
+    ):
+        counted = Used(account=used, everybody=used)
+        asked = question(
+            ask=ask, uses=lambda rules, _account, _now, counted=counted: dict.fromkeys(rules, counted)
+        )
+        answer = recheck(asked, [change("rule", record)], calibrations, now=NOW)
+        assert answer.verdict is verdict
+
+
+def test_another_rule_may_carry_what_the_first_no_longer_does() -> None:
+    """The first rule is used up at the fence; the second lets the clip leave, and is the one that counts."""
+    rows = (
+        replace(rule("allow"), conditions=Conditions(cap_all=1), priority=1),
+        replace(rule("allow"), id="r2"),
+    )
+    record = replace(NAMED, rules=rows)
+    full = {"r1": Used(account=1, everybody=1)}
+    fresh, spent = (
+        wishes_of({"s1": record}, "a", NOW, lambda *_args, uses=uses: uses) for uses in ({}, full)
+    )
+    decided = replace(
+        question().decision, allowed=("s1",),
+        rulings=(policy.ruled_of(PRESETS["opt-out"], "s1", "depict", fresh("s1")),),  # type: ignore[arg-type]
+    )  # fmt: skip
+    assert [one.rule for one in shown(decided)] == ["r1"]
+    answer = recheck(question(decision=decided, wishes=spent), [], {}, now=NOW)
+    assert answer.verdict is Verdict.ALLOW
+    assert [one.rule for one in shown(answer)] == ["r2"]
+    record = replace(NAMED, rules=rows[:1])
+    spent = wishes_of({"s1": record}, "a", NOW, lambda *_args: full)
+    answer = recheck(question(decision=decided, wishes=spent), [], {}, now=NOW)
+    assert [reason.code for reason in answer.reasons] == ["cap_reached"]
+
+
+def test_who_wants_to_be_asked_now_is_asked_from_the_fence() -> None:
+    record = replace(NAMED, mode="ask")
+    decided = replace(question().decision, allowed=("s1",))
+    asked = question(decision=decided, wishes=wishes_of({"s1": record}, "a", NOW))
+    answer = recheck(asked, [], {}, now=NOW)
+    [reason] = answer.reasons
+    assert (reason.code, reason.evidence) == (
+        "permission_ended", {"subject": "s1", "intent": "depict", "asks": True},
+    )  # fmt: skip

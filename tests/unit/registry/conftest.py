@@ -1,17 +1,73 @@
-"""Makes `registry_builders` importable for these tests and for the child processes they start."""
+"""Makes `registry_builders` importable for these tests and for the child processes they start.
+
+A test that asks for `home`, `root` or `new_root` runs twice: on SQLite and on PostgreSQL.
+"""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from registry_builders import Home
+from registry_builders import DATABASE_URL, Home
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest) -> str:
+    """Which database the test is about."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def server(database: str, request: pytest.FixtureRequest) -> Any:
+    """The PostgreSQL server, or None for SQLite."""
+    return request.getfixturevalue("postgres") if database == "postgres" else None
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Home]:
+def root(server: Any, tmp_path: Path) -> Iterator[Path]:
+    """A folder in which `Home` finds a registry of its own."""
+    with ExitStack() as stack:
+        if server is not None:
+            (tmp_path / DATABASE_URL).write_text(stack.enter_context(server.make()))
+        yield tmp_path
+
+
+@pytest.fixture
+def empty_root(server: Any, tmp_path: Path) -> Iterator[Path]:
+    """The same, with a database in which there is nothing yet."""
+    with ExitStack() as stack:
+        if server is not None:
+            (tmp_path / DATABASE_URL).write_text(stack.enter_context(server.make(empty=True)))
+        yield tmp_path
+
+
+@pytest.fixture(scope="module")
+def new_root(server: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Path]]:
+    """Makes such folders that live as long as the module's tests."""
+    with ExitStack() as stack:
+
+        def make(name: str) -> Path:
+            folder = tmp_path_factory.mktemp(name)
+            if server is not None:
+                (folder / DATABASE_URL).write_text(stack.enter_context(server.make()))
+            return folder
+
+        yield make
+
+
+@pytest.fixture
+def home(root: Path) -> Iterator[Home]:
+    with Home(root) as made:
+        yield made
+
+
+@pytest.fixture
+def sqlite_home(tmp_path: Path) -> Iterator[Home]:
+    """For what is about SQLite's files."""
     with Home(tmp_path) as made:
         yield made

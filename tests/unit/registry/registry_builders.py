@@ -1,6 +1,7 @@
 """A small registry home, and candidates that may leave."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import Connection, text
 
 from registry import optouts, releases
 from registry.checkpoint import NoteSigner, ed25519_key_id
@@ -86,13 +88,50 @@ def candidate(job: Job, number: int, **changes: Any) -> Candidate:
     return replace(made, **changes)
 
 
+DATABASE_URL = "database_url"
+
+
+def where(root: Path) -> Path | str:
+    """The registry of a folder: in PostgreSQL when a file of the folder says so."""
+    told = root / DATABASE_URL
+    return told.read_text() if told.exists() else root / "registry.db"
+
+
+def spoken(conn: Connection, statement: str) -> str:
+    """Return what SQLite calls so in PostgreSQL's words, when that is spoken to."""
+    if conn.dialect.name == "sqlite":
+        return statement
+    if statement.startswith("INSERT OR"):
+        statement += " ON CONFLICT DO NOTHING"
+    statement = re.sub(r"^(INSERT|UPDATE) OR \w+", r"\1", statement)
+    blob = r"substr(decode(repeat(md5(random()::text), 2), 'hex'), 1, \1)"
+    return re.sub(r"randomblob\((\d+)\)", blob, statement)
+
+
+def raw(conn: Connection, statement: str, values: Sequence[Any] = ()) -> Any:
+    """Run SQL of SQLite's with question marks for values, on both databases."""
+    statement = spoken(conn, statement)
+    if not values:
+        return conn.exec_driver_sql(statement)
+    marks = {f"v{index}": value for index, value in enumerate(values)}
+    parts = statement.split("?")
+    named = "".join(f"{part}:v{index}" for index, part in enumerate(parts[:-1])) + parts[-1]
+    return conn.execute(text(named), marks)
+
+
 class Home:
     """An engine, its jobs and its paths under one folder."""
 
     def __init__(self, root: Path) -> None:
-        self.path, self.locks = root / "registry.db", root / "locks"
-        self.engine = open_database(self.path)
+        self.root, self.locks, self.where = root, root / "locks", where(root)
+        self.engine = open_database(self.where)
         self.jobs = LocalJobs(self.engine, self.locks, lambda: NOW)
+
+    @property
+    def path(self) -> Path:
+        """The database's file, where there is one."""
+        assert isinstance(self.where, Path)
+        return self.where
 
     def opt_out(self, title: str = "Zibble", **changes: Any) -> OptOut:
         return optouts.add(self.engine, draft(title, **changes), now=NOW, sign_checkpoint=SIGNER)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from registry_builders import NOW, SIGNER, Home, Judgement, allow, candidate, draft, vector
+from registry_builders import NOW, SIGNER, Home, Judgement, allow, candidate, draft, vector, where
 
 from registry import log, optouts, releases
 from registry.checkpoint import NoteSigner
@@ -110,7 +110,7 @@ def race_append(root: Path, number: str) -> None:
 
 
 def race_open(root: Path, _argument: str) -> None:
-    open_database(root / "registry.db")
+    open_database(where(root))
 
 
 def race_resume(root: Path, _argument: str) -> None:

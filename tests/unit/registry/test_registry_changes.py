@@ -1,6 +1,7 @@
 """Changes as the fence and the retro-scan read them: whole subjects, as they are now."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -153,10 +154,10 @@ OPERATIONS = st.tuples(
 @settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.lists(OPERATIONS, max_size=14))
 def test_changes_add_up_to_the_state(
-    tmp_path_factory: pytest.TempPathFactory, done: list[tuple[str, int, int]]
+    new_root: Callable[[str], Path], done: list[tuple[str, int, int]]
 ) -> None:
     """A reader that tails the changes in steps knows what a reader of everything knows."""
-    with Home(tmp_path_factory.mktemp("property")) as home:
+    with Home(new_root("property")) as home:
         tailed: dict[str, SubjectRecord] = {}
         seen = 0
         for operation, who, what in done:

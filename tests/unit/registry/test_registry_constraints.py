@@ -2,15 +2,16 @@
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from registry_builders import BLOCK, NOW, Home, Judgement, candidate
+from registry_builders import BLOCK, NOW, Home, Judgement, candidate, raw
 from sqlalchemy import text
 
 from registry import holds, log, releases
@@ -19,6 +20,7 @@ from registry.errors import ConstraintBroken
 from registry.tables import release
 from registry.types import Candidate, Job, Reason
 
+REFUSED = (sqlite3.IntegrityError, ConstraintBroken)
 HEX = "0123456789abcdef" * 4
 
 
@@ -51,11 +53,15 @@ class Bench:
 
     def insert(self, verb: str = "INSERT", foreign_keys: bool = True, **changes: Any) -> None:
         row = self.row(**changes)
-        names = ", ".join(row)
-        with closing(sqlite3.connect(self.home.path, isolation_level=None)) as raw:
-            raw.execute(f"PRAGMA foreign_keys = {int(foreign_keys)}")
-            marks = ", ".join("?" * len(row))
-            raw.execute(f"{verb} INTO release ({names}) VALUES ({marks})", tuple(row.values()))
+        names, marks = ", ".join(row), ", ".join("?" * len(row))
+        statement = f"{verb} INTO release ({names}) VALUES ({marks})"
+        if self.home.engine.dialect.name == "postgresql":
+            with write(self.home.engine) as conn:
+                raw(conn, statement, tuple(row.values()))
+            return
+        with closing(sqlite3.connect(self.home.path, isolation_level=None)) as file:
+            file.execute(f"PRAGMA foreign_keys = {int(foreign_keys)}")
+            file.execute(statement, tuple(row.values()))
 
     def count(self) -> int:
         with read(self.home.engine) as conn:
@@ -68,9 +74,9 @@ def bench(home: Home) -> Bench:
 
 
 @pytest.fixture(scope="module")
-def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+def closed(new_root: Callable[[str], Path]) -> Iterator[Bench]:
     """One bench for all the tests in which nothing gets in."""
-    with Home(tmp_path_factory.mktemp("closed")) as home:
+    with Home(new_root("closed")) as home:
         yield Bench(home)
 
 
@@ -138,17 +144,19 @@ def test_the_good_row_is_good(bench: Bench) -> None:
 def test_no_piece_may_be_missing(closed: Bench, column: str) -> None:
     for foreign_keys in (True, False):
         for verb in ("INSERT", "INSERT OR REPLACE"):
-            with pytest.raises(sqlite3.IntegrityError):
+            with pytest.raises(REFUSED):
                 closed.insert(verb, foreign_keys, **{column: None})
-        with contextlib.suppress(sqlite3.IntegrityError):  # it may skip the row in silence
+        with contextlib.suppress(*REFUSED):  # it may skip the row in silence
             closed.insert("INSERT OR IGNORE", foreign_keys, **{column: None})
     assert closed.count() == 0
 
 
 @pytest.mark.parametrize(("column", "value"), WRONG)
 def test_no_piece_may_be_wrong(closed: Bench, column: str, value: Any) -> None:
+    if (column, value) == ("fingerprint", "text") and closed.home.engine.dialect.name == "postgresql":
+        pytest.skip("does not apply: to PostgreSQL, untyped text is bytes where bytes are expected")
     for foreign_keys in (True, False):
-        with pytest.raises(sqlite3.IntegrityError):
+        with pytest.raises(REFUSED):
             closed.insert("INSERT", foreign_keys, **{column: value})
     assert closed.count() == 0
 
@@ -159,20 +167,20 @@ def test_no_text_but_the_right_one_gets_in(closed: Bench, data: st.DataObject) -
     column = data.draw(st.sampled_from(["detected_payload", "reread_verdict", "decision_verdict", "state"]))
     good = closed.row()[column]
     value = data.draw(st.text(st.characters(exclude_categories=["Cs"])).filter(lambda t: t != good))
-    with pytest.raises(sqlite3.IntegrityError):
+    with pytest.raises(REFUSED):
         closed.insert(foreign_keys=False, **{column: value})
 
 
 def test_the_decision_must_be_an_allow_about_this_job(bench: Bench) -> None:
     for decision in (bench.blocked, bench.foreign):
-        with pytest.raises(sqlite3.IntegrityError):
+        with pytest.raises(REFUSED):
             bench.insert(foreign_keys=False, decision_id=decision)
 
 
 def test_a_finished_or_held_job_releases_nothing(bench: Bench) -> None:
     with write(bench.home.engine) as conn:
         holds.hold(conn, bench.job.id, [Reason(code="c", check="k", detail="d")], 1, NOW)
-    with pytest.raises(sqlite3.IntegrityError):
+    with pytest.raises(REFUSED):
         bench.insert(foreign_keys=False)
     with pytest.raises(ConstraintBroken), write(bench.home.engine) as conn:
         conn.execute(text("UPDATE job SET state = 'open', finished_at = NULL"))
@@ -183,7 +191,7 @@ def test_no_release_overtakes_a_change(bench: Bench) -> None:
         change = log.append(conn, "opt-out", {}, None, NOW)
         entry = log.append(conn, "release", {}, None, NOW)
     behind = {"log_seq": entry.seq, "state_seq": entry.seq}
-    with pytest.raises(sqlite3.IntegrityError, match="registry_seq"):
+    with pytest.raises(REFUSED, match="registry_seq"):
         bench.insert(foreign_keys=False, **behind)
     bench.insert(registry_seq=change.seq, **behind)
 
@@ -191,7 +199,7 @@ def test_no_release_overtakes_a_change(bench: Bench) -> None:
 def test_an_old_log_entry_is_no_proof(bench: Bench) -> None:
     with write(bench.home.engine) as conn:
         log.append(conn, "release", {}, None, NOW)
-    with pytest.raises(sqlite3.IntegrityError, match="head of the log"):
+    with pytest.raises(REFUSED, match="head of the log"):
         bench.insert(foreign_keys=False)
 
 
@@ -200,7 +208,7 @@ def test_identity_never_changes(home: Home) -> None:
     verbs = ("UPDATE", "UPDATE OR REPLACE", "UPDATE OR IGNORE")
     for column, verb in product(sorted({*COLUMNS} - {"state", "state_seq"}), verbs):
         with pytest.raises(ConstraintBroken), write(home.engine) as conn:
-            conn.exec_driver_sql(f"{verb} release SET {column} = {column}")
+            raw(conn, f"{verb} release SET {column} = {column}")
 
 
 @pytest.mark.parametrize(
@@ -222,6 +230,7 @@ def test_identity_never_changes(home: Home) -> None:
         "UPDATE job_step SET result = '1'",
         "DELETE FROM job_step",
         "INSERT INTO held SELECT id, id, '[1]', 0, created_at, NULL, NULL FROM job",
+        "DELETE FROM log_entry",
     ],
 )
 def test_history_is_not_rewritten(home: Home, statement: str) -> None:
@@ -231,7 +240,7 @@ def test_history_is_not_rewritten(home: Home, statement: str) -> None:
         step = "INSERT INTO job_step VALUES (:job, 'encode', 'null', :at)"
         conn.execute(text(step), {"job": made.job_id, "at": NOW})
     with pytest.raises(ConstraintBroken), write(home.engine) as conn:
-        conn.exec_driver_sql(statement)
+        raw(conn, statement)
     assert releases.get(home.engine, made.id) == made
 
 

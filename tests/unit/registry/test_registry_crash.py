@@ -44,14 +44,14 @@ def crash(action: str, root: Path, argument: str) -> None:
 
 
 @pytest.mark.parametrize(("where", "published"), [("recheck", 0), ("sign", 0), ("commit", 1)])
-def test_publishing_survives_kill_9(tmp_path: Path, where: str, published: int) -> None:
-    crash("crash_publish", tmp_path, where)
-    lookup = open_lookup(tmp_path / "registry.db")  # the light reader copes with what the dead left
+def test_publishing_survives_kill_9(root: Path, where: str, published: int) -> None:
+    crash("crash_publish", root, where)
+    lookup = open_lookup(where(root))  # the light reader copes with what the dead left
     assert lookup is not None
     with lookup:
         assert len(list(lookup.releases())) == published
-        assert lookup.interrupted_jobs(tmp_path / "locks") == 1
-    with Home(tmp_path) as home:
+        assert lookup.interrupted_jobs(root / "locks") == 1
+    with Home(root) as home:
         with read(home.engine) as conn:
             assert log.head(conn) == 2 * published  # its decision, and itself
             log.audit(conn)
@@ -66,11 +66,11 @@ def test_publishing_survives_kill_9(tmp_path: Path, where: str, published: int) 
 
 
 @pytest.mark.parametrize(("where", "effects"), [("before", 0), ("after", 1), ("recorded", 1)])
-def test_a_step_survives_kill_9(tmp_path: Path, where: str, effects: int) -> None:
-    crash("crash_step", tmp_path, where)
-    done = tmp_path / "effects"
+def test_a_step_survives_kill_9(root: Path, where: str, effects: int) -> None:
+    crash("crash_step", root, where)
+    done = root / "effects"
     assert (done.read_text().count("effect") if done.exists() else 0) == effects
-    with Home(tmp_path) as home:
+    with Home(root) as home:
         (job,) = home.jobs.resume()
         ran: list[int] = []
         assert home.jobs.step(job, "first", lambda: len(ran.append(1) or ran)) == 1
@@ -78,10 +78,10 @@ def test_a_step_survives_kill_9(tmp_path: Path, where: str, effects: int) -> Non
         assert home.jobs.step(job, "second", lambda: 2) == 2
 
 
-def test_a_job_killed_three_times_in_a_step_is_held(tmp_path: Path) -> None:
+def test_a_job_killed_three_times_in_a_step_is_held(root: Path) -> None:
     for _ in range(3):
-        crash("crash_step", tmp_path, "recorded")
-    with Home(tmp_path) as home:
+        crash("crash_step", root, "recorded")
+    with Home(root) as home:
         assert home.jobs.resume() == []
         assert home.jobs.submit("make", "k", {"prompt": "a red kite"}).state is JobState.HELD
 
@@ -100,32 +100,32 @@ def test_stored_files_are_whole_after_kill_9(tmp_path: Path) -> None:
         assert hashlib.sha256(path.read_bytes()).hexdigest() == path.name
 
 
-def test_what_was_acknowledged_is_there_after_kill_9(tmp_path: Path) -> None:
-    child = start("crash_append", tmp_path)
+def test_what_was_acknowledged_is_there_after_kill_9(root: Path) -> None:
+    child = start("crash_append", root)
     with child:
         assert child.stdout is not None
         for _ in range(20):
             acknowledged = int(child.stdout.readline())
         child.kill()
         acknowledged = max([acknowledged, *map(int, child.stdout.read().split("\n")[:-1])])
-    with Home(tmp_path) as home, read(home.engine) as conn:
+    with Home(root) as home, read(home.engine) as conn:
         assert log.head(conn) >= acknowledged + 1
         log.audit(conn)
 
 
-def test_opt_outs_are_all_there_or_none_after_kill_9(tmp_path: Path) -> None:
-    crash("crash_opt_outs", tmp_path, "sign")
-    with Home(tmp_path) as home:
+def test_opt_outs_are_all_there_or_none_after_kill_9(root: Path) -> None:
+    crash("crash_opt_outs", root, "sign")
+    with Home(root) as home:
         assert optouts.list_subjects(home.engine) == []
         assert home.opt_out("after").seq == 1
-    child = start("crash_opt_outs", tmp_path)
+    child = start("crash_opt_outs", root)
     with child:
         assert child.stdout is not None
         acknowledged = int(child.stdout.readline())
         time.sleep(0.03)
         child.kill()
         acknowledged = max([acknowledged, *map(int, child.stdout.read().split("\n")[:-1])])
-    with Home(tmp_path) as home, read(home.engine) as conn:
+    with Home(root) as home, read(home.engine) as conn:
         found = list(optouts.records(conn))
         assert log.head(conn) == len(found)
         log.audit(conn)
@@ -135,45 +135,43 @@ def test_opt_outs_are_all_there_or_none_after_kill_9(tmp_path: Path) -> None:
     assert sum(len(record.vectors) for record in found) == len(found) - 1
 
 
-def test_four_processes_publish_one_job_once(tmp_path: Path) -> None:
-    Home(tmp_path).jobs.close()
-    children = [start("race_publish", tmp_path, str(number)) for number in range(4)]
+def test_four_processes_publish_one_job_once(root: Path) -> None:
+    Home(root).jobs.close()
+    children = [start("race_publish", root, str(number)) for number in range(4)]
     told = {output(child) for child in children}
-    with Home(tmp_path) as home:
+    with Home(root) as home:
         (made,) = releases.list_releases(home.engine)
         assert told == {f"{made.id}\n"}
         with read(home.engine) as conn:
             assert log.head(conn) == 2
 
 
-def test_four_processes_append_without_a_gap(tmp_path: Path) -> None:
-    children = [start("race_append", tmp_path, str(number)) for number in range(4)]
+def test_four_processes_append_without_a_gap(root: Path) -> None:
+    children = [start("race_append", root, str(number)) for number in range(4)]
     for child in children:
         output(child)
         assert child.returncode == 0
-    with Home(tmp_path) as home, read(home.engine) as conn:
+    with Home(root) as home, read(home.engine) as conn:
         entries = log.entries(conn, 0, 1000)
         assert [e.seq for e in entries] == list(range(1, 201))
         assert len({e.public["by"] for e in entries}) == 200
         log.audit(conn)
 
 
-def test_two_processes_make_one_database(tmp_path: Path) -> None:
-    for round_ in range(3):
-        root = tmp_path / str(round_)
-        root.mkdir()
-        children = [start("race_open", root) for _ in range(2)]
-        for child in children:
-            output(child)
-            assert child.returncode == 0
-        with Home(root) as home, write(home.engine) as conn:
-            log.append(conn, "name", {}, None, NOW)
+@pytest.mark.parametrize("round_", range(3))
+def test_two_processes_make_one_database(empty_root: Path, round_: int) -> None:
+    children = [start("race_open", empty_root) for _ in range(2)]
+    for child in children:
+        output(child)
+        assert child.returncode == 0
+    with Home(empty_root) as home, write(home.engine) as conn:
+        log.append(conn, "name", {}, None, NOW)
 
 
-def test_each_dead_job_goes_to_one_process(tmp_path: Path) -> None:
-    with Home(tmp_path) as home:
+def test_each_dead_job_goes_to_one_process(root: Path) -> None:
+    with Home(root) as home:
         ids = {home.jobs.submit("make", str(i), {}).id for i in range(8)}
-    children = [start("race_resume", tmp_path) for _ in range(4)]
+    children = [start("race_resume", root) for _ in range(4)]
     taken: list[str] = []
     for child in children:  # each says what it took, and lives on until everybody has tried
         assert child.stdout is not None
@@ -183,14 +181,14 @@ def test_each_dead_job_goes_to_one_process(tmp_path: Path) -> None:
     assert sorted(taken) == sorted(ids)
 
 
-def test_no_release_overtakes_a_change(tmp_path: Path) -> None:
-    Home(tmp_path).jobs.close()
-    children = [start("race_fence", tmp_path, str(number)) for number in range(2)]
-    children.append(start("race_append", tmp_path, "0"))
+def test_no_release_overtakes_a_change(root: Path) -> None:
+    Home(root).jobs.close()
+    children = [start("race_fence", root, str(number)) for number in range(2)]
+    children.append(start("race_append", root, "0"))
     for child in children:
         output(child)
         assert child.returncode == 0
-    with Home(tmp_path) as home, read(home.engine) as conn:
+    with Home(root) as home, read(home.engine) as conn:
         entries = log.entries(conn, 0, 1000)
         made = releases.list_releases(home.engine)
     assert (len(made), len(entries)) == (30, 110)

@@ -2,12 +2,13 @@ import hashlib
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from registry_builders import NOW, SIGNER, Home, candidate
-from sqlalchemy import Connection
+from registry_builders import NOW, SIGNER, Home, candidate, where
+from sqlalchemy import Column, Connection, MetaData, Table
 
 from registry import db, log, releases
 from registry.db import open_database, read, write
@@ -21,7 +22,7 @@ from registry.errors import (
     SchemaNewer,
     StorageFull,
 )
-from registry.tables import log_kind, metadata, release
+from registry.tables import decision, job, log_kind, metadata, release
 from registry.types import Job, JobState
 
 
@@ -46,30 +47,30 @@ def test_the_kinds_of_the_database_are_those_of_the_code(home: Home) -> None:
     assert set(kinds) == log.VERDICT_CHANGING_KINDS | log.OTHER_KINDS
 
 
-def test_a_connection_is_durable_and_checks_foreign_keys(home: Home) -> None:
-    with read(home.engine) as conn:
+def test_a_connection_is_durable_and_checks_foreign_keys(sqlite_home: Home) -> None:
+    with read(sqlite_home.engine) as conn:
         asked = {p: conn.exec_driver_sql(f"PRAGMA {p}").scalar() for p in ("journal_mode", "synchronous")}
         keys = conn.exec_driver_sql("PRAGMA foreign_keys").scalar()
     assert (asked, keys) == ({"journal_mode": "wal", "synchronous": 2}, 1)
 
 
-def test_the_file_is_for_its_owner_only_and_opens_again(home: Home) -> None:
-    assert home.path.stat().st_mode & 0o777 == 0o600
-    made = home.release()
-    again = Home(home.path.parent)
+def test_the_file_is_for_its_owner_only_and_opens_again(sqlite_home: Home) -> None:
+    assert sqlite_home.path.stat().st_mode & 0o777 == 0o600
+    made = sqlite_home.release()
+    again = Home(sqlite_home.path.parent)
     with read(again.engine) as conn:
         assert log.head(conn) == made.log_seq
 
 
-def test_a_newer_schema_is_refused_and_untouched(home: Home) -> None:
-    with write(home.engine) as conn:
+def test_a_newer_schema_is_refused_and_untouched(sqlite_home: Home) -> None:
+    with write(sqlite_home.engine) as conn:
         conn.exec_driver_sql("UPDATE alembic_version SET version_num = 'r9999'")
-    with closing(sqlite3.connect(home.path)) as raw:
+    with closing(sqlite3.connect(sqlite_home.path)) as raw:
         raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    before = digest(home.path)
+    before = digest(sqlite_home.path)
     with pytest.raises(SchemaNewer, match="update this installation"):
-        open_database(home.path)
-    assert digest(home.path) == before
+        open_database(sqlite_home.path)
+    assert digest(sqlite_home.path) == before
 
 
 @pytest.mark.parametrize(
@@ -105,11 +106,11 @@ def test_an_old_sqlite_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         open_database(tmp_path / "registry.db")
 
 
-def test_a_full_disk_rolls_back_with_one_sentence(home: Home) -> None:
+def test_a_full_disk_rolls_back_with_one_sentence(sqlite_home: Home) -> None:
     """``max_page_count`` makes SQLite find the disk full, as ENOSPC does."""
 
     def fill() -> None:
-        with write(home.engine) as conn:
+        with write(sqlite_home.engine) as conn:
             pages = conn.exec_driver_sql("PRAGMA page_count").scalar_one()
             conn.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
             for _ in range(100):
@@ -117,14 +118,14 @@ def test_a_full_disk_rolls_back_with_one_sentence(home: Home) -> None:
 
     with pytest.raises(StorageFull, match="free space"):
         fill()
-    with read(home.engine) as conn:
+    with read(sqlite_home.engine) as conn:
         assert log.head(conn) == 0
 
 
-def test_a_failed_migration_leaves_an_empty_file_that_opens_later(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_failed_migration_leaves_an_empty_database_that_opens_later(
+    empty_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "registry.db"
+    path = where(empty_root)
     monkeypatch.setattr("registry.migrations.r0001_triggers.ALL", ["CREATE NONSENSE"])
     with pytest.raises(RegistryError):
         open_database(path)
@@ -149,72 +150,72 @@ def test_any_exception_rolls_a_write_back(home: Home) -> None:
         assert log.head(conn) == 0
 
 
-def test_connections_stay_open_and_follow_a_restored_file(home: Home) -> None:
-    home.opt_out("before the backup")
-    with closing(sqlite3.connect(home.path)) as raw:
-        raw.execute("VACUUM INTO ?", (str(home.path.with_name("backup.db")),))
-    home.opt_out("after the backup")
-    with read(home.engine) as conn:
+def test_connections_stay_open_and_follow_a_restored_file(sqlite_home: Home) -> None:
+    sqlite_home.opt_out("before the backup")
+    with closing(sqlite3.connect(sqlite_home.path)) as raw:
+        raw.execute("VACUUM INTO ?", (str(sqlite_home.path.with_name("backup.db")),))
+    sqlite_home.opt_out("after the backup")
+    with read(sqlite_home.engine) as conn:
         first = conn.connection.dbapi_connection
         assert log.head(conn) == 2
-    with read(home.engine) as conn:
+    with read(sqlite_home.engine) as conn:
         assert conn.connection.dbapi_connection is first
-    home.path.with_name("registry.db-wal").unlink(missing_ok=True)
-    home.path.with_name("backup.db").rename(home.path)
-    with read(home.engine) as conn:
+    sqlite_home.path.with_name("registry.db-wal").unlink(missing_ok=True)
+    sqlite_home.path.with_name("backup.db").rename(sqlite_home.path)
+    with read(sqlite_home.engine) as conn:
         assert log.head(conn) == 1
-    assert home.opt_out("after the restoration").seq == 2
+    assert sqlite_home.opt_out("after the restoration").seq == 2
 
 
 def test_a_writer_waits_for_another_and_gives_up_after_the_limit(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    other = open_database(home.where)
     monkeypatch.setattr(db, "BUSY_SECONDS", 0.2)
-    with closing(sqlite3.connect(home.path, isolation_level=None)) as raw:
-        raw.execute("BEGIN IMMEDIATE")
-        with pytest.raises(RegistryBusy):
-            home.opt_out()
-        raw.execute("ROLLBACK")
+    with write(other), pytest.raises(RegistryBusy):
+        home.opt_out()
+    other.dispose()
     assert home.opt_out().seq == 1
 
 
-def _release_of_then(conn: Connection, home: Home) -> str:
+def _release_of_then(conn: Connection) -> str:
     """Publish as the first version did: the decision was no entry of the log."""
-    job = ("00000000-0000-7000-8000-000000000001", "make", "k", "{}", NOW, "open", "", 0)
-    columns = "id, kind, key, inputs, created_at, state, current_step, deaths"
-    conn.exec_driver_sql(f"INSERT INTO job ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", job)
-    decision = ("a" * 64, job[0], "allow", "test", 1, "{}", "[]", 0, NOW)
-    conn.exec_driver_sql("INSERT INTO decision VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", decision)
-    made = candidate(
-        Job(
-            id=job[0],
-            kind="make",
-            key="k",
-            inputs={},
-            state=JobState.OPEN,
-            result=None,
-            created_at=NOW,
-            finished_at=None,
-            owner=None,
-        ),
-        99,
-    )
-    entry = log.append(conn, "release", {"release": job[0]}, None, NOW)
-    row = releases._row(made, decision[0]) | {"id": job[0], "registry_seq": 0, "log_seq": entry.seq}
+    made = candidate(job_of_then(), 99)
+    own = {"id": made.job_id, "kind": "make", "key": "k", "inputs": {}, "created_at": NOW, "state": "open"}
+    conn.execute(job.insert().values(**own, current_step="", deaths=0))
+    columns = [column for column in decision.columns if column.name != "log_seq"]
+    told = Table("decision", MetaData(), *(Column(one.name, one.type) for one in columns))
+    row = {"id": "a" * 64, "job_id": made.job_id, "verdict": "allow", "policy": "test", "policy_version": 1}
+    row |= {"checks": {}, "reasons": [], "registry_seq": 0, "decided_at": NOW}
+    conn.execute(told.insert().values(**row))
+    entry = log.append(conn, "release", {"release": made.job_id}, None, NOW)
+    row = releases._row(made, "a" * 64) | {"id": made.job_id, "registry_seq": 0, "log_seq": entry.seq}
     row |= {"published_at": NOW, "state": "released", "state_seq": entry.seq}
     conn.execute(release.insert().values(**row))
     log.add_checkpoint(conn, SIGNER, NOW)
-    return job[0]
+    return made.job_id
+
+
+def job_of_then() -> Job:
+    known: dict[str, Any] = {"result": None, "created_at": NOW, "finished_at": None, "owner": None}
+    return Job(
+        id="00000000-0000-7000-8000-000000000001",
+        kind="make",
+        key="k",
+        inputs={},
+        state=JobState.OPEN,
+        **known,
+    )
 
 
 def test_a_database_of_the_release_before_is_migrated(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    empty_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(db, "HEAD", "r0001")
-    with Home(tmp_path) as old, write(old.engine) as conn:
-        released = _release_of_then(conn, old)
+    with Home(empty_root) as old, write(old.engine) as conn:
+        released = _release_of_then(conn)
     monkeypatch.undo()
-    with Home(tmp_path) as home:
+    with Home(empty_root) as home:
         made = releases.get(home.engine, released)
         assert made is not None
         assert home.opt_out().seq == made.log_seq + 1

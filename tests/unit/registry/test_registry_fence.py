@@ -3,13 +3,15 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from registry_builders import NOW
+from registry_builders import NOW, where
 from sqlalchemy import Engine, insert
 
 import registry
@@ -46,21 +48,21 @@ class Bench:
 
 
 def bench(folder: Path) -> Bench:
-    engine = open_database(folder / "registry.db")
+    engine = open_database(where(folder))
     return Bench(engine, world.prepare(engine, len(world.KINDS), load.now(), load.SIGNER))
 
 
 @pytest.fixture(scope="module")
-def fenced(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    return bench(tmp_path_factory.mktemp("fenced"))
+def fenced(new_root: Callable[[str], Path]) -> Bench:
+    return bench(new_root("fenced"))
 
 
 @pytest.fixture(scope="module")
-def control(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+def control(new_root: Callable[[str], Path]) -> Bench:
     """A database whose trigger, the second line behind the fence, is gone."""
-    made = bench(tmp_path_factory.mktemp("control"))
+    made = bench(new_root("control"))
     with write(made.engine) as conn:
-        conn.exec_driver_sql("DROP TRIGGER release_fenced")
+        conn.exec_driver_sql(load.WITHOUT_TRIGGER[conn.dialect.name])
     return made
 
 
@@ -85,35 +87,40 @@ def test_without_the_fence_every_kind_is_overtaken(control: Bench, target: int) 
     assert made.registry_seq < seq < made.log_seq
 
 
-def test_the_database_refuses_a_release_that_passed_the_fence_by(tmp_path: Path) -> None:
-    made = bench(tmp_path)
+def test_the_database_refuses_a_release_that_passed_the_fence_by(root: Path) -> None:
+    made = bench(root)
     with pytest.raises(ConstraintBroken, match="registry_seq must be the last change"):
         made.publish(load.unfenced, 0)
     assert releases.list_releases(made.engine) == []
 
 
-def under_load(*options: str) -> tuple[int, dict[tuple[str, str], dict[str, Any]]]:
+def under_load(server: Any, *options: str) -> tuple[int, dict[tuple[str, str], dict[str, Any]]]:
     """Exit status and rows of the benchmark, by metric and publisher, where they are not of one kind."""
     command = [sys.executable, "-m", "benchmarks.fence", "--json", *options]
-    done = subprocess.run(command, cwd=SOURCE, stdout=subprocess.PIPE, check=False, timeout=280)
+    with ExitStack() as stack:
+        if server is not None:
+            command += ["--database", stack.enter_context(server.make(empty=True))]
+        done = subprocess.run(command, cwd=SOURCE, stdout=subprocess.PIPE, check=False, timeout=280)
     rows = [row for row in json.loads(done.stdout)["rows"] if "kind" not in row["conditions"]]
     return done.returncode, {(row["metric"], row["conditions"].get("publisher", "")): row for row in rows}
 
 
-def test_no_clip_overtakes_an_opt_out_for_some_seconds() -> None:
-    _, rows = under_load("--seconds", "4", "--publishers", "4")
+def test_no_clip_overtakes_an_opt_out_under_load(server: Any) -> None:
+    """Clips and changes of all kinds, with kill -9; the control without the fence has to be overtaken."""
+    _, rows = under_load(server, "--publishes", "100", "--changes", "44", "--publishers", "4")
     overtook = rows["releases that overtook an opt-out", "fenced"]
     assert overtook["value"] == 0
     assert overtook["n"] > 1
+    assert rows["opt-outs made", "fenced"]["value"] == 44
     assert rows["held though nothing concerned them", "fenced"]["value"] == 0
     assert rows["publishers killed", "fenced"]["value"] > 0
     assert rows["releases that overtook an opt-out", "unfenced"]["value"] > 0
 
 
 @pytest.mark.soak
-def test_no_clip_overtakes_an_opt_out_for_half_a_minute() -> None:
+def test_no_clip_overtakes_an_opt_out_for_half_a_minute(server: Any) -> None:
     """The control, too, has to find releases of every kind: else the exit status is 1."""
-    status, rows = under_load()
+    status, rows = under_load(server)
     assert status == 0
     assert rows["releases that overtook an opt-out", "fenced"]["value"] == 0
     assert rows["opt-outs", "fenced"]["value"] > 25

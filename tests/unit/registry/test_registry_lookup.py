@@ -6,9 +6,11 @@ import sys
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
+import psycopg
 import pytest
-from registry_builders import KEY, NOW, ORIGIN, SIGNER, Home
+from registry_builders import KEY, NOW, ORIGIN, SIGNER, Home, where
 
 import registry
 from registry import checkpoint, merkle, releases
@@ -17,8 +19,8 @@ from registry.lookup import Lookup, open_lookup
 from registry.types import JobState, ReleaseState
 
 
-def opened(path: Path) -> Lookup:
-    lookup = open_lookup(path)
+def opened(where: Path | str) -> Lookup:
+    lookup = open_lookup(where)
     assert lookup is not None
     return lookup
 
@@ -26,7 +28,8 @@ def opened(path: Path) -> Lookup:
 def test_it_loads_no_database_toolkit() -> None:
     code = (
         "import sys, registry.lookup, registry.checkpoint, registry.merkle\n"
-        "heavy = {'sqlalchemy', 'alembic', 'numpy', 'pydantic'} & set(sys.modules)\n"
+        "import registry.postgres_url, registry.lookup_postgres\n"
+        "heavy = {'sqlalchemy', 'psycopg', 'alembic', 'numpy', 'pydantic'} & set(sys.modules)\n"
         "sys.exit(f'loaded {heavy}' if heavy else 0)"
     )
     root = str(Path(registry.__file__).parent.parent)
@@ -43,7 +46,7 @@ def test_a_missing_registry_is_a_normal_case(tmp_path: Path) -> None:
 
 def test_a_release_is_found_by_each_name(home: Home) -> None:
     made = home.release()
-    with opened(home.path) as lookup:
+    with opened(home.where) as lookup:
         found = lookup.find(payload=made.payload)
         assert found is not None
         assert found == lookup.find(urn=made.urn) == lookup.find(file_sha256=made.file_sha256)
@@ -59,7 +62,7 @@ def test_a_release_is_found_by_each_name(home: Home) -> None:
 
 
 def test_it_sees_what_is_written_meanwhile(home: Home) -> None:
-    with opened(home.path) as lookup:
+    with opened(home.where) as lookup:
         made = home.release()
         assert lookup.find(payload=made.payload) is not None
         releases.withdraw(home.engine, made.id, why={}, now=NOW, sign_checkpoint=SIGNER)
@@ -70,7 +73,7 @@ def test_it_sees_what_is_written_meanwhile(home: Home) -> None:
 
 def test_a_release_proves_itself_from_the_answer_alone(home: Home) -> None:
     made = [home.release(f"k{i}") for i in range(6)]
-    with opened(home.path) as lookup:
+    with opened(home.where) as lookup:
         proofs = [lookup.prove(r.log_seq) for r in made]
         assert lookup.prove(made[-1].log_seq + 1) is None
         assert lookup.prove(0) is None
@@ -88,7 +91,7 @@ def test_a_release_proves_itself_from_the_answer_alone(home: Home) -> None:
 def test_interrupted_jobs_are_counted(home: Home) -> None:
     jobs = [home.jobs.submit("make", str(i), {}) for i in range(3)]
     home.jobs.finish(jobs[0], JobState.FAILED, {})
-    with opened(home.path) as lookup:
+    with opened(home.where) as lookup:
         assert lookup.interrupted_jobs(home.locks) == 0
         home.jobs.close()
         assert lookup.interrupted_jobs(home.locks) == 2
@@ -97,11 +100,30 @@ def test_interrupted_jobs_are_counted(home: Home) -> None:
 
 
 def test_it_cannot_write(home: Home) -> None:
-    with opened(home.path) as lookup, pytest.raises(sqlite3.OperationalError):
-        lookup._connection.execute("DELETE FROM payload_counter")
+    with opened(home.where) as lookup, pytest.raises(RegistryUnusable, match=r"(?i)read.?only"):
+        lookup._reader.one("UPDATE payload_counter SET value = value + ?", 1)
 
 
-def test_a_file_of_somebody_else_is_refused(tmp_path: Path, home: Home) -> None:
+def test_an_empty_database_is_a_normal_case_and_a_foreign_one_is_not(empty_root: Path, server: Any) -> None:
+    if server is None:
+        pytest.skip("does not apply: the same for a file is tested above")
+    url = where(empty_root)
+    assert open_lookup(url) is None
+    with psycopg.connect(str(url), autocommit=True) as conn:
+        conn.execute("CREATE TABLE bookmarks (url text)")
+    with pytest.raises(RegistryUnusable, match="registry that this version can read"):
+        open_lookup(url)
+
+
+def test_a_server_that_is_not_there_raises(tmp_path: Path) -> None:
+    """Silence would look like "not in the log"."""
+    url = f"postgresql://u:s3cret@/registry?host={tmp_path}"
+    with pytest.raises(RegistryUnusable, match="database_url") as caught:
+        open_lookup(url)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_file_of_somebody_else_is_refused(tmp_path: Path, sqlite_home: Home) -> None:
     (tmp_path / "text.db").write_bytes(b"hello" * 100)
     with closing(sqlite3.connect(tmp_path / "foreign.db")) as raw:
         raw.execute("CREATE TABLE bookmarks (url TEXT)")
@@ -110,14 +132,14 @@ def test_a_file_of_somebody_else_is_refused(tmp_path: Path, home: Home) -> None:
             open_lookup(tmp_path / name)
 
 
-def test_a_copy_in_a_read_only_folder(home: Home) -> None:
+def test_a_copy_in_a_read_only_folder(sqlite_home: Home) -> None:
     """A child without rights reads a copy: alone it can, with unread changes beside it it says so."""
-    made = home.release()
-    with closing(sqlite3.connect(home.path)) as raw:
+    made = sqlite_home.release()
+    with closing(sqlite3.connect(sqlite_home.path)) as raw:
         raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     with TemporaryDirectory() as name:  # pytest's own folders are closed to other users
         folder = Path(name)
-        shutil.copyfile(home.path, folder / "r.db")
+        shutil.copyfile(sqlite_home.path, folder / "r.db")
         assert _as_nobody(folder, made.payload) == 0
         folder.chmod(0o755)
         (folder / "r.db-wal").write_bytes(b"changes")

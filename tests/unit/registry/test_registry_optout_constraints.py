@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from registry_builders import NOW, SIGNER, Home, picture, vector
+from registry_builders import NOW, SIGNER, Home, picture, raw, vector
 
 from registry import apikeys, log, optouts, rules
 from registry.db import write
@@ -35,7 +35,7 @@ def refused(home: Home, statement: str, values: tuple[Any, ...] = (), entry: Any
     def attempt() -> None:
         with write(home.engine) as conn:
             seq = () if entry is None else (log.append(conn, *entry, None, NOW).seq,)
-            conn.exec_driver_sql(statement, (*seq, *values))
+            raw(conn, statement, (*seq, *values))
 
     with pytest.raises(ConstraintBroken):
         attempt()
@@ -120,4 +120,4 @@ def test_a_vector_needs_its_picture_and_its_space(home: Home) -> None:
         row = tuple(value if index == place else part for index, part in enumerate(good))
         refused(home, statement, row)
     with write(home.engine) as conn:
-        conn.exec_driver_sql(statement, good)
+        raw(conn, statement, good)

@@ -2,7 +2,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from registry_builders import NOW, SIGNER, Home, candidate
+from registry_builders import NOW, SIGNER, Home, candidate, raw
 
 from registry import releases, sights
 from registry.db import read, write
@@ -55,11 +55,11 @@ def test_what_was_seen_is_fixed_and_not_added_later(home: Home) -> None:
     made = home.release("one", sight=(FRAMES,))
     home.release("two")
     with pytest.raises(ConstraintBroken), write(home.engine) as conn:
-        conn.exec_driver_sql("UPDATE release_sight SET vectors = vectors")
+        raw(conn, "UPDATE release_sight SET vectors = vectors")
     with pytest.raises(ConstraintBroken), write(home.engine) as conn:
         sights.store(conn, made.id, [FRAMES])
     with pytest.raises(ConstraintBroken), write(home.engine) as conn:
-        conn.exec_driver_sql("INSERT OR REPLACE INTO release_sight SELECT * FROM release_sight")
+        raw(conn, "INSERT OR REPLACE INTO release_sight SELECT * FROM release_sight")
     assert kept(home, made.id) == {made.id: (FRAMES,)}
 
 

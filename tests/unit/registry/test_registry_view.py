@@ -6,7 +6,6 @@ import random
 import sqlite3
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ import pytest
 from registry import optouts, rules
 from registry.db import read, write
 from registry.errors import RegistryDamaged, RegistryError
-from registry.segments import GROWTH, Shelf, changed
+from registry.segments import GROWTH, Shelf, blocks_of, changed
 from registry.subject_types import (
     NameDraft,
     OptOutDraft,
@@ -77,12 +76,6 @@ def add(home: Home, number: int, **shape: int) -> str:
 
 def withdraw(home: Home, subject: str) -> None:
     optouts.withdraw(home.engine, subject, why={}, now=NOW, sign_checkpoint=SIGNER)
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Iterator[Home]:
-    with Home(tmp_path) as made:
-        yield made
 
 
 def stored(home: Home) -> SubjectSet:
@@ -237,31 +230,31 @@ def copy(source: Path, target: Path) -> None:
         old.backup(new)
 
 
-def test_a_restored_backup_is_read_anew(home: Home, tmp_path: Path) -> None:
+def test_a_restored_backup_is_read_anew(sqlite_home: Home, tmp_path: Path) -> None:
     """Also where it has as many entries as before."""
-    view, backup = View(home.engine), tmp_path / "backup.db"
-    first = add(home, 1)
-    copy(home.path, backup)
-    second = add(home, 2)
+    view, backup = View(sqlite_home.engine), tmp_path / "backup.db"
+    first = add(sqlite_home, 1)
+    copy(sqlite_home.path, backup)
+    second = add(sqlite_home, 2)
     assert set(view.current().subjects) == {first, second}
-    copy(backup, home.path)
+    copy(backup, sqlite_home.path)
     assert set(view.current().subjects) == {first}
-    second = add(home, 2)
+    second = add(sqlite_home, 2)
     assert set(view.current().subjects) == {first, second}
-    copy(backup, home.path)
-    third = add(home, 3)
+    copy(backup, sqlite_home.path)
+    third = add(sqlite_home, 3)
     assert set(view.current().subjects) == {first, third}
-    assert_same(view.current(), stored(home))
+    assert_same(view.current(), stored(sqlite_home))
 
 
-def test_a_database_that_cannot_be_read_raises(home: Home) -> None:
+def test_a_database_that_cannot_be_read_raises(sqlite_home: Home) -> None:
     """The last state that was read is not good enough."""
-    view = View(home.engine)
-    add(home, 1)
+    view = View(sqlite_home.engine)
+    add(sqlite_home, 1)
     view.current()
     for side in ("", "-wal", "-shm"):
-        home.path.with_name(home.path.name + side).unlink(missing_ok=True)
-    home.path.write_bytes(b"no database" * 1000)
+        sqlite_home.path.with_name(sqlite_home.path.name + side).unlink(missing_ok=True)
+    sqlite_home.path.write_bytes(b"no database" * 1000)
     with pytest.raises(RegistryError):
         view.current()
 
@@ -312,10 +305,10 @@ def test_segments_shrink_and_grow_by_halves() -> None:
             for _ in range(rng.integers(1, 9))
         ]  # fmt: skip
         gone = {sorted(living)[0]} if number % 3 == 2 else set()
-        shelf = changed(shelf, "picture", gone, rows)
+        shelf = changed(shelf, "picture", sorted(gone), blocks_of(rows))
         living = (living - gone) | {subject}
         check(shelf, living)
-    assert changed(shelf, "picture", living, ()) == ()
+    assert changed(shelf, "picture", sorted(living), ()) == ()
 
 
 def check(shelf: Shelf, living: set[str]) -> None:

@@ -2,8 +2,9 @@
 
 from alembic.script import ScriptDirectory
 
-from registry.db import HEAD, _config
+from registry.db import HEAD
+from registry.schema import alembic_config
 
 
 def test_the_head_is_the_newest_migration() -> None:
-    assert ScriptDirectory.from_config(_config()).get_current_head() == HEAD
+    assert ScriptDirectory.from_config(alembic_config()).get_current_head() == HEAD
