@@ -21,6 +21,7 @@ from registry.checkpoint import NoteSigner
 from registry.db import write
 from registry.errors import ErasureRefused, NotFound
 from registry.tables import log_entry, log_private, name, party, reference, rule, subject
+from registry.tables_rules import permission, rule_use
 
 ENTRY_VERSION: Final = 1
 RANGES_MAX: Final = 2000
@@ -104,8 +105,13 @@ def _subject(conn: Connection, subject_id: str, why: Json, now: str) -> tuple[tu
     empty: dict[str, Any] = {"description": "", "attributes": [], "exclusions": []}
     gone = {"name": ERASED, "normal": f"{ERASED} {subject_id}", "changed_seq": seq}
     conn.execute(subject.update().where(subject.c.id == subject_id).values(**empty, **gone))
-    for table in (name, reference, rule):
+    for table in (name, reference):
         conn.execute(table.delete().where(table.c.subject_id == subject_id))
+    # What a release or an answer rests on stays: it says under which rule something was let out.
+    kept = select(rule_use.c.rule_id).union(
+        select(permission.c.rule_id).where(permission.c.rule_id.is_not(None))
+    )
+    conn.execute(rule.delete().where(rule.c.subject_id == subject_id, rule.c.id.not_in(kept)))
     return tuple(entries), seq
 
 

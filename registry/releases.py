@@ -192,6 +192,8 @@ def _hold(
         registry_seq=refusal.seq, decided_at=now,
     )  # fmt: skip
     decisions.record(conn, candidate.job_id, made, now)
+    held = holds.hold(conn, candidate.job_id, reasons, refusal.seq, now)
+    also_held(conn, held)
     log.add_checkpoint(conn, signer, now)
     held = holds.hold(conn, candidate.job_id, reasons, refusal.seq, now)
     also_held(conn, held)
