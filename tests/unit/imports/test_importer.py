@@ -263,7 +263,7 @@ def test_a_failure_is_recorded_and_the_import_goes_on_later(
         raise OptOutInvalid("The registry changed.", 1)
 
     monkeypatch.setattr(import_runs, "write_chunk", changed)
-    with pytest.raises(ImportRefused, match="line 2: The registry changed.*before it are in force"):
+    with pytest.raises(ImportRefused, match=r"line 2: The registry changed.*before it are in force"):
         importer.run(asked)
     [run] = import_runs.list_runs(importer.engine)
     assert (run.state, run.error) == ("failed", "import_refused")
