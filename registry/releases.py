@@ -195,8 +195,6 @@ def _hold(
     held = holds.hold(conn, candidate.job_id, reasons, refusal.seq, now)
     also_held(conn, held)
     log.add_checkpoint(conn, signer, now)
-    held = holds.hold(conn, candidate.job_id, reasons, refusal.seq, now)
-    also_held(conn, held)
     return held
 
 
