@@ -77,8 +77,8 @@ class SubjectRecord:
     ``kind``: character | person | logo | artwork | portfolio; ``owner``: the name of the party ``party``;
     ``mode``: block | ask | allow where no rule applies; ``state``: active | withdrawn; ``seq``: the last
     log entry about it; ``standing``: of the claim behind it, provisional | active | disputed;
-    ``inherited``: the rules of its owner's portfolios, which count after its own; ``portfolios``: the ids of
-    these, none stricter of which the ``mode`` is milder; ``claim``: the claim behind it, None for the
+    ``inherited``: the rules of its owner's portfolios, which count after its own; ``portfolios``: their
+    ids, and ``mode`` is the strictest of theirs and its own; ``claim``: the claim behind it, None for the
     operator's word; ``work``: the id of the work it belongs to; ``died_on``: the day a person died;
     ``quarantined``: digests of its pictures that match too much, and the empty one for all its words.
     """
