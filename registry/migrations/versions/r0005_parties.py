@@ -47,11 +47,7 @@ def _add_column(table: str, name: str, rest: str) -> None:
 
 
 def _parties() -> None:
-<<<<<<< HEAD
     apply(triggers.BEFORE)
-=======
-    apply(["DROP TRIGGER party_fixed"])
->>>>>>> h-view
     _add_column("party", "kind", f"CHECK (kind IS NULL OR kind IN ({PARTY_KINDS}))")
     _add_column("party", "verified_level", f"NOT NULL DEFAULT 'claimed' CHECK (verified_level IN ({LEVELS}))")
     op.execute("UPDATE party SET verified_level = 'trusted'")
