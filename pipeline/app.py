@@ -51,10 +51,10 @@ from pipeline.settings import Settings
 from pipeline.sights import ensure_sealer
 from pipeline.simulate import Report, Wanted, simulated
 from pipeline.tryout import TryOut
-from pipeline.types import Decision, Json, Verdict
+from pipeline.types import Decision, Verdict
 from pipeline.workbench import OURS, Observer, Outcome, Workbench, note_signer
 from pipeline.workflow import CREATE, GUARD, KINDS, ReleaseRun, reason_json
-from registry import claims, evidence, holds, log, permissions, receipts, releases, uses
+from registry import claims, evidence, holds, log, permissions, releases, uses
 from registry.cases import Case
 from registry.checkpoint import NoteSigner, verifier_key
 from registry.db import open_database, read
@@ -107,15 +107,6 @@ class App:
     def bundler(self) -> Bundler:
         """Makes evidence bundles."""
         return Bundler(engine=self.engine, store=self.store, signer=self.signer, key=self.log_vkey)
-
-    def prove_release(self, release_id: str) -> Json:
-        """The document that proves a release to a stranger. Raises: NotFound."""
-        release = releases.get(self._bench.engine, release_id)
-        if release is None:
-            raise NotFound(f"There is no release {release_id[:40]!r}.")
-        manifest = self._bench.store.check(Area.MANIFESTS, release.manifest_sha256).read_bytes()
-        with read(self._bench.engine) as conn:
-            return receipts.of_release(conn, release.log_seq, manifest)
 
     @property
     def engine(self) -> Engine:

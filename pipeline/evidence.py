@@ -89,6 +89,14 @@ class Bundler:
             "README.md": README.format(about=told, size=note.split("\n")[1]).encode(),
         })  # fmt: skip
 
+    def release(self, release_id: str) -> Json:
+        """The document that proves a release to a stranger. Raises: NotFound."""
+        with read(self.engine) as conn:
+            rows = dossier.release_rows(conn, (release_id,))
+            if not rows:
+                raise NotFound(f"There is no release {release_id[:40]!r}.")
+            return receipts.of_release(conn, rows[0].log_seq, self._manifest(rows[0]))
+
     def _registered(self, subject: str | None) -> Json | None:
         """What is in force of a subject: whoever may have the bundle registered it."""
         if subject is None:

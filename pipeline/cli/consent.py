@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli import output, retroscan, use_options
+from pipeline.cli import log, output, retroscan, use_options
 from pipeline.cli.rule import document, told
 from pipeline.settings import load
 
@@ -54,9 +54,10 @@ def grant(
             opened.engine, person, account, valid_from=since, valid_until=until, conditions=conditions,
             now=clock(), sign_checkpoint=opened.signer,
         )  # fmt: skip
+        receipt = log.rule_receipt(opened, made.id)
     output.say(f"Consent {made.id}: {told(made)}.")
     if as_json:
-        output.answer(_consent(document(made)))
+        output.answer(_consent(document(made)) | {"receipt": receipt})
     return output.OK
 
 
@@ -74,11 +75,13 @@ def revoke(
 
     with open_app(load(home)) as opened:
         seq = rules.revoke_licence(opened.engine, consent, now=clock(), sign_checkpoint=opened.signer)
+        receipt = log.rule_receipt(opened, consent, removed=True)
         output.say(f"Revoked. Registry sequence {seq}; refused from the next request.")
         report = opened.retroscan()
     retroscan.say(report)
     if as_json:
-        output.answer({"consent": consent, "seq": seq, "retroscan": retroscan.document(report)})
+        ended = {"consent": consent, "seq": seq, "receipt": receipt}
+        output.answer(ended | {"retroscan": retroscan.document(report)})
     return output.OK
 
 

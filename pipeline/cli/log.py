@@ -11,6 +11,7 @@ from pipeline.errors import StorageFailed, UsageError
 from pipeline.settings import load
 
 if TYPE_CHECKING:
+    from pipeline.app import App
     from registry.types import LogEntry
 
 PAGE: Final = 100
@@ -109,7 +110,7 @@ def prove(
         raise UsageError("name the number of an entry, or a release with --release ID; one of the two")
     with open_app(load(home)) as opened:
         if release is not None:
-            told: Any = opened.prove_release(release)
+            told: Any = opened.bundler.release(release)
         else:
             with read(opened.engine) as conn:
                 told = receipts.receipt(conn, seq or 0, opened=opened_part)
@@ -255,6 +256,15 @@ def _handed_out(told: Any, out: Path | None, *, as_json: bool) -> int:
     elif out is None:
         raise UsageError("say where the document goes: -o FILE, or --json")
     return output.OK
+
+
+def rule_receipt(opened: "App", rule_id: str, *, removed: bool = False) -> Any:
+    """The receipt of a rule, licence or consent, or of its end, for whoever did that."""
+    from registry import receipts
+    from registry.db import read
+
+    with read(opened.engine) as conn:
+        return receipts.of_rule(conn, rule_id, removed=removed)
 
 
 def write(out: Path, content: bytes) -> None:

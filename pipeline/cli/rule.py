@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from pipeline.cli import output, retroscan, use_options
+from pipeline.cli import log, output, retroscan, use_options
 from pipeline.settings import load
 from registry.vocabulary import EFFECTS, to_json
 
@@ -64,12 +64,14 @@ def add(
             valid_from=since, valid_until=until, priority=priority, conditions=conditions, now=clock(),
             sign_checkpoint=opened.signer,
         )  # fmt: skip
+        receipt = log.rule_receipt(opened, made.id)
         output.say(f"Rule {made.id} is in force: {told(made)}.")
         report = opened.retroscan() if effect != "allow" else None
     if report is not None:
         retroscan.say(report)
     if as_json:
-        output.answer(document(made) | {"retroscan": report and retroscan.document(report)})
+        found = report and retroscan.document(report)
+        output.answer(document(made) | {"retroscan": found, "receipt": receipt})
     return output.OK
 
 
@@ -104,11 +106,13 @@ def remove(
 
     with open_app(load(home)) as opened:
         seq = rules.unset_rule(opened.engine, rule, now=clock(), sign_checkpoint=opened.signer)
+        receipt = log.rule_receipt(opened, rule, removed=True)
         output.say(f"Removed. Registry sequence {seq}; it does not count from the next request on.")
         report = opened.retroscan()
     retroscan.say(report)
     if as_json:
-        output.answer({"rule": rule, "seq": seq, "retroscan": retroscan.document(report)})
+        ended = {"rule": rule, "seq": seq, "receipt": receipt}
+        output.answer(ended | {"retroscan": retroscan.document(report)})
     return output.OK
 
 

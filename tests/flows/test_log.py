@@ -94,6 +94,10 @@ def test_a_changed_byte_is_found(run: Any, released: Any, tmp_path: Path) -> Non
 
 def test_evidence_about_an_opt_out_and_about_a_release(run: Any, released: Any, tmp_path: Path) -> None:
     made, release, _ = released
+    ruled = run("rule", "add", made["id"], "allow", "--account", "a friend").document
+    assert ruled["receipt"]["opened"]["private"]["account"] == "a friend"
+    ended = run("rule", "remove", ruled["rule"]).document
+    assert json.loads(ended["receipt"]["entry"])["public"]["action"] == "unset"
     granted = run("licence", "grant", made["id"], "--account", "studio").document
     assert granted["receipt"]["opened"]["private"]["account"] == "studio"
     wanted = ("Zorblax the Brave on a hill", "--generator", "procedural", "-o", tmp_path / "no.mp4")
@@ -111,11 +115,16 @@ def test_evidence_about_an_opt_out_and_about_a_release(run: Any, released: Any, 
         *names
     }
     assert facts["registered"]["owner"] == "Studio Example"
-    assert [act["kind"] for act in facts["acts"]] == ["opt-out", "licence"]
+    assert [act["kind"] for act in facts["acts"]] == ["opt-out", "rule", "rule", "licence"]
     [decided] = facts["decisions"]
     assert (decided["public"]["verdict"], decided["reasons"][0]["code"]) == ("block", "name_match")
     opened = {json.loads(proof["entry"])["kind"]: proof["opened"] is not None for proof in proofs}
-    assert opened == {"opt-out": True, "licence": True, "decision": False}  # those quote other people
+    assert opened == {
+        "opt-out": True,
+        "rule": True,
+        "licence": True,
+        "decision": False,
+    }  # those quote other people
     about = tmp_path / "release.zip"
     assert run("evidence", "--release", release["release"]["id"], "-o", about).status == 0
     for path in (first, about):
