@@ -151,6 +151,23 @@ def test_a_revoked_key_stops_only_its_own_jobs(preset: str) -> None:
         assert recheck(other, revoked, {}, now=NOW).verdict is Verdict.ALLOW
 
 
+def about_release(kind: str, release: str) -> Change:
+    plain = change(kind, None)
+    return replace(plain, entry=replace(plain.entry, public={"release": release}))
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+def test_what_it_was_made_from_was_withdrawn(preset: str) -> None:
+    child, gone = question(preset, parents=("a", "b")), about_release("withdrawal", "b")
+    answer = recheck(child, [gone], {}, now=NOW)
+    assert (answer.verdict, [r.code for r in answer.reasons]) == (Verdict.REVIEW, ["parent_withdrawn"])
+    for changes in ([gone, about_release("reinstatement", "b")], [about_release("withdrawal", "c")]):
+        assert recheck(child, changes, {}, now=NOW).verdict is Verdict.ALLOW
+    back = [about_release("reinstatement", "b"), gone]
+    assert recheck(child, back, {}, now=NOW).verdict is Verdict.REVIEW
+    assert recheck(question(preset), [gone], {}, now=NOW).verdict is Verdict.ALLOW
+
+
 def test_another_version_of_the_policy_holds() -> None:
     old = question()
     old = replace(old, decision=replace(old.decision, policy_version=1))
