@@ -6,8 +6,6 @@ Everything that makes releases passes through `open_app`; verifying does not (`p
 import contextlib
 import importlib.metadata
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -21,11 +19,9 @@ from classifiers.base import Kind
 from pipeline import policy as policies
 from pipeline import quarantine, reinstate
 from pipeline.clock import clock, rfc3339
-from pipeline.credentials.keyfiles import sync_folder
 from pipeline.credentials.pki import ensure_pki
-from pipeline.credentials.text import safe_text
 from pipeline.credentials.trust import TrustStore
-from pipeline.errors import KeysUnusable, Refused, StorageFailed
+from pipeline.errors import KeysUnusable, Refused
 from pipeline.evidence import Bundler
 from pipeline.eyes import Eyes
 from pipeline.gate import Gate, index_names
@@ -52,8 +48,8 @@ from pipeline.sights import ensure_sealer
 from pipeline.simulate import Report, Wanted, simulated
 from pipeline.tryout import TryOut
 from pipeline.types import Decision, Verdict
-from pipeline.workbench import OURS, Observer, Outcome, Workbench, note_signer
-from pipeline.workflow import CREATE, GUARD, KINDS, ReleaseRun, reason_json
+from pipeline.workbench import OURS, Observer, Outcome, Workbench, note_signer, reason_json
+from pipeline.workflow import CREATE, GUARD, KINDS, ReleaseRun
 from registry import claims, evidence, holds, log, permissions, releases, uses
 from registry.cases import Case
 from registry.checkpoint import NoteSigner, verifier_key
@@ -67,7 +63,6 @@ from registry.store import Area, FileStore
 from registry.types import Job, JobState, Release, ReleaseState
 from registry.view import View
 
-COPY_BYTES: Final = 1 << 20
 JOB_DIED: Final = "job_died"  # the registry's reason for holding a job
 MAX_ATTEMPTS: Final = 1000
 
@@ -354,42 +349,6 @@ def _demand_keys(home: Home, engine: Engine) -> None:
     missing = [path for path in (home.keys / MARKS_FILE, home.pki) if not os.path.lexists(path)]
     if begun and missing:
         raise KeysUnusable(f"this home has releases, but {missing[0]} is gone; restore it from a backup")
-
-
-def deliver(file: Path, target: Path) -> None:
-    """Copy a released file to `target`, which appears whole or not at all.
-
-    Raises: StorageFailed, also when something came to lie at `target` meanwhile.
-    """
-    folder, name = target.absolute().parent, safe_text(str(target))
-    temporary: Path | None = None
-    try:
-        with (
-            file.open("rb") as source,
-            tempfile.NamedTemporaryFile(dir=folder, prefix=".countermark-", delete=False) as copy,
-        ):
-            temporary = Path(copy.name)
-            shutil.copyfileobj(source, copy, COPY_BYTES)
-            copy.flush()
-            os.fchmod(copy.fileno(), 0o666 & ~_umask())
-            os.fsync(copy.fileno())
-        if target.is_symlink() or (target.exists() and target.stat().st_size):
-            raise StorageFailed(f"{name} appeared meanwhile; name another file, the release is in the home")
-        temporary.replace(target)
-        sync_folder(folder)
-    except OSError as error:
-        raise StorageFailed(
-            f"cannot write {name} ({error.strerror}); the release is safe in the home"
-        ) from None
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _not_withdrawn(outcome: Outcome) -> Outcome:

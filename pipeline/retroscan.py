@@ -28,8 +28,7 @@ from pipeline.lookback import Looked, Wanted, compared, question_of
 from pipeline.reasons import doubtful
 from pipeline.types import Decision, Json, Verdict
 from pipeline.types import Reason as OurReason
-from pipeline.workbench import Workbench, note_signer
-from pipeline.workflow import reason_json
+from pipeline.workbench import Workbench, note_signer, reason_json
 from registry import cases, changes, log, recalls, scans, sights
 from registry.db import read, write
 from registry.locks import exclusive, make_folder

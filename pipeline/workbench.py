@@ -19,6 +19,7 @@ from pipeline.release.staging import Staging, failures
 from pipeline.settings import Settings
 from pipeline.sights import Sealer
 from pipeline.types import Decision, Json
+from pipeline.types import Reason as OurReason
 from registry.checkpoint import NoteSigner, ed25519_key_id
 from registry.errors import JobNotOwned, RegistryBusy, RegistryError
 from registry.holds import AlsoHeld, nothing_more
@@ -177,3 +178,9 @@ def reason_of(told: Json) -> Reason:
         code=str(told["code"]), check=str(told["check"]), detail=str(told["detail"]),
         evidence=evidence if isinstance(evidence, dict) else {},
     )  # fmt: skip
+
+
+def reason_json(reason: Reason | OurReason) -> Json:
+    """A reason as a job's result records it and a command prints it."""
+    told: Json = {"code": reason.code, "check": reason.check, "detail": reason.detail}
+    return told | ({"evidence": reason.evidence} if reason.evidence else {})

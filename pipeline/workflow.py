@@ -41,19 +41,29 @@ from pipeline.credentials.labels import AigcLabel, aigc_metadata, append_generat
 from pipeline.credentials.manifest import Agent, new_urn
 from pipeline.recheck import Question
 from pipeline.release import credential, strength
+from pipeline.release.facts import missed, owed, parents_of
 from pipeline.release.generation import GenerationOrder, generate
 from pipeline.release.inspection import inspect
 from pipeline.release.marking import MarkRequest, mark_clip, survey
 from pipeline.types import Json, Verdict
 from pipeline.types import Reason as OurReason
-from pipeline.workbench import PRODUCT, Observer, Outcome, StepRun, Workbench, note_signer, reason_of
+from pipeline.workbench import (
+    PRODUCT,
+    Observer,
+    Outcome,
+    StepRun,
+    Workbench,
+    note_signer,
+    reason_json,
+    reason_of,
+)
 from registry import holds, log, permissions, releases
 from registry.checkpoint import parse_note
 from registry.counter import reserve_payload_counter
 from registry.db import read
 from registry.holds import AlsoHeld
 from registry.store import Area
-from registry.types import Candidate, Held, Job, JobState, Parent, Reason
+from registry.types import Candidate, Held, Job, JobState, Parent
 from watermark.carrier import Strength
 from watermark.detector import HiddenMarkDetector
 from watermark.payload import PayloadCodec, as_hex
@@ -62,7 +72,6 @@ GUARD: Final = "guard/2"
 CREATE: Final = "create/1"
 KINDS: Final = (GUARD, CREATE)
 MAX_TRIES: Final = 2  # of marking: as surveyed, then at the strongest
-MARK_MISSED: Final = "hidden_mark_missed"
 SALT_BYTES: Final = 16
 
 
@@ -87,14 +96,14 @@ class ReleaseRun(StepRun):
         reserved = self._step("reserve", self._reserve)
         surveyed = self._step("survey", lambda: self._survey(source, reserved))
         look = self._step("look", lambda: self._judge.look(source, self._limits, self._progress("look")))
-        made_from = _parents(origin)
+        made_from = parents_of(origin)
         decide = partial(self._judge.decide, gate, look, made_from, has_sound=surveyed["sound"])
         decision = self._again("decide", decide)
         if decision["verdict"] != Verdict.ALLOW:
             return self._stop(decision, decision["reasons"], origin["file"])
         marked, seen = self._mark_until_seen(source, reserved, surveyed)
         if not seen["found"]:
-            return self._stop(decision, [_missed()])
+            return self._stop(decision, [missed()])
         facts = self._facts(origin, decision)
         sign = partial(self._sign, origin, facts, decision, reserved, surveyed, marked, seen)
         signed = self._again("sign", sign)
@@ -242,7 +251,7 @@ class ReleaseRun(StepRun):
             release={
                 "payload": reserved["payload"], "policy": decision["policy"],
                 "policy_version": decision["policy_version"], "checks": decision["checks"],
-                "checked_seq": decision["registry_seq"], "visible_mark": visible, **_owed(decision),
+                "checked_seq": decision["registry_seq"], "visible_mark": visible, **owed(decision),
                 "log": self._checked_against(decision["registry_seq"]),
             },
             origin=self._origin(origin, facts),
@@ -287,7 +296,7 @@ class ReleaseRun(StepRun):
             "prompt": inputs["prompt"], "history": inputs["history"], "account": inputs["account"],
             "key": inputs["key"], "source_sha256": origin["sha256"], "policy": inputs["policy"],
             "job": self._job.id, "use": inputs.get("use", {}), "rulings": decision.get("rulings", []),
-            **_owed(decision),
+            **owed(decision),
         }  # fmt: skip
         reading = self._judge.reading()
         facts |= {"reading": reading} if reading else {}
@@ -388,32 +397,3 @@ class ReleaseRun(StepRun):
             permissions.ask(conn, held, request, now=bench.clock(), signer=note_signer(bench.keyring))
 
         return also
-
-
-def _owed(decision: dict[str, Any]) -> Json:
-    """What a release names because of the rules that let it leave: permissions and lines of credit."""
-    rulings = decision.get("rulings", [])
-    owed: Json = {
-        "permissions": sorted({ruled["permission"] for ruled in rulings} - {""}),
-        "credits": sorted({ruled["credit"] for ruled in rulings} - {""}),
-    }
-    return {name: listed for name, listed in owed.items() if listed}
-
-
-def _parents(origin: dict[str, Any]) -> tuple[Parent, ...]:
-    """The releases of ours that a clip was made from."""
-    made_from = origin.get("made_from")  # none in jobs that an older version began
-    return (Parent(release=made_from, relation="guard", evidence="credential"),) if made_from else ()
-
-
-def _missed() -> Json:
-    detail = (
-        "The hidden mark could not be read from the encoded clip, also at full strength; use a longer clip."
-    )
-    return {"code": MARK_MISSED, "check": "hidden_mark", "detail": detail}
-
-
-def reason_json(reason: Reason | OurReason) -> Json:
-    """A reason as a job's result records it and a command prints it."""
-    told: Json = {"code": reason.code, "check": reason.check, "detail": reason.detail}
-    return told | ({"evidence": reason.evidence} if reason.evidence else {})

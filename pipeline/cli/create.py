@@ -40,7 +40,8 @@ def create(
     as_json: output.AsJson = False,
 ) -> int:
     """Draw a clip, unless the prompt or the clip meets an opt-out; mark it, sign it and release it."""
-    from pipeline.app import deliver, open_app
+    from pipeline.app import open_app
+    from pipeline.delivery import deliver
     from pipeline.orders import CreateOrder, parse_size
 
     settings = load(home)

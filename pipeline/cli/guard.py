@@ -35,7 +35,8 @@ def guard(
     as_json: output.AsJson = False,
 ) -> int:
     """Mark a clip visibly and invisibly, sign it, and release it, or say why not."""
-    from pipeline.app import deliver, open_app
+    from pipeline.app import open_app
+    from pipeline.delivery import deliver
     from pipeline.orders import GuardOrder
 
     settings = load(home)

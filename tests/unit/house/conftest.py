@@ -8,7 +8,8 @@ import pytest
 
 from generator.base import GenerationRequest
 from generator.scene import SceneGenerator
-from pipeline.app import deliver, open_app
+from pipeline.app import open_app
+from pipeline.delivery import deliver
 from pipeline.media.pictures import BT601_LIMITED, frame_from_rgb
 from pipeline.media.types import ClipInfo
 from pipeline.media.writer import ClipWriter

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.app import deliver
 from pipeline.cli.output import check_target
+from pipeline.delivery import deliver
 from pipeline.errors import HomeUnusable, StorageFailed, UsageError
 from pipeline.home import Home
 
