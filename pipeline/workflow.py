@@ -40,15 +40,14 @@ from pipeline import policy as policies
 from pipeline.credentials.labels import AigcLabel, aigc_metadata, append_generated_xmp
 from pipeline.credentials.manifest import Agent, new_urn
 from pipeline.recheck import Question
-from pipeline.release import credential, strength
+from pipeline.release import credential, said, strength
 from pipeline.release.generation import GenerationOrder, generate
 from pipeline.release.inspection import inspect
 from pipeline.release.marking import MarkRequest, mark_clip, survey
 from pipeline.types import Json, Verdict
 from pipeline.types import Reason as OurReason
 from pipeline.workbench import PRODUCT, Observer, Outcome, StepRun, Workbench, note_signer, reason_of
-from registry import holds, log, permissions, releases
-from registry.checkpoint import parse_note
+from registry import holds, permissions, releases
 from registry.counter import reserve_payload_counter
 from registry.db import read
 from registry.holds import AlsoHeld
@@ -242,8 +241,10 @@ class ReleaseRun(StepRun):
             release={
                 "payload": reserved["payload"], "policy": decision["policy"],
                 "policy_version": decision["policy_version"], "checks": decision["checks"],
-                "checked_seq": decision["registry_seq"], "visible_mark": visible, **_owed(decision),
-                "log": self._checked_against(decision["registry_seq"]),
+                "checked_seq": decision["registry_seq"], "visible_mark": visible, **said.owed(decision),
+                "log": said.checked_against(
+                    self._bench.engine, self._bench.keyring.log_key.origin, decision["registry_seq"]
+                ),
             },
             origin=self._origin(origin, facts),
         )  # fmt: skip
@@ -260,19 +261,6 @@ class ReleaseRun(StepRun):
             "signer_sha256": signed.signer_cert_sha256,
         }  # fmt: skip
 
-    def _checked_against(self, seq: int) -> Json:
-        """The log's checkpoint that covers position `seq`, as the manifest tells it.
-
-        It is the smallest one, so the same whenever it is asked for. Lines, since readers of credentials
-        clean text; null while the log is empty.
-        """
-        with read(self._bench.engine) as conn:
-            note = log.covering(conn, seq)
-        if note is None:
-            return {"origin": note_signer(self._bench.keyring).origin, "tree_size": 0, "checkpoint": None}
-        told = parse_note(note)
-        return {"origin": told.origin, "tree_size": told.size, "checkpoint": [*note.split("\n")[:-1]]}
-
     def _origin(self, origin: dict[str, Any], facts: Json) -> credential.Generated | credential.Imported:
         if self._generated:
             model = Agent(name=origin["generator"], version=origin["version"])
@@ -287,7 +275,7 @@ class ReleaseRun(StepRun):
             "prompt": inputs["prompt"], "history": inputs["history"], "account": inputs["account"],
             "key": inputs["key"], "source_sha256": origin["sha256"], "policy": inputs["policy"],
             "job": self._job.id, "use": inputs.get("use", {}), "rulings": decision.get("rulings", []),
-            **_owed(decision),
+            **said.owed(decision),
         }  # fmt: skip
         reading = self._judge.reading()
         facts |= {"reading": reading} if reading else {}
@@ -388,16 +376,6 @@ class ReleaseRun(StepRun):
             permissions.ask(conn, held, request, now=bench.clock(), signer=note_signer(bench.keyring))
 
         return also
-
-
-def _owed(decision: dict[str, Any]) -> Json:
-    """What a release names because of the rules that let it leave: permissions and lines of credit."""
-    rulings = decision.get("rulings", [])
-    owed: Json = {
-        "permissions": sorted({ruled["permission"] for ruled in rulings} - {""}),
-        "credits": sorted({ruled["credit"] for ruled in rulings} - {""}),
-    }
-    return {name: listed for name, listed in owed.items() if listed}
 
 
 def _parents(origin: dict[str, Any]) -> tuple[Parent, ...]:
