@@ -41,7 +41,7 @@ from pipeline.credentials.labels import AigcLabel, aigc_metadata, append_generat
 from pipeline.credentials.manifest import Agent, new_urn
 from pipeline.recheck import Question
 from pipeline.release import credential, strength
-from pipeline.release.facts import missed, owed, parents_of
+from pipeline.release.facts import checked_against, missed, owed, parents_of
 from pipeline.release.generation import GenerationOrder, generate
 from pipeline.release.inspection import inspect
 from pipeline.release.marking import MarkRequest, mark_clip, survey
@@ -57,8 +57,7 @@ from pipeline.workbench import (
     reason_json,
     reason_of,
 )
-from registry import holds, log, permissions, releases
-from registry.checkpoint import parse_note
+from registry import holds, permissions, releases
 from registry.counter import reserve_payload_counter
 from registry.db import read
 from registry.holds import AlsoHeld
@@ -252,7 +251,9 @@ class ReleaseRun(StepRun):
                 "payload": reserved["payload"], "policy": decision["policy"],
                 "policy_version": decision["policy_version"], "checks": decision["checks"],
                 "checked_seq": decision["registry_seq"], "visible_mark": visible, **owed(decision),
-                "log": self._checked_against(decision["registry_seq"]),
+                "log": checked_against(
+                    self._bench.engine, self._bench.keyring.log_key.origin, decision["registry_seq"]
+                ),
             },
             origin=self._origin(origin, facts),
         )  # fmt: skip
@@ -268,19 +269,6 @@ class ReleaseRun(StepRun):
             "timestamped_at": signed.timestamp_time.replace("+00:00", "Z"),
             "signer_sha256": signed.signer_cert_sha256,
         }  # fmt: skip
-
-    def _checked_against(self, seq: int) -> Json:
-        """The log's checkpoint that covers position `seq`, as the manifest tells it.
-
-        It is the smallest one, so the same whenever it is asked for. Lines, since readers of credentials
-        clean text; null while the log is empty.
-        """
-        with read(self._bench.engine) as conn:
-            note = log.covering(conn, seq)
-        if note is None:
-            return {"origin": note_signer(self._bench.keyring).origin, "tree_size": 0, "checkpoint": None}
-        told = parse_note(note)
-        return {"origin": told.origin, "tree_size": told.size, "checkpoint": [*note.split("\n")[:-1]]}
 
     def _origin(self, origin: dict[str, Any], facts: Json) -> credential.Generated | credential.Imported:
         if self._generated:

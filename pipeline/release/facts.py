@@ -2,10 +2,29 @@
 
 from typing import Any, Final
 
+from sqlalchemy import Engine
+
 from pipeline.types import Json
+from registry import log
+from registry.checkpoint import parse_note
+from registry.db import read
 from registry.types import Parent
 
 MARK_MISSED: Final = "hidden_mark_missed"
+
+
+def checked_against(engine: Engine, origin: str, seq: int) -> Json:
+    """The log's checkpoint that covers position `seq`, as the manifest tells it.
+
+    It is the smallest one, so the same whenever it is asked for. Lines, since readers of credentials clean
+    text; null while the log is empty.
+    """
+    with read(engine) as conn:
+        note = log.covering(conn, seq)
+    if note is None:
+        return {"origin": origin, "tree_size": 0, "checkpoint": None}
+    told = parse_note(note)
+    return {"origin": told.origin, "tree_size": told.size, "checkpoint": [*note.split("\n")[:-1]]}
 
 
 def owed(decision: dict[str, Any]) -> Json:
