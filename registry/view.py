@@ -53,11 +53,11 @@ class View:
 
     def __init__(
         self, engine: Engine, folder: Path | None = None, *, prepare: Prepare | None = None,
-        behind: float = BEHIND_SECONDS, loading: float = LOADING_SECONDS,
+        behind: float | None = None, loading: float = LOADING_SECONDS,
     ) -> None:  # fmt: skip
         self._engine, self._prepare = engine, prepare
         self._files = SegmentFiles(folder) if folder is not None else None
-        self._limits = behind, loading
+        self._limits = BEHIND_SECONDS if behind is None else behind, loading
         self._state = (START, EMPTY)
         self._loaded = False
         self._swap = Lock()  # held while the state is replaced

@@ -291,7 +291,7 @@ def test_what_a_dead_process_left_is_cleaned_up(filled: tuple[Home, Path]) -> No
     (folder / "tmphalf.segment").write_bytes(b"half")
     with SegmentFiles(folder).spool() as spool:
         spool.write(np.ones((2, SIZE), np.float16))
-        assert_right(home, opened(home, folder).current())
+        assert_right(home, settled(opened(home, folder)))
         left = {path.name for path in folder.glob("*.new")}
         assert left == {spool._path.name}
     assert not list(folder.glob("*.new"))
