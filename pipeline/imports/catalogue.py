@@ -3,6 +3,7 @@
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -11,12 +12,12 @@ from classifiers.errors import NameRefused
 from pipeline.credentials.text import safe_text
 from pipeline.errors import CountermarkError, ImportRefused, LimitExceeded, Problem, UsageError
 from pipeline.imports.digests import sha256_of
-from pipeline.imports.line import CatalogueLine, names_of, parse_line
+from pipeline.imports.line import CatalogueLine, near_names, near_orders, parse_line
 from pipeline.imports.table import OPT_OUTS, Columns, TableBroken, read_table
 from pipeline.optouts import lines
 from pipeline.optouts.imports import problem_of
 from pipeline.optouts.lines import opened, parse_object, raw_lines
-from pipeline.optouts.naming import named_all
+from pipeline.optouts.naming import Named, named_all
 from registry.subject_types import NameDraft
 
 TABLES: Final = (".csv", ".tsv", ".tab")
@@ -128,11 +129,14 @@ def _judged(number: int, document: dict[str, Any] | CountermarkError) -> Catalog
 
 
 def _named(good: Sequence[tuple[int, CatalogueLine]]) -> Iterator[Entry | Problem]:
-    """The lines with their names, which are measured all at once."""
-    for (number, line), found in zip(good, named_all([line for _, line in good]), strict=True):
-        try:
-            if isinstance(found, NameRefused):
-                raise found
-            yield Entry(number=number, line=line, names=names_of(line, found))
-        except NameRefused as error:
-            yield problem_of(number, error)
+    """The lines with their names, which are measured all at once, also those with words of their own."""
+    asked = [[line, *near_orders(line)] for _, line in good]
+    measured = iter(named_all([order for orders in asked for order in orders]))
+    for (number, line), orders in zip(good, asked, strict=True):
+        found = list(islice(measured, len(orders)))
+        refused = next((one for one in found if isinstance(one, NameRefused)), None)
+        if refused is not None:
+            yield problem_of(number, refused)
+        else:
+            names = [one.names for one in found if isinstance(one, Named)]
+            yield Entry(number=number, line=line, names=(*names[0], *near_names(line)))

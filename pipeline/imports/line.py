@@ -4,9 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from classifiers.ambiguity import check_name
 from pipeline.errors import UsageError
-from pipeline.optouts.naming import ALIAS, OFFICIAL, Named
+from pipeline.optouts.naming import ALIAS, OFFICIAL
 from pipeline.optouts.order import (
     LANGUAGE,
     MAX_NAMES,
@@ -65,15 +64,18 @@ def parse_line(document: dict[str, Any]) -> CatalogueLine:
         raise UsageError(complaint(error)) from None
 
 
-def names_of(line: CatalogueLine, measured: Named) -> tuple[NameDraft, ...]:
-    """All names of a line, each with its tier; ``measured``: those without words of their own.
-
-    Raises: NameRefused for one that would hit everybody.
-    """
-    return (*measured.names, *(_near(line, one) for one in line.near))
+def near_orders(line: CatalogueLine) -> list[OptOutLine]:
+    """The names with words of their own, each as if it were all that the line says: to be measured."""
+    alone: dict[str, Any] = {"aliases": (), "names": {}}
+    return [line.model_copy(update=alone | {"name": one.name, "context": one.context}) for one in line.near]
 
 
-def _near(line: CatalogueLine, one: NearName) -> NameDraft:
-    check_name(one.name, one.context, one.language)
-    kind = OFFICIAL if one.name == line.name else ALIAS
-    return NameDraft(text=one.name, tier=CONTEXT, context=one.context, kind=kind, language=one.language)
+def near_names(line: CatalogueLine) -> tuple[NameDraft, ...]:
+    """The same as they are registered: they need their words, whatever they mean alone."""
+    return tuple(
+        NameDraft(
+            text=one.name, tier=CONTEXT, context=one.context, language=one.language,
+            kind=OFFICIAL if one.name == line.name else ALIAS,
+        )
+        for one in line.near
+    )  # fmt: skip

@@ -34,7 +34,7 @@ LINES = st.fixed_dictionaries(
         "negatives": st.lists(st.just("2.png"), max_size=1),
         "work": st.sampled_from(["Zorblax II", "Zor: Blax"]),
         "near": st.just(
-            [{"name": "Down", "context": ["up", "left"]}, {"name": "Zorblaxia", "context": ["x y"]}]
+            [{"name": "Down", "context": ["zorlift", "quix"]}, {"name": "Zorblaxia", "context": ["x y"]}]
         ),
     },
 )  # fmt: skip
