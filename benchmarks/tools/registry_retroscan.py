@@ -37,7 +37,8 @@ from classifiers.sieve import Sieve, skeleton
 from classifiers.similarity import check_frames
 from classifiers.thresholds import Calibration
 from pipeline.clock import clock
-from registry.past import SEGMENT_VECTORS, Part, Past, Taken
+from registry.codes import Part
+from registry.past import SEGMENT_VECTORS, Past, Taken
 from registry.subject_types import NameRow, SubjectRecord, VectorRow
 from registry.subjectset import SubjectSet
 from registry.vectors import unpacked

@@ -60,7 +60,7 @@ def test_one_letter_off_passes(name: Name, place: int, letter: str) -> None:
 
 
 def test_names_that_were_added_later_count() -> None:
-    sieve = Sieve(NameMatcher([Name("new", "Quandle Vexmoor")], MATCHER))
+    sieve = Sieve(NameMatcher([Name("new", "Quandle Vexmoor"), *NAMES]))
     assert sieve.passes(skeleton(["Quandle Vexmor sings"]))
     assert sieve.passes(skeleton(["Groot sings"]))
     assert not sieve.passes(skeleton(["a boat in the harbour"]))
