@@ -91,6 +91,10 @@ class NameMatcher:
         """Whether a run of words (`classifiers.typos.strange_runs`) may be a name with a mistake."""
         return self._typos.may_hold(written)
 
+    def misspelt_patterns(self) -> set[str]:
+        """What every run of words holds, between line breaks, that may be a name with a mistake."""
+        return self._typos.patterns()
+
     def match(self, text: str) -> list[Hit]:
         """The names in one text."""
         return self.match_turns([text])[-1]

@@ -8,9 +8,11 @@ asked again by the check itself. Whatever the check finds passes: both use the s
 import hashlib
 import importlib.metadata
 import unicodedata
-from collections.abc import Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
+from itertools import accumulate
 from typing import Any, Final
 
 from ahocorasick_rs import AhoCorasick
@@ -62,20 +64,54 @@ def _read(text: str, letters: dict[str, None], runs: dict[str, None], depth: int
 
 
 class Sieve:
-    """Immutable; of the names of a matcher."""
+    """Immutable but for what it remembers; of the names of a matcher."""
 
     def __init__(self, matcher: NameMatcher) -> None:
         self._matcher = matcher
-        patterns = sorted(matcher.patterns())
-        self._automaton = AhoCorasick(patterns) if patterns else None
+        self._automaton = _automaton(matcher.patterns())
+        self._misspelt = _automaton(matcher.misspelt_patterns())
 
     def passes(self, told: Mapping[str, Any] | None) -> bool:
         """Whether a prompt with this skeleton may hold a name; also where that cannot be told."""
+        told = told or {}
+        letters, runs = str(told.get("letters", "")), str(told.get("runs", ""))
+        version_of = str(told.get("v", "")) if "letters" in told else ""
+        return bool(self.passing([version_of], [letters], [runs]))
+
+    def passing(self, versions: Sequence[str], letters: Sequence[str], runs: Sequence[str]) -> set[int]:
+        """Which of many skeletons pass, by their place. They are asked together: a million take seconds.
+
+        A skeleton of another version (empty: none) always passes.
+        """
         if self._automaton is None:
-            return False
-        if not told or told.get("v") != version() or "letters" not in told:
-            return True
-        if self._automaton.find_matches_as_indexes(str(told["letters"])):
-            return True
-        runs = str(told["runs"])
-        return bool(runs) and any(map(self._matcher.may_be_misspelt, runs.split(BETWEEN)))
+            return set()
+        mine = version()
+        found = {place for place, one in enumerate(versions) if one != mine}
+        found |= {place for place, _, _ in _hits(self._automaton, letters, BETWEEN)}
+        if self._misspelt is None:
+            return found
+        # Each run has a line break of its own before it and after it: a name may have to begin or end there.
+        whole = [f"{BETWEEN}{one.replace(BETWEEN, 2 * BETWEEN)}{BETWEEN}" for one in runs]
+        for place, start, end in _hits(self._misspelt, whole, ""):
+            if place not in found and self._may_be_misspelt(whole[place], start, end):
+                found.add(place)
+        return found
+
+    def _may_be_misspelt(self, runs: str, start: int, end: int) -> bool:
+        """Whether the run in which a pattern was found may be a name with a mistake."""
+        first = runs.rfind(BETWEEN, 0, start + 1) + 1
+        last = runs.find(BETWEEN, end - 1)
+        return self._matcher.may_be_misspelt(runs[first:last])
+
+
+def _automaton(patterns: Collection[str]) -> AhoCorasick | None:
+    return AhoCorasick(sorted(patterns)) if patterns else None
+
+
+def _hits(automaton: AhoCorasick, texts: Sequence[str], between: str) -> Iterator[tuple[int, int, int]]:
+    """Where patterns are found in texts that are asked together: which text, and where it begins and ends."""
+    ends = list(accumulate(len(text) + len(between) for text in texts))
+    for _, start, end in automaton.find_matches_as_indexes(between.join(texts)):
+        place = bisect_right(ends, start)
+        before = ends[place - 1] if place else 0
+        yield place, start - before, end - before

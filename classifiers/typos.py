@@ -64,6 +64,19 @@ class TypoIndex:
         first, last = (np.searchsorted(self._hashes, hashes, side) for side in ("left", "right"))
         return bool((last > first).any())
 
+    def patterns(self) -> set[str]:
+        """Of every name what is left of it with one mistake, a line break standing for where a run ends.
+
+        A mistake in one half leaves the other whole, at its end; two letters swapped where the halves meet
+        make one text.
+        """
+        found = set[str]()
+        for name in self._letters:
+            half = len(name) // 2
+            swapped = name[: half - 1] + name[half] + name[half - 1] + name[half + 1 :]
+            found |= {f"\n{name[:half]}", f"{name[half:]}\n", f"\n{swapped}\n"}
+        return found
+
     def _candidates(self, reading: Reading, runs: Sequence[tuple[int, int]]) -> list[set[str]]:
         """For each run the names that share a form with it; all are looked up at once."""
         written = [reading.letters[start:end] for start, end in runs]

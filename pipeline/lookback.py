@@ -1,4 +1,4 @@
-"""Which releases may show any of some subjects: asked of a page of releases before the checks are.
+"""Which releases may show any of some subjects: asked of a stretch of them before the checks are.
 
 1. Stored prompts: their skeletons are asked for the subjects' names (`classifiers.sieve`).
 2. Stored vectors: for every pair of kinds that a check compares, the least that it could find something with
@@ -6,10 +6,12 @@
    themselves where there are no codes: of the newest releases, of faces, which are sealed, and of whatever
    the codes let through.
 3. What passes neither cannot be found by any check; what passes is compared by the checks.
-4. Where nothing comparable was kept of a release, that is told for each subject that could only be found so.
+4. Where nothing comparable was kept of a release, that is counted for each subject that could only be found
+   so (`registry.looks`).
+No release is loaded for that but those whose prompts pass the sieve.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -17,10 +19,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
-from classifiers.base import Kind, Seen, Sight, Vectors
+from classifiers.base import Seen, Sight, Vectors
 from pipeline import policy as policies
 from pipeline.errors import KeysUnusable
 from pipeline.examine import Calibrations
@@ -29,8 +30,9 @@ from pipeline.recheck import COUNTERPARTS, Question, compare
 from pipeline.sights import SEALED_KINDS, Sealer
 from pipeline.types import Decision, Json, Verdict
 from pipeline.workbench import Workbench
-from registry import sights
+from registry import looks, sights
 from registry.db import read
+from registry.looks import Blind, Stretch
 from registry.past import Near, Past, StoredSights, Taken
 from registry.subject_types import SubjectRecord
 from registry.subjectset import SubjectSet
@@ -43,16 +45,17 @@ if TYPE_CHECKING:
     from classifiers.sieve import Sieve
     from classifiers.thresholds import Calibration
 
-READING: Final = "reading"
-"""The fact of a release that holds the skeleton of its prompt."""
 UNSEARCHED: Final = Near(releases=frozenset(), upto=0)
+
+Lost = Mapping[str, set[tuple[str, str]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
     """One pair of kinds in one space: what is asked of stored vectors.
 
-    ``owners``: the subject of each registered vector; ``near``: what codes said.
+    ``owners``: the subject of each registered vector; ``near``: what codes said; ``begins``: the least id of
+    what they were not asked about, None where they know all.
     """
 
     bound: "Bound"
@@ -61,20 +64,30 @@ class Watch:
     owners: tuple[str, ...]
     calibration: "Calibration"
     near: Near = UNSEARCHED
+    begins: str | None = ""
 
-    def wants(self, released: Release) -> bool:
-        """Whether the vectors of a release have to be looked at."""
-        return released.log_seq > self.near.upto or released.id in self.near.releases
+    def tail(self, stretch: Stretch) -> bool:
+        """Whether a stretch may hold releases that the codes do not know: it reaches beyond `begins`."""
+        return self.begins is not None and (not stretch.before or self.begins < stretch.before)
 
 
 @dataclass(slots=True, kw_only=True)
 class Looked:
-    """What a page of releases says, by release: the subjects that it may show, and (``unclear``) those of
-    whom nothing can be said.
+    """What a stretch says, by release: the subjects that it may show, and (``lost``) the (kind, space) of
+    which something was kept but cannot be read.
     """
 
     candidates: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    unclear: dict[str, list[str]] = field(default_factory=dict)
+    lost: dict[str, set[tuple[str, str]]] = field(default_factory=lambda: defaultdict(set))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unclear:
+    """Of a stretch: how many releases, in how many of them each subject can not be found, and any can not."""
+
+    releases: int
+    subjects: dict[str, int]
+    any: int
 
 
 class Wanted:
@@ -85,6 +98,7 @@ class Wanted:
         self._calibrations, self._sealer = calibrations, sealer
         self._watches = _watches(subjects, calibrations) if any(s.vectors for s in subjects) else []
         self._told_by = _told_by(subjects, calibrations)
+        self._blind = [_blind(check, spaces) for check, spaces in self._told_by]
 
     @cached_property
     def matcher(self) -> "NameMatcher":
@@ -116,75 +130,104 @@ class Wanted:
         )
         source = StoredSights(engine, watch.space, bound.seen)
         near = past.search(source, watch.space, bound.seen, watch.registered, bound.least, taken, progress)
-        return replace(watch, near=near)
+        with read(engine) as conn:
+            return replace(watch, near=near, begins=looks.begins(conn, near.upto))
 
-    def look(self, engine: Engine, page: Sequence[Release]) -> Looked:
-        """Rules 1 to 4 for a page of releases."""
+    def look(self, engine: Engine, stretch: Stretch) -> Looked:
+        """Rules 1 to 3 for a stretch."""
         found = Looked()
-        judged = [one for one in page if _policy(one) is not None]
         if self.of.names:
-            for one in judged:
-                if named := self.named(one):
-                    found.candidates[one.id] |= named
-        if self._watches or self._told_by:
-            kept = self._kept(engine, judged)
-            for watch in self._watches:
-                for release, subjects in self._reached(watch, judged, kept):
-                    found.candidates[release] |= subjects
-            blind = {one.id: self._blind(one, kept[one.id]) for one in judged}
-            found.unclear = {release: subjects for release, subjects in blind.items() if subjects}
+            for release, subjects in self._named(engine, stretch):
+                found.candidates[release] |= subjects
+        for watch in self._watches:
+            self._seen(engine, stretch, watch, found)
         return found
+
+    def unclear(self, engine: Engine, stretch: Stretch, looked: Looked) -> Unclear:
+        """Rule 4 for a stretch; what is lost of it counts as not kept."""
+        with read(engine) as conn:
+            told = looks.tally(conn, stretch, self._blind)
+            lost = [one for one in looked.lost if stretch.covers(one)]
+            before, after = (
+                self._blinds(conn, stretch, lost, {}),
+                self._blinds(conn, stretch, lost, looked.lost),
+            )
+        counts: Counter[str] = Counter()
+        for subjects, count in zip(self._told_by.values(), told.blind, strict=True):
+            counts.update(dict.fromkeys(subjects, count))
+        for release, more in after.items():
+            counts.update(more - before.get(release, set()))
+        return Unclear(
+            releases=told.releases, subjects={one: count for one, count in counts.items() if count},
+            any=told.any + len(after.keys() - before.keys()),
+        )  # fmt: skip
+
+    def blind(self, engine: Engine, stretch: Stretch, ids: Collection[str], looked: Looked) -> set[str]:
+        """Those of the releases in which some subject cannot be found."""
+        with read(engine) as conn:
+            return {*self._blinds(conn, stretch, ids, looked.lost)}
+
+    def _blinds(
+        self, conn: Connection, stretch: Stretch, ids: Collection[str], lost: Lost
+    ) -> dict[str, set[str]]:
+        """By release, the subjects that cannot be found in it, where there are any."""
+        found: dict[str, set[str]] = defaultdict(set)
+        for part in looks.named(stretch, ids):
+            kept = sights.spaces(conn, part.ids or ())
+            asked = {one.release: one for one in looks.asked(conn, part)}
+            for blind, subjects in zip(self._blind, self._told_by.values(), strict=True):
+                for release, how in asked.items():
+                    left = kept.get(release, frozenset()) - lost.get(release, set())
+                    if how.policy in blind.policies and (how.prompt or not blind.asked):
+                        found[release] |= set() if left & {*blind.pairs} else {*subjects}
+        return {release: subjects for release, subjects in found.items() if subjects}
 
     def among(self, subjects: Collection[str]) -> "tuple[SubjectRecord, ...]":
         """Those of the subjects that are wanted."""
         return tuple(self.of.subjects[one] for one in sorted(subjects) if one in self.of.subjects)
 
-    def named(self, released: Release) -> set[str]:
-        """The subjects that are named, or may be, in a release's prompt."""
-        texts, reading = texts_of(released.facts), released.facts.get(READING)
-        if not texts or not self._sieve.passes(reading if isinstance(reading, dict) else None):
-            return set()
-        return {hit.entry.subject for hits in self.matcher.match_turns(texts) for hit in hits}
-
-    def _kept(self, engine: Engine, page: Sequence[Release]) -> Mapping[str, "_Kept"]:
-        """What of each release was kept: its kinds and spaces, and the vectors that have to be looked at."""
+    def _named(self, engine: Engine, stretch: Stretch) -> Iterator[tuple[str, set[str]]]:
+        """The releases whose prompts name subjects, or may."""
+        passed: list[str] = []
+        judged = [name for name, policy in policies.PRESETS.items() if policy.required]
         with read(engine) as conn:
-            listed = sights.spaces(conn, [one.id for one in page])
-            rows: dict[str, list[SightRow]] = defaultdict(list)
-            for kind in {str(watch.bound.seen) for watch in self._watches}:
-                asking = [watch for watch in self._watches if watch.bound.seen == kind]
-                ids = [one.id for one in page if any(watch.wants(one) for watch in asking)]
-                for release, found in sights.of(conn, ids, [kind]).items():
-                    rows[release] += found
-        return {
-            one.id: _Kept(listed.get(one.id, frozenset()), opened(self._sealer, rows[one.id])) for one in page
-        }
+            for batch in looks.readings(conn, stretch, judged):
+                ids, versions, letters, runs = zip(*batch, strict=True)
+                passed += [ids[place] for place in self._sieve.passing(versions, letters, runs)]
+        for part in looks.named(stretch, passed):
+            with read(engine) as conn:
+                prompts = [(one.id, texts_of(one.facts)) for one in looks.whole(conn, part)]
+            for release, texts in prompts:
+                named = {hit.entry.subject for hits in self.matcher.match_turns(texts) for hit in hits}
+                if named:
+                    yield release, named
 
-    def _reached(
-        self, watch: Watch, page: Sequence[Release], kept: Mapping[str, "_Kept"]
-    ) -> Iterator[tuple[str, set[str]]]:
+    def _seen(self, engine: Engine, stretch: Stretch, watch: Watch, found: Looked) -> None:
+        """Compare the vectors that the codes let through, and those that they do not know."""
+        kind, space = str(watch.bound.seen), watch.space
+        near = looks.named(stretch, filter(stretch.covers, watch.near.releases))
+        asked = [(part, 0) for part in near]
+        asked += [(stretch, watch.near.upto)] if watch.tail(stretch) else []
+        for part, after in asked:
+            with read(engine) as conn:
+                for rows in looks.seen(conn, part, kind, space, after):
+                    self._compared(watch, rows, found)
+
+    def _compared(self, watch: Watch, rows: Sequence[tuple[str, SightRow]], found: Looked) -> None:
         from classifiers.bounds import reached
 
-        asked = [one.id for one in page if watch.wants(one)]
-        groups = [kept[release].vectors(watch.bound.seen, watch.space) for release in asked]
-        found = reached(watch.bound, groups, watch.registered, watch.calibration)
-        for release, rows in zip(asked, found, strict=True):
-            if rows:
-                yield release, {watch.owners[row] for row in rows}
-
-    def _blind(self, released: Release, kept: "_Kept") -> list[str]:
-        policy = _policy(released)
-        required = policy.required if policy else ()
-        asked = bool(texts_of(released.facts))
-        return sorted(
-            {
-                subject
-                for (check, spaces), subjects in self._told_by.items()
-                if check in required and (asked or check not in policies.PROMPT_CHECKS)
-                and not kept.comparable(check, spaces)
-                for subject in subjects
-            }
-        )  # fmt: skip
+        ids: list[str] = []
+        groups: list[Vectors] = []
+        for release, row in rows:
+            told = opened(self._sealer, [row])
+            if told.unreadable:
+                found.lost[release] |= told.unreadable
+            ids += [release] * len(told.seen)
+            groups += [seen.vectors for seen in told.seen]
+        hits = reached(watch.bound, groups, watch.registered, watch.calibration)
+        for release, columns in zip(ids, hits, strict=True):
+            if columns:
+                found.candidates[release] |= {watch.owners[column] for column in columns}
 
 
 def question_of(bench: Workbench, released: Release, rows: Sequence[SightRow]) -> Question | None:
@@ -222,22 +265,6 @@ def _matcher(subjects: Sequence[SubjectRecord]) -> "NameMatcher":
     return NameMatcher([name for subject in subjects for name in subject.names])
 
 
-class _Kept:
-    """What is known of one release's vectors. ``listed``: (kind, space) of all its rows."""
-
-    def __init__(self, listed: frozenset[tuple[str, str]], seen: "Opened") -> None:
-        self._seen = seen
-        self._listed = listed - seen.unreadable
-
-    def vectors(self, kind: Kind, space: str) -> Vectors:
-        found = [one.vectors for one in self._seen.seen if (one.kind, one.space) == (kind, space)]
-        return np.concatenate(found) if found else np.zeros((0, 1), np.float32)
-
-    def comparable(self, check: str, spaces: frozenset[str]) -> bool:
-        looked_at = COUNTERPARTS[check][1]
-        return any((kind, space) in self._listed for kind in looked_at for space in spaces)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
     """What was seen, and the (kind, space) of which some row cannot be read."""
@@ -270,10 +297,14 @@ def texts_of(facts: Json) -> tuple[str, ...]:
     return () if prompt is None else (*map(str, turns), str(prompt))
 
 
-def _policy(released: Release) -> policies.Policy | None:
-    """The policy under which it left, if that asked for any check."""
-    policy = policies.PRESETS.get(str(released.facts.get("policy", "")))
-    return policy if policy is not None and policy.required else None
+def _blind(check: str, spaces: frozenset[str]) -> Blind:
+    """When a check cannot find whoever has vectors in these spaces only."""
+    kinds = sorted(COUNTERPARTS[check][1])
+    return Blind(
+        policies=tuple(name for name, policy in policies.PRESETS.items() if check in policy.required),
+        asked=check in policies.PROMPT_CHECKS,
+        pairs=tuple((str(kind), space) for kind in kinds for space in sorted(spaces)),
+    )
 
 
 def _watches(subjects: Sequence[SubjectRecord], calibrations: Calibrations) -> list[Watch]:

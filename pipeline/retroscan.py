@@ -15,7 +15,7 @@
    on there. Releases of which a comparison ran out of time are compared again by the next scan.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -29,10 +29,11 @@ from pipeline.reasons import doubtful
 from pipeline.types import Decision, Json, Verdict
 from pipeline.types import Reason as OurReason
 from pipeline.workbench import Workbench, note_signer, reason_json
-from registry import cases, changes, log, recalls, scans, sights
+from registry import cases, changes, log, looks, recalls, scans, sights
 from registry.db import read, write
 from registry.locks import exclusive, make_folder
-from registry.release_rows import demand, loaded
+from registry.looks import Stretch
+from registry.release_rows import demand
 from registry.scans import Found, Scan
 from registry.subjects import records
 from registry.types import Release, ReleaseState, SightRow
@@ -41,9 +42,9 @@ BY: Final = "retroscan"
 LOCK: Final = "retroscan.lock"
 UNCLEAR: Final = frozenset({"check_unfinished", "check_not_configured", "not_comparable"})
 UNFINISHED: Final = frozenset({CheckState.TIMED_OUT, CheckState.FAILED})
-PAGE: Final = 400  # releases looked at together
+PAGE: Final = 20_000  # releases looked at together, and in one transaction where nothing is found
 HITS: Final = 40  # releases that stop being served in one transaction: publishing waits for it
-STRIDE: Final = 4000  # releases after which the position is written where nothing was found
+LATEST: Final = 1 << 62  # a log position after all
 SHOWN: Final = 1000  # recalled releases that a report lists
 OWN: Final = frozenset({"withdrawal", "reinstatement"})
 """Kinds of changes that are about a release, and that a scan makes itself."""
@@ -151,30 +152,11 @@ def _next(bench: Workbench) -> Scan | None:
     return _next(bench)  # a process on another host was faster
 
 
-@dataclass(slots=True)
-class _Since:
-    """What was looked at since the last time that the position was written."""
-
-    position: str
-    count: int = 0
-    dim: int = 0
-    unclear: dict[str, int] = field(default_factory=dict)
-
-    def add(self, position: str, part: Sequence[Release], looked: Looked, failed: set[str]) -> None:
-        self.position, self.count = position, self.count + len(part)
-        for released in part:
-            subjects = looked.unclear.get(released.id, ())
-            self.dim += bool(subjects) and released.id not in failed
-            for subject in subjects:
-                self.unclear[subject] = self.unclear.get(subject, 0) + 1
-
-
 class _Scanning:
     """One scan, from wherever it stands to its end."""
 
     def __init__(self, bench: Workbench, begun: Scan, told: _Told) -> None:
         self._bench, self._scan, self._told = bench, begun, told
-        self._since = _Since(position=begun.position)
         with read(bench.engine) as conn:
             ids = scans.subjects_of(conn, begun)
             found = [one for one in records(conn, ids) if one.state == "active"]
@@ -193,13 +175,11 @@ class _Scanning:
         if self._wanted.subjects or self._keys:
             folder = Home(bench.settings.home).past
             self._wanted.search(bench.engine, folder, lambda _share: self._told.progress(self._told.compared))
-            while page := self._page():
-                looked = self._wanted.look(bench.engine, page)
-                for results, position, count in self._in_parts(page, looked):
-                    self._write(results, position, count, looked)
-                    self._told.progress(self._told.compared + self._since.count)
-            if self._since.count:
-                self._flush(())
+            while (stretch := self._following()) is not None:
+                looked = self._wanted.look(bench.engine, stretch)
+                for results, last in self._in_parts(stretch, looked):
+                    self._write(results, replace(stretch, before=self._scan.position, last=last), looked)
+                    self._told.progress(self._told.compared)
         with write(bench.engine) as conn:
             ended = scans.end(conn, self._scan, bench.clock())
         return ended.state == scans.LATE
@@ -211,9 +191,8 @@ class _Scanning:
             waiting = scans.late_releases(conn, self._scan, 1 << 31)
         for first in range(0, len(waiting), HITS):
             ids = waiting[first : first + HITS]
-            with read(bench.engine) as conn:
-                page = [loaded(row) for row in scans.late_rows(conn, ids)]
-            results = list(self._compared(page, self._wanted.look(bench.engine, page).candidates))
+            stretch = Stretch(seq=LATEST, upto=LATEST, ids=tuple(ids))
+            results = list(self._compared(stretch, self._wanted.look(bench.engine, stretch).candidates, {}))
             late = {one.released.id for one in results if one.late}
             again |= bool(late)
             with suppress(scans.Moved), write(bench.engine) as conn:
@@ -227,51 +206,52 @@ class _Scanning:
             self._told.add(recalled)
         return again
 
-    def _page(self) -> list[Release]:
+    def _following(self) -> Stretch | None:
         with read(self._bench.engine) as conn:
-            rows = scans.page(conn, self._since.position, self._before, self._scan.upto_seq, PAGE)
-            return [loaded(row) for row in rows]
+            return looks.following(conn, self._scan.position, self._before, self._scan.upto_seq, PAGE)
 
-    def _in_parts(
-        self, page: Sequence[Release], looked: Looked
-    ) -> Iterator[tuple[list[_Result], str, list[Release]]]:
-        """The page in parts of which few releases are found, each with its last release."""
-        results: list[_Result] = []
-        part: list[Release] = []
-        compared = {one.released.id: one for one in self._compared(page, looked.candidates)}
-        for released in page:
-            part.append(released)
-            result = compared.get(released.id)
-            results += [result] if result is not None else []
-            if len(results) >= HITS:
-                yield results, released.id, part
-                results, part = [], []
-        if part:
-            yield results, part[-1].id, part
-
-    def _compared(self, page: Sequence[Release], candidates: dict[str, set[str]]) -> Iterator[_Result]:
-        """What the checks say of the candidates, where that is more than nothing; and revoked keys."""
-        asking = [one for one in page if one.id in candidates]
-        for first in range(0, len(asking), HITS):
-            part = asking[first : first + HITS]
+    def _in_parts(self, stretch: Stretch, looked: Looked) -> Iterator[tuple[list[_Result], str]]:
+        """What is found in a stretch, in parts of few releases, each with the release that it goes to."""
+        keyed: dict[str, str] = {}
+        if self._keys:
             with read(self._bench.engine) as conn:
-                rows = sights.of(conn, [one.id for one in part])
-                known = {one.id: cases.decided(conn, one.id) for one in part}
-            for released in part:
-                subjects = candidates[released.id]
-                yield from self._result(released, rows.get(released.id, ()), subjects, known[released.id])
-        for released in page:
-            if released.id not in candidates and self._key_of(released):
-                yield _Result(released=released, keys=self._key_of(released))
+                keyed = looks.keyed(conn, stretch, self._keys)
+        results: list[_Result] = []
+        for result in self._compared(stretch, looked.candidates, keyed):
+            results.append(result)
+            if len(results) >= HITS:
+                yield results, result.released.id
+                results = []
+        if self._scan.position != stretch.last:
+            yield results, stretch.last
+
+    def _compared(
+        self, stretch: Stretch, candidates: Mapping[str, set[str]], keyed: Mapping[str, str]
+    ) -> Iterator[_Result]:
+        """What the checks say of the candidates, where that is more than nothing; and revoked keys."""
+        for part in looks.named(stretch, {*candidates, *keyed}):
+            with read(self._bench.engine) as conn:
+                released = looks.whole(conn, part)
+                ids = [one.id for one in released if one.id in candidates]
+                rows = sights.of(conn, ids)
+                known = {one: cases.decided(conn, one) for one in ids}
+            for one in released:
+                keys = (keyed[one.id],) if one.id in keyed else ()
+                if one.id in candidates:
+                    yield from self._result(
+                        one, rows.get(one.id, ()), candidates[one.id], known[one.id], keys
+                    )
+                elif keys:
+                    yield _Result(released=one, keys=keys)
 
     def _result(
-        self, released: Release, rows: Sequence[SightRow], candidates: set[str], known: dict[str, int]
-    ) -> Iterator[_Result]:
+        self, released: Release, rows: Sequence[SightRow], candidates: set[str], known: dict[str, int],
+        keys: tuple[str, ...],
+    ) -> Iterator[_Result]:  # fmt: skip
         question = question_of(self._bench, released, rows)
         found = None
         if question is not None:
             found = compared(self._bench, question, self._wanted, candidates, known)
-        keys = self._key_of(released)
         states = {r.evidence.get("state") for r in found.reasons} if found else set()
         plain = [reason for reason in found.reasons if not left_out(reason)] if found else []
         late, failed = CheckState.TIMED_OUT in states, bool(UNFINISHED & states)
@@ -281,32 +261,23 @@ class _Scanning:
                 decision=replace(found, reasons=tuple(plain)) if found and plain else None,
             )  # fmt: skip
 
-    def _key_of(self, released: Release) -> tuple[str, ...]:
-        key = str(released.facts.get("key") or "")
-        return (key,) if key in self._keys else ()
-
-    def _write(
-        self, results: Sequence[_Result], position: str, part: Sequence[Release], looked: Looked
-    ) -> None:
-        """Write what was found, and with it what was looked at since; nothing is not written at once."""
-        failed = {one.released.id for one in results if one.failed or one.late}
-        self._since.add(position, part, looked, failed)
-        if results or self._since.count >= STRIDE:
-            self._flush(results)
-
-    def _flush(self, results: Sequence[_Result]) -> None:
-        bench, since, self._since = self._bench, self._since, _Since(position=self._since.position)
+    def _write(self, results: Sequence[_Result], stretch: Stretch, looked: Looked) -> None:
+        """Write what was found in a stretch, and that it was looked at."""
+        bench = self._bench
         late = {one.released.id for one in results if one.late}
-        failed = len({one.released.id for one in results if one.failed} - late)
+        failed = {one.released.id for one in results if one.failed} - late
+        counts = self._wanted.unclear(bench.engine, stretch, looked)
+        unclear = counts.any + len(failed - self._wanted.blind(bench.engine, stretch, failed, looked))
+        twice = len(self._wanted.blind(bench.engine, stretch, late, looked))
         with write(bench.engine) as conn:
             found, recalled = self._apply(conn, results)
             self._scan = scans.advance(
-                conn, self._scan, since.position, compared=since.count, unclear=since.unclear,
-                unclear_releases=since.dim + failed, found=found, too_late=late, now=bench.clock(),
+                conn, self._scan, stretch.last, compared=counts.releases, unclear=counts.subjects,
+                unclear_releases=unclear - twice, found=found, too_late=late, now=bench.clock(),
             )  # fmt: skip
             self._sign(conn)
-        self._told.compared += since.count
-        self._told.unclear += since.dim + failed + len(late)
+        self._told.compared += counts.releases
+        self._told.unclear += unclear - twice + len(late)
         self._told.add(recalled)
 
     def _sign(self, conn: Connection) -> None:

@@ -61,6 +61,7 @@ from registry import holds, permissions, releases
 from registry.counter import reserve_payload_counter
 from registry.db import read
 from registry.holds import AlsoHeld
+from registry.looks import READING
 from registry.store import Area
 from registry.types import Candidate, Held, Job, JobState, Parent
 from watermark.carrier import Strength
@@ -287,7 +288,7 @@ class ReleaseRun(StepRun):
             **owed(decision),
         }  # fmt: skip
         reading = self._judge.reading()
-        facts |= {"reading": reading} if reading else {}
+        facts |= {READING: reading} if reading else {}
         if self._generated:
             salted = f"{origin['salt']} {inputs['prompt']}".encode()
             facts |= {

@@ -1,12 +1,10 @@
 """What was seen of millions of releases, as small codes in files, so that a scan need not read it all.
 
-1. A segment holds the codes of all vectors of one kind in one space, of the releases in a range of the log:
-   RaBitQ, one bit a number, and where it lies to their centre. It is never changed. A range has to be large
-   to get one: the newest releases have none yet, and a small home has none at all; those are compared with
-   the vectors themselves.
-2. A search says which releases *may* hold a vector that scores enough; what it leaves out does not. The codes
-   miss the true score by an error whose size is known for each pair but for a factor, which is measured when
-   a segment is made; a search allows for `CERTAINTY` times as much. Which releases match, the checks say.
+1. A segment holds the codes (`registry.codes`) of all vectors of one kind in one space, of the releases in a
+   range of the log. It is never changed. The newest releases have small ones, which are replaced by a whole
+   one when there are enough of them; a last few have none yet, and are compared with the vectors themselves.
+2. A search says which releases *may* hold a vector that scores enough; what it leaves out does not, but for
+   the error of the codes. Which releases match, the checks say.
 3. A file is written beside its place and renamed; a second one holds its digest. What is missing, damaged, of
    another history of the log or of another calibration is made again from the database.
 4. Sealed vectors (faces) are not indexed: their codes would be biometric data in the clear.
@@ -22,12 +20,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Engine, select
 
+from registry.codes import Part, Segment
 from registry.db import read
 from registry.errors import RegistryUnusable
 from registry.tables import log_entry, release, release_sight
@@ -35,24 +34,11 @@ from registry.vectors import Vectors, unpacked
 
 FORMAT: Final = "countermark-past/1"
 SEGMENT_VECTORS: Final = 1 << 18
-"""Vectors of a segment; fewer are compared as they are."""
-CERTAINTY: Final = 4.0
-"""Standard deviations of the codes' error that a search allows for: three in 100,000 are larger."""
-ALIKE: Final = 0.98
-"""Pairs that are more alike are given the error of such."""
-MEASURED: Final = 512  # vectors of a segment on which that factor is measured, with an eighth as many queries
+"""Vectors of a segment."""
+SMALL_VECTORS: Final = 1 << 14
+"""Vectors of the small segments that the newest releases have until they make a whole one."""
 THREADS: Final = 2  # segments searched at a time
 READ_RELEASES: Final = 400  # in one query
-QUERY_BITS: Final = 8
-ID_BYTES: Final = 36
-
-
-class Part(NamedTuple):
-    """One release's vectors in a range of the log."""
-
-    release: str
-    seq: int
-    vectors: Vectors
 
 
 class Source(Protocol):
@@ -127,17 +113,17 @@ class StoredSights:
         return "" if found is None else bytes(found).hex()
 
     def _mine(self) -> tuple[Any, ...]:
-        return (
-            release_sight.c.kind == self._kind, release_sight.c.space == self._space,
-            release_sight.c.sealed == 0,
-        )  # fmt: skip
+        """Joined to "" so that a database does not begin with the index of all releases by kind."""
+        kind, space = release_sight.c.kind, release_sight.c.space
+        return kind.concat("") == self._kind, space.concat("") == self._space, release_sight.c.sealed == 0
 
 
 class Past:
     """The segments of one home. Safe to use by several processes: files appear whole."""
 
-    def __init__(self, folder: Path, *, segment_vectors: int = 0) -> None:
+    def __init__(self, folder: Path, *, segment_vectors: int = 0, small_vectors: int = 0) -> None:
         self._folder, self._size = folder, segment_vectors or SEGMENT_VECTORS
+        self._small = min(small_vectors or SMALL_VECTORS, self._size)
 
     def search(
         self, source: Source, space: str, kind: str, queries: Vectors, least: float, taken: Taken,
@@ -161,25 +147,60 @@ class Past:
         self, source: Source, space: str, kind: str, taken: Taken, progress: Callable[[float], None]
     ) -> list[tuple[int, int]]:
         """The ranges of the log that have segments, of which those that are missing are made."""
-        known = self._known(space, kind)
-        ranges: list[tuple[int, int]] = []
-        at = 0
-        for after, upto in known:
-            if after == at:
-                ranges.append((after, upto))
-                at = upto
-        news, begun, vectors = source.counts(at), at, 0
-        fresh: list[tuple[int, int]] = []
-        for seq, count in news:
-            vectors += count
-            if vectors >= self._size:
-                fresh.append((begun, seq))
-                begun, vectors = seq, 0
+        known = self._chain(space, kind)
+        ranges = self._planned(source, space, kind, known)
+        fresh = [one for one in ranges if one not in known]
         with ThreadPoolExecutor(THREADS) as pool:
             make = partial(self._build, source, space, kind, taken=taken)
             for done, _ in enumerate(pool.map(make, fresh), 1):
                 progress(done / len(fresh))
-        return ranges + fresh
+        for after, upto in known:
+            if any(first <= after and upto <= last for first, last in fresh):
+                path = self._path(space, kind, (after, upto))
+                path.with_suffix(".json").unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
+        return ranges
+
+    def _planned(
+        self, source: Source, space: str, kind: str, known: Sequence[tuple[int, int]]
+    ) -> list[tuple[int, int]]:
+        """The known ranges and those to be made; small ones make a whole one as soon as they can."""
+        at = known[-1][1] if known else 0
+        sizes = [(one, self._vectors(space, kind, one)) for one in known]
+        vectors, begun = 0, at
+        for seq, count in source.counts(at):
+            vectors += count
+            if vectors >= self._small:
+                sizes.append(((begun, seq), vectors))
+                begun, vectors = seq, 0
+        ranges: list[tuple[int, int]] = []
+        waiting: list[tuple[int, int]] = []
+        held = 0
+        for one, vectors in sizes:
+            waiting.append(one)
+            held += vectors
+            if held >= self._size:
+                ranges.append((waiting[0][0], one[1]))
+                waiting, held = [], 0
+        return ranges + waiting
+
+    def _chain(self, space: str, kind: str) -> list[tuple[int, int]]:
+        """The ranges that have files and follow each other from the beginning."""
+        chain: list[tuple[int, int]] = []
+        at = 0
+        for after, upto in self._known(space, kind):
+            if after == at:
+                chain.append((after, upto))
+                at = upto
+        return chain
+
+    def _vectors(self, space: str, kind: str, where: tuple[int, int]) -> int:
+        """How many vectors a segment has; one of which that cannot be read is made again as it is."""
+        try:
+            told = json.loads(self._path(space, kind, where).with_suffix(".json").read_bytes())
+            return int(told["vectors"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return self._size
 
     def _known(self, space: str, kind: str) -> list[tuple[int, int]]:
         stem = _stem(space, kind)
@@ -201,7 +222,7 @@ class Past:
 
     def _build(
         self, source: Source, space: str, kind: str, where: tuple[int, int], *, taken: Taken
-    ) -> "Segment":
+    ) -> Segment:
         parts = [part for part in source.parts(*where) if len(part.vectors)]
         segment = Segment.of(parts, taken.of)
         about = {
@@ -213,127 +234,6 @@ class Past:
 
     def _path(self, space: str, kind: str, where: tuple[int, int]) -> Path:
         return self._folder / f"{_stem(space, kind)}-{where[0]}-{where[1]}.npz"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Segment:
-    """Codes of one segment. ``starts``: the first vector of each release. Of each vector: what is ``taken``
-    off, how far it is ``away`` from the centre, and its product with the centre (``along``).
-    """
-
-    codes: NDArray[np.uint8]  # a serialised FAISS index
-    rotation: Vectors
-    centre: Vectors
-    releases: NDArray[np.bytes_]
-    starts: NDArray[np.int64]
-    taken: Vectors
-    away: Vectors
-    along: Vectors
-    spread: float
-
-    @property
-    def size(self) -> int:
-        """Number of vectors."""
-        return len(self.taken)
-
-    @classmethod
-    def of(cls, parts: Sequence[Part], taken: Callable[[Vectors], Vectors]) -> "Segment":
-        """Make the codes of these releases' vectors."""
-        faiss = _faiss()
-        dimension = parts[0].vectors.shape[1] if parts else 1
-        lengths = [len(part.vectors) for part in parts]
-        plain = np.concatenate([part.vectors for part in parts]) if parts else np.zeros((0, 1), np.float32)
-        rotation = _rotation(dimension)
-        turned = plain @ rotation
-        index = faiss.IndexRaBitQ(dimension, faiss.METRIC_INNER_PRODUCT)
-        if parts:
-            index.train(turned)
-            index.add(turned)
-        centre = turned.mean(axis=0) if parts else np.zeros(1, np.float32)
-        return cls(
-            codes=faiss.serialize_index(index), rotation=rotation, centre=centre,
-            releases=np.array([part.release for part in parts], f"S{ID_BYTES}"),
-            starts=np.cumsum([0, *lengths[:-1]]) if parts else np.zeros(0, np.int64),
-            taken=taken(plain), away=_away(turned, centre), along=turned @ centre,
-            spread=_spread(index, turned, centre),
-        )  # fmt: skip
-
-    def near(self, queries: Vectors, least: float) -> set[str]:
-        """Releases of which some vector may score ``least`` with some query."""
-        if not self.size or not len(queries):
-            return set()
-        turned = np.ascontiguousarray(queries @ self.rotation, np.float32)
-        away, along = _away(turned, self.centre), turned @ self.centre
-        widest = CERTAINTY * self.spread * float(away.max()) * float(self.away.max())
-        radius = least + float(self.taken.min()) - widest
-        limits, values, rows = _range_search(self._index(), turned, radius)
-        which = np.repeat(np.arange(len(queries)), np.diff(limits.astype(np.int64)))
-        needed = least + self.taken[rows]
-        beside = self.along[rows] + along[which] - float(self.centre @ self.centre)
-        errors = self.spread * _unlike(needed - beside, away[which] * self.away[rows])
-        hits = rows[~(values + CERTAINTY * errors < needed)]
-        owners = np.unique(np.searchsorted(self.starts, hits, side="right") - 1)
-        return {bytes(one).decode() for one in self.releases[owners]}
-
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """What is stored of it."""
-        return {
-            "codes": self.codes, "rotation": self.rotation, "centre": self.centre, "starts": self.starts,
-            "releases": self.releases, "taken": self.taken, "away": self.away, "along": self.along,
-            "spread": np.array(self.spread),
-        }  # fmt: skip
-
-    def _index(self) -> Any:
-        return _faiss().deserialize_index(self.codes)
-
-
-def _range_search(index: Any, turned: Vectors, radius: float) -> tuple[Any, Any, Any]:
-    faiss = _faiss()
-    asked = faiss.RaBitQSearchParameters()
-    asked.qb = QUERY_BITS
-    limits, values, rows = index.range_search(turned, radius, params=asked)
-    return limits, values, rows
-
-
-def _away(vectors: Vectors, centre: Vectors) -> Vectors:
-    return np.asarray(np.linalg.norm(vectors - centre, axis=1), np.float32)
-
-
-def _unlike(product: Vectors, lengths: Vectors) -> Vectors:
-    """What the error of a code is proportional to, for a pair of this product and these lengths together.
-
-    A code knows a vector's direction but for a part at right angles, of which a query that points another way
-    sees more.
-    """
-    cosines = np.clip(product / np.maximum(lengths, 1e-6), 0, ALIKE)
-    return np.asarray(lengths * np.sqrt(1 - cosines**2), np.float32)
-
-
-def _spread(index: Any, turned: Vectors, centre: Vectors) -> float:
-    """The factor between `_unlike` and the standard deviation of the codes' error, measured."""
-    if len(turned) < 2:
-        return 1.0
-    faiss = _faiss()
-    chosen = np.random.default_rng(len(turned)).permutation(len(turned))
-    stored, asked = np.sort(chosen[:MEASURED]), turned[chosen[-(MEASURED // 8) :]]
-    wanted = faiss.RaBitQSearchParameters()
-    wanted.qb = QUERY_BITS
-    wanted.sel = faiss.IDSelectorBatch(stored)
-    values, rows = index.search(asked, len(stored), params=wanted)
-    from_centre = turned - centre
-    lengths = _away(asked, centre)[:, None] * _away(turned, centre)[rows]
-    true = np.einsum("qd,qnd->qn", asked, turned[rows])
-    product = np.einsum("qd,qnd->qn", asked - centre, from_centre[rows])
-    cosines = np.clip(product / np.maximum(lengths, 1e-6), -ALIKE, ALIKE)
-    errors = (values - true) / np.maximum(lengths * np.sqrt(1 - cosines**2), 1e-6)
-    return float(np.sqrt((errors**2).mean()))
-
-
-def _rotation(dimension: int) -> Vectors:
-    """A random rotation, so that no number of a vector says more than others. It is stored with the codes."""
-    drawn = np.random.default_rng(dimension).standard_normal((dimension, dimension))
-    turned, _ = np.linalg.qr(drawn)
-    return np.ascontiguousarray(turned, np.float32)
 
 
 def _stem(space: str, kind: str) -> str:
@@ -379,10 +279,3 @@ def _read(path: Path, wanted: dict[str, str]) -> Segment | None:
         return Segment(**arrays | {"spread": float(arrays["spread"])})
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _faiss() -> Any:
-    import faiss
-
-    faiss.omp_set_num_threads(1)
-    return faiss

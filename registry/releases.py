@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, select
 
-from registry import changes, decisions, holds, log, parents, recalls, sights, uses
+from registry import changes, decisions, holds, log, looks, parents, recalls, sights, uses
 from registry.canonical import Json
 from registry.checkpoint import NoteSigner
 from registry.db import read, write
@@ -86,8 +86,8 @@ def publish(
        everything back, and the job is recorded as held with the reasons. An exception publishes nothing.
        So does a rule that it rests on (``shown``) and that is used up for the day of ``now``.
     4. Record the decision and append it to the log, then the release.
-    5. Record the release, what was seen of it, what it was made from, and the rules that it used, at the
-       head that was read.
+    5. Record what scans read of it, the release, what was seen of it, what it was made from, and the rules
+       that it used, at the head that was read.
     6. Sign and store the checkpoint.
     A hold that the fence makes is recorded and logged as a decision of its own.
 
@@ -220,7 +220,8 @@ def _publish(
     entry = log.append(conn, "release", _public(release_id, candidate, seen, decided.seq), None, now)
     row = _row(candidate, decided.id)
     row |= {"id": release_id, "registry_seq": seen, "log_seq": entry.seq, "published_at": now}
-    conn.execute(release.insert().values(**row, state=ReleaseState.RELEASED, state_seq=entry.seq))  # 5
+    looks.store(conn, release_id, candidate.facts)  # 5
+    conn.execute(release.insert().values(**row, state=ReleaseState.RELEASED, state_seq=entry.seq))
     sights.store(conn, release_id, candidate.sight)
     uses.record(conn, release_id, shown, account, now)
     parents.store(conn, release_id, candidate.parents)
@@ -266,5 +267,5 @@ def _row(candidate: Candidate, decision_id: str) -> dict[str, Any]:
         "decision_id": decision_id,
         "decision_verdict": str(candidate.decision.verdict),
         "checked_seq": candidate.decision.registry_seq,
-        "facts": candidate.facts,
+        "facts": {name: told for name, told in candidate.facts.items() if name != looks.READING},
     }

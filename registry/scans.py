@@ -150,16 +150,6 @@ def subjects_of(conn: Connection, scan: Scan) -> frozenset[str]:
     return frozenset(str(row[0]) for row in conn.execute(query))
 
 
-def page(conn: Connection, before: str, seq: int, upto: int, limit: int) -> list[Row[Any]]:
-    """What is out, was published before ``upto`` and could not know of a change at ``seq``; newest first."""
-    query = select(release).where(
-        release.c.state == ReleaseState.RELEASED, release.c.registry_seq < seq, release.c.log_seq <= upto
-    )
-    if before:
-        query = query.where(release.c.id < before)
-    return list(conn.execute(query.order_by(release.c.id.desc()).limit(limit)))
-
-
 def advance(
     conn: Connection, scan: Scan, position: str, *, compared: int, unclear: Mapping[str, int],
     unclear_releases: int, found: Sequence[Found], too_late: Collection[str], now: str,
@@ -204,12 +194,6 @@ def late_releases(conn: Connection, scan: Scan, limit: int) -> list[str]:
     """Releases of a scan that are to be compared again."""
     query = select(retro_late.c.release_id).where(retro_late.c.scan_id == scan.id)
     return [str(row[0]) for row in conn.execute(query.order_by(retro_late.c.release_id.desc()).limit(limit))]
-
-
-def late_rows(conn: Connection, release_ids: Sequence[str]) -> list[Row[Any]]:
-    """The rows of these releases that are out."""
-    here = (release.c.id.in_(release_ids), release.c.state == ReleaseState.RELEASED)
-    return list(conn.execute(select(release).where(*here).order_by(release.c.id.desc())))
 
 
 def settle(conn: Connection, scan: Scan, release_ids: Collection[str], unclear_releases: int) -> int:

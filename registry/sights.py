@@ -42,10 +42,11 @@ def of(
     """Return what is kept of these releases, by release; ``kinds``: only these."""
     query = select(release_sight).where(release_sight.c.release_id.in_(release_ids))
     if kinds is not None:
-        query = query.where(release_sight.c.kind.in_(kinds))
+        # joined to "" so that a database goes by the releases, and not by all that has these kinds
+        query = query.where(release_sight.c.kind.concat("").in_(kinds))
     found: dict[str, list[SightRow]] = defaultdict(list)
     for row in conn.execute(query.order_by(release_sight.c.release_id, release_sight.c.number)):
-        found[row.release_id].append(_loaded(row))
+        found[row.release_id].append(loaded(row))
     return {release_id: tuple(rows) for release_id, rows in found.items()}
 
 
@@ -76,7 +77,8 @@ def forget_sights(engine: Engine, kind: str, *, before: str) -> int:
             gone += conn.execute(delete(release_sight).where(*these)).rowcount
 
 
-def _loaded(row: Any) -> SightRow:
+def loaded(row: Any) -> SightRow:
+    """A row as what was seen."""
     told = row._asdict()
     del told["release_id"], told["number"]
     return SightRow(**told | {"sealed": bool(row.sealed)})

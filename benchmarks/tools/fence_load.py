@@ -27,7 +27,7 @@ from pipeline.policy import preset
 from pipeline.recheck import Question, recheck
 from pipeline.sights import KEY_BYTES, Sealer
 from pipeline.types import Decision, Verdict
-from registry import changes, log, releases
+from registry import changes, log, looks, releases
 from registry.checkpoint import NoteSigner, ed25519_key_id
 from registry.db import open_database, read, write
 from registry.ids import new_id
@@ -86,6 +86,7 @@ def unfenced(engine: Engine, candidate: Candidate, question: Question) -> str:
         made = new_id(at)
         entry = log.append(conn, "release", releases._public(made, candidate, seen), None, at)
         row |= {"id": made, "registry_seq": seen, "log_seq": entry.seq, "published_at": at}
+        looks.store(conn, made, candidate.facts)
         conn.execute(release.insert().values(**row, state="released", state_seq=entry.seq))
         log.add_checkpoint(conn, SIGNER, at)
     return "released"

@@ -19,7 +19,6 @@ from pipeline.app import App, open_app
 from pipeline.clock import clock
 from pipeline.eyes import CALIBRATIONS
 from pipeline.home import Home
-from pipeline.lookback import READING
 from pipeline.settings import load
 from pipeline.sights import ensure_sealer
 from pipeline.types import Decision, Verdict
@@ -27,6 +26,7 @@ from registry import log, releases
 from registry.counter import reserve_payload_counter
 from registry.db import read
 from registry.jobs import LocalJobs
+from registry.looks import READING
 from registry.types import Candidate, Held, Parent, Release
 
 NOW: Final = "2026-01-31T12:00:00Z"

@@ -262,8 +262,8 @@ def test_codes_and_vectors_find_the_same(home: PastHome, monkeypatch: Any) -> No
     opt_out(home, PICTURED)
     report = home.app.retroscan()
     assert {one.release for one in report.recalled} == {made[15].id, made[31].id}
-    assert list(home.home.index.glob("past-frame-*.npz"))
-    assert not list(home.home.index.glob("past-face-*"))
+    assert list(home.home.past.glob("past-frame-*.npz"))
+    assert not list(home.home.past.glob("past-face-*"))
     assert report.compared == 32
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from registry_builders import BLOCK, NOW, Home, Judgement, candidate, raw
 from sqlalchemy import text
 
-from registry import holds, log, releases
+from registry import holds, log, looks, releases
 from registry.db import read, write
 from registry.errors import ConstraintBroken
 from registry.tables import release
@@ -38,6 +38,7 @@ class Bench:
             self.blocked = releases.record_decision(conn, self.job.id, BLOCK)
             self.foreign = releases.record_decision(conn, self.other.id, self.candidate.decision)
             self.entry = log.append(conn, "release", {}, None, NOW)
+            looks.store(conn, self.job.id, {})
 
     def row(self, **changes: Any) -> dict[str, Any]:
         good = releases._row(self.candidate, self.decision) | {

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from registry_builders import Home
 
 from registry import past
-from registry.past import Near, Part, Past, Segment, StoredSights, Taken
+from registry.codes import Part, Segment
+from registry.past import Near, Past, StoredSights, Taken
 from registry.types import SightRow
-from registry.vectors import halves
+from registry.vectors import unpacked
 
 DIMENSION, EACH = 64, 5
 
@@ -173,6 +174,6 @@ def test_the_database_is_a_source(home: Home) -> None:
 
 def test_halves_are_what_numpy_makes_of_them() -> None:
     packed = np.arange(1 << 16, dtype="<u2").tobytes()
-    made, wanted = halves(packed, 256), np.frombuffer(packed, "<f2").astype(np.float32).reshape(-1, 256)
+    made, wanted = unpacked(packed, 256), np.frombuffer(packed, "<f2").astype(np.float32).reshape(-1, 256)
     assert np.array_equal(made, wanted, equal_nan=True)
     assert past.FORMAT.endswith("/1")
