@@ -1,7 +1,8 @@
-"""The registry, measured: index, fence, latency, retro-scan, imports and log, section by section.
+"""The registry, measured: index, latency, fence, retro-scan, imports and log, section by section.
 
-With ``--postgres URL`` the sections that use a database run a second time on that server; URL names an empty
-database that may be filled. Every figure names its database in its conditions.
+The sections that are about a database run on SQLite and on PostgreSQL: the one that ``--postgres URL`` names,
+in schemas of its own that go again, else a server that is started here for the purpose. Without either the
+document says so. Every figure names its section and its database.
 """
 
 import importlib
@@ -11,12 +12,13 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks import common
-from benchmarks.common import Row, say
+from benchmarks.common import Row, once, say
+from benchmarks.tools.places import databases, named
 
 SUITE: Final = "registry"
 SECTIONS: Final = ("index", "latency", "fence", "retroscan", "imports", "log")
-NO_DATABASE: Final = frozenset({"index"})
-"""Sections that measure files and memory: a second database would tell nothing new."""
+NO_DATABASE: Final = frozenset({"index", "retroscan"})
+"""Sections that measure files, memory and comparisons: a second database would tell nothing new."""
 
 Measure = Callable[..., list[Row]]
 
@@ -29,19 +31,17 @@ def section(name: str) -> Measure:
 
 def run(name: str, *, quick: bool, database: str | None) -> list[Row]:
     """One section on one database, in a scratch folder of its own."""
-    say(f"{name} on {'PostgreSQL' if database else 'SQLite'}")
+    say(f"{name} on {named(database)}")
     with tempfile.TemporaryDirectory(prefix=f"registry-{name}-") as folder:
         rows = section(name)(Path(folder), quick=quick, database=database)
-    kind = "postgresql" if database else "sqlite"
-    return [_of(row, name, None if name in NO_DATABASE else kind) for row in rows]
-
-
-def _of(row: Row, name: str, database: str | None) -> Row:
-    told = {"section": name} | ({"database": database} if database else {})
-    return Row(
-        metric=row.metric, value=row.value, unit=row.unit, n=row.n, interval=row.interval,
-        conditions=told | dict(row.conditions),
-    )  # fmt: skip
+    about = {"section": name} | ({} if name in NO_DATABASE else {"database": named(database)})
+    return [
+        Row(
+            metric=row.metric, value=row.value, unit=row.unit, n=row.n, interval=row.interval,
+            conditions=about | dict(row.conditions),
+        )
+        for row in rows
+    ]  # fmt: skip
 
 
 def main() -> int:
@@ -49,13 +49,15 @@ def main() -> int:
     parser = common.options(__doc__, clips=False)
     parser.add_argument("--only", choices=SECTIONS, action="append", help="a section; may be repeated")
     parser.add_argument("--quick", action="store_true", help="small sizes: seconds instead of minutes")
-    parser.add_argument("--postgres", metavar="URL", help="also run on this PostgreSQL database")
+    parser.add_argument("--postgres", metavar="URL", help="a database to use instead of a server of our own")
     asked = parser.parse_args()
     at_commit, rows = common.commit(), common.machine()
-    for name in asked.only or SECTIONS:
-        rows += run(name, quick=asked.quick, database=None)
-        if asked.postgres and name not in NO_DATABASE:
-            rows += run(name, quick=asked.quick, database=asked.postgres)
+    with databases(asked.postgres, server=True) as places:
+        rows.append(once("databases", len(places), "count"))
+        for name in asked.only or SECTIONS:
+            for database in places:
+                if database is None or name not in NO_DATABASE:
+                    rows += run(name, quick=asked.quick, database=database)
     rows += common.machine()
     common.present(SUITE, rows, at_commit, as_json=asked.json)
     return 0

@@ -170,9 +170,9 @@ def blocks(record: SubjectRecord) -> dict[Key, Block]:
 def lean(record: SubjectRecord) -> SubjectRecord:
     """A subject without its vectors, in which texts that many have are there once."""
     names = tuple(
-        NameRow(
-            subject=record.id, text=name.text, tier=intern(name.tier), context=name.context,
-            kind=intern(name.kind), language=intern(name.language),
+        replace(
+            name, subject=record.id, tier=intern(name.tier), kind=intern(name.kind),
+            language=intern(name.language),
         )
         for name in record.names
     )  # fmt: skip

@@ -29,6 +29,7 @@ import numpy as np
 from sqlalchemy import func, select
 
 from benchmarks.common import ROOT, Row, once, present, say
+from benchmarks.tools.places import place
 from classifiers.ambiguity import tier_of
 from classifiers.base import NameTier
 from registry import log
@@ -259,6 +260,13 @@ def timed(home: Path, database: str | None, *arguments: str) -> tuple[float, str
 
 def measure(folder: Path, *, quick: bool, database: str | None) -> list[Row]:
     """Make a catalogue, import it with two kills, check it, and time the whole."""
+    if database is None:
+        return _measured(folder, quick=quick, database=None)
+    with place(folder, database) as where:
+        return _measured(folder, quick=quick, database=str(where))
+
+
+def _measured(folder: Path, *, quick: bool, database: str | None) -> list[Row]:
     size = QUICK if quick else FULL
     say(f"imports: a catalogue of {size.names:,} names and {size.pictures:,} pictures")
     made, home, chance = make(folder, size), folder / "home", random.Random(SEED)

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, Engine
 
 from benchmarks.common import Row, commit, median, once, options, present, rate, say
+from benchmarks.tools.places import named, place
 from registry import export, log, merkle, optouts, receipts, releases, rules, verify_log
 from registry.canonical import Json, canonical
 from registry.checkpoint import NoteSigner, ed25519_key_id, parse_note, verifier_key
@@ -60,8 +61,12 @@ class Decided:
 
 def measure(folder: Path, *, quick: bool, database: str | None) -> list[Row]:
     """Measure on SQLite in the folder, or on a PostgreSQL database (then without the files)."""
-    where: Any = database or folder / "registry.db"
-    engine, told = open_database(where), {"database": "postgresql" if database else "sqlite"}
+    with place(folder, database) as where:
+        return _measured(where, folder, quick=quick, database=database)
+
+
+def _measured(where: Path | str, folder: Path, *, quick: bool, database: str | None) -> list[Row]:
+    engine, told = open_database(where), {"database": named(database)}
     try:
         rows = _appends(engine, APPENDS[quick], told)
         leaves = min(LEAVES[quick], LEAVES_ON_A_SERVER) if database else LEAVES[quick]

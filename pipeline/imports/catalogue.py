@@ -3,6 +3,7 @@
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -72,7 +73,9 @@ def read_catalogue(path: Path) -> Catalogue:
             raise ImportRefused.of([*problems, broken]) from None
     named = list(_named(good))
     entries = [one for one in named if isinstance(one, Entry)]
-    problems += [one for one in named if isinstance(one, Problem)]
+    problems = sorted(
+        [*problems, *(one for one in named if isinstance(one, Problem))], key=attrgetter("line")
+    )
     if not entries and not problems:
         raise UsageError(f"{safe_text(path.name)} has no line; write one subject on each")
     return Catalogue(

@@ -102,7 +102,7 @@ def test_contradicting_bindings_are_none(desk, tmp_path):
 
 def test_the_caller_cannot_change_the_release_version(desk):
     definition = desk.created(release={"version": 99, "release_id": "r"})
-    assert assertion(definition, "org.countermark.release")[0]["data"]["version"] == 1
+    assert assertion(definition, "org.countermark.release")[0]["data"]["version"] == 2
 
 
 @pytest.mark.parametrize(

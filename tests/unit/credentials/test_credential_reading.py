@@ -33,7 +33,7 @@ def test_our_clip_reads_as_intact_through_the_sandbox(desk, signed):
     assert (reading.urn, reading.payload) == (signed.urn, PAYLOAD)
     assert reading.actions == ("c2pa.created", "c2pa.watermarked.bound")
     assert reading.digital_source_types == (GENERATED,)
-    assert reading.release == {"version": 1, "release_id": "r-1", "checked_seq": 7}
+    assert reading.release == {"version": 2, "release_id": "r-1", "checked_seq": 7}
     assert reading.training == {key: {"use": "notAllowed"} for key in MINING_USES}
     assert reading.timestamp_time == signed.timestamp_time
     assert reading.signer_cert_sha256 == fingerprint(desk.pki.claim.certificate)

@@ -3,7 +3,7 @@
 import json
 import sqlite3
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ from picture_builders import drawing, saved
 
 from classifiers.base import Picture, Vectors
 from classifiers.faces import Face
+from classifiers.thresholds import Calibration
+from pipeline.cohort import Cohort
 from pipeline.imports.importer import Importer
 from pipeline.imports.types import ImportOrder
 from registry.db import open_database
@@ -42,6 +44,11 @@ class CountingFaces(RedFaces):
 
 
 class CountingEyes:
+    """Without calibrations, so that nothing is measured."""
+
+    calibrations: Mapping[str, Calibration] = {}
+    cohort = Cohort(None)
+
     def __init__(self) -> None:
         self.clip, self.minilm, self.faces = Counting(), Letters(), CountingFaces()
 
