@@ -175,12 +175,12 @@ class App:
         """End what its clock has ended: ids of claims, and of evidence whose files are deleted."""
         bench, now = self._bench, self._bench.clock()
         expired = claims.expire_due(bench.engine, now, self.signer)
-        self.settle_claims()
+        self.settle()
         return expired, evidence.purge_due(bench.engine, bench.store, now, self.signer)
 
-    def settle_claims(self) -> list[str]:
-        """Serve again what claims that have ended kept away, unless somebody forbids it now."""
-        return reinstate.settle_claims(self._bench)
+    def settle(self) -> list[str]:
+        """Serve again what ended claims and opt-outs kept away, unless somebody forbids it now."""
+        return reinstate.settle(self._bench)
 
     def _given_up(self, since: str) -> Iterator[Resumed]:
         """Jobs that were held just now, because their process died again and again."""

@@ -15,7 +15,7 @@ from pipeline.recheck import changed_subjects, compare
 from pipeline.retroscan import UNCLEAR
 from pipeline.types import Decision, Json, Verdict
 from pipeline.workbench import Workbench, note_signer
-from registry import recalls, releases, sights
+from registry import grounds, recalls, releases, sights
 from registry.cases import Case
 from registry.db import read
 from registry.subjectset import SubjectSet
@@ -101,9 +101,9 @@ def reinstate(bench: Workbench, release_id: str, why: str) -> Release:
     )  # fmt: skip
 
 
-def settle_claims(bench: Workbench) -> list[str]:
-    """Serve again what claims that have ended since kept away; return these releases."""
-    return recalls.settle_claims(
+def settle(bench: Workbench) -> list[str]:
+    """Serve again what only claims and wishes kept away that have ended since; return these releases."""
+    return grounds.settle(
         bench.engine, lambda: Returning(bench), now=bench.clock(), sign_checkpoint=note_signer(bench.keyring)
     )
 

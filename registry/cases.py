@@ -47,11 +47,7 @@ def add(
     conn: Connection, kind: str, release_id: str, about: str, reasons: Sequence[Json], at: str
 ) -> Case | None:
     """Open a case; None where there is an open one about the same."""
-    same = (
-        review_case.c.release_id == release_id, review_case.c.kind == kind, review_case.c.about == about,
-        review_case.c.state == OPEN,
-    )  # fmt: skip
-    if conn.execute(select(review_case.c.id).where(*same)).first() is not None:
+    if find_open(conn, kind, release_id, about) is not None:
         return None
     made = new_id(at)
     public: Json = {"v": ENTRY_VERSION, "case": made, "action": OPEN, "kind": kind, "release": release_id}
@@ -62,6 +58,16 @@ def add(
     }  # fmt: skip
     conn.execute(review_case.insert().values(**row))
     return get(conn, made)
+
+
+def find_open(conn: Connection, kind: str, release_id: str, about: str) -> str | None:
+    """The id of the open case about this."""
+    same = (
+        review_case.c.release_id == release_id, review_case.c.kind == kind, review_case.c.about == about,
+        review_case.c.state == OPEN,
+    )  # fmt: skip
+    found: str | None = conn.execute(select(review_case.c.id).where(*same)).scalar()
+    return found
 
 
 def close(conn: Connection, case: Case, state: str, by: str, decision: str, at: str) -> Case:

@@ -6,7 +6,7 @@
    as a draft comes into force.
 4. A dispute softens, it does not lift: until it is decided, what is found is held.
 5. A notice is about a clip that is out. A clip of a takedown notice stops being served at once, of another
-   when it is accepted; where the notice ends without that, the clip comes back (`recalls.settle_claims`).
+   when it is accepted; where the notice ends without that, the clip comes back (`grounds.settle`).
 6. A takedown notice, or one of a verified party, that nobody decided on in time is accepted: silence does not
    help the one who was told.
 """

@@ -154,10 +154,16 @@ def revoke(
             raise ActRefused("Only the party that gave a delegation takes it back.")
         if row.revoked_seq is not None:
             return int(row.revoked_seq)
-        entry = log.append(conn, "delegation", _public(delegation_id, "revoke"), {"by": by}, now)
-        gone = delegation.update().where(delegation.c.id == delegation_id)
-        conn.execute(gone.values(revoked_seq=entry.seq))
+        seq = end(conn, delegation_id, by, now)
         log.add_checkpoint(conn, sign_checkpoint, now)
+    return seq
+
+
+def end(conn: Connection, delegation_id: str, by: str | None, now: str) -> int:
+    """Take a delegation in force back inside the caller's transaction; return the log position."""
+    entry = log.append(conn, "delegation", _public(delegation_id, "revoke"), {"by": by}, now)
+    gone = delegation.update().where(delegation.c.id == delegation_id)
+    conn.execute(gone.values(revoked_seq=entry.seq))
     return entry.seq
 
 

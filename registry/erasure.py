@@ -5,22 +5,32 @@ part leaves the entry, its hash and every proof whole, and makes the commitment 
 names in the world cannot be tried against it any more. What was erased is itself an entry of the log, without
 a name, and the database lets nothing go without one.
 
+1. With a subject go its names, texts, pictures' names, quarantine and rules; of the claims about it, what was
+   stated, who signed it, and the evidence.
+2. With a party go its name, all its subjects, its works and whom it spoke for among the dead; its claims'
+   statements, signatures and evidence; and what the log committed to about its delegations, which end.
+3. What is in force is not erased: an opt-out, or a notice that counts, would end with it (`ErasureRefused`).
+   A draft is withdrawn.
+
 Kept, because the law demands reasons and order: that there was a subject, of which kind, since when and until
-when; decisions and holds, with the sentences that were given to a person; releases.
+when; decisions and holds, with the sentences that were given to a person; releases; what a party signed for
+others whose opt-outs are in force; who looked at evidence.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, or_, select
 
-from registry import log
+from registry import claim_log, delegations, evidence, log
 from registry.canonical import Json, JsonValue
 from registry.checkpoint import NoteSigner
 from registry.db import write
 from registry.errors import ErasureRefused, NotFound
 from registry.tables import log_entry, log_private, name, party, reference, rule, subject
+from registry.tables_parties import claim, delegation, estate, work
+from registry.tables_quarantine import quarantine, reference_hit
 from registry.tables_rules import permission, rule_use
 
 ENTRY_VERSION: Final = 1
@@ -28,6 +38,8 @@ RANGES_MAX: Final = 2000
 """Ranges of entries that one entry of the log names; more of them take several."""
 ROWS: Final = 500
 ERASED: Final = "erased"
+ACTS: Final = ("withdraw", "licence_grant")
+"""Kinds of claims that only record what was done."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +55,7 @@ class Erasure:
 def erase_subject(
     engine: Engine, subject_id: str, *, why: Json, now: str, sign_checkpoint: NoteSigner
 ) -> Erasure:
-    """Erase a withdrawn subject: names, texts, pictures' names, rules, and its entries' private parts.
+    """Erase a withdrawn subject, and its entries' private parts (1).
 
     Raises: `NotFound`; `ErasureRefused` while it is in force: then what protects it would go with it.
     """
@@ -57,18 +69,21 @@ def erase_subject(
 def erase_party(
     engine: Engine, party_id: str, *, why: Json, now: str, sign_checkpoint: NoteSigner
 ) -> Erasure:
-    """Erase a party with all its subjects, which must be withdrawn. Raises as `erase_subject`."""
+    """Erase a party with all its subjects, which must be withdrawn (2). Raises as `erase_subject`."""
     with write(engine) as conn:
         if conn.execute(select(party.c.id).where(party.c.id == party_id)).first() is None:
             raise NotFound(f"There is no party {party_id[:40]!r}.")
         query = select(subject.c.id).where(subject.c.party_id == party_id).order_by(subject.c.id)
         subjects = [str(row.id) for row in conn.execute(query)]
         gone = [seq for one in subjects for seq in _subject(conn, one, why, now)[0]]
-        entries = _about(conn, "party", party_id)
+        claimed, paths = _claims_of(conn, party_id, now), _delegations_of(conn, party_id, now)
+        files = evidence.forget(conn, claimed, now)
+        named = [("party", [party_id]), ("claim", claimed), ("evidence", files), ("delegation", paths)]
+        entries = sorted({seq for what, ids in named for one in ids for seq in _about(conn, what, one)})
         seq = _log(conn, {"party": party_id}, entries, why, now)
         _open(conn, entries)
-        nobody = {"name": ERASED, "normal": f"{ERASED} {party_id}"}
-        conn.execute(party.update().where(party.c.id == party_id).values(**nobody))
+        _forget_claims(conn, claimed)
+        _forget_party(conn, party_id)
         note = log.add_checkpoint(conn, sign_checkpoint, now)
     _forget_freed_pages(engine)
     return Erasure(entries=tuple(sorted({*gone, *entries})), subjects=tuple(subjects), seq=seq, note=note)
@@ -99,13 +114,19 @@ def _subject(conn: Connection, subject_id: str, why: Json, now: str) -> tuple[tu
         raise ErasureRefused("The opt-out is in force, and would end with what it names; withdraw it first.")
     if row.name == ERASED and row.normal.startswith(f"{ERASED} "):
         return (), int(row.changed_seq)
-    entries = sorted({*_about(conn, "subject", subject_id), *_decisions(conn, subject_id)})
+    told = conn.execute(select(claim.c.id).where(claim.c.subject_id == subject_id)).scalars()
+    claimed = sorted(map(str, told))
+    files = evidence.forget(conn, claimed, now)
+    named = [("subject", [subject_id]), ("claim", claimed), ("evidence", files)]
+    about = {seq for what, ids in named for one in ids for seq in _about(conn, what, one)}
+    entries = sorted(about | set(_decisions(conn, subject_id)))
     seq = _log(conn, {"subject": subject_id}, entries, why, now)
     _open(conn, entries)
+    _forget_claims(conn, claimed)
     empty: dict[str, Any] = {"description": "", "attributes": [], "exclusions": []}
     gone = {"name": ERASED, "normal": f"{ERASED} {subject_id}", "changed_seq": seq}
     conn.execute(subject.update().where(subject.c.id == subject_id).values(**empty, **gone))
-    for table in (name, reference):
+    for table in (name, reference, quarantine, reference_hit):
         conn.execute(table.delete().where(table.c.subject_id == subject_id))
     # What a release or an answer rests on stays: it says under which rule something was let out.
     kept = select(rule_use.c.rule_id).union(
@@ -113,6 +134,47 @@ def _subject(conn: Connection, subject_id: str, why: Json, now: str) -> tuple[tu
     )
     conn.execute(rule.delete().where(rule.c.subject_id == subject_id, rule.c.id.not_in(kept)))
     return tuple(entries), seq
+
+
+def _claims_of(conn: Connection, party_id: str, now: str) -> list[str]:
+    """What a party claimed, or filed for others, and what does not count any more; drafts end (3)."""
+    whose = or_(claim.c.party_id == party_id, claim.c.by_party == party_id)
+    found: list[str] = []
+    for row in conn.execute(select(claim).where(whose).order_by(claim.c.id)).all():
+        mine = row.party_id == party_id
+        if row.state == claim_log.DRAFT and mine:
+            why: Json = {"by": "erasure"}
+            claim_log.move(conn, claim_log.loaded(row), claim_log.WITHDRAWN, "withdrawn", why, now)
+        elif row.state not in claim_log.ENDED and row.kind not in ACTS:
+            if mine:
+                raise ErasureRefused(f"The claim {row.id} of this party counts; withdraw or decide it first.")
+            continue
+        found.append(str(row.id))
+    return found
+
+
+def _delegations_of(conn: Connection, party_id: str, now: str) -> list[str]:
+    """The delegations from and to a party, all of them ended."""
+    whose = or_(delegation.c.from_party == party_id, delegation.c.to_party == party_id)
+    rows = conn.execute(select(delegation).where(whose).order_by(delegation.c.id)).all()
+    for row in rows:
+        if row.revoked_seq is None:
+            delegations.end(conn, row.id, None, now)
+    return [str(row.id) for row in rows]
+
+
+def _forget_claims(conn: Connection, claimed: Sequence[str]) -> None:
+    for one in claimed:
+        conn.execute(claim.update().where(claim.c.id == one).values(statements={}, signature=""))
+
+
+def _forget_party(conn: Connection, party_id: str) -> None:
+    nobody = {"normal": f"{ERASED} {party_id}"}
+    conn.execute(party.update().where(party.c.id == party_id).values(name=ERASED, **nobody))
+    conn.execute(estate.update().where(estate.c.party_id == party_id).values(deceased=ERASED, **nobody))
+    for one in conn.execute(select(work.c.id).where(work.c.party_id == party_id)).scalars().all():
+        gone = {"title": ERASED, "normal": f"{ERASED} {one}"}
+        conn.execute(work.update().where(work.c.id == one).values(**gone))
 
 
 def _about(conn: Connection, what: str, wanted: str) -> list[int]:

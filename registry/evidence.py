@@ -6,6 +6,7 @@
 3. Whoever reads one is noted, with the reason.
 """
 
+from collections.abc import Collection
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -96,10 +97,7 @@ def purge_due(engine: Engine, store: FileStore, now: str, sign_checkpoint: NoteS
     if due:
         with write(engine) as conn:
             for found in _due(conn, now):
-                public: Json = {"v": ENTRY_VERSION, "evidence": found.id, "action": "purge"}
-                seq = log.append(conn, "erasure", public, None, now).seq
-                gone = evidence.update().where(evidence.c.id == found.id)
-                conn.execute(gone.values(purged_at=now, purged_seq=seq))
+                _purge(conn, found.id, now)
                 done.append(found.id)
             log.add_checkpoint(conn, sign_checkpoint, now)
     if store.digests(Area.EVIDENCE):
@@ -110,6 +108,29 @@ def purge_due(engine: Engine, store: FileStore, now: str, sign_checkpoint: NoteS
                 if digest not in needed:
                     store.remove(Area.EVIDENCE, digest)
     return done
+
+
+def forget(conn: Connection, claim_ids: Collection[str], now: str) -> list[str]:
+    """Purge all evidence of some claims before its time, with what was noted; return its ids.
+
+    Inside the caller's transaction; the files go with the next `purge_due`.
+    """
+    found: list[str] = []
+    for claim_id in sorted(claim_ids):
+        rows = conn.execute(select(evidence).where(evidence.c.claim_id == claim_id)).all()
+        for row in rows:
+            if row.purged_seq is None:
+                _purge(conn, row.id, now)
+            conn.execute(evidence.update().where(evidence.c.id == row.id).values(note=""))
+            found.append(str(row.id))
+    return found
+
+
+def _purge(conn: Connection, evidence_id: str, now: str) -> None:
+    public: Json = {"v": ENTRY_VERSION, "evidence": evidence_id, "action": "purge"}
+    seq = log.append(conn, "erasure", public, None, now).seq
+    gone = evidence.update().where(evidence.c.id == evidence_id)
+    conn.execute(gone.values(purged_at=now, purged_seq=seq))
 
 
 def _due(conn: Connection, now: str) -> list[Evidence]:

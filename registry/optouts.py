@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Row, select
 
-from registry import claim_log, log, parties, quarantine
+from registry import claim_log, grounds, log, parties, quarantine
 from registry.canonical import Json, JsonValue, canonical
 from registry.checkpoint import NoteSigner
 from registry.db import read, write
@@ -90,19 +90,22 @@ def extend(
     references: Sequence[ReferenceDraft] = (),
     vectors: Sequence[VectorDraft] = (),
     doubted: Sequence[QuarantineDraft] = (),
+    by: str | None = None,
     now: str,
     sign_checkpoint: NoteSigner,
 ) -> OptOut:
-    """Add names, pictures or vectors to a subject in force, as the operator; what it has already is left out.
+    """Add names, pictures or vectors to a subject in force; what it has already is left out.
 
-    ``doubted``: which of them go into quarantine.
+    ``doubted``: which of them go into quarantine; ``by``: the party that does, None for the operator.
 
-    Raises `NotFound` for a subject that is not in force, `OptOutInvalid` for parts that do not fit.
+    Raises `NotFound` for a subject that is not in force, `OptOutInvalid` for parts that do not fit,
+    `ActRefused`.
     """
     with write(engine) as conn:
         row = conn.execute(select(subject).where(subject.c.id == subject_id)).first()
         if row is None or row.state != "active":
             raise NotFound(f"There is no opt-out {subject_id[:40]!r} in force.")
+        Voice(conn, None if by is None else Filing(by=by), TERMS, now).demand_wider(row)
         pictures = _pictures(conn, subject_id)
         validate_parts(with_context(names, ()), references, vectors, pictures.items())
         held = in_force(conn, [subject_id])[subject_id]
@@ -112,7 +115,8 @@ def extend(
         shown = Parts(names=[], references=parts.references, vectors=parts.vectors, replaced=set())
         for kind, part in (("name", named), ("reference", shown)):
             if part:
-                entry = log.append(conn, kind, _public(row, "extend", part), _private(row.name, part), now)
+                private = _private(row.name, part) | {"by": by}
+                entry = log.append(conn, kind, _public(row, "extend", part), private, now)
                 seq = entry.seq
                 _change(conn, subject_id, {"changed_seq": seq})
                 _insert(conn, subject_id, part, seq, now, known)
@@ -122,13 +126,14 @@ def extend(
 
 
 def withdraw(
-    engine: Engine, subject_id: str, *, why: Json, filing: Filing | None = None, now: str,
+    engine: Engine, subject_id: str, *, why: Json, filing: Filing | None = None, keep: bool = False, now: str,
     sign_checkpoint: NoteSigner,
 ) -> OptOut:  # fmt: skip
     """Take a subject out of force, with its names, pictures, vectors, rules and licences.
 
     ``why`` goes into the private part of the log; ``filing``: the party that withdraws it, recorded as
-    a claim of the kind ``withdraw``. A second time does nothing. Raises `NotFound`, `ActRefused`.
+    a claim of the kind ``withdraw``; ``keep``: the clips that it keeps away stay withdrawn, else they come
+    back (`registry.grounds`). A second time does nothing. Raises `NotFound`, `ActRefused`.
     """
     with write(engine) as conn:
         row = conn.execute(select(subject).where(subject.c.id == subject_id)).first()
@@ -138,6 +143,8 @@ def withdraw(
         path = Voice(conn, filing, TERMS, now).demand(row.party_id, "withdraw", target)
         seq, new = row.changed_seq, row.state == "active"
         if new:
+            if keep:
+                grounds.keep(conn, row, now)
             seq = take_out(conn, row, why, claim_log.WITHDRAWN, now)
             if filing is not None:
                 owner, state = row.party_id, claim_log.ACTIVE

@@ -154,10 +154,10 @@ def list_parties(engine: Engine, *, after: str = "", limit: int = 100) -> list[P
 
 
 def works(engine: Engine, party_id: str) -> list[tuple[str, str]]:
-    """Id and title of a party's works."""
-    query = select(work.c.id, work.c.title).where(work.c.party_id == party_id).order_by(work.c.id)
+    """Id and title of a party's works, by title."""
+    query = select(work.c.id, work.c.title).where(work.c.party_id == party_id)
     with read(engine) as conn:
-        return [(row.id, row.title) for row in conn.execute(query)]
+        return sorted(((row.id, row.title) for row in conn.execute(query)), key=lambda told: told[::-1])
 
 
 def _found(conn: Connection, condition: Any, limit: int = 1) -> list[Party]:

@@ -8,6 +8,7 @@
    again, and is judged anew from the gate to the fence.
 4. A refusal, or the end of the clock, ends the job as refused, and the other requests of that hold with it.
 5. An answer is given once. The same answer a second time changes nothing.
+6. Who answers for a holder has the right to by delegations; the log's private part says who did.
 """
 
 import hashlib
@@ -18,7 +19,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Row, select
 
-from registry import holds, log, rules
+from registry import delegations, holds, log, rules
 from registry.canonical import Json
 from registry.checkpoint import NoteSigner
 from registry.db import read, write
@@ -111,22 +112,27 @@ def ask(conn: Connection, hold: Held, request: Request, *, now: str, signer: Not
 
 
 def approve(
-    engine: Engine, permission_id: str, approval: Approval, *, now: str, sign_checkpoint: NoteSigner
-) -> Permission:
-    """Rules 2 and 3. Raises `NotFound`, `PermissionAnswered`, `OptOutInvalid`."""
+    engine: Engine, permission_id: str, approval: Approval, *, by: str | None = None, now: str,
+    sign_checkpoint: NoteSigner,
+) -> Permission:  # fmt: skip
+    """Rules 2 and 3; ``by``: the party that answers, None for the operator (6).
+
+    Raises `NotFound`, `PermissionAnswered`, `OptOutInvalid`, `ActRefused`.
+    """
     granted = replace(approval.conditions, job="", permission=permission_id)
     answer: Json = {
         "scope": approval.scope, "valid_until": approval.valid_until,
         "conditions": to_json(approval.conditions),
     }  # fmt: skip
-    return _answer(engine, permission_id, APPROVED, answer, (approval, granted), now, sign_checkpoint)
+    return _answer(engine, permission_id, APPROVED, answer, (approval, granted), by, now, sign_checkpoint)
 
 
 def refuse(
-    engine: Engine, permission_id: str, *, why: str, now: str, sign_checkpoint: NoteSigner
-) -> Permission:
-    """Rule 4. Raises `NotFound`, `PermissionAnswered`."""
-    return _answer(engine, permission_id, REFUSED, {"why": why}, None, now, sign_checkpoint)
+    engine: Engine, permission_id: str, *, why: str, by: str | None = None, now: str,
+    sign_checkpoint: NoteSigner,
+) -> Permission:  # fmt: skip
+    """Rule 4; ``by``: as `approve`. Raises `NotFound`, `PermissionAnswered`, `ActRefused`."""
+    return _answer(engine, permission_id, REFUSED, {"why": why}, None, by, now, sign_checkpoint)
 
 
 def expire_due(engine: Engine, *, now: str, sign_checkpoint: NoteSigner) -> list[Permission]:
@@ -187,14 +193,15 @@ def _ask(
 
 def _answer(
     engine: Engine, permission_id: str, state: str, answer: Json,
-    granted: tuple[Approval, Conditions] | None, now: str, signer: NoteSigner,
+    granted: tuple[Approval, Conditions] | None, by: str | None, now: str, signer: NoteSigner,
 ) -> Permission:  # fmt: skip
     with write(engine) as conn:
         row = _row(conn, permission_id)
+        delegations.demand_for_subject(conn, by, row.subject_id, "answer", now)
         late = row.state == ASKED and parse_time(row.due_at) <= parse_time(now)
         if row.state == ASKED:
-            rule_id = _grant(conn, row, *granted, now) if granted and not late else None
-            _end(conn, row, EXPIRED if late else state, None if late else answer, now, rule_id)
+            rule_id = _grant(conn, row, *granted, by, now) if granted and not late else None
+            _end(conn, row, EXPIRED if late else state, None if late else answer, now, rule_id, by)
             log.add_checkpoint(conn, signer, now)
         made = _loaded(_row(conn, permission_id))
     if made.state != state or made.answer != answer:
@@ -203,7 +210,7 @@ def _answer(
 
 
 def _grant(
-    conn: Connection, row: Row[Any], approval: Approval, conditions: Conditions, now: str
+    conn: Connection, row: Row[Any], approval: Approval, conditions: Conditions, by: str | None, now: str
 ) -> str | None:
     """The allow rule of an approval; None where nobody needs one, since the subject is out of force."""
     state = conn.execute(select(subject.c.state).where(subject.c.id == row.subject_id)).scalar()
@@ -215,15 +222,16 @@ def _grant(
         id=new_id(now), subject=row.subject_id, effect="allow", account=row.account, valid_from=None,
         valid_until=approval.valid_until, priority=0, licence=True, conditions=conditions,
     )  # fmt: skip
-    rules.insert(conn, made, now)
+    rules.insert(conn, made, now, by=by)
     return made.id
 
 
 def _end(
-    conn: Connection, row: Row[Any], state: str, answer: Json | None, now: str, rule_id: str | None = None
-) -> None:
+    conn: Connection, row: Row[Any], state: str, answer: Json | None, now: str, rule_id: str | None = None,
+    by: str | None = None,
+) -> None:  # fmt: skip
     """Record an answer, and what follows for the job (rules 3 and 4), if that very hold still holds it."""
-    told: Json = {"account": row.account, "answer": answer, "rule": rule_id}
+    told: Json = {"account": row.account, "answer": answer, "rule": rule_id, "by": by}
     entry = log.append(conn, "permission", _public(row._asdict(), _VERBS[state]), told, now)
     values = {"state": state, "answered_at": now, "answer": answer, "rule_id": rule_id}
     conn.execute(permission.update().where(permission.c.id == row.id).values(**values, answer_seq=entry.seq))

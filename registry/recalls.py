@@ -7,7 +7,8 @@ A release is withdrawn as long as one or more *stops* stand against it, and rele
 4. claim: a notice about this very clip counts (``about``: the claim).
 What was made from a release that is withdrawn becomes a case, at every depth, and stops being served
 meanwhile if ``hold`` says so. Lifting the last stop of a release undoes that.
-Nothing comes back before it was compared with what owners wish now: see `reinstate`.
+Nothing comes back before it was compared with what owners wish now: see `reinstate`. What falls by itself,
+since nobody asks for it any more, is `registry.grounds`.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -137,7 +138,7 @@ def dismiss(
     """
     with read(engine) as conn:
         case = _open(conn, case_id)
-    asked = _Asked(judge)
+    asked = Asked(judge)
     asked.ahead(engine, case.release_id, lambda one: one.about == case_id, closing=case)
     with write(engine) as conn:
         done = cases.close(conn, _open(conn, case_id), DISMISSED, by, decision, now)
@@ -153,7 +154,7 @@ def reinstate(
 ) -> Release:
     """Serve a withdrawn release again, and undo what its withdrawal caused; a second time does nothing.
 
-    1. An open case is decided, not passed over: `StillForbidden` names it.
+    1. An open case, and a notice that counts, is decided, not passed over: `StillForbidden` names it.
     2. The release is compared with everything in force, before the write lock is taken.
     3. Inside the transaction, in which nothing else is written, it is compared with what came meanwhile.
        Anything but allow raises `StillForbidden`, and nothing was changed. A subject whose case a person
@@ -161,7 +162,7 @@ def reinstate(
     4. All stops are lifted. What was made from it and was held back for that alone goes through the same
        comparison; what does not pass stays withdrawn, with a stop or a case of its own.
     """
-    asked = _Asked(judge)
+    asked = Asked(judge)
     asked.ahead(engine, release_id, lambda _one: True)  # 2
     with write(engine) as conn:
         known = demand(conn, release_id)
@@ -172,38 +173,15 @@ def reinstate(
             raise StillForbidden(
                 f"The release has an open case, {waiting[0].id}; decide it with countermark case first."
             )
+        told = _counting(conn, release_id)
+        if told is not None:
+            raise StillForbidden(f"A notice about the clip counts, {told}; decide it with countermark claim.")
         _lift(conn, known, standing(conn, release_id), asked, why, now)  # 3, 4
         log.add_checkpoint(conn, sign_checkpoint, now)
         return demand(conn, release_id)
 
 
-def settle_claims(
-    engine: Engine, judge: Callable[[], Judge], *, now: str, sign_checkpoint: NoteSigner
-) -> list[str]:
-    """Lift what claims that have ended since let stand against releases; return those that are served again.
-
-    ``judge`` is made only where there is something to lift. What an owner forbids now stays withdrawn, with
-    a stop or a case of its own.
-    """
-    ended = select(release_stop).join(claim, claim.c.id == release_stop.c.about)
-    ended = ended.where(release_stop.c.cause == CLAIM, release_stop.c.lifted_seq.is_(None))
-    with read(engine) as conn:
-        rows = conn.execute(ended.where(claim.c.state.in_(sorted(ENDED))).order_by(release_stop.c.id)).all()
-    back: list[str] = []
-    for row in rows:
-        asked = _Asked(judge())
-        asked.ahead(engine, row.release_id, lambda one, gone=row.id: one.id == gone)  # type: ignore[misc]
-        with write(engine) as conn:
-            mine = [one for one in standing(conn, row.release_id) if one.id == row.id]
-            if mine:
-                _set_child_free(conn, row.release_id, mine, asked, {"claim": row.about}, now)
-                log.add_checkpoint(conn, sign_checkpoint, now)
-            if demand(conn, row.release_id).state is ReleaseState.RELEASED:
-                back.append(str(row.release_id))
-    return back
-
-
-class _Asked:
+class Asked:
     """Answers of a judge, most of them asked for before the transaction."""
 
     def __init__(self, judge: Judge) -> None:
@@ -235,7 +213,7 @@ class _Asked:
 
 
 def _lift(
-    conn: Connection, released: Release, gone: Collection[Stop], asked: _Asked, why: Json, now: str
+    conn: Connection, released: Release, gone: Collection[Stop], asked: Asked, why: Json, now: str
 ) -> None:
     """Lift these stops; if none is left, compare and release, else raise `StillForbidden`."""
     if len(standing(conn, released.id)) > len(gone):
@@ -250,7 +228,7 @@ def _lift(
 
 
 def _set_free(
-    conn: Connection, released: Release, gone: Collection[Stop], asked: _Asked, why: Json, now: str
+    conn: Connection, released: Release, gone: Collection[Stop], asked: Asked, why: Json, now: str
 ) -> None:
     """Release it, close the cases of what was made from it, and let that come back, too."""
     public: Json = {"v": ENTRY_VERSION, "release": released.id, "urn": released.urn}
@@ -262,19 +240,22 @@ def _set_free(
         cases.close(conn, case, DISMISSED, NOT_BY_HAND, f"The release {released.id} was reinstated.", now)
         mine = [one for one in standing(conn, case.release_id) if one.about == case.id]
         if mine:
-            _set_child_free(conn, case.release_id, mine, asked, {"reinstated": released.id}, now)
+            set_child_free(conn, case.release_id, mine, asked, {"reinstated": released.id}, now)
 
 
-def _set_child_free(
-    conn: Connection, child_id: str, mine: Collection[Stop], asked: _Asked, why: Json, now: str
+def set_child_free(
+    conn: Connection, child_id: str, mine: Collection[Stop], asked: Asked, why: Json, now: str
 ) -> None:
+    """Lift these stops; where none is left it is served again, or kept back by what forbids it now."""
     child = demand(conn, child_id)
     if len(standing(conn, child_id)) == len(mine):
         answer = asked.about(conn, child)
         if answer.verdict == ALLOW:
             _set_free(conn, child, mine, asked, why, now)
             return
+        _lighten(conn, child, mine, why, now)
         _keep_back(conn, child_id, answer, now)
+        return
     _lighten(conn, child, mine, why, now)
 
 
@@ -288,7 +269,10 @@ def _keep_back(conn: Connection, release_id: str, answer: RecheckResult, now: st
     if answer.verdict == BLOCK:
         stop(conn, release_id, WISH, about, why={"reasons": [*told]}, now=now, derive=False)
     else:
-        open_case(conn, RETRO_MATCH, release_id, about, told, now=now, hold=True)
+        made = open_case(conn, RETRO_MATCH, release_id, about, told, now=now, hold=True)
+        known = cases.find_open(conn, RETRO_MATCH, release_id, about)
+        if made is None and known is not None:  # it was open before, and kept nothing back so far
+            stop(conn, release_id, CASE, known, why={"case": known}, now=now, derive=False)
 
 
 def _lighten(conn: Connection, released: Release, gone: Collection[Stop], why: Json, now: str) -> None:
@@ -300,6 +284,16 @@ def _lighten(conn: Connection, released: Release, gone: Collection[Stop], why: J
 def _mark_lifted(conn: Connection, gone: Collection[Stop], seq: int) -> None:
     for one in gone:
         conn.execute(release_stop.update().where(release_stop.c.id == one.id).values(lifted_seq=seq))
+
+
+def _counting(conn: Connection, release_id: str) -> str | None:
+    """The first claim that stands against a release and has not ended."""
+    query = select(claim.c.id).join(release_stop, release_stop.c.about == claim.c.id).where(
+        release_stop.c.release_id == release_id, release_stop.c.cause == CLAIM,
+        release_stop.c.lifted_seq.is_(None), claim.c.state.not_in(sorted(ENDED)),
+    )  # fmt: skip
+    found: str | None = conn.execute(query.order_by(release_stop.c.since_seq)).scalar()
+    return found
 
 
 def _open(conn: Connection, case_id: str) -> Case:

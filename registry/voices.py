@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from registry import claim_log, parties, statements
 from registry.canonical import Json
@@ -82,14 +82,23 @@ class Voice:
             state = ACTIVE
         elif new:
             state = PROVISIONAL if self._room(party_id, planned) else DRAFT  # 4, 5
-        elif current is not None and current.state == PROVISIONAL:
+        else:
+            self._demand_wider(draft.name, current)
             state = PROVISIONAL
-        else:  # 6
+        return Stand(state=state, path=path)
+
+    def demand_wider(self, row: Row[Any]) -> None:
+        """That this voice may add to a subject in force (2, 6). Raises `ActRefused`."""
+        self.demand(row.party_id, "register", Target(kind=row.kind, work=row.work_id, subject=row.id))
+        if not self._vouched(row.party_id):
+            self._demand_wider(row.name, claim_log.behind(self._conn, row))
+
+    def _demand_wider(self, name: str, current: Claim | None) -> None:
+        if current is None or current.state != PROVISIONAL:  # 6
             raise ActRefused(
-                f"{draft.name[:80]} is in force already, and an unverified party cannot add to it; "
+                f"{name[:80]} is in force already, and an unverified party cannot add to it; "
                 "have the party verified first."
             )
-        return Stand(state=state, path=path)
 
     def settle(
         self, subject_id: str, party_id: str, current: Claim | None, stand: Stand, new: bool

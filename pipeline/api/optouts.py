@@ -85,7 +85,7 @@ def get_optout(subject_id: str, here: Here, caller: Holder) -> JSONResponse:
 
 @router.post("/v1/optouts/{subject_id}/withdraw", response_model=shapes.ReceiptAnswer)
 async def post_withdraw(subject_id: str, here: Here, caller: Holder) -> JSONResponse:
-    """Take an opt-out of this account out of force; its vectors are forgotten."""
+    """Take an opt-out of this account out of force; its vectors are forgotten, its clips may come back."""
 
     def work() -> Receipt:
         _mine(here, subject_id, caller)
@@ -93,7 +93,9 @@ async def post_withdraw(subject_id: str, here: Here, caller: Holder) -> JSONResp
 
     with here.wishes.reserve() as slot:
         future = slot.start(work)
-    return JSONResponse(tell(await asyncio.wrap_future(future), "withdrawn"))
+    receipt = await asyncio.wrap_future(future)
+    here.scan_soon()
+    return JSONResponse(tell(receipt, "withdrawn"))
 
 
 def _found(here: Service, subject_id: str) -> dict[str, Any]:

@@ -107,11 +107,14 @@ class Service:
         self.changed.set()
 
     def keep_scanning(self) -> None:
-        """Look through what is out, after every opt-out and now and then, until the service stops."""
+        """Look through what is out, and what may come back, after every opt-out, every withdrawal of one and
+        now and then, until the service stops.
+        """
         while not self.stopping.is_set():
             self.changed.clear()
             try:
                 self.app.retroscan()
+                self.app.settle()
             except OURS as error:
                 log.warning("looking through releases: %s", error)
             except Exception:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from pipeline.cli import optout, output, speaking
+from pipeline.cli import optout, output, retroscan, speaking
 from pipeline.errors import StorageFailed, UsageError
 from pipeline.settings import load
 
@@ -165,7 +165,7 @@ def decide(
             opened.engine, claim, accept=accept, why={**told}, terms=settings.terms, now=clock(),
             sign_checkpoint=opened.signer,
         )  # fmt: skip
-        opened.settle_claims()
+        retroscan.say_back(opened.settle())
         _done(made, as_json)
         return optout.look_back(opened) if accept else output.OK
 
@@ -187,7 +187,7 @@ def withdraw(
         made = claims.withdraw(
             opened.engine, claim, by=who, why={**told}, now=clock(), sign_checkpoint=opened.signer
         )
-        opened.settle_claims()
+        retroscan.say_back(opened.settle())
     return _done(made, as_json)
 
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli import log, output, retroscan, use_options
+from pipeline.cli import log, output, retroscan, speaking, use_options
 from pipeline.cli.rule import document, told
 from pipeline.settings import load
 
@@ -36,6 +36,7 @@ def grant(
     cap_all: use_options.CapAll = None,
     credit: use_options.Credit = "",
     reference: use_options.Reference = "",
+    by: speaking.By = None,
     home: output.Home = None,
     as_json: output.AsJson = False,
 ) -> int:
@@ -52,7 +53,7 @@ def grant(
         _person(opened, person)
         made = rules.grant_licence(
             opened.engine, person, account, valid_from=since, valid_until=until, conditions=conditions,
-            now=clock(), sign_checkpoint=opened.signer,
+            by=speaking.party_of(opened.engine, by), now=clock(), sign_checkpoint=opened.signer,
         )  # fmt: skip
         receipt = log.rule_receipt(opened, made.id)
     output.say(f"Consent {made.id}: {told(made)}.")
@@ -65,6 +66,7 @@ def grant(
 @output.command
 def revoke(
     consent: Annotated[str, typer.Argument(help="The consent's id.", show_default=False)],
+    by: speaking.By = None,
     home: output.Home = None,
     as_json: output.AsJson = False,
 ) -> int:
@@ -74,7 +76,8 @@ def revoke(
     from registry import rules
 
     with open_app(load(home)) as opened:
-        seq = rules.revoke_licence(opened.engine, consent, now=clock(), sign_checkpoint=opened.signer)
+        who = speaking.party_of(opened.engine, by)
+        seq = rules.revoke_licence(opened.engine, consent, by=who, now=clock(), sign_checkpoint=opened.signer)
         receipt = log.rule_receipt(opened, consent, removed=True)
         output.say(f"Revoked. Registry sequence {seq}; refused from the next request.")
         report = opened.retroscan()
@@ -125,20 +128,25 @@ def withdraw_clips(
     person: Person,
     account: Account = None,
     why: Annotated[str, typer.Option(help="For the private part of the log.")] = "",
+    by: speaking.By = None,
     home: output.Home = None,
     as_json: output.AsJson = False,
 ) -> int:
     """Withdraw every release in which the person was found and allowed, each with a log entry."""
     from pipeline.app import open_app
     from pipeline.clock import clock
-    from registry import releases
+    from registry import delegations, releases
+    from registry.db import read
 
     with open_app(load(home)) as opened:
         _person(opened, person)
+        who = speaking.party_of(opened.engine, by)
+        with read(opened.engine) as conn:
+            delegations.demand_for_subject(conn, who, person, "withdraw", clock())
         out = [row for row in _clips(opened, person, account) if row["state"] == "released"]
         for row in out:
             releases.withdraw(
-                opened.engine, row["release"], why={"by": "person", "subject": person, "why": why},
+                opened.engine, row["release"], why={"by": who or "person", "subject": person, "why": why},
                 now=clock(), sign_checkpoint=opened.signer,
             )  # fmt: skip
             output.say(f"  withdrawn {row['release']}")

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli import output, retroscan, use_options
+from pipeline.cli import output, retroscan, speaking, use_options
 from pipeline.settings import load
 from registry.vocabulary import to_json
 
@@ -33,6 +33,7 @@ def grant(
     cap_all: use_options.CapAll = None,
     credit: use_options.Credit = "",
     reference: use_options.Reference = "",
+    by: speaking.By = None,
     home: output.Home = None,
     as_json: output.AsJson = False,
 ) -> int:
@@ -49,7 +50,7 @@ def grant(
     with open_app(load(home)) as opened:
         made = rules.grant_licence(
             opened.engine, subject, account, valid_from=since, valid_until=until, conditions=conditions,
-            now=clock(), sign_checkpoint=opened.signer,
+            by=speaking.party_of(opened.engine, by), now=clock(), sign_checkpoint=opened.signer,
         )  # fmt: skip
         with read(opened.engine) as conn:
             receipt = receipts.of_rule(conn, made.id)
@@ -63,6 +64,7 @@ def grant(
 @output.command
 def revoke(
     licence: Annotated[str, typer.Argument(help="The licence's id.", show_default=False)],
+    by: speaking.By = None,
     home: output.Home = None,
     as_json: output.AsJson = False,
 ) -> int:
@@ -73,7 +75,8 @@ def revoke(
     from registry.db import read
 
     with open_app(load(home)) as opened:
-        seq = rules.revoke_licence(opened.engine, licence, now=clock(), sign_checkpoint=opened.signer)
+        who = speaking.party_of(opened.engine, by)
+        seq = rules.revoke_licence(opened.engine, licence, by=who, now=clock(), sign_checkpoint=opened.signer)
         with read(opened.engine) as conn:
             receipt = receipts.of_rule(conn, licence, removed=True)
         output.say(f"Revoked. Registry sequence {seq}; refused from the next request.")

@@ -221,7 +221,7 @@ def erase(
     """Erase what is personal for good; the chain, its proofs and receipts stay whole."""
     from pipeline.app import open_app
     from pipeline.clock import clock
-    from registry import erasure
+    from registry import erasure, evidence
 
     if sum(bool(given) for given in (subject, party, entry)) != 1:
         raise UsageError("name what to erase with --subject, --party or --entry; one of the three")
@@ -234,6 +234,7 @@ def erase(
             made = erasure.erase_party(opened.engine, party, **told)
         else:
             made = erasure.erase_entries(opened.engine, entry or [], **told)
+        evidence.purge_due(opened.engine, opened.store, clock(), opened.signer)  # files that no row needs
     count = len(made.entries)
     output.say(f"Erased the private parts of {count} {'entry' if count == 1 else 'entries'} for good.")
     output.say(f"That it was done is entry {made.seq} of the log. Backups still hold it: let them expire.")

@@ -244,24 +244,33 @@ def withdraw(
     subject: Annotated[str, typer.Argument(metavar="ID", help="The opt-out's number.")],
     why: Annotated[str, typer.Option(help="The reason; it is kept, and not public.")] = "",
     by: speaking.By = None,
+    keep_withdrawn: Annotated[
+        bool, typer.Option("--keep-withdrawn", help="Clips that it keeps away do not come back.")
+    ] = False,
     home: output.Home = None,
     as_json: output.AsJson = False,
 ) -> int:
-    """Take an opt-out out of force, with its names, pictures, vectors and rules."""
+    """Take an opt-out out of force, with its names, pictures, vectors and rules.
+
+    Clips that it alone kept away are served again.
+    """
     from pipeline.app import open_app
+    from pipeline.cli import retroscan
     from pipeline.optouts.order import plain
 
     reason = plain("why", why)
     with open_app(load(home)) as opened:
         filing = speaking.Speaking(by=by, kind="withdraw").filing(opened.engine)
-        made = desk_of(opened).withdraw(subject, reason, filing)
+        made = desk_of(opened).withdraw(subject, reason, filing, keep=keep_withdrawn)
+        back = opened.settle()
     if made.new:
         output.say(f"{made.name} is out of force since {made.at[CLOCK]} UTC.", style="bold")
         output.say(f"Registry sequence {made.sequence:,}. Its pictures' vectors are deleted.")
     else:
         output.say(f"{made.name} was withdrawn before: nothing changed.", style="bold")
+    retroscan.say_back(back)
     if as_json:
-        output.answer(made.to_json())
+        output.answer(made.to_json() | {"served_again": back})
     return output.OK
 
 

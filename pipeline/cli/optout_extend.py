@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli import optout, output
+from pipeline.cli import optout, output, speaking
 from pipeline.errors import UsageError
 from pipeline.settings import load
 
@@ -22,6 +22,7 @@ def extend(
     context: Annotated[
         optout.Many, typer.Option(help="A word that stands near an alias where it is meant; may be repeated.")
     ] = None,
+    by: speaking.By = None,
     home: output.Home = None,
     as_json: output.AsJson = False,
 ) -> int:
@@ -35,7 +36,8 @@ def extend(
         desk = optout.desk_of(opened)
         more = more_of(desk.show(subject), alias or (), context or ())
         with output.bar("looking at the pictures", "pictures") as bar:
-            made = desk.extend(subject, more, picture or (), negative or (), bar.at)
+            who = speaking.party_of(opened.engine, by)
+            made = desk.extend(subject, more, picture or (), negative or (), bar.at, by=who)
         for note in (*made.notes, *(name.sentence() for name in made.names)):
             output.say(f"  {note}")
         said = "extended" if made.new else "was registered before with all of this: nothing changed"

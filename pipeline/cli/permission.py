@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli import output, use_options
+from pipeline.cli import output, speaking, use_options
 from pipeline.cli.release_words import observer, say_resumed
 from pipeline.settings import load
 
@@ -86,6 +86,7 @@ def approve(
     cap_all: use_options.CapAll = None,
     credit: use_options.Credit = "",
     reference: use_options.Reference = "",
+    by: speaking.By = None,
     home: output.Home = None,
     as_json: output.AsJson = False,
 ) -> int:
@@ -103,8 +104,9 @@ def approve(
     )
     with open_app(load(home)) as opened:
         one = permissions.approve(
-            opened.engine, permission, approval, now=clock(), sign_checkpoint=opened.signer
-        )
+            opened.engine, permission, approval, by=speaking.party_of(opened.engine, by), now=clock(),
+            sign_checkpoint=opened.signer,
+        )  # fmt: skip
         output.say(f"Approved: {_told(one)}.")
         state = _go_on(opened, one)
     if as_json:
@@ -117,6 +119,7 @@ def approve(
 def refuse(
     permission: Id,
     why: Annotated[str, typer.Option(help="For the private part of the log.")] = "",
+    by: speaking.By = None,
     home: output.Home = None,
     as_json: output.AsJson = False,
 ) -> int:
@@ -127,8 +130,9 @@ def refuse(
 
     with open_app(load(home)) as opened:
         one = permissions.refuse(
-            opened.engine, permission, why=why, now=clock(), sign_checkpoint=opened.signer
-        )
+            opened.engine, permission, why=why, by=speaking.party_of(opened.engine, by), now=clock(),
+            sign_checkpoint=opened.signer,
+        )  # fmt: skip
         state = str(opened.job(one.job_id).state)
     output.say(f"Refused: {_told(one)}. The job is {state}.")
     if as_json:

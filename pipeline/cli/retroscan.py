@@ -1,12 +1,15 @@
 """`countermark retroscan`: what is already out, compared with the opt-outs since the last scan."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
 from pipeline.cli import output
 from pipeline.settings import load
+
+SHOWN: Final = 50
 
 app = typer.Typer(
     help="What is out, compared with new opt-outs; without a command: compare now.",
@@ -93,6 +96,14 @@ def say(report: Any) -> None:
     more = sum(report.found.values()) - len(report.recalled)
     if more:
         output.say(f"And {more} more; see countermark case list.", style="bold")
+
+
+def say_back(released: Sequence[str]) -> None:
+    """Releases that are served again, since nothing stands against them any more."""
+    for release in released[:SHOWN]:
+        output.say(f"Served again {release}", style="bold")
+    if len(released) > SHOWN:
+        output.say(f"And {len(released) - SHOWN} more.", style="bold")
 
 
 _WORDS = {"withdrawn": "Withdrawn", "held": "Held back", "case": "To be looked at"}

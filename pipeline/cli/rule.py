@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from pipeline.cli import log, output, retroscan, use_options
+from pipeline.cli import log, output, retroscan, speaking, use_options
 from pipeline.settings import load
 from registry.vocabulary import EFFECTS, to_json
 
@@ -45,6 +45,7 @@ def add(
     priority: Annotated[
         int, typer.Option(help="Of two rules as narrow and as strict, the higher counts.")
     ] = 0,
+    by: speaking.By = None,
     home: output.Home = None,
     as_json: output.AsJson = False,
 ) -> int:
@@ -61,8 +62,8 @@ def add(
     with open_app(load(home)) as opened:
         made = rules.set_rule(
             opened.engine, subject, effect, account=accounts[0] if len(accounts) == 1 else None,
-            valid_from=since, valid_until=until, priority=priority, conditions=conditions, now=clock(),
-            sign_checkpoint=opened.signer,
+            valid_from=since, valid_until=until, priority=priority, conditions=conditions,
+            by=speaking.party_of(opened.engine, by), now=clock(), sign_checkpoint=opened.signer,
         )  # fmt: skip
         receipt = log.rule_receipt(opened, made.id)
         output.say(f"Rule {made.id} is in force: {told(made)}.")
@@ -96,6 +97,7 @@ def list_rules(subject: Subject, home: output.Home = None, as_json: output.AsJso
 @output.command
 def remove(
     rule: Annotated[str, typer.Argument(help="The rule's id.", show_default=False)],
+    by: speaking.By = None,
     home: output.Home = None,
     as_json: output.AsJson = False,
 ) -> int:
@@ -105,7 +107,8 @@ def remove(
     from registry import rules
 
     with open_app(load(home)) as opened:
-        seq = rules.unset_rule(opened.engine, rule, now=clock(), sign_checkpoint=opened.signer)
+        who = speaking.party_of(opened.engine, by)
+        seq = rules.unset_rule(opened.engine, rule, by=who, now=clock(), sign_checkpoint=opened.signer)
         receipt = log.rule_receipt(opened, rule, removed=True)
         output.say(f"Removed. Registry sequence {seq}; it does not count from the next request on.")
         report = opened.retroscan()

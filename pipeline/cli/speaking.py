@@ -58,6 +58,14 @@ class Speaking:
         )
 
 
+def party_of(engine: "Engine", by: str | None) -> str | None:
+    """The id of the party that acts, None for the operator. Raises: UsageError, NotFound."""
+    from pipeline.optouts.order import plain
+    from registry import parties
+
+    return None if by is None else parties.find(engine, plain("by", by)).id
+
+
 def _statement(told: str) -> tuple[str, str]:
     name, equals, text = told.partition("=")
     return name.strip().replace("-", "_"), text if equals else "yes"

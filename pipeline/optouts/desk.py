@@ -132,8 +132,11 @@ class Desk:
         pictures: Sequence[PictureFile | Path] = (),
         negatives: Sequence[PictureFile | Path] = (),
         progress: Progress = lambda _done, _all: None,
+        *,
+        by: str | None = None,
     ) -> Receipt:
-        """Add aliases and pictures to an opt-out in force; ``more``: as `more_of` makes it.
+        """Add aliases and pictures to an opt-out in force; ``more``: as `more_of` makes it; ``by``: the party
+        that does, None for the operator.
 
         Raises: as `register`, NotFound.
         """
@@ -142,7 +145,7 @@ class Desk:
         draft = prepared.draft
         made = optouts.extend(
             self.engine, subject, names=draft.names, references=draft.references, vectors=draft.vectors,
-            doubted=draft.quarantine, now=self.clock(), sign_checkpoint=self.signer,
+            doubted=draft.quarantine, by=by, now=self.clock(), sign_checkpoint=self.signer,
         )  # fmt: skip
         return receipt(made, record.name, prepared.notes, prepared.names)
 
@@ -150,12 +153,15 @@ class Desk:
         """What of an opt-out is in quarantine, and why."""
         return quarantine.listed(self.engine, subject)
 
-    def withdraw(self, subject: str, why: str = "", filing: Filing | None = None) -> Receipt:
-        """Take an opt-out out of force. Raises: NotFound, ActRefused."""
+    def withdraw(
+        self, subject: str, why: str = "", filing: Filing | None = None, *, keep: bool = False
+    ) -> Receipt:
+        """Take an opt-out out of force; ``keep``: its clips stay withdrawn. Raises: NotFound, ActRefused."""
         name, now = self.show(subject).name, self.clock()
         made = optouts.withdraw(
-            self.engine, subject, why={"why": why}, filing=filing, now=now, sign_checkpoint=self.signer
-        )
+            self.engine, subject, why={"why": why}, filing=filing, keep=keep, now=now,
+            sign_checkpoint=self.signer,
+        )  # fmt: skip
         return receipt(made, name)
 
     def _add(self, drafts: Sequence[OptOutDraft], filing: Filing | None) -> list[OptOut]:

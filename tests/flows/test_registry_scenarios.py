@@ -1,8 +1,11 @@
-"""What parties do, through the command line from end to end: each story on a database of its own."""
+"""What parties do, through the command line from end to end: each story on both databases, on one of its own.
+
+Asking for permission, and consents, are told in test_rules_and_permissions.py.
+"""
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,10 +18,18 @@ from pipeline.clock import rfc3339
 STATED = ("--statement", "authority", "--statement", "good_faith")
 
 
-@pytest.fixture
-def home_arguments(home: Path) -> tuple[str, ...]:
+@pytest.fixture(params=["sqlite", "postgres"])
+def home_arguments(
+    home: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[str, ...]]:
     """Which home, and so which database, every command of a test works on."""
-    return ("--home", str(home))
+    arguments = ("--home", str(home))
+    if request.param == "sqlite":
+        yield arguments
+        return
+    with request.getfixturevalue("postgres").make() as url:
+        monkeypatch.setenv("COUNTERMARK_DATABASE_URL", url)
+        yield arguments
 
 
 class Countermark:
@@ -30,7 +41,7 @@ class Countermark:
 
     def run(self, *arguments: str | Path) -> tuple[int, Any]:
         told = list(map(str, arguments))
-        place = 1 if told[0] == "gate" else 2
+        place = 1 if told[0] in ("gate", "create") else 2
         command = ["countermark", *told[:place], "--json", *self._home, *told[place:]]
         self._patch.setattr(sys, "argv", command)
         with pytest.raises(SystemExit) as stopped:
@@ -55,6 +66,15 @@ class Countermark:
 
     def verdict(self, prompt: str) -> str:
         return str(self.run("gate", prompt)[1]["verdict"])
+
+    def clip(self, prompt: str) -> str:
+        """The id of a released clip of the command line's own account."""
+        shape = ("--generator", "scene", "--seconds", "1", "--size", "256x256", "--seed", "1")
+        return str(self("create", prompt, *shape)["release"]["id"])
+
+    def state(self, release: str) -> str:
+        """Of a release."""
+        return str(self("release", "show", release)["state"])
 
 
 @pytest.fixture
@@ -246,6 +266,81 @@ def test_an_opt_out_is_withdrawn(countermark: Countermark) -> None:
     again = countermark("optout", "add", "Pellworm", "--by", "Kestrel Press", *STATED)
     assert (again["id"], again["claim"] != made["claim"]) == (made["id"], True)
     assert countermark.verdict("Pellworm sings") == "block"
+
+
+def test_a_licence_for_one_account(countermark: Countermark) -> None:
+    countermark("party", "add", "Kestrel Press", "--level", "domain")
+    countermark("party", "add", "Rights Desk", "--kind", "agency")
+    countermark("party", "add", "Rival Press", "--level", "domain")
+    given = countermark("delegation", "grant", "Kestrel Press", "Rights Desk", "--act", "rules")
+    made = countermark("optout", "add", "Pellworm", "--by", "Kestrel Press", *STATED)["id"]
+    grant = ("licence", "grant", made, "--account")
+    assert countermark.error(*grant, "local", "--by", "Rival Press") == "act_refused"
+    assert countermark("licence", "list", made) == []
+    other = countermark(*grant, "friend", "--by", "Kestrel Press")["licence"]
+    assert countermark.verdict("Pellworm sings") == "block"
+    licence = countermark(*grant, "local", "--by", "Rights Desk")["licence"]
+    assert countermark.verdict("Pellworm sings") == "allow"
+    clip = countermark.clip("Pellworm sings")
+    assert countermark.error("licence", "revoke", licence, "--by", "Rival Press") == "act_refused"
+    countermark("delegation", "revoke", given["id"], "--by", "Kestrel Press")
+    assert countermark.error("licence", "revoke", licence, "--by", "Rights Desk") == "act_refused"
+    assert countermark.state(clip) == "released"
+    ended = countermark("licence", "revoke", licence, "--by", "Kestrel Press")
+    assert [one["release"] for one in ended["retroscan"]["recalled"]] == [clip]
+    assert (countermark.verdict("Pellworm sings"), countermark.state(clip)) == ("block", "withdrawn")
+    assert [one["licence"] for one in countermark("licence", "list", made)] == [other]
+
+
+def test_a_mistaken_opt_out_gives_the_clips_back(countermark: Countermark) -> None:
+    prompt = "Pellworm meets Quandle Vexmoor"
+    clip = countermark.clip(prompt)
+    first = countermark("optout", "add", "Pellworm")["id"]
+    assert countermark.state(clip) == "withdrawn"
+    second = countermark("optout", "add", "Quandle Vexmoor")["id"]  # finds nothing that is still out
+    assert countermark("optout", "withdraw", first)["served_again"] == []
+    shown = countermark("release", "show", clip)
+    assert (shown["state"], [one["about"] for one in shown["stops"]]) == ("withdrawn", [second])
+    assert countermark("optout", "withdraw", second)["served_again"] == [clip]
+    assert countermark.state(clip) == "released"
+    owner = ("--owner", "Kestrel Press")
+    whole = countermark("optout", "add", "All of Kestrel Press", "--kind", "portfolio", *owner)["id"]
+    countermark("optout", "add", "Pellworm", *owner, "--mode", "allow")
+    assert countermark.state(clip) == "withdrawn"
+    assert countermark("optout", "withdraw", whole)["served_again"] == [clip]
+    third = countermark("optout", "add", "Pellworm")["id"]
+    gone = ("optout", "withdraw", third, "--keep-withdrawn")
+    assert (countermark(*gone)["served_again"], countermark.state(clip)) == ([], "withdrawn")
+    assert countermark("release", "reinstate", clip)["state"] == "released"
+
+
+def test_a_takedown_stops_a_clip_until_it_is_rejected(countermark: Countermark) -> None:
+    clip = countermark.clip("Pellworm sings")
+    countermark("party", "add", "Kestrel Press")
+    notice = ("claim", "file", clip, "--kind", "takedown48", "--by", "Kestrel Press", *NOTICE)
+    filed = countermark(*notice)
+    assert (filed["state"], countermark.state(clip)) == ("provisional", "withdrawn")
+    assert countermark.error("release", "reinstate", clip) == "still_forbidden"
+    countermark("claim", "decide", filed["id"], "--reject", "--why", "it is somebody else")
+    assert countermark.state(clip) == "released"
+    again = countermark(*notice)
+    wish = countermark("optout", "add", "Pellworm")["id"]
+    countermark("claim", "decide", again["id"], "--reject")
+    shown = countermark("release", "show", clip)
+    assert (shown["state"], [one["cause"] for one in shown["stops"]]) == ("withdrawn", ["wish"])
+    countermark("optout", "withdraw", wish)
+    assert countermark.state(clip) == "released"
+    third = countermark(*notice)
+    countermark("claim", "decide", third["id"], "--accept")
+    assert countermark.state(clip) == "withdrawn"
+    countermark("claim", "withdraw", third["id"], "--by", "Kestrel Press")
+    assert countermark.state(clip) == "released"
+
+
+NOTICE = (
+    "--signature", "A. Kestrel", "--statement", "location=here", "--statement", "contact=a@b.example",
+    "--statement", "good_faith",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,13 @@ def test_one_letter_off_passes(name: Name, place: int, letter: str) -> None:
             assert passes(text)
 
 
+def test_names_that_were_added_later_count() -> None:
+    sieve = Sieve(NameMatcher([Name("new", "Quandle Vexmoor"), *NAMES]))
+    assert sieve.passes(skeleton(["Quandle Vexmor sings"]))
+    assert sieve.passes(skeleton(["Groot sings"]))
+    assert not sieve.passes(skeleton(["a boat in the harbour"]))
+
+
 def test_innocent_prompts_do_not_pass() -> None:
     assert not any(
         passes(text) for text in ("a dog runs by the sea", "the old market at night", "two chairs, one table")

@@ -4,12 +4,13 @@ from typing import Any
 
 import pytest
 from party_builders import BY, filing, party
-from registry_builders import SIGNER, Home
+from registry_builders import SIGNER, Home, Judgement, Judging
 
-from registry import claims, releases, statements
+from registry import cases, claims, grounds, optouts, recalls, releases, statements
+from registry.db import read
 from registry.errors import ClaimInvalid, NotFound
 from registry.party_types import Filing, Terms
-from registry.types import ReleaseState
+from registry.types import Parent, Reason, ReleaseState
 
 
 def state(home: Home, claim: str) -> str:
@@ -51,15 +52,52 @@ def test_a_takedown_notice_acts_at_once_and_silence_accepts_it(home: Home) -> No
     assert (state(home, made.id), out(home, release)) == ("active", False)
 
 
+def settled(home: Home) -> list[str]:
+    return grounds.settle(home.engine, Judging, **BY)
+
+
 def test_a_rejected_notice_gives_the_clip_back_unless_something_else_holds_it(home: Home) -> None:
     someone, release = party(home, "Someone", "person"), home.release().id
     made = notice(home, someone.id, "takedown48", release)
+    assert settled(home) == []  # it still counts
     assert decide(home, made.id, False) == "rejected"
+    assert settled(home) == [release]
     assert out(home, release)
     releases.withdraw(home.engine, release, why={"by": "retroscan"}, **BY)
     again = notice(home, someone.id, "takedown48", release)
     decide(home, again.id, False)
-    assert not out(home, release)
+    assert (settled(home), out(home, release)) == ([], False)
+
+
+@pytest.mark.parametrize("accept", [False, True])
+def test_what_was_made_from_a_taken_down_clip_follows_it(home: Home, accept: bool) -> None:
+    someone, root = party(home, "Someone", "person"), home.release("root")
+    parent = Parent(release=root.id, relation="guard", evidence="credential")
+    made = home.release("made", parents=(parent,))
+    told = notice(home, someone.id, "takedown48", root.id)
+    with read(home.engine) as conn:
+        assert [(case.kind, case.release_id) for case in cases.page(conn)] == [("derivative", made.id)]
+    assert [out(home, one.id) for one in (root, made)] == [False, False]
+    decide(home, told.id, accept)
+    assert settled(home) == ([] if accept else [root.id])
+    assert [out(home, one.id) for one in (root, made)] == [not accept] * 2
+    with read(home.engine) as conn:
+        assert [case.release_id for case in cases.page(conn)] == ([made.id] if accept else [])
+
+
+def test_a_wish_that_forbids_the_clip_meanwhile_keeps_it_away(home: Home) -> None:
+    someone, release = party(home, "Someone", "person"), home.release().id
+    told = notice(home, someone.id, "takedown48", release)
+    wish = home.opt_out("Zibble").subject
+    reason = Reason(code="name_match", check="names", detail="Zibble.", evidence={"subject": wish})
+    decide(home, told.id, False)
+    asked = Judging(Judgement(verdict="block", reasons=(reason,)))
+    assert grounds.settle(home.engine, lambda: asked, **BY) == []
+    with read(home.engine) as conn:
+        assert [(one.cause, one.about) for one in recalls.standing(conn, release)] == [("wish", wish)]
+    assert (settled(home), out(home, release)) == ([], False)
+    optouts.withdraw(home.engine, wish, why={}, **BY)
+    assert (settled(home), out(home, release)) == ([release], True)
 
 
 def test_other_notices_wait_for_a_decision(home: Home) -> None:
