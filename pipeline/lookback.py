@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, Engine
 
-from classifiers.base import Seen, Sight, Vectors
+from classifiers.base import Kind, Seen, Sight, Vectors
 from pipeline import policy as policies
 from pipeline.errors import KeysUnusable
 from pipeline.examine import Calibrations
@@ -254,9 +254,20 @@ def compared(
     if not left:
         return None
     matcher = wanted.matcher if len(left) == len(asked) else _matcher(left)
-    return compare(
-        question, left, SubjectSet(left), bench.eyes.calibrations, now=bench.clock(), matcher=matcher
-    )
+    able = replace(question, policy=question.policy.only(_able(question.policy.required, left)))
+    return compare(able, left, SubjectSet(left), bench.eyes.calibrations, now=bench.clock(), matcher=matcher)
+
+
+def _able(checks: Sequence[str], subjects: Sequence[SubjectRecord]) -> list[str]:
+    """Those of the checks that can find any of the subjects: the others would say nothing, one by one."""
+    kinds = {row.kind for subject in subjects for row in subject.vectors}
+    needed = {
+        policies.NAMES: any(subject.names for subject in subjects),
+        policies.DESCRIPTIONS: bool(kinds - {Kind.PORTRAIT}),
+        policies.FRAMES: Kind.PICTURE in kinds,
+        policies.LIKENESS: Kind.PORTRAIT in kinds,
+    }
+    return [check for check in checks if needed.get(check, False)]
 
 
 def _matcher(subjects: Sequence[SubjectRecord]) -> "NameMatcher":

@@ -89,3 +89,24 @@ def test_a_skeleton_is_quickly_asked() -> None:
     for _ in range(1000):
         SIEVE.passes(told)
     assert time.perf_counter() - began < 2
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.lists(PIECES, max_size=6).map(" ".join), max_size=12))
+def test_many_are_asked_as_one_by_one(texts: list[str]) -> None:
+    told = [skeleton([text]) for text in texts]
+    found = SIEVE.passing(*([one[name] for one in told] for name in ("v", "letters", "runs")))
+    assert found == {place for place, text in enumerate(texts) if passes(text)}
+
+
+LETTERS = st.text("abcdu", min_size=5, max_size=9)
+
+
+@settings(max_examples=300, deadline=None)
+@given(name=LETTERS, place=st.integers(0, 9), letter=st.sampled_from("abcx"), others=st.lists(LETTERS))
+def test_every_run_with_one_mistake_is_asked(name: str, place: int, letter: str, others: list[str]) -> None:
+    sieve, at = Sieve(NameMatcher([Name("one", name)])), place % len(name)
+    swapped = name[:at] + name[at + 1 : at + 2] + name[at : at + 1] + name[at + 2 :]
+    for wrong in (name[:at] + letter + name[at:], name[:at] + name[at + 1 :], swapped,
+                  name[:at] + letter + name[at + 1 :]):  # fmt: skip
+        assert sieve.passing([version()], ["zzz"], ["\n".join([*others, wrong, *others])]) == {0}

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 
 from classifiers.base import Kind, Seen, Sight
-from pipeline import examine, retroscan
+from pipeline import examine, lookback, retroscan
 from pipeline.clock import clock, rfc3339
-from registry import cases, cursors, log, optouts, past, recalls, rules, scans
+from pipeline.recheck import compare
+from registry import cases, changes, cursors, log, optouts, past, recalls, rules, scans, sights
 from registry.db import read, write
 from registry.errors import ConstraintBroken, StillForbidden
 from registry.subject_types import NameDraft, OptOutDraft
+from registry.subjects import records
 from registry.types import Release
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # benchmarks are not installed
@@ -307,3 +309,78 @@ def test_frames_alone_do_not_hide_what_cannot_be_compared(home: PastHome) -> Non
     opt_out(home, world.KINDS.index("face"))
     report = home.app.retroscan()
     assert (report.compared, report.unclear, report.recalled) == (2, 1, ())
+
+
+def judged_one_by_one(home: PastHome, made: list[Release], ids: set[str]) -> set[str]:
+    """The releases in which the checks find any of these subjects, each release compared by itself."""
+    bench, found = home.app._bench, set()
+    with read(home.app.engine) as conn:
+        wanted = lookback.Wanted(records(conn, ids), bench.eyes.calibrations, bench.sealer)
+        rows = sights.of(conn, [one.id for one in made])
+    for one in made:
+        question = lookback.question_of(bench, one, rows.get(one.id, ()))
+        if question is None:
+            continue
+        told = compare(
+            question, wanted.subjects, wanted.of, bench.eyes.calibrations, now=clock(), matcher=wanted.matcher
+        )
+        if any(not retroscan.left_out(reason) for reason in told.reasons):
+            found.add(one.id)
+    return found
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_scan_finds_what_comparing_every_release_finds(home: PastHome, monkeypatch: Any, seed: int) -> None:
+    monkeypatch.setattr(past, "SEGMENT_VECTORS", 120)
+    monkeypatch.setattr(past, "SMALL_VECTORS", 36)
+    monkeypatch.setattr(retroscan, "PAGE", 7)
+    engine, random = home.app.engine, np.random.default_rng(seed)
+    ids = world.prepare(engine, TARGETS, clock(), home.app.signer)
+    with read(engine) as conn:
+        before = scans.covered(conn)[0]
+    targets = random.integers(-12, TARGETS, 40)
+    made = [
+        home.publish(
+            world.sight(max(world.HARMLESS, int(target)), np.random.default_rng(n)),
+            account=world.account(int(target)), reading=bool(random.integers(2)),
+            policy=str(random.choice(["opt-out", "permission-first", "marks-only"])),
+        )
+        for n, target in enumerate(targets)
+    ]  # fmt: skip
+    home.app.retroscan()
+    for target in range(TARGETS):
+        world.opt_out(engine, target, ids, clock(), home.app.signer)
+    with read(engine) as conn:
+        entries = changes.load(conn, before, log.head(conn))
+        concerned = changes.concerned(conn, entries)
+    known = judged_one_by_one(home, made, concerned)
+    report = home.app.retroscan()
+    with_keys = {one.release for one in report.recalled if one.reasons[0]["code"] == "key_revoked"}
+    assert {one.release for one in report.recalled} - with_keys == known - with_keys
+    assert len(known) > 5
+    assert report.compared == len(made)
+
+
+def test_a_damaged_sight_counts_as_not_compared(home: PastHome, monkeypatch: Any) -> None:
+    """Faces that cannot be unsealed: the releases are counted once, for each subject with a face."""
+    made = [prompt(home, f"a boat {n}") for n in range(3)]
+    home.publish(Sight(texts=("a boat",), seen=()))
+    home.app.retroscan()
+    opt_out(home, world.KINDS.index("face"))
+    broken = home.app._bench.sealer
+    kept = type(broken).sight
+    spoilt = {row.vectors for rows in _rows(home, made[:2]).values() for row in rows if row.sealed}
+
+    def read_sight(sealer: Any, texts: Any, rows: Any) -> Sight:
+        if any(row.vectors in spoilt for row in rows):
+            raise ValueError("damaged")
+        return kept(sealer, texts, rows)
+
+    monkeypatch.setattr(type(broken), "sight", read_sight)
+    report = home.app.retroscan()
+    assert (report.compared, report.unclear, report.recalled) == (4, 3, ())
+
+
+def _rows(home: PastHome, made: list[Release]) -> Any:
+    with read(home.app.engine) as conn:
+        return sights.of(conn, [one.id for one in made])

@@ -177,3 +177,33 @@ def test_halves_are_what_numpy_makes_of_them() -> None:
     made, wanted = unpacked(packed, 256), np.frombuffer(packed, "<f2").astype(np.float32).reshape(-1, 256)
     assert np.array_equal(made, wanted, equal_nan=True)
     assert past.FORMAT.endswith("/1")
+
+
+def small(folder: Path, source: Made, queries: Any, least: float) -> Near:
+    tiers = Past(folder, segment_vectors=500, small_vectors=100)
+    return tiers.search(source, "space", "frame", queries, least, TAKEN)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.integers(1, 130), min_size=1, max_size=6))
+def test_a_home_that_grows_misses_nothing(tmp_path_factory: pytest.TempPathFactory, steps: list[int]) -> None:
+    folder, queries, count = tmp_path_factory.mktemp("past"), unit(10, 3), 0
+    for step in steps:
+        count += step
+        source = Made(count)
+        near = small(folder, source, queries, 0.6)
+        assert (count - near.upto) * EACH < 100
+        assert source.exact(queries, 0.6, near.upto) <= near.releases
+        ranges = sorted(tuple(map(int, path.stem.split("-")[-2:])) for path in folder.glob("*.npz"))
+        assert [last for _, last in ranges[:-1]] == [first for first, _ in ranges[1:]]
+        assert sum((last - first) * EACH < 500 for first, last in ranges) < 5
+        assert small(folder, source, queries, 0.6) == near
+        assert source.asked <= len(ranges)
+
+
+def test_small_segments_become_a_whole_one(tmp_path: Path) -> None:
+    small(tmp_path, Made(90), unit(3, 3), 0.6)
+    assert len([*tmp_path.glob("*.npz")]) == 4
+    small(tmp_path, Made(130), unit(3, 3), 0.6)
+    kept = {path.name.split("-", 3)[-1] for path in tmp_path.iterdir()}
+    assert kept == {"0-100.npz", "0-100.json", "100-120.npz", "100-120.json"}
