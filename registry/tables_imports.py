@@ -1,8 +1,8 @@
 """Tables of imports and of wishes about training, as queries see them; see `registry.tables`."""
 
-from sqlalchemy import Column, Integer, Table, Text
+from sqlalchemy import Column, Table, Text
 
-from registry.tables import JsonText, metadata
+from registry.tables import Integer, JsonText, metadata
 
 import_run = Table(
     "import_run",

@@ -1,8 +1,8 @@
 """The tables of quarantine and of hits as queries see them; see `registry.tables`."""
 
-from sqlalchemy import Column, Integer, Table, Text
+from sqlalchemy import Column, Table, Text
 
-from registry.tables import JsonText, metadata
+from registry.tables import Integer, JsonText, metadata
 
 quarantine = Table(
     "quarantine",

@@ -1,8 +1,8 @@
 """The tables of recalls as queries see them; constraints and triggers are in `registry.migrations`."""
 
-from sqlalchemy import REAL, Column, Integer, Table, Text
+from sqlalchemy import Column, Table, Text
 
-from registry.tables import JsonText, metadata
+from registry.tables import REAL, Integer, JsonText, metadata
 
 release_stop = Table(
     "release_stop",

@@ -1,8 +1,8 @@
 """The tables of permissions and of what releases used; see `registry.tables`."""
 
-from sqlalchemy import Column, Integer, Table, Text
+from sqlalchemy import Column, Table, Text
 
-from registry.tables import JsonText, metadata
+from registry.tables import Integer, JsonText, metadata
 
 permission = Table(
     "permission",

@@ -15,6 +15,7 @@ import pytest
 from pipeline.cli.main import main
 from pipeline.clock import rfc3339
 
+SHAPE = ("--generator", "scene", "--seconds", "1", "--size", "256x256", "--seed", "1")
 STATED = ("--statement", "authority", "--statement", "good_faith")
 
 
@@ -69,8 +70,7 @@ class Countermark:
 
     def clip(self, prompt: str) -> str:
         """The id of a released clip of the command line's own account."""
-        shape = ("--generator", "scene", "--seconds", "1", "--size", "256x256", "--seed", "1")
-        return str(self("create", prompt, *shape)["release"]["id"])
+        return str(self("create", prompt, *SHAPE)["release"]["id"])
 
     def state(self, release: str) -> str:
         """Of a release."""
@@ -290,6 +290,33 @@ def test_a_licence_for_one_account(countermark: Countermark) -> None:
     assert [one["release"] for one in ended["retroscan"]["recalled"]] == [clip]
     assert (countermark.verdict("Pellworm sings"), countermark.state(clip)) == ("block", "withdrawn")
     assert [one["licence"] for one in countermark("licence", "list", made)] == [other]
+
+
+def test_whoever_acts_for_a_holder_was_let_to(countermark: Countermark) -> None:
+    countermark("party", "add", "Kestrel Press", "--level", "domain")
+    countermark("party", "add", "Rights Desk", "--kind", "agency", "--level", "trusted")
+    made = countermark("optout", "add", "Pellworm", "--mode", "ask", "--by", "Kestrel Press", *STATED)["id"]
+    signed = ("--kind", "person", "--signature", "K. P.", *STATED)
+    person = countermark("optout", "add", "Janterly Doquane", "--by", "Kestrel Press", *signed)["id"]
+    assert countermark.run("create", "Pellworm sings", *SHAPE)[0] == 1
+    [asked] = countermark("permission", "list")
+    acts = [
+        ("register", ("optout", "extend", made, "--alias", "Pellwurm")),
+        ("rules", ("rule", "add", made, "block", "--region", "EU")),
+        ("rules", ("consent", "grant", person, "--account", "local")),
+        ("answer", ("permission", "refuse", asked["id"])),
+    ]
+    for act, words in acts:
+        assert countermark.error(*words, "--by", "Rights Desk") == "act_refused"
+        given = countermark("delegation", "grant", "Kestrel Press", "Rights Desk", "--act", act)["id"]
+        countermark(*words, "--by", "Rights Desk")
+        countermark("delegation", "revoke", given)
+    [rule] = [one for one in countermark("rule", "list", made) if not one["licence"]]
+    [consent] = countermark("consent", "list", person)
+    for words in (("rule", "remove", rule["rule"]), ("consent", "revoke", consent["consent"])):
+        assert countermark.error(*words, "--by", "Rights Desk") == "act_refused"
+        countermark(*words, "--by", "Kestrel Press")
+    assert countermark("permission", "list")[0]["state"] == "refused"
 
 
 def test_a_mistaken_opt_out_gives_the_clips_back(countermark: Countermark) -> None:
