@@ -31,12 +31,25 @@ def read(path, limits=LIMITS, **more):
 
 
 def children():
-    """Our child processes, dead ones that nobody waited for included."""
+    """The child processes of a test, dead ones that nobody waited for included."""
+    return [child for child in _children() if child not in _FROM_BEFORE]
+
+
+def _children():
     found = []
     for task in Path("/proc/self/task").iterdir():
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread that has just ended
             found += map(int, (task / "children").read_text().split())
     return found
+
+
+@pytest.fixture(autouse=True)
+def _from_before():
+    """What other tests started for all (a database server) is none of ours."""
+    _FROM_BEFORE[:] = _children()
+
+
+_FROM_BEFORE: list[int] = []
 
 
 def refused(path, kind, words, **more):

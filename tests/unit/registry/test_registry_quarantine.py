@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from registry_builders import NOW, SIGNER, Home, draft, picture, vector
+from registry_builders import NOW, SIGNER, Home, draft, picture, raw, vector
 
 from registry import changes, hits, log, optouts, quarantine
 from registry.db import read, write
@@ -146,10 +146,10 @@ def row(home: Home, subject: str, action: str = "quarantine", **changes: Any) ->
     with write(home.engine) as conn:
         public = {"v": 1, "subject": subject, "action": action}
         seq = log.append(conn, "reference", public, None, NOW).seq
-        conn.exec_driver_sql("UPDATE subject SET changed_seq = ? WHERE id = ?", (seq, subject))
+        raw(conn, "UPDATE subject SET changed_seq = ? WHERE id = ?", (seq, subject))
         values |= {"subject_id": subject, "log_seq": seq} | changes
         columns, marks = ", ".join(values), ", ".join("?" * len(values))
-        conn.exec_driver_sql(f"INSERT INTO quarantine ({columns}) VALUES ({marks})", tuple(values.values()))
+        raw(conn, f"INSERT INTO quarantine ({columns}) VALUES ({marks})", tuple(values.values()))
 
 
 @pytest.mark.parametrize(
@@ -177,10 +177,10 @@ def test_rows_are_neither_changed_nor_lifted_by_anything_but_a_release(home: Hom
     ]  # fmt: skip
     for statement in statements:
         with pytest.raises(ConstraintBroken), write(home.engine) as conn:
-            conn.exec_driver_sql(statement)
+            raw(conn, statement)
     optouts.withdraw(home.engine, subject, why={}, **BY)
     with pytest.raises(ConstraintBroken), write(home.engine) as conn:  # by its withdrawal
-        conn.exec_driver_sql("UPDATE quarantine SET removed_seq = 3")
+        raw(conn, "UPDATE quarantine SET removed_seq = 3")
 
 
 @pytest.mark.parametrize("cause", [REGISTRATION, MATCHES])
