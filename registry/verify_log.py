@@ -21,7 +21,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 CHANGES = {"opt-out", "name", "reference", "rule", "licence", "delegation", "key", "withdrawal", "claim",
-           "reinstatement", "space"}  # kinds of entries after which a clip is compared with the registry again
+           "reinstatement", "space"}  # kinds of entries after which a clip is compared anew
 COMMITMENT = b"countermark log private v1\x00"
 BUNDLE, KEY = "countermark-evidence/1", "log.vkey"
 Files = dict[str, Path | zipfile.Path]
