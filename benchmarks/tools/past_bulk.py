@@ -23,7 +23,7 @@ from classifiers.sieve import skeleton
 from classifiers.thresholds import Calibration
 from pipeline import policy as policies
 from registry import log
-from registry.canonical import stored
+from registry.canonical import Json, stored
 from registry.merkle import leaf_hash, new_nodes
 from registry.vectors import unpacked
 
@@ -150,7 +150,7 @@ class _Writer:
     def _log(self, numbers: range) -> None:
         entries, nodes = [], []
         for n in numbers:
-            public = {"v": 2, "release": name(n), "urn": f"urn:c2pa:{n:032x}"}
+            public: Json = {"v": 2, "release": name(n), "urn": f"urn:c2pa:{n:032x}"}
             entry = log._entry(n, "release", public, None, AT)
             leaf = leaf_hash(entry)
             self._nodes[0, n - 1] = leaf
@@ -174,7 +174,7 @@ class _Writer:
 
     def _releases(self, numbers: range) -> Iterator[list[Any]]:
         for n in numbers:
-            facts = {"prompt": self._prompt(n)[0], "history": [], "account": "account", "key": "",
+            facts: Json = {"prompt": self._prompt(n)[0], "history": [], "account": "account", "key": "",
                      "policy": POLICY, "job": name(n), "use": {}, "rulings": []}  # fmt: skip
             payload, digest = f"{n:016x}", f"{n:064x}"
             yield [
