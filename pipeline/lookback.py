@@ -131,7 +131,8 @@ class Wanted:
         source = StoredSights(engine, watch.space, bound.seen)
         near = past.search(source, watch.space, bound.seen, watch.registered, bound.least, taken, progress)
         with read(engine) as conn:
-            return replace(watch, near=near, begins=looks.begins(conn, near.upto))
+            begins = looks.begins(conn, near.upto) if near.upto else ""
+        return replace(watch, near=near, begins=begins)
 
     def look(self, engine: Engine, stretch: Stretch) -> Looked:
         """Rules 1 to 3 for a stretch."""
