@@ -176,6 +176,12 @@ class Fitting:
         from classifiers.thresholds import PROMPT_PICTURE
 
         calibration = self._eyes.calibrations[shown[0].space]
+        wanted = calibration.cohort.shape[1]
+        if any(vector.dimension != wanted for vector in shown):
+            raise UsageError(
+                f"a vector of {shown[0].space} has another size than its model makes ({wanted}); embed "
+                "the picture again"
+            )
         vectors = np.stack([_numbers(vector) for vector in shown])
         clips = vectors @ calibration.cohort.T >= self._over_cohort(calibration)
         ordinary = self._eyes.cohort.prompts(self._eyes.clip)

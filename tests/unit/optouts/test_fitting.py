@@ -16,10 +16,11 @@ from pipeline.errors import ImportRefused, PictureRefused, UsageError
 from pipeline.eyes import Eyes
 from pipeline.optouts import fitting
 from pipeline.optouts.desk import Desk, more_of
-from pipeline.optouts.fitting import Fit, PictureFit, WordsFit
+from pipeline.optouts.fitting import Fit, Fitting, PictureFit, WordsFit
 from pipeline.optouts.order import OptOutOrder, parse_order
 from pipeline.pictures.types import PictureFile
 from registry.db import open_database
+from registry.subject_types import OptOutDraft, ReferenceDraft, VectorDraft
 
 SIDE = 200
 
@@ -83,6 +84,17 @@ def test_more_is_measured_too(desk: Desk) -> None:
     assert {one.text for one in desk.show(made.id).names} == {"Zorblax", "Zorbi"}
     assert [one.text for one in done.names] == ["Zorbi"]
     assert desk.extend(made.id, more, [file("a.png", character(1))]).new is False
+
+
+def test_a_vector_of_another_size_is_told(eyes: Eyes) -> None:
+    picture = ReferenceDraft(sha256="a" * 64, polarity=1, width=64, height=64)
+    vector = VectorDraft(
+        reference=picture.sha256, space=eyes.clip.space, kind="picture", polarity=1,
+        vector=np.ones(8, "<f2").tobytes(), dimension=8,
+    )  # fmt: skip
+    draft = OptOutDraft(kind="character", name="Zorblax", owner="A", references=(picture,), vectors=(vector,))
+    with pytest.raises(UsageError, match="another size"):
+        Fitting(eyes).of([draft])
 
 
 def test_words_that_one_model_hardly_knows_are_left_to_the_other(desk: Desk, eyes: Eyes) -> None:
