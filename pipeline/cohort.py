@@ -9,7 +9,7 @@ the very models that judge prompts, and kept in the home under the space's and t
 import contextlib
 import hashlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -56,6 +56,10 @@ class Cohort:
         """Unit vectors ``float32[n, d]`` of the texts as whole prompts."""
         return self._vectors(clip, texts())
 
+    def prompts_in(self, space: str, dimension: int, model: Callable[[], TextEmbedder]) -> Vectors:
+        """The same in a space, whose model is only loaded where they are not kept."""
+        return self._kept_or_made(space, dimension, model, texts())
+
     def sights(self, clip: TextEmbedder, minilm: TextEmbedder) -> list[Sight]:
         """What both models see of each text, as `classifiers.descriptions.look_at_texts` says it."""
         from classifiers.wording import clauses
@@ -77,10 +81,15 @@ class Cohort:
         ]
 
     def _vectors(self, model: TextEmbedder, of: Sequence[str]) -> Vectors:
-        digest = hashlib.sha256("\n".join((model.space, *of)).encode()).hexdigest()
+        return self._kept_or_made(model.space, model.dimension, lambda: model, of)
+
+    def _kept_or_made(
+        self, space: str, dimension: int, model: Callable[[], TextEmbedder], of: Sequence[str]
+    ) -> Vectors:
+        digest = hashlib.sha256("\n".join((space, *of)).encode()).hexdigest()
         if digest not in self._known:
-            kept = self._load(digest, len(of), model.dimension)
-            self._known[digest] = self._make(digest, model, of) if kept is None else kept
+            kept = self._load(digest, len(of), dimension)
+            self._known[digest] = self._make(digest, model(), of) if kept is None else kept
         return self._known[digest]
 
     def _load(self, digest: str, count: int, dimension: int) -> Vectors | None:

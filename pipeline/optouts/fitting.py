@@ -164,36 +164,45 @@ class Fitting:
         self._least: dict[str, Vectors] = {}
 
     def of(self, drafts: Sequence[OptOutDraft]) -> list[Fit]:
-        """Measure these; texts of all of them together, so that ordinary prompts are gone through once."""
-        words = _words_fits(drafts, self._eyes)
-        return [Fit(pictures=self._pictures(one), words=words.get(n, ())) for n, one in enumerate(drafts)]
+        """Measure these, all of them together. Raises: UsageError for a vector of another size."""
+        words, pictures = _words_fits(drafts, self._eyes), self._picture_fits(drafts)
+        return [Fit(pictures=tuple(pictures[n]), words=words.get(n, ())) for n in range(len(drafts))]
 
-    def _pictures(self, draft: OptOutDraft) -> tuple[PictureFit, ...]:
-        """The pictures of a draft that show its subject."""
-        shown = [v for v in draft.vectors if v.kind == Kind.PICTURE and v.polarity > 0]
-        if not shown or not _all_calibrated(self._eyes, shown):
-            return ()
+    def _picture_fits(self, drafts: Sequence[OptOutDraft]) -> dict[int, list[PictureFit]]:
+        """By the draft's place, the pictures that show its subject, where their space is calibrated."""
+        found: dict[int, list[PictureFit]] = defaultdict(list)
+        by_space: dict[str, list[tuple[int, VectorDraft]]] = defaultdict(list)
+        for n, draft in enumerate(drafts):
+            for vector in draft.vectors:
+                if vector.kind == Kind.PICTURE and vector.polarity > 0:
+                    by_space[vector.space].append((n, vector))
+        names = [{one.sha256: one.name for one in draft.references} for draft in drafts]
+        for space, rows in by_space.items():
+            calibration = self._eyes.calibrations.get(space)
+            if calibration is None:
+                continue
+            clips, prompts = self._shares(calibration, [vector for _, vector in rows])
+            for (n, vector), clip, prompt in zip(rows, clips.tolist(), prompts.tolist(), strict=True):
+                name = names[n][vector.reference] or vector.reference[:12]
+                found[n].append(PictureFit(name=name, sha256=vector.reference, clips=clip, prompts=prompt))
+        return found
+
+    def _shares(self, calibration: "Calibration", shown: Sequence[VectorDraft]) -> tuple[Vectors, Vectors]:
+        """Of pictures of nobody and of ordinary prompts, the share that each picture matches."""
         from classifiers.thresholds import PROMPT_PICTURE
 
-        calibration = self._eyes.calibrations[shown[0].space]
         wanted = calibration.cohort.shape[1]
         if any(vector.dimension != wanted for vector in shown):
             raise UsageError(
-                f"a vector of {shown[0].space} has another size than its model makes ({wanted}); embed "
+                f"a vector of {calibration.space} has another size than its model makes ({wanted}); embed "
                 "the picture again"
             )
         vectors = np.stack([_numbers(vector) for vector in shown])
         clips = vectors @ calibration.cohort.T >= self._over_cohort(calibration)
-        ordinary = self._eyes.cohort.prompts(self._eyes.clip)
+        ordinary = self._eyes.cohort.prompts_in(calibration.space, wanted, lambda: self._eyes.clip)
         prompts = vectors @ ordinary.T >= calibration.layer(PROMPT_PICTURE).threshold
-        names = {reference.sha256: reference.name for reference in draft.references}
-        return tuple(
-            PictureFit(
-                name=names[vector.reference] or vector.reference[:12], sha256=vector.reference,
-                clips=float(clip.mean()) if len(clip) else 0.0, prompts=float(prompt.mean()),
-            )
-            for vector, clip, prompt in zip(shown, clips, prompts, strict=True)
-        )  # fmt: skip
+        nobody = np.zeros(len(vectors), np.float32)
+        return (clips.mean(axis=1, dtype=np.float32) if clips.size else nobody), prompts.mean(axis=1)
 
     def _over_cohort(self, calibration: "Calibration") -> Vectors:
         """From which cosine on each picture of nobody would be found, were it a clip; none is near itself."""
