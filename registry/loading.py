@@ -5,7 +5,8 @@
    kinds are found in files; each space and kind from the newest file that has the subject.
 3. All others are read from the database. What a file says of them is kept where it is the same, byte for
    byte, and replaced where it is not.
-4. Files of which nothing is left are deleted; one with many subjects that had to be read is written anew.
+4. Files of which nothing is left are deleted; one of which the log moved more than a quarter of the subjects
+   is written anew.
 """
 
 import logging
@@ -93,12 +94,10 @@ class _Loading:
             segment = self._opened(loaded, known)
             if segment is not None:
                 taken[key] |= known
-                self.segments[key].append(segment)
+                self.segments[key].append(replace(segment, stale=4 * len(fresh) < 3 * len(known)))
             elif not known:
                 files.remove(loaded.name)  # 4
         whole = {owner for owner, total in wanted.items() if have[owner] == total}
-        for key, segments in self.segments.items():
-            self.segments[key] = [replace(one, stale=_stale(one, whole)) for one in segments]
         self.subjects = {owner: records_now[owner] for owner in whole}
         self.unread = [owner for owner in records_now if owner not in whole]
 
@@ -198,9 +197,3 @@ class _Loading:
         }
         shelves = {key: shelf for key, shelf in shelves.items() if shelf}
         return Snapshot(self.now.seq, self.subjects, all_names(self.subjects.values()), shelves)
-
-
-def _stale(segment: Segment, whole: set[str]) -> bool:
-    """Whether more than a quarter of it has to be read from the database all the same."""
-    owners = segment.subjects()
-    return 4 * sum(owner in whole for owner in owners) < 3 * len(owners)
