@@ -51,7 +51,7 @@ class Builder:
     def __init__(self, order: Order) -> None:
         self._order = order
         self._blocks: list[Block] = []
-        self._rows = 0
+        self._rows = self._spilled = 0
         self._spool: Spool | None = None
         self._failed = order.files is None
 
@@ -83,14 +83,15 @@ class Builder:
             self._spool = None
 
     def _spill(self) -> None:
-        """Move the vectors of all blocks that are in memory to the file."""
+        """Move the vectors of the blocks that are still in memory to the file."""
         if self._spool is None and self._order.files is not None:
             self._spool = self._order.files.spool()
         assert self._spool is not None  # noqa: S101 - `_failed` is False where there are files
-        for place, block in enumerate(self._blocks):
-            if len(block.vectors):
-                self._spool.write(block.vectors)
-                self._blocks[place] = _spilt(block)
+        for place in range(self._spilled, len(self._blocks)):
+            block = self._blocks[place]
+            self._spool.write(block.vectors)
+            self._blocks[place] = _spilt(block)
+            self._spilled = place + 1
 
     def _give_up(self, error: OSError) -> None:
         """Go on in memory, with what the file has so far."""
