@@ -1,6 +1,5 @@
 """`countermark bench NAME`: run a benchmark of the source checkout."""
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -22,7 +21,7 @@ def bench(
     if not folder.is_dir():
         raise UsageError("benchmarks run from a source checkout only; clone the repository and run it there")
     names = sorted(file.stem for file in folder.glob("*.py") if file.stem not in ("__init__", "common"))
-    if name not in names or importlib.util.find_spec("benchmarks") is None:
+    if name not in names:
         raise UsageError(f"there is no benchmark {name[:40]!r}; choose one of: {', '.join(names)}")
     return subprocess.run(
         [sys.executable, "-m", f"benchmarks.{name}", *context.args], cwd=ROOT, check=False
