@@ -82,9 +82,9 @@ class Ruling:
 
     ``by``: rule | mode | nothing (out of force); ``rule``: the winner, or None; ``lost``: every rule that
     applied and lost, strongest first; ``not_applying``: the others, with what did not hold; ``softened``:
-    disputed | parody where that changed the outcome, or made a licence none; ``asks``: whether the holder is to be asked; ``capped``,
-    ``credit``, ``licence_ref``, ``permission``: of the rule that won; ``used_up``: whether an allow would
-    apply but for its cap.
+    disputed | parody where that changed the outcome, or made a licence none; ``asks``: whether the holder is
+    to be asked; ``capped``, ``credit``, ``licence_ref``, ``permission``: of the rule that won; ``used_up``:
+    whether an allow would apply but for its cap.
     """
 
     outcome: str

@@ -126,7 +126,8 @@ def clocked(conn: Connection, since: str, until: str) -> frozenset[str]:
     one of a portfolio of its owner.
     """
     columns = (rule.c.subject_id, rule.c.valid_from, rule.c.valid_until, subject.c.kind, subject.c.party_id)
-    query = select(*columns).join(subject, subject.c.id == rule.c.subject_id).where(
+    query = select(*columns).join(subject, subject.c.id == rule.c.subject_id)
+    query = query.where(
         rule.c.removed_seq.is_(None), (rule.c.valid_from.is_not(None)) | (rule.c.valid_until.is_not(None))
     )
     rows = [
@@ -273,8 +274,8 @@ def stopped(conn: Connection, release_id: str) -> bool:
 
 
 def _add_unclear(conn: Connection, scan: Scan, unclear: Mapping[str, int]) -> None:
-    for subject, count in unclear.items():
-        here = (retro_subject.c.scan_id == scan.id, retro_subject.c.subject_id == subject)
+    for one, count in unclear.items():
+        here = (retro_subject.c.scan_id == scan.id, retro_subject.c.subject_id == one)
         conn.execute(retro_subject.update().where(*here).values(unclear=retro_subject.c.unclear + count))
 
 
