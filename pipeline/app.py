@@ -21,7 +21,7 @@ from pipeline import quarantine, reinstate
 from pipeline.clock import clock, rfc3339
 from pipeline.credentials.pki import ensure_pki
 from pipeline.credentials.trust import TrustStore
-from pipeline.errors import KeysUnusable, Refused
+from pipeline.errors import KeysUnusable, Refused, StorageFailed
 from pipeline.evidence import Bundler
 from pipeline.eyes import Eyes
 from pipeline.gate import Gate, index_names
@@ -58,6 +58,7 @@ from registry.errors import NotFound, RegistryError
 from registry.ids import ENTROPY_BYTES, parse_time, uuid7
 from registry.jobs import LocalJobs
 from registry.permissions import Permission
+from registry.segment_files import SegmentFiles
 from registry.sights import forget_sights
 from registry.store import Area, FileStore
 from registry.types import Job, JobState, Release, ReleaseState
@@ -177,6 +178,16 @@ class App:
         expired = claims.expire_due(bench.engine, now, self.signer)
         self.settle()
         return expired, evidence.purge_due(bench.engine, bench.store, now, self.signer)
+
+    def forget_index(self) -> None:
+        """Delete the files of the index after an erasure: vectors stand in them until they are written anew.
+
+        Raises: StorageFailed.
+        """
+        try:
+            SegmentFiles(Home(self._bench.settings.home).index).remove_all()
+        except OSError as error:
+            raise StorageFailed(f"the index cannot be deleted ({error.strerror}); delete its files") from None
 
     def settle(self) -> list[str]:
         """Serve again what ended claims and opt-outs kept away, unless somebody forbids it now."""

@@ -19,6 +19,7 @@ from classifiers.base import CheckReport, CheckState, Finding
 from pipeline.errors import UsageError
 from pipeline.reasons import MAX_LOST, Wish, Wishes, intent_of, nobody, reason_of
 from pipeline.types import Decision, Json, Reason, Ruled, Verdict
+from registry.ruling import DISPUTED
 
 NAMES: Final = "prompt_names"
 DESCRIPTIONS: Final = "prompt_descriptions"
@@ -189,7 +190,8 @@ def _denied(policy: Policy, wish: Wish) -> Verdict | None:
     """What the preset makes of an allow that is no licence; None where it has nothing to say."""
     if wish.effect is not Verdict.ALLOW or wish.licence or not policy.unlicensed:
         return None
-    return policy.unlicensed.get(wish.kind, Verdict.REVIEW)
+    denied = policy.unlicensed.get(wish.kind, Verdict.REVIEW)
+    return Verdict.REVIEW if wish.softened == DISPUTED else denied  # until it is decided, it is held
 
 
 def _reason(policy: Policy, finding: Finding, wish: Wish | None) -> Reason:

@@ -3,17 +3,18 @@
 The release is compared with everything in force as if it asked to leave today, under its own policy and for
 its account, by `pipeline.recheck`; the registry does it once more for what changes until it is served
 (`registry.recalls`). What cannot be compared any more, since its faces were forgotten or a model was changed,
-keeps nothing back: a person decides here, and knows.
+keeps nothing back: a person decides here, and knows. What a check had no time to compare does: by itself it
+becomes a case, and who asks for it is told to ask again.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from classifiers.base import Vectors
+from classifiers.base import CheckState, Vectors
 from pipeline.lookback import question_of
 from pipeline.recheck import changed_subjects, compare
 from pipeline.retroscan import UNCLEAR
-from pipeline.types import Decision, Json, Verdict
+from pipeline.types import Decision, Json, Reason, Verdict
 from pipeline.workbench import Workbench, note_signer
 from registry import grounds, recalls, releases, sights
 from registry.cases import Case
@@ -53,7 +54,7 @@ class Returning:
         else:
             fresh = [s for s in changed_subjects(changes) if s.seq >= cleared.get(s.id, 0)]
             found = compare(question, fresh, SubjectSet(fresh), calibrations, now=now)
-        clear = tuple(reason for reason in found.reasons if reason.code not in UNCLEAR)
+        clear = tuple(reason for reason in found.reasons if reason.code not in UNCLEAR or _late(reason))
         return replace(found, reasons=clear, verdict=found.verdict if clear else Verdict.ALLOW)
 
 
@@ -62,8 +63,7 @@ class _Without:
 
     def __init__(self, snapshot: Snapshot, left_out: set[str]) -> None:
         self._snapshot, self._out = snapshot, left_out
-        kept = tuple(name for name in snapshot.names if name.subject not in left_out)
-        self.names = kept if left_out else snapshot.names
+        self.names = snapshot.names.changed(left_out, ()) if left_out else snapshot.names
         self.seq = snapshot.seq
 
     def search(
@@ -122,6 +122,11 @@ def dismiss(bench: Workbench, case_id: str, by: str, decision: str) -> tuple[Cas
         bench.engine, case_id, Returning(bench), by=by, decision=decision, now=bench.clock(),
         sign_checkpoint=note_signer(bench.keyring),
     )  # fmt: skip
+
+
+def _late(reason: Reason) -> bool:
+    """Whether a check ran out of time: asked again it may find something."""
+    return reason.evidence.get("state") == CheckState.TIMED_OUT
 
 
 def _nothing_asked(released: Release, now: str) -> Decision:

@@ -143,12 +143,13 @@ def _next(bench: Workbench) -> Scan | None:
         after, since = scans.covered(conn)
         upto = scans.round_end(conn, after)
         changed = changes.load(conn, after, upto)
-        subjects = changes.concerned(conn, changed) | scans.clocked(conn, since, now)
+        until = max(now, since) if upto >= log.head(conn) else since or scans.NEVER
+        subjects = changes.concerned(conn, changed) | scans.clocked(conn, since, until)
     if not subjects and all(change.kind in OWN for change in changed) and len(changed) < scans.ROUND:
         return None
     with write(bench.engine) as conn:
         if scans.covered(conn) == (after, since) and scans.unfinished(conn) is None:
-            return scans.begin(conn, after, upto, since, max(now, since), subjects, now)
+            return scans.begin(conn, after, upto, since, until, subjects, now)
     return _next(bench)  # a process on another host was faster
 
 

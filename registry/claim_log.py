@@ -11,7 +11,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, func, or_, select
 
 from registry import log
-from registry.canonical import Json, JsonValue, canonical
+from registry.canonical import Json, JsonValue, canonical, stored
 from registry.errors import ClaimInvalid, NotFound
 from registry.ids import new_id
 from registry.party_types import Claim, Filing
@@ -33,6 +33,7 @@ TRANSITIONS: Final = {
     DISPUTED: (ACTIVE, REJECTED, WITHDRAWN),
 }
 """The database holds the same list (a test compares)."""
+_COLUMNS: Final = tuple(column for column in claim.c if column.name != "draft")
 
 
 def file(
@@ -92,7 +93,7 @@ def move(
 
 def get(conn: Connection, claim_id: str) -> Claim:
     """A claim by its id. Raises `NotFound`."""
-    row = conn.execute(select(claim).where(claim.c.id == claim_id)).first()
+    row = conn.execute(select(*_COLUMNS).where(claim.c.id == claim_id)).first()
     if row is None:
         raise NotFound(f"There is no claim {claim_id[:40]!r}; see: countermark claim list.")
     return loaded(row)
@@ -121,16 +122,29 @@ def provisional(conn: Connection, by: str, party_id: str) -> int:
 
 def about(conn: Connection, subject_id: str) -> list[Claim]:
     """The claims of which a subject is the object and which can go on, the one behind it included."""
-    query = select(claim).where(
+    query = select(*_COLUMNS).where(
         claim.c.subject_id == subject_id, claim.c.kind.in_(STANDING), claim.c.state.in_(OPEN)
     )  # fmt: skip
     return [loaded(row) for row in conn.execute(query.order_by(claim.c.log_seq)).all()]
 
 
-def drafts(conn: Connection, party_id: str) -> list[tuple[Claim, Json]]:
-    """What a party filed beyond its cap, oldest first, each with what it would register."""
-    query = select(claim).where(claim.c.party_id == party_id, claim.c.state == DRAFT).order_by(claim.c.id)
-    return [(loaded(row), row.draft) for row in conn.execute(query).all()]
+def drafts(conn: Connection, party_id: str) -> int:
+    """How many claims of a party wait beyond its cap."""
+    query = select(func.count()).where(claim.c.party_id == party_id, claim.c.state == DRAFT)
+    return int(conn.execute(query).scalar_one())
+
+
+def draft_like(conn: Connection, party_id: str, told: Json) -> Claim | None:
+    """The claim of a party that waits with just this draft. The database compares: a draft can be large."""
+    same = (claim.c.party_id == party_id, claim.c.state == DRAFT, claim.c.draft == told)
+    found = conn.execute(select(claim.c.id).where(*same).order_by(claim.c.id)).scalar()
+    return None if found is None else get(conn, str(found))
+
+
+def draft(conn: Connection, claim_id: str) -> Json:
+    """What a claim that waits would register."""
+    told: Json = conn.execute(select(claim.c.draft).where(claim.c.id == claim_id)).scalar_one()
+    return told
 
 
 def loaded(row: Row[Any]) -> Claim:
@@ -149,7 +163,8 @@ def _stand(conn: Connection, subject_id: str, claim_id: str, seq: int) -> None:
 
 
 def _digest(told: Json) -> str:
-    return hashlib.sha256(canonical(told)).hexdigest()
+    """Of a draft as it is stored: figures of what is in quarantine have no canonical form."""
+    return hashlib.sha256(stored(told).encode()).hexdigest()
 
 
 def _public(claim_id: str, subject_id: str | None, kind: str, action: str, state: str) -> Json:

@@ -3,7 +3,7 @@
 1. Whatever happens is a log entry; a subject that stands on it moves with it (`registry.claim_log`).
 2. A claim that is rejected, or whose clock ends, takes its subject out of force in the same transaction.
 3. A party that was verified stands behind all that it claimed: what is provisional becomes active, what waits
-   as a draft comes into force.
+   as a draft comes into force, unless it was filed by a path of delegations that is not in force any more.
 4. A dispute softens, it does not lift: until it is decided, what is found is held.
 5. A notice is about a clip that is out. A clip of a takedown notice stops being served at once, of another
    when it is accepted; where the notice ends without that, the clip comes back (`grounds.settle`).
@@ -15,7 +15,7 @@ from typing import Final
 
 from sqlalchemy import Connection, Engine, func, or_, select
 
-from registry import claim_log, log, optouts, parties, recalls, statements
+from registry import claim_log, delegations, log, optouts, parties, recalls, statements
 from registry.canonical import Json
 from registry.checkpoint import NoteSigner
 from registry.claim_log import ACTIVE, DISPUTED, DRAFT, EXPIRED, PROVISIONAL, REJECTED
@@ -78,7 +78,7 @@ def dispute(
         found = _claimed(conn, told, now)
         if by is not None:
             parties.one(conn, by)
-            if {by, owner} & {found.party, found.by}:
+            if ({by, owner} & {found.party, found.by}) - {None}:  # nobody is the operator, on either side
                 raise ActRefused("Nobody disputes what they claimed themselves; withdraw it instead.")
             Rights(conn, now).demand(by, owner or by, "dispute", _target(conn, found))
         claim_log.move(conn, found, DISPUTED, "dispute", why, now, disputed_by=owner or by)
@@ -131,6 +131,8 @@ def verify(
         if level != UNVERIFIED:
             for found in _open(conn, party_id):
                 if found.state == DRAFT:
+                    if not delegations.hold(conn, found.path, now):
+                        continue  # it goes on waiting, for the operator or for its clock
                     _activate(conn, found, terms, now)
                 else:
                     claim_log.move(conn, found, ACTIVE, "verify", why, now)
@@ -242,7 +244,7 @@ def _target(conn: Connection, found: Claim) -> Target:
 
 def _activate(conn: Connection, found: Claim, terms: Terms, now: str, *, accepted: bool = False) -> None:
     """Bring what a draft says into force; ``accepted``: by the operator, whatever the party's level."""
-    kept = {one.id: told for one, told in claim_log.drafts(conn, found.party)}[found.id]
+    kept = claim_log.draft(conn, found.id)
     filing = Filing(
         by=found.by or found.party, kind=found.kind, statements=found.statements, signature=found.signature
     )

@@ -97,6 +97,14 @@ def demand_for_subject(conn: Connection, actor: str | None, subject_id: str, act
     return Rights(conn, now).demand(actor, row.party_id, act, target)
 
 
+def hold(conn: Connection, path: Sequence[str], now: str) -> bool:
+    """Whether every delegation of a path that something was said by is in force still."""
+    if not path:
+        return True
+    rows = conn.execute(select(delegation).where(delegation.c.id.in_(path))).all()
+    return len(rows) == len(path) and all(in_force(_loaded(row), now) for row in rows)
+
+
 def reaching(conn: Connection, owner: str) -> list[Delegation]:
     """Every delegation that a path from ``owner`` can have, revoked ones left out."""
     found: dict[str, Delegation] = {}

@@ -208,8 +208,7 @@ def add_in(
     current = None if new else claim_log.behind(conn, row)
     wishes = wishes_of(draft, row) | _belongings(conn, party_id, draft, row, now)
     work_id = wishes.get("work_id", row.work_id if row else None)
-    target = Target(kind=draft.kind, work=work_id, subject=None if row is None else subject_id)
-    path = voice.demand(party_id, "register", target)
+    path = voice.demand_to_register(party_id, draft.kind, work_id, row)
     names = with_context(draft.names, draft.context)
     held = in_force(conn, [subject_id]) if held is None else held
     parts = missing(held[subject_id], names, draft.references, draft.vectors, rewritten(wishes))

@@ -12,6 +12,7 @@ LEVELS: Final = ("claimed", "domain", "document", "trusted")
 """How far a party's identity was verified, from not at all; a party is unverified at the first."""
 UNVERIFIED: Final = LEVELS[0]
 ACTS: Final = ("register", "rules", "answer", "withdraw", "dispute")
+PORTFOLIO: Final = "portfolio"
 SCOPES: Final = ("all", "works", "kinds", "subjects")
 CLAIM_KINDS: Final = (
     "opt_out", "notice_512", "dsa16", "likeness", "takedown48", "withdraw", "licence_grant",
@@ -69,6 +70,8 @@ class Scope:
         """Whether the target lies within."""
         if self.of == "all":
             return True
+        if self.of == "works" and target.kind == PORTFOLIO:  # it speaks for all works, whatever it names
+            return False
         told = {"works": target.work, "kinds": target.kind, "subjects": target.subject}[self.of]
         return told in self.items
 

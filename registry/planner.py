@@ -11,7 +11,7 @@ from registry import claim_log, parties
 from registry.drafts import normal, with_context
 from registry.errors import ActRefused, ClaimInvalid, NotFound, OptOutInvalid, RegistryError
 from registry.inforce import InForce, in_force, missing
-from registry.party_types import TERMS, Claim, Filing, Target, Terms
+from registry.party_types import TERMS, Claim, Filing, Terms
 from registry.planning import Known, Outcome, SubjectKey, find_subjects, rewritten, subject_key, wishes_of
 from registry.subject_types import OptOutDraft
 from registry.tables import party
@@ -76,11 +76,8 @@ class Planner:
         new = row is None or row.state != "active"
         current = None if row is None or new else self._claim(conn, key, row, party_id)
         wishes = wishes_of(draft, row) | _belongings(conn, party_id, draft, row)
-        target = Target(
-            kind=draft.kind, work=_work(conn, party_id, draft, row),
-            subject=None if row is None or key in self._planned else row.id,
-        )  # fmt: skip
-        path = voice.demand(party_id, "register", target)
+        there = None if key in self._planned else row
+        path = voice.demand_to_register(party_id, draft.kind, _work(conn, party_id, draft, row), there)
         names = with_context(draft.names, draft.context)
         parts = missing(held[subject_id], names, draft.references, draft.vectors, rewritten(wishes))
         if not (new or parts or wishes or voice.promotes(party_id, current)):

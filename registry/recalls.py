@@ -70,25 +70,20 @@ def stop(
 ) -> bool:  # fmt: skip
     """Stand against a release, and say whether that is new. Raises `NotFound`.
 
-    ``derive``: what was made from it becomes cases; with ``hold`` it stops being served, too.
+    ``derive``: what was made from it becomes cases, with the first stop that is not there for what it was
+    itself made from; with ``hold`` it stops being served, too.
     """
-    row = demand(conn, release_id)
-    if any((one.cause, one.about) == (cause, about) for one in standing(conn, release_id)):
+    row, before = demand(conn, release_id), standing(conn, release_id)
+    if any((one.cause, one.about) == (cause, about) for one in before):
         return False
     public: Json = {"v": ENTRY_VERSION, "release": release_id, "urn": row.urn}
     entry = log.append(conn, "withdrawal", public, why, now)
-    was_out = row.state is ReleaseState.RELEASED
-    if was_out:
+    if row.state is ReleaseState.RELEASED:
         _set_state(conn, release_id, ReleaseState.WITHDRAWN, entry.seq)
     values = {"release_id": release_id, "cause": cause, "about": about, "since_seq": entry.seq}
     conn.execute(release_stop.insert().values(id=new_id(now), **values))
-    if was_out and derive:
-        told: Json = {
-            "code": "parent_withdrawn", "check": "release_parent",
-            "detail": "It was made from a release that was withdrawn.",
-        }  # fmt: skip
-        for child in sorted(parents.descendants(conn, release_id)):
-            open_case(conn, DERIVATIVE, child, release_id, [told], now=now, hold=hold)
+    if derive and all(_derived(conn, one) for one in before):
+        _derive(conn, release_id, now=now, hold=hold)
     return True
 
 
@@ -101,6 +96,23 @@ def open_case(
         stop(conn, release_id, CASE, made.id, why={"case": made.id, "kind": kind}, now=now, hold=hold,
              derive=kind != DERIVATIVE)  # fmt: skip
     return made
+
+
+def _derive(conn: Connection, release_id: str, *, now: str, hold: bool) -> None:
+    told: Json = {
+        "code": "parent_withdrawn", "check": "release_parent",
+        "detail": "It was made from a release that was withdrawn.",
+    }  # fmt: skip
+    for child in sorted(parents.descendants(conn, release_id)):
+        open_case(conn, DERIVATIVE, child, release_id, [told], now=now, hold=hold)
+
+
+def _derived(conn: Connection, one: Stop) -> bool:
+    """Whether a stop is there only for what the release was made from, and may go with that."""
+    if one.cause != CASE:
+        return False
+    case = cases.get(conn, one.about)
+    return case.kind == DERIVATIVE and case.state == OPEN
 
 
 def standing(conn: Connection, release_id: str) -> list[Stop]:
@@ -121,8 +133,11 @@ def uphold(
     """Decide that the release of a case may not be served. Raises `NotFound`, `CaseClosed`."""
     with write(engine) as conn:
         case = _open(conn, case_id)
+        derived = all(_derived(conn, one) for one in standing(conn, case.release_id))
         done = cases.close(conn, case, UPHELD, by, decision, now)
-        stop(conn, case.release_id, CASE, case.id, why={"case": case.id}, now=now, hold=hold)
+        fresh = stop(conn, case.release_id, CASE, case.id, why={"case": case.id}, now=now, hold=hold)
+        if derived and not fresh:  # from now on it stays away, whatever becomes of what it was made from
+            _derive(conn, case.release_id, now=now, hold=hold)
         log.add_checkpoint(conn, sign_checkpoint, now)
     return done
 
@@ -267,12 +282,12 @@ def _keep_back(conn: Connection, release_id: str, answer: RecheckResult, now: st
     named = [str(one.evidence.get("subject") or "") for one in answer.reasons]
     about = next(filter(None, named), release_id)
     if answer.verdict == BLOCK:
-        stop(conn, release_id, WISH, about, why={"reasons": [*told]}, now=now, derive=False)
+        stop(conn, release_id, WISH, about, why={"reasons": [*told]}, now=now)
     else:
         made = open_case(conn, RETRO_MATCH, release_id, about, told, now=now, hold=True)
         known = cases.find_open(conn, RETRO_MATCH, release_id, about)
         if made is None and known is not None:  # it was open before, and kept nothing back so far
-            stop(conn, release_id, CASE, known, why={"case": known}, now=now, derive=False)
+            stop(conn, release_id, CASE, known, why={"case": known}, now=now)
 
 
 def _lighten(conn: Connection, released: Release, gone: Collection[Stop], why: Json, now: str) -> None:

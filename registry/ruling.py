@@ -10,7 +10,9 @@ The order is total; of the rules that apply, the first difference decides:
 
 Where no rule applies the subject's mode decides; where its owner's name is only used as a style, a mode of
 block asks for a look instead. Then:
-6. a claim that is disputed still holds: what it would block is held for review, and nothing is allowed by it;
+6. a claim that is disputed still holds: what it would block is held for review, and nothing is allowed by it:
+   its licences, and those of a provisional claim, are allows like any other, which open no policy that denies
+   by default;
 7. a parody of a person is never allowed unseen: an allow for parody, unless it is a licence, counts as
    review there;
 8. a subject that is out of force wishes nothing.
@@ -80,9 +82,9 @@ class Ruling:
 
     ``by``: rule | mode | nothing (out of force); ``rule``: the winner, or None; ``lost``: every rule that
     applied and lost, strongest first; ``not_applying``: the others, with what did not hold; ``softened``:
-    disputed | parody where that changed the outcome; ``asks``: whether the holder is to be asked; ``capped``,
-    ``credit``, ``licence_ref``, ``permission``: of the rule that won; ``used_up``: whether an allow would
-    apply but for its cap.
+    disputed | parody where that changed the outcome, or made a licence none; ``asks``: whether the holder is
+    to be asked; ``capped``, ``credit``, ``licence_ref``, ``permission``: of the rule that won; ``used_up``:
+    whether an allow would apply but for its cap.
     """
 
     outcome: str
@@ -125,8 +127,11 @@ def ruling(record: SubjectRecord, ask: Ask, now: str) -> Ruling:
         Lost(rule=row.id, effect=row.effect, why=_why(record, first, row, ask, own)) for row in ranked[1:]
     )
     outcome, softened = _disputed(record, _effect(record, first, ask))
+    counts = first.licence and record.standing == "active"  # 6
+    if first.licence and record.standing == DISPUTED:
+        softened = DISPUTED
     return Ruling(
-        outcome=outcome, by=RULE, rule=first.id, licence=first.licence, lost=lost, not_applying=others,
+        outcome=outcome, by=RULE, rule=first.id, licence=counts, lost=lost, not_applying=others,
         softened=softened or (PARODY if outcome != first.effect else ""), asks=first.conditions.ask,
         capped=first.conditions.capped, credit=first.conditions.credit,
         licence_ref=first.conditions.licence_ref, permission=first.conditions.permission,

@@ -1,7 +1,8 @@
 """Scans of what is out for changed wishes: how far each has come, and what it found.
 
 1. A scan covers the log positions in (``after``, ``upto``] and the clock in (``since``, ``until``]; the next
-   begins where it ends, so that every change is covered once. One is open at a time.
+   begins where it ends, so that every change is covered once. One is open at a time. Of several that lead to
+   the head of the log the last covers the clock: what left meanwhile is before it, too.
 2. It goes from the newest release to the oldest. What it found, what became of it and how far it is are
    written in one transaction: a scan that was killed goes on where it was, and counts nothing twice.
 3. Two processes that scan at once do not clash: whoever comes second to write finds that the position has
@@ -17,7 +18,8 @@ from sqlalchemy import Connection, Row, func, select
 
 from registry import cursors, log
 from registry.ids import new_id, parse_time
-from registry.tables import log_entry, release, rule
+from registry.subjects import PORTFOLIO, members
+from registry.tables import log_entry, release, rule, subject
 from registry.tables_recalls import (
     release_stop,
     retro_late,
@@ -35,6 +37,8 @@ ROUND: Final = 2000
 OPEN, LATE, DONE = "open", "late", "done"
 WITHDRAWN, HELD, CASE = "withdrawn", "held", "case"
 BEGINNING: Final = ""
+NEVER: Final = "1970-01-01T00:00:00Z"
+"""Up to where a scan covers the clock that covers none of it, and is the first."""
 
 
 class Moved(Exception):
@@ -118,14 +122,20 @@ def round_end(conn: Connection, after: int) -> int:
 
 
 def clocked(conn: Connection, since: str, until: str) -> frozenset[str]:
-    """Subjects of which a rule or licence in force began or ended by its date in (since, until]."""
-    query = select(rule.c.subject_id, rule.c.valid_from, rule.c.valid_until).where(
+    """Subjects of which a rule or licence in force began or ended by its date in (since, until]: its own, or
+    one of a portfolio of its owner.
+    """
+    columns = (rule.c.subject_id, rule.c.valid_from, rule.c.valid_until, subject.c.kind, subject.c.party_id)
+    query = select(*columns).join(subject, subject.c.id == rule.c.subject_id)
+    query = query.where(
         rule.c.removed_seq.is_(None), (rule.c.valid_from.is_not(None)) | (rule.c.valid_until.is_not(None))
     )
-    return frozenset(
-        row.subject_id for row in conn.execute(query)
+    rows = [
+        row for row in conn.execute(query)
         if any(_within(at, since, until) for at in (row.valid_from, row.valid_until))
-    )  # fmt: skip
+    ]  # fmt: skip
+    covered_by = {row.party_id for row in rows if row.kind == PORTFOLIO}
+    return frozenset({row.subject_id for row in rows} | members(conn, covered_by))
 
 
 def begin(
@@ -171,11 +181,15 @@ def advance(
 
 
 def add_found(conn: Connection, scan: Scan, found: Sequence[Found], now: str) -> None:
-    """Record what was found."""
+    """Record what was found; what a release of this scan is found by again is recorded once."""
+    query = select(retro_match.c.release_id, retro_match.c.about).where(
+        retro_match.c.scan_id == scan.id, retro_match.c.release_id.in_({one.release for one in found})
+    )
+    known = {(str(row.release_id), str(row.about)) for row in conn.execute(query)} if found else set()
     rows = [
         {"scan_id": scan.id, "release_id": one.release, "about": one.about, "code": one.code,
          "score": one.score, "outcome": one.outcome, "at": now}
-        for one in found
+        for one in found if (one.release, one.about) not in known
     ]  # fmt: skip
     if rows:
         conn.execute(retro_match.insert(), rows)
@@ -260,8 +274,8 @@ def stopped(conn: Connection, release_id: str) -> bool:
 
 
 def _add_unclear(conn: Connection, scan: Scan, unclear: Mapping[str, int]) -> None:
-    for subject, count in unclear.items():
-        here = (retro_subject.c.scan_id == scan.id, retro_subject.c.subject_id == subject)
+    for one, count in unclear.items():
+        here = (retro_subject.c.scan_id == scan.id, retro_subject.c.subject_id == one)
         conn.execute(retro_subject.update().where(*here).values(unclear=retro_subject.c.unclear + count))
 
 

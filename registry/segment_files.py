@@ -114,6 +114,19 @@ class SegmentFiles:
             (self.folder / f"{name}{SIDECAR}").unlink(missing_ok=True)
             (self.folder / f"{name}{SEGMENT}").unlink(missing_ok=True)
 
+    def remove_all(self) -> None:
+        """Delete every segment: what was erased may stand in any, with rows that do not count any more.
+
+        Whoever has one open keeps it and writes nothing of such rows; the next start makes them again.
+        Raises: OSError.
+        """
+        if not self.folder.is_dir():
+            return
+        with exclusive(self.folder / LOCK):
+            for ending in (SIDECAR, SEGMENT):
+                for path in self.folder.glob(f"*{ending}"):
+                    path.unlink(missing_ok=True)
+
     @contextlib.contextmanager
     def _deleting(self, name: str) -> Iterator[None]:
         try:

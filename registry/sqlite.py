@@ -47,7 +47,7 @@ def make_engine(path: Path, busy: Callable[[], float]) -> Engine:
     """Return the engine of a file; ``busy``: how many seconds a writer waits for another one."""
     url = URL.create("sqlite+pysqlite", database=str(path))
     pool: dict[str, Any] = {"poolclass": QueuePool, "pool_size": KEPT_CONNECTIONS, "max_overflow": -1}
-    engine = create_engine(url, **pool, connect_args={"timeout": busy()})
+    engine = create_engine(url, **pool, connect_args={"timeout": busy()}, hide_parameters=True)
     weakref.finalize(engine, engine.pool.dispose)  # the last to close folds the write-ahead log in
 
     @event.listens_for(engine, "connect")

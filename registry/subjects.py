@@ -3,7 +3,8 @@
 A portfolio speaks for all subjects of its owner, now and later:
 1. Its rules count after a subject's own (`inherited`); of several portfolios, all do.
 2. Where no rule applies, the strictest of the subject's own mode and its portfolios' decides (`mode`).
-3. A disputed portfolio asks to hold at most: what it would block is held.
+3. A disputed portfolio asks to hold at most: what it would block is held. Nor are its licences any, or those
+   of a provisional one.
 So a portfolio that changes changes its owner's subjects, though nothing of them was written.
 """
 
@@ -174,17 +175,21 @@ def _portfolios(conn: Connection, parties: Sequence[str]) -> dict[str, list[_Por
     rows = conn.execute(query.order_by(subject.c.id)).all()
     rules = _in_force(conn, rule, [row.id for row in rows])
     for row in rows:
-        softened = row.claim_state == DISPUTED
+        softened, stands = row.claim_state == DISPUTED, row.claim_state not in (PROVISIONAL, DISPUTED)
         made = _Portfolio(
             id=row.id, mode="ask" if softened and row.mode == "block" else row.mode,
-            rules=tuple(_softened(_rule(one)) if softened else _rule(one) for one in rules[row.id]),
+            rules=tuple(
+                _of_portfolio(_rule(one), softened=softened, stands=stands) for one in rules[row.id]
+            ),
         )  # fmt: skip
         found[row.party_id].append(made)
     return found
 
 
-def _softened(told: RuleRow) -> RuleRow:
-    return replace(told, effect="review") if told.effect == "block" else told
+def _of_portfolio(told: RuleRow, *, softened: bool, stands: bool) -> RuleRow:
+    """A rule as its owner's subjects have it; a licence is one only while the portfolio stands."""
+    effect = "review" if softened and told.effect == "block" else told.effect
+    return replace(told, effect=effect, licence=told.licence and stands)
 
 
 def _under(record: SubjectRecord, portfolios: Sequence[_Portfolio]) -> SubjectRecord:

@@ -170,7 +170,8 @@ class Verifier:  # holds the log's key, and the leaves of an exported log that w
 
 def listing(path: Path) -> Files:  # {name: file} of a folder, of a zip, or of the file alone
     if zipfile.is_zipfile(path):
-        return {name: zipfile.Path(path, name) for name in zipfile.ZipFile(path).namelist()}
+        demand(len({*(names := zipfile.ZipFile(path).namelist())}) == len(names), "a file is there twice")
+        return {name: zipfile.Path(path, name) for name in names}
     inside: Files = {file.relative_to(path).as_posix(): file for file in path.rglob("*") if file.is_file()}
     return inside if path.is_dir() else {"": path}
 

@@ -22,7 +22,7 @@ from registry.delegations import Path, Rights
 from registry.errors import ActRefused, ClaimInvalid
 from registry.ids import parse_time
 from registry.party_types import DRAFTS_MAX, Claim, Filing, Target, Terms
-from registry.subject_types import NameDraft, OptOutDraft, ReferenceDraft, VectorDraft
+from registry.subject_types import NameDraft, OptOutDraft, QuarantineDraft, ReferenceDraft, VectorDraft
 
 DRAFT_VECTOR_BYTES_MAX: Final = 8 << 20
 LIKENESS: Final = "likeness"
@@ -62,6 +62,16 @@ class Voice:
         if self.filing is None or self.waiting is not None:  # a draft's right was asked when it was filed
             return () if self.waiting is None else self.waiting.path
         return self._rights.demand(self.filing.by, party_id, act, target)
+
+    def demand_to_register(self, party_id: str, kind: str, work_id: str | None, row: Any) -> Path:
+        """The path by which this voice may register it as of this work; ``row``: the subject, if it is there.
+
+        Whoever moves it to another work needs the right to it as it is, too. Raises `ActRefused`.
+        """
+        known = None if row is None else str(row.id)
+        if row is not None and row.work_id != work_id:
+            self.demand(party_id, "register", Target(kind=kind, work=row.work_id, subject=known))
+        return self.demand(party_id, "register", Target(kind=kind, work=work_id, subject=known))
 
     def promotes(self, party_id: str, current: Claim | None) -> bool:
         """Whether repeating an opt-out makes what stands provisionally stand (1, 3)."""
@@ -125,11 +135,10 @@ class Voice:
         """File what does not come into force, and say whether it is new. Raises `ClaimInvalid`."""
         assert self.filing is not None  # noqa: S101 - the operator has no cap
         document = draft_json(draft)
-        waiting = claim_log.drafts(self._conn, party_id)
-        for known, told in waiting:
-            if told == document:
-                return known, False
-        if len(waiting) >= DRAFTS_MAX:
+        known = claim_log.draft_like(self._conn, party_id, document)
+        if known is not None:
+            return known, False
+        if claim_log.drafts(self._conn, party_id) >= DRAFTS_MAX:
             raise ClaimInvalid(
                 f"{DRAFTS_MAX} claims of this party wait already; have the party verified first."
             )
@@ -190,6 +199,7 @@ def draft_of(told: Json) -> OptOutDraft:
     }
     values["names"] = tuple(NameDraft(**one | {"context": tuple(one["context"])}) for one in values["names"])
     values["references"] = tuple(ReferenceDraft(**one) for one in values["references"])
+    values["quarantine"] = tuple(QuarantineDraft(**one) for one in values["quarantine"])
     values["vectors"] = tuple(
         VectorDraft(**one | {"vector": base64.b64decode(one["vector"])}) for one in values["vectors"]
     )

@@ -235,6 +235,8 @@ def erase(
         else:
             made = erasure.erase_entries(opened.engine, entry or [], **told)
         evidence.purge_due(opened.engine, opened.store, clock(), opened.signer)  # files that no row needs
+        if not entry:
+            opened.forget_index()
     count = len(made.entries)
     output.say(f"Erased the private parts of {count} {'entry' if count == 1 else 'entries'} for good.")
     output.say(f"That it was done is entry {made.seq} of the log. Backups still hold it: let them expire.")

@@ -142,7 +142,12 @@ def test_what_is_personal_is_erased_and_the_log_stays_whole(run: Any, home: Path
     assert run("log", "erase", "--subject", made["id"]).status == 1  # it is in force
     gone = run("optout", "withdraw", made["id"]).document
     assert gone["receipt"]["opened"]["private"] == {"why": {"why": ""}}
+    kept = [home / "index" / f"old{ending}" for ending in (".segment", ".json")]
+    kept[0].parent.mkdir(mode=0o700, exist_ok=True)
+    for file in kept:  # a segment that the subject's vectors still stand in
+        file.write_bytes(b"vectors")
     erased = run("log", "erase", "--subject", made["id"], "--why", "article 17").document
+    assert not any(file.exists() for file in kept)
     assert erased["entries"] == [1, 2]
     assert b"Ada Lovelace" not in (home / "registry.db").read_bytes()
     assert run("log", "audit").status == 0

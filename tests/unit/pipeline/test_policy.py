@@ -181,6 +181,18 @@ def test_each_kind_of_subject_has_its_default(kind: str, verdict: str) -> None:
         assert policy.from_json(policy.to_json(decision)) == decision
 
 
+def test_a_disputed_licence_holds_what_is_denied_by_default() -> None:
+    report = CheckReport(check=policy.FRAMES, state=CheckState.COMPLETED, findings=found(0.9).findings)
+    wish = Wish(
+        effect=Verdict.ALLOW, name="Z", owner="S", rule="r1", kind="person", by="rule", softened="disputed"
+    )
+    decision = policy.decide(
+        PRESETS["permission-first"], (*DONE, report), sound=Sound.ACCEPT, has_sound=False, registry_seq=7,
+        now="2026-01-01T00:00:00Z", wishes=lambda _subject, _intent="depict": wish,
+    )  # fmt: skip
+    assert (decision.verdict, decision.rulings[0].effect) == ("review", "review")
+
+
 def test_every_kind_that_can_be_registered_is_in_the_table() -> None:
     from registry.drafts import SUBJECT_KINDS
 

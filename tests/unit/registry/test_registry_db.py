@@ -1,5 +1,6 @@
 import hashlib
 import sqlite3
+import traceback
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from registry.errors import (
     SchemaNewer,
     StorageFull,
 )
-from registry.tables import decision, job, log_kind, metadata, release
+from registry.tables import decision, job, log_kind, metadata, party, release
 from registry.types import Job, JobState
 
 
@@ -52,6 +53,14 @@ def test_the_kinds_of_the_database_are_those_of_the_code(home: Home) -> None:
         kinds = {row.kind: row.changes_verdict for row in conn.execute(log_kind.select())}
     assert {k for k, changes in kinds.items() if changes} == log.VERDICT_CHANGING_KINDS
     assert set(kinds) == log.VERDICT_CHANGING_KINDS | log.OTHER_KINDS
+
+
+def test_no_row_stands_in_the_traceback_of_an_error(home: Home) -> None:
+    """What a service logs of an error that it did not expect: neither a name nor a prompt."""
+    row = {"id": "x", "name": "Vexmoor Quandle", "normal": "vexmoor quandle", "created_at": "yesterday"}
+    with pytest.raises(ConstraintBroken) as caught, write(home.engine) as conn:
+        conn.execute(party.insert().values(**row, verified_level="trusted"))
+    assert "uandle" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_a_connection_is_durable_and_checks_foreign_keys(sqlite_home: Home) -> None:

@@ -193,6 +193,23 @@ def test_a_scope_by_work_and_a_second_hand(home: Home) -> None:
     assert sorted(titles) == ["The First Film", "The Second Film"]
 
 
+def test_a_scope_by_work_does_not_reach_what_is_of_another_work(home: Home) -> None:
+    studio, agency = party(home, "Studio", level="trusted"), party(home, "Agency", "agency")
+    said(home, studio, "Zibble", work="The First Film")
+    other = said(home, studio, "Zabble", work="The Second Film")
+    said(home, studio, "Zubble")
+    work = next(id for id, title in parties.works(home.engine, studio.id) if title == "The First Film")
+    delegate(home, studio, agency, scope=Scope(of="works", items=frozenset([work])))
+    for title in ("Zabble", "Zubble"):  # naming the work does not make it that work's
+        with pytest.raises(ActRefused):
+            said(home, agency, title, owner="Studio", work="The First Film")
+    with pytest.raises(ActRefused):
+        optouts.withdraw(home.engine, other.subject, why={}, filing=_of(agency), **BY)
+    with pytest.raises(ActRefused):  # it would speak for all works
+        said(home, agency, "All", owner="Studio", work="The First Film", draft_kind="portfolio")
+    assert said(home, agency, "Zobble", owner="Studio", work="The First Film").standing == "active"
+
+
 def test_what_cannot_be_delegated(home: Home) -> None:
     a, b = party(home, "A"), party(home, "B")
     for how, error in (

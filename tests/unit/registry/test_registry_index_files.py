@@ -23,7 +23,7 @@ from index_builders import (
 )
 from registry_builders import NOW, SIGNER, Home
 
-from registry import building, indexes, rules, segment_files
+from registry import building, indexes, optouts, rules, segment_files
 from registry.columns import Columns, block
 from registry.segment_files import About, FileUnusable, SegmentFiles, Stamps
 from registry.subject_types import VectorRow
@@ -52,6 +52,20 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(loading, "blocks", counting)
     return counted
+
+
+def test_all_files_can_go_and_are_made_again(filled: tuple[Home, Path]) -> None:
+    home, folder = filled
+    withdraw(home, optouts.list_subjects(home.engine)[3].id)
+    assert files(folder)
+    SegmentFiles(folder).remove_all()
+    assert not list(folder.glob("*.segment"))
+    assert not list(folder.glob("*.json"))
+    view = opened(home, folder)
+    assert_right(home, settled(view))
+    view.close()
+    assert files(folder)
+    SegmentFiles(folder / "nowhere").remove_all()
 
 
 def test_a_start_reads_files_and_only_what_is_new(

@@ -108,6 +108,18 @@ def test_a_provisional_portfolio_covers_and_a_disputed_one_asks(home: Home) -> N
     assert view.current().subjects[subject].mode == "block"
 
 
+def test_a_licence_of_a_portfolio_that_nobody_verified_is_none(home: Home) -> None:
+    someone = party(home, "Studio")
+    subject = home.opt_out("One", owner="Studio").subject  # the operator's word
+    whole = said(home, someone, "All of Studio", draft_kind="portfolio")
+    rules.grant_licence(home.engine, whole.subject, "a", by=someone.id, **BY)
+    assert [one.licence for one in record(home, subject).inherited] == [False]
+    claims.decide(home.engine, whole.claim or "", accept=True, why={}, **BY)
+    assert [one.licence for one in record(home, subject).inherited] == [True]
+    claims.dispute(home.engine, whole.subject, by=None, why={}, **BY)
+    assert [one.licence for one in record(home, subject).inherited] == [False]
+
+
 def test_rules_are_set_by_who_may(home: Home) -> None:
     someone, agency = party(home, "Studio"), party(home, "Agency", "agency")
     subject = said(home, someone).subject

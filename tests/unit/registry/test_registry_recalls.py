@@ -169,6 +169,46 @@ def test_only_what_was_held_back_for_that_comes_back(home: Home) -> None:
     assert (case.kind, case.release_id, case.about) == ("retro_match", found.id, "s" * 36)
 
 
+def test_what_was_made_from_it_waits_for_each_of_its_parents(home: Home) -> None:
+    root = home.release("root")
+    first = child(home, "first", root)
+    second = child(home, "second", first)
+    releases.withdraw(home.engine, root.id, why={}, **BY)
+    stop(home, first, "somebody")  # while it is away already
+    reinstate(home, root)
+    assert state(home, root, first, second) == ["released", "withdrawn", "withdrawn"]
+    assert [(one.release_id, one.about) for one in open_cases(home)] == [(second.id, first.id)]
+    reinstate(home, first)
+    assert state(home, root, first, second) == ["released"] * 3
+    assert open_cases(home) == []
+
+
+def test_what_was_made_from_what_a_person_upheld_stays_away(home: Home) -> None:
+    root = home.release("root")
+    first = child(home, "first", root)
+    second = child(home, "second", first)
+    releases.withdraw(home.engine, root.id, why={}, **BY)
+    [case] = [one for one in open_cases(home) if one.release_id == first.id]
+    recalls.uphold(home.engine, case.id, by="Ada", decision="", **BY)
+    reinstate(home, root)
+    assert state(home, root, first, second) == ["released", "withdrawn", "withdrawn"]
+
+
+@pytest.mark.parametrize("answer", [BLOCK, REVIEW])
+def test_what_was_made_from_what_is_kept_back_stays_away(home: Home, answer: Judgement) -> None:
+    root = home.release("root")
+    first = child(home, "first", root)
+    second = child(home, "second", first)
+    releases.withdraw(home.engine, root.id, why={}, **BY)
+
+    class Finds(Judging):
+        def __call__(self, released: Release, *rest: Any) -> Judgement:
+            return answer if released.id == first.id else super().__call__(released, *rest)
+
+    reinstate(home, root, Finds(seq=head(home)))
+    assert state(home, root, first, second) == ["released", "withdrawn", "withdrawn"]
+
+
 def test_descendants_may_be_served_until_they_are_decided(home: Home) -> None:
     root = home.release("root")
     made = child(home, "made", root)

@@ -226,6 +226,15 @@ def test_a_bundle_is_signed_whole(world: World, tmp_path: Path) -> None:
     assert _undetected(inside, [tmp_path / "bundle"], 60) == []
     (tmp_path / "bundle/more").write_bytes(b"")
     assert not holds(tmp_path / "bundle")
+    twice = tmp_path / "twice.zip"  # which of both somebody sees depends on what they open it with
+    with zipfile.ZipFile(twice, "w") as archive:
+        archive.writestr("README.md", b"read something else")
+        for name, content in files.items():
+            if name != "README.md":
+                archive.writestr(name, content)
+        with pytest.warns(UserWarning, match="Duplicate"):
+            archive.writestr("README.md", files["README.md"])
+    assert stranger(twice, folder=tmp_path).code == 1
 
 
 def test_rules_and_licences_have_receipts(home: Home, tmp_path: Path) -> None:

@@ -190,6 +190,26 @@ def test_who_is_asked(mode: str, rule_asks: bool | None, intent: str, asks: bool
     assert ruling(record, Ask(account="a", intent=intent), NOW).asks is asks
 
 
+@pytest.mark.parametrize(
+    ("standing", "counts", "softened"),
+    [("active", True, ""), ("provisional", False, ""), ("disputed", False, "disputed")],
+)
+def test_a_licence_counts_only_of_who_stands(standing: str, counts: bool, softened: str) -> None:
+    """A policy that denies by default is not opened by whoever says that a subject is theirs."""
+    row = RuleRow(
+        id="r", subject="s", effect="allow", account="a", valid_from=None, valid_until=None, priority=0,
+        licence=True,
+    )  # fmt: skip
+    for own, inherited in (((row,), ()), ((), (row,))):
+        record = SubjectRecord(
+            id="s", kind="person", name="n", owner="o", party="p", mode="block", description="",
+            attributes=(), exclusions=(), names=(), vectors=(), rules=own, state="active", seq=1,
+            standing=standing, inherited=inherited,
+        )  # fmt: skip
+        found = ruling(record, Ask(account="a"), NOW)
+        assert (found.outcome, found.licence, found.softened) == ("allow", counts, softened)
+
+
 @given(conditions, st.text(max_size=5), st.booleans())
 def test_conditions_are_read_as_they_were_written(made: Conditions, credit: str, ask: bool) -> None:
     made = replace(made, credit=credit, ask=ask)
