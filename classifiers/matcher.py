@@ -1,24 +1,27 @@
-"""Registered names in a text, in whatever disguise: one automaton for each way of reading.
+"""Registered names in a text, in whatever disguise: all ways of reading it, looked up in one table.
 
 1. as it stands: case, hyphens, spaces, dots, zero-width characters, marks and compatibility forms are gone;
 2. with letters of other scripts as what they look like, and as what they sound like;
 3. with digits and symbols as the letters they stand for; 4. with repeated letters as one;
-5. backwards and rotated by 13 (as further patterns of 1), base64 and hexadecimal (`classifiers.decoders`);
-6. one letter off (`classifiers.typos`), which is never sure.
-A match must begin and end where words do, and be no accident of common words running into each other.
+5. backwards and rotated by 13 (as further forms of a name), base64 and hexadecimal (`classifiers.decoders`);
+6. with pictures and foreign words as words (`classifiers.rebus`), which is never sure;
+7. misspelt, respelled, in another order (`classifiers.near`), which is never sure.
+A match must begin and end where words do, and be no accident of common words running into each other. The
+table (`classifiers.index`) gives candidates; here each is seen by its letters.
 """
 
-import codecs
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from ahocorasick_rs import AhoCorasick
+import numpy as np
 
-from classifiers import boundaries
-from classifiers.ambiguity import KNOWN, frequency
+from classifiers import boundaries, near
 from classifiers.base import NameEntry, NameTier, doubted
 from classifiers.decoders import decoded
+from classifiers.forms import Hashes, Places, codes_of, running, salted, scattered, stretches
+from classifiers.index import LEET, LEET_SIGNS, PLAIN, SINGLE, NameIndex, breaks, disguisable, single
+from classifiers.lines import LONG, Words, near_keys, words_of
 from classifiers.normalise import (
     Folded,
     Reading,
@@ -31,18 +34,12 @@ from classifiers.normalise import (
     squeezed,
     translated,
 )
-from classifiers.typos import TypoIndex
+from classifiers.rebus import worded
 
 MATCH: Final = "name_match"
 NEAR: Final = "name_near"
-MIN_DISGUISED: Final = 4  # letters of a name that is also looked for in leet and with repeats
-MIN_CODED: Final = 5  # letters of a name that is also looked for backwards and rotated
 MAX_TOLD: Final = 5  # places of one subject in one text
 MAX_DEPTH: Final = 2  # encodings in encodings
-_LEET: Final = {
-    ord(mark): letter
-    for mark, letter in zip("013456789@$€£!|¡+§(<²", "oieasgtbgaseiiiitscc2", strict=True)
-} | {ord("l"): "i", ord("2"): "z"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,41 +56,39 @@ class Hit:
     score: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Pattern:
-    entry: NameEntry | None  # None: a context word
-    letters: str
-    breaks: frozenset[int]  # where the name itself has gaps
-    context: str = ""
-    plain: bool = True
-
-
 class NameMatcher:
     """An immutable index of names; build it once for a registry position. Safe to share between threads."""
 
     def __init__(self, names: Sequence[NameEntry]) -> None:
-        self._plain = list(_patterns(names))
-        # In a name that has digits itself, digits mean what they are.
-        spelled = [p for p in self._plain if _disguisable(p) and not any(map(str.isdigit, p.letters))]
-        self._leet = [_leeted(pattern) for pattern in spelled]
-        self._single = [_collapsed(pattern) for pattern in self._plain if _disguisable(pattern)]
-        self._automata = [
-            AhoCorasick([pattern.letters for pattern in patterns]) if patterns else None
-            for patterns in (self._plain, self._leet, self._single)
-        ]
-        self._typos = TypoIndex([(p.letters, p.entry) for p in self._plain if p.entry and p.plain])
+        self._index = NameIndex(names)
+
+    @property
+    def bytes(self) -> int:
+        """What its index takes in memory."""
+        return self._index.bytes
 
     def patterns(self) -> set[str]:
         """Every form of a name that is looked for in some reading, without context words."""
-        return {p.letters for p in (*self._plain, *self._leet, *self._single) if p.entry is not None}
+        return self._index.patterns()
 
-    def may_be_misspelt(self, written: str) -> bool:
-        """Whether a run of words (`classifiers.typos.strange_runs`) may be a name with a mistake."""
-        return self._typos.may_hold(written)
-
-    def misspelt_patterns(self) -> set[str]:
-        """What every run of words holds, between line breaks, that may be a name with a mistake."""
-        return self._typos.patterns()
+    def near(
+        self, words: Words, *, every: bool = False
+    ) -> Iterator[tuple[NameEntry, int, int, float]]:
+        """Names that these words are near, without those that stand there as they are: the entry, the first
+        and the last word, a score below 1. Of one name a few places only, but for ``every``.
+        """
+        index, told = self._index, dict[int, int]()
+        for keys in near_keys(words, index.longest):
+            which, owners = index.table.find(keys.hashes)
+            found = sorted(set(zip(keys.first[which].tolist(), keys.last[which].tolist(), owners.tolist(),
+                                   strict=True)))  # fmt: skip
+            for first, last, owner in found:
+                if not every and told.get(owner, 0) >= MAX_TOLD:
+                    continue
+                best_of = _nearest(index, owner, words, keys.way, first, last)
+                if best_of is not None:
+                    told[owner] = told.get(owner, 0) + 1
+                    yield index.entries[owner], first, *best_of
 
     def match(self, text: str) -> list[Hit]:
         """The names in one text."""
@@ -104,7 +99,7 @@ class NameMatcher:
 
         Such a hit is told of the later text, with the part that lies there. A context word counts for all.
         """
-        if not self._plain:
+        if not self._index.entries:
             return [[] for _ in texts]
         found: list[list[Hit]] = [[] for _ in texts]
         context: set[str] = set()
@@ -117,18 +112,28 @@ class NameMatcher:
 
     def _look(self, text: str, folded: Folded, hits: list[Hit], context: set[str], depth: int = 0) -> None:
         read = readings_of(folded)
+        kinds = boundaries.kinds_of(text)
         for reading in read.plain:
-            self._scan(0, reading, text, hits, context)
-        self._scan(1, read.leet, text, hits, context)
+            self._scan(PLAIN, reading, text, kinds, hits, context)
+        for reading in read.leet:
+            self._scan(LEET, reading, text, kinds, hits, context)
         for reading in read.collapsed:
-            self._scan(2, reading, text, hits, context)
-        for reading in read.plain[:2]:
-            hits += [
-                Hit(entry=entry, start=start, end=end, sure=False, code=NEAR, score=score)
-                for entry, start, end, score in self._typos.near(reading)
-            ]
+            self._scan(SINGLE, reading, text, kinds, hits, context)
+        supposed: list[Hit] = []
+        for reading in read.worded:
+            self._scan(PLAIN, reading, text, kinds, supposed, context)
+        hits += [replace(hit, sure=False, code=NEAR) for hit in supposed]
+        hits += self._near_hits(read.near)
         if depth < MAX_DEPTH:
             self._look_decoded(text, hits, context, depth)
+
+    def _near_hits(self, readings: Sequence[Reading]) -> Iterator[Hit]:
+        words = words_of(readings)
+        starts = [place for reading in readings for place in reading.starts]
+        ends = [place for reading in readings for place in reading.ends]
+        for entry, first, last, score in self.near(words):
+            begin, end = starts[words.starts[first]], ends[words.ends[last] - 1]
+            yield Hit(entry=entry, start=begin, end=end, sure=False, code=NEAR, score=score)
 
     def _look_decoded(self, text: str, hits: list[Hit], context: set[str], depth: int) -> None:
         for plain, start, end in decoded(text):
@@ -145,8 +150,9 @@ class NameMatcher:
         lengths = [len(text) for text in texts]
         across: list[Hit] = []
         whole = "".join(texts)
+        kinds = boundaries.kinds_of(whole)
         for reading in readings_across(texts, folded):
-            self._scan(0, reading, whole, across, context)
+            self._scan(PLAIN, reading, whole, kinds, across, context)
         offset = 0
         for length, hits in zip(lengths, found, strict=True):
             hits += [
@@ -156,48 +162,114 @@ class NameMatcher:
             ]
             offset += length
 
-    def _scan(self, way: int, reading: Reading, text: str, hits: list[Hit], context: set[str]) -> None:
-        automaton = self._automata[way]
-        if automaton is None or not reading.letters:
-            return
-        patterns = (self._plain, self._leet, self._single)[way]
+    def _scan(
+        self, way: int, reading: Reading, text: str, kinds: boundaries.Kinds, hits: list[Hit],
+        context: set[str],
+    ) -> None:  # fmt: skip
+        index = self._index
         told: dict[int, int] = {}  # so that a text of nothing but names costs no more than others
-        for index, start, end in automaton.find_matches_as_indexes(reading.letters, overlapping=True):
-            pattern = patterns[index]
-            if told.get(index, 0) >= MAX_TOLD:
+        for owner, start, end in self._candidates(way, reading, kinds):
+            if told.get(owner, 0) >= MAX_TOLD:
                 continue
+            letters = reading.letters[start:end]
+            name = index.letters(owner)
             found = boundaries.Region(reading=reading, text=text, start=start, end=end)
-            if not found.whole(len(pattern.letters)):
+            if owner >= len(index.entries):
+                if letters == name and found.whole(len(letters)):
+                    context.add(name)
                 continue
-            if pattern.entry is None:
-                context.add(pattern.context)
-            elif way == 0:
-                sure = found.natural(pattern.breaks)
-                if sure is not None:
-                    hits.append(_hit(pattern.entry, found, sure=sure))
-                    told[index] = told.get(index, 0) + sure
-            elif found.disguised(pattern.context if way == 2 else ""):
-                hits.append(_hit(pattern.entry, found, sure=True))
-                told[index] = told.get(index, 0) + 1
+            entry = index.entries[owner]
+            if not _is_form(index, owner, way, letters) or not found.whole(len(letters)):
+                continue
+            if way == PLAIN:
+                sure = found.natural(breaks(entry.text))
+            else:
+                sure = True if found.disguised(name if way == SINGLE else "") else None
+            if sure is not None:
+                hits.append(_hit(entry, found, sure=sure))
+                told[owner] = told.get(owner, 0) + sure
+
+    def _candidates(
+        self, way: int, reading: Reading, kinds: boundaries.Kinds
+    ) -> Iterator[tuple[int, int, int]]:
+        """The names whose form may stand between two edges of a reading: number, first and last letter."""
+        if not reading.letters:
+            return
+        marks = _marks(way, reading, kinds)
+        if marks is not None and not marks[-1]:
+            return
+        sums = running(scattered(codes_of(reading.letters)))
+        for starts, ends in boundaries.pairs(*boundaries.edges(reading, kinds), self._index.longest):
+            if marks is not None:
+                chosen = marks[ends] > marks[starts]
+                starts, ends = starts[chosen], ends[chosen]
+            which, owners = self._index.table.find(salted(stretches(sums, starts, ends), way))
+            yield from zip(owners.tolist(), starts[which].tolist(), ends[which].tolist(), strict=True)
+
+
+def _marks(way: int, reading: Reading, kinds: boundaries.Kinds) -> Places | None:
+    """For ways that need a sign or a repeated letter: how many of them stand before each letter."""
+    if way == PLAIN:
+        return None
+    begins, ends = np.asarray(reading.starts), np.asarray(reading.ends)
+    marked = boundaries.signs(kinds[begins]) if way == LEET else ends - begins > 1
+    return np.concatenate((np.zeros(1, np.intp), np.cumsum(marked)))
+
+
+def _is_form(index: NameIndex, owner: int, way: int, letters: str) -> bool:
+    name = index.letters(owner)
+    if way == PLAIN:
+        return letters == name or letters in index.forms(owner)
+    if not disguisable(name):
+        return False
+    if way == SINGLE:
+        return letters == single(index.entries[owner].text)
+    # In a name that has digits itself, digits mean what they are.
+    return letters == name.translate(LEET_SIGNS) and not any(map(str.isdigit, name))
+
+
+def _nearest(
+    index: NameIndex, owner: int, words: Words, way: int, first: int, last: int
+) -> tuple[int, float] | None:
+    """Of the windows that begin at a word, and end at `last` (LONG: or before it), the nearest to a name."""
+    name, text = index.letters(owner), index.entries[owner].text
+    letters = words.text(first, last)
+    best_of: tuple[int, float] | None = None
+    for end in range(first, last + 1) if way == LONG else (last,):
+        pieces = letters[: end - first + 1]
+        if abs(sum(map(len, pieces)) - len(name)) > near.MAX_LONGER:
+            continue
+        score = near.score(way, name, text, pieces)
+        if score and (best_of is None or score > best_of[1]):
+            best_of = end, score
+    return best_of
 
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """All ways to read one text, by the automaton that looks at them."""
+    """All ways to read one text. ``leet``: empty where nothing could stand for a letter."""
 
     plain: list[Reading]
-    leet: Reading
+    leet: list[Reading]
     collapsed: list[Reading]
+    worded: list[Reading]
+
+    @property
+    def near(self) -> list[Reading]:
+        """Those in which names are found that are not quite written out."""
+        return [*self.plain, *self.worded]
 
 
 def readings_of(folded: Folded) -> Readings:
-    """Ways 1 to 4 of reading a text."""
+    """Ways 1 to 4 and 6 of reading a text."""
     plain, looks = [squeezed(folded)], folded
     if not folded.text.isascii():
         looks = by_look(folded)
         plain += [squeezed(looks), squeezed(by_sound(folded))]
-    leet = squeezed(translated(looks, _LEET))
-    return Readings(plain, leet, [runs_collapsed(reading) for reading in plain[:2]])
+    return Readings(
+        plain, [squeezed(translated(looks, LEET_SIGNS))], [runs_collapsed(reading) for reading in plain[:2]],
+        [squeezed(by_sound(reading)) for reading in worded(folded)],
+    )  # fmt: skip
 
 
 def readings_across(texts: Sequence[str], folded: Sequence[Folded]) -> list[Reading]:
@@ -213,48 +285,6 @@ def _hit(entry: NameEntry, found: boundaries.Region, *, sure: bool) -> Hit:
     start, end = found.span
     certain = sure and not doubted(entry)
     return Hit(entry=entry, start=start, end=end, sure=certain, code=MATCH if sure else NEAR)
-
-
-def _patterns(names: Sequence[NameEntry]) -> Iterator[_Pattern]:
-    contexts: set[str] = set()
-    for entry in names:
-        folded = fold(entry.text)
-        plain = squeezed(folded)
-        breaks = frozenset(place for place, gap in enumerate(plain.gaps) if gap)
-        forms = {plain.letters: True, squeezed(by_look(folded)).letters: False}
-        if entry.tier != NameTier.CONTEXT and len(plain.letters) >= MIN_CODED:
-            forms = dict.fromkeys(_coded(plain.letters), False) | forms
-        for letters, is_plain in forms.items():
-            if letters:
-                yield _Pattern(entry, letters, breaks, plain=is_plain or letters == plain.letters)
-        if entry.tier == NameTier.CONTEXT:
-            contexts |= {key(word) for word in entry.context}
-    yield from (_Pattern(None, word, frozenset(), context=word) for word in sorted(contexts) if word)
-
-
-def _coded(letters: str) -> set[str]:
-    forms = {letters[::-1]}
-    if letters.isascii():
-        forms.add(codecs.encode(letters, "rot13"))
-    return {form for form in forms if frequency(form) < KNOWN and form != letters}
-
-
-def _disguisable(pattern: _Pattern) -> bool:
-    return pattern.entry is not None and pattern.plain and len(pattern.letters) >= MIN_DISGUISED
-
-
-def _leeted(pattern: _Pattern) -> _Pattern:
-    return _Pattern(pattern.entry, pattern.letters.translate(_LEET), pattern.breaks)
-
-
-def _collapsed(pattern: _Pattern) -> _Pattern:
-    letters = pattern.letters
-    single = "".join(
-        letter
-        for place, letter in enumerate(letters)
-        if not place or letters[place - 1] != letter or place in pattern.breaks
-    )
-    return _Pattern(pattern.entry, single, pattern.breaks, context=letters)
 
 
 def _in_context(entry: NameEntry, seen: set[str]) -> bool:

@@ -1,0 +1,225 @@
+"""Readings as words, and the keys under which a name that is not quite written out is looked up.
+
+A *line* is a reading as one text: before each word one sign, which says whether something ends a thought
+there and whether the word is *strange* (hardly anybody writes it) or *notable* (no ordinary English word).
+Lines are kept with stored prompts (`classifiers.sieve`). Keys of windows of words, of prompts and of lines
+alike, are made here and nowhere else:
+
+1. SHORT: a window with a strange word, and what is left of it without one letter; names of 4 to 8 letters;
+2. LONG: the eight letters from the beginning of a word on, and what is left without one or two; longer names;
+3. SOUND: the coarse sounds of a window with a strange word (`classifiers.sounds`);
+4. BAG: the letters of a window in no order.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifiers.ambiguity import common_word, frequency
+from classifiers.forms import Codes, Hashes, Places, codes_of, rows, running, salted, scattered, stretches, without
+from classifiers.normalise import HEAVY, SOFT, Reading
+from classifiers.sounds import Flags, opening, sounds
+
+SHORT, LONG, SOUND, BAG = range(8, 12)
+"""Ways in which a name may be near; numbers are salts of the table of forms."""
+MIN_SHORT: Final = 4  # letters of a name that is looked for with one mistake
+MIN_LONG: Final = 9  # letters of one that is looked for with two
+PREFIX: Final = 8
+MIN_SOUND: Final = 5
+MIN_SOUNDS: Final = 2
+MIN_BAG: Final = 7
+MAX_WORDS: Final = 4  # words that a misspelt name may be written in
+MAX_BAG_WORDS: Final = 5
+RARE: Final = 2.6  # Zipf: above it, a word is meant as written
+_BAG_SALT: Final = 77
+_SIGNS: Final = " *+|!?"  # light or heavy gap; then nothing, strange, notable
+_NEWLINE: Final = "\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """The words of some readings. ``codes``: all letters; per word its place in them and what it is."""
+
+    codes: Codes
+    starts: Places
+    ends: Places
+    heavy: Flags
+    strange: Flags
+    notable: Flags
+
+    def text(self, first: int, last: int) -> list[str]:
+        """The words from one to another, both included."""
+        begin, ends = self.starts[first], self.ends[first : last + 1] - self.starts[first]
+        letters = self.codes[begin : self.ends[last]].tobytes().decode("utf-32-le", "surrogatepass")
+        return [letters[a:b] for a, b in pairwise([0, *ends.tolist()])]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keys:
+    """Keys of windows of one way: the first and the last word of each."""
+
+    way: int
+    hashes: Hashes
+    first: Places
+    last: Places
+
+
+@cache
+def _flag(word: str) -> int:
+    if frequency(word) < RARE:
+        return 1
+    return 0 if common_word(word) else 2
+
+
+def _spans(reading: Reading) -> list[tuple[int, int]]:
+    starts = [place for place, gap in enumerate(reading.gaps[:-1]) if gap > SOFT]
+    return list(pairwise([*starts, len(reading.letters)])) if reading.letters else []
+
+
+def line_of(reading: Reading) -> str:
+    """A reading as a line."""
+    pieces = []
+    for start, end in _spans(reading):
+        word = reading.letters[start:end]
+        pieces.append(_SIGNS[_flag(word) + 3 * (reading.gaps[start] == HEAVY)] + word)
+    return "".join(pieces)
+
+
+def words_of(readings: Sequence[Reading]) -> Words:
+    """The words of some readings, one reading after the other."""
+    starts: list[int] = []
+    ends: list[int] = []
+    heavy: list[bool] = []
+    flags: list[int] = []
+    at = 0
+    for reading in readings:
+        letters, gaps = reading.letters, reading.gaps
+        for start, end in _spans(reading):
+            starts.append(at + start)
+            ends.append(at + end)
+            heavy.append(gaps[start] == HEAVY)
+            flags.append(_flag(letters[start:end]))
+        at += len(letters)
+    flag = np.array(flags, np.uint8)
+    return Words(
+        codes=codes_of("".join(reading.letters for reading in readings)),
+        starts=np.array(starts, np.intp), ends=np.array(ends, np.intp), heavy=np.array(heavy, bool),
+        strange=flag == 1, notable=flag != 0,
+    )  # fmt: skip
+
+
+def parsed(lines: Sequence[str]) -> tuple[Words, Places]:
+    """The words of lines, and for each word the number of its line."""
+    text = _NEWLINE.join(lines)
+    codes = codes_of(text)
+    sign = np.full(128, -1, np.int8)
+    for number, mark in enumerate(_SIGNS):
+        sign[ord(mark)] = number
+    signs = np.where(codes < 128, sign[np.where(codes < 128, codes, 0)], -1)
+    breaks = codes == ord(_NEWLINE)
+    begins = np.flatnonzero(signs >= 0)
+    letters = (signs < 0) & ~breaks
+    places = np.cumsum(letters) - letters  # of each character, the letters before it
+    starts = places[begins].astype(np.intp)
+    kind = signs[begins]
+    words = Words(
+        codes=codes[letters], starts=starts, ends=np.append(starts[1:], letters.sum()).astype(np.intp),
+        heavy=kind >= 3, strange=kind % 3 == 1, notable=kind % 3 != 0,
+    )  # fmt: skip
+    return words, np.cumsum(breaks)[begins]
+
+
+def windows(words: Words, most: int, longest: int) -> tuple[Places, Places]:
+    """The first and the last word of each run of up to `most` words, of `longest` letters at most, in which
+    no thought ends.
+    """
+    count = len(words.starts)
+    ended = np.concatenate(([0], np.cumsum(words.heavy)))
+    firsts, lasts = [], []
+    for further in range(min(most, count)):
+        first = np.arange(count - further)
+        last = first + further
+        whole = ended[last + 1] == ended[first + 1]
+        whole &= words.ends[last] - words.starts[first] <= longest
+        firsts.append(first[whole])
+        lasts.append(last[whole])
+    if not firsts:
+        return np.zeros(0, np.intp), np.zeros(0, np.intp)
+    return np.concatenate(firsts), np.concatenate(lasts)
+
+
+def near_keys(words: Words, longest: int) -> Iterator[Keys]:
+    """The keys of all windows; `longest`: letters of the longest name."""
+    if not len(words.starts):
+        return
+    values = scattered(words.codes)
+    first, last = windows(words, MAX_BAG_WORDS, longest + 2)
+    start, end = words.starts[first], words.ends[last]
+    size = end - start
+    few = last - first < MAX_WORDS
+    odd = few & _any(words.strange, first, last)
+    chosen = np.flatnonzero(odd & (size >= MIN_SHORT - 1) & (size <= MIN_LONG))
+    yield _keys(SHORT, shortened(values, start[chosen], end[chosen], MIN_LONG), first[chosen], last[chosen])
+    yield _long(words, values, first, last, few)
+    chosen = np.flatnonzero(odd & (size >= MIN_SOUND - 1))
+    hashes, counts = sounded(words.codes, words.starts, start[chosen], end[chosen])
+    enough = counts >= MIN_SOUNDS
+    yield _keys(SOUND, hashes[enough], first[chosen][enough], last[chosen][enough])
+    chosen = np.flatnonzero((size >= MIN_BAG) & ((last > first) | odd))
+    yield _keys(BAG, bagged(words.codes, start[chosen], end[chosen]), first[chosen], last[chosen])
+
+
+def _long(words: Words, values: Hashes, first: Places, last: Places, few: Flags) -> Keys:
+    """Keys of the beginnings of windows, for each beginning with the furthest word that it may reach to."""
+    chosen = np.flatnonzero(few & _any(words.notable, first, last))
+    reach = np.full(len(words.starts), -1, np.intp)
+    np.maximum.at(reach, first[chosen], last[chosen])
+    begins = np.flatnonzero(reach >= 0)
+    begins = begins[words.ends[reach[begins]] - words.starts[begins] >= MIN_LONG - 2]
+    hashes = beginning(values, words.starts[begins], words.ends[reach[begins]])
+    return _keys(LONG, hashes, begins, reach[begins])
+
+
+def _any(flags: Flags, first: Places, last: Places) -> Flags:
+    counted = np.concatenate(([0], np.cumsum(flags)))
+    return np.asarray(counted[last + 1] > counted[first])
+
+
+def _keys(way: int, hashes: Hashes, first: Places, last: Places) -> Keys:
+    each = hashes.shape[1] if hashes.ndim == 2 else 1
+    return Keys(
+        way=way, hashes=salted(hashes.ravel(), way), first=np.repeat(first, each), last=np.repeat(last, each)
+    )
+
+
+def shortened(values: Hashes, starts: Places, ends: Places, width: int) -> Hashes:
+    """``uint64[n, width + 1]``: the hashes of stretches of up to `width` letters, whole and without one."""
+    return np.asarray(rows(values, starts, ends, width) @ without(width, 1), np.uint64)
+
+
+def beginning(values: Hashes, starts: Places, ends: Places) -> Hashes:
+    """``uint64[n, 37]``: the hashes of the first eight letters, whole and without one or two of them."""
+    return np.asarray(rows(values, starts, ends, PREFIX) @ without(PREFIX, 2), np.uint64)
+
+
+def sounded(codes: Codes, begins: Places, starts: Places, ends: Places) -> tuple[Hashes, NDArray[np.intp]]:
+    """The hashes of the sounds of stretches, and how many sounds each has; ``begins``: of all words."""
+    opens = np.zeros(len(codes), bool)
+    opens[begins] = True
+    classes, counts = sounds(codes, opens)
+    before = np.concatenate(([0], np.cumsum(counts))).astype(np.intp)
+    sums = running(scattered(classes[counts]))
+    hashes = stretches(sums, before[starts], before[ends]) + scattered(opening(codes[starts]))
+    return hashes, before[ends] - before[starts]
+
+
+def bagged(codes: Codes, starts: Places, ends: Places) -> Hashes:
+    """The hashes of the letters of stretches, in whatever order they stand."""
+    sums = np.zeros(len(codes) + 1, np.uint64)
+    np.cumsum(scattered(codes + np.uint32(_BAG_SALT)), out=sums[1:])
+    return np.asarray(sums[ends] - sums[starts], np.uint64)
