@@ -4,7 +4,7 @@ A form is what a way of reading a prompt makes of a name:
 1. PLAIN: its letters, the same with letters of other scripts as what they look like, and backwards and rotated
    by 13; and the context words of names that need one;
 2. LEET: with look-alike signs as one; 3. SINGLE: with repeated letters as one;
-4. the keys of names that are not quite written out (`classifiers.lines`), where a name blocks alone.
+4. the keys of names that are not quite written out (`classifiers.lines`).
 Of a name only its letters are kept; what else is asked about it is made again from the entry.
 """
 
@@ -117,10 +117,9 @@ class NameIndex:
         return found
 
     def _forms(self, parts: Sequence[tuple[str, bytes]]) -> Iterator[tuple[Hashes, Places]]:
-        alone = np.array([entry.tier != NameTier.CONTEXT for entry in self.entries], bool)
         for at in range(0, len(parts), AT_ONCE):
             some = parts[at : at + AT_ONCE]
-            yield from _Some(some, at, alone[at : at + AT_ONCE]).forms()
+            yield from _Some(some, at).forms()
         looks = [(looked(e.text), n) for n, e in enumerate(self.entries) if not e.text.isascii()]
         words = [(word, len(self.entries) + n) for n, word in enumerate(self.context)]
         for at in range(0, len(looks) + len(words), AT_ONCE):
@@ -132,16 +131,15 @@ class NameIndex:
 
 
 class _Some:
-    """Some names, one behind the other. ``alone``: which of them block without context."""
+    """Some names, one behind the other; ``at``: the number of the first."""
 
-    def __init__(self, parts: Sequence[tuple[str, bytes]], at: int, alone: Flags) -> None:
+    def __init__(self, parts: Sequence[tuple[str, bytes]], at: int) -> None:
         self.codes: Codes = codes_of("".join(letters for letters, _ in parts))
         self.gaps = np.frombuffer(b"".join(gaps for _, gaps in parts), np.uint8) > 0
         self.sizes = np.array([len(letters) for letters, _ in parts], np.intp)
         self.ends = np.cumsum(self.sizes)
         self.starts = self.ends - self.sizes
         self.numbers = np.arange(at, at + len(parts))
-        self.alone = alone
 
     def forms(self) -> Iterator[tuple[Hashes, Places]]:
         if not len(self.codes):
@@ -158,17 +156,17 @@ class _Some:
 
     def _near(self, values: Hashes) -> Iterator[tuple[Hashes, Places]]:
         for size in range(MIN_SHORT, MIN_LONG):
-            chosen = self.alone & (self.sizes == size)
+            chosen = (self.sizes == size)
             yield self._told(SHORT, shortened(values, self.starts[chosen], self.ends[chosen], size), chosen)
-        chosen = self.alone & (self.sizes >= MIN_LONG)
+        chosen = self.sizes >= MIN_LONG
         yield self._told(LONG, beginning(values, self.starts[chosen], self.ends[chosen]), chosen)
-        chosen = self.alone & (self.sizes >= MIN_SOUND)
+        chosen = self.sizes >= MIN_SOUND
         hashes, counts = sounded(
             self.codes, np.flatnonzero(self.gaps), self.starts[chosen], self.ends[chosen]
         )
         chosen[chosen] = counts >= MIN_SOUNDS
         yield self._told(SOUND, hashes[counts >= MIN_SOUNDS], chosen)
-        chosen = self.alone & (self.sizes >= MIN_BAG)
+        chosen = self.sizes >= MIN_BAG
         yield self._told(BAG, bagged(self.codes, self.starts[chosen], self.ends[chosen]), chosen)
 
     def _stretches(self, values: Hashes, chosen: Flags) -> Hashes:

@@ -5,8 +5,8 @@ there and whether the word is *strange* (hardly anybody writes it) or *notable* 
 Lines are kept with stored prompts (`classifiers.sieve`). Keys of windows of words, of prompts and of lines
 alike, are made here and nowhere else:
 
-1. SHORT: a window with a strange word, and what is left of it without one letter; names of 4 to 8 letters;
-2. LONG: the eight letters from the beginning of a word on, and what is left without one or two; longer names;
+1. SHORT: a window with a strange word, and what is left of it without one letter; names of 4 to 6 letters;
+2. LONG: the first eight letters of a window, and what is left without one or two; longer names;
 3. SOUND: the coarse sounds of a window with a strange word (`classifiers.sounds`);
 4. BAG: the letters of a window in no order.
 """
@@ -28,11 +28,11 @@ from classifiers.sounds import Flags, opening, sounds
 SHORT, LONG, SOUND, BAG = range(8, 12)
 """Ways in which a name may be near; numbers are salts of the table of forms."""
 MIN_SHORT: Final = 4  # letters of a name that is looked for with one mistake
-MIN_LONG: Final = 9  # letters of one that is looked for with two
+MIN_LONG: Final = 7  # letters of one that is looked for with two
 PREFIX: Final = 8
-MIN_SOUND: Final = 5
+MIN_SOUND: Final = 4
 MIN_SOUNDS: Final = 2
-MIN_BAG: Final = 7
+MIN_BAG: Final = 5
 MAX_WORDS: Final = 4  # words that a misspelt name may be written in
 MAX_BAG_WORDS: Final = 5
 RARE: Final = 2.6  # Zipf: above it, a word is meant as written
@@ -175,14 +175,18 @@ def near_keys(words: Words, longest: int) -> Iterator[Keys]:
 
 
 def _long(words: Words, values: Hashes, first: Places, last: Places, few: Flags) -> Keys:
-    """Keys of the beginnings of windows, for each beginning with the furthest word that it may reach to."""
+    """Keys of the beginnings of windows: of short windows as they are, and for each word that begins longer
+    ones, of the eight letters from there on, with the furthest word that such a window may reach to.
+    """
     chosen = np.flatnonzero(few & _any(words.notable, first, last))
+    first, last = first[chosen], last[chosen]
+    size = words.ends[last] - words.starts[first]
     reach = np.full(len(words.starts), -1, np.intp)
-    np.maximum.at(reach, first[chosen], last[chosen])
+    np.maximum.at(reach, first[size >= PREFIX], last[size >= PREFIX])
     begins = np.flatnonzero(reach >= 0)
-    begins = begins[words.ends[reach[begins]] - words.starts[begins] >= MIN_LONG - 2]
-    hashes = beginning(values, words.starts[begins], words.ends[reach[begins]])
-    return _keys(LONG, hashes, begins, reach[begins])
+    small = (size >= MIN_LONG - 2) & (size < PREFIX)
+    first, last = np.concatenate((first[small], begins)), np.concatenate((last[small], reach[begins]))
+    return _keys(LONG, beginning(values, words.starts[first], words.ends[last]), first, last)
 
 
 def _any(flags: Flags, first: Places, last: Places) -> Flags:

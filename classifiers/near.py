@@ -2,7 +2,7 @@
 
 1. One mistake (a letter wrong, missing, too many, or two swapped): names of four letters or more; the shorter,
    the less may what is written be a word itself.
-2. Two mistakes: names of nine letters or more.
+2. Two mistakes: names of seven letters or more; the shorter, the less may what is written be a word.
 3. Another spelling of the same sounds.
 4. The same letters, with words or syllables swapped, or each word backwards.
 None of these is ever sure: a person should look.
@@ -15,16 +15,19 @@ from rapidfuzz.distance import OSA, JaroWinkler
 
 from classifiers.ambiguity import common_word, frequency
 from classifiers.index import words as words_of_name
-from classifiers.lines import BAG, MIN_LONG, MIN_SHORT, MIN_SOUND, RARE, SOUND
+from classifiers.lines import BAG, MIN_LONG, MIN_SHORT, RARE, SOUND
 from classifiers.sounds import respelled
 
 MAX_LONGER: Final = 4  # letters by which what is written may differ; respelling needs most
 TINY, SMALL = 4, 5  # letters of names that must begin as written, and what is written be no word at all
+LONG_NAME: Final = 9  # letters of a name of which two may be wrong wherever they stand
 UNKNOWN: Final = 1.5  # Zipf
 UNHEARD: Final = 1.0
-SOUND_LIKE: Final = 0.88  # Jaro-Winkler of two respelled names
-SOUND_SHARE: Final = 0.7
-BLOCKS: Final = 0.55  # share of neighbouring letters that words or syllables in another order keep
+ALIKE: Final = 0.8  # Jaro-Winkler of two names that differ by two mistakes
+SOUND_LIKE: Final = 0.84  # Jaro-Winkler of two respelled names
+SOUND_SHARE: Final = 0.65
+BLOCKS: Final = 0.5  # share of neighbouring letters that words or syllables in another order keep
+SEEN_APART: Final = 4.5  # Zipf: two words more frequent than this stand in either order
 
 
 def score(way: int, name: str, text: str, pieces: Sequence[str]) -> float:
@@ -47,30 +50,47 @@ def _mistakes(name: str, text: str, written: str, pieces: Sequence[str]) -> floa
     distance = OSA.distance(name, written, score_cutoff=most)
     if distance > most or len(name) < MIN_SHORT:
         return 0.0
-    strange = any(frequency(piece) < RARE for piece in pieces)
     if len(name) <= SMALL:
         least = UNHEARD if len(name) == TINY else UNKNOWN
-        close = name[0] == written[0] and frequency(written) < least
-        if not close or (len(name) == TINY and len(written) < TINY):
-            return 0.0
-    elif not strange and not (len(name) >= MIN_LONG and distance == 1 and _kept(text, pieces)):
-        return 0.0
-    elif distance == 2 and JaroWinkler.similarity(name, written) < SOUND_LIKE:
-        return 0.0
-    return 1 - distance / len(name)
+        near = name[0] == written[0] and frequency(written) < least and len(written) >= TINY
+    elif distance == 1:
+        near = _strange(pieces, RARE) or (len(name) >= MIN_LONG and _kept(text, pieces))
+    elif len(name) < LONG_NAME:
+        near = name[0] == written[0] and _unheard(text, pieces)
+    else:
+        near = _strange(pieces, RARE) and JaroWinkler.similarity(name, written) >= ALIKE
+    return 1 - distance / len(name) if near else 0.0
+
+
+def _strange(pieces: Sequence[str], least: float) -> bool:
+    return any(frequency(piece) < least for piece in pieces)
+
+
+def _unheard(text: str, pieces: Sequence[str]) -> bool:
+    """Whether all that is not a word of the name is no word at all."""
+    parts = words_of_name(text)
+    return all(piece in parts or frequency(piece) < UNHEARD for piece in pieces)
 
 
 def _kept(text: str, pieces: Sequence[str]) -> bool:
-    """Whether a word of the name that is no common word stands there as it should."""
-    return any(piece in pieces and not common_word(piece) for piece in words_of_name(text))
+    """Whether a word of the name stands there as it should, and whatever does not is no common word, or that
+    word is none.
+    """
+    parts = words_of_name(text)
+    kept = [part for part in parts if part in pieces]
+    others = [piece for piece in pieces if piece not in parts]
+    return any(not common_word(part) for part in kept) or (
+        bool(kept) and not any(common_word(piece) for piece in others)
+    )
 
 
 def _sounds(name: str, written: str, pieces: Sequence[str]) -> float:
-    if len(name) < MIN_SOUND or not any(frequency(piece) < UNKNOWN for piece in pieces):
+    if not _strange(pieces, UNKNOWN):
         return 0.0
     mine, theirs = respelled(name), respelled(written)
-    alike = JaroWinkler.similarity(mine, theirs)
-    share = OSA.normalized_similarity(mine, theirs)
+    if len(name) < SMALL:
+        return 1 - 1 / len(name) if mine == theirs else 0.0
+    alike, share = JaroWinkler.similarity(mine, theirs), OSA.normalized_similarity(mine, theirs)
     return alike * 0.99 if alike >= SOUND_LIKE and share >= SOUND_SHARE else 0.0
 
 
@@ -80,14 +100,19 @@ def _rearranged(name: str, text: str, written: str, pieces: Sequence[str]) -> fl
     parts = words_of_name(text)
     if len(parts) > 1:
         swapped = sorted(parts) == sorted(pieces)
-        backwards = sorted(part[::-1] for part in parts) == sorted(pieces)
-        if swapped or backwards:
+        if swapped and (len(parts) > 2 or min(map(frequency, parts)) < SEEN_APART):
             return 1 - 1 / len(name)
-    if all(frequency(piece) >= RARE for piece in pieces):
-        return 0.0
-    kept = _pairs(name) & _pairs(written)
-    share = len(kept) / max(1, len(_pairs(name)))
-    return share if share >= BLOCKS else 0.0
+        if sorted(part[::-1] for part in parts) == sorted(pieces):
+            return 1 - 1 / len(name)
+    share = len(_pairs(name) & _pairs(written)) / max(1, len(_pairs(name)))
+    if len(name) < MIN_LONG:
+        near = name[0] == written[0] and len(pieces) == 1 and frequency(written) < UNHEARD
+    elif share < BLOCKS:
+        apart = sorted(map(sorted, parts)) == sorted(map(sorted, pieces))
+        near = _unheard(text, pieces) and (apart or name[0] == written[0])
+    else:
+        near = _strange(pieces, RARE)
+    return max(share, 1 - 2 / len(name)) if near else 0.0
 
 
 def _pairs(word: str) -> set[str]:

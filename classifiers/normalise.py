@@ -241,5 +241,7 @@ def _look(character: str) -> str:
 def _sound(character: str) -> str:
     if character.isascii() or not character.isalnum():
         return character
+    if character == "х":  # Cyrillic, where anyascii writes kh
+        return "h"
     sound = "".join(letter for letter in anyascii(character).lower() if letter.isalnum())
     return sound or character

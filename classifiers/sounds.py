@@ -50,7 +50,10 @@ def sounds(codes: Codes, begins: Flags) -> tuple[Codes, Flags]:
     classes[soft & (plain == ord("g"))] = _J
     breathed = after == ord("h")
     classes[breathed & (plain == ord("p"))] = _F
-    classes[breathed & ((plain == ord("c")) | (plain == ord("s")))] = _SH
+    classes[breathed & (plain == ord("z"))] = _J
+    hushed = breathed & ((plain == ord("c")) | (plain == ord("s")))
+    classes[hushed] = _SH
+    classes[:-1][(hushed & (plain == ord("c")) & ~begins)[1:] & _among(plain[:-1], "st")] = _SH  # tch, sch
     silent = breathed & (plain == ord("g")) & ~begins
     silent |= begins & (plain == ord("k")) & (after == ord("n"))
     classes[silent] = 0
@@ -58,9 +61,16 @@ def sounds(codes: Codes, begins: Flags) -> tuple[Codes, Flags]:
     hissed = joined & (classes[:-1] == _K) & (classes[1:] == _S)  # ks as x
     classes[1:][hissed] = _X
     classes[:-1][hissed] = 0
+    pressed = joined & (classes[:-1] == _T) & (classes[1:] == _J)  # dzh
+    classes[:-1][pressed] = 0
+    classes[1:][joined & (classes[:-1] == _K) & (plain[1:] == ord("v"))] = 0  # kv as qu
     counts = classes != 0
     counts[1:] &= ~(joined & (classes[1:] == classes[:-1]))
     return classes, counts
+
+
+def _among(plain: Codes, letters: str) -> Flags:
+    return np.asarray(np.isin(plain, [ord(letter) for letter in letters]))
 
 
 def opening(codes: Codes) -> Codes:
@@ -71,7 +81,7 @@ def opening(codes: Codes) -> Codes:
 _RESPELLINGS: Final = tuple(
     (re.compile(pattern), sound)
     for pattern, sound in (
-        ("ph|v", "f"), ("tch|sh|sch", "c"), ("ch", "c"), ("qu", "kw"), ("x", "ks"), ("wh", "w"), ("gh", ""),
+        ("dzh|zh", "j"), ("kv", "kw"), ("ph|v", "f"), ("tch|sh|sch", "c"), ("ch", "c"), ("qu", "kw"), ("x", "ks"), ("wh", "w"), ("gh", ""),
         ("c(?=[eiy])", "s"), ("ck|cc|q|c(?![h])", "k"), ("z", "s"), ("th|d", "t"), ("b", "p"),
         ("oo|ou|ow|ew|ue|w(?![aeiouy])", "u"), ("ee|ea|ie|ey|y|j(?![aeiou])", "i"), ("ai|ay|ei", "e"),
         ("h(?![aeiou])", ""), ("e\\Z", ""), (r"(.)\1+", r"\1"),
