@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifiers.ambiguity import FAMILIAR, KNOWN, frequency
-from classifiers.forms import Places, codes_of
+from classifiers.forms import Places
 from classifiers.normalise import HEAVY, JOINED, SOFT, Reading
+from classifiers.stack import Stack
 
 MIN_LOOSE: Final = 4  # letters of a name that may end before a plural s, a digit or a capital
 MIN_PIECED: Final = 4  # letters of a name that common words may add up to
@@ -29,6 +30,7 @@ _KINDS: Final = np.array(
     ],
     np.uint8,
 )  # fmt: skip
+_PLURAL: Final = ord("s")
 PAIRS_AT_ONCE: Final = 1 << 17
 
 Kinds = NDArray[np.uint8]
@@ -41,38 +43,39 @@ def kinds_of(text: str) -> Kinds:
     return np.frombuffer(bytes(map(_kind, text)), np.uint8)
 
 
-def signs(kinds: Kinds) -> NDArray[np.bool_]:
-    """Which kinds of characters may stand for another letter: all but small ones."""
-    return np.asarray(kinds != _LOWER)
-
-
-def edges(reading: Reading, kinds: Kinds) -> tuple[Places, Places]:
-    """Letters of a reading at which a name may begin, and those before which one may end.
+def edges(stack: Stack, kinds: Kinds) -> tuple[Places, Places]:
+    """Letters of readings at which a name may begin, and those before which one may end.
 
     A few of them `Region.whole` refuses; it allows no other. `kinds`: of the whole text.
     """
-    size = len(reading.letters)
-    gaps = np.frombuffer(reading.gaps, np.uint8)
-    open_ = gaps != JOINED
-    if size > 1:
-        before = kinds[np.asarray(reading.ends[:-1]) - 1]
-        after = kinds[np.asarray(reading.starts[1:])]
-        loose = (before == _NO_WORD) | (after == _NO_WORD) | ((before == _NUMBER) != (after == _NUMBER))
-        open_[1:-1] |= loose | ((before == _LOWER) & (after == _UPPER))
+    open_ = stack.gaps != JOINED
+    before, after = kinds[stack.ends[:-1] - 1], kinds[stack.starts[1:]]
+    loose = (before == _NO_WORD) | (after == _NO_WORD) | ((before == _NUMBER) != (after == _NUMBER))
+    open_[1:-1] |= loose | ((before == _LOWER) & (after == _UPPER))
     ends = open_.copy()
-    ends[:-1] |= (codes_of(reading.letters) == ord("s")) & (gaps[1:] != JOINED)
-    if not reading.letters.isascii():
-        for place in range(1, size):
-            pair = reading.letters[place - 1], reading.letters[place]
-            if not open_[place] and not (pair[0].isascii() and pair[1].isascii()):
-                open_[place] = _unspaced(*pair)
-                ends[place] |= open_[place] or (_hangul(pair[0]) and _hangul(pair[1]))
+    ends[:-1] |= (stack.codes == _PLURAL) & (stack.gaps[1:] != JOINED)
+    for place in stack.foreign():
+        if not open_[place]:
+            pair = stack.letters[place - 1], stack.letters[place]
+            open_[place] = _unspaced(*pair)
+            ends[place] |= open_[place] or (_hangul(pair[0]) and _hangul(pair[1]))
     return np.flatnonzero(open_[:-1]), np.flatnonzero(ends[1:]) + 1
 
 
-def pairs(starts: Places, ends: Places, longest: int) -> Iterator[tuple[Places, Places]]:
-    """Every start with every end up to `longest` letters further on, some thousands at a time."""
-    first, last = np.searchsorted(ends, starts, "right"), np.searchsorted(ends, starts + longest, "right")
+def marks(stack: Stack, kinds: Kinds) -> Places:
+    """How many letters before each letter show that a disguise was undone: a sign, or a repeated letter."""
+    signs = kinds[stack.starts] != _LOWER
+    repeated = stack.ends - stack.starts > 1
+    return np.concatenate((np.zeros(1, np.intp), np.cumsum(signs | repeated)))
+
+
+def pairs(stack: Stack, kinds: Kinds, longest: int) -> Iterator[tuple[Places, Places]]:
+    """Every start with every end up to `longest` letters further on in the same reading, some thousands at a
+    time.
+    """
+    starts, ends = edges(stack, kinds)
+    stops = np.minimum(starts + longest, stack.stop[starts])
+    first, last = np.searchsorted(ends, starts, "right"), np.searchsorted(ends, stops, "right")
     counts = last - first
     total = np.cumsum(counts)
     at = 0

@@ -34,6 +34,13 @@ def codes_of(letters: str) -> Codes:
     return np.frombuffer(letters.encode("utf-32-le", "surrogatepass"), np.uint32)
 
 
+def letters_scattered(codes: Codes) -> Hashes:
+    """`scattered`, from a table where all letters are ASCII."""
+    if len(codes) and codes.max() < len(_SCATTERED):
+        return _SCATTERED[codes]
+    return scattered(codes)
+
+
 def scattered(numbers: NDArray[np.uint32] | Hashes) -> Hashes:
     """Each number as a 64-bit one that looks random; 0 stays 0."""
     mixed = numbers.astype(np.uint64)
@@ -44,9 +51,16 @@ def scattered(numbers: NDArray[np.uint32] | Hashes) -> Hashes:
     return mixed
 
 
-def salted(hashes: Hashes, salt: int) -> Hashes:
-    """The hashes as keys of a table: those of different salts have nothing to do with each other."""
-    return scattered(hashes + np.uint64((salt + 1) * 0xD1342543DE82EF95 & _WORD))
+_SCATTERED: Final = scattered(np.arange(128, dtype=np.uint32))
+SALTS: Final = np.array([(salt + 1) * 0xD1342543DE82EF95 & _WORD for salt in range(16)], np.uint64)
+
+
+def salted(hashes: Hashes, salt: int | NDArray[np.integer]) -> Hashes:
+    """The hashes as keys of a table: those of different salts have nothing to do with each other.
+
+    ``salt``: below 16, one for all or one for each.
+    """
+    return scattered(hashes + SALTS[salt])
 
 
 class Powers:

@@ -11,7 +11,7 @@ alike, are made here and nowhere else:
 4. BAG: the letters of a window in no order.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -21,9 +21,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifiers.ambiguity import common_word, frequency
-from classifiers.forms import Codes, Hashes, Places, codes_of, rows, running, salted, scattered, stretches, without
+from classifiers.forms import (
+    Codes,
+    Hashes,
+    Places,
+    codes_of,
+    letters_scattered,
+    rows,
+    running,
+    salted,
+    scattered,
+    stretches,
+    without,
+)
 from classifiers.normalise import HEAVY, SOFT, Reading
 from classifiers.sounds import Flags, opening, sounds
+from classifiers.stack import Stack
 
 SHORT, LONG, SOUND, BAG = range(8, 12)
 """Ways in which a name may be near; numbers are salts of the table of forms."""
@@ -61,9 +74,9 @@ class Words:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keys:
-    """Keys of windows of one way: the first and the last word of each."""
+    """Keys of windows: the way, the first and the last word of each."""
 
-    way: int
+    ways: NDArray[np.intp]
     hashes: Hashes
     first: Places
     last: Places
@@ -90,26 +103,15 @@ def line_of(reading: Reading) -> str:
     return "".join(pieces)
 
 
-def words_of(readings: Sequence[Reading]) -> Words:
-    """The words of some readings, one reading after the other."""
-    starts: list[int] = []
-    ends: list[int] = []
-    heavy: list[bool] = []
-    flags: list[int] = []
-    at = 0
-    for reading in readings:
-        letters, gaps = reading.letters, reading.gaps
-        for start, end in _spans(reading):
-            starts.append(at + start)
-            ends.append(at + end)
-            heavy.append(gaps[start] == HEAVY)
-            flags.append(_flag(letters[start:end]))
-        at += len(letters)
-    flag = np.array(flags, np.uint8)
+def words_of(stack: Stack) -> Words:
+    """The words of readings."""
+    starts = np.flatnonzero(stack.gaps[:-1] > SOFT)
+    ends = np.append(starts[1:], len(stack.letters))[: len(starts)]
+    places = zip(starts.tolist(), ends.tolist(), strict=True)
+    flag = np.array([_flag(stack.letters[begin:end]) for begin, end in places], np.uint8)
     return Words(
-        codes=codes_of("".join(reading.letters for reading in readings)),
-        starts=np.array(starts, np.intp), ends=np.array(ends, np.intp), heavy=np.array(heavy, bool),
-        strange=flag == 1, notable=flag != 0,
+        codes=stack.codes, starts=starts, ends=ends, heavy=stack.gaps[starts] == HEAVY, strange=flag == 1,
+        notable=flag != 0,
     )  # fmt: skip
 
 
@@ -139,42 +141,50 @@ def windows(words: Words, most: int, longest: int) -> tuple[Places, Places]:
     no thought ends.
     """
     count = len(words.starts)
-    ended = np.concatenate(([0], np.cumsum(words.heavy)))
-    firsts, lasts = [], []
-    for further in range(min(most, count)):
-        first = np.arange(count - further)
-        last = first + further
-        whole = ended[last + 1] == ended[first + 1]
-        whole &= words.ends[last] - words.starts[first] <= longest
-        firsts.append(first[whole])
-        lasts.append(last[whole])
-    if not firsts:
-        return np.zeros(0, np.intp), np.zeros(0, np.intp)
-    return np.concatenate(firsts), np.concatenate(lasts)
+    ended = np.cumsum(words.heavy)
+    first = np.arange(count)[:, None]
+    last = first + np.arange(most)
+    inside = np.minimum(last, count - 1)
+    whole = (last < count) & (ended[inside] == ended[:, None])
+    whole &= words.ends[inside] - words.starts[:, None] <= longest
+    begin, further = np.nonzero(whole)
+    return begin, begin + further
 
 
-def near_keys(words: Words, longest: int) -> Iterator[Keys]:
+def near_keys(words: Words, longest: int) -> Keys | None:
     """The keys of all windows; `longest`: letters of the longest name."""
     if not len(words.starts):
-        return
-    values = scattered(words.codes)
+        return None
+    values = letters_scattered(words.codes)
     first, last = windows(words, MAX_BAG_WORDS, longest + 2)
     start, end = words.starts[first], words.ends[last]
     size = end - start
     few = last - first < MAX_WORDS
     odd = few & _any(words.strange, first, last)
-    chosen = np.flatnonzero(odd & (size >= MIN_SHORT - 1) & (size <= MIN_LONG))
-    yield _keys(SHORT, shortened(values, start[chosen], end[chosen], MIN_LONG), first[chosen], last[chosen])
-    yield _long(words, values, first, last, few)
-    chosen = np.flatnonzero(odd & (size >= MIN_SOUND - 1))
-    hashes, counts = sounded(words.codes, words.starts, start[chosen], end[chosen])
-    enough = counts >= MIN_SOUNDS
-    yield _keys(SOUND, hashes[enough], first[chosen][enough], last[chosen][enough])
+    found: list[tuple[int, Hashes, Places, Places]] = []
     chosen = np.flatnonzero((size >= MIN_BAG) & ((last > first) | odd))
-    yield _keys(BAG, bagged(words.codes, start[chosen], end[chosen]), first[chosen], last[chosen])
+    found.append((BAG, bagged(words.codes, start[chosen], end[chosen]), first[chosen], last[chosen]))
+    if odd.any():
+        chosen = np.flatnonzero(odd & (size >= MIN_SHORT - 1) & (size <= MIN_LONG))
+        hashes = shortened(values, start[chosen], end[chosen], MIN_LONG)
+        found.append((SHORT, hashes, first[chosen], last[chosen]))
+        chosen = np.flatnonzero(odd & (size >= MIN_SOUND - 1))
+        hashes, counts = sounded(words.codes, words.starts, start[chosen], end[chosen])
+        chosen, hashes = chosen[counts >= MIN_SOUNDS], hashes[counts >= MIN_SOUNDS]
+        found.append((SOUND, hashes, first[chosen], last[chosen]))
+    found.append((LONG, *_long(words, values, first, last, few)))
+    each = [hashes.size // max(1, len(begin)) for _, hashes, begin, _ in found]
+    ways = np.repeat([way for way, *_ in found], [hashes.size for _, hashes, *_ in found])
+    return Keys(
+        ways=ways, hashes=salted(np.concatenate([hashes.ravel() for _, hashes, *_ in found]), ways),
+        first=np.concatenate([np.repeat(one[2], times) for one, times in zip(found, each, strict=True)]),
+        last=np.concatenate([np.repeat(one[3], times) for one, times in zip(found, each, strict=True)]),
+    )  # fmt: skip
 
 
-def _long(words: Words, values: Hashes, first: Places, last: Places, few: Flags) -> Keys:
+def _long(
+    words: Words, values: Hashes, first: Places, last: Places, few: Flags
+) -> tuple[Hashes, Places, Places]:
     """Keys of the beginnings of windows: of short windows as they are, and for each word that begins longer
     ones, of the eight letters from there on, with the furthest word that such a window may reach to.
     """
@@ -186,19 +196,12 @@ def _long(words: Words, values: Hashes, first: Places, last: Places, few: Flags)
     begins = np.flatnonzero(reach >= 0)
     small = (size >= MIN_LONG - 2) & (size < PREFIX)
     first, last = np.concatenate((first[small], begins)), np.concatenate((last[small], reach[begins]))
-    return _keys(LONG, beginning(values, words.starts[first], words.ends[last]), first, last)
+    return beginning(values, words.starts[first], words.ends[last]), first, last
 
 
 def _any(flags: Flags, first: Places, last: Places) -> Flags:
     counted = np.concatenate(([0], np.cumsum(flags)))
     return np.asarray(counted[last + 1] > counted[first])
-
-
-def _keys(way: int, hashes: Hashes, first: Places, last: Places) -> Keys:
-    each = hashes.shape[1] if hashes.ndim == 2 else 1
-    return Keys(
-        way=way, hashes=salted(hashes.ravel(), way), first=np.repeat(first, each), last=np.repeat(last, each)
-    )
 
 
 def shortened(values: Hashes, starts: Places, ends: Places, width: int) -> Hashes:

@@ -10,16 +10,15 @@ A match must begin and end where words do, and be no accident of common words ru
 table (`classifiers.index`) gives candidates; here each is seen by its letters.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-import numpy as np
-
 from classifiers import boundaries, near
 from classifiers.base import NameEntry, NameTier, doubted
 from classifiers.decoders import decoded
-from classifiers.forms import Hashes, Places, codes_of, running, salted, scattered, stretches
+from classifiers.forms import running, salted, stretches
 from classifiers.index import LEET, LEET_SIGNS, PLAIN, SINGLE, NameIndex, breaks, disguisable, single
 from classifiers.lines import LONG, Words, near_keys, words_of
 from classifiers.normalise import (
@@ -35,11 +34,14 @@ from classifiers.normalise import (
     translated,
 )
 from classifiers.rebus import worded
+from classifiers.stack import Stack
 
 MATCH: Final = "name_match"
 NEAR: Final = "name_near"
 MAX_TOLD: Final = 5  # places of one subject in one text
 MAX_DEPTH: Final = 2  # encodings in encodings
+_SIGNED: Final = re.compile(r"[^A-Za-z\s,.;:'\"/-]|\BI")
+_REPEATED: Final = re.compile(r"(.)\1", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,17 +80,21 @@ class NameMatcher:
         and the last word, a score below 1. Of one name a few places only, but for ``every``.
         """
         index, told = self._index, dict[int, int]()
-        for keys in near_keys(words, index.longest):
-            which, owners = index.table.find(keys.hashes)
-            found = sorted(set(zip(keys.first[which].tolist(), keys.last[which].tolist(), owners.tolist(),
-                                   strict=True)))  # fmt: skip
-            for first, last, owner in found:
-                if not every and told.get(owner, 0) >= MAX_TOLD:
-                    continue
-                best_of = _nearest(index, owner, words, keys.way, first, last)
-                if best_of is not None:
-                    told[owner] = told.get(owner, 0) + 1
-                    yield index.entries[owner], first, *best_of
+        keys = near_keys(words, index.longest)
+        if keys is None:
+            return
+        which, owners = index.table.find(keys.hashes)
+        found = zip(
+            keys.first[which].tolist(), keys.last[which].tolist(), owners.tolist(),
+            keys.ways[which].tolist(), strict=True,
+        )  # fmt: skip
+        for first, last, owner, way in sorted(set(found)):
+            if not every and told.get(owner, 0) >= MAX_TOLD:
+                continue
+            best_of = _nearest(index, owner, words, way, first, last)
+            if best_of is not None:
+                told[owner] = told.get(owner, 0) + 1
+                yield index.entries[owner], first, *best_of
 
     def match(self, text: str) -> list[Hit]:
         """The names in one text."""
@@ -111,29 +117,22 @@ class NameMatcher:
         return [best(hit for hit in hits if _in_context(hit.entry, context)) for hits in found]
 
     def _look(self, text: str, folded: Folded, hits: list[Hit], context: set[str], depth: int = 0) -> None:
-        read = readings_of(folded)
+        read = readings_of(text, folded)
         kinds = boundaries.kinds_of(text)
-        for reading in read.plain:
-            self._scan(PLAIN, reading, text, kinds, hits, context)
-        for reading in read.leet:
-            self._scan(LEET, reading, text, kinds, hits, context)
-        for reading in read.collapsed:
-            self._scan(SINGLE, reading, text, kinds, hits, context)
-        supposed: list[Hit] = []
-        for reading in read.worded:
-            self._scan(PLAIN, reading, text, kinds, supposed, context)
-        hits += [replace(hit, sure=False, code=NEAR) for hit in supposed]
-        hits += self._near_hits(read.near)
+        near = Stack(read.near, [PLAIN] * len(read.near))
+        supposed = sum(len(reading.letters) for reading in read.plain)
+        for hit, place in self._scan(near, text, kinds, context):
+            hits.append(hit if place < supposed else replace(hit, sure=False, code=NEAR))
+        disguised = [(LEET, reading) for reading in read.leet] + [(SINGLE, one) for one in read.collapsed]
+        if disguised:
+            other = Stack([reading for _, reading in disguised], [way for way, _ in disguised])
+            hits += [hit for hit, _ in self._scan(other, text, kinds, context)]
+        words = words_of(near)
+        for entry, first, last, score in self.near(words):
+            begin, end = int(near.starts[words.starts[first]]), int(near.ends[words.ends[last] - 1])
+            hits.append(Hit(entry=entry, start=begin, end=end, sure=False, code=NEAR, score=score))
         if depth < MAX_DEPTH:
             self._look_decoded(text, hits, context, depth)
-
-    def _near_hits(self, readings: Sequence[Reading]) -> Iterator[Hit]:
-        words = words_of(readings)
-        starts = [place for reading in readings for place in reading.starts]
-        ends = [place for reading in readings for place in reading.ends]
-        for entry, first, last, score in self.near(words):
-            begin, end = starts[words.starts[first]], ends[words.ends[last] - 1]
-            yield Hit(entry=entry, start=begin, end=end, sure=False, code=NEAR, score=score)
 
     def _look_decoded(self, text: str, hits: list[Hit], context: set[str], depth: int) -> None:
         for plain, start, end in decoded(text):
@@ -151,8 +150,9 @@ class NameMatcher:
         across: list[Hit] = []
         whole = "".join(texts)
         kinds = boundaries.kinds_of(whole)
-        for reading in readings_across(texts, folded):
-            self._scan(PLAIN, reading, whole, kinds, across, context)
+        readings = readings_across(texts, folded)
+        stack = Stack(readings, [PLAIN] * len(readings))
+        across += [hit for hit, _ in self._scan(stack, whole, kinds, context)]
         offset = 0
         for length, hits in zip(lengths, found, strict=True):
             hits += [
@@ -163,61 +163,52 @@ class NameMatcher:
             offset += length
 
     def _scan(
-        self, way: int, reading: Reading, text: str, kinds: boundaries.Kinds, hits: list[Hit],
-        context: set[str],
-    ) -> None:  # fmt: skip
+        self, stack: Stack, text: str, kinds: boundaries.Kinds, context: set[str]
+    ) -> Iterator[tuple[Hit, int]]:
+        """The names that are written out, each with its first letter's place in the stack."""
         index = self._index
         told: dict[int, int] = {}  # so that a text of nothing but names costs no more than others
-        for owner, start, end in self._candidates(way, reading, kinds):
-            if told.get(owner, 0) >= MAX_TOLD:
+        for owner, start, end in self._candidates(stack, kinds):
+            letters = stack.letters[start:end]
+            if told.get(owner, 0) >= MAX_TOLD or not _is_form(index, owner, int(stack.ways[start]), letters):
                 continue
-            letters = reading.letters[start:end]
-            name = index.letters(owner)
-            found = boundaries.Region(reading=reading, text=text, start=start, end=end)
+            way = int(stack.ways[start])
+            reading, offset = stack.reading(start)
+            found = boundaries.Region(reading=reading, text=text, start=start - offset, end=end - offset)
+            if not found.whole(len(letters)):
+                continue
             if owner >= len(index.entries):
-                if letters == name and found.whole(len(letters)):
-                    context.add(name)
+                context.add(letters)
                 continue
             entry = index.entries[owner]
-            if not _is_form(index, owner, way, letters) or not found.whole(len(letters)):
-                continue
             if way == PLAIN:
                 sure = found.natural(breaks(entry.text))
             else:
-                sure = True if found.disguised(name if way == SINGLE else "") else None
+                sure = True if found.disguised(index.letters(owner) if way == SINGLE else "") else None
             if sure is not None:
-                hits.append(_hit(entry, found, sure=sure))
+                yield _hit(entry, found, sure=sure), start
                 told[owner] = told.get(owner, 0) + sure
 
-    def _candidates(
-        self, way: int, reading: Reading, kinds: boundaries.Kinds
-    ) -> Iterator[tuple[int, int, int]]:
+    def _candidates(self, stack: Stack, kinds: boundaries.Kinds) -> Iterator[tuple[int, int, int]]:
         """The names whose form may stand between two edges of a reading: number, first and last letter."""
-        if not reading.letters:
+        if not stack.letters:
             return
-        marks = _marks(way, reading, kinds)
-        if marks is not None and not marks[-1]:
-            return
-        sums = running(scattered(codes_of(reading.letters)))
-        for starts, ends in boundaries.pairs(*boundaries.edges(reading, kinds), self._index.longest):
+        sums, plain = running(stack.values), int(stack.ways[-1]) == PLAIN
+        marks = None if plain else boundaries.marks(stack, kinds)
+        for starts, ends in boundaries.pairs(stack, kinds, self._index.longest):
             if marks is not None:
                 chosen = marks[ends] > marks[starts]
                 starts, ends = starts[chosen], ends[chosen]
-            which, owners = self._index.table.find(salted(stretches(sums, starts, ends), way))
+            which, owners = self._index.table.find(
+                salted(stretches(sums, starts, ends), PLAIN if plain else stack.ways[starts])
+            )
             yield from zip(owners.tolist(), starts[which].tolist(), ends[which].tolist(), strict=True)
-
-
-def _marks(way: int, reading: Reading, kinds: boundaries.Kinds) -> Places | None:
-    """For ways that need a sign or a repeated letter: how many of them stand before each letter."""
-    if way == PLAIN:
-        return None
-    begins, ends = np.asarray(reading.starts), np.asarray(reading.ends)
-    marked = boundaries.signs(kinds[begins]) if way == LEET else ends - begins > 1
-    return np.concatenate((np.zeros(1, np.intp), np.cumsum(marked)))
 
 
 def _is_form(index: NameIndex, owner: int, way: int, letters: str) -> bool:
     name = index.letters(owner)
+    if owner >= len(index.entries):
+        return way == PLAIN and letters == name
     if way == PLAIN:
         return letters == name or letters in index.forms(owner)
     if not disguisable(name):
@@ -260,14 +251,16 @@ class Readings:
         return [*self.plain, *self.worded]
 
 
-def readings_of(folded: Folded) -> Readings:
-    """Ways 1 to 4 and 6 of reading a text."""
+def readings_of(text: str, folded: Folded) -> Readings:
+    """Ways 1 to 4 and 6 of reading a text; ``folded``: the same folded."""
     plain, looks = [squeezed(folded)], folded
     if not folded.text.isascii():
         looks = by_look(folded)
         plain += [squeezed(looks), squeezed(by_sound(folded))]
+    leet = [squeezed(translated(looks, LEET_SIGNS))] if _SIGNED.search(text) else []
+    repeated = [reading for reading in plain[:2] if _REPEATED.search(reading.letters)]
     return Readings(
-        plain, [squeezed(translated(looks, LEET_SIGNS))], [runs_collapsed(reading) for reading in plain[:2]],
+        plain, leet, [runs_collapsed(reading) for reading in repeated],
         [squeezed(by_sound(reading)) for reading in worded(folded)],
     )  # fmt: skip
 

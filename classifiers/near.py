@@ -100,7 +100,8 @@ def _rearranged(name: str, text: str, written: str, pieces: Sequence[str]) -> fl
     parts = words_of_name(text)
     if len(parts) > 1:
         swapped = sorted(parts) == sorted(pieces)
-        if swapped and (len(parts) > 2 or min(map(frequency, parts)) < SEEN_APART):
+        named = not all(map(common_word, parts)) or min(map(frequency, parts)) < SEEN_APART
+        if swapped and (len(parts) > 2 or named):
             return 1 - 1 / len(name)
         if sorted(part[::-1] for part in parts) == sorted(pieces):
             return 1 - 1 / len(name)

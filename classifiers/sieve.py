@@ -60,7 +60,7 @@ def skeleton(texts: Sequence[str]) -> dict[str, str]:
 
 
 def _read(text: str, letters: dict[str, None], lines: dict[str, None], depth: int) -> None:
-    read = readings_of(fold(text))
+    read = readings_of(text, fold(text))
     exact = (*read.plain, *read.leet, *read.collapsed, *read.worded)
     letters |= dict.fromkeys(one.letters for one in exact)
     lines |= dict.fromkeys(line_of(reading) for reading in read.near)

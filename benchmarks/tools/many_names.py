@@ -1,0 +1,60 @@
+"""Plausible names of characters and persons, as many as wanted, the same for the same seed.
+
+First names come from a few thousand and surnames from many more, both made of syllables, so that names share
+their parts as the names of a registry do; one in eight has a title or an epithet, one in eight is one word.
+"""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+_BEGIN: Final = "b br c ch cl cr d dr f fl fr g gl gr h j k l m n p ph pl pr qu r s sh sk sl st t th tr v w z".split()
+_MIDDLE: Final = "a e i o u a e i o ai ea ee ie oo ou".split()
+_END: Final = ["", "", "", "n", "r", "l", "s", "th", "nd", "ck", "m", "rt", "x", "sh"]
+_TITLES: Final = "Captain Doctor Lady Lord Princess Professor Queen Sir Baron Master".split()
+_EPITHETS: Final = "the Brave,the Fox,the Unseen,of Winterhall,the Third,the Wanderer,Moonchild".split(",")
+FIRST_NAMES: Final = 4000
+SURNAMES: Final = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class ManyName:
+    """A name as a matcher wants it."""
+
+    subject: str
+    text: str
+    tier: str = "block"
+    context: tuple[str, ...] = ()
+
+
+def _word(rng: random.Random, syllables: int) -> str:
+    parts = [rng.choice(_BEGIN) + rng.choice(_MIDDLE) for _ in range(syllables)]
+    return ("".join(parts) + rng.choice(_END)).capitalize()
+
+
+def plausible(seed: int) -> Iterator[str]:
+    """Names without end, some of them twice."""
+    rng = random.Random(seed)
+    first = [_word(rng, rng.choice((1, 2, 2, 3))) for _ in range(FIRST_NAMES)]
+    last = [_word(rng, rng.choice((2, 2, 3))) for _ in range(SURNAMES)]
+    while True:
+        kind = rng.randrange(16)
+        if kind == 0:
+            yield f"{rng.choice(_TITLES)} {rng.choice(last)}"
+        elif kind == 1:
+            yield f"{rng.choice(first)} {rng.choice(_EPITHETS)}"
+        elif kind in (2, 3):
+            yield _word(rng, 3)
+        else:
+            yield f"{rng.choice(first)} {rng.choice(last)}"
+
+
+def many(count: int, seed: int = 1) -> list[ManyName]:
+    """So many different names, each of a subject of its own."""
+    found: dict[str, None] = {}
+    for name in plausible(seed):
+        found[name] = None
+        if len(found) == count:
+            break
+    return [ManyName(str(number), name) for number, name in enumerate(found)]
