@@ -9,7 +9,6 @@ The hash is a polynomial in ``BASE`` modulo 2^64 (``BASE`` is odd, so that it ca
 first scattered as in SplitMix64 (Steele, Lea and Flood 2014).
 """
 
-from collections.abc import Sequence
 from functools import cache
 from typing import Final
 
@@ -127,19 +126,37 @@ def rows(values: Hashes, starts: Places, ends: Places, width: int) -> Hashes:
     return np.asarray(np.where(inside, values[np.minimum(places, len(values) - 1)], 0), np.uint64)
 
 
-class FormTable:
-    """Numbers of names, below ``MAX_OWNERS``, by the hashes of their forms; immutable."""
+class Forms:
+    """Forms as they are gathered: the first bits of each hash, and the number of its name, in one number."""
 
-    def __init__(self, hashes: Sequence[Hashes], owners: Sequence[NDArray[np.uint32]]) -> None:
-        count = sum(map(len, hashes))
+    def __init__(self, most: int) -> None:
+        """``most``: how many may come; memory is taken as they come."""
+        self._packed = np.empty(most, np.uint64)
+        self._count = 0
+
+    def add(self, hashes: Hashes, owners: NDArray[np.integer]) -> None:
+        """Add the forms of some names, whose numbers are below ``MAX_OWNERS``."""
+        end = self._count + len(hashes)
+        self._packed[self._count : end] = (hashes & ~_OWNER) | owners.astype(np.uint64)
+        self._count = end
+
+    def sorted(self) -> Hashes:
+        """All of them in order, each once; call it last, since they are sorted where they are."""
+        packed = self._packed[: self._count]
+        packed.sort()
+        fresh = np.ones(len(packed), bool)
+        np.not_equal(packed[1:], packed[:-1], out=fresh[1:])
+        return packed[fresh]
+
+
+class FormTable:
+    """Numbers of names by the hashes of their forms; immutable."""
+
+    def __init__(self, forms: Forms) -> None:
+        packed = forms.sorted()
+        count = len(packed)
         bits = min(_MAX_BITS, max(_MIN_BITS, (count // PER_BUCKET).bit_length()))
         self._bucket, self._finger = np.uint64(64 - bits), np.uint64(64 - bits - _FINGER_BITS)
-        packed = np.empty(count, np.uint64)  # first bits of the hash, then the number: sorted in place
-        at = 0
-        for some, whose in zip(hashes, owners, strict=True):
-            packed[at : at + len(some)] = (some & ~_OWNER) | whose
-            at += len(some)
-        packed.sort()
         edges = np.arange(1 << bits, dtype=np.uint64) << self._bucket
         self._first = np.append(np.searchsorted(packed, edges), count).astype(np.uint32)
         self._owners = (packed & _OWNER).astype(np.uint32)

@@ -21,7 +21,9 @@ from numpy.typing import NDArray
 from classifiers.ambiguity import frequency
 from classifiers.base import NameEntry, NameTier
 from classifiers.forms import (
+    MAX_OWNERS,
     Codes,
+    Forms,
     FormTable,
     Hashes,
     Places,
@@ -41,8 +43,9 @@ from classifiers.lines import (
     MIN_SOUNDS,
     SHORT,
     SOUND,
+    alphabets,
     bagged,
-    beginning,
+    outer,
     shortened,
     sounded,
 )
@@ -54,6 +57,7 @@ MIN_DISGUISED: Final = 4  # letters of a name that is also looked for in leet an
 MIN_CODED: Final = 4  # letters of a name that is also looked for backwards and rotated
 CODED_USE: Final = 1.5  # Zipf: what is a word itself is no name backwards; longer ones from KNOWN on
 AT_ONCE: Final = 4096  # names
+MAX_FORMS: Final = 5 + 1 + 37 + 1 + 1  # of one name: ways 1 to 3, LONG, SOUND, BAG, and how it looks
 LEET_SIGNS: Final = {
     ord(mark): letter
     for mark, letter in zip("013456789@$€£!|¡+§(<²", "oieasgtbgaseiiiitscc2", strict=True)
@@ -76,24 +80,27 @@ class NameIndex:
         self.entries: tuple[NameEntry, ...] = tuple(names)
         needed = {key(word) for entry in names if entry.tier == NameTier.CONTEXT for word in entry.context}
         self.context = sorted(needed - {""})
-        parts = [_letters(entry.text) for entry in self.entries]
-        texts = [letters for letters, _ in parts]
-        self._blob = "".join(chain(texts, self.context))
-        lengths = np.array([*map(len, texts), *map(len, self.context)], np.int64)
-        self._starts = np.concatenate(([0], np.cumsum(lengths)))
-        self.longest = int(lengths.max(initial=0))
-        self._sizes = set(lengths.tolist())
-        hashes: list[Hashes] = []
-        owners: list[NDArray[np.uint32]] = []
-        for found, whose in self._forms(parts):
-            hashes.append(found)
-            owners.append(whose.astype(np.uint32))
-        self.table = FormTable(hashes, owners)
+        if len(self.entries) + len(self.context) > MAX_OWNERS:
+            raise ValueError(f"more than {MAX_OWNERS} names in one layer")
+        forms = Forms(MAX_FORMS * len(self.entries) + len(self.context))
+        told = [self._gather(at, forms) for at in range(0, len(self.entries), AT_ONCE)]
+        sizes = np.concatenate([sizes for _, sizes, _ in told] or [np.zeros(0, np.intp)])
+        self._blob = "".join(chain((letters for letters, _, _ in told), self.context))
+        sizes = np.concatenate((sizes, np.array([*map(len, self.context)], np.intp)))
+        self._starts = np.concatenate(([0], np.cumsum(sizes))).astype(np.uint32)
+        self.alphabets = np.concatenate([*(sets for *_, sets in told), np.zeros(len(self.context), np.uint32)])
+        self.longest = int(sizes.max(initial=0))
+        self._gather_plain([(word, len(self.entries) + n) for n, word in enumerate(self.context)], forms)
+        self.table = FormTable(forms)
 
     @property
     def bytes(self) -> int:
         """What it keeps in memory, without the entries themselves."""
-        return self.table.bytes + len(self._blob.encode()) + self._starts.nbytes
+        return self.table.bytes + len(self._blob.encode()) + self._starts.nbytes + self.alphabets.nbytes
+
+    def sizes(self, numbers: NDArray[np.uint32]) -> Places:
+        """How many letters these names have."""
+        return np.asarray(self._starts[numbers.astype(np.intp) + 1] - self._starts[numbers], np.intp)
 
     def letters(self, number: int) -> str:
         """The letters of a name, or (from ``len(entries)`` on) of a context word."""
@@ -116,18 +123,23 @@ class NameIndex:
                     found |= {letters.translate(LEET_SIGNS), single(entry.text)}
         return found
 
-    def _forms(self, parts: Sequence[tuple[str, bytes]]) -> Iterator[tuple[Hashes, Places]]:
-        for at in range(0, len(parts), AT_ONCE):
-            some = parts[at : at + AT_ONCE]
-            yield from _Some(some, at).forms()
-        looks = [(looked(e.text), n) for n, e in enumerate(self.entries) if not e.text.isascii()]
-        words = [(word, len(self.entries) + n) for n, word in enumerate(self.context)]
-        for at in range(0, len(looks) + len(words), AT_ONCE):
-            group = [(text, n) for text, n in (looks + words)[at : at + AT_ONCE] if text]
-            ends = np.cumsum([len(text) for text, _ in group], dtype=np.intp)
-            sums = running(scattered(codes_of("".join(text for text, _ in group))))
-            starts = np.concatenate((np.zeros(1, np.intp), ends[:-1]))
-            yield salted(stretches(sums, starts, ends), PLAIN), np.array([n for _, n in group], np.intp)
+    def _gather(self, at: int, forms: Forms) -> tuple[str, Places, NDArray[np.uint32]]:
+        """Add the forms of some names; gives their letters, how many each has, and which."""
+        entries = self.entries[at : at + AT_ONCE]
+        parts = [_letters(entry.text) for entry in entries]
+        some = _Some(parts, at)
+        for hashes, owners in some.forms():
+            forms.add(hashes, owners)
+        strange = [(looked(e.text), at + n) for n, e in enumerate(entries) if not e.text.isascii()]
+        self._gather_plain(strange, forms)
+        return "".join(letters for letters, _ in parts), some.sizes, some.alphabets()
+
+    def _gather_plain(self, texts: Sequence[tuple[str, int]], forms: Forms) -> None:
+        group = [(letters, number) for letters, number in texts if letters]
+        ends = np.cumsum([len(letters) for letters, _ in group], dtype=np.intp)
+        sums = running(scattered(codes_of("".join(letters for letters, _ in group))))
+        starts = np.concatenate((np.zeros(1, np.intp), ends[:-1])) if group else ends
+        forms.add(salted(stretches(sums, starts, ends), PLAIN), np.array([n for _, n in group], np.intp))
 
 
 class _Some:
@@ -140,6 +152,9 @@ class _Some:
         self.ends = np.cumsum(self.sizes)
         self.starts = self.ends - self.sizes
         self.numbers = np.arange(at, at + len(parts))
+
+    def alphabets(self) -> NDArray[np.uint32]:
+        return np.where(self.sizes > 0, alphabets(self.codes, self.starts, self.ends), 0)
 
     def forms(self) -> Iterator[tuple[Hashes, Places]]:
         if not len(self.codes):
@@ -159,7 +174,7 @@ class _Some:
             chosen = (self.sizes == size)
             yield self._told(SHORT, shortened(values, self.starts[chosen], self.ends[chosen], size), chosen)
         chosen = self.sizes >= MIN_LONG
-        yield self._told(LONG, beginning(values, self.starts[chosen], self.ends[chosen]), chosen)
+        yield self._told(LONG, outer(values, self.starts[chosen], self.ends[chosen], 2), chosen)
         chosen = self.sizes >= MIN_SOUND
         hashes, counts = sounded(
             self.codes, np.flatnonzero(self.gaps), self.starts[chosen], self.ends[chosen]

@@ -6,7 +6,7 @@ Lines are kept with stored prompts (`classifiers.sieve`). Keys of windows of wor
 alike, are made here and nowhere else:
 
 1. SHORT: a window with a strange word, and what is left of it without one letter; names of 4 to 6 letters;
-2. LONG: the first eight letters of a window, and what is left without one or two; longer names;
+2. LONG: the first and the last four letters of a window, and what is left without one or two; longer names;
 3. SOUND: the coarse sounds of a window with a strange word (`classifiers.sounds`);
 4. BAG: the letters of a window in no order.
 """
@@ -42,7 +42,8 @@ SHORT, LONG, SOUND, BAG = range(8, 12)
 """Ways in which a name may be near; numbers are salts of the table of forms."""
 MIN_SHORT: Final = 4  # letters of a name that is looked for with one mistake
 MIN_LONG: Final = 7  # letters of one that is looked for with two
-PREFIX: Final = 8
+OUTER: Final = 8  # letters at the two ends of a name of which one or two may be wrong
+_PLACES: Final = np.arange(OUTER)
 MIN_SOUND: Final = 4
 MIN_SOUNDS: Final = 2
 MIN_BAG: Final = 5
@@ -56,8 +57,11 @@ _NEWLINE: Final = "\n"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Words:
-    """The words of some readings. ``codes``: all letters; per word its place in them and what it is."""
+    """The words of some readings. ``letters``, ``codes``: all letters; per word its place in them and what it
+    is.
+    """
 
+    letters: str
     codes: Codes
     starts: Places
     ends: Places
@@ -65,11 +69,10 @@ class Words:
     strange: Flags
     notable: Flags
 
-    def text(self, first: int, last: int) -> list[str]:
+    def pieces(self, first: int, last: int) -> list[str]:
         """The words from one to another, both included."""
-        begin, ends = self.starts[first], self.ends[first : last + 1] - self.starts[first]
-        letters = self.codes[begin : self.ends[last]].tobytes().decode("utf-32-le", "surrogatepass")
-        return [letters[a:b] for a, b in pairwise([0, *ends.tolist()])]
+        ends = self.ends[first : last + 1].tolist()
+        return [self.letters[a:b] for a, b in pairwise([int(self.starts[first]), *ends])]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +113,7 @@ def words_of(stack: Stack) -> Words:
     places = zip(starts.tolist(), ends.tolist(), strict=True)
     flag = np.array([_flag(stack.letters[begin:end]) for begin, end in places], np.uint8)
     return Words(
-        codes=stack.codes, starts=starts, ends=ends, heavy=stack.gaps[starts] == HEAVY, strange=flag == 1,
+        letters=stack.letters, codes=stack.codes, starts=starts, ends=ends, heavy=stack.gaps[starts] == HEAVY, strange=flag == 1,
         notable=flag != 0,
     )  # fmt: skip
 
@@ -130,7 +133,8 @@ def parsed(lines: Sequence[str]) -> tuple[Words, Places]:
     starts = places[begins].astype(np.intp)
     kind = signs[begins]
     words = Words(
-        codes=codes[letters], starts=starts, ends=np.append(starts[1:], letters.sum()).astype(np.intp),
+        letters=codes[letters].tobytes().decode("utf-32-le", "surrogatepass"), codes=codes[letters],
+        starts=starts, ends=np.append(starts[1:], letters.sum()).astype(np.intp),
         heavy=kind >= 3, strange=kind % 3 == 1, notable=kind % 3 != 0,
     )  # fmt: skip
     return words, np.cumsum(breaks)[begins]
@@ -172,7 +176,10 @@ def near_keys(words: Words, longest: int) -> Keys | None:
         hashes, counts = sounded(words.codes, words.starts, start[chosen], end[chosen])
         chosen, hashes = chosen[counts >= MIN_SOUNDS], hashes[counts >= MIN_SOUNDS]
         found.append((SOUND, hashes, first[chosen], last[chosen]))
-    found.append((LONG, *_long(words, values, first, last, few)))
+    notable = few & _any(words.notable, first, last) & (size >= MIN_LONG - 2)
+    for chosen, mistakes in ((notable & odd, 2), (notable & ~odd, 1)):
+        hashes = outer(values, start[chosen], end[chosen], mistakes)
+        found.append((LONG, hashes, first[chosen], last[chosen]))
     each = [hashes.size // max(1, len(begin)) for _, hashes, begin, _ in found]
     ways = np.repeat([way for way, *_ in found], [hashes.size for _, hashes, *_ in found])
     return Keys(
@@ -180,23 +187,6 @@ def near_keys(words: Words, longest: int) -> Keys | None:
         first=np.concatenate([np.repeat(one[2], times) for one, times in zip(found, each, strict=True)]),
         last=np.concatenate([np.repeat(one[3], times) for one, times in zip(found, each, strict=True)]),
     )  # fmt: skip
-
-
-def _long(
-    words: Words, values: Hashes, first: Places, last: Places, few: Flags
-) -> tuple[Hashes, Places, Places]:
-    """Keys of the beginnings of windows: of short windows as they are, and for each word that begins longer
-    ones, of the eight letters from there on, with the furthest word that such a window may reach to.
-    """
-    chosen = np.flatnonzero(few & _any(words.notable, first, last))
-    first, last = first[chosen], last[chosen]
-    size = words.ends[last] - words.starts[first]
-    reach = np.full(len(words.starts), -1, np.intp)
-    np.maximum.at(reach, first[size >= PREFIX], last[size >= PREFIX])
-    begins = np.flatnonzero(reach >= 0)
-    small = (size >= MIN_LONG - 2) & (size < PREFIX)
-    first, last = np.concatenate((first[small], begins)), np.concatenate((last[small], reach[begins]))
-    return beginning(values, words.starts[first], words.ends[last]), first, last
 
 
 def _any(flags: Flags, first: Places, last: Places) -> Flags:
@@ -209,9 +199,23 @@ def shortened(values: Hashes, starts: Places, ends: Places, width: int) -> Hashe
     return np.asarray(rows(values, starts, ends, width) @ without(width, 1), np.uint64)
 
 
-def beginning(values: Hashes, starts: Places, ends: Places) -> Hashes:
-    """``uint64[n, 37]``: the hashes of the first eight letters, whole and without one or two of them."""
-    return np.asarray(rows(values, starts, ends, PREFIX) @ without(PREFIX, 2), np.uint64)
+def outer(values: Hashes, starts: Places, ends: Places, mistakes: int) -> Hashes:
+    """``uint64[n, 9 or 37]``: the hashes of the first and the last four letters, whole and without one or (for
+    two mistakes) two of them.
+    """
+    places = np.where((ends - starts <= OUTER)[:, None], starts[:, None], (ends - OUTER)[:, None]) + _PLACES
+    places[:, : OUTER // 2] = starts[:, None] + _PLACES[: OUTER // 2]
+    inside = places < ends[:, None]
+    letters = np.where(inside, values[np.minimum(places, len(values) - 1)], 0)
+    return np.asarray(letters @ without(OUTER, mistakes), np.uint64)
+
+
+def alphabets(codes: Codes, starts: Places, ends: Places) -> NDArray[np.uint32]:
+    """Which letters each stretch has, a bit for each (some of other scripts share one)."""
+    bits = np.append(np.uint32(1) << (codes & np.uint32(31)), np.uint32(0))
+    edges = np.empty(2 * len(starts), np.intp)
+    edges[::2], edges[1::2] = starts, ends
+    return np.bitwise_or.reduceat(bits, edges)[::2] if len(starts) else np.zeros(0, np.uint32)
 
 
 def sounded(codes: Codes, begins: Places, starts: Places, ends: Places) -> tuple[Hashes, NDArray[np.intp]]:

@@ -15,12 +15,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+import numpy as np
+
 from classifiers import boundaries, near
 from classifiers.base import NameEntry, NameTier, doubted
 from classifiers.decoders import decoded
 from classifiers.forms import running, salted, stretches
 from classifiers.index import LEET, LEET_SIGNS, PLAIN, SINGLE, NameIndex, breaks, disguisable, single
-from classifiers.lines import LONG, Words, near_keys, words_of
+from classifiers.lines import LONG, SHORT, Words, alphabets, near_keys, words_of
 from classifiers.normalise import (
     Folded,
     Reading,
@@ -84,6 +86,12 @@ class NameMatcher:
         if keys is None:
             return
         which, owners = index.table.find(keys.hashes)
+        starts, ends = words.starts[keys.first[which]], words.ends[keys.last[which]]
+        alike = np.abs(ends - starts - index.sizes(owners)) <= near.LONGER[keys.ways[which]]
+        which, owners = which[alike], owners[alike]
+        letters = alphabets(words.codes, starts[alike], ends[alike])
+        alike = np.bitwise_count(letters ^ index.alphabets[owners]) <= near.OTHERS[keys.ways[which]]
+        which, owners = which[alike], owners[alike]
         found = zip(
             keys.first[which].tolist(), keys.last[which].tolist(), owners.tolist(),
             keys.ways[which].tolist(), strict=True,
@@ -91,10 +99,14 @@ class NameMatcher:
         for first, last, owner, way in sorted(set(found)):
             if not every and told.get(owner, 0) >= MAX_TOLD:
                 continue
-            best_of = _nearest(index, owner, words, way, first, last)
-            if best_of is not None:
+            written = words.letters[words.starts[first] : words.ends[last]]
+            if way in (SHORT, LONG) and near.too_far(index.letters(owner), written):
+                continue
+            entry = index.entries[owner]
+            score = near.score(way, index.letters(owner), entry.text, words.pieces(first, last))
+            if score:
                 told[owner] = told.get(owner, 0) + 1
-                yield index.entries[owner], first, *best_of
+                yield entry, first, last, score
 
     def match(self, text: str) -> list[Hit]:
         """The names in one text."""
@@ -217,23 +229,6 @@ def _is_form(index: NameIndex, owner: int, way: int, letters: str) -> bool:
         return letters == single(index.entries[owner].text)
     # In a name that has digits itself, digits mean what they are.
     return letters == name.translate(LEET_SIGNS) and not any(map(str.isdigit, name))
-
-
-def _nearest(
-    index: NameIndex, owner: int, words: Words, way: int, first: int, last: int
-) -> tuple[int, float] | None:
-    """Of the windows that begin at a word, and end at `last` (LONG: or before it), the nearest to a name."""
-    name, text = index.letters(owner), index.entries[owner].text
-    letters = words.text(first, last)
-    best_of: tuple[int, float] | None = None
-    for end in range(first, last + 1) if way == LONG else (last,):
-        pieces = letters[: end - first + 1]
-        if abs(sum(map(len, pieces)) - len(name)) > near.MAX_LONGER:
-            continue
-        score = near.score(way, name, text, pieces)
-        if score and (best_of is None or score > best_of[1]):
-            best_of = end, score
-    return best_of
 
 
 @dataclass(frozen=True, slots=True)

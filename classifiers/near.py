@@ -11,14 +11,20 @@ None of these is ever sure: a person should look.
 from collections.abc import Sequence
 from typing import Final
 
+import numpy as np
 from rapidfuzz.distance import OSA, JaroWinkler
 
 from classifiers.ambiguity import common_word, frequency
 from classifiers.index import words as words_of_name
-from classifiers.lines import BAG, MIN_LONG, MIN_SHORT, RARE, SOUND
+from classifiers.lines import BAG, LONG, MIN_LONG, MIN_SHORT, RARE, SHORT, SOUND
 from classifiers.sounds import respelled
 
-MAX_LONGER: Final = 4  # letters by which what is written may differ; respelling needs most
+LONGER: Final = np.zeros(BAG + 1, np.intp)
+"""By way, how many letters more or less than the name may be written."""
+LONGER[SHORT], LONGER[LONG], LONGER[SOUND] = 1, 2, 4
+OTHERS: Final = np.zeros(BAG + 1, np.intp)
+"""By way, how many letters may be in only one of the two."""
+OTHERS[SHORT], OTHERS[LONG], OTHERS[SOUND] = 2, 4, 9
 TINY, SMALL = 4, 5  # letters of names that must begin as written, and what is written be no word at all
 LONG_NAME: Final = 9  # letters of a name of which two may be wrong wherever they stand
 UNKNOWN: Final = 1.5  # Zipf
@@ -43,6 +49,11 @@ def score(way: int, name: str, text: str, pieces: Sequence[str]) -> float:
     if way == SOUND:
         return _sounds(name, written, pieces)
     return _mistakes(name, text, written, pieces)
+
+
+def too_far(name: str, written: str) -> bool:
+    """Whether there are more mistakes than any name may have."""
+    return OSA.distance(name, written, score_cutoff=2) > 2
 
 
 def _mistakes(name: str, text: str, written: str, pieces: Sequence[str]) -> float:
