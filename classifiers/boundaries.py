@@ -59,7 +59,7 @@ def edges(stack: Stack, kinds: Kinds) -> tuple[Places, Places]:
             pair = stack.letters[place - 1], stack.letters[place]
             open_[place] = _unspaced(*pair)
             ends[place] |= open_[place] or (_hangul(pair[0]) and _hangul(pair[1]))
-    return np.flatnonzero(open_[:-1]), np.flatnonzero(ends[1:]) + 1
+    return open_[:-1].nonzero()[0], ends[1:].nonzero()[0] + 1
 
 
 def marks(stack: Stack, kinds: Kinds) -> Places:
@@ -77,13 +77,13 @@ def pairs(stack: Stack, kinds: Kinds, longest: int) -> Iterator[tuple[Places, Pl
     stops = np.minimum(starts + longest, stack.stop[starts])
     first, last = np.searchsorted(ends, starts, "right"), np.searchsorted(ends, stops, "right")
     counts = last - first
-    total = np.cumsum(counts)
+    total = counts.cumsum()
     at = 0
     while at < len(starts):
         done = total[at - 1] if at else 0
         upto = max(at + 1, int(np.searchsorted(total, done + PAIRS_AT_ONCE, "right")))
         some = counts[at:upto]
-        begins = np.repeat(np.cumsum(some) - some, some)
+        begins = np.repeat(some.cumsum() - some, some)
         places = np.arange(some.sum()) - begins + np.repeat(first[at:upto], some)
         yield np.repeat(starts[at:upto], some), ends[places]
         at = upto

@@ -174,7 +174,7 @@ class FormTable:
         first = self._first[bucket]
         counts = (self._first[bucket + 1] - first).astype(np.intp)
         which = np.repeat(np.arange(len(hashes)), counts)
-        begins = np.repeat(np.cumsum(counts) - counts, counts)
+        begins = np.repeat(counts.cumsum() - counts, counts)
         places = np.arange(len(which)) - begins + first[which]
         same = self._fingers[places] == (hashes >> self._finger).astype(np.uint16)[which]
         return which[same], self._owners[places[same]]

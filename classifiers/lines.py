@@ -106,15 +106,15 @@ def line_of(reading: Reading) -> str:
     return "".join(pieces)
 
 
-def words_of(stack: Stack) -> Words:
-    """The words of readings."""
-    starts = np.flatnonzero(stack.gaps[:-1] > SOFT)
-    ends = np.append(starts[1:], len(stack.letters))[: len(starts)]
+def words_of(stack: Stack, upto: int) -> Words:
+    """The words of the first readings of a stack, which have so many letters together."""
+    starts = (stack.gaps[:upto] > SOFT).nonzero()[0]
+    ends = np.append(starts[1:], upto)[: len(starts)]
     places = zip(starts.tolist(), ends.tolist(), strict=True)
     flag = np.array([_flag(stack.letters[begin:end]) for begin, end in places], np.uint8)
     return Words(
-        letters=stack.letters, codes=stack.codes, starts=starts, ends=ends, heavy=stack.gaps[starts] == HEAVY, strange=flag == 1,
-        notable=flag != 0,
+        letters=stack.letters, codes=stack.codes[:upto], starts=starts, ends=ends,
+        heavy=stack.gaps[starts] == HEAVY, strange=flag == 1, notable=flag != 0,
     )  # fmt: skip
 
 
@@ -127,9 +127,9 @@ def parsed(lines: Sequence[str]) -> tuple[Words, Places]:
         sign[ord(mark)] = number
     signs = np.where(codes < 128, sign[np.where(codes < 128, codes, 0)], -1)
     breaks = codes == ord(_NEWLINE)
-    begins = np.flatnonzero(signs >= 0)
+    begins = (signs >= 0).nonzero()[0]
     letters = (signs < 0) & ~breaks
-    places = np.cumsum(letters) - letters  # of each character, the letters before it
+    places = letters.cumsum() - letters  # of each character, the letters before it
     starts = places[begins].astype(np.intp)
     kind = signs[begins]
     words = Words(
@@ -137,7 +137,7 @@ def parsed(lines: Sequence[str]) -> tuple[Words, Places]:
         starts=starts, ends=np.append(starts[1:], letters.sum()).astype(np.intp),
         heavy=kind >= 3, strange=kind % 3 == 1, notable=kind % 3 != 0,
     )  # fmt: skip
-    return words, np.cumsum(breaks)[begins]
+    return words, breaks.cumsum()[begins]
 
 
 def windows(words: Words, most: int, longest: int) -> tuple[Places, Places]:
@@ -145,7 +145,7 @@ def windows(words: Words, most: int, longest: int) -> tuple[Places, Places]:
     no thought ends.
     """
     count = len(words.starts)
-    ended = np.cumsum(words.heavy)
+    ended = words.heavy.cumsum()
     first = np.arange(count)[:, None]
     last = first + np.arange(most)
     inside = np.minimum(last, count - 1)
@@ -169,10 +169,10 @@ def near_keys(words: Words, longest: int) -> Keys | None:
     chosen = np.flatnonzero((size >= MIN_BAG) & ((last > first) | odd))
     found.append((BAG, bagged(words.codes, start[chosen], end[chosen]), first[chosen], last[chosen]))
     if odd.any():
-        chosen = np.flatnonzero(odd & (size >= MIN_SHORT - 1) & (size <= MIN_LONG))
+        chosen = (odd & (size >= MIN_SHORT - 1) & (size <= MIN_LONG)).nonzero()[0]
         hashes = shortened(values, start[chosen], end[chosen], MIN_LONG)
         found.append((SHORT, hashes, first[chosen], last[chosen]))
-        chosen = np.flatnonzero(odd & (size >= MIN_SOUND - 1))
+        chosen = (odd & (size >= MIN_SOUND - 1)).nonzero()[0]
         hashes, counts = sounded(words.codes, words.starts, start[chosen], end[chosen])
         chosen, hashes = chosen[counts >= MIN_SOUNDS], hashes[counts >= MIN_SOUNDS]
         found.append((SOUND, hashes, first[chosen], last[chosen]))
@@ -190,7 +190,7 @@ def near_keys(words: Words, longest: int) -> Keys | None:
 
 
 def _any(flags: Flags, first: Places, last: Places) -> Flags:
-    counted = np.concatenate(([0], np.cumsum(flags)))
+    counted = np.concatenate(([0], flags.cumsum()))
     return np.asarray(counted[last + 1] > counted[first])
 
 
@@ -223,7 +223,7 @@ def sounded(codes: Codes, begins: Places, starts: Places, ends: Places) -> tuple
     opens = np.zeros(len(codes), bool)
     opens[begins] = True
     classes, counts = sounds(codes, opens)
-    before = np.concatenate(([0], np.cumsum(counts))).astype(np.intp)
+    before = np.concatenate(([0], counts.cumsum())).astype(np.intp)
     sums = running(scattered(classes[counts]))
     hashes = stretches(sums, before[starts], before[ends]) + scattered(opening(codes[starts]))
     return hashes, before[ends] - before[starts]

@@ -131,17 +131,16 @@ class NameMatcher:
     def _look(self, text: str, folded: Folded, hits: list[Hit], context: set[str], depth: int = 0) -> None:
         read = readings_of(text, folded)
         kinds = boundaries.kinds_of(text)
-        near = Stack(read.near, [PLAIN] * len(read.near))
-        supposed = sum(len(reading.letters) for reading in read.plain)
-        for hit, place in self._scan(near, text, kinds, context):
-            hits.append(hit if place < supposed else replace(hit, sure=False, code=NEAR))
-        disguised = [(LEET, reading) for reading in read.leet] + [(SINGLE, one) for one in read.collapsed]
-        if disguised:
-            other = Stack([reading for _, reading in disguised], [way for way, _ in disguised])
-            hits += [hit for hit, _ in self._scan(other, text, kinds, context)]
-        words = words_of(near)
+        readings = [*read.near, *read.leet, *read.collapsed]
+        ways = [PLAIN] * len(read.near) + [LEET] * len(read.leet) + [SINGLE] * len(read.collapsed)
+        stack = Stack(readings, ways)
+        surely = sum(len(reading.letters) for reading in read.plain)
+        supposed = surely + sum(len(reading.letters) for reading in read.worded)
+        for hit, place in self._scan(stack, text, kinds, context):
+            hits.append(replace(hit, sure=False, code=NEAR) if surely <= place < supposed else hit)
+        words = words_of(stack, supposed)
         for entry, first, last, score in self.near(words):
-            begin, end = int(near.starts[words.starts[first]]), int(near.ends[words.ends[last] - 1])
+            begin, end = int(stack.starts[words.starts[first]]), int(stack.ends[words.ends[last] - 1])
             hits.append(Hit(entry=entry, start=begin, end=end, sure=False, code=NEAR, score=score))
         if depth < MAX_DEPTH:
             self._look_decoded(text, hits, context, depth)
@@ -205,15 +204,12 @@ class NameMatcher:
         """The names whose form may stand between two edges of a reading: number, first and last letter."""
         if not stack.letters:
             return
-        sums, plain = running(stack.values), int(stack.ways[-1]) == PLAIN
-        marks = None if plain else boundaries.marks(stack, kinds)
+        sums, marks = running(stack.values), boundaries.marks(stack, kinds)
         for starts, ends in boundaries.pairs(stack, kinds, self._index.longest):
-            if marks is not None:
-                chosen = marks[ends] > marks[starts]
-                starts, ends = starts[chosen], ends[chosen]
-            which, owners = self._index.table.find(
-                salted(stretches(sums, starts, ends), PLAIN if plain else stack.ways[starts])
-            )
+            ways = stack.ways[starts]
+            chosen = (ways == PLAIN) | (marks[ends] > marks[starts])
+            starts, ends = starts[chosen], ends[chosen]
+            which, owners = self._index.table.find(salted(stretches(sums, starts, ends), ways[chosen]))
             yield from zip(owners.tolist(), starts[which].tolist(), ends[which].tolist(), strict=True)
 
 

@@ -29,10 +29,10 @@ class Stack:
         )
         self.starts: Places = np.array(list(chain.from_iterable(r.starts for r in readings)), np.intp)
         self.ends: Places = np.array(list(chain.from_iterable(r.ends for r in readings)), np.intp)
-        sizes = [len(reading.letters) for reading in readings]
-        self.stop: Places = np.repeat(np.cumsum(sizes), sizes)
-        self.ways: NDArray[np.intp] = np.repeat(ways, sizes)
-        self._readings, self._stops = readings, np.cumsum(sizes)
+        sizes = np.array([len(reading.letters) for reading in readings], np.intp)
+        self._readings, self._stops = readings, sizes.cumsum()
+        self.stop: Places = self._stops.repeat(sizes)
+        self.ways: NDArray[np.intp] = np.array(ways, np.intp).repeat(sizes)
 
     @cached_property
     def values(self) -> Hashes:
@@ -45,7 +45,7 @@ class Stack:
             return ()
         far = self.codes >= _ASCII
         far[1:] |= far[:-1]
-        return [place for place in np.flatnonzero(far).tolist() if place]
+        return [place for place in (far).nonzero()[0].tolist() if place]
 
     def reading(self, place: int) -> tuple[Reading, int]:
         """The reading that has a letter, and where it begins here."""
