@@ -35,6 +35,7 @@ from classifiers.normalise import (
     squeezed,
     translated,
 )
+from classifiers.phrases import is_title
 from classifiers.rebus import worded
 from classifiers.stack import Stack
 
@@ -126,7 +127,9 @@ class NameMatcher:
             self._look(text, one, hits, context)
         if len(texts) > 1:
             self._look_across(texts, folded, found, context)
-        return [best(hit for hit in hits if _in_context(hit.entry, context)) for hits in found]
+        return [
+            best(_in_context(text, hits, context)) for text, hits in zip(texts, found, strict=True)
+        ]
 
     def _look(self, text: str, folded: Folded, hits: list[Hit], context: set[str], depth: int = 0) -> None:
         read = readings_of(text, folded)
@@ -271,8 +274,15 @@ def _hit(entry: NameEntry, found: boundaries.Region, *, sure: bool) -> Hit:
     return Hit(entry=entry, start=start, end=end, sure=certain, code=MATCH if sure else NEAR)
 
 
-def _in_context(entry: NameEntry, seen: set[str]) -> bool:
-    return entry.tier != NameTier.CONTEXT or any(key(word) in seen for word in entry.context)
+def _in_context(text: str, hits: Iterable[Hit], seen: set[str]) -> Iterator[Hit]:
+    """The hits that count: a common word only with one of its context words, or (for a person to see) as the
+    title of a work.
+    """
+    for hit in hits:
+        if hit.entry.tier != NameTier.CONTEXT or any(key(word) in seen for word in hit.entry.context):
+            yield hit
+        elif hit.code == MATCH and is_title(text, hit.start, hit.end):
+            yield replace(hit, sure=False, code=NEAR)
 
 
 def best(hits: Iterable[Hit]) -> list[Hit]:
