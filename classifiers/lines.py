@@ -1,7 +1,8 @@
 """Readings as words, and the keys under which a name that is not quite written out is looked up.
 
 A *line* is a reading as one text: before each word one sign, which says whether something ends a thought
-there and whether the word is *strange* (hardly anybody writes it) or *notable* (no ordinary English word).
+there and whether the word is *strange* (hardly anybody writes it, or *foreign*: in another script, read by its
+sound) or *notable* (no ordinary English word).
 Lines are kept with stored prompts (`classifiers.sieve`). Keys of windows of words, of prompts and of lines
 alike, are made here and nowhere else:
 
@@ -13,9 +14,9 @@ alike, are made here and nowhere else:
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +52,10 @@ MAX_WORDS: Final = 4  # words that a misspelt name may be written in
 MAX_BAG_WORDS: Final = 5
 RARE: Final = 2.6  # Zipf: above it, a word is meant as written
 _BAG_SALT: Final = 77
-_SIGNS: Final = " *+|!?"  # light or heavy gap; then nothing, strange, notable
+_KINDS: Final = 4  # of words: ordinary, strange, notable, foreign
+_STRANGE, _NOTABLE, _FOREIGN = range(1, _KINDS)
+_SIGNS: Final = " *+~|!?^"  # by kind, after a light gap and after a heavy one
+_ASCII: Final = 128
 _NEWLINE: Final = "\n"
 
 
@@ -68,6 +72,13 @@ class Words:
     heavy: Flags
     strange: Flags
     notable: Flags
+    foreign: Flags
+
+    def uses(self, first: int, last: int) -> list[float]:
+        """How usual each of the words from one to another is (Zipf); 0 for a foreign one."""
+        foreign = self.foreign[first : last + 1].tolist()
+        pieces = self.pieces(first, last)
+        return [0.0 if far else frequency(piece) for piece, far in zip(pieces, foreign, strict=True)]
 
     def pieces(self, first: int, last: int) -> list[str]:
         """The words from one to another, both included."""
@@ -85,11 +96,18 @@ class Keys:
     last: Places
 
 
-@cache
-def _flag(word: str) -> int:
+@lru_cache(maxsize=1 << 17)
+def _kind(word: str) -> int:
     if frequency(word) < RARE:
-        return 1
-    return 0 if common_word(word) else 2
+        return _STRANGE
+    return 0 if common_word(word) else _NOTABLE
+
+
+def _words(codes: Codes, letters: str, kind: NDArray[np.integer], **places: NDArray[Any]) -> Words:
+    return Words(
+        letters=letters, codes=codes, strange=(kind == _STRANGE) | (kind == _FOREIGN), notable=kind != 0,
+        foreign=kind == _FOREIGN, **places,
+    )  # fmt: skip
 
 
 def _spans(reading: Reading) -> list[tuple[int, int]]:
@@ -97,45 +115,47 @@ def _spans(reading: Reading) -> list[tuple[int, int]]:
     return list(pairwise([*starts, len(reading.letters)])) if reading.letters else []
 
 
-def line_of(reading: Reading) -> str:
-    """A reading as a line."""
+def line_of(reading: Reading, text: str) -> str:
+    """A reading of a text as a line."""
     pieces = []
     for start, end in _spans(reading):
         word = reading.letters[start:end]
-        pieces.append(_SIGNS[_flag(word) + 3 * (reading.gaps[start] == HEAVY)] + word)
+        far = word[0].isascii() and not text[reading.starts[start]].isascii()
+        kind = _FOREIGN if far else _kind(word)
+        pieces.append(_SIGNS[kind + _KINDS * (reading.gaps[start] == HEAVY)] + word)
     return "".join(pieces)
 
 
-def words_of(stack: Stack, upto: int) -> Words:
-    """The words of the first readings of a stack, which have so many letters together."""
+def words_of(stack: Stack, upto: int, text: str) -> Words:
+    """The words of the first readings of a text in a stack, which have so many letters together."""
     starts = (stack.gaps[:upto] > SOFT).nonzero()[0]
     ends = np.append(starts[1:], upto)[: len(starts)]
     places = zip(starts.tolist(), ends.tolist(), strict=True)
-    flag = np.array([_flag(stack.letters[begin:end]) for begin, end in places], np.uint8)
-    return Words(
-        letters=stack.letters, codes=stack.codes[:upto], starts=starts, ends=ends,
-        heavy=stack.gaps[starts] == HEAVY, strange=flag == 1, notable=flag != 0,
-    )  # fmt: skip
+    kind = np.array([_kind(stack.letters[begin:end]) for begin, end in places], np.uint8)
+    if not text.isascii():
+        far = codes_of(text)[stack.starts[starts]] >= _ASCII
+        kind[far & (stack.codes[starts] < _ASCII)] = _FOREIGN
+    return _words(
+        stack.codes[:upto], stack.letters, kind, starts=starts, ends=ends, heavy=stack.gaps[starts] == HEAVY
+    )
 
 
 def parsed(lines: Sequence[str]) -> tuple[Words, Places]:
     """The words of lines, and for each word the number of its line."""
-    text = _NEWLINE.join(lines)
-    codes = codes_of(text)
-    sign = np.full(128, -1, np.int8)
+    codes = codes_of(_NEWLINE.join(lines))
+    sign = np.full(_ASCII, -1, np.int8)
     for number, mark in enumerate(_SIGNS):
         sign[ord(mark)] = number
-    signs = np.where(codes < 128, sign[np.where(codes < 128, codes, 0)], -1)
+    signs = np.where(codes < _ASCII, sign[np.where(codes < _ASCII, codes, 0)], -1)
     breaks = codes == ord(_NEWLINE)
     begins = (signs >= 0).nonzero()[0]
-    letters = (signs < 0) & ~breaks
-    places = letters.cumsum() - letters  # of each character, the letters before it
+    told = (signs < 0) & ~breaks
+    places = told.cumsum() - told  # of each character, the letters before it
     starts = places[begins].astype(np.intp)
-    kind = signs[begins]
-    words = Words(
-        letters=codes[letters].tobytes().decode("utf-32-le", "surrogatepass"), codes=codes[letters],
-        starts=starts, ends=np.append(starts[1:], letters.sum()).astype(np.intp),
-        heavy=kind >= 3, strange=kind % 3 == 1, notable=kind % 3 != 0,
+    kind, letters = signs[begins], codes[told]
+    words = _words(
+        letters, letters.tobytes().decode("utf-32-le", "surrogatepass"), kind % _KINDS, starts=starts,
+        ends=np.append(starts[1:], len(letters)).astype(np.intp)[: len(starts)], heavy=kind >= _KINDS,
     )  # fmt: skip
     return words, breaks.cumsum()[begins]
 

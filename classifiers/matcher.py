@@ -104,7 +104,7 @@ class NameMatcher:
             if way in (SHORT, LONG) and near.too_far(index.letters(owner), written):
                 continue
             entry = index.entries[owner]
-            score = near.score(way, index.letters(owner), entry.text, words.pieces(first, last))
+            score = near.score(way, index.letters(owner), entry.text, words.pieces(first, last), words.uses(first, last))
             if score:
                 told[owner] = told.get(owner, 0) + 1
                 yield entry, first, last, score
@@ -141,7 +141,7 @@ class NameMatcher:
         supposed = surely + sum(len(reading.letters) for reading in read.worded)
         for hit, place in self._scan(stack, text, kinds, context):
             hits.append(replace(hit, sure=False, code=NEAR) if surely <= place < supposed else hit)
-        words = words_of(stack, supposed)
+        words = words_of(stack, supposed, text)
         for entry, first, last, score in self.near(words):
             begin, end = int(stack.starts[words.starts[first]]), int(stack.ends[words.ends[last] - 1])
             hits.append(Hit(entry=entry, start=begin, end=end, sure=False, code=NEAR, score=score))

@@ -36,19 +36,19 @@ BLOCKS: Final = 0.5  # share of neighbouring letters that words or syllables in 
 SEEN_APART: Final = 4.5  # Zipf: two words more frequent than this stand in either order
 
 
-def score(way: int, name: str, text: str, pieces: Sequence[str]) -> float:
+def score(way: int, name: str, text: str, pieces: Sequence[str], uses: Sequence[float]) -> float:
     """How near ``pieces``, the words that stand there, are to the letters of a name; 0: not near.
 
-    ``text``: the name as it was registered.
+    ``text``: the name as it was registered; ``uses``: how usual each of the words is (Zipf).
     """
     written = "".join(pieces)
     if written == name:
         return 0.0
     if way == BAG:
-        return _rearranged(name, text, written, pieces)
+        return _rearranged(name, text, written, pieces, uses)
     if way == SOUND:
-        return _sounds(name, written, pieces)
-    return _mistakes(name, text, written, pieces)
+        return _sounds(name, written, uses)
+    return _mistakes(name, text, written, pieces, uses)
 
 
 def too_far(name: str, written: str) -> bool:
@@ -56,7 +56,9 @@ def too_far(name: str, written: str) -> bool:
     return OSA.distance(name, written, score_cutoff=2) > 2
 
 
-def _mistakes(name: str, text: str, written: str, pieces: Sequence[str]) -> float:
+def _mistakes(
+    name: str, text: str, written: str, pieces: Sequence[str], uses: Sequence[float]
+) -> float:
     most = 2 if len(name) >= MIN_LONG else 1
     distance = OSA.distance(name, written, score_cutoff=most)
     if distance > most or len(name) < MIN_SHORT:
@@ -65,22 +67,18 @@ def _mistakes(name: str, text: str, written: str, pieces: Sequence[str]) -> floa
         least = UNHEARD if len(name) == TINY else UNKNOWN
         near = name[0] == written[0] and frequency(written) < least and len(written) >= TINY
     elif distance == 1:
-        near = _strange(pieces, RARE) or (len(name) >= MIN_LONG and _kept(text, pieces))
+        near = min(uses) < RARE or (len(name) >= MIN_LONG and _kept(text, pieces))
     elif len(name) < LONG_NAME:
-        near = name[0] == written[0] and _unheard(text, pieces)
+        near = name[0] == written[0] and _unheard(text, pieces, uses)
     else:
-        near = _strange(pieces, RARE) and JaroWinkler.similarity(name, written) >= ALIKE
+        near = min(uses) < RARE and JaroWinkler.similarity(name, written) >= ALIKE
     return 1 - distance / len(name) if near else 0.0
 
 
-def _strange(pieces: Sequence[str], least: float) -> bool:
-    return any(frequency(piece) < least for piece in pieces)
-
-
-def _unheard(text: str, pieces: Sequence[str]) -> bool:
+def _unheard(text: str, pieces: Sequence[str], uses: Sequence[float]) -> bool:
     """Whether all that is not a word of the name is no word at all."""
     parts = words_of_name(text)
-    return all(piece in parts or frequency(piece) < UNHEARD for piece in pieces)
+    return all(use < UNHEARD or piece in parts for piece, use in zip(pieces, uses, strict=True))
 
 
 def _kept(text: str, pieces: Sequence[str]) -> bool:
@@ -95,8 +93,8 @@ def _kept(text: str, pieces: Sequence[str]) -> bool:
     )
 
 
-def _sounds(name: str, written: str, pieces: Sequence[str]) -> float:
-    if not _strange(pieces, UNKNOWN):
+def _sounds(name: str, written: str, uses: Sequence[float]) -> float:
+    if min(uses) >= UNKNOWN:
         return 0.0
     mine, theirs = respelled(name), respelled(written)
     if len(name) < SMALL:
@@ -105,7 +103,9 @@ def _sounds(name: str, written: str, pieces: Sequence[str]) -> float:
     return alike * 0.99 if alike >= SOUND_LIKE and share >= SOUND_SHARE else 0.0
 
 
-def _rearranged(name: str, text: str, written: str, pieces: Sequence[str]) -> float:
+def _rearranged(
+    name: str, text: str, written: str, pieces: Sequence[str], uses: Sequence[float]
+) -> float:
     if len(written) != len(name) or sorted(written) != sorted(name):
         return 0.0
     parts = words_of_name(text)
@@ -121,9 +121,9 @@ def _rearranged(name: str, text: str, written: str, pieces: Sequence[str]) -> fl
         near = name[0] == written[0] and len(pieces) == 1 and frequency(written) < UNHEARD
     elif share < BLOCKS:
         apart = sorted(map(sorted, parts)) == sorted(map(sorted, pieces))
-        near = _unheard(text, pieces) and (apart or name[0] == written[0])
+        near = _unheard(text, pieces, uses) and (apart or name[0] == written[0])
     else:
-        near = _strange(pieces, RARE)
+        near = min(uses) < RARE
     return max(share, 1 - 2 / len(name)) if near else 0.0
 
 

@@ -63,7 +63,7 @@ def _read(text: str, letters: dict[str, None], lines: dict[str, None], depth: in
     read = readings_of(text, fold(text))
     exact = (*read.plain, *read.leet, *read.collapsed, *read.worded)
     letters |= dict.fromkeys(one.letters for one in exact)
-    lines |= dict.fromkeys(line_of(reading) for reading in read.near)
+    lines |= dict.fromkeys(line_of(reading, text) for reading in read.near)
     if depth < MAX_DEPTH:
         for plain, _start, _end in decoded(text):
             _read(plain, letters, lines, depth + 1)
