@@ -1,4 +1,4 @@
-"""What the gate and the judges of words find and let pass: `countermark bench safety --parts names --prompts DIR`.
+"""What the gate and the judges of words find and let pass: `bench safety --parts names --prompts DIR`.
 
 A thin dispatcher. Each part is a module ``benchmarks/tools/safety_NAME.py`` with one function
 ``measure(given: Given) -> list[Row]``; it is found by its file, and imported only when it is asked for. Every

@@ -3,7 +3,8 @@
 A form of a name is told by a 64-bit hash of its letters, the same for a stretch of a prompt: two running sums
 over the letters give the hash of every stretch, so all stretches of a prompt are looked up together without
 cutting one of them out. The table keeps, by the first bits of the hash, sixteen further bits and the number
-of the name. What it answers is a candidate; whether the name is there, whoever asks sees by comparing letters.
+of the name. What it answers is a candidate; whether the name is there, whoever asks sees by comparing
+letters.
 
 The hash is a polynomial in ``BASE`` modulo 2^64 (``BASE`` is odd, so that it can be divided by), each letter
 first scattered as in SplitMix64 (Steele, Lea and Flood 2014).

@@ -1,11 +1,11 @@
 """All names of a layer and the table of their forms; built with arrays, some thousand names at a time.
 
 A form is what a way of reading a prompt makes of a name:
-1. PLAIN: its letters, the same with letters of other scripts as what they look like, and backwards and rotated
-   by 13; and the context words of names that need one;
+1. PLAIN: its letters, the same with letters of other scripts as what they look like, and backwards and
+rotated by 13; and the context words of names that need one;
 2. LEET: with look-alike signs as one; 3. SINGLE: with repeated letters as one;
-4. the keys of names that are not quite written out (`classifiers.lines`).
-Of a name only its letters are kept; what else is asked about it is made again from the entry.
+4. the keys of names that are not quite written out (`classifiers.lines`). Of a name only its letters are
+kept; what else is asked about it is made again from the entry.
 """
 
 import codecs
@@ -88,7 +88,9 @@ class NameIndex:
         self._blob = "".join(chain((letters for letters, _, _ in told), self.context))
         sizes = np.concatenate((sizes, np.array([*map(len, self.context)], np.intp)))
         self._starts = np.concatenate(([0], np.cumsum(sizes))).astype(np.uint32)
-        self.alphabets = np.concatenate([*(sets for *_, sets in told), np.zeros(len(self.context), np.uint32)])
+        self.alphabets = np.concatenate(
+            [*(sets for *_, sets in told), np.zeros(len(self.context), np.uint32)]
+        )
         self.longest = int(sizes.max(initial=0))
         self._gather_plain([(word, len(self.entries) + n) for n, word in enumerate(self.context)], forms)
         self.table = FormTable(forms)
@@ -171,7 +173,7 @@ class _Some:
 
     def _near(self, values: Hashes) -> Iterator[tuple[Hashes, Places]]:
         for size in range(MIN_SHORT, MIN_LONG):
-            chosen = (self.sizes == size)
+            chosen = self.sizes == size
             yield self._told(SHORT, shortened(values, self.starts[chosen], self.ends[chosen], size), chosen)
         chosen = self.sizes >= MIN_LONG
         yield self._told(LONG, outer(values, self.starts[chosen], self.ends[chosen], 2), chosen)

@@ -1,10 +1,9 @@
 """Readings as words, and the keys under which a name that is not quite written out is looked up.
 
 A *line* is a reading as one text: before each word one sign, which says whether something ends a thought
-there and whether the word is *strange* (hardly anybody writes it, or *foreign*: in another script, read by its
-sound) or *notable* (no ordinary English word).
-Lines are kept with stored prompts (`classifiers.sieve`). Keys of windows of words, of prompts and of lines
-alike, are made here and nowhere else:
+there and whether the word is *strange* (hardly anybody writes it, or *foreign*: in another script, read by
+its sound) or *notable* (no ordinary English word). Lines are kept with stored prompts (`classifiers.sieve`).
+Keys of windows of words, of prompts and of lines alike, are made here and nowhere else:
 
 1. SHORT: a window with a strange word, and what is left of it without one letter; names of 4 to 6 letters;
 2. LONG: the first and the last four letters of a window, and what is left without one or two; longer names;
@@ -197,9 +196,9 @@ def near_keys(words: Words, longest: int) -> Keys | None:
         chosen, hashes = chosen[counts >= MIN_SOUNDS], hashes[counts >= MIN_SOUNDS]
         found.append((SOUND, hashes, first[chosen], last[chosen]))
     notable = few & _any(words.notable, first, last) & (size >= MIN_LONG - 2)
-    for chosen, mistakes in ((notable & odd, 2), (notable & ~odd, 1)):
-        hashes = outer(values, start[chosen], end[chosen], mistakes)
-        found.append((LONG, hashes, first[chosen], last[chosen]))
+    for which, mistakes in ((notable & odd, 2), (notable & ~odd, 1)):
+        hashes = outer(values, start[which], end[which], mistakes)
+        found.append((LONG, hashes, first[which], last[which]))
     each = [hashes.size // max(1, len(begin)) for _, hashes, begin, _ in found]
     ways = np.repeat([way for way, *_ in found], [hashes.size for _, hashes, *_ in found])
     return Keys(
@@ -220,8 +219,8 @@ def shortened(values: Hashes, starts: Places, ends: Places, width: int) -> Hashe
 
 
 def outer(values: Hashes, starts: Places, ends: Places, mistakes: int) -> Hashes:
-    """``uint64[n, 9 or 37]``: the hashes of the first and the last four letters, whole and without one or (for
-    two mistakes) two of them.
+    """``uint64[n, 9 or 37]``: the hashes of the first and the last four letters, whole and without one or
+    (for two mistakes) two of them.
     """
     places = np.where((ends - starts <= OUTER)[:, None], starts[:, None], (ends - OUTER)[:, None]) + _PLACES
     places[:, : OUTER // 2] = starts[:, None] + _PLACES[: OUTER // 2]

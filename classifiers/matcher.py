@@ -76,9 +76,7 @@ class NameMatcher:
         """Every form of a name that is looked for in some reading, without context words."""
         return self._index.patterns()
 
-    def near(
-        self, words: Words, *, every: bool = False
-    ) -> Iterator[tuple[NameEntry, int, int, float]]:
+    def near(self, words: Words, *, every: bool = False) -> Iterator[tuple[NameEntry, int, int, float]]:
         """Names that these words are near, without those that stand there as they are: the entry, the first
         and the last word, a score below 1. Of one name a few places only, but for ``every``.
         """
@@ -104,7 +102,9 @@ class NameMatcher:
             if way in (SHORT, LONG) and near.too_far(index.letters(owner), written):
                 continue
             entry = index.entries[owner]
-            score = near.score(way, index.letters(owner), entry.text, words.pieces(first, last), words.uses(first, last))
+            score = near.score(
+                way, index.letters(owner), entry.text, words.pieces(first, last), words.uses(first, last)
+            )
             if score:
                 told[owner] = told.get(owner, 0) + 1
                 yield entry, first, last, score
@@ -127,9 +127,7 @@ class NameMatcher:
             self._look(text, one, hits, context)
         if len(texts) > 1:
             self._look_across(texts, folded, found, context)
-        return [
-            best(_in_context(text, hits, context)) for text, hits in zip(texts, found, strict=True)
-        ]
+        return [best(_in_context(text, hits, context)) for text, hits in zip(texts, found, strict=True)]
 
     def _look(self, text: str, folded: Folded, hits: list[Hit], context: set[str], depth: int = 0) -> None:
         read = readings_of(text, folded)

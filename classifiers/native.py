@@ -1,8 +1,8 @@
 """How a name in Latin letters is likely written in other scripts: a suggestion for its holder, never a match.
 
-Rules of thumb over the sounds of letters, as a newspaper writes a foreign name that has no form of its own yet:
-Cyrillic, Katakana and Hangul. Names that people really use (and all Chinese ones, which go by meaning as often
-as by sound) only the holder knows.
+Rules of thumb over the sounds of letters, as a newspaper writes a foreign name that has no form of its own
+yet: Cyrillic, Katakana and Hangul. Names that people really use (and all Chinese ones, which go by meaning as
+often as by sound) only the holder knows.
 """
 
 import re
@@ -23,9 +23,11 @@ _SCRIPTS: Final = {
 _SOUNDS: Final = tuple(
     (re.compile(pattern), sound)
     for pattern, sound in (
-        (r"\bkn", "n"), (r"\bwr", "r"), (r"ey\b", "i"), (r"(?<=[^aeiou\W])le\b", "l"), ("ou(?=[snt])", "au"), ("tch|ch", "C"), ("sch|sh", "S"), ("th", "T"), ("ph", "f"), ("gh", ""),
+        (r"\bkn", "n"), (r"\bwr", "r"), (r"ey\b", "i"), (r"(?<=[^aeiou\W])le\b", "l"), ("ou(?=[snt])", "au"),
+        ("tch|ch", "C"), ("sch|sh", "S"), ("th", "T"), ("ph", "f"), ("gh", ""),
         ("qu", "kw"), ("ck|cc", "k"), ("c(?=[eiy])", "s"), ("c|q", "k"), ("x", "ks"), ("j", "J"),
-        ("g(?=[ei])", "J"), ("wh", "w"), ("oo|ou", "u"), ("ee|ea|ie", "i"), ("ai|ay", "ei"), ("ow|aw|au", "au"),
+        ("g(?=[ei])", "J"), ("wh", "w"), ("oo|ou", "u"), ("ee|ea|ie", "i"), ("ai|ay", "ei"),
+        ("ow|aw|au", "au"),
         (r"(?<=[^aeiou\W])y(?![aeiou])|(?<=[aeo])y\b", "i"), (r"(?<=[^aeiou\W][aeiou])h?(?<=[aeiou])w\b", ""),
         (r"(?<=[aeiou][^aeiou\W])e\b", ""), (r"(?<=[aeiou])h(?![aeiou])", ""), (r"([^aeiou\W])\1", r"\1"),
     )
@@ -47,11 +49,23 @@ _MORAE: Final[dict[str, tuple[str, ...]]] = {consonant: tuple(row) for consonant
 }  # fmt: skip
 _ALONE: Final = {"t": "ト", "d": "ド", "n": "ン", "m": "ム", "S": "シュ", "C": "チ", "J": "ジ"}
 _LEAD: Final = {
-    "": 11, "g": 0, "k": 15, "n": 2, "d": 3, "t": 16, "r": 5, "l": 5, "m": 6, "b": 7, "p": 17, "f": 17, "v": 7,
+    "": 11, "g": 0, "k": 15, "n": 2, "d": 3, "t": 16, "r": 5, "l": 5, "m": 6, "b": 7, "p": 17, "f": 17,
+    "v": 7,
     "s": 9, "S": 9, "T": 9, "z": 12, "J": 12, "C": 14, "h": 18, "w": 11, "y": 11,
 }  # fmt: skip
 _VOWELS: Final = {"a": 0, "e": 5, "i": 20, "o": 8, "u": 13}
-_GLIDES: Final = {"wa": 9, "we": 15, "wi": 16, "wo": 14, "wu": 13, "ya": 2, "ye": 7, "yi": 20, "yo": 12, "yu": 17}
+_GLIDES: Final = {
+    "wa": 9,
+    "we": 15,
+    "wi": 16,
+    "wo": 14,
+    "wu": 13,
+    "ya": 2,
+    "ye": 7,
+    "yi": 20,
+    "yo": 12,
+    "yu": 17,
+}
 _TAIL: Final = {"n": 4, "m": 16, "l": 8, "r": 8, "k": 1, "p": 17, "b": 17, "t": 19}
 _UNSPOKEN: Final = 18  # the vowel that Korean puts after a consonant that stands alone
 _HANGUL: Final = 0xAC00

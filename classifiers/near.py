@@ -1,11 +1,11 @@
 """Whether what stands in a prompt is near a name: the last word on candidates that the table of forms gives.
 
-1. One mistake (a letter wrong, missing, too many, or two swapped): names of four letters or more; the shorter,
-   the less may what is written be a word itself.
+1. One mistake (a letter wrong, missing, too many, or two swapped): names of four letters or more; the
+shorter, the less may what is written be a word itself.
 2. Two mistakes: names of seven letters or more; the shorter, the less may what is written be a word.
 3. Another spelling of the same sounds.
-4. The same letters, with words or syllables swapped, or each word backwards.
-None of these is ever sure: a person should look.
+4. The same letters, with words or syllables swapped, or each word backwards. None of these is ever sure: a
+person should look.
 """
 
 from collections.abc import Sequence
@@ -29,6 +29,7 @@ TINY, SMALL = 4, 5  # letters of names that must begin as written, and what is w
 LONG_NAME: Final = 9  # letters of a name of which two may be wrong wherever they stand
 UNKNOWN: Final = 1.5  # Zipf
 UNHEARD: Final = 1.0
+TINY_USE, SMALL_USE = 1.5, 1.8  # Zipf, of what is written for such a name
 ALIKE: Final = 0.8  # Jaro-Winkler of two names that differ by two mistakes
 SOUND_LIKE: Final = 0.84  # Jaro-Winkler of two respelled names
 SOUND_SHARE: Final = 0.65
@@ -56,15 +57,13 @@ def too_far(name: str, written: str) -> bool:
     return OSA.distance(name, written, score_cutoff=2) > 2
 
 
-def _mistakes(
-    name: str, text: str, written: str, pieces: Sequence[str], uses: Sequence[float]
-) -> float:
+def _mistakes(name: str, text: str, written: str, pieces: Sequence[str], uses: Sequence[float]) -> float:
     most = 2 if len(name) >= MIN_LONG else 1
     distance = OSA.distance(name, written, score_cutoff=most)
     if distance > most or len(name) < MIN_SHORT:
         return 0.0
     if len(name) <= SMALL:
-        least = UNHEARD if len(name) == TINY else UNKNOWN
+        least = TINY_USE if len(name) == TINY else SMALL_USE
         near = name[0] == written[0] and frequency(written) < least and len(written) >= TINY
     elif distance == 1:
         near = min(uses) < RARE or (len(name) >= MIN_LONG and _kept(text, pieces))
@@ -103,9 +102,7 @@ def _sounds(name: str, written: str, uses: Sequence[float]) -> float:
     return alike * 0.99 if alike >= SOUND_LIKE and share >= SOUND_SHARE else 0.0
 
 
-def _rearranged(
-    name: str, text: str, written: str, pieces: Sequence[str], uses: Sequence[float]
-) -> float:
+def _rearranged(name: str, text: str, written: str, pieces: Sequence[str], uses: Sequence[float]) -> float:
     if len(written) != len(name) or sorted(written) != sorted(name):
         return 0.0
     parts = words_of_name(text)
@@ -118,7 +115,7 @@ def _rearranged(
             return 1 - 1 / len(name)
     share = len(_pairs(name) & _pairs(written)) / max(1, len(_pairs(name)))
     if len(name) < MIN_LONG:
-        near = name[0] == written[0] and len(pieces) == 1 and frequency(written) < UNHEARD
+        near = name[0] == written[0] and len(pieces) == 1 and max(uses) < TINY_USE
     elif share < BLOCKS:
         apart = sorted(map(sorted, parts)) == sorted(map(sorted, pieces))
         near = _unheard(text, pieces, uses) and (apart or name[0] == written[0])

@@ -1,9 +1,9 @@
 """What the words around a name say: that its style is asked for, or that it is the title of a work.
 
 1. A style: "in the style of …", "a … film", "…-esque", and what says the same in German, French, Spanish,
-   Italian, Portuguese and Japanese.
-2. A title: a name that is also a common word, written as a title (capitals where a sentence would have none, or
-   quotes) beside the word for a work or a figure in one: "the movie Frozen", "Link, the game character".
+Italian, Portuguese and Japanese.
+2. A title: a name that is also a common word, written as a title (capitals where a sentence would have none,
+or quotes) beside the word for a work or a figure in one: "the movie Frozen", "Link, the game character".
 """
 
 import re
@@ -11,7 +11,7 @@ from typing import Final
 
 PHRASE: Final = 60  # characters around a name in which such a phrase stands
 _QUOTE: Final = "[\"“”„«»'‘’「『]"
-_ART: Final = r"(?:the\s+|der\s+|die\s+|das\s+|des\s+|dem\s+|le\s+|la\s+|les\s+|el\s+|los\s+|las\s+|il\s+|lo\s+|l['’]|o\s+|os\s+|as\s+)?"
+_ART: Final = r"(?:(?:the|der|die|das|des|dem|le|la|les|el|los|las|il|lo|o|os|as)\s+|l['’])?"
 _STYLE_WORD: Final = (
     "style|manner|aesthetics?|spirit|vein|look|"  # English
     "stil|stile|manier|ästhetik|geiste|art|"  # German; Italian
@@ -61,8 +61,12 @@ _TITLE_BEFORE: Final = re.compile(
     rf"\b(?:{_MEDIUM})(?:\s+(?:called|named|titled|entitled|hero|heroine|character|star))?\s*[,:]?\s*{_QUOTE}?\Z",
     re.IGNORECASE,
 )
-_WITH_BEFORE: Final = re.compile(rf"\b(?:{_MEDIUM})\s+(?:with|about|starring|featuring|of)\s+\Z", re.IGNORECASE)
-_FROM_BEFORE: Final = re.compile(r"\b(?:character|hero|heroine|villain|scene|still)s?(?:\s+\w+)?\s+(?:from|in|of)\s+\Z", re.IGNORECASE)
+_WITH_BEFORE: Final = re.compile(
+    rf"\b(?:{_MEDIUM})\s+(?:with|about|starring|featuring|of)\s+\Z", re.IGNORECASE
+)
+_FROM_BEFORE: Final = re.compile(
+    r"\b(?:character|hero|heroine|villain|scene|still)s?(?:\s+\w+)?\s+(?:from|in|of)\s+\Z", re.IGNORECASE
+)
 _TITLE_AFTER: Final = re.compile(
     rf"\A{_QUOTE}?(?:\s*,)?\s+(?:(?:the|from\s+the|of\s+the|in\s+the|a|an)\s+)?(?:\w+\s+){{0,2}}?(?:{_MEDIUM})\b",
     re.IGNORECASE,

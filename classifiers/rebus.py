@@ -1,9 +1,10 @@
 """Readings of a text with pictures, digits and foreign words as the words that they stand for.
 
 1. An emoji as the thing it shows ("🕷man"): its name in Unicode, without what all of them are called, and a
-   few other words for it. 2. A digit or sign as the word it sounds like ("4tress", "B&it").
-3. A word of another language, of which names are often made, as the English one (`name_words.txt`).
-Such readings come beside the plain ones, and each letter keeps its place in the original.
+few other words for it (`name_pictures.txt`). 2. A digit or sign as the word it sounds like ("4tress",
+"B&it").
+3. A word of another language, of which names are often made, as the English one (`name_words.txt`). Such
+readings come beside the plain ones, and each letter keeps its place in the original.
 """
 
 import re
@@ -16,40 +17,31 @@ from typing import Final
 from classifiers.ambiguity import KNOWN, frequency
 from classifiers.normalise import Folded, fold
 
-FILE: Final = "name_words.txt"
-MAX_READINGS: Final = 3
+WORDS_FILE, PICTURES_FILE = "name_words.txt", "name_pictures.txt"
+MAX_READINGS: Final = 3  # of pictures: one for each of the first words that they may stand for
 _PICTURES: Final = re.compile("[\u2190-\u2bff\U0001f000-\U0001faff]")
 _SOUNDED: Final = {"2": "to", "4": "for", "8": "ate", "&": "and", "@": "at"}
 _SOUND_SIGNS: Final = re.compile(r"(?<![\d.,$€£#])[248](?![\d.,%]|(?:k|d|x|mm|cm|p|fps)\b)|[&@]")
 _WORD: Final = re.compile(r"[^\W_]+")
 _UNSPACED: Final = re.compile("[\u3040-\u9fff\uac00-\ud7af]")
+# What many emoji are called beside what they show.
 _CALLED: Final = frozenset(
-    "face symbol sign emoji with of the and head black white heavy smiling grinning sitting front facing "
-    "medium large small component modifier emblem mark glowing back hand button".split()
-)
-_ALSO: Final = {
-    "👑": ("king", "queen", "crown"), "🐭": ("mouse",), "🐁": ("mouse",), "🦆": ("duck",), "❄": ("snow", "ice", "frozen"),
-    "⛄": ("snowman",), "☃": ("snowman",), "⚡": ("lightning", "thunder", "flash"), "⭐": ("star",), "🌟": ("star",),
-    "🕸": ("web", "spider"), "👨": ("man",), "👩": ("woman",), "🚹": ("man",), "🚺": ("woman",), "👦": ("boy",),
-    "👧": ("girl",), "🧒": ("kid", "child"), "👸": ("princess",), "🤴": ("prince",), "🐝": ("bee", "honey"),
-    "🐰": ("rabbit", "bunny"), "🐇": ("rabbit", "bunny"), "🐶": ("dog", "pup"), "🐕": ("dog",), "🐺": ("wolf",),
-    "🔥": ("fire",), "🧊": ("ice",), "🌙": ("moon",), "🌕": ("moon",), "☀": ("sun",), "🌞": ("sun",),
-    "⚔": ("sword", "war", "wars"), "🗡": ("dagger", "sword"), "🟥": ("red", "square"), "🟦": ("blue", "square"),
-    "🟩": ("green", "square"), "🟨": ("yellow", "square"), "⬛": ("black", "square"), "⬜": ("white", "square"),
-    "👖": ("pants", "jeans"), "🩳": ("shorts", "pants"), "💍": ("ring",), "🌍": ("world", "earth"), "🌎": ("world", "earth"),
-    "🚢": ("ship",), "⛵": ("boat",), "🏠": ("house", "home"), "🐉": ("dragon",), "🐲": ("dragon",), "🤖": ("robot",),
-    "👽": ("alien",), "👻": ("ghost",), "🧙": ("wizard",), "🧛": ("vampire",), "🦸": ("hero",), "🐢": ("turtle",),
-    "🧸": ("teddy", "bear", "toy"), "🐻": ("bear",), "❤": ("heart", "love"), "🐒": ("monkey",), "🦁": ("lion",),
-    "🐴": ("horse", "pony"), "🎩": ("hat",), "🔨": ("hammer",), "🪓": ("axe",), "☠": ("skull",), "🌊": ("wave", "ocean", "sea"),
-    "🔴": ("red",), "🔵": ("blue",), "⚫": ("black",), "⚪": ("white",), "👁": ("eye", "i"), "🍎": ("apple",), "🐈": ("cat",),
-}  # fmt: skip
+    [
+        "face", "symbol", "sign", "emoji", "with", "of", "and", "the", "head", "black", "white", "heavy",
+        "smiling", "grinning", "sitting", "front", "facing", "medium", "large", "small", "component",
+        "modifier",
+        "emblem", "mark", "glowing", "back", "hand", "button",
+    ]
+)  # fmt: skip
 
 
 _Span = tuple[int, int, str]
 
 
 def worded(folded: Folded) -> list[Folded]:
-    """The text with pictures, sounds and foreign words as words, in at most five ways; none, if it has none."""
+    """The text with pictures, sounds and foreign words as words, in at most five ways; none, if it has none
+    of them.
+    """
     found: list[Folded] = []
     pictures = [] if folded.text.isascii() else list(_PICTURES.finditer(folded.text))
     for number in range(MAX_READINGS if pictures else 0):
@@ -70,8 +62,8 @@ def _one(words: Sequence[str], number: int) -> str:
 @cache
 def depicted(sign: str) -> tuple[str, ...]:
     """The words for what a picture shows, the likeliest first."""
-    if sign in _ALSO:
-        return _ALSO[sign]
+    if sign in _pictures():
+        return _pictures()[sign]
     named = unicodedata.name(sign, "").lower().replace("-", " ").split()
     words = [word for word in named if word not in _CALLED and word.isalpha()]
     return ("".join(words), *words[:1]) if words else ()
@@ -107,9 +99,20 @@ def _foreign_spans(text: str) -> list[_Span]:
     return kept
 
 
+def _lines(file: str) -> Iterator[str]:
+    for line in files("classifiers").joinpath(file).read_text(encoding="utf-8").splitlines():
+        if line and not line.startswith("#"):
+            yield line
+
+
+@cache
+def _pictures() -> dict[str, tuple[str, ...]]:
+    return {sign: tuple(words) for sign, *words in map(str.split, _lines(PICTURES_FILE))}
+
+
 def _entries() -> Iterator[tuple[str, str]]:
-    for line in files("classifiers").joinpath(FILE).read_text(encoding="utf-8").splitlines():
-        english, _, others = line.partition("#")[0].partition(":")
+    for line in _lines(WORDS_FILE):
+        english, _, others = line.partition(":")
         for other in others.split():
             yield english.strip(), fold(other).text
 

@@ -31,7 +31,7 @@ _SOURCES: Final = (
     "ambiguity", "boundaries", "decoders", "forms", "index", "lines", "matcher", "near", "normalise", "rebus",
     "sounds",
 )  # fmt: skip
-_DATA: Final = ("name_words.txt",)
+_DATA: Final = ("name_words.txt", "name_pictures.txt")
 _TABLES: Final = ("anyascii", "confusable-homoglyphs", "wordfreq")
 
 

@@ -17,15 +17,16 @@ _ASCII: Final = 128
 class Stack:
     """``letters``: of all readings, one after the other; ``codes``, ``values``: the same as numbers.
 
-    ``starts``, ``ends``: each letter's characters in the text; ``gaps``: what stands before each, and HEAVY at
-    the end; ``stop``: for each letter where its reading ends; ``ways``: for each the way of its reading.
+    ``starts``, ``ends``: each letter's characters in the text; ``gaps``: what stands before each, and HEAVY
+    at the end; ``stop``: for each letter where its reading ends; ``ways``: for each the way of its reading.
     """
 
     def __init__(self, readings: Sequence[Reading], ways: Sequence[int]) -> None:
         self.letters = "".join([reading.letters for reading in readings])
         self.codes: Codes = codes_of(self.letters)
         self.gaps = np.frombuffer(
-            b"".join([reading.gaps[:-1] for reading in readings if reading.letters]) + bytes([HEAVY]), np.uint8
+            b"".join([reading.gaps[:-1] for reading in readings if reading.letters]) + bytes([HEAVY]),
+            np.uint8,
         )
         self.starts: Places = np.array(list(chain.from_iterable(r.starts for r in readings)), np.intp)
         self.ends: Places = np.array(list(chain.from_iterable(r.ends for r in readings)), np.intp)

@@ -67,7 +67,8 @@ def _typo(name: str, rng: random.Random) -> str:
 
 
 _RESPELLINGS: Final = (
-    ("ph", "f"), ("ck", "k"), ("qu", "kw"), ("x", "ks"), ("oo", "u"), ("ou", "ow"), ("ee", "ea"), ("ea", "ee"),
+    ("ph", "f"), ("ck", "k"), ("qu", "kw"), ("x", "ks"), ("oo", "u"), ("ou", "ow"),
+    ("ee", "ea"), ("ea", "ee"),
     ("ie", "y"), ("ey", "ie"), ("ai", "ay"), ("au", "aw"), ("er", "ur"), ("ar", "ahr"), ("or", "awr"),
     ("ch", "tch"), ("sh", "sch"), ("ss", "s"), ("ll", "l"), ("ca", "ka"), ("co", "ko"), ("cu", "ku"),
     ("ci", "si"), ("ce", "se"), ("ge", "je"), ("gi", "ji"), ("ka", "ca"), ("ki", "kee"), ("k", "ck"),
@@ -125,7 +126,8 @@ def _syllables(name: str, rng: random.Random) -> str:
 
 _CYRILLIC: Final = (
     ("th", "т"), ("sh", "ш"), ("ch", "ч"), ("ck", "к"), ("ph", "ф"), ("qu", "кв"), ("ee", "и"), ("oo", "у"),
-    *zip("abcdefghijklmnopqrstuvwxyz", "а б к д е ф г х и дж к л м н о п к р с т у в у кс и з".split(), strict=True),
+    ("j", "дж"), ("x", "кс"),
+    *zip("abcdefghiklmnopqrstuvwyz", "абкдефгхиклмнопкрстувуиз", strict=True),
 )  # fmt: skip
 
 

@@ -9,11 +9,50 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-_BEGIN: Final = "b br c ch cl cr d dr f fl fr g gl gr h j k l m n p ph pl pr qu r s sh sk sl st t th tr v w z".split()
-_MIDDLE: Final = "a e i o u a e i o ai ea ee ie oo ou".split()
+_PAIRS: Final = (
+    "br",
+    "ch",
+    "cl",
+    "cr",
+    "dr",
+    "fl",
+    "fr",
+    "gl",
+    "gr",
+    "ph",
+    "pl",
+    "pr",
+    "qu",
+    "sh",
+    "sk",
+    "st",
+    "th",
+    "tr",
+)
+_BEGIN: Final = tuple("bcdfghjklmnprstvwz") + _PAIRS
+_MIDDLE: Final = (*"aeiouaeio", "ai", "ea", "ee", "ie", "oo", "ou")
 _END: Final = ["", "", "", "n", "r", "l", "s", "th", "nd", "ck", "m", "rt", "x", "sh"]
-_TITLES: Final = "Captain Doctor Lady Lord Princess Professor Queen Sir Baron Master".split()
-_EPITHETS: Final = "the Brave,the Fox,the Unseen,of Winterhall,the Third,the Wanderer,Moonchild".split(",")
+_TITLES: Final = (
+    "Captain",
+    "Doctor",
+    "Lady",
+    "Lord",
+    "Princess",
+    "Professor",
+    "Queen",
+    "Sir",
+    "Baron",
+    "Master",
+)
+_EPITHETS: Final = (
+    "the Brave",
+    "the Fox",
+    "the Unseen",
+    "of Winterhall",
+    "the Third",
+    "the Wanderer",
+    "Moonchild",
+)
 FIRST_NAMES: Final = 4000
 SURNAMES: Final = 60_000
 

@@ -19,7 +19,7 @@ def test_every_part_is_found_by_its_file_and_can_measure() -> None:
 def test_a_missing_folder_or_file_is_said_plainly(tmp_path: Path) -> None:
     with pytest.raises(Missing, match="name the folder that has it: --prompts DIR"):
         Given().file("benign.jsonl")
-    with pytest.raises(Missing, match="there is no .*benign.jsonl"):
+    with pytest.raises(Missing, match=r"there is no .*benign\.jsonl"):
         Given(prompts=tmp_path).lines("benign.jsonl")
 
 
