@@ -4,8 +4,9 @@ A form is what a way of reading a prompt makes of a name:
 1. PLAIN: its letters, the same with letters of other scripts as what they look like, and backwards and
 rotated by 13; and the context words of names that need one;
 2. LEET: with look-alike signs as one; 3. SINGLE: with repeated letters as one;
-4. the keys of names that are not quite written out (`classifiers.lines`). Of a name only its letters are
-kept; what else is asked about it is made again from the entry.
+4. the keys of names that are not quite written out (`classifiers.lines`).
+
+Of a name only its letters are kept; what else is asked about it is made again from the entry.
 """
 
 import codecs

@@ -286,7 +286,9 @@ def _in_context(text: str, hits: Iterable[Hit], seen: set[str]) -> Iterator[Hit]
 def best(hits: Iterable[Hit]) -> list[Hit]:
     """Of overlapping hits of one subject the surest and longest."""
     kept: list[Hit] = []
-    order = sorted(hits, key=lambda hit: (not hit.sure, -hit.score, hit.start - hit.end, hit.start))
+    order = sorted(
+        hits, key=lambda hit: (not hit.sure, -hit.score, hit.start - hit.end, hit.start, hit.entry.text)
+    )
     taken: dict[str, list[tuple[int, int]]] = {}
     for hit in order:
         spans = taken.setdefault(hit.entry.subject, [])

@@ -4,8 +4,9 @@
 shorter, the less may what is written be a word itself.
 2. Two mistakes: names of seven letters or more; the shorter, the less may what is written be a word.
 3. Another spelling of the same sounds.
-4. The same letters, with words or syllables swapped, or each word backwards. None of these is ever sure: a
-person should look.
+4. The same letters, with words or syllables swapped, or each word backwards.
+
+None of these is ever sure: a person should look.
 """
 
 from collections.abc import Sequence

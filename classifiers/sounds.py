@@ -81,7 +81,8 @@ def opening(codes: Codes) -> Codes:
 _RESPELLINGS: Final = tuple(
     (re.compile(pattern), sound)
     for pattern, sound in (
-        ("dzh|zh", "j"), ("kv", "kw"), ("ph|v", "f"), ("tch|sh|sch|ch", "C"), ("qu", "kw"), ("x", "ks"), ("wh", "w"),
+        ("dzh|zh", "j"), ("kv", "kw"), ("ph|v", "f"), ("tch|sh|sch|ch", "C"),
+        ("qu", "kw"), ("x", "ks"), ("wh", "w"),
         ("gh", ""),
         ("c(?=[eiy])", "s"), ("ck|cc|q|c(?![h])", "k"), ("z", "s"), ("th|d", "t"), ("b", "p"),
         ("oo|ou|ow|ew|ue|w(?![aeiouy])", "u"), ("ee|ea|ie|ey|y|j(?![aeiou])", "i"), ("ai|ay|ei", "e"),

@@ -1,13 +1,17 @@
-"""Plausible names of characters and persons, as many as wanted, the same for the same seed.
+"""Names as a matcher wants them: those of benchmarks, and plausible ones, as many as wanted.
 
-First names come from a few thousand and surnames from many more, both made of syllables, so that names share
-their parts as the names of a registry do; one in eight has a title or an epithet, one in eight is one word.
+The same seed gives the same names. First names come from a few thousand and surnames from many more, both
+made of syllables, so that names share their parts as the names of a registry do; one in eight has a title or
+an epithet, one in eight is one word.
 """
 
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
+
+from classifiers.ambiguity import tier_of
+from classifiers.base import NameTier
 
 _PAIRS: Final = (
     "br",
@@ -58,13 +62,23 @@ SURNAMES: Final = 60_000
 
 
 @dataclass(frozen=True, slots=True)
-class ManyName:
+class PlainName:
     """A name as a matcher wants it."""
 
     subject: str
     text: str
     tier: str = "block"
     context: tuple[str, ...] = ()
+
+
+CONTEXT: Final = ("game", "cartoon", "film")
+"""Words that stand for the context of every name that is a common word."""
+
+
+def named(text: str) -> PlainName:
+    """A name with the tier that its words say."""
+    tier = tier_of(text)
+    return PlainName(text, text, str(tier), CONTEXT if tier is NameTier.CONTEXT else ())
 
 
 def _word(rng: random.Random, syllables: int) -> str:
@@ -89,11 +103,11 @@ def plausible(seed: int) -> Iterator[str]:
             yield f"{rng.choice(first)} {rng.choice(last)}"
 
 
-def many(count: int, seed: int = 1) -> list[ManyName]:
+def many(count: int, seed: int = 1) -> list[PlainName]:
     """So many different names, each of a subject of its own."""
     found: dict[str, None] = {}
     for name in plausible(seed):
         found[name] = None
         if len(found) == count:
             break
-    return [ManyName(str(number), name) for number, name in enumerate(found)]
+    return [PlainName(str(number), name) for number, name in enumerate(found)]
