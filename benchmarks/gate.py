@@ -16,7 +16,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -24,9 +23,9 @@ from benchmarks.common import Row, commit, machine, once, options, present, rate
 from benchmarks.tools import described
 from benchmarks.tools.described import Described
 from benchmarks.tools.disguises import EXACT, FURTHER
+from benchmarks.tools.plain_names import PlainName, named
 from classifiers import thresholds
-from classifiers.ambiguity import tier_of
-from classifiers.base import NameTier, Sight
+from classifiers.base import Sight
 from classifiers.descriptions import CLAUSE_COUNT, CLAUSE_WEIGHT, FUSED, SURE
 from classifiers.minilm import MiniLm
 from classifiers.names import NameMatcher, check_unregistered
@@ -41,22 +40,10 @@ from pipeline.types import Verdict
 
 PARTS: Final = ("names", "disguises", "descriptions", "unregistered")
 FRAMES: Final = ("a clip of {} walking through a city", "{} dances with a red dog", "A forest. Then {}!")
-CONTEXT: Final = ("game", "cartoon", "film")
-"""Words that stand for the context of every name that is a common word."""
 UNLIKELY: Final = "a violet clockwork heron with nine brass wings that plays the bassoon"
 """A description that no ordinary prompt has, so that the models are used and hits come from names."""
 BATCH: Final = 64
 SEED: Final = 7
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlainName:
-    """A name as a matcher wants it."""
-
-    subject: str
-    text: str
-    tier: str
-    context: tuple[str, ...]
 
 
 def main() -> None:
@@ -65,7 +52,7 @@ def main() -> None:
     at_commit = commit()
     told = described.read(given.prompts / "copycat.jsonl")
     ordinary = _ordinary(given.prompts / "benign.jsonl", given.sample)
-    names = [_name(target) for target in sorted({one.target for one in told})]
+    names = [named(target) for target in sorted({one.target for one in told})]
     rows = machine()
     if "names" in given.parts:
         rows += [*_matcher_rows(names, ordinary), *_gate_rows(names, ordinary, "")]
@@ -93,13 +80,6 @@ def _ordinary(path: Path, count: int) -> list[str]:
     lines = path.read_text(encoding="utf-8").splitlines()
     chosen = lines if count >= len(lines) else random.Random(SEED).sample(lines, count)
     return [str(json.loads(line)["text"]) for line in chosen]
-
-
-def _name(target: str) -> PlainName:
-    tier = tier_of(target)
-    return PlainName(
-        subject=target, text=target, tier=str(tier), context=CONTEXT if tier is NameTier.CONTEXT else ()
-    )
 
 
 def _matcher_rows(names: Sequence[PlainName], ordinary: Sequence[str]) -> list[Row]:

@@ -2,17 +2,100 @@
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from classifiers.ambiguity import FAMILIAR, KNOWN, frequency
+from classifiers.forms import Places
 from classifiers.normalise import HEAVY, JOINED, SOFT, Reading
+from classifiers.stack import Stack
 
 MIN_LOOSE: Final = 4  # letters of a name that may end before a plural s, a digit or a capital
 MIN_PIECED: Final = 4  # letters of a name that common words may add up to
 FREQUENT: Final = 5.5  # Zipf: words that stand beside each other by chance, as "and or" for "Andor"
 _UNSPACED: Final = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR", "HANGUL")
+
+
+_NO_WORD, _NUMBER, _LOWER, _UPPER, _LETTER = range(5)  # kinds of characters
+_KINDS: Final = np.array(
+    [
+        _NO_WORD if not chr(code).isalnum() else _NUMBER if not chr(code).isalpha()
+        else _LOWER if chr(code).islower() else _UPPER
+        for code in range(128)
+    ],
+    np.uint8,
+)  # fmt: skip
+_PLURAL: Final = ord("s")
+PAIRS_AT_ONCE: Final = 1 << 17
+
+Kinds = NDArray[np.uint8]
+
+
+def kinds_of(text: str) -> Kinds:
+    """What each character of a text is, for `edges`."""
+    if text.isascii():
+        return _KINDS[np.frombuffer(text.encode(), np.uint8)]
+    return np.frombuffer(bytes(map(_kind, text)), np.uint8)
+
+
+def edges(stack: Stack, kinds: Kinds) -> tuple[Places, Places]:
+    """Letters of readings at which a name may begin, and those before which one may end.
+
+    A few of them `Region.whole` refuses; it allows no other. `kinds`: of the whole text.
+    """
+    open_ = stack.gaps != JOINED
+    before, after = kinds[stack.ends[:-1] - 1], kinds[stack.starts[1:]]
+    loose = (before == _NO_WORD) | (after == _NO_WORD) | ((before == _NUMBER) != (after == _NUMBER))
+    open_[1:-1] |= loose | ((before == _LOWER) & (after == _UPPER))
+    ends = open_.copy()
+    ends[:-1] |= (stack.codes == _PLURAL) & (stack.gaps[1:] != JOINED)
+    for place in stack.foreign():
+        if not open_[place]:
+            pair = stack.letters[place - 1], stack.letters[place]
+            open_[place] = _unspaced(*pair)
+            ends[place] |= open_[place] or (_hangul(pair[0]) and _hangul(pair[1]))
+    return open_[:-1].nonzero()[0], ends[1:].nonzero()[0] + 1
+
+
+def marks(stack: Stack, kinds: Kinds) -> Places:
+    """How many letters before each letter show that a disguise was undone: a sign, or a repeated letter."""
+    signs = kinds[stack.starts] != _LOWER
+    repeated = stack.ends - stack.starts > 1
+    return np.concatenate((np.zeros(1, np.intp), np.cumsum(signs | repeated)))
+
+
+def pairs(stack: Stack, kinds: Kinds, longest: int) -> Iterator[tuple[Places, Places]]:
+    """Every start with every end up to `longest` letters further on in the same reading, some thousands at a
+    time.
+    """
+    starts, ends = edges(stack, kinds)
+    stops = np.minimum(starts + longest, stack.stop[starts])
+    first, last = np.searchsorted(ends, starts, "right"), np.searchsorted(ends, stops, "right")
+    counts = last - first
+    total = counts.cumsum()
+    at = 0
+    while at < len(starts):
+        done = total[at - 1] if at else 0
+        upto = max(at + 1, int(np.searchsorted(total, done + PAIRS_AT_ONCE, "right")))
+        some = counts[at:upto]
+        begins = np.repeat(some.cumsum() - some, some)
+        places = np.arange(some.sum()) - begins + np.repeat(first[at:upto], some)
+        yield np.repeat(starts[at:upto], some), ends[places]
+        at = upto
+
+
+@lru_cache(maxsize=1 << 16)
+def _kind(letter: str) -> int:
+    if not letter.isalnum():
+        return _NO_WORD
+    if not letter.isalpha():
+        return _NUMBER
+    return _LOWER if letter.islower() else _UPPER if letter.isupper() else _LETTER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +237,7 @@ def _hangul(letter: str) -> bool:
     return _script(letter) == "HANGUL"
 
 
+@lru_cache(maxsize=1 << 16)
 def _unspaced(before: str, after: str) -> bool:
     """Whether a word may end between these two without a space."""
     first, second = _script(before), _script(after)

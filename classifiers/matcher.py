@@ -1,24 +1,28 @@
-"""Registered names in a text, in whatever disguise: one automaton for each way of reading.
+"""Registered names in a text, in whatever disguise: all ways of reading it, looked up in one table.
 
 1. as it stands: case, hyphens, spaces, dots, zero-width characters, marks and compatibility forms are gone;
 2. with letters of other scripts as what they look like, and as what they sound like;
 3. with digits and symbols as the letters they stand for; 4. with repeated letters as one;
-5. backwards and rotated by 13 (as further patterns of 1), base64 and hexadecimal (`classifiers.decoders`);
-6. one letter off (`classifiers.typos`), which is never sure.
-A match must begin and end where words do, and be no accident of common words running into each other.
+5. backwards and rotated by 13 (as further forms of a name), base64 and hexadecimal (`classifiers.decoders`);
+6. with pictures and foreign words as words (`classifiers.rebus`), which is never sure;
+7. misspelt, respelled, in another order (`classifiers.near`), which is never sure.
+A match must begin and end where words do, and be no accident of common words running into each other. The
+table (`classifiers.index`) gives candidates; here each is seen by its letters.
 """
 
-import codecs
+import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from ahocorasick_rs import AhoCorasick
+import numpy as np
 
-from classifiers import boundaries
-from classifiers.ambiguity import KNOWN, frequency
+from classifiers import boundaries, near
 from classifiers.base import NameEntry, NameTier, doubted
 from classifiers.decoders import decoded
+from classifiers.forms import running, salted, stretches
+from classifiers.index import LEET, LEET_SIGNS, PLAIN, SINGLE, NameIndex, breaks, disguisable, single
+from classifiers.lines import LONG, SHORT, Words, alphabets, near_keys, words_of
 from classifiers.normalise import (
     Folded,
     Reading,
@@ -31,18 +35,16 @@ from classifiers.normalise import (
     squeezed,
     translated,
 )
-from classifiers.typos import TypoIndex
+from classifiers.phrases import is_title
+from classifiers.rebus import worded
+from classifiers.stack import Stack
 
 MATCH: Final = "name_match"
 NEAR: Final = "name_near"
-MIN_DISGUISED: Final = 4  # letters of a name that is also looked for in leet and with repeats
-MIN_CODED: Final = 5  # letters of a name that is also looked for backwards and rotated
 MAX_TOLD: Final = 5  # places of one subject in one text
 MAX_DEPTH: Final = 2  # encodings in encodings
-_LEET: Final = {
-    ord(mark): letter
-    for mark, letter in zip("013456789@$€£!|¡+§(<²", "oieasgtbgaseiiiitscc2", strict=True)
-} | {ord("l"): "i", ord("2"): "z"}  # fmt: skip
+_SIGNED: Final = re.compile(r"[^A-Za-z\s,.;:'\"/-]|\BI")
+_REPEATED: Final = re.compile(r"(.)\1", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,41 +61,53 @@ class Hit:
     score: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Pattern:
-    entry: NameEntry | None  # None: a context word
-    letters: str
-    breaks: frozenset[int]  # where the name itself has gaps
-    context: str = ""
-    plain: bool = True
-
-
 class NameMatcher:
     """An immutable index of names; build it once for a registry position. Safe to share between threads."""
 
     def __init__(self, names: Sequence[NameEntry]) -> None:
-        self._plain = list(_patterns(names))
-        # In a name that has digits itself, digits mean what they are.
-        spelled = [p for p in self._plain if _disguisable(p) and not any(map(str.isdigit, p.letters))]
-        self._leet = [_leeted(pattern) for pattern in spelled]
-        self._single = [_collapsed(pattern) for pattern in self._plain if _disguisable(pattern)]
-        self._automata = [
-            AhoCorasick([pattern.letters for pattern in patterns]) if patterns else None
-            for patterns in (self._plain, self._leet, self._single)
-        ]
-        self._typos = TypoIndex([(p.letters, p.entry) for p in self._plain if p.entry and p.plain])
+        self._index = NameIndex(names)
+
+    @property
+    def bytes(self) -> int:
+        """What its index takes in memory."""
+        return self._index.bytes
 
     def patterns(self) -> set[str]:
         """Every form of a name that is looked for in some reading, without context words."""
-        return {p.letters for p in (*self._plain, *self._leet, *self._single) if p.entry is not None}
+        return self._index.patterns()
 
-    def may_be_misspelt(self, written: str) -> bool:
-        """Whether a run of words (`classifiers.typos.strange_runs`) may be a name with a mistake."""
-        return self._typos.may_hold(written)
-
-    def misspelt_patterns(self) -> set[str]:
-        """What every run of words holds, between line breaks, that may be a name with a mistake."""
-        return self._typos.patterns()
+    def near(self, words: Words, *, every: bool = False) -> Iterator[tuple[NameEntry, int, int, float]]:
+        """Names that these words are near, without those that stand there as they are: the entry, the first
+        and the last word, a score below 1. Of one name a few places only, but for ``every``.
+        """
+        index, told = self._index, dict[int, int]()
+        keys = near_keys(words, index.longest)
+        if keys is None:
+            return
+        which, owners = index.table.find(keys.hashes)
+        starts, ends = words.starts[keys.first[which]], words.ends[keys.last[which]]
+        alike = np.abs(ends - starts - index.sizes(owners)) <= near.LONGER[keys.ways[which]]
+        which, owners = which[alike], owners[alike]
+        letters = alphabets(words.codes, starts[alike], ends[alike])
+        alike = np.bitwise_count(letters ^ index.alphabets[owners]) <= near.OTHERS[keys.ways[which]]
+        which, owners = which[alike], owners[alike]
+        found = zip(
+            keys.first[which].tolist(), keys.last[which].tolist(), owners.tolist(),
+            keys.ways[which].tolist(), strict=True,
+        )  # fmt: skip
+        for first, last, owner, way in sorted(set(found)):
+            if not every and told.get(owner, 0) >= MAX_TOLD:
+                continue
+            written = words.letters[words.starts[first] : words.ends[last]]
+            if way in (SHORT, LONG) and near.too_far(index.letters(owner), written):
+                continue
+            entry = index.entries[owner]
+            score = near.score(
+                way, index.letters(owner), entry.text, words.pieces(first, last), words.uses(first, last)
+            )
+            if score:
+                told[owner] = told.get(owner, 0) + 1
+                yield entry, first, last, score
 
     def match(self, text: str) -> list[Hit]:
         """The names in one text."""
@@ -104,7 +118,7 @@ class NameMatcher:
 
         Such a hit is told of the later text, with the part that lies there. A context word counts for all.
         """
-        if not self._plain:
+        if not self._index.entries:
             return [[] for _ in texts]
         found: list[list[Hit]] = [[] for _ in texts]
         context: set[str] = set()
@@ -113,20 +127,22 @@ class NameMatcher:
             self._look(text, one, hits, context)
         if len(texts) > 1:
             self._look_across(texts, folded, found, context)
-        return [best(hit for hit in hits if _in_context(hit.entry, context)) for hits in found]
+        return [best(_in_context(text, hits, context)) for text, hits in zip(texts, found, strict=True)]
 
     def _look(self, text: str, folded: Folded, hits: list[Hit], context: set[str], depth: int = 0) -> None:
-        read = readings_of(folded)
-        for reading in read.plain:
-            self._scan(0, reading, text, hits, context)
-        self._scan(1, read.leet, text, hits, context)
-        for reading in read.collapsed:
-            self._scan(2, reading, text, hits, context)
-        for reading in read.plain[:2]:
-            hits += [
-                Hit(entry=entry, start=start, end=end, sure=False, code=NEAR, score=score)
-                for entry, start, end, score in self._typos.near(reading)
-            ]
+        read = readings_of(text, folded)
+        kinds = boundaries.kinds_of(text)
+        readings = [*read.near, *read.leet, *read.collapsed]
+        ways = [PLAIN] * len(read.near) + [LEET] * len(read.leet) + [SINGLE] * len(read.collapsed)
+        stack = Stack(readings, ways)
+        surely = sum(len(reading.letters) for reading in read.plain)
+        supposed = surely + sum(len(reading.letters) for reading in read.worded)
+        for hit, place in self._scan(stack, text, kinds, context):
+            hits.append(replace(hit, sure=False, code=NEAR) if surely <= place < supposed else hit)
+        words = words_of(stack, supposed, text)
+        for entry, first, last, score in self.near(words):
+            begin, end = int(stack.starts[words.starts[first]]), int(stack.ends[words.ends[last] - 1])
+            hits.append(Hit(entry=entry, start=begin, end=end, sure=False, code=NEAR, score=score))
         if depth < MAX_DEPTH:
             self._look_decoded(text, hits, context, depth)
 
@@ -145,8 +161,10 @@ class NameMatcher:
         lengths = [len(text) for text in texts]
         across: list[Hit] = []
         whole = "".join(texts)
-        for reading in readings_across(texts, folded):
-            self._scan(0, reading, whole, across, context)
+        kinds = boundaries.kinds_of(whole)
+        readings = readings_across(texts, folded)
+        stack = Stack(readings, [PLAIN] * len(readings))
+        across += [hit for hit, _ in self._scan(stack, whole, kinds, context)]
         offset = 0
         for length, hits in zip(lengths, found, strict=True):
             hits += [
@@ -156,48 +174,87 @@ class NameMatcher:
             ]
             offset += length
 
-    def _scan(self, way: int, reading: Reading, text: str, hits: list[Hit], context: set[str]) -> None:
-        automaton = self._automata[way]
-        if automaton is None or not reading.letters:
-            return
-        patterns = (self._plain, self._leet, self._single)[way]
+    def _scan(
+        self, stack: Stack, text: str, kinds: boundaries.Kinds, context: set[str]
+    ) -> Iterator[tuple[Hit, int]]:
+        """The names that are written out, each with its first letter's place in the stack."""
+        index = self._index
         told: dict[int, int] = {}  # so that a text of nothing but names costs no more than others
-        for index, start, end in automaton.find_matches_as_indexes(reading.letters, overlapping=True):
-            pattern = patterns[index]
-            if told.get(index, 0) >= MAX_TOLD:
+        for owner, start, end in self._candidates(stack, kinds):
+            letters = stack.letters[start:end]
+            if told.get(owner, 0) >= MAX_TOLD or not _is_form(index, owner, int(stack.ways[start]), letters):
                 continue
-            found = boundaries.Region(reading=reading, text=text, start=start, end=end)
-            if not found.whole(len(pattern.letters)):
+            way = int(stack.ways[start])
+            reading, offset = stack.reading(start)
+            found = boundaries.Region(reading=reading, text=text, start=start - offset, end=end - offset)
+            if not found.whole(len(letters)):
                 continue
-            if pattern.entry is None:
-                context.add(pattern.context)
-            elif way == 0:
-                sure = found.natural(pattern.breaks)
-                if sure is not None:
-                    hits.append(_hit(pattern.entry, found, sure=sure))
-                    told[index] = told.get(index, 0) + sure
-            elif found.disguised(pattern.context if way == 2 else ""):
-                hits.append(_hit(pattern.entry, found, sure=True))
-                told[index] = told.get(index, 0) + 1
+            if owner >= len(index.entries):
+                context.add(letters)
+                continue
+            entry = index.entries[owner]
+            if way == PLAIN:
+                sure = found.natural(breaks(entry.text))
+            else:
+                sure = True if found.disguised(index.letters(owner) if way == SINGLE else "") else None
+            if sure is not None:
+                yield _hit(entry, found, sure=sure), start
+                told[owner] = told.get(owner, 0) + sure
+
+    def _candidates(self, stack: Stack, kinds: boundaries.Kinds) -> Iterator[tuple[int, int, int]]:
+        """The names whose form may stand between two edges of a reading: number, first and last letter."""
+        if not stack.letters:
+            return
+        sums, marks = running(stack.values), boundaries.marks(stack, kinds)
+        for starts, ends in boundaries.pairs(stack, kinds, self._index.longest):
+            ways = stack.ways[starts]
+            chosen = (ways == PLAIN) | (marks[ends] > marks[starts])
+            starts, ends = starts[chosen], ends[chosen]
+            which, owners = self._index.table.find(salted(stretches(sums, starts, ends), ways[chosen]))
+            yield from zip(owners.tolist(), starts[which].tolist(), ends[which].tolist(), strict=True)
+
+
+def _is_form(index: NameIndex, owner: int, way: int, letters: str) -> bool:
+    name = index.letters(owner)
+    if owner >= len(index.entries):
+        return way == PLAIN and letters == name
+    if way == PLAIN:
+        return letters == name or letters in index.forms(owner)
+    if not disguisable(name):
+        return False
+    if way == SINGLE:
+        return letters == single(index.entries[owner].text)
+    # In a name that has digits itself, digits mean what they are.
+    return letters == name.translate(LEET_SIGNS) and not any(map(str.isdigit, name))
 
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """All ways to read one text, by the automaton that looks at them."""
+    """All ways to read one text. ``leet``: empty where nothing could stand for a letter."""
 
     plain: list[Reading]
-    leet: Reading
+    leet: list[Reading]
     collapsed: list[Reading]
+    worded: list[Reading]
+
+    @property
+    def near(self) -> list[Reading]:
+        """Those in which names are found that are not quite written out."""
+        return [*self.plain, *self.worded]
 
 
-def readings_of(folded: Folded) -> Readings:
-    """Ways 1 to 4 of reading a text."""
+def readings_of(text: str, folded: Folded) -> Readings:
+    """Ways 1 to 4 and 6 of reading a text; ``folded``: the same folded."""
     plain, looks = [squeezed(folded)], folded
     if not folded.text.isascii():
         looks = by_look(folded)
         plain += [squeezed(looks), squeezed(by_sound(folded))]
-    leet = squeezed(translated(looks, _LEET))
-    return Readings(plain, leet, [runs_collapsed(reading) for reading in plain[:2]])
+    leet = [squeezed(translated(looks, LEET_SIGNS))] if _SIGNED.search(text) else []
+    repeated = [reading for reading in plain[:2] if _REPEATED.search(reading.letters)]
+    return Readings(
+        plain, leet, [runs_collapsed(reading) for reading in repeated],
+        [squeezed(by_sound(reading)) for reading in worded(folded)],
+    )  # fmt: skip
 
 
 def readings_across(texts: Sequence[str], folded: Sequence[Folded]) -> list[Reading]:
@@ -215,56 +272,23 @@ def _hit(entry: NameEntry, found: boundaries.Region, *, sure: bool) -> Hit:
     return Hit(entry=entry, start=start, end=end, sure=certain, code=MATCH if sure else NEAR)
 
 
-def _patterns(names: Sequence[NameEntry]) -> Iterator[_Pattern]:
-    contexts: set[str] = set()
-    for entry in names:
-        folded = fold(entry.text)
-        plain = squeezed(folded)
-        breaks = frozenset(place for place, gap in enumerate(plain.gaps) if gap)
-        forms = {plain.letters: True, squeezed(by_look(folded)).letters: False}
-        if entry.tier != NameTier.CONTEXT and len(plain.letters) >= MIN_CODED:
-            forms = dict.fromkeys(_coded(plain.letters), False) | forms
-        for letters, is_plain in forms.items():
-            if letters:
-                yield _Pattern(entry, letters, breaks, plain=is_plain or letters == plain.letters)
-        if entry.tier == NameTier.CONTEXT:
-            contexts |= {key(word) for word in entry.context}
-    yield from (_Pattern(None, word, frozenset(), context=word) for word in sorted(contexts) if word)
-
-
-def _coded(letters: str) -> set[str]:
-    forms = {letters[::-1]}
-    if letters.isascii():
-        forms.add(codecs.encode(letters, "rot13"))
-    return {form for form in forms if frequency(form) < KNOWN and form != letters}
-
-
-def _disguisable(pattern: _Pattern) -> bool:
-    return pattern.entry is not None and pattern.plain and len(pattern.letters) >= MIN_DISGUISED
-
-
-def _leeted(pattern: _Pattern) -> _Pattern:
-    return _Pattern(pattern.entry, pattern.letters.translate(_LEET), pattern.breaks)
-
-
-def _collapsed(pattern: _Pattern) -> _Pattern:
-    letters = pattern.letters
-    single = "".join(
-        letter
-        for place, letter in enumerate(letters)
-        if not place or letters[place - 1] != letter or place in pattern.breaks
-    )
-    return _Pattern(pattern.entry, single, pattern.breaks, context=letters)
-
-
-def _in_context(entry: NameEntry, seen: set[str]) -> bool:
-    return entry.tier != NameTier.CONTEXT or any(key(word) in seen for word in entry.context)
+def _in_context(text: str, hits: Iterable[Hit], seen: set[str]) -> Iterator[Hit]:
+    """The hits that count: a common word only with one of its context words, or (for a person to see) as the
+    title of a work.
+    """
+    for hit in hits:
+        if hit.entry.tier != NameTier.CONTEXT or any(key(word) in seen for word in hit.entry.context):
+            yield hit
+        elif hit.code == MATCH and is_title(text, hit.start, hit.end):
+            yield replace(hit, sure=False, code=NEAR)
 
 
 def best(hits: Iterable[Hit]) -> list[Hit]:
     """Of overlapping hits of one subject the surest and longest."""
     kept: list[Hit] = []
-    order = sorted(hits, key=lambda hit: (not hit.sure, -hit.score, hit.start - hit.end, hit.start))
+    order = sorted(
+        hits, key=lambda hit: (not hit.sure, -hit.score, hit.start - hit.end, hit.start, hit.entry.text)
+    )
     taken: dict[str, list[tuple[int, int]]] = {}
     for hit in order:
         spans = taken.setdefault(hit.entry.subject, [])

@@ -4,7 +4,6 @@ Codes: ``name_match`` (sure), ``name_near`` (a typo, or an accident of words: a 
 ``style_of_holder`` (asks for a style, not for the subject itself: a person should look).
 """
 
-import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -13,6 +12,7 @@ from classifiers.base import CheckReport, CheckState, Finding, NameEntry, Refere
 from classifiers.errors import NameRefused
 from classifiers.layers import OfLayers
 from classifiers.matcher import MATCH, Hit, NameMatcher, best
+from classifiers.phrases import asks_for_style
 from classifiers.unregistered import check_unregistered
 
 __all__ = [
@@ -27,22 +27,7 @@ __all__ = [
 
 CHECK: Final = "prompt_names"
 STYLE: Final = "style_of_holder"
-THRESHOLD: Final = 0.8  # every hit counts: the least is one typo in five letters
-_STYLE_BEFORE: Final = re.compile(
-    r"(?:\b(?:in\s+the\s+|the\s+)?(?:style|manner|aesthetics?|spirit|vein|look)\s+of|\bà\s+la|\ba\s+la"
-    r"|\binspired\s+by|\bas\s+if\s+(?:made|drawn|painted|directed|filmed)\s+by)"
-    r"\s+(?:the\s+)?[\"“'‘]?\Z", re.IGNORECASE,
-)  # fmt: skip
-_STYLE_AFTER: Final = re.compile(
-    r"\A[\"”'’]?(?:['’]s)?[\s-]+(?:esque\b|inspired\b|(?:art\s+)?style\b|styled\b|like\s+style\b|aesthetic\b)",
-    re.IGNORECASE,
-)
-_WORK_BEFORE: Final = re.compile(r"\b(?:like|from|in|as\s+in)\s+an?\s+[\"“'‘]?\Z", re.IGNORECASE)
-_WORK_AFTER: Final = re.compile(
-    r"\A[\"”'’]?(?:['’]s)?\s+(?:film|movie|cartoon|painting|artwork|picture|drawing|comic|game)\b",
-    re.IGNORECASE,
-)
-_PHRASE: Final = 60  # characters around a name in which a phrase about style stands
+THRESHOLD: Final = 0.5  # every hit counts: the least keeps half of the neighbouring letters
 
 
 def check_names(sight: Sight, references: References, matcher: NameMatcher | None = None) -> CheckReport:
@@ -60,20 +45,12 @@ def check_names(sight: Sight, references: References, matcher: NameMatcher | Non
 
 
 def _finding(hit: Hit, text: str, turn: int) -> Finding:
-    style = hit.code == MATCH and _asks_for_style(text, hit.start, hit.end)
+    style = hit.code == MATCH and asks_for_style(text, hit.start, hit.end)
     return Finding(
         check=CHECK, subject=hit.entry.subject, score=hit.score, threshold=THRESHOLD,
         code=STYLE if style else hit.code, sure=hit.sure and not style, reference=hit.entry.text, turn=turn,
         span=(hit.start, hit.end), quote=text[hit.start : hit.end], quarantined=doubted(hit.entry),
     )  # fmt: skip
-
-
-def _asks_for_style(text: str, start: int, end: int) -> bool:
-    before, after = text[max(0, start - _PHRASE) : start], text[end : end + _PHRASE]
-    if _STYLE_AFTER.match(after):
-        return True
-    work = _WORK_BEFORE.search(before) and _WORK_AFTER.match(after)
-    return bool(work or _STYLE_BEFORE.search(before))
 
 
 _matchers: Final = OfLayers(NameMatcher)

@@ -29,8 +29,10 @@ _HAIR: Final = "\u200b"  # stands for whatever has no width
 _FILLERS: Final = frozenset("\u115f\u1160\u17b4\u17b5\u3164\uffa0")  # letters that are not seen
 _DROPPED: Final = frozenset(("Mn", "Me"))
 _WITHOUT_WIDTH: Final = frozenset(("Cf", "Cc"))
+_KANA_MARKS: Final = frozenset("\u3099\u309a")  # which make another sound, not another spelling
 _ESCAPES: Final = re.compile(
-    r"&(?:\#[0-9]{1,7}|\#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,24});|(?:%[0-9a-fA-F]{2})+"
+    "[\u3041-\u30ff][\u3099\u309a]|[\uff66-\uff9d][\uff9e\uff9f]"  # a kana and its mark
+    r"|&(?:\#[0-9]{1,7}|\#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,24});|(?:%[0-9a-fA-F]{2})+"
     r"|(?:\\x[0-9a-fA-F]{2})+|\\u[0-9a-fA-F]{4}|\\u\{[0-9a-fA-F]{1,6}\}"
 )
 _WORD: Final = re.compile(r"[^\W_]+")
@@ -181,6 +183,8 @@ def _characters(text: str) -> list[tuple[str, int, int]]:
 
 
 def _unescaped(escape: str) -> str:
+    if not escape.isascii():
+        return unicodedata.normalize("NFKC", escape)
     if escape[0] == "&":
         return html.unescape(escape)
     if escape[0] == "%":
@@ -215,7 +219,9 @@ def _folded_character(character: str) -> str:
     if unicodedata.category(character) in _DROPPED:  # some would become letters by compatibility
         return ""
     plain = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", character).casefold())
-    kept = "".join(letter for letter in plain if unicodedata.category(letter) not in _DROPPED)
+    kept = "".join(
+        letter for letter in plain if letter in _KANA_MARKS or unicodedata.category(letter) not in _DROPPED
+    )
     whole = unicodedata.normalize("NFC", kept)
     return "".join(_HAIR if _unseen(letter) else letter for letter in whole)
 
@@ -241,5 +247,7 @@ def _look(character: str) -> str:
 def _sound(character: str) -> str:
     if character.isascii() or not character.isalnum():
         return character
+    if character == "х":  # Cyrillic, where anyascii writes kh
+        return "h"
     sound = "".join(letter for letter in anyascii(character).lower() if letter.isalnum())
     return sound or character

@@ -3,7 +3,9 @@
 import base64
 import codecs
 import random
+import re
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Final
 
 Disguise = Callable[[str, random.Random], str]
@@ -64,6 +66,88 @@ def _typo(name: str, rng: random.Random) -> str:
     return name[:place] + name[place + 1] + name[place] + name[place + 2 :]
 
 
+_RESPELLINGS: Final = (
+    ("ph", "f"), ("ck", "k"), ("qu", "kw"), ("x", "ks"), ("oo", "u"), ("ou", "ow"),
+    ("ee", "ea"), ("ea", "ee"),
+    ("ie", "y"), ("ey", "ie"), ("ai", "ay"), ("au", "aw"), ("er", "ur"), ("ar", "ahr"), ("or", "awr"),
+    ("ch", "tch"), ("sh", "sch"), ("ss", "s"), ("ll", "l"), ("ca", "ka"), ("co", "ko"), ("cu", "ku"),
+    ("ci", "si"), ("ce", "se"), ("ge", "je"), ("gi", "ji"), ("ka", "ca"), ("ki", "kee"), ("k", "ck"),
+    ("f", "ph"), ("s", "z"), ("z", "s"), ("v", "vv"), ("i", "y"), ("y", "i"), ("u", "oo"), ("o", "oh"),
+    ("a", "ah"), ("e", "eh"),
+)  # fmt: skip
+
+
+def _respelled(name: str, rng: random.Random) -> str:
+    """Two spellings of a sound for others (one in a name of four letters), at different places."""
+    changes = [
+        (place, old, new)
+        for old, new in _RESPELLINGS
+        for place in range(len(name))
+        if name.lower().startswith(old, place)
+    ]
+    rng.shuffle(changes)
+    taken: list[tuple[int, str, str]] = []
+    for change in changes:
+        far = all(abs(change[0] - other[0]) > 2 for other in taken)
+        if far and len(taken) < (2 if len(name) > 4 else 1):
+            taken.append(change)
+    for place, old, new in sorted(taken, reverse=True):
+        new = new.capitalize() if name[place].isupper() else new
+        name = name[:place] + new + name[place + len(old) :]
+    return name
+
+
+def _words(name: str) -> list[str]:
+    return re.findall(r"[^\W_]+", name)
+
+
+def _reordered(name: str, rng: random.Random) -> str:
+    """The words in another order; of a single word, its halves."""
+    words = _words(name)
+    if len(words) == 1:
+        at = len(name) // 2
+        return name[at:] + name[:at]
+    return " ".join(words[1:] + words[:1])
+
+
+def _syllables(name: str, rng: random.Random) -> str:
+    """Two neighbouring consonants of the longest word change places, and so do the words."""
+    words = _words(name)
+    longest = max(words, key=len)
+    hard = [place for place, letter in enumerate(longest) if letter.lower() not in "aeiouy"]
+    pairs = [(a, b) for a, b in pairwise(hard) if longest[a].lower() != longest[b].lower() and a]
+    if pairs:
+        a, b = rng.choice(pairs)
+        letters = list(longest)
+        letters[a], letters[b] = letters[b], letters[a]
+        words[words.index(longest)] = "".join(letters)
+    return " ".join(words[1:] + words[:1])
+
+
+_CYRILLIC: Final = (
+    ("th", "т"), ("sh", "ш"), ("ch", "ч"), ("ck", "к"), ("ph", "ф"), ("qu", "кв"), ("ee", "и"), ("oo", "у"),
+    ("j", "дж"), ("x", "кс"),
+    *zip("abcdefghiklmnopqrstuvwyz", "абкдефгхиклмнопкрстувуиз", strict=True),
+)  # fmt: skip
+
+
+def _cyrillic(word: str) -> str:
+    """A word as Russian writes it, roughly."""
+    for letters, sound in _CYRILLIC:
+        word = word.replace(letters, sound)
+    return word
+
+
+def _mixed(name: str, rng: random.Random) -> str:
+    """Half of the name in Cyrillic letters that sound as it does."""
+    words = _words(name)
+    at = rng.randrange(len(words)) if len(words) > 1 else 0
+    word = words[at].lower()
+    half = len(word) // 2 if len(words) == 1 else 0
+    words[at] = words[at][:half] + _cyrillic(word[half:])
+    return " ".join(words)
+
+
 EXACT: Final[Mapping[str, Disguise]] = {
     "clean": lambda name, _: name,
     "case": lambda name, rng: "".join(rng.choice((c.lower(), c.upper())) for c in name),
@@ -97,4 +181,13 @@ FURTHER: Final[Mapping[str, Disguise]] = {
     "URL encoding": lambda name, _: "".join(f"%{byte:02X}" for byte in name.encode()),
     "hex": lambda name, _: name.encode().hex(),
     "one typo": _typo,
+    "two typos": lambda name, rng: _typo(_typo(name, rng), rng),
+    "phonetic respelling": _respelled,
 }
+"""With the native scripts of `benchmarks.tools.safety_names`, the thirty that are known."""
+FAMILIES: Final[Mapping[str, Disguise]] = {
+    "word order": _reordered,
+    "syllables swapped": _syllables,
+    "half in another script": _mixed,
+}
+"""Ways that leave less of the name; what is found of them asks for a person's look."""

@@ -5,12 +5,15 @@
    of them may not block alone: it needs context words.
 3. A name that needs context words and has none is refused; so is one that is found too often although it
    has them.
+4. Of the first name its holder is told how other scripts are likely to write it, as far as no name of the
+   order is written in them (`classifiers.native`).
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
+from classifiers import native
 from classifiers.ambiguity import demand_context, tier_of
 from classifiers.base import NameTier
 from classifiers.errors import NameRefused
@@ -27,17 +30,24 @@ _TOLD: Final = {NameTier.BLOCK: UNAMBIGUOUS, NameTier.CONTEXT: NEEDS_CONTEXT}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NameTold:
-    """What its holder is told of a name: unambiguous | needs context, and where ordinary prompts have it."""
+    """What its holder is told of a name: unambiguous | needs context, and where ordinary prompts have it.
+
+    ``suggested``: by language, how it is likely written in other scripts; ``unwritten``: languages in which it
+    should be given, too, and nobody can guess how.
+    """
 
     text: str
     tier: str
     fit: NameFit
+    suggested: Mapping[str, str] = field(default_factory=dict)
+    unwritten: tuple[str, ...] = ()
 
     def to_json(self) -> Json:
         """As receipts and `optout try` give it."""
         return {
             "text": self.text, "tier": self.tier, "hits": self.fit.hits, "near": self.fit.near,
             "prompts": self.fit.prompts, "examples": list(self.fit.examples),
+            "suggested": dict(self.suggested), "unwritten": list(self.unwritten),
         }  # fmt: skip
 
     def sentence(self) -> str:
@@ -45,7 +55,8 @@ class NameTold:
         found = f"found in {self.fit.hits} of {self.fit.prompts} ordinary prompts"
         near = f", something close to it in {self.fit.near}" if self.fit.near else ""
         example = f", such as “{self.fit.examples[0]}”" if self.fit.examples else ""
-        return f"{self.text}: {self.tier}, {found}{example}{near}"
+        others = native.told(self.suggested, self.unwritten)
+        return f"{self.text}: {self.tier}, {found}{example}{near}{'; ' if others else ''}{others}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +81,8 @@ def more_names(order: OptOutOrder) -> Named:
         return Named(names=(), told=())
     first, *others = order.aliases
     found = named(order.model_copy(update={"name": first, "aliases": tuple(others), "names": {}}))
-    return Named(names=tuple(replace(name, kind=ALIAS) for name in found.names), told=found.told)
+    told = tuple(replace(one, suggested={}, unwritten=()) for one in found.told)
+    return Named(names=tuple(replace(name, kind=ALIAS) for name in found.names), told=told)
 
 
 def named_all(orders: Sequence[OptOutOrder]) -> list[Named | NameRefused]:
@@ -145,4 +157,13 @@ def _named(drafts: Sequence[NameDraft], fits: _Fits) -> Named | NameRefused:
                 "to nothing else, or register a longer name"
             )
         told.append(NameTold(text=draft.text, tier=_TOLD[NameTier(draft.tier)], fit=fit))
-    return Named(names=tuple(drafts), told=tuple(told))
+    return Named(names=tuple(drafts), told=(_suggesting(told[0], drafts), *told[1:]))
+
+
+def _suggesting(told: NameTold, drafts: Sequence[NameDraft]) -> NameTold:
+    """What is told of the first name, with its likely forms in other scripts."""  # 4
+    if drafts[0].kind != OFFICIAL:
+        return told
+    texts = tuple(draft.text for draft in drafts)
+    suggested = native.suggestions(told.text, texts)
+    return replace(told, suggested=suggested, unwritten=native.unknown(texts) if suggested else ())
