@@ -169,6 +169,7 @@ class _Eyes:
         self.looks = Measured.FRAMES in kinds or Measured.FACES in kinds
         self.clip: Embedder = models.clip if Measured.FRAMES in kinds else _Unasked()
         self.faces: Faces = models.faces if Measured.FACES in kinds else _Unasked()
+        self.words = _Unasked()
 
 
 class _Unasked:
