@@ -1,6 +1,6 @@
 """Makes the calibration that ships for the embedded CLIP: `python -m benchmarks.calibrate --prompts FILE`.
 
-It is `countermark calibrate` on the drawn world, with the target that the shipped thresholds have and ordinary
+It is `countermark calibrate` on the drawn world, with the target of the thresholds that ship and ordinary
 prompts from a file, written to where the package keeps its calibrations; the older one of a CLIP goes.
 
 Only designs of other seeds than those of `benchmarks.checks` are used.

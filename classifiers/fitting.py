@@ -1,8 +1,8 @@
 """From scores of what is and what is not somebody to a threshold, a curve, and how far both can be believed.
 
-1. A threshold is where the given share of what shows or describes a stranger would be held or refused;
+1. A threshold is where at most the given share of what shows or describes a stranger is held or refused;
    ordinary prompts may be refused still more rarely, and of look-alikes a share of their own.
-2. The curve from score to probability is a logistic regression with both sides weighing the same (Platt 1999).
+2. The curve from score to probability is a logistic regression, both sides weighing the same (Platt 1999).
 3. How good both are is measured on scores that they were not fitted on: in each of `FOLDS` turns one part
    of the scores is left out. Parts are runs of neighbours, since neighbours are of the same subjects.
 4. Too few scores make no threshold: at least one stranger has to be over it.
@@ -23,6 +23,9 @@ ORDINARY_REFUSED: Final = 0.002
 FOLDS: Final = 5
 BINS: Final = 10
 ROUNDS, RIDGE = 50, 1e-3
+STEP: Final = 1e-6
+"""The least difference of scores that a threshold tells apart."""
+TINY: Final = 1e-9
 LEAST_OWN: Final = 10
 """Scores of registered subjects without which there is no curve."""
 
@@ -31,8 +34,8 @@ Numbers = NDArray[np.float64]
 
 @dataclass(slots=True)
 class Scores:
-    """Scores of what shows the subject it is compared with, of strangers, of ordinary prompts, and of what only
-    looks like the subject it is compared with.
+    """Scores of what shows the subject it is compared with, of strangers, of ordinary prompts, and of what
+    only looks like the subject it is compared with.
     """
 
     own: list[float] = field(default_factory=list)
@@ -80,12 +83,22 @@ def fitted(scores: Scores, target: Target) -> Layer:
 
 
 def _threshold(scores: Scores, target: Target) -> float:
-    levels = [np.quantile(scores.strangers, 1 - target.strangers)]
+    levels = [_level(scores.strangers, target.strangers)]
     if scores.ordinary:
-        levels.append(np.quantile(scores.ordinary, 1 - ORDINARY_REFUSED))
+        levels.append(_level(scores.ordinary, ORDINARY_REFUSED))
     if target.alike is not None and scores.alike:
-        levels.append(np.quantile(scores.alike, 1 - target.alike))
-    return float(max(levels))
+        levels.append(_level(scores.alike, target.alike))
+    return max(levels)
+
+
+def _level(values: Sequence[float], share: float) -> float:
+    """The threshold that at most `share` of the values reach: half-way to those that do, where it can."""
+    ordered = sorted(values, reverse=True)
+    most = min(int(share * len(ordered) + TINY), len(ordered) - 1)
+    refused = ordered[most]
+    if most and ordered[most - 1] - refused > 2 * STEP:
+        return (refused + ordered[most - 1]) / 2
+    return refused + STEP
 
 
 def logistic(own: Numbers, others: Numbers) -> tuple[float, float]:

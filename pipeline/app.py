@@ -315,7 +315,7 @@ class App:
 
 @contextlib.contextmanager
 def open_app(settings: Settings, eyes: Eyes | None = None) -> Iterator[App]:
-    """Open (and on first use make) the home of `settings`. ``eyes``: its models, where they are loaded already.
+    """Open (and on first use make) the home of `settings`; ``eyes``: its models, where they are loaded.
 
     Raises: HomeUnusable, KeysUnusable, and `registry.errors.RegistryError`.
     """

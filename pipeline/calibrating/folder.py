@@ -114,7 +114,7 @@ def _files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
 
 
 def lines(path: Path) -> list[str]:
-    """The lines of a file that are not empty; none where there is no file. Raises: LimitExceeded, UsageError."""
+    """The lines of a file that are not empty; none without a file. Raises: LimitExceeded, UsageError."""
     if not path.is_file():
         return []
     if path.stat().st_size > MAX_TEXT:

@@ -162,7 +162,9 @@ class Prompts:
     def register(self, group: Group) -> None:
         """Pictures and descriptions; ordinary prompts are compared with them at once."""
         self._crossed = group.crossed
-        pictures = {one.name: self.clip.embed_images(list(one.pictures)) for one in group.registered if one.pictures}
+        pictures = {
+            one.name: self.clip.embed_images(list(one.pictures)) for one in group.registered if one.pictures
+        }
         described = {
             one.name: self.clip.embed_texts([one.description]) for one in group.registered if one.description
         }

@@ -1,4 +1,4 @@
-"""The reliability diagram of a calibration as SVG: what the curve says against what was so, layer by layer."""
+"""The reliability diagram of a calibration as SVG: what the curve says against what was so, by layer."""
 
 from html import escape
 from typing import Final

@@ -1,4 +1,4 @@
-"""`countermark calibrate`: thresholds of a model for a false-positive rate, as a versioned file with a plot."""
+"""`countermark calibrate`: thresholds for a false-positive rate, as a versioned file with a plot."""
 
 import importlib.metadata
 from pathlib import Path
@@ -29,7 +29,9 @@ def calibrate(
     ] = "",
     kind: Annotated[
         list[str] | None,
-        typer.Option(help=f"What to measure: {', '.join(KINDS)}. Default: {' and '.join(USUAL)}. Repeatable."),
+        typer.Option(
+            help=f"What to measure: {', '.join(KINDS)}. Default: {' and '.join(USUAL)}. Repeatable."
+        ),
     ] = None,
     material: Annotated[
         Path | None, typer.Option(help="Folder of labelled material; without: designs that are drawn.")
@@ -141,8 +143,8 @@ def _say(written: "Written") -> None:
     output.say(f"{made.space}, calibration {made.version}: {written.file}")
     for name, found in made.reliability.items():
         output.say(
-            f"  {name}: from {made.layers[name].threshold:.4f} on; left out of the fit: found {found.found} of "
-            f"{found.own}, strangers {found.passed} of {found.strangers}; ECE {found.ece:.3f}, "
+            f"  {name}: from {made.layers[name].threshold:.4f} on; of what was left out, found {found.found} "
+            f"of {found.own}, strangers {found.passed} of {found.strangers}; ECE {found.ece:.3f}, "
             f"Brier {found.brier:.3f}"
         )
     output.say(f"  diagram: {written.plot}")

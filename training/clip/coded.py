@@ -109,7 +109,9 @@ def coded(picture: Picture, crf: int, rng: np.random.Generator) -> Picture:
     reader.thread_count = 1
     frames = []
     for part in (before, picture, None):
-        frame = None if part is None else av.VideoFrame.from_ndarray(np.ascontiguousarray(part), format="rgb24")
+        frame = (
+            None if part is None else av.VideoFrame.from_ndarray(np.ascontiguousarray(part), format="rgb24")
+        )
         for packet in maker.encode(frame):
             frames += reader.decode(packet)
     frames += reader.decode(None)

@@ -1,11 +1,11 @@
 """How well the small CLIP tells registered characters from all others, on designs it was never trained on.
 
-Usage: ``python -m training.clip.evaluate [MODEL_FOLDER] [--clips 200] [--seed 7] [--json]`` prints the rows of
-the issue's table, each with n and a 95 % interval.
+Usage: ``python -m training.clip.evaluate [MODEL_FOLDER] [--clips 200] [--seed 7] [--json]`` prints the
+rows of the issue's table, each with n and a 95 % interval.
 
 1. A hundred designs are registered by six pictures each.
-2. Clips in other scenes are drawn: of them, of look-alikes with one attribute changed, of other designs (twice
-   as many), of empty scenes, and some in each finish that no caption names. Four frames, six regions.
+2. Clips in other scenes are drawn: of them, of look-alikes with one attribute changed, of other designs
+   (twice as many), of empty scenes, and some in each finish that no caption names. Four frames, six regions.
 3. A clip's score for a design is the highest cosine over frames, regions and references (``best``), or as the
    product scores it, with a cohort and several moments (``product``).
 4. The threshold is where one in a hundred clips of other designs passes for one of the hundred.
@@ -65,8 +65,8 @@ SCORINGS: Final = {"best": Scoring(), "product": PRODUCT}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """Designs and clips to be told apart: pictures ``uint8[clips, frames, regions, side, side, 3]``, whose they
-    are (-1: nobody's), of which kind and in which style; texts with the number of the design they describe.
+    """Designs and clips to be told apart: pictures ``uint8[clips, frames, regions, side, side, 3]``, whose
+    they are (-1: nobody's), of which kind and in which style; texts with the design that they describe.
     """
 
     references: Picture
@@ -79,7 +79,7 @@ class Trial:
 
     @classmethod
     def drawn(cls, *, seed: int, registered: int, clips: int, frames: int, finish_clips: int = 0) -> "Trial":
-        """So many registered designs, clips of each kind (others: twice as many), and clips in each finish."""
+        """So many designs, clips of each kind (others: twice as many), and clips in each finish."""
         rng = np.random.default_rng(seed)
         known = [random_design(rng) for _ in range(registered)]
         references = [_picture(design, rng) for design in known for _ in range(REFERENCES)]
@@ -175,7 +175,7 @@ def text_vectors(model: "CLIP", texts: list[str]) -> Vectors:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """What a model makes of a trial: scores ``float32[clips, designs]`` for each scoring, and of the texts."""
+    """What a model makes of a trial: ``float32[clips, designs]`` for each scoring, and of the texts."""
 
     trial: Trial
     scores: dict[str, Vectors]
@@ -237,7 +237,9 @@ class Judged:
             there = (self.trial.kinds == REGISTERED) & (self.trial.styles == style)
             if there.any():
                 by_style = {**told, "style": style}
-                made.append(_share("open-set TPR at 1 % FPR, clip", self._own(scoring, there) > level, by_style))
+                made.append(
+                    _share("open-set TPR at 1 % FPR, clip", self._own(scoring, there) > level, by_style)
+                )
         for kind, those in ((OTHER, self._finished(OTHER)), (EMPTY, self._plain(EMPTY))):
             if those.any():
                 over = self.scores[scoring][those].max(axis=1) > level

@@ -20,7 +20,7 @@ import numpy as np
 
 from generator.embedded.world.design import Design, differing, random_design, variant_of
 from generator.embedded.world.render import Rendered, box_of, render_frame
-from generator.embedded.world.scene import LARGEST, Scene, random_scene
+from generator.embedded.world.scene import LARGEST, random_scene
 from generator.embedded.world.words import captions
 from training.clip.cache import ASPECTS, SIDE, around, cell, worn
 from training.clip.coded import Wear

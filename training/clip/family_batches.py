@@ -23,7 +23,7 @@ TOLD_OF_NOBODY: Final = 12
 
 @dataclass(slots=True)
 class Member:
-    """One design of a family: its attributes as numbers, its pictures, whole and in parts (or tiny), and captions."""
+    """A design of a family: attributes as numbers, pictures, whole and in parts (or tiny), and captions."""
 
     attributes: list[int]
     whole: list[tuple[int, int]] = field(default_factory=list)

@@ -1,10 +1,10 @@
 """The second stage of the small CLIP's training: from the weights that ship, on families of look-alikes.
 
 Usage: ``python -m training.clip.finetune FOLDER --cache PART [PART ...] --minutes 60 [--start WEIGHTS]``.
-Begins with the folder of weights (by default those that ship), and resumes where it stopped: in FOLDER are the
-state (``state.pt``), ``log.txt`` and ``export/``, the folder that open_clip loads, all renewed every few
-minutes. One thread; mixed precision. Minutes are of processor time, so a run may be stopped (SIGSTOP) or share
-its core. The last fifth of them lowers the rate; what is exported is a running mean of the weights.
+Begins with the folder of weights (by default those that ship), and resumes where it stopped: in FOLDER are
+the state (``state.pt``), ``log.txt`` and ``export/``, the folder that open_clip loads, all renewed every few
+minutes. One thread; mixed precision. Minutes are of processor time, so a run may be stopped (SIGSTOP) or
+share its core. The last fifth of them lowers the rate; what is exported is a running mean of the weights.
 """
 
 import argparse

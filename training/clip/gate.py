@@ -24,7 +24,10 @@ SEEDS: Final = (7, 1007)
 SLACK: Final = 0.02
 FOUND: Final = f"open-set TPR, variants accepted at most {VARIANT_RATE:.0%}"
 ACCEPTED: Final = "one-attribute variants accepted at 1 % FPR"
-MISTAKES: Final = ("clips of other designs in finishes over the threshold", "clips of empty scenes over the threshold")
+MISTAKES: Final = (
+    "clips of other designs in finishes over the threshold",
+    "clips of empty scenes over the threshold",
+)
 
 Pooled = dict[tuple[str, str, str], Row]
 
@@ -70,14 +73,15 @@ def objections(old: Pooled, new: Pooled) -> Iterator[str]:
     """What speaks against the new weights, a sentence each."""
     for name, before in old.items():
         now, told = new[name], " · ".join(filter(None, name))
-        if name[0] == FOUND and not now.interval[0] > before.value:
-            yield f"NOT clearly better: {told}: {before.value:.3f} -> {_told(now)}"
-        elif name[0] == ACCEPTED and not now.interval[1] < before.value:
-            yield f"NOT clearly better: {told}: {before.value:.3f} -> {_told(now)}"
-        elif name[0] in MISTAKES and now.value > before.value + SLACK:
-            yield f"WORSE: {told}: {before.value:.3f} -> {_told(now)}"
-        elif name[0] not in (FOUND, ACCEPTED, *MISTAKES) and now.value < before.value - SLACK:
-            yield f"WORSE: {told}: {before.value:.3f} -> {_told(now)}"
+        change = now.value - before.value
+        if name[0] == FOUND:
+            fault = "" if now.interval[0] > before.value else "NOT clearly better"
+        elif name[0] == ACCEPTED:
+            fault = "" if now.interval[1] < before.value else "NOT clearly better"
+        else:
+            fault = "WORSE" if (change if name[0] in MISTAKES else -change) > SLACK else ""
+        if fault:
+            yield f"{fault}: {told}: {before.value:.3f} -> {_told(now)}"
 
 
 def _told(row: Row) -> str:

@@ -72,6 +72,7 @@ def _pairs(cosines: Tensor, same: Tensor, heads: Heads, kind: int, among: Tensor
 
 
 def attributes_told(heads: nn.ModuleList, vectors: Tensor, wanted: Tensor) -> Tensor:
+    """How well the classifiers of attributes read vectors; a wanted value of -1 is not asked for."""
     told = [
         functional.cross_entropy(head(vectors * 16), wanted[:, index], ignore_index=-1, label_smoothing=0.05)
         for index, head in enumerate(heads)

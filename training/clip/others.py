@@ -81,7 +81,7 @@ def random_other(stock: Material, side: int, rng: np.random.Generator) -> Pictur
 
 
 def random_backdrop(stock: Material, side: int, rng: np.random.Generator) -> Picture:
-    """Something to stand before, ``uint8[side, side, 3]``: a part of a photograph, shapes, gradients, noise."""
+    """Something to stand before, ``uint8[side, side, 3]``: a piece of a photograph, shapes, noise."""
     makers: tuple[Callable[[], Picture], ...] = (
         lambda: _shapes(side, rng), lambda: _gradient(side, rng), lambda: _noise(side, rng),
     )  # fmt: skip

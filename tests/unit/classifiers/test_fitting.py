@@ -11,7 +11,9 @@ from classifiers.fitting import Scores, Target, demand, fitted, logistic, reliab
 CHANCE = np.random.default_rng(3)
 
 
-def drawn(count: int, own: float, strangers: float, spread: float = 0.1, alike: float | None = None) -> Scores:
+def drawn(
+    count: int, own: float, strangers: float, spread: float = 0.1, alike: float | None = None
+) -> Scores:
     def around(middle: float) -> list[float]:
         return CHANCE.normal(middle, spread, count).tolist()
 
@@ -23,11 +25,12 @@ def drawn(count: int, own: float, strangers: float, spread: float = 0.1, alike: 
     strangers=st.lists(st.floats(-1, 1), min_size=30, max_size=200),
     share=st.sampled_from([0.05, 0.1, 0.25]),
 )
-def test_no_more_strangers_than_asked_for_are_over_the_threshold(strangers: list[float], share: float) -> None:
+def test_no_more_strangers_than_asked_for_are_over_the_threshold(
+    strangers: list[float], share: float
+) -> None:
     scores = Scores(own=[0.5, 0.9] * 10, strangers=strangers)
     layer = fitted(scores, Target(strangers=share))
-    over = sum(score > layer.threshold + 1e-6 for score in strangers)
-    assert over <= share * len(strangers)
+    assert sum(score >= layer.threshold for score in strangers) <= share * len(strangers)
 
 
 def test_look_alikes_raise_the_threshold() -> None:
@@ -63,7 +66,7 @@ def test_figures_of_scores_that_are_as_the_curve_says() -> None:
 def test_figures_are_of_scores_that_were_left_out() -> None:
     """Subjects whose neighbours do not help: the threshold of others lets more of their strangers pass."""
     scores = Scores(own=[0.9] * 50, strangers=[0.1] * 80 + [0.8] * 20)
-    assert fitted(scores, Target(strangers=0.1)).threshold == pytest.approx(0.8)
+    assert fitted(scores, Target(strangers=0.1)).threshold == pytest.approx(0.8, abs=1e-4)
     left = Scores(own=[0.9] * 50, strangers=[0.1] * 80 + [0.5] * 20)
     assert reliability(left, Target(strangers=0.01)).passed == 20  # none of them, had it been measured on all
 

@@ -244,9 +244,19 @@ def test_a_space_says_its_calibration(home: Home) -> None:
 
 @pytest.mark.parametrize("wrong", ["no entry", "another digest", "another space"])
 def test_no_calibration_without_its_entry(home: Home, wrong: str) -> None:
-    space, digest = ("other" if wrong == "another space" else OLD), ("b" if wrong == "another digest" else "a")
-    with pytest.raises(ConstraintBroken, match="must say so"), write(home.engine) as conn:
-        kind = "party" if wrong == "no entry" else "calibration"
-        entry = log.append(conn, kind, {"v": 1, "space": OLD, "sha256": "a" * 64, "version": 1}, None, NOW)
-        row = {"space": space, "sha256": digest * 64, "version": 1, "log_seq": entry.seq}
-        conn.execute(space_calibration.insert().values(**row))
+    space, digest = (
+        ("other" if wrong == "another space" else OLD),
+        ("b" if wrong == "another digest" else "a"),
+    )
+    kind = "party" if wrong == "no entry" else "calibration"
+
+    def attempt() -> None:
+        with write(home.engine) as conn:
+            entry = log.append(
+                conn, kind, {"v": 1, "space": OLD, "sha256": "a" * 64, "version": 1}, None, NOW
+            )
+            row = {"space": space, "sha256": digest * 64, "version": 1, "log_seq": entry.seq}
+            conn.execute(space_calibration.insert().values(**row))
+
+    with pytest.raises(ConstraintBroken):
+        attempt()
