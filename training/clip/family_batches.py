@@ -1,6 +1,7 @@
 """Batches of the second stage: families of look-alikes, several pictures of each member, and of nobody."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -44,13 +45,18 @@ class FamilyBatch:
 
 
 class FamilyBatches:
-    """Draws batches at random from folders that ``training.clip.families`` made."""
+    """Draws batches at random from folders that ``training.clip.families`` made.
 
-    def __init__(self, folders: list[Path], seed: int) -> None:
+    ``features``: files of `training.clip.trunk.features_of`, which a batch then holds instead of pictures.
+    """
+
+    def __init__(self, folders: list[Path], seed: int, features: Sequence[Path] = ()) -> None:
         self.rng = np.random.default_rng(seed)
         self.words = tokenizer()
         self.words.enable_truncation(CONTEXT)
-        self.stores = [np.load(folder / "pictures.npy", mmap_mode="r") for folder in folders]
+        files = features or [folder / "pictures.npy" for folder in folders]
+        self.stores = [np.load(file, mmap_mode="r") for file in files]
+        self.by_features = bool(features)
         self.families: dict[int, dict[int, Member]] = {}
         self.nobody: list[tuple[int, int, str]] = []
         for number, folder in enumerate(folders):
@@ -103,10 +109,11 @@ class FamilyBatches:
                 texts.append(text or other_text(self.rng))
                 text_designs.append(-1)
                 text_families.append(-1)
+        stack = np.stack(shown)
         batch = Batch(
-            pictures=prepared(np.stack(shown), self.rng), designs=torch.tensor(designs),
-            attributes=torch.tensor(attributes), text_designs=torch.tensor(text_designs),
-            texts=self._numbers([surrounded(text, self.rng) for text in texts]),
+            pictures=torch.from_numpy(stack).float() if self.by_features else prepared(stack, self.rng),
+            designs=torch.tensor(designs), attributes=torch.tensor(attributes),
+            text_designs=torch.tensor(text_designs), texts=self._numbers([surrounded(text, self.rng) for text in texts]),
         )  # fmt: skip
         return FamilyBatch(
             batch=batch, families=torch.tensor(families), whole=torch.tensor(whole),

@@ -1,6 +1,9 @@
 """The second stage of the small CLIP's training: from the weights that ship, on families of look-alikes.
 
-Usage: ``python -m training.clip.finetune FOLDER --cache PART [PART ...] --minutes 60 [--start WEIGHTS]``.
+Usage: ``python -m training.clip.finetune FOLDER --cache PART [PART ...] --minutes 60 [--head]
+[--start WEIGHTS]``.
+First with ``--head`` for some minutes, which trains all but the convolutions on what those make of the cache;
+then, into another FOLDER and with ``--start FIRST/export``, all of it.
 Begins with the folder of weights (by default those that ship), and resumes where it stopped: in FOLDER are
 the state (``state.pt``), ``log.txt`` and ``export/``, the folder that open_clip loads, all renewed every few
 minutes. One thread; mixed precision. Minutes are of processor time, so a run may be stopped (SIGSTOP) or
@@ -23,6 +26,7 @@ from training.clip.load import load_folder
 from training.clip.losses import Heads
 from training.clip.model import save_folder
 from training.clip.train import told_vectors
+from training.clip.trunk import features_of, head
 
 if TYPE_CHECKING:
     from open_clip.model import CLIP
@@ -47,25 +51,27 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--cache", type=Path, nargs="+", required=True)
     parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--head", action="store_true", help="leave the convolutions as they are: much faster")
     parser.add_argument("--start", type=Path, default=SHIPPED, help="folder of the weights to begin with")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(given.seed)
     given.folder.mkdir(parents=True, exist_ok=True)
-    run = Tuning(given.folder, given.start, given.minutes * 60)
-    run.train(FamilyBatches(given.cache, given.seed + run.step))
+    run = Tuning(given.folder, given.start, given.minutes * 60, head_only=given.head)
+    features = [features_of(run.model, folder, given.seed) for folder in given.cache] if given.head else []
+    run.train(FamilyBatches(given.cache, given.seed + run.step, features))
 
 
 class Tuning:
     """Model, mean of its weights, optimiser and the time spent, as they are kept on disk."""
 
-    def __init__(self, folder: Path, start: Path, seconds: float) -> None:
-        self.folder, self.seconds = folder, seconds
+    def __init__(self, folder: Path, start: Path, seconds: float, *, head_only: bool = False) -> None:
+        self.folder, self.seconds, self.head_only = folder, seconds, head_only
         self.model: CLIP = load_folder(start).to(memory_format=torch.channels_last)
         self.heads = Heads()
         self.mean = deepcopy(self.model).eval().requires_grad_(False)
-        known = [*self.model.parameters()]
+        known = [part for name, part in self.model.named_parameters() if not head_only or _in_head(name)]
         self.optimiser = torch.optim.AdamW(
             [
                 {"params": [part for part in known if part.ndim > 1], "weight_decay": DECAY, "most": RATE},
@@ -102,9 +108,10 @@ class Tuning:
 
     def learn(self, drawn: FamilyBatch) -> dict[str, float]:
         """One step; the losses before it, by name."""
-        self.model.train()
+        self.model.train(not self.head_only)
         with torch.autocast("cpu", torch.bfloat16):
-            images = self.model.encode_image(drawn.batch.pictures)
+            seen = drawn.batch.pictures
+            images = head(self.model, seen) if self.head_only else self.model.encode_image(seen)
             texts = told_vectors(self.model, drawn.batch.texts)
         images, texts = (functional.normalize(part.float(), dim=1) for part in (images, texts))
         scale = self.model.logit_scale.exp().clamp(max=30)
@@ -151,6 +158,11 @@ class Tuning:
     def _log(self, line: str) -> None:
         with (self.folder / "log.txt").open("a") as log:
             log.write(line + "\n")
+
+
+def _in_head(name: str) -> bool:
+    """Whether a weight belongs to what `--head` trains: the pooling of pictures, and the text part."""
+    return not name.startswith("visual.") or name.startswith("visual.attnpool.")
 
 
 if __name__ == "__main__":
