@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from generator.embedded.world.finish import FINISHES, finished
 from generator.embedded.world.render import Rendered
 from training.clip.others import Material, random_backdrop
-from watermark.visible import VisibleMark
+from watermark.visible import MIN_SHORT_SIDE, VisibleMark
 
 Picture = NDArray[np.uint8]
 
@@ -70,7 +70,7 @@ class Wear:
             mixed = np.asarray(behind * (1 - share) + frame.picture * share, dtype=np.uint8)
             frame = Rendered(picture=mixed, cover=frame.cover)
         picture = finished(frame, way.finish) if way.finish else frame.picture
-        if way.mark >= 0:
+        if way.mark >= 0 and min(picture.shape[:2]) // 2 * 2 >= MIN_SHORT_SIDE:
             picture = self._marked(picture, way)
         return coded(picture, way.crf, rng) if way.crf else picture
 

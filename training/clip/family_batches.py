@@ -113,7 +113,8 @@ class FamilyBatches:
         batch = Batch(
             pictures=torch.from_numpy(stack).float() if self.by_features else prepared(stack, self.rng),
             designs=torch.tensor(designs), attributes=torch.tensor(attributes),
-            text_designs=torch.tensor(text_designs), texts=self._numbers([surrounded(text, self.rng) for text in texts]),
+            text_designs=torch.tensor(text_designs),
+            texts=self._numbers([surrounded(text, self.rng) for text in texts]),
         )  # fmt: skip
         return FamilyBatch(
             batch=batch, families=torch.tensor(families), whole=torch.tensor(whole),

@@ -75,7 +75,7 @@ def test_the_losses_know_right_from_wrong(cache: Path, monkeypatch: pytest.Monke
         one = places[[names.index(name) for name in pictures.tolist()]]
         other = places[[names.index(name) for name in texts.tolist()]]
         found = family_losses(one, other, scale, heads, drawn)
-        return {name: float(value) for name, value in found.items()}
+        return {name: float(value.detach()) for name, value in found.items()}
 
     right, kin = cost(designs, owners), cost(drawn.families, drawn.text_families)
     for name in ("family", "pairs", "picture", "clip"):
