@@ -75,7 +75,7 @@ def _paper(frame: Rendered) -> Picture:
 
 
 def _share(mask: Picture) -> NDArray[np.float32]:
-    return np.asarray(mask[..., None], dtype=np.float32) / 255
+    return np.asarray(mask[..., None] / np.float32(255), dtype=np.float32)
 
 
 _FINISHES: Final[dict[str, Callable[[Rendered], Picture]]] = {
