@@ -24,7 +24,7 @@ DESIGNS: Final = 20
 PICTURES: Final = 6
 PICTURE_SIDE: Final = 256
 CLIP_SIZE: Final = (480, 270)
-CLIP_SECONDS: Final = 3.0
+SECONDS: Final = 3.0
 MOMENTS: Final = 10
 COHORT: Final = 320
 EMPTY_EVERY: Final = 5  # one picture of the cohort in so many shows nobody
@@ -40,7 +40,7 @@ class DrawnShow:
     def seen(self, eyes: Eyes) -> Sight:
         """As `material.Show` says: at regular moments."""
         width, height = CLIP_SIZE
-        times = np.linspace(0, CLIP_SECONDS, MOMENTS, endpoint=False).tolist()
+        times = np.linspace(0, SECONDS, MOMENTS, endpoint=False).tolist()
         frames = [
             render_frame(self.design, self.scene, width=width, height=height, time=time).picture
             for time in times
@@ -76,7 +76,7 @@ class DrawnMaterial:
 def drawn_cohort() -> list[Picture]:
     """`COHORT` pictures of nobody who is registered; every time the same."""
     rng = np.random.default_rng(SEED - 500)
-    return [_picture(random_design(rng) if number % EMPTY_EVERY else None, rng) for number in range(COHORT)]
+    return [picture_of(random_design(rng) if number % EMPTY_EVERY else None, rng) for number in range(COHORT)]
 
 
 def _group(rng: np.random.Generator, words: np.random.Generator) -> Group:
@@ -85,8 +85,8 @@ def _group(rng: np.random.Generator, words: np.random.Generator) -> Group:
     for design in designs:
         own.append(DrawnShow(design=design, scene=random_scene(rng)))
         alike.append(DrawnShow(design=variant_of(design, rng), scene=random_scene(rng)))
-        strangers.append(DrawnShow(design=_stranger(designs, rng), scene=random_scene(rng)))
-    pictures = [[_picture(design, rng) for _ in range(PICTURES)] for design in designs]
+        strangers.append(DrawnShow(design=stranger_to(designs, rng), scene=random_scene(rng)))
+    pictures = [[picture_of(design, rng) for _ in range(PICTURES)] for design in designs]
     described = [describe(design, words) for design in designs]
     told = [captions(design, random_scene(words), words) for design in designs]
     others = [captions(random_design(words), random_scene(words), words) for _ in designs]
@@ -102,12 +102,14 @@ def _group(rng: np.random.Generator, words: np.random.Generator) -> Group:
     )  # fmt: skip
 
 
-def _stranger(known: Sequence[Design], rng: np.random.Generator) -> Design:
+def stranger_to(known: Sequence[Design], rng: np.random.Generator) -> Design:
+    """A design that is none of these."""
     while (design := random_design(rng)) in known:
         pass
     return design
 
 
-def _picture(design: Design | None, rng: np.random.Generator) -> Picture:
+def picture_of(design: Design | None, rng: np.random.Generator) -> Picture:
+    """A still picture of a design, or of nobody, in a scene of its own."""
     time = float(rng.uniform(0, 3))
     return render_frame(design, random_scene(rng), width=PICTURE_SIDE, height=PICTURE_SIDE, time=time).picture

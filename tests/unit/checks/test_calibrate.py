@@ -122,3 +122,15 @@ def test_too_little_material(material: Path, tmp_path: Path) -> None:
     status, answer, _ = run(tmp_path, "--material", str(material), "--false-positives", "0.001")
     assert (status, answer["error"]["code"]) == (2, "calibration_too_few")
     assert not (tmp_path / "calibrations").exists()
+
+
+def test_drawn_material_is_the_same_every_time() -> None:
+    from pipeline.calibrating.drawn import DESIGNS, DrawnMaterial
+
+    first, again = (next(iter(DrawnMaterial(count=1).groups())) for _ in range(2))
+    assert len(first.registered) == len(first.shows) == DESIGNS
+    assert first.shows == again.shows
+    assert first.prompts == again.prompts
+    for one, same in zip(first.registered, again.registered, strict=True):
+        assert (one.shows, one.alike, one.prompts) == (same.shows, same.alike, same.prompts)
+        assert all(map(np.array_equal, one.pictures, same.pictures))
