@@ -18,6 +18,12 @@ from generator.embedded.world.render import render_frame
 from generator.embedded.world.scene import Scene, random_scene
 from pipeline.calibrating.drawn import CLIP_SIZE, PICTURES, SECONDS, picture_of, stranger_to
 
+__all__ = [
+    "BRIEF", "CLIP_SIZE", "EMPTY", "FRAME_RATE", "LOOK_ALIKE", "PICTURES", "REGISTERED", "SECONDS",
+    "UNREGISTERED",
+    "DrawnClip", "Trial", "draw_trial", "picture_of", "write_clip",
+]  # fmt: skip
+
 Picture = NDArray[np.uint8]
 
 FRAME_RATE: Final = 12.0
