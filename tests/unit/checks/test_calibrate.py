@@ -124,6 +124,48 @@ def test_too_little_material(material: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "calibrations").exists()
 
 
+def test_a_model_of_ones_own_serves_once_it_is_calibrated(
+    material: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipeline.api.server import required_eyes
+    from pipeline.settings import load
+
+    home, model = tmp_path / "home", tiny(tmp_path / "model")
+    monkeypatch.setenv("COUNTERMARK_CLIP_MODEL", str(model))
+    refused = CliRunner().invoke(app, ["serve", "--port", "0", "--home", str(home)])
+    assert refused.exit_code == 3
+    assert "there is no calibration of clip-" in refused.stderr
+    assert "countermark calibrate" in refused.stderr
+    status, told, _ = run(home, "--material", str(material), "--false-positives", "0.1")
+    assert status == 0
+    assert (told[0]["version"], told[0]["made"]["model"]) == (1, "model")
+    assert required_eyes(load(home)).clip.space == told[0]["space"]
+    Path(told[0]["file"]).write_text("{}")
+    damaged = CliRunner().invoke(app, ["serve", "--port", "0", "--home", str(home)])
+    assert damaged.exit_code == 3
+    assert "is damaged" in damaged.stderr
+
+
+def tiny(folder: Path) -> Path:
+    """A vision transformer with random weights, as others ship theirs."""
+    import torch
+
+    import torch_compat
+
+    torch_compat.complete_torchvision()
+    from open_clip.model import CLIP
+    from safetensors.torch import save_file
+
+    vision = {"image_size": 32, "patch_size": 8, "width": 32, "layers": 1, "head_width": 16}
+    text = {"context_length": 16, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1}
+    config = {"embed_dim": 24, "vision_cfg": vision, "text_cfg": text}
+    folder.mkdir()
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": config, "preprocess_cfg": {}}))
+    torch.manual_seed(1)
+    save_file(CLIP(**config).state_dict(), str(folder / "open_clip_model.safetensors"))
+    return folder
+
+
 def test_drawn_material_is_the_same_every_time() -> None:
     from pipeline.calibrating.drawn import DESIGNS, DrawnMaterial
 
