@@ -161,7 +161,8 @@ class Finding:
 
     ``code``: stable reason code; ``score`` counts from ``threshold`` on; ``sure``: False where it can only
     ask for a person's look; ``reference``: the nearest registered picture or text; ``span``, ``quote``:
-    the words in ``texts[turn]`` of the sight; ``quarantined``: nothing but what is in quarantine was found.
+    the words in ``texts[turn]`` of the sight; ``quarantined``: nothing but what is in quarantine was found;
+    ``calibration``: the mark of the one that the threshold is from, empty where there is none.
     """
 
     check: str
@@ -178,6 +179,7 @@ class Finding:
     times: tuple[float, ...] = ()
     boxes: tuple[Box, ...] = ()
     quarantined: bool = False
+    calibration: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

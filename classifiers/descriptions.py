@@ -171,6 +171,7 @@ class Scored:
     sure_from: float
     probability: float
     reference: str
+    calibration: str
 
     @property
     def sure(self) -> bool:
@@ -269,7 +270,7 @@ def _teller(layer: str, code: str, calibration: Calibration) -> Callable[[str, _
         return Scored(
             layer=layer, code=code, subject=subject, score=near.score, sound=near.sound,
             threshold=found.threshold, sure_from=sure_from, probability=found.probability(near.score),
-            reference=near.reference,
+            reference=near.reference, calibration=calibration.mark,
         )  # fmt: skip
 
     return tell
@@ -310,7 +311,7 @@ def _finding(scored: Scored, sight: Sight) -> Finding:
         check=CHECK, subject=scored.subject, score=scored.score, threshold=scored.threshold,
         code=scored.code, sure=scored.sure, reference=scored.reference,
         probability=scored.probability, turn=len(sight.texts) - 1, span=(0, len(last)),
-        quote=last[:MAX_QUOTE], quarantined=scored.sound < scored.threshold,
+        quote=last[:MAX_QUOTE], quarantined=scored.sound < scored.threshold, calibration=scored.calibration,
     )  # fmt: skip
 
 

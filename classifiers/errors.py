@@ -27,6 +27,14 @@ class CalibrationUnusable(ClassifierError):
     code = "calibration_unusable"
 
 
+class TooFewScores(ClassifierError):
+    """A calibration cannot be made from so little material: no threshold can be read from it."""
+
+    code = "calibration_too_few"
+    exit_code: ClassVar[int] = 2
+    http_status: ClassVar[int] = 422
+
+
 class NameRefused(ClassifierError):
     """A name that cannot be registered: it would hit what everybody writes, or has nothing to look for."""
 

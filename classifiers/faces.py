@@ -203,6 +203,7 @@ def _judged(
         Finding(
             check=CHECK, code=CODE, subject=subject, reference=best.reference, score=best.score,
             threshold=layer.threshold, probability=layer.probability(best.score),
+            calibration=calibration.mark,
             sure=False,  # a resemblance: a person should look
             times=tuple(seen.times[row] for row in rows) if seen.times else (),
             boxes=tuple(seen.boxes[row] for row in rows) if seen.boxes else (), quarantined=not sound,

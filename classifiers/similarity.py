@@ -253,7 +253,7 @@ def _judged(subject: str, moments: Sequence[Moment], calibration: Calibration) -
     return Finding(
         check=CHECK, code=CODE, subject=subject, reference=moments[0].reference,
         score=score, threshold=layer.threshold, probability=layer.probability(score),
-        sure=False,  # a resemblance: a person should look
+        calibration=calibration.mark, sure=False,  # a resemblance: a person should look
         times=tuple(moment.time for moment in shown),
         boxes=tuple(moment.box for moment in shown if moment.box is not None),
     )  # fmt: skip

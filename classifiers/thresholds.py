@@ -6,10 +6,11 @@ calibration is missing: nothing is looked at with it. A calibration says how it 
 
 import base64
 import binascii
+import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -24,7 +25,9 @@ FORMAT: Final = "countermark-calibration/1"
 MAX_BYTES: Final = 16 * 1024 * 1024
 MAX_COHORT: Final = 4096
 SUFFIX: Final = ".json"
-HOW: Final = "python -m benchmarks.calibrate"
+MAX_BINS: Final = 100
+MARK_DIGITS: Final = 16
+HOW: Final = "countermark calibrate"
 
 FRAME_PICTURE: Final = "frame_picture"
 PROMPT_PICTURE: Final = "prompt_picture"
@@ -52,11 +55,46 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Bin:
+    """Scores whose probability lies between ``low`` and the next bin: what was said, and what was so.
+
+    ``count``: scores; ``weight``: their share of all, both sides weighing the same; ``probability``: the mean
+    that the curve gives them; ``share``: of them that are of the registered subject.
+    """
+
+    low: float
+    count: int
+    weight: float
+    probability: float
+    share: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reliability:
+    """How well a layer's threshold and curve do on scores that they were not fitted on.
+
+    ``own``, ``strangers``: how many scores; ``found`` and ``passed``: how many of each reach the threshold;
+    ``ece``: the expected calibration error, the mean distance between probability and share over the bins
+    (Guo et al. 2017); ``brier``: the mean squared error of the probability (Brier 1950).
+    """
+
+    own: int
+    strangers: int
+    found: int
+    passed: int
+    ece: float
+    brier: float
+    bins: tuple[Bin, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
     """All that was measured of one space.
 
     ``made``: command, date, data, figures, as text. ``numbers``: what else a layer's score needs.
     ``cohort``: unit vectors ``float32[n, d]`` of pictures of nobody who is registered; n may be 0.
+    ``reliability``: of the layers that it was measured for. ``digest``: SHA-256 of the file that it was read
+    from, empty for one that was not.
     """
 
     space: str
@@ -65,6 +103,13 @@ class Calibration:
     layers: Mapping[str, Layer]
     numbers: Mapping[str, float] = field(default_factory=dict)
     cohort: Vectors = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    reliability: Mapping[str, Reliability] = field(default_factory=dict)
+    digest: str = ""
+
+    @property
+    def mark(self) -> str:
+        """What a decision says of the calibration that it was made with: space, version, digest."""
+        return f"{self.space}/{self.version}/{self.digest[:MARK_DIGITS] or 'unsaved'}"
 
     def layer(self, name: str) -> Layer:
         """The layer called `name`. Raises: CalibrationMissing when this space was not calibrated for it."""
@@ -127,9 +172,16 @@ def dump(calibration: Calibration) -> bytes:
             for name, layer in calibration.layers.items()
         },
         "numbers": dict(calibration.numbers),
+        **_measured(calibration),
         "cohort": _packed(calibration.cohort),
     }  # fmt: skip
     return (json.dumps(document, indent=1, ensure_ascii=True) + "\n").encode()
+
+
+def _measured(calibration: Calibration) -> dict[str, Any]:
+    """Nothing where nothing was measured: files of before have no such part."""
+    told = {name: asdict(found) for name, found in calibration.reliability.items()}
+    return {"reliability": told} if told else {}
 
 
 def parse(document: bytes, space: str) -> Calibration:
@@ -144,6 +196,8 @@ def parse(document: bytes, space: str) -> Calibration:
             layers={str(name): _layer(layer) for name, layer in told["layers"].items()},
             numbers={str(name): _finite(value) for name, value in told["numbers"].items()},
             cohort=_unpacked(told["cohort"]),
+            reliability={str(name): _reliable(one) for name, one in told.get("reliability", {}).items()},
+            digest=hashlib.sha256(document).hexdigest(),
         )  # fmt: skip
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise CalibrationUnusable(
@@ -156,6 +210,22 @@ def _layer(told: Any) -> Layer:
     return Layer(
         threshold=_finite(told["threshold"]), slope=_finite(told["slope"]),
         intercept=_finite(told["intercept"]),
+    )  # fmt: skip
+
+
+def _reliable(told: Any) -> Reliability:
+    if len(told["bins"]) > MAX_BINS:
+        raise ValueError
+    return Reliability(
+        own=int(told["own"]), strangers=int(told["strangers"]), found=int(told["found"]),
+        passed=int(told["passed"]), ece=_finite(told["ece"]), brier=_finite(told["brier"]),
+        bins=tuple(
+            Bin(
+                low=_finite(one["low"]), count=int(one["count"]), weight=_finite(one["weight"]),
+                probability=_finite(one["probability"]), share=_finite(one["share"]),
+            )
+            for one in told["bins"]
+        ),
     )  # fmt: skip
 
 

@@ -325,8 +325,8 @@ class App:
 
 
 @contextlib.contextmanager
-def open_app(settings: Settings) -> Iterator[App]:
-    """Open (and on first use make) the home of `settings`.
+def open_app(settings: Settings, eyes: Eyes | None = None) -> Iterator[App]:
+    """Open (and on first use make) the home of `settings`; ``eyes``: its models, where they are loaded.
 
     Raises: HomeUnusable, KeysUnusable, and `registry.errors.RegistryError`.
     """
@@ -344,7 +344,7 @@ def open_app(settings: Settings) -> Iterator[App]:
                     settings=settings, engine=engine, store=FileStore(home.files), jobs=jobs,
                     keyring=keyring, pki=replace(pki, trust=trust), clock=clock,
                     version=importlib.metadata.version("countermark"), view=view,
-                    eyes=Eyes(settings.clip_model, settings.clip_sha256, home.root),
+                    eyes=eyes or Eyes(settings.clip_model, settings.clip_sha256, home.root),
                     sealer=ensure_sealer(home.keys),
                 )
             )  # fmt: skip

@@ -102,6 +102,11 @@ class CalibrationFiles(Mapping[str, "Calibration"]):
             self._read[space] = thresholds.load(space, [self._folder])
         return self._read[space]
 
+    @property
+    def used(self) -> "tuple[Calibration, ...]":
+        """Those that anything was compared with in this process."""
+        return tuple(self._read.values())
+
     def __getitem__(self, space: str) -> "Calibration":
         from classifiers.errors import CalibrationMissing
 

@@ -25,8 +25,8 @@ from pipeline.recheck import (
 )
 from pipeline.release.staging import Staging
 from pipeline.types import Decision, Json, Reason, Verdict
-from pipeline.workbench import Workbench
-from registry import apikeys, parents, releases, uses
+from pipeline.workbench import Workbench, note_signer
+from registry import apikeys, parents, releases, spaces, uses
 from registry.db import read
 from registry.types import Change, Parent, ReleaseState
 from registry.uses import Shown
@@ -162,12 +162,22 @@ class Judge:
         self, policy: policies.Policy, reports: Sequence[CheckReport], snapshot: Snapshot, *, has_sound: bool
     ) -> Decision:
         now = self._bench.clock()
+        self._note_calibrations(now)
         reports = (*reports, *_not_reached(self._policy, reports))
         return policies.decide(
             policy, reports, sound=policies.Sound(self._inputs["sound"]), has_sound=has_sound,
             registry_seq=snapshot.seq, now=now,
             wishes=wishes_of(snapshot.subjects, self.ask, now, self.uses),
         )  # fmt: skip
+
+    def _note_calibrations(self, now: str) -> None:
+        """What thresholds are from is in the log before a decision by them is."""
+        bench = self._bench
+        used = [
+            spaces.CalibrationUsed(space=one.space, sha256=one.digest, version=one.version)
+            for one in bench.eyes.calibrations.used
+        ]
+        spaces.note_calibrations(bench.engine, used, now=now, sign_checkpoint=note_signer(bench.keyring))
 
     def _keep(self, sight: Sight) -> str:
         target = self._staging.path("sight")

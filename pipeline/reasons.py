@@ -100,7 +100,7 @@ def _evidence(finding: Finding, wish: Wish | None) -> Json:
         "rule": wish.rule if wish else None, **(_ruled(finding, wish) if wish else {}),
         "score": round(finding.score, 4), "threshold": round(finding.threshold, 4),
         "probability": finding.probability, "reference": finding.reference, "sure": finding.sure,
-        "quarantined": finding.quarantined,
+        "quarantined": finding.quarantined, "calibration": finding.calibration,
         "turn": finding.turn, "span": list(finding.span) if finding.span else None, "quote": finding.quote,
         "times": [round(time, 3) for time in finding.times],
         "boxes": [[round(side, 4) for side in box] for box in finding.boxes],

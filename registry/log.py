@@ -34,7 +34,7 @@ VERDICT_CHANGING_KINDS: Final = frozenset(
 )  # fmt: skip
 """Kinds that can change a verdict, whether they add or take away; the database holds the same list."""
 OTHER_KINDS: Final = frozenset(
-    {"release", "party", "decision", "permission", "case", "import", "training", "erasure"}
+    {"release", "party", "decision", "permission", "case", "import", "training", "erasure", "calibration"}
 )
 """Kinds that change no verdict, and are there to be proven."""
 

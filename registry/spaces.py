@@ -9,8 +9,13 @@ the old one has, the old one is retired:
 3. it is a log entry that can change a verdict: every view follows before it answers again. What was seen by
    the old model and not yet published is held as soon as a subject changes: it cannot be compared.
 The rows stay, as the record of what was registered.
+
+What a score means in a space is said by its calibration. Whenever a space is used with another one than
+before, the digest of that file becomes a log entry, so that every later entry of a decision was made with it.
+It changes no verdict of what was compared before: nothing that is out is compared again for it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,7 +27,7 @@ from registry.checkpoint import NoteSigner
 from registry.db import read, write
 from registry.errors import NotFound, SpaceInUse
 from registry.tables import embedding, space
-from registry.tables_spaces import space_retired
+from registry.tables_spaces import space_calibration, space_retired
 
 ENTRY_VERSION: Final = 1
 PAGE: Final = 100
@@ -34,7 +39,9 @@ _retired = select(space_retired.c.space)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpaceState:
     """A space: ``kinds`` of vectors in it; ``subjects``: how many in force have some; ``lacking``: how many
-    have vectors of these kinds elsewhere that it lacks; ``into``: the space it was retired for, or empty.
+    have vectors of these kinds elsewhere that it lacks; ``into``: the space it was retired for, or empty;
+    ``calibration``: SHA-256 of the file that it was used with last, ``calibration_version``: its version, 0
+    where it was not used yet.
     """
 
     id: str
@@ -44,6 +51,17 @@ class SpaceState:
     subjects: int
     lacking: int
     into: str
+    calibration: str = ""
+    calibration_version: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalibrationUsed:
+    """The calibration that a space is used with: SHA-256 (hex) of its file, and its version."""
+
+    space: str
+    sha256: str
+    version: int
 
 
 def list_spaces(engine: Engine) -> list[SpaceState]:
@@ -51,7 +69,30 @@ def list_spaces(engine: Engine) -> list[SpaceState]:
     with read(engine) as conn:
         into = {row.space: row.into_space for row in conn.execute(select(space_retired))}
         rows = conn.execute(select(space).order_by(space.c.created_at, space.c.id)).all()
-        return [_state(conn, row, into.get(row.id, "")) for row in rows]
+        return [_state(conn, row, into.get(row.id, ""), _latest(conn, row.id)) for row in rows]
+
+
+def calibrated(engine: Engine, space_id: str) -> CalibrationUsed | None:
+    """The calibration that a space was used with last; None for one that was not used yet."""
+    with read(engine) as conn:
+        return _latest(conn, space_id)
+
+
+def note_calibrations(
+    engine: Engine, used: Sequence[CalibrationUsed], *, now: str, sign_checkpoint: NoteSigner
+) -> list[int]:
+    """Log each calibration that is not the last one its space was used with; return the log positions.
+
+    Nothing is written where all are known.
+    """
+    with read(engine) as conn:
+        if all(_latest(conn, one.space) == one for one in used):
+            return []
+    with write(engine) as conn:
+        made = [_note(conn, one, now) for one in used if _latest(conn, one.space) != one]
+        if made:
+            log.add_checkpoint(conn, sign_checkpoint, now)
+    return made
 
 
 def lacking(engine: Engine, space_id: str, *, after: str = "", limit: int = PAGE) -> list[str]:
@@ -97,7 +138,26 @@ def retired(conn: Connection) -> frozenset[str]:
     return frozenset(str(row[0]) for row in conn.execute(_retired))
 
 
-def _state(conn: Connection, row: Any, into: str) -> SpaceState:
+def _latest(conn: Connection, space_id: str) -> CalibrationUsed | None:
+    query = select(space_calibration).where(space_calibration.c.space == space_id)
+    row = conn.execute(query.order_by(space_calibration.c.log_seq.desc()).limit(1)).first()
+    return CalibrationUsed(space=row.space, sha256=row.sha256, version=row.version) if row else None
+
+
+def _note(conn: Connection, used: CalibrationUsed, now: str) -> int:
+    public: Json = {
+        "v": ENTRY_VERSION, "space": used.space, "sha256": used.sha256, "version": used.version
+    }  # fmt: skip
+    entry = log.append(conn, "calibration", public, None, now)
+    conn.execute(
+        space_calibration.insert().values(
+            space=used.space, sha256=used.sha256, version=used.version, log_seq=entry.seq
+        )
+    )
+    return entry.seq
+
+
+def _state(conn: Connection, row: Any, into: str, used: CalibrationUsed | None) -> SpaceState:
     kinds = _kinds(conn, row.id)
     query = select(func.count(distinct(embedding.c.subject_id)))
     subjects = conn.execute(query.where(embedding.c.space == row.id, embedding.c.removed_seq.is_(None)))
@@ -106,6 +166,7 @@ def _state(conn: Connection, row: Any, into: str) -> SpaceState:
         id=row.id, dimension=row.dimension, created_at=row.created_at, kinds=kinds,
         subjects=int(subjects.scalar_one()),
         lacking=0 if into else int(conn.execute(missing).scalar_one()), into=into,
+        calibration=used.sha256 if used else "", calibration_version=used.version if used else 0,
     )  # fmt: skip
 
 

@@ -16,15 +16,17 @@ from numpy.typing import NDArray
 from generator.embedded.world.design import Design, random_design, variant_of
 from generator.embedded.world.render import render_frame
 from generator.embedded.world.scene import Scene, random_scene
+from pipeline.calibrating.drawn import CLIP_SIZE, PICTURES, SECONDS, picture_of, stranger_to
+
+__all__ = [
+    "BRIEF", "CLIP_SIZE", "EMPTY", "FRAME_RATE", "LOOK_ALIKE", "PICTURES", "REGISTERED", "SECONDS",
+    "UNREGISTERED",
+    "DrawnClip", "Trial", "draw_trial", "picture_of", "write_clip",
+]  # fmt: skip
 
 Picture = NDArray[np.uint8]
 
-PICTURES: Final = 6
-"""Registered pictures of a design, each in another pose, place and style."""
-PICTURE_SIDE: Final = 256
-CLIP_SIZE: Final = (480, 270)
 FRAME_RATE: Final = 12.0
-SECONDS: Final = 3.0
 
 REGISTERED: Final = "registered"
 BRIEF: Final = "registered, shown for half a second"
@@ -85,7 +87,7 @@ def draw_trial(seed: int, *, designs: int, clips_each: int = 1, empty: int = 0, 
         clips += [
             DrawnClip(kind=REGISTERED, owner=number, design=design, scene=random_scene(rng)),
             DrawnClip(kind=LOOK_ALIKE, owner=number, design=variant_of(design, rng), scene=random_scene(rng)),
-            DrawnClip(kind=UNREGISTERED, owner=-1, design=_stranger(known, rng), scene=random_scene(rng)),
+            DrawnClip(kind=UNREGISTERED, owner=-1, design=stranger_to(known, rng), scene=random_scene(rng)),
         ]
     clips += [DrawnClip(kind=EMPTY, owner=-1, design=None, scene=random_scene(rng)) for _ in range(empty)]
     others = np.random.default_rng(seed + 500_000)  # so that the pictures stay those of the other trials
@@ -95,18 +97,6 @@ def draw_trial(seed: int, *, designs: int, clips_each: int = 1, empty: int = 0, 
     ]
     pictures = tuple(tuple(picture_of(design, rng) for _ in range(PICTURES)) for design in known)
     return Trial(designs=known, pictures=pictures, clips=tuple(clips))
-
-
-def picture_of(design: Design | None, rng: np.random.Generator) -> Picture:
-    """A still picture in a scene of its own."""
-    time = float(rng.uniform(0, 3))
-    return render_frame(design, random_scene(rng), width=PICTURE_SIDE, height=PICTURE_SIDE, time=time).picture
-
-
-def _stranger(known: tuple[Design, ...], rng: np.random.Generator) -> Design:
-    while (design := random_design(rng)) in known:
-        pass
-    return design
 
 
 def write_clip(frames: Iterable[Picture], target: Path, rate: float, crf: int) -> None:

@@ -13,6 +13,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from pipeline.api.service import make_service
 from pipeline.errors import UsageError
+from pipeline.eyes import Eyes
+from pipeline.policy import DESCRIPTIONS, FRAMES, LIKENESS, preset
 from pipeline.settings import Settings
 
 HEADER_SECONDS: Final = 15.0  # for the headers of a request, and for the rest of one that was refused
@@ -20,6 +22,8 @@ KEEP_ALIVE_SECONDS: Final = 10
 GRACE_SECONDS: Final = 15  # for requests that run when the service is told to stop
 MAX_HEADERS: Final = 32 * 1024  # bytes
 BACKLOG: Final = 256
+BY_MODELS: Final = frozenset({DESCRIPTIONS, FRAMES, LIKENESS})
+"""Checks that cannot be made without a model."""
 
 
 class PatientProtocol(H11Protocol):
@@ -68,16 +72,31 @@ class PatientProtocol(H11Protocol):
 
 
 def serve(settings: Settings, host: str, port: int) -> None:
-    """Serve until told to stop (SIGINT, SIGTERM). Raises: UsageError when the address cannot be had."""
+    """Serve until told to stop (SIGINT, SIGTERM).
+
+    Raises: UsageError when the address cannot be had, and what `required_eyes` raises: a service whose
+    models are missing, damaged or without a calibration does not start.
+    """
     listening = bind(host, port)
-    app = make_service(settings, warm=True)
     with listening:
+        app = make_service(settings, warm=True, eyes=required_eyes(settings))
         _Server(_config(app, settings)).run(sockets=[listening])
     if not getattr(app.state, "idle", True):
         # A job still runs in C code; it is durable, and the next process resumes it.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)
+
+
+def required_eyes(settings: Settings) -> Eyes:
+    """The models, loaded with their calibrations where the policy of the settings asks for any of them.
+
+    Raises: `classifiers.errors.ModelUnusable`, CalibrationMissing, CalibrationUnusable.
+    """
+    eyes = Eyes(settings.clip_model, settings.clip_sha256, settings.home)
+    if set(preset(settings.policy).required) & BY_MODELS:
+        eyes.open()
+    return eyes
 
 
 def bind(host: str, port: int) -> socket.socket:

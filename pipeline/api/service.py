@@ -13,6 +13,7 @@ from pipeline.api import files, generations, health, moderate, optouts, problems
 from pipeline.api.bounds import Bounds
 from pipeline.api.state import Service
 from pipeline.app import open_app
+from pipeline.eyes import Eyes
 from pipeline.settings import Settings
 from pipeline.web import pages
 
@@ -27,16 +28,17 @@ ABOUT: Final = (
 SILENT: Final[TelemetryConfig] = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False}
 
 
-def make_service(settings: Settings, *, warm: bool = False) -> FastAPI:
+def make_service(settings: Settings, *, warm: bool = False, eyes: Eyes | None = None) -> FastAPI:
     """The application to be run by an ASGI server; it opens the home when it starts.
 
-    `warm`: models are loaded at once, not when the first request needs them.
+    `warm`: what the gate needs is made ready at once, not when the first request needs it; ``eyes``: the
+    models, where they are loaded already.
 
     Raises (at start): HomeUnusable, KeysUnusable, RegistryError.
     """
     app = FastAPI(
         title="Countermark", version=version("countermark"), description=ABOUT,
-        lifespan=_lifespan(settings, warm=warm), telemetry=SILENT, docs_url=None, redoc_url=None,
+        lifespan=_lifespan(settings, warm, eyes), telemetry=SILENT, docs_url=None, redoc_url=None,
         redirect_slashes=False,  # a redirect would repeat the Host header
     )  # fmt: skip
     for router in ROUTERS:
@@ -48,10 +50,10 @@ def make_service(settings: Settings, *, warm: bool = False) -> FastAPI:
     return app
 
 
-def _lifespan(settings: Settings, *, warm: bool) -> Any:
+def _lifespan(settings: Settings, warm: bool, eyes: Eyes | None) -> Any:
     @asynccontextmanager
     async def live(app: FastAPI) -> AsyncIterator[None]:
-        with open_app(settings) as opened:
+        with open_app(settings, eyes) as opened:
             service = Service.on(opened, settings)
             app.state.service = service
             service.start(warm=warm)

@@ -14,6 +14,7 @@ import typer
 from pipeline.cli import (
     apikeys,
     bench,
+    calibrate,
     case,
     check,
     claim,
@@ -62,6 +63,7 @@ app.command("check")(output.command(check.check))
 app.command("verify")(output.command(verify.verify))
 app.command("simulate")(output.command(simulate.simulate))
 app.command("demo")(output.command(demo.demo))
+app.command("calibrate")(output.command(calibrate.calibrate))
 app.command("bench", context_settings=BENCH_OPTIONS)(output.command(bench.bench))
 optout.app.command("extend")(output.command(optout_extend.extend))
 optout.app.command("try")(output.command(optout_try.try_optout))

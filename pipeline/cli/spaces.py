@@ -26,7 +26,12 @@ def list_spaces(home: output.Home = None, as_json: output.AsJson = False) -> int
         found = spaces.list_spaces(opened.engine)
     for one in found:
         state = f"retired for {one.into}" if one.into else f"lacks {one.lacking}"
-        output.say(f"  {one.id} ({', '.join(one.kinds) or 'empty'}): {one.subjects} subjects, {state}")
+        used = (
+            f"calibration {one.calibration_version}, {one.calibration[:16]}" if one.calibration else "unused"
+        )
+        output.say(
+            f"  {one.id} ({', '.join(one.kinds) or 'empty'}): {one.subjects} subjects, {state}; {used}"
+        )
     if as_json:
         rows: list[dict[str, Any]] = [asdict(one) | {"kinds": list(one.kinds)} for one in found]
         output.answer(rows)

@@ -26,7 +26,7 @@ from pipeline.pictures.reader import load_picture
 from pipeline.policy import Sound
 from pipeline.settings import Settings, load
 from pipeline.workbench import Outcome
-from registry import apikeys, optouts, releases, rules, scans
+from registry import apikeys, optouts, releases, rules, scans, spaces
 from registry.db import read
 from registry.sights import forget_sights, of
 from registry.subject_types import ReferenceDraft, VectorDraft
@@ -136,6 +136,12 @@ def test_a_clip_that_slips_past_the_gate_is_held(app: App, folder: Path) -> None
     outcome = guard(app, clip, "somebody dances among trees")
     assert (outcome.job.state, outcome.release) == ("held", None)
     assert "picture_match" in codes(outcome)
+    told = {reason["code"]: reason for reason in outcome.held}["picture_match"]
+    calibration = app.eyes.calibrations.demand(app.eyes.clip.space)
+    assert told["evidence"]["calibration"] == calibration.mark
+    used = spaces.calibrated(app.engine, calibration.space)
+    assert used is not None
+    assert used.sha256 == calibration.digest
     without_prompt = guard(app, clip, None)
     assert "picture_match" in codes(without_prompt)
     assert without_prompt.decision is not None

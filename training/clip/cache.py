@@ -100,16 +100,16 @@ def _region(frame: Rendered, scene: Scene, rng: np.random.Generator) -> tuple[Pi
     height, width = frame.cover.shape
     box = box_of(frame.cover)
     if box is None or rng.random() < 0.4:
-        left, top, right, bottom = _cell(width, height, rng)
+        left, top, right, bottom = cell(width, height, rng)
     else:
-        left, top, right, bottom = _around(box, width, height, rng)
+        left, top, right, bottom = around(box, width, height, rng)
     part = frame.cover[top:bottom, left:right]
     total = float(frame.cover.sum())
     share = float(part.sum()) / total if total else 0.0
     return frame.picture[top:bottom, left:right], (share, float((part > 127).mean()))
 
 
-def _cell(width: int, height: int, rng: np.random.Generator) -> tuple[int, int, int, int]:
+def cell(width: int, height: int, rng: np.random.Generator) -> tuple[int, int, int, int]:
     """A cell of a 2 x 2 or 3 x 3 grid, or one that lies between, from 1/3 to 2/3 of the sides."""
     share = float(rng.choice([1 / 3, 0.5, 0.5, 0.6, 2 / 3]))
     wide, high = max(8, round(width * share)), max(8, round(height * share))
@@ -117,7 +117,7 @@ def _cell(width: int, height: int, rng: np.random.Generator) -> tuple[int, int, 
     return left, top, left + wide, top + high
 
 
-def _around(
+def around(
     box: tuple[int, int, int, int], width: int, height: int, rng: np.random.Generator
 ) -> tuple[int, int, int, int]:
     """A box about the character, loose or a little too tight, sometimes beside it."""

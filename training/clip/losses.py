@@ -27,15 +27,15 @@ def losses(images: Tensor, texts: Tensor, scale: Tensor, heads: Heads, batch: Ba
     others = ~torch.eye(len(images), dtype=torch.bool)
     seen = batch.designs >= 0
     return {
-        "picture": _contrast(images @ images.T / 0.1, same & others, others)[seen].mean(),
-        "nobody": _contrast(images @ images.T / 0.1, same & others, others)[~seen].mean(),
-        "clip": _contrast(images @ texts.T * scale, across).mean()
-        + _contrast(texts @ images.T * scale, across.T).mean(),
-        "words": _contrast(texts @ texts.T / 0.1, words & ~_eye(texts), ~_eye(texts)).mean(),
+        "picture": contrast(images @ images.T / 0.1, same & others, others)[seen].mean(),
+        "nobody": contrast(images @ images.T / 0.1, same & others, others)[~seen].mean(),
+        "clip": contrast(images @ texts.T * scale, across).mean()
+        + contrast(texts @ images.T * scale, across.T).mean(),
+        "words": contrast(texts @ texts.T / 0.1, words & ~_eye(texts), ~_eye(texts)).mean(),
         "pairs": _pairs(images @ images.T, same, heads, 0, others)
         + _pairs(images @ texts.T, across, heads, 1),
-        "attributes": _attributes(heads.attributes, images, batch.attributes),
-        "told": _attributes(heads.words, texts, _told(batch)),
+        "attributes": attributes_told(heads.attributes, images, batch.attributes),
+        "told": attributes_told(heads.words, texts, _told(batch)),
     }
 
 
@@ -53,7 +53,7 @@ def _eye(values: Tensor) -> Tensor:
     return torch.eye(len(values), dtype=torch.bool)
 
 
-def _contrast(logits: Tensor, positive: Tensor, among: Tensor | None = None) -> Tensor:
+def contrast(logits: Tensor, positive: Tensor, among: Tensor | None = None) -> Tensor:
     """Minus the mean log share of the positives among all: one value a row."""
     if among is not None:
         logits = logits.masked_fill(~among, -1e4)
@@ -71,7 +71,8 @@ def _pairs(cosines: Tensor, same: Tensor, heads: Heads, kind: int, among: Tensor
     return each[same & among].mean() + apart.mean() + 0.5 * hard.mean()
 
 
-def _attributes(heads: nn.ModuleList, vectors: Tensor, wanted: Tensor) -> Tensor:
+def attributes_told(heads: nn.ModuleList, vectors: Tensor, wanted: Tensor) -> Tensor:
+    """How well the classifiers of attributes read vectors; a wanted value of -1 is not asked for."""
     told = [
         functional.cross_entropy(head(vectors * 16), wanted[:, index], ignore_index=-1, label_smoothing=0.05)
         for index, head in enumerate(heads)

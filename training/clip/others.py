@@ -80,6 +80,16 @@ def random_other(stock: Material, side: int, rng: np.random.Generator) -> Pictur
     return makers[int(rng.choice(len(makers), p=shares))][1]()
 
 
+def random_backdrop(stock: Material, side: int, rng: np.random.Generator) -> Picture:
+    """Something to stand before, ``uint8[side, side, 3]``: a piece of a photograph, shapes, noise."""
+    makers: tuple[Callable[[], Picture], ...] = (
+        lambda: _shapes(side, rng), lambda: _gradient(side, rng), lambda: _noise(side, rng),
+    )  # fmt: skip
+    if stock.photos and rng.random() < 0.6:
+        return _patch(stock, side, rng)
+    return makers[int(rng.integers(len(makers)))]()
+
+
 def _patch(stock: Material, side: int, rng: np.random.Generator) -> Picture:
     photo = stock.photos[rng.integers(len(stock.photos))]
     wide, high = (int(rng.uniform(0.2, 1.0) * extent) for extent in (photo.shape[1], photo.shape[0]))

@@ -87,6 +87,7 @@ def test_one_moment_and_its_region_are_named() -> None:
     assert finding.probability is not None
     assert finding.probability > 0.9
     assert report.scores[FRAME_PICTURE] == pytest.approx(finding.score)
+    assert finding.calibration == calibrations()[SPACE].mark
 
 
 def test_nothing_near() -> None:

@@ -1,6 +1,8 @@
 """Calibrations: read back as written, found by space, refused when damaged or missing."""
 
+import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,17 @@ import pytest
 
 from classifiers import thresholds
 from classifiers.errors import CalibrationMissing, CalibrationUnusable
-from classifiers.thresholds import FACE_PORTRAIT, FRAME_PICTURE, Calibration, Layer, dump, load, parse
+from classifiers.thresholds import (
+    FACE_PORTRAIT,
+    FRAME_PICTURE,
+    Bin,
+    Calibration,
+    Layer,
+    Reliability,
+    dump,
+    load,
+    parse,
+)
 
 SPACE = "clip-0123456789abcdef"
 
@@ -105,3 +117,31 @@ def test_every_calibration_that_ships_can_be_read() -> None:
         told = load(file.stem)
         assert told.layers
         assert {"command", "date", "data"} <= set(told.made)
+
+
+def measured() -> Reliability:
+    one = Bin(low=0.9, count=12, weight=0.5, probability=0.95, share=0.9)
+    return Reliability(own=12, strangers=100, found=11, passed=1, ece=0.02, brier=0.03, bins=(one,))
+
+
+def test_figures_are_read_back() -> None:
+    told = parse(dump(replace(calibration(), reliability={FRAME_PICTURE: measured()})), SPACE)
+    assert told.reliability == {FRAME_PICTURE: measured()}
+
+
+@pytest.mark.parametrize(
+    "change", [{"ece": float("nan")}, {"bins": [{}]}, {"bins": [{}] * 1000}, {"own": None}, {"brier": "0.1"}]
+)
+def test_damaged_figures(change: dict[str, object]) -> None:
+    document = json.loads(dump(replace(calibration(), reliability={FRAME_PICTURE: measured()})))
+    document["reliability"][FRAME_PICTURE] |= change
+    with pytest.raises(CalibrationUnusable):
+        parse(json.dumps(document).encode(), SPACE)
+
+
+def test_its_mark_names_space_version_and_file() -> None:
+    told = parse(dump(calibration()), SPACE)
+    assert told.digest == hashlib.sha256(dump(calibration())).hexdigest()
+    assert told.mark == f"{SPACE}/3/{told.digest[:16]}"
+    other = parse(dump(replace(calibration(), version=4)), SPACE)
+    assert other.mark != told.mark

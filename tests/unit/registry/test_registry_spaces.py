@@ -2,6 +2,7 @@
 
 import random
 import threading
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from registry import log, optouts, spaces, subjects
 from registry.db import read, write
 from registry.errors import ConstraintBroken, NotFound, SpaceInUse
 from registry.subject_types import VectorDraft
-from registry.tables_spaces import space_retired
+from registry.tables_spaces import space_calibration, space_retired
 from registry.view import View
 
 OLD, NEW = "clip-old", "clip-new"
@@ -209,3 +210,53 @@ def test_a_space_is_retired_exactly_when_the_other_has_all_of_it(
             with pytest.raises(SpaceInUse):
                 spaces.retire(home.engine, OLD, into=NEW, **BY)
         assert View(home.engine).current().spaces() == ({NEW} if covered else {OLD, NEW})
+
+
+def used(digit: str, version: int = 1, space: str = OLD) -> spaces.CalibrationUsed:
+    return spaces.CalibrationUsed(space=space, sha256=digit * 64, version=version)
+
+
+def test_every_change_of_a_calibration_is_an_entry(home: Home) -> None:
+    first, second = used("a"), used("b", 2)
+    note = partial(spaces.note_calibrations, home.engine, **BY)
+    assert spaces.calibrated(home.engine, OLD) is None
+    [begun] = note([first])
+    assert note([first]) == []
+    [changed] = note([second])
+    [back] = note([first])
+    assert begun < changed < back
+    assert spaces.calibrated(home.engine, OLD) == first
+    with read(home.engine) as conn:
+        entry = log.entries(conn, changed - 1, changed)[0]
+        assert log.registry_seq(conn) == 0  # what is out is not compared again for it
+    assert entry.kind == "calibration"
+    assert entry.public == {"v": 1, "space": OLD, "sha256": "b" * 64, "version": 2}
+
+
+def test_a_space_says_its_calibration(home: Home) -> None:
+    register(home, 1, OLD)
+    register(home, 2, NEW)
+    spaces.note_calibrations(home.engine, [used("a", 3), used("c", 1, "faces")], **BY)
+    told = {state.id: state for state in spaces.list_spaces(home.engine)}
+    assert (told[OLD].calibration, told[OLD].calibration_version) == ("a" * 64, 3)
+    assert (told[NEW].calibration, told[NEW].calibration_version) == ("", 0)
+
+
+@pytest.mark.parametrize("wrong", ["no entry", "another digest", "another space"])
+def test_no_calibration_without_its_entry(home: Home, wrong: str) -> None:
+    space, digest = (
+        ("other" if wrong == "another space" else OLD),
+        ("b" if wrong == "another digest" else "a"),
+    )
+    kind = "party" if wrong == "no entry" else "calibration"
+
+    def attempt() -> None:
+        with write(home.engine) as conn:
+            entry = log.append(
+                conn, kind, {"v": 1, "space": OLD, "sha256": "a" * 64, "version": 1}, None, NOW
+            )
+            row = {"space": space, "sha256": digest * 64, "version": 1, "log_seq": entry.seq}
+            conn.execute(space_calibration.insert().values(**row))
+
+    with pytest.raises(ConstraintBroken):
+        attempt()

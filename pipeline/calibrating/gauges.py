@@ -1,0 +1,317 @@
+"""From material to scores, by the very functions that check clips and prompts. One gauge for each kind.
+
+1. A gauge registers a group as the product would, then is shown what shows or means its subjects (``owner``:
+   whose it is), what only looks like them (``alike``), and strangers (no owner).
+2. Of what is somebody's own, the score for its subject counts; of a stranger, the best for any subject. In a
+   crossed group, what is one subject's own also counts as a stranger to all others.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, Protocol
+
+import numpy as np
+
+from classifiers.base import Embedder, Kind, Sight, TextEmbedder, Vectors
+from classifiers.descriptions import FUSED, SURE, check_descriptions, look_at_texts, vectors_of_subject
+from classifiers.fitting import Scores, Target, fitted
+from classifiers.similarity import (
+    COHORT_NEAREST,
+    COHORT_WEIGHT,
+    SINGLE_MARGIN,
+    SUPPORT_MOMENTS,
+    SUPPORT_WEIGHT,
+    Scoring,
+    clip_score,
+    subject_moments,
+)  # fmt: skip
+from classifiers.thresholds import (
+    FACE_PORTRAIT,
+    FRAME_PICTURE,
+    PROMPT_DESCRIPTION,
+    PROMPT_PICTURE,
+    Calibration,
+)
+from classifiers.wording import CLIP_WINDOW, windows
+from pipeline.calibrating.material import Group
+from pipeline.calibrating.registered import Rows
+from pipeline.checks import Faces
+
+SCORING: Final = Scoring(cohort_weight=0.25, cohort_nearest=20, support_weight=0.5, support_moments=3)
+SURE_SHARE: Final = 0.005
+"""Share of strangers from whose score on a prompt's finding is sure: look-alikes are described alike."""
+SURE_MARGIN: Final = 0.02
+"""How far over the best stranger a description has to be to be sure."""
+NOTHING: Final = -1.0
+"""The score of a subject that is not near at all."""
+EVERYTHING: Final = -1e6
+"""A threshold that every score reaches."""
+
+
+class Gauge(Protocol):
+    """Collects the scores of one kind of comparison in one space."""
+
+    @property
+    def space(self) -> str: ...  # noqa: D102
+    def register(self, group: Group) -> None:
+        """Forget the group before, and register this one."""
+        ...
+
+    def show(self, sight: Sight, owner: str | None, *, alike: bool = False) -> None:
+        """Take what was seen of a clip or picture."""
+        ...
+
+    def say(self, prompts: Sequence[str], owner: str | None) -> None:
+        """Take prompts."""
+        ...
+
+    def scores(self, target: Target) -> Mapping[str, Scores]:
+        """Every score by layer."""
+        ...
+
+    def numbers(self, target: Target) -> Mapping[str, float]:
+        """What else a calibration has to say, so that these scores come out."""
+        ...
+
+
+@dataclass(slots=True)
+class Frames:
+    """Frames against registered pictures, in CLIP's space."""
+
+    clip: Embedder
+    cohort: Vectors
+    _rows: Rows = field(default_factory=Rows)
+    _crossed: bool = False
+    _own: list[list[float]] = field(default_factory=list)
+    _alike: list[list[float]] = field(default_factory=list)
+    _strangers: list[list[list[float]]] = field(default_factory=list)
+
+    @property
+    def space(self) -> str:
+        """CLIP's."""
+        return self.clip.space
+
+    def register(self, group: Group) -> None:
+        """The pictures of every subject."""
+        self._rows, self._crossed = Rows(), group.crossed
+        for subject in group.registered:
+            self._rows.add(
+                subject.name, Kind.PICTURE, self.space, self.clip.embed_images(list(subject.pictures))
+            )
+
+    def show(self, sight: Sight, owner: str | None, *, alike: bool = False) -> None:
+        """Scores of its moments, for every subject."""
+        for seen in sight.of(Kind.FRAME):
+            found = subject_moments(seen, self._rows, SCORING, self.cohort)
+            each = {subject: [moment.score for moment in moments] for subject, moments in found.items()}
+            if owner is not None:
+                (self._alike if alike else self._own).append(each.pop(owner, [NOTHING]))
+            if each and (owner is None or (self._crossed and not alike)):
+                self._strangers.append(list(each.values()))
+
+    def say(self, prompts: Sequence[str], owner: str | None) -> None:
+        """Prompts show no frames."""
+
+    def scores(self, target: Target) -> Mapping[str, Scores]:
+        """Of the layer of frames."""
+        return {FRAME_PICTURE: self._scored(self._scoring(target))}
+
+    def numbers(self, target: Target) -> Mapping[str, float]:
+        """How moments become a clip's score."""
+        scoring = self._scoring(target)
+        return {
+            COHORT_WEIGHT: scoring.cohort_weight, COHORT_NEAREST: scoring.cohort_nearest,
+            SUPPORT_WEIGHT: scoring.support_weight, SUPPORT_MOMENTS: scoring.support_moments,
+            SINGLE_MARGIN: scoring.single_margin,
+        }  # fmt: skip
+
+    def _scoring(self, target: Target) -> Scoring:
+        """`SCORING`, with the margin that makes a single moment as rarely wrong as several together."""
+        if not self._strangers:
+            return SCORING
+        single = [max(moments[0] for moments in each) for each in self._strangers]
+        together = self._scored(SCORING).strangers
+        share = 1 - target.strangers
+        margin = float(np.quantile(single, share) - np.quantile(together, share))
+        return replace(SCORING, single_margin=round(max(0.0, margin), 4))
+
+    def _scored(self, scoring: Scoring) -> Scores:
+        return Scores(
+            own=[clip_score(moments, scoring) for moments in self._own],
+            strangers=[max(clip_score(moments, scoring) for moments in each) for each in self._strangers],
+            alike=[clip_score(moments, scoring) for moments in self._alike],
+        )
+
+
+@dataclass(slots=True)
+class Prompts:
+    """Prompts against registered pictures and descriptions, in CLIP's space."""
+
+    clip: Embedder
+    ordinary: Sequence[str] = ()
+    _rows: dict[str, dict[str, Vectors]] = field(default_factory=dict)
+    _crossed: bool = False
+    _usual: Vectors | None = None
+    _scores: dict[str, Scores] = field(default_factory=dict)
+
+    @property
+    def space(self) -> str:
+        """CLIP's."""
+        return self.clip.space
+
+    def register(self, group: Group) -> None:
+        """Pictures and descriptions; ordinary prompts are compared with them at once."""
+        self._crossed = group.crossed
+        pictures = {
+            one.name: self.clip.embed_images(list(one.pictures)) for one in group.registered if one.pictures
+        }
+        described = {
+            one.name: self.clip.embed_texts([one.description]) for one in group.registered if one.description
+        }
+        self._rows = {PROMPT_PICTURE: pictures, PROMPT_DESCRIPTION: described}
+        if self._usual is None:
+            parts = [part for prompt in self.ordinary for part in windows(prompt, CLIP_WINDOW)]
+            self._usual = self.clip.embed_texts(parts)
+        for layer, rows in self._rows.items():
+            if rows and len(self._usual):
+                best = self._usual @ np.concatenate(list(rows.values())).T
+                self._of(layer).ordinary += best.max(axis=1).tolist()
+
+    def show(self, sight: Sight, owner: str | None, *, alike: bool = False) -> None:
+        """Clips say nothing."""
+
+    def say(self, prompts: Sequence[str], owner: str | None) -> None:
+        """The best cosine of each prompt with each subject."""
+        if not prompts:
+            return
+        said = self.clip.embed_texts(list(prompts))
+        for layer, rows in self._rows.items():
+            each = {name: (said @ own.T).max(axis=1) for name, own in rows.items()}
+            if owner is not None and owner in each:
+                self._of(layer).own += each.pop(owner).tolist()
+            if each and (owner is None or self._crossed):
+                self._of(layer).strangers += np.max(list(each.values()), axis=0).tolist()
+
+    def scores(self, target: Target) -> Mapping[str, Scores]:
+        """Of both layers."""
+        return self._scores
+
+    def numbers(self, target: Target) -> Mapping[str, float]:
+        """From which score on each layer is sure."""
+        sure = Target(strangers=SURE_SHARE)
+        return {
+            SURE.format(layer=layer): fitted(scores, sure).threshold for layer, scores in self._scores.items()
+        }
+
+    def _of(self, layer: str) -> Scores:
+        return self._scores.setdefault(layer, Scores())
+
+
+@dataclass(slots=True)
+class Sentences:
+    """Prompts against descriptions and attributes, in the sentence model's space.
+
+    ``before``: the calibration in force, whose weights of clauses stay.
+    """
+
+    minilm: TextEmbedder
+    before: Calibration
+    ordinary: Sequence[str] = ()
+    _rows: Rows = field(default_factory=Rows)
+    _crossed: bool = False
+    _found: Scores = field(default_factory=Scores)
+
+    @property
+    def space(self) -> str:
+        """The sentence model's."""
+        return self.minilm.space
+
+    def register(self, group: Group) -> None:
+        """Descriptions and attributes; ordinary prompts are compared with them at once."""
+        self._rows, self._crossed = Rows(), group.crossed
+        for one in group.registered:
+            for seen in vectors_of_subject(one.description, one.attributes, (), None, self.minilm):
+                self._rows.add(one.name, seen.kind, seen.space, seen.vectors)
+        for each in self._each(self.ordinary):
+            self._found.ordinary.append(max(each.values(), default=NOTHING))
+
+    def show(self, sight: Sight, owner: str | None, *, alike: bool = False) -> None:
+        """Clips say nothing."""
+
+    def say(self, prompts: Sequence[str], owner: str | None) -> None:
+        """The fused score of each prompt for each subject."""
+        for each in self._each(prompts):
+            if owner is not None:
+                self._found.own.append(each.pop(owner, NOTHING))
+            if each and (owner is None or self._crossed):
+                self._found.strangers.append(max(each.values()))
+
+    def scores(self, target: Target) -> Mapping[str, Scores]:
+        """Of the fused layer."""
+        return {FUSED: self._found}
+
+    def numbers(self, target: Target) -> Mapping[str, float]:
+        """Those before, and from which score on it is sure."""
+        sure = round(max(self._found.strangers, default=1.0) + SURE_MARGIN, 3)
+        return {**self.before.numbers, SURE.format(layer=FUSED): sure}
+
+    def _each(self, prompts: Sequence[str]) -> list[dict[str, float]]:
+        if not prompts:
+            return []
+        every = replace(self.before.layer(FUSED), threshold=EVERYTHING)
+        lowered = {self.space: replace(self.before, layers={FUSED: every})}
+        sights = look_at_texts([[prompt] for prompt in prompts], None, self.minilm)
+        reports = [check_descriptions(sight, self._rows, lowered) for sight in sights]
+        return [{found.subject: found.score for found in report.findings} for report in reports]
+
+
+@dataclass(slots=True)
+class Likeness:
+    """Faces against portraits. What shows no face has no score; ``faceless`` counts it."""
+
+    faces: Faces
+    faceless: int = 0
+    _rows: dict[str, Vectors] = field(default_factory=dict)
+    _crossed: bool = False
+    _found: Scores = field(default_factory=Scores)
+
+    @property
+    def space(self) -> str:
+        """That of the faces."""
+        return self.faces.space
+
+    def register(self, group: Group) -> None:
+        """The surest face of every picture."""
+        self._rows, self._crossed = {}, group.crossed
+        for one in group.registered:
+            found = [faces[0].vector for picture in one.pictures if (faces := self.faces.look(picture))]
+            if found:
+                self._rows[one.name] = np.stack(found)
+
+    def show(self, sight: Sight, owner: str | None, *, alike: bool = False) -> None:
+        """The least distance of any face to any portrait of each subject, as a negative number."""
+        vectors = [seen.vectors for seen in sight.of(Kind.FACE) if len(seen.vectors)]
+        if not vectors:
+            self.faceless += 1
+            return
+        shown = np.concatenate(vectors)
+        each = {name: _nearness(shown, own) for name, own in self._rows.items()}
+        if owner is not None and owner in each:
+            (self._found.alike if alike else self._found.own).append(each.pop(owner))
+        if each and (owner is None or (self._crossed and not alike)):
+            self._found.strangers.append(max(each.values()))
+
+    def say(self, prompts: Sequence[str], owner: str | None) -> None:
+        """Prompts show no faces."""
+
+    def scores(self, target: Target) -> Mapping[str, Scores]:
+        """Of the layer of portraits."""
+        return {FACE_PORTRAIT: self._found}
+
+    def numbers(self, target: Target) -> Mapping[str, float]:
+        """Nothing."""
+        return {}
+
+
+def _nearness(shown: Vectors, own: Vectors) -> float:
+    return float(-np.linalg.norm(shown[:, None] - own[None], axis=2).min())

@@ -1,0 +1,138 @@
+"""Draws families of look-alikes, for the second stage of the small CLIP's training, into arrays on disk.
+
+Usage: ``python -m training.clip.families FOLDER [--families 1500] [--others 3000] [--seed 1]``.
+
+A family is a design and three look-alikes of it, each with another attribute changed. All four are drawn in
+the same four scenes, so that what differs between two pictures of a scene is the attribute alone, and what
+two pictures of one design share is the design alone. Frames are worn as clips are: other backgrounds and
+finishes, the visible mark, coarse H.264; small characters too. Beside each whole frame, a region of it.
+Several folders of different seeds can be drawn; training takes any number.
+"""
+
+import argparse
+import json
+import time
+from dataclasses import astuple, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from generator.embedded.world.design import Design, differing, random_design, variant_of
+from generator.embedded.world.render import Rendered, box_of, render_frame
+from generator.embedded.world.scene import LARGEST, random_scene
+from generator.embedded.world.words import captions
+from training.clip.cache import ASPECTS, SIDE, around, cell, worn
+from training.clip.coded import Wear
+from training.clip.others import Material, Picture, material, random_other
+
+MEMBERS: Final = 4
+SCENES: Final = 4
+SMALLEST: Final = 0.38
+# Regions are cut of so many of the frames.
+REGION_SHARE: Final = 0.5
+EMPTY_SHARE: Final = 0.1
+# From this share of a character on, a picture shows all of it, or as good as all.
+FULL: Final = 0.97
+
+
+def main() -> None:
+    """Draw one folder."""
+    parser = argparse.ArgumentParser(description="Draw families of look-alikes for the small CLIP.")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--families", type=int, default=1500)
+    parser.add_argument("--others", type=int, default=3000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--material", type=Path, nargs="*", default=[], help="folders of further pictures of nobody"
+    )
+    given = parser.parse_args()
+    given.folder.mkdir(parents=True, exist_ok=True)
+    begun = time.process_time()
+    count = draw(given.folder, given.families, given.others, given.seed, material(given.material))
+    print(f"{given.folder}: {count} pictures, {time.process_time() - begun:.0f} s of processor time")
+
+
+def draw(folder: Path, families: int, others: int, seed: int, stock: Material) -> int:
+    """Write ``pictures.npy`` ``uint8[n, side, side, 3]`` and ``rows.jsonl``, a line each; return n."""
+    rng, wear = np.random.default_rng(seed), Wear(stock)
+    most = families * SCENES * (2 * MEMBERS + 1) + others
+    pictures = np.lib.format.open_memmap(
+        folder / "pictures.new.npy", mode="w+", dtype=np.uint8, shape=(most, SIDE, SIDE, 3)
+    )
+    at = 0
+    with (folder / "rows.jsonl").open("w") as rows:
+        for number in range(families):
+            for picture, row in _family(number, wear, rng):
+                pictures[at] = picture
+                rows.write(json.dumps(row) + "\n")
+                at += 1
+        for _ in range(others):
+            pictures[at] = worn(random_other(stock, SIDE, rng), rng)
+            rows.write(json.dumps({"kind": "other", "family": -1}) + "\n")
+            at += 1
+    np.save(folder / "pictures.npy", pictures[:at])
+    (folder / "pictures.new.npy").unlink()
+    return at
+
+
+def members(rng: np.random.Generator) -> list[Design]:
+    """A design and look-alikes of it, no two of which have the same attribute changed."""
+    made = [random_design(rng)]
+    while len(made) < MEMBERS:
+        other = variant_of(made[0], rng)
+        changed = differing(made[0], other)
+        if changed and all(changed != differing(made[0], known) for known in made[1:]):
+            made.append(other)
+    return made
+
+
+def _family(number: int, wear: Wear, rng: np.random.Generator) -> list[tuple[Picture, dict[str, Any]]]:
+    family, drawn = members(rng), []
+    for place in range(SCENES):
+        scene = replace(random_scene(rng), size=float(rng.uniform(SMALLEST, LARGEST)))
+        aspect = ASPECTS[int(rng.choice(len(ASPECTS), p=(0.5, 0.2, 0.2, 0.1)))]
+        height, moment = int(rng.choice([112, 144, 176])), float(rng.uniform(0, 3))
+        shape, way = (round(height * aspect), height), wear.plan(rng)
+        region, seed = rng.random() < REGION_SHARE, int(rng.integers(2**31))
+        for member, design in enumerate(family):
+            frame = render_frame(design, scene, width=shape[0], height=shape[1], time=moment)
+            frame = Rendered(picture=wear.worn(frame, way), cover=frame.cover)
+            row = {
+                "kind": "world", "family": number, "member": member, "scene": place,
+                "attributes": list(astuple(design)), "captions": captions(design, scene, rng),
+            }  # fmt: skip
+            drawn += _views(frame, row, np.random.default_rng(seed) if region else None, rng)
+        if rng.random() < EMPTY_SHARE:
+            frame = render_frame(None, scene, width=shape[0], height=shape[1], time=moment)
+            row = {"kind": "empty", "family": -1, "captions": captions(None, scene, rng)}
+            drawn.append((worn(wear.worn(frame, way), rng), row))
+    return drawn
+
+
+def _views(
+    frame: Rendered, row: dict[str, Any], cut: np.random.Generator | None, rng: np.random.Generator
+) -> list[tuple[Picture, dict[str, Any]]]:
+    """The whole frame, and a region of it: the same region for all members of a family."""
+    views = [(worn(frame.picture, rng), row | _measured(frame.cover, frame.cover))]
+    if cut is not None:
+        left, top, right, bottom = _box(frame, cut)
+        part = frame.picture[top:bottom, left:right]
+        views.append((worn(part, rng), row | _measured(frame.cover[top:bottom, left:right], frame.cover)))
+    return views
+
+
+def _measured(part: Picture, whole: Picture) -> dict[str, float | bool]:
+    """How much of the character is in, and how much of the picture it fills."""
+    seen = float(part.sum()) / max(1.0, float(whole.sum()))
+    return {"seen": round(seen, 4), "area": round(float((part > 127).mean()), 4), "full": seen >= FULL}
+
+
+def _box(frame: Rendered, cut: np.random.Generator) -> tuple[int, int, int, int]:
+    height, width = frame.picture.shape[:2]
+    box = box_of(frame.cover)
+    return cell(width, height, cut) if box is None or cut.random() < 0.4 else around(box, width, height, cut)
+
+
+if __name__ == "__main__":
+    main()
