@@ -47,7 +47,7 @@ _PHRASE: Final = 60  # characters around a name in which a phrase about style st
 
 def check_names(sight: Sight, references: References, matcher: NameMatcher | None = None) -> CheckReport:
     """Find the registered names in ``sight.texts``; `matcher`: of ``references.names``, if at hand."""
-    found = matcher.match_turns(sight.texts) if matcher else _hits(references.names, sight.texts)
+    found = hits_in(sight.texts, references, matcher)
     findings = [
         _finding(hit, text, turn)
         for turn, (text, hits) in enumerate(zip(sight.texts, found, strict=True))
@@ -57,6 +57,13 @@ def check_names(sight: Sight, references: References, matcher: NameMatcher | Non
     return CheckReport(
         check=CHECK, state=CheckState.COMPLETED, findings=tuple(findings), scores={CHECK: score}
     )
+
+
+def hits_in(
+    texts: Sequence[str], references: References, matcher: NameMatcher | None = None
+) -> list[list[Hit]]:
+    """The registered names in each of consecutive texts; `matcher`: of ``references.names``, if at hand."""
+    return matcher.match_turns(texts) if matcher else _hits(references.names, texts)
 
 
 def _finding(hit: Hit, text: str, turn: int) -> Finding:

@@ -6,7 +6,8 @@
    more than the limit, the one that is most like another kept one is dropped.
 3. The last frame.
 
-What is not kept cannot be found later either: the stored sight is all that a retro-scan has.
+What is not kept cannot be found later either: the stored sight is all that a retro-scan has. Nothing that is
+kept is left out of a look, but what has not changed since it was looked at last (`Alike`).
 """
 
 from collections.abc import Callable
@@ -31,6 +32,22 @@ USUAL_WEIGHT: Final = 0.1
 CELLS: Final = (6, 8)
 CHANGE: Final = 24.0
 """Grey levels by which one cell of a frame differs from that of the last kept one when something is new."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Likeness:
+    """When two pictures count as the same: made smaller to ``size`` (width and height), no pixel differs by
+    more than ``levels`` of 255 in any colour.
+    """
+
+    size: tuple[int, int]
+    levels: int
+
+
+LOOKED_AT: Final = Likeness(size=(96, 54), levels=4)
+"""For models that see a frame at some 200 pixels: coding noise averages out, whatever has a shape shows."""
+READ: Final = Likeness(size=(480, 270), levels=10)
+"""For words: the thin strokes of small letters have to show."""
 
 WHOLE: Final[Box] = (0.0, 0.0, 1.0, 1.0)
 GRID: Final[tuple[Box, ...]] = (
@@ -174,6 +191,30 @@ def local_unlikeness(one: Thumbnail, others: Thumbnail) -> Thumbnail:
     apart = np.abs(others - one)
     shape = *apart.shape[:-2], rows, apart.shape[-2] // rows, columns, apart.shape[-1] // columns
     return np.asarray(apart.reshape(shape).mean(axis=(-3, -1)).max(axis=(-2, -1)), dtype=np.float32)
+
+
+class Alike:
+    """Whether something looks as it did when it was last new."""
+
+    def __init__(self, likeness: Likeness) -> None:
+        self._levels = likeness.levels
+        self._latest: Picture | None = None
+
+    def again(self, small: Picture) -> bool:
+        """Whether a picture (of `glimpse`) is as the last one that was not; it is that one from now on."""
+        latest = self._latest
+        same = latest is not None and latest.shape == small.shape
+        if same and int(cv2.absdiff(latest, small).max()) <= self._levels:
+            return True
+        self._latest = np.array(small)
+        return False
+
+
+def glimpse(picture: Picture, size: tuple[int, int]) -> Picture:
+    """``picture[h, w, 3]`` within `size` (width, height), whatever its proportions; never made larger."""
+    height, width = picture.shape[:2]
+    wide, high = min(size[0], width), min(size[1], height)
+    return np.asarray(cv2.resize(picture, (wide, high), interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def cut_out(picture: Picture, box: Box) -> Picture:
