@@ -71,7 +71,7 @@ class Spells:
         if self.error:
             raise self.error
         self.looked += 1
-        return (ReadLine(line=Line(text=f"{picture.mean():.0f}", confidence=1.0), box=(0, 0, 1, 1)),)
+        return (ReadLine(line=Line(text=f"{picture.mean():.2f}", confidence=1.0), box=(0, 0, 1, 1)),)
 
 
 class Eyes:
@@ -116,7 +116,7 @@ def test_pictures() -> None:
     frames, faces, words = checks.look_at_pictures([white, black], Eyes()).sight.seen
     assert set(frames.times) == {0.0, 1.0}
     assert (faces.times, faces.boxes) == ((0.0,), ((0.0, 0.0, 1.0, 1.0),))
-    assert [line.text for line in words.lines] == ["255", "3"]
+    assert [line.text for line in words.lines] == ["255.00", "3.00"]
     assert words.times == (0.0, 1.0)
 
 
@@ -125,7 +125,7 @@ def test_what_looks_as_before_is_not_looked_at_again() -> None:
     noise = np.random.default_rng(1).integers(0, 256, (9, 16, 3), np.uint8)
     still = np.kron(noise, np.ones((20, 20, 1), np.uint8))
     moved = still.copy()
-    moved[10:40, 10:40] = 255 - moved[10:40, 10:40]
+    moved[10:40, 10:40] = 255 * (moved[10:40, 10:40] < 128)
     eyes = Eyes()
     frames, faces, words = checks.look_at_pictures(
         [still, still, still + (still < 254), moved], eyes
