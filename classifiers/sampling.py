@@ -10,7 +10,7 @@ What is not kept cannot be found later either: the stored sight is all that a re
 kept is left out of a look, but what has not changed since it was looked at last (`Alike`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
@@ -46,8 +46,12 @@ class Likeness:
 
 LOOKED_AT: Final = Likeness(size=(96, 54), levels=4)
 """For models that see a frame at some 200 pixels: coding noise averages out, whatever has a shape shows."""
-READ: Final = Likeness(size=(480, 270), levels=10)
-"""For words: the thin strokes of small letters have to show."""
+STROKES: Final = (480, 270)
+"""Pixels at which the strokes of small letters still show, ..."""
+STROKE_CELLS: Final = (30, 17)
+"""... and cells of a few letters each."""
+SAME_STROKES: Final = 4.0
+"""By how much (of 255) the edges in no cell differ on average where two frames have the same words."""
 
 WHOLE: Final[Box] = (0.0, 0.0, 1.0, 1.0)
 GRID: Final[tuple[Box, ...]] = (
@@ -215,6 +219,35 @@ def glimpse(picture: Picture, size: tuple[int, int]) -> Picture:
     height, width = picture.shape[:2]
     wide, high = min(size[0], width), min(size[1], height)
     return np.asarray(cv2.resize(picture, (wide, high), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def strokes(picture: Picture) -> Picture:
+    """Where ``picture[h, w, 3]`` has edges, and how strong: ``uint8[h, w]`` within `STROKES`."""
+    grey = cv2.cvtColor(glimpse(picture, STROKES), cv2.COLOR_RGB2GRAY)
+    return np.asarray(cv2.convertScaleAbs(cv2.Laplacian(grey, cv2.CV_16S)), dtype=np.uint8)
+
+
+def most_unlike(maps: Sequence[Picture], count: int) -> list[int]:
+    """At most `count` of these maps of strokes, the first among them.
+
+    Each time the one that is most unlike all that were taken, where the edges in some cell differ most; none
+    that is the same as another.
+    """
+    taken: list[int] = []
+    nearest = np.full(len(maps), np.inf)
+    while len(taken) < min(count, len(maps)) and (furthest := int(nearest.argmax())) not in taken:
+        if nearest[furthest] <= SAME_STROKES:
+            break
+        taken.append(furthest)
+        apart = [_strokes_apart(one, maps[furthest]) for one in maps]
+        nearest = np.minimum(nearest, apart)
+    return sorted(taken)
+
+
+def _strokes_apart(one: Picture, other: Picture) -> float:
+    if one.shape != other.shape:  # pictures that are no frames of one clip
+        return float("inf") if one is not other else 0.0
+    return float(cv2.resize(cv2.absdiff(one, other), STROKE_CELLS, interpolation=cv2.INTER_AREA).max())
 
 
 def cut_out(picture: Picture, box: Box) -> Picture:

@@ -9,7 +9,7 @@
 """
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from os import PathLike
@@ -146,7 +146,7 @@ class _Look(Protocol):
 
     @property
     def check(self) -> str: ...
-    def see(self, number: int, time: float, picture: Shown) -> None: ...
+    def see(self, sample: Sample[Shown], shown: Picture) -> None: ...
     def seen(self) -> Seen: ...
 
 
@@ -154,20 +154,20 @@ def _look(samples: Sequence[Sample[Shown]], eyes: Eyes, deadline: _Deadline) -> 
     """Show each sample to all eyes in turn, so that it becomes a picture once."""
     going: list[_Look] = [
         _Frames(eyes),
-        _Faces(eyes, spread(range(len(samples)), FACE_FRAMES)),
-        _Words(eyes, spread(range(len(samples)), WORD_FRAMES)),
+        _Faces(eyes, spread(samples, FACE_FRAMES)),
+        _Words(eyes, deadline),
     ]
     unfinished: list[CheckReport] = []
-    for number, sample in enumerate(samples):
-        picture = cache(sample.content)
+    for sample in samples:
+        shown = cache(sample.content)
         for look in tuple(going):
-            report = _tried(look.check, partial(look.see, number, sample.time, picture), deadline)
+            report = _tried(look.check, lambda: look.see(sample, shown()), deadline)  # noqa: B023
             if report is not None:
                 going.remove(look)
                 unfinished.append(report)
     seen: list[Seen] = []
     for look in going:
-        report = _tried(look.check, lambda look=look: seen.append(look.seen()), deadline)  # type: ignore[misc]
+        report = _tried(look.check, lambda: seen.append(look.seen()), deadline)  # noqa: B023
         unfinished += [report] if report else []
     return Looked(sight=Sight(seen=tuple(seen)), unfinished=tuple(unfinished))
 
@@ -199,9 +199,8 @@ class _Frames:
         self._vectors: list[Vectors] = []
         self._made = 0
 
-    def see(self, _number: int, time: float, picture: Shown) -> None:
+    def see(self, sample: Sample[Shown], shown: Picture) -> None:
         """Take the regions that are new; they are embedded by and by."""
-        shown = picture()
         small = sampling.glimpse(shown, sampling.LOOKED_AT.size)
         for place, (box, alike) in enumerate(zip(REGIONS, self._alike, strict=True)):
             if not alike.again(cut_out(small, box)):
@@ -209,7 +208,7 @@ class _Frames:
                 self._latest[place] = self._made
                 self._made += 1
         self._rows += self._latest
-        self._times += [time] * len(REGIONS)
+        self._times += [sample.time] * len(REGIONS)
         if len(self._waiting) >= BATCH_FRAMES * len(REGIONS):
             self._embed()
 
@@ -233,19 +232,18 @@ class _Faces:
 
     check = policy.LIKENESS
 
-    def __init__(self, eyes: Eyes, chosen: Collection[int]) -> None:
-        self._eyes, self._chosen = eyes, frozenset(chosen)
+    def __init__(self, eyes: Eyes, chosen: Sequence[Sample[Shown]]) -> None:
+        self._eyes, self._chosen = eyes, frozenset(sample.time for sample in chosen)
         self._alike, self._latest = Alike(sampling.LOOKED_AT), tuple[Face, ...]()
         self._looks: list[tuple[float, Sequence[Face]]] = []
 
-    def see(self, number: int, time: float, picture: Shown) -> None:
+    def see(self, sample: Sample[Shown], shown: Picture) -> None:
         """Search a frame, if it is one of the chosen."""
-        if number not in self._chosen:
+        if sample.time not in self._chosen:
             return
-        shown = picture()
         if not self._alike.again(sampling.glimpse(shown, sampling.LOOKED_AT.size)):
             self._latest = tuple(self._eyes.faces.look(shown))
-        self._looks.append((time, self._latest))
+        self._looks.append((sample.time, self._latest))
 
     def seen(self) -> Seen:
         """What was seen."""
@@ -253,26 +251,28 @@ class _Faces:
 
 
 class _Words:
-    """The words in some of the frames."""
+    """The words in those frames that are most unlike each other."""
 
     check = policy.WORDS
 
-    def __init__(self, eyes: Eyes, chosen: Collection[int]) -> None:
-        self._eyes, self._chosen = eyes, frozenset(chosen)
-        self._alike = Alike(sampling.READ)
-        self._looks: list[tuple[float, Sequence[ReadLine]]] = []
+    def __init__(self, eyes: Eyes, deadline: _Deadline) -> None:
+        self._eyes, self._deadline = eyes, deadline
+        self._samples: list[Sample[Shown]] = []
+        self._strokes: list[Picture] = []
 
-    def see(self, number: int, time: float, picture: Shown) -> None:
-        """Read a frame, if it is one of the chosen and not as the one before."""
-        if number not in self._chosen:
-            return
-        shown = picture()
-        if not self._alike.again(sampling.glimpse(shown, sampling.READ.size)):
-            self._looks.append((time, self._eyes.words.look(shown)))
+    def see(self, sample: Sample[Shown], shown: Picture) -> None:
+        """Note where the frame has edges."""
+        self._samples.append(sample)
+        self._strokes.append(sampling.strokes(shown))
 
     def seen(self) -> Seen:
-        """What was read."""
-        return seen_words(self._looks)
+        """What is read."""
+        looks: list[tuple[float, Sequence[ReadLine]]] = []
+        for number in sampling.most_unlike(self._strokes, WORD_FRAMES):
+            self._deadline.check()
+            sample = self._samples[number]
+            looks.append((sample.time, self._eyes.words.look(sample.content())))
+        return seen_words(looks)
 
 
 def spread(samples: Sequence[T], count: int) -> list[T]:

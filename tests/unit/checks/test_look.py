@@ -116,8 +116,7 @@ def test_pictures() -> None:
     frames, faces, words = checks.look_at_pictures([white, black], Eyes()).sight.seen
     assert set(frames.times) == {0.0, 1.0}
     assert (faces.times, faces.boxes) == ((0.0,), ((0.0, 0.0, 1.0, 1.0),))
-    assert [line.text for line in words.lines] == ["255.00", "3.00"]
-    assert words.times == (0.0, 1.0)
+    assert [line.text for line in words.lines] == ["255.00"]  # neither has an edge: one of them is read
 
 
 def test_what_looks_as_before_is_not_looked_at_again() -> None:
