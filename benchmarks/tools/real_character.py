@@ -11,7 +11,7 @@ not, and how often above one of them (AUROC). So none depends on a threshold set
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -58,7 +58,7 @@ class Way:
     pictures: Pictures
     regions: tuple[Box, ...] = REGIONS
     scoring: Scoring = PLAIN
-    cohort: Vectors = NO_COHORT
+    cohort: Vectors = field(default_factory=lambda: NO_COHORT)
 
 
 def rows(
