@@ -206,12 +206,14 @@ class Alike:
 
     def again(self, small: Picture) -> bool:
         """Whether a picture (of `glimpse`) is as the last one that was not; it is that one from now on."""
-        latest = self._latest
-        same = latest is not None and latest.shape == small.shape
-        if same and int(cv2.absdiff(latest, small).max()) <= self._levels:
+        if self._latest is not None and _within(self._latest, small, self._levels):
             return True
         self._latest = np.array(small)
         return False
+
+
+def _within(one: Picture, other: Picture, levels: int) -> bool:
+    return one.shape == other.shape and int(cv2.absdiff(one, other).max()) <= levels
 
 
 def glimpse(picture: Picture, size: tuple[int, int]) -> Picture:

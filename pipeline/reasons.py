@@ -108,6 +108,7 @@ def _evidence(finding: Finding, wish: Wish | None) -> Json:
     return {
         "subject": finding.subject,
         "subject_name": wish.name if wish else "", "owner": wish.owner if wish else "",
+        "subject_kind": wish.kind if wish else "",
         "rule": wish.rule if wish else None, **(_ruled(finding, wish) if wish else {}),
         "score": round(finding.score, 4), "threshold": round(finding.threshold, 4),
         "probability": finding.probability, "reference": finding.reference, "sure": finding.sure,

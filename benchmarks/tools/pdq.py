@@ -44,7 +44,7 @@ def _reduced(image: Picture) -> Vectors:
         luma = np.asarray(cv2.blur(luma, window, borderType=cv2.BORDER_REPLICATE), np.float32)
     rows = ((np.arange(SIDE) + 0.5) * high / SIDE).astype(int)
     columns = ((np.arange(SIDE) + 0.5) * wide / SIDE).astype(int)
-    return luma[np.ix_(rows, columns)]
+    return np.asarray(luma[np.ix_(rows, columns)], dtype=np.float32)
 
 
 _PLACES: Final = 2 * np.arange(SIDE) + 1

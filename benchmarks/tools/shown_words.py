@@ -11,11 +11,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from benchmarks.common import Row, median, once, rate
 from benchmarks.tools import fence_world
-from benchmarks.tools.drawn_checks import ColourHistogram
 from benchmarks.tools.drawn_trials import write_clip
 from benchmarks.tools.look_cost import Clock, TimedLook
+from benchmarks.tools.part_eyes import PartEyes
 from classifiers.base import Kind, Picture, Sight
-from classifiers.faces import Face
 from classifiers.names import NameMatcher
 from classifiers.words import check_words
 from generator.embedded.world.render import render_clip
@@ -27,37 +26,19 @@ from registry.subjectset import SubjectSet
 
 SIZE: Final = (854, 480)
 RATE: Final = 12.0
-SECONDS: Final = 3.0
+SECONDS: Final = 2.0
 CRF: Final = 23
 HEIGHTS: Final = (48, 24, 16, 12)
 """Pixels of the font's size, of 480 lines."""
-EACH: Final = 20
+EACH: Final = 12
 STRANGERS: Final = 1000
 """Registered names that no clip shows."""
-BRIEF: Final = (1.3, 1.8)
+BRIEF: Final = (0.9, 1.4)
 SIGNS: Final = (
     "OPEN 24 HOURS", "No smoking", "Platform 9", "THE END", "Directed by nobody", "Fresh bread daily",
     "Exit", "Chapter one", "Please wait here", "SALE 50 %", "Meanwhile, in the harbour", "fin",
 )  # fmt: skip
 SEED: Final = 41
-
-
-class NoFaces:
-    """Stands where nothing but words is measured."""
-
-    space = "none"
-
-    def look(self, _picture: Picture) -> tuple[Face, ...]:
-        """Finds none."""
-        return ()
-
-
-class WordsOnly:
-    """Eyes of which only the reader counts."""
-
-    def __init__(self, words: Any) -> None:
-        self.clip: Any = ColourHistogram()
-        self.faces, self.words = NoFaces(), words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,14 +55,14 @@ def rows(clips: Sequence[Path], words: Any, say: Callable[[str], None]) -> list[
     rng = np.random.default_rng(SEED)
     clock = Clock()
     timed = TimedLook("words", words, clock)
-    eyes = WordsOnly(timed)
+    eyes = PartEyes(words=timed)
     names = [f"{fence_world.word(2 * n)} {fence_world.word(2 * n + 1)}" for n in range(EACH)]
     matcher = NameMatcher([_named(name) for name in names + _strangers()])
     made = []
     for height in HEIGHTS:
         say(f"words of {height} pixels")
         found = [_found(Sign(text=name, height=height), name, eyes, matcher, rng) for name in names]
-        told = {"height": height, "of lines": SIZE[1], "shown": "3 s", "material": "rendered"}
+        told = {"height": height, "of lines": SIZE[1], "shown": f"{SECONDS:g} s", "material": "rendered"}
         made.append(rate("names in frames: found", sum(found), len(found), told))
     brief = [_found(Sign(text=name, height=24, span=BRIEF), name, eyes, matcher, rng) for name in names]
     told = {"height": 24, "of lines": SIZE[1], "shown": "half a second", "material": "rendered"}

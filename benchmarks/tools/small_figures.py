@@ -16,6 +16,7 @@ from benchmarks.tools.drawn_trials import (
     Trial,
     draw_trial,
 )  # fmt: skip
+from benchmarks.tools.part_eyes import PartEyes
 from classifiers.thresholds import Calibration
 from generator.embedded.world.design import Design
 from generator.embedded.world.render import box_of, render_frame
@@ -40,7 +41,7 @@ def rows(
             say(f"{share:.0%} of the frame, round {number + 1} of {rounds}")
             trial = smaller(draw_trial(FIRST_SEED + number, designs=designs), share, FIRST_SEED + number)
             references = drawn_checks.references_of(trial, eyes.clip)
-            found += drawn_checks.checked(trial, references, eyes, calibration, say)
+            found += drawn_checks.checked(trial, references, PartEyes(clip=eyes.clip), calibration, say)
         own = [one for one in found if one.drawn.kind == REGISTERED]
         strangers = [one for one in found if one.drawn.kind == UNREGISTERED]
         conditions = {**told, "share of the frame": share, "material": "rendered"}
