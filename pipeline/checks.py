@@ -34,7 +34,8 @@ BATCH_FRAMES: Final = 8
 FACE_FRAMES: Final = 8
 """Frames of a clip that are searched for faces."""
 WORD_FRAMES: Final = 8
-"""Frames of a clip in which words are read."""
+WORD_SHARE: Final = 3
+"""Words are read in so many frames of a clip, or in one of so many of those that are kept, if that is more."""
 SECONDS: Final = 600.0
 """Time for looking at a clip, after which it is given up (and held)."""
 
@@ -268,7 +269,8 @@ class _Words:
     def seen(self) -> Seen:
         """What is read."""
         looks: list[tuple[float, Sequence[ReadLine]]] = []
-        for number in sampling.most_unlike(self._strokes, WORD_FRAMES):
+        most = max(WORD_FRAMES, len(self._strokes) // WORD_SHARE)
+        for number in sampling.most_unlike(self._strokes, most):
             self._deadline.check()
             sample = self._samples[number]
             looks.append((sample.time, self._eyes.words.look(sample.content())))
