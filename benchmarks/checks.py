@@ -7,10 +7,15 @@
    from a calibration made the same way.
 3. A photograph's portrait, in many conditions, as clips; with --faces, photographs whose file names begin
    with who is shown.
+4. Drawn characters that fill a tenth and a twentieth of the frame.
+5. A real film character, beside four other ways to compare (`benchmarks.tools.real_character`).
+6. Names that stand in frames, and words of nobody's.
+7. What looking at a clip costs, part by part, and how fast a large CLIP embeds.
 
 Drawn figures say nothing about production material.
 """
 
+import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,12 +26,20 @@ import numpy as np
 
 from benchmarks.calibrate import SEED
 from benchmarks.common import Conditions, Row, commit, machine, once, options, present, rate, say, whole
-from benchmarks.tools import drawn_checks, face_checks
+from benchmarks.tools import (
+    drawn_checks,
+    face_checks,
+    look_cost,
+    real_character,
+    shown_words,
+    small_figures,
+)
 from benchmarks.tools.drawn_trials import draw_trial
 from benchmarks.tools.plain_references import Pictures, PlainReferences
 from classifiers import clip_source, thresholds
 from classifiers.embed import OpenClipEmbedder
 from classifiers.faces import FaceFinder
+from classifiers.reader import WordReader
 from classifiers.similarity import check_frames
 from classifiers.thresholds import FRAME_PICTURE, Calibration
 from pipeline import checks
@@ -39,6 +52,7 @@ FIRST_SEED: Final = 1_000
 ANCHOR_GROUPS: Final = 3
 FALSE_SHARE: Final = 0.04
 UNTRAINED_SEED: Final = 3
+PARTS: Final = ("frames", "anchors", "faces", "small", "real", "words", "cost", "large")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,13 +61,14 @@ class Eyes:
 
     clip: OpenClipEmbedder
     faces: FaceFinder
+    words: WordReader
 
 
 def main() -> None:
     """Measure and print."""
     given = _options()
     at_commit = commit()
-    eyes = Eyes(clip=OpenClipEmbedder(), faces=FaceFinder())
+    eyes = Eyes(clip=OpenClipEmbedder(), faces=FaceFinder(), words=WordReader())
     rows = machine()
     if "frames" in given.parts:
         rows += _frame_rows(given, eyes)
@@ -61,6 +76,7 @@ def main() -> None:
         rows += _anchors(given.rounds)
     if "faces" in given.parts:
         rows += _face_rows(given.faces, eyes)
+    rows += _more(given, eyes)
     present("checks", rows, at_commit, as_json=given.json)
 
 
@@ -68,8 +84,32 @@ def _options() -> Any:
     parser = options(__doc__, clips=True)
     parser.add_argument("--rounds", type=whole(1), default=3, help="rounds of twenty designs")
     parser.add_argument("--faces", type=Path, help="folder of photographs, named after who is shown")
-    parser.add_argument("--parts", default="frames,anchors,faces", help="what to measure")
+    parser.add_argument("--parts", default=",".join(PARTS), type=_parts, help="what to measure")
     return parser.parse_args()
+
+
+def _parts(told: str) -> list[str]:
+    named = told.split(",")
+    if unknown := sorted(set(named) - set(PARTS)):
+        raise argparse.ArgumentTypeError(f"{', '.join(unknown)}: choose from {', '.join(PARTS)}")
+    return named
+
+
+def _more(given: Any, eyes: Eyes) -> list[Row]:
+    rows: list[Row] = []
+    calibration = thresholds.load(eyes.clip.space)
+    told = _conditions(calibration)
+    if "small" in given.parts:
+        rows += small_figures.rows(given.rounds, DESIGNS, eyes, calibration, told, say)
+    if "real" in given.parts:
+        rows += real_character.rows(given.clips, eyes.clip, untrained(), calibration, say)
+    if "words" in given.parts:
+        rows += shown_words.rows(given.clips, eyes.words, say) + shown_words.reading_rows(eyes.words)
+    if "cost" in given.parts:
+        rows += look_cost.cost_rows(given.clips, eyes)
+    if "large" in given.parts:
+        rows += look_cost.large_rows()
+    return rows
 
 
 def _frame_rows(given: Any, eyes: Eyes) -> list[Row]:

@@ -36,12 +36,13 @@ class CheckState(StrEnum):
 
 
 class Kind(StrEnum):
-    """What a vector was made from: the first four are looked at, the last four are registered."""
+    """What was seen, or what a vector was made from: the last four are registered, the others looked at."""
 
     PROMPT = "prompt"  # a whole prompt
     CLAUSE = "clause"  # a part of a prompt
     FRAME = "frame"  # a frame or a region of one
     FACE = "face"  # a face in a frame
+    WORDS = "words"  # a line of words in a frame: a text, no vector
     PICTURE = "picture"  # a registered picture
     DESCRIPTION = "description"  # a subject's description
     ATTRIBUTE = "attribute"  # one distinctive attribute of a subject
@@ -56,10 +57,19 @@ class NameTier(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A line of words in a frame, and how sure (0 to 1) the reader is of its letters."""
+
+    text: str
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """Vectors of one kind in one space: ``float32[n, d]``, unit length but for faces.
 
-    ``times``: seconds of each, or empty; ``boxes``: where in the frame, or empty.
+    ``times``: seconds of each, or empty; ``boxes``: where in the frame, or empty; ``lines``: of words, which
+    have no vectors (``float32[n, 0]``): they are compared whatever model read them.
     """
 
     kind: Kind
@@ -67,6 +77,7 @@ class Seen:
     vectors: Vectors
     times: tuple[float, ...] = ()
     boxes: tuple[Box, ...] = ()
+    lines: tuple[Line, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

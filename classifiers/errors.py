@@ -41,3 +41,9 @@ class NameRefused(ClassifierError):
     code = "name_refused"
     exit_code: ClassVar[int] = 2
     http_status: ClassVar[int] = 422
+
+
+class TooManyWords(ClassifierError):
+    """A clip shows more words than are read: it is not read in part."""
+
+    code = "too_many_words"

@@ -32,7 +32,7 @@ THRESHOLD: Final = 0.5  # every hit counts: the least keeps half of the neighbou
 
 def check_names(sight: Sight, references: References, matcher: NameMatcher | None = None) -> CheckReport:
     """Find the registered names in ``sight.texts``; `matcher`: of ``references.names``, if at hand."""
-    found = matcher.match_turns(sight.texts) if matcher else _hits(references.names, sight.texts)
+    found = hits_in(sight.texts, references, matcher)
     findings = [
         _finding(hit, text, turn)
         for turn, (text, hits) in enumerate(zip(sight.texts, found, strict=True))
@@ -42,6 +42,13 @@ def check_names(sight: Sight, references: References, matcher: NameMatcher | Non
     return CheckReport(
         check=CHECK, state=CheckState.COMPLETED, findings=tuple(findings), scores={CHECK: score}
     )
+
+
+def hits_in(
+    texts: Sequence[str], references: References, matcher: NameMatcher | None = None
+) -> list[list[Hit]]:
+    """The registered names in each of consecutive texts; `matcher`: of ``references.names``, if at hand."""
+    return matcher.match_turns(texts) if matcher else _hits(references.names, texts)
 
 
 def _finding(hit: Hit, text: str, turn: int) -> Finding:

@@ -6,10 +6,11 @@
    more than the limit, the one that is most like another kept one is dropped.
 3. The last frame.
 
-What is not kept cannot be found later either: the stored sight is all that a retro-scan has.
+What is not kept cannot be found later either: the stored sight is all that a retro-scan has. Nothing that is
+kept is left out of a look, but what has not changed since it was looked at last (`Alike`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
@@ -31,6 +32,26 @@ USUAL_WEIGHT: Final = 0.1
 CELLS: Final = (6, 8)
 CHANGE: Final = 24.0
 """Grey levels by which one cell of a frame differs from that of the last kept one when something is new."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Likeness:
+    """When two pictures count as the same: made smaller to ``size`` (width and height), no pixel differs by
+    more than ``levels`` of 255 in any colour.
+    """
+
+    size: tuple[int, int]
+    levels: int
+
+
+LOOKED_AT: Final = Likeness(size=(96, 54), levels=4)
+"""For models that see a frame at some 200 pixels: coding noise averages out, whatever has a shape shows."""
+STROKES: Final = (480, 270)
+"""Pixels at which the strokes of small letters still show, ..."""
+STROKE_CELLS: Final = (30, 17)
+"""... and cells of a few letters each."""
+SAME_STROKES: Final = 4.0
+"""By how much (of 255) the edges in no cell differ on average where two frames have the same words."""
 
 WHOLE: Final[Box] = (0.0, 0.0, 1.0, 1.0)
 GRID: Final[tuple[Box, ...]] = (
@@ -174,6 +195,61 @@ def local_unlikeness(one: Thumbnail, others: Thumbnail) -> Thumbnail:
     apart = np.abs(others - one)
     shape = *apart.shape[:-2], rows, apart.shape[-2] // rows, columns, apart.shape[-1] // columns
     return np.asarray(apart.reshape(shape).mean(axis=(-3, -1)).max(axis=(-2, -1)), dtype=np.float32)
+
+
+class Alike:
+    """Whether something looks as it did when it was last new."""
+
+    def __init__(self, likeness: Likeness) -> None:
+        self._levels = likeness.levels
+        self._latest: Picture | None = None
+
+    def again(self, small: Picture) -> bool:
+        """Whether a picture (of `glimpse`) is as the last one that was not; it is that one from now on."""
+        if self._latest is not None and _within(self._latest, small, self._levels):
+            return True
+        self._latest = np.array(small)
+        return False
+
+
+def _within(one: Picture, other: Picture, levels: int) -> bool:
+    return one.shape == other.shape and int(cv2.absdiff(one, other).max()) <= levels
+
+
+def glimpse(picture: Picture, size: tuple[int, int]) -> Picture:
+    """``picture[h, w, 3]`` within `size` (width, height), whatever its proportions; never made larger."""
+    height, width = picture.shape[:2]
+    wide, high = min(size[0], width), min(size[1], height)
+    return np.asarray(cv2.resize(picture, (wide, high), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def strokes(picture: Picture) -> Picture:
+    """Where ``picture[h, w, 3]`` has edges, and how strong: ``uint8[h, w]`` within `STROKES`."""
+    grey = cv2.cvtColor(glimpse(picture, STROKES), cv2.COLOR_RGB2GRAY)
+    return np.asarray(cv2.convertScaleAbs(cv2.Laplacian(grey, cv2.CV_16S)), dtype=np.uint8)
+
+
+def most_unlike(maps: Sequence[Picture], count: int) -> list[int]:
+    """At most `count` of these maps of strokes, the first among them.
+
+    Each time the one that is most unlike all that were taken, where the edges in some cell differ most; none
+    that is the same as another.
+    """
+    taken: list[int] = []
+    nearest = np.full(len(maps), np.inf)
+    while len(taken) < min(count, len(maps)) and (furthest := int(nearest.argmax())) not in taken:
+        if nearest[furthest] <= SAME_STROKES:
+            break
+        taken.append(furthest)
+        apart = [_strokes_apart(one, maps[furthest]) for one in maps]
+        nearest = np.minimum(nearest, apart)
+    return sorted(taken)
+
+
+def _strokes_apart(one: Picture, other: Picture) -> float:
+    if one.shape != other.shape:  # pictures that are no frames of one clip
+        return float("inf") if one is not other else 0.0
+    return float(cv2.resize(cv2.absdiff(one, other), STROKE_CELLS, interpolation=cv2.INTER_AREA).max())
 
 
 def cut_out(picture: Picture, box: Box) -> Picture:

@@ -1,15 +1,17 @@
 """Looks at clips and pictures with the models; what was seen is compared by `pipeline.examine`.
 
 1. A clip is streamed once; frames at cuts, changes and regular times are kept, made smaller.
-2. Every kept frame and its regions are embedded, some of the frames are searched for faces.
-3. An eye that fails or runs out of time is a report that is not completed, and what it saw is not used: a
+2. Every kept frame and its regions are embedded; some of the frames are searched for faces and for words.
+3. What looks as it did when it was looked at last is not looked at again: a region keeps its vector, a frame
+   its faces and words, each with the new time.
+4. An eye that fails or runs out of time is a report that is not completed, and what it saw is not used: a
    clip that was half looked at is never passed.
 """
 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from os import PathLike
 from typing import Final, Protocol, TypeVar
 
@@ -19,7 +21,8 @@ from classifiers import sampling
 from classifiers.base import CheckReport, CheckState, Embedder, Kind, Picture, Seen, Sight, Vectors
 from classifiers.faces import Face, seen_faces
 from classifiers.run import failed
-from classifiers.sampling import REGIONS, Sample, Sampler, cut_out
+from classifiers.sampling import REGIONS, Alike, Sample, Sampler, cut_out
+from classifiers.words import ReadLine, seen_words
 from pipeline import policy
 from pipeline.media.reader import open_clip
 from pipeline.media.rgb import reduced, rgb
@@ -30,6 +33,9 @@ LONGEST_SIDE: Final = 1280
 BATCH_FRAMES: Final = 8
 FACE_FRAMES: Final = 8
 """Frames of a clip that are searched for faces."""
+WORD_FRAMES: Final = 8
+WORD_SHARE: Final = 3
+"""Words are read in so many frames of a clip, or in one of so many of those that are kept, if that is more."""
 SECONDS: Final = 600.0
 """Time for looking at a clip, after which it is given up (and held)."""
 
@@ -47,6 +53,12 @@ class Faces(Protocol):
     def look(self, picture: Picture) -> Sequence[Face]: ...  # noqa: D102
 
 
+class Words(Protocol):
+    """Reads the words in RGB pictures."""
+
+    def look(self, picture: Picture) -> Sequence[ReadLine]: ...  # noqa: D102
+
+
 class Eyes(Protocol):
     """The models that look at pictures (`pipeline.eyes.Eyes`)."""
 
@@ -54,6 +66,8 @@ class Eyes(Protocol):
     def clip(self) -> Embedder: ...  # noqa: D102
     @property
     def faces(self) -> Faces: ...  # noqa: D102
+    @property
+    def words(self) -> Words: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,45 +142,142 @@ def _shown(frame: Frame, info: ClipInfo) -> Shown:
     return partial(rgb, reduced(frame, LONGEST_SIDE), info.colour, info.height)
 
 
+class _Look(Protocol):
+    """One eye on its way through the samples."""
+
+    @property
+    def check(self) -> str: ...
+    def see(self, sample: Sample[Shown], shown: Picture) -> None: ...
+    def seen(self) -> Seen: ...
+
+
 def _look(samples: Sequence[Sample[Shown]], eyes: Eyes, deadline: _Deadline) -> Looked:
-    looks: dict[str, Callable[[], Seen]] = {
-        policy.FRAMES: lambda: _frames(samples, eyes.clip, deadline),
-        policy.LIKENESS: lambda: _faces(spread(samples, FACE_FRAMES), eyes.faces, deadline),
-    }
-    seen: list[Seen] = []
+    """Show each sample to all eyes in turn, so that it becomes a picture once."""
+    going: list[_Look] = [
+        _Frames(eyes),
+        _Faces(eyes, spread(samples, FACE_FRAMES)),
+        _Words(eyes, deadline),
+    ]
     unfinished: list[CheckReport] = []
-    for check, work in looks.items():
-        try:
-            seen.append(work())
-        except TimeoutError as error:
-            unfinished.append(CheckReport(check=check, state=CheckState.TIMED_OUT, detail=str(error)))
-        except Exception as error:  # noqa: BLE001 - whatever fails in a model is reported, and holds
-            unfinished.append(failed(check, error))
+    for sample in samples:
+        shown = cache(sample.content)
+        for look in tuple(going):
+            report = _tried(look.check, lambda: look.see(sample, shown()), deadline)  # noqa: B023
+            if report is not None:
+                going.remove(look)
+                unfinished.append(report)
+    seen: list[Seen] = []
+    for look in going:
+        report = _tried(look.check, lambda: seen.append(look.seen()), deadline)  # noqa: B023
+        unfinished += [report] if report else []
     return Looked(sight=Sight(seen=tuple(seen)), unfinished=tuple(unfinished))
 
 
-def _frames(samples: Sequence[Sample[Shown]], clip: Embedder, deadline: _Deadline) -> Seen:
-    """Vectors of every frame and its regions, in order."""
-    parts: list[Vectors] = []
-    for start in range(0, len(samples), BATCH_FRAMES):
+def _tried(check: str, work: Callable[[], None], deadline: _Deadline) -> CheckReport | None:
+    """Do a part of the work of an eye; the report of its failure, if it failed."""
+    try:
         deadline.check()
-        pictures = [sample.content() for sample in samples[start : start + BATCH_FRAMES]]
-        parts.append(clip.embed_images([cut_out(picture, box) for picture in pictures for box in REGIONS]))
-    return Seen(
-        kind=Kind.FRAME, space=clip.space, vectors=np.concatenate(parts),
-        times=tuple(sample.time for sample in samples for _ in REGIONS), boxes=REGIONS * len(samples),
-    )  # fmt: skip
+        work()
+    except TimeoutError as error:
+        return CheckReport(check=check, state=CheckState.TIMED_OUT, detail=str(error))
+    except Exception as error:  # noqa: BLE001 - whatever fails in a model is reported, and holds
+        return failed(check, error)
+    return None
 
 
-def _faces(samples: Sequence[Sample[Shown]], faces: Faces, deadline: _Deadline) -> Seen:
-    looks: list[tuple[float, Sequence[Face]]] = []
-    for sample in samples:
-        deadline.check()
-        looks.append((sample.time, faces.look(sample.content())))
-    return seen_faces(faces.space, looks)
+class _Frames:
+    """Vectors of every frame and its regions, in order; a region that looks as before has the same one."""
+
+    check = policy.FRAMES
+
+    def __init__(self, eyes: Eyes) -> None:
+        self._eyes = eyes
+        self._alike = [Alike(sampling.LOOKED_AT) for _ in REGIONS]
+        self._times: list[float] = []
+        self._rows: list[int] = []
+        self._latest = [0] * len(REGIONS)
+        self._waiting: list[Picture] = []
+        self._vectors: list[Vectors] = []
+        self._made = 0
+
+    def see(self, sample: Sample[Shown], shown: Picture) -> None:
+        """Take the regions that are new; they are embedded by and by."""
+        small = sampling.glimpse(shown, sampling.LOOKED_AT.size)
+        for place, (box, alike) in enumerate(zip(REGIONS, self._alike, strict=True)):
+            if not alike.again(cut_out(small, box)):
+                self._waiting.append(cut_out(shown, box))
+                self._latest[place] = self._made
+                self._made += 1
+        self._rows += self._latest
+        self._times += [sample.time] * len(REGIONS)
+        if len(self._waiting) >= BATCH_FRAMES * len(REGIONS):
+            self._embed()
+
+    def seen(self) -> Seen:
+        """What was seen."""
+        self._embed()
+        vectors = np.concatenate(self._vectors)[self._rows]
+        return Seen(
+            kind=Kind.FRAME, space=self._eyes.clip.space, vectors=vectors, times=tuple(self._times),
+            boxes=REGIONS * (len(self._times) // len(REGIONS)),
+        )  # fmt: skip
+
+    def _embed(self) -> None:
+        if self._waiting:
+            self._vectors.append(self._eyes.clip.embed_images(self._waiting))
+            self._waiting = []
 
 
-def spread(samples: Sequence[Sample[T]], count: int) -> list[Sample[T]]:
+class _Faces:
+    """The faces in some of the frames."""
+
+    check = policy.LIKENESS
+
+    def __init__(self, eyes: Eyes, chosen: Sequence[Sample[Shown]]) -> None:
+        self._eyes, self._chosen = eyes, frozenset(sample.time for sample in chosen)
+        self._alike, self._latest = Alike(sampling.LOOKED_AT), tuple[Face, ...]()
+        self._looks: list[tuple[float, Sequence[Face]]] = []
+
+    def see(self, sample: Sample[Shown], shown: Picture) -> None:
+        """Search a frame, if it is one of the chosen."""
+        if sample.time not in self._chosen:
+            return
+        if not self._alike.again(sampling.glimpse(shown, sampling.LOOKED_AT.size)):
+            self._latest = tuple(self._eyes.faces.look(shown))
+        self._looks.append((sample.time, self._latest))
+
+    def seen(self) -> Seen:
+        """What was seen."""
+        return seen_faces(self._eyes.faces.space, self._looks)
+
+
+class _Words:
+    """The words in those frames that are most unlike each other."""
+
+    check = policy.WORDS
+
+    def __init__(self, eyes: Eyes, deadline: _Deadline) -> None:
+        self._eyes, self._deadline = eyes, deadline
+        self._samples: list[Sample[Shown]] = []
+        self._strokes: list[Picture] = []
+
+    def see(self, sample: Sample[Shown], shown: Picture) -> None:
+        """Note where the frame has edges."""
+        self._samples.append(sample)
+        self._strokes.append(sampling.strokes(shown))
+
+    def seen(self) -> Seen:
+        """What is read."""
+        looks: list[tuple[float, Sequence[ReadLine]]] = []
+        most = max(WORD_FRAMES, len(self._strokes) // WORD_SHARE)
+        for number in sampling.most_unlike(self._strokes, most):
+            self._deadline.check()
+            sample = self._samples[number]
+            looks.append((sample.time, self._eyes.words.look(sample.content())))
+        return seen_words(looks)
+
+
+def spread(samples: Sequence[T], count: int) -> list[T]:
     """At most `count` of the samples, evenly spread, the first and the last among them."""
     if len(samples) <= count:
         return list(samples)

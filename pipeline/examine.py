@@ -30,6 +30,7 @@ def examine(
     from classifiers.names import check_names, check_unregistered
     from classifiers.run import run_checks
     from classifiers.similarity import check_frames
+    from classifiers.words import check_words
 
     known = {
         policy.NAMES: partial(check_names, sight, references, matcher),
@@ -37,6 +38,7 @@ def examine(
         policy.UNREGISTERED: partial(check_unregistered, sight, references, matcher),
         policy.FRAMES: partial(check_frames, sight, references, calibrations),
         policy.LIKENESS: partial(check_faces, sight, references, calibrations),
+        policy.WORDS: partial(check_words, sight, references, matcher),
     }
     asked = {check: known[check] for check in checks if check in known}
     missing = [

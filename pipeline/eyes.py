@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from classifiers.embed import OpenClipEmbedder
     from classifiers.faces import FaceFinder
     from classifiers.minilm import MiniLm
+    from classifiers.reader import WordReader
     from classifiers.thresholds import Calibration
 
 CALIBRATIONS: Final = "calibrations"
@@ -20,7 +21,7 @@ T = TypeVar("T")
 
 
 class Eyes:
-    """What looks at prompts and clips: the CLIP of the settings, MiniLM, faces, and their calibrations.
+    """What looks at prompts and clips: the CLIP of the settings, MiniLM, faces, words, and calibrations.
 
     Raises, when a model is first used: `classifiers.errors.ModelUnusable`, and CalibrationMissing for a
     model that nobody has calibrated. Safe to share between threads.
@@ -55,6 +56,13 @@ class Eyes:
         return self._once("faces", FaceFinder, FaceFinder)
 
     @property
+    def words(self) -> "WordReader":
+        """The reader of words in frames."""
+        from classifiers.reader import WordReader
+
+        return self._once("words", WordReader, WordReader)
+
+    @property
     def calibrations(self) -> "CalibrationFiles":
         """The calibration of each space; asking for one loads no model."""
         return self._files
@@ -68,6 +76,7 @@ class Eyes:
         """Load everything now, so that what is missing stops the start and not the first request."""
         for space in (self.clip.space, self.minilm.space, self.faces.space):
             self._files.demand(space)
+        _ = self.words
         return self
 
     def _open_clip(self) -> "OpenClipEmbedder":

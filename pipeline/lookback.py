@@ -1,6 +1,7 @@
 """Which releases may show any of some subjects: asked of a stretch of them before the checks are.
 
-1. Stored prompts: their skeletons are asked for the subjects' names (`classifiers.sieve`).
+1. Stored prompts, and stored words in frames: their skeletons are asked for the subjects' names
+   (`classifiers.sieve`).
 2. Stored vectors: for every pair of kinds that a check compares, the least that it could find something with
    (`classifiers.bounds`) is asked of the codes of older releases (`registry.past`), and of the vectors
    themselves where there are no codes: of the newest releases, of faces, which are sealed, and of whatever
@@ -27,7 +28,7 @@ from pipeline.errors import KeysUnusable
 from pipeline.examine import Calibrations
 from pipeline.orders import ask_of
 from pipeline.recheck import COUNTERPARTS, Question, compare
-from pipeline.sights import SEALED_KINDS, Sealer
+from pipeline.sights import SEALED_KINDS, Sealer, reading_of
 from pipeline.types import Decision, Json, Verdict
 from pipeline.workbench import Workbench
 from registry import looks, sights
@@ -140,6 +141,7 @@ class Wanted:
         if self.of.names:
             for release, subjects in self._named(engine, stretch):
                 found.candidates[release] |= subjects
+            self._written(engine, stretch, found)
         for watch in self._watches:
             self._seen(engine, stretch, watch, found)
         return found
@@ -202,6 +204,23 @@ class Wanted:
                 named = {hit.entry.subject for hits in self.matcher.match_turns(texts) for hit in hits}
                 if named:
                     yield release, named
+
+    def _written(self, engine: Engine, stretch: Stretch, found: Looked) -> None:
+        """The releases in whose frames words stand that name subjects."""
+        from classifiers.words import SPACE, texts_in
+
+        with read(engine) as conn:
+            for rows in looks.seen(conn, stretch, str(Kind.WORDS), SPACE, 0, held=True):
+                told = [reading_of(row) for _, row in rows]
+                versions = [one.get("v", "") if "letters" in one else "" for one in told]
+                letters, runs = ([one.get(name, "") for one in told] for name in ("letters", "runs"))
+                for place in self._sieve.passing(versions, letters, runs):
+                    release, row = rows[place]
+                    kept = opened(self._sealer, [row])
+                    if kept.unreadable:
+                        found.lost[release] |= kept.unreadable
+                    named = self.matcher.match_turns(texts_in(kept.seen))
+                    found.candidates[release] |= {hit.entry.subject for hits in named for hit in hits}
 
     def _seen(self, engine: Engine, stretch: Stretch, watch: Watch, found: Looked) -> None:
         """Compare the vectors that the codes let through, and those that they do not know."""
@@ -267,6 +286,7 @@ def _able(checks: Sequence[str], subjects: Sequence[SubjectRecord]) -> list[str]
         policies.DESCRIPTIONS: bool(kinds - {Kind.PORTRAIT}),
         policies.FRAMES: Kind.PICTURE in kinds,
         policies.LIKENESS: Kind.PORTRAIT in kinds,
+        policies.WORDS: any(subject.names for subject in subjects),
     }
     return [check for check in checks if needed.get(check, False)]
 
@@ -348,10 +368,14 @@ def _told_by(
 ) -> dict[tuple[str, frozenset[str]], list[str]]:
     """By check and spaces, the subjects that the check can find in those spaces only.
 
-    In a space that nobody has calibrated nothing can be found.
+    In a space that nobody has calibrated nothing can be found. Names are found in words, which need none.
     """
+    from classifiers.words import SPACE
+
     found: dict[tuple[str, frozenset[str]], list[str]] = defaultdict(list)
     for subject in subjects:
+        if subject.names:
+            found[policies.WORDS, frozenset({SPACE})].append(subject.id)
         for check, (registered, _seen) in COUNTERPARTS.items():
             spaces = frozenset(row.space for row in subject.vectors if row.kind in registered)
             if spaces:

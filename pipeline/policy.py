@@ -27,12 +27,13 @@ UNREGISTERED: Final = "unregistered_names"
 UNSAFE: Final = "unsafe_content"
 FRAMES: Final = "frames"
 LIKENESS: Final = "likeness"
+WORDS: Final = "words"
 PRESET: Final = "preset"
 AUDIO: Final = "audio"
 PROMPT_CHECKS: Final = (NAMES, DESCRIPTIONS, UNREGISTERED, UNSAFE)
-CLIP_CHECKS: Final = (FRAMES, LIKENESS)
+CLIP_CHECKS: Final = (FRAMES, LIKENESS, WORDS)
 CHECKS: Final = (*PROMPT_CHECKS, *CLIP_CHECKS)
-COMPARED: Final = (NAMES, DESCRIPTIONS, FRAMES, LIKENESS)
+COMPARED: Final = (NAMES, DESCRIPTIONS, FRAMES, LIKENESS, WORDS)
 """The checks that compare with what is registered."""
 
 
@@ -87,14 +88,15 @@ PRESETS: Final = {
     for preset in (
         Policy(
             name="opt-out",
-            version=3,
-            required=(NAMES, DESCRIPTIONS, FRAMES, LIKENESS),
-            description="released unless somebody opted out: names, descriptions, frames, faces are checked",
+            version=4,
+            required=(NAMES, DESCRIPTIONS, FRAMES, LIKENESS, WORDS),
+            description="released unless somebody opted out: names, descriptions, frames, faces and words in "
+            "frames are checked",
         ),
         Policy(
             name="permission-first",
-            version=2,
-            required=(NAMES, DESCRIPTIONS, UNREGISTERED, FRAMES, LIKENESS),
+            version=3,
+            required=(NAMES, DESCRIPTIONS, UNREGISTERED, FRAMES, LIKENESS, WORDS),
             description="the same checks; what they recognise needs a licence, as do names that look like "
             "persons or works nobody registered",
             unlicensed=DEFAULT_DENY,

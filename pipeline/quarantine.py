@@ -32,6 +32,7 @@ from registry.subjects import get
 PERSON: Final = "person"
 _KINDS: Final = {
     policy.NAMES: NAME, policy.DESCRIPTIONS: WORDS, policy.FRAMES: PICTURE, policy.LIKENESS: PICTURE,
+    policy.WORDS: NAME,
 }  # fmt: skip
 
 

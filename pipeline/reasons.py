@@ -20,6 +20,8 @@ _SENTENCES: Final = {
     "prompt_resembles_picture": "The prompt describes what the registered pictures of {whom} show.",
     "picture_match": "The clip looks like {whom}{when}.",
     "likeness_match": "A face in the clip looks like {whom}{when}.",
+    "words_match": "“{quote}”, in the clip{when}{where}, names {whom}.",
+    "words_near": "“{quote}”, in the clip{when}{where}, is close to the name of {whom}.",
     "unregistered_name": "“{quote}” looks like a name, and this policy releases named persons and works only "
     "with a licence.",
 }
@@ -85,7 +87,9 @@ def reason_of(finding: Finding, wish: Wish | None) -> Reason:
     whom = f"{wish.name} ({wish.owner})" if wish else (finding.subject or "something nobody registered")
     when = f" at {finding.times[0]:.1f} s" if finding.times else ""
     sentence = _SENTENCES.get(finding.code, _OTHER)
-    told = sentence.format(quote=finding.quote[:MAX_QUOTE], whom=whom, when=when, check=finding.check)
+    told = sentence.format(
+        quote=finding.quote[:MAX_QUOTE], whom=whom, when=when, where=_where(finding), check=finding.check
+    )
     told += _WISHES[wish.effect] if wish else ""
     return Reason(
         code=finding.code, check=finding.check, detail=told + (_DOUBT if finding.quarantined else ""),
@@ -93,10 +97,18 @@ def reason_of(finding: Finding, wish: Wish | None) -> Reason:
     )  # fmt: skip
 
 
+def _where(finding: Finding) -> str:
+    if not finding.boxes:
+        return ""
+    left, top, right, bottom = finding.boxes[0]
+    return f" ({left:.0%} to {right:.0%} from the left, {top:.0%} to {bottom:.0%} from the top)"
+
+
 def _evidence(finding: Finding, wish: Wish | None) -> Json:
     return {
         "subject": finding.subject,
         "subject_name": wish.name if wish else "", "owner": wish.owner if wish else "",
+        "subject_kind": wish.kind if wish else "",
         "rule": wish.rule if wish else None, **(_ruled(finding, wish) if wish else {}),
         "score": round(finding.score, 4), "threshold": round(finding.threshold, 4),
         "probability": finding.probability, "reference": finding.reference, "sure": finding.sure,

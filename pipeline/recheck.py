@@ -40,8 +40,9 @@ COUNTERPARTS: Final = {
     policies.DESCRIPTIONS: ({Kind.DESCRIPTION, Kind.ATTRIBUTE}, {Kind.PROMPT, Kind.CLAUSE}),
     policies.FRAMES: ({Kind.PICTURE}, {Kind.FRAME}),
     policies.LIKENESS: ({Kind.PORTRAIT}, {Kind.FACE}),
+    policies.WORDS: (set[Kind](), {Kind.WORDS}),
 }
-"""Per check: which registered kinds it compares with which seen kinds."""
+"""Per check: which registered kinds it compares with which seen kinds; words are compared with names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

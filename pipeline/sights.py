@@ -3,6 +3,10 @@
 Vectors are kept as float16, little endian. Faces are sealed (AES-256-GCM under ``<home>/keys/sights.key``),
 since a face vector is biometric data: a copy of the database alone says nothing about anybody's face
 (docs/adr/0008-stored-sights.md).
+
+Words have no vectors. In their place stands one JSON document, filled up with spaces to a whole number of
+half-precision numbers for each line: the lines, and their *reading*, in which a later scan looks for names
+without reading them again (`classifiers.sieve`; docs/adr/0024-words-in-frames.md).
 """
 
 import base64
@@ -17,7 +21,7 @@ import numpy as np
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from classifiers.base import Box, Kind, Seen, Sight
+from classifiers.base import Box, Kind, Line, Seen, Sight
 from pipeline.credentials.keyfiles import locked, read_private, write_private
 from pipeline.errors import KeysUnusable, StorageFailed
 from registry.types import SightRow
@@ -27,6 +31,7 @@ KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
 FORMAT: Final = "countermark-sight/1"
 SEALED_KINDS: Final = frozenset({Kind.FACE})
+HALF: Final = 2  # bytes of a number
 
 
 class Sealer:
@@ -59,10 +64,13 @@ class Sealer:
             raise StorageFailed("what was seen of the clip cannot be read again; start again") from None
 
     def _row(self, seen: Seen) -> SightRow:
-        vectors = seen.vectors.astype("<f2").tobytes()
+        if seen.kind is Kind.WORDS:
+            vectors, dimension = _written(seen)
+        else:
+            vectors, dimension = seen.vectors.astype("<f2").tobytes(), seen.vectors.shape[1]
         sealed = seen.kind in SEALED_KINDS
         return SightRow(
-            kind=str(seen.kind), space=seen.space, dimension=seen.vectors.shape[1], count=len(seen.vectors),
+            kind=str(seen.kind), space=seen.space, dimension=dimension, count=len(seen.vectors),
             vectors=self._seal(vectors, _bound(seen.kind, seen.space)) if sealed else vectors,
             times=np.array(seen.times, "<f4").tobytes(), boxes=np.array(seen.boxes, "<f4").tobytes(),
             sealed=sealed,
@@ -70,11 +78,15 @@ class Sealer:
 
     def _seen(self, row: SightRow) -> Seen:
         plain = self._open(row.vectors, _bound(row.kind, row.space)) if row.sealed else row.vectors
-        vectors = np.frombuffer(plain, "<f2").astype(np.float32).reshape(row.count, row.dimension)
+        lines: tuple[Line, ...] = ()
+        if row.kind == Kind.WORDS:
+            lines, vectors = _lines(row), np.zeros((row.count, 0), np.float32)
+        else:
+            vectors = np.frombuffer(plain, "<f2").astype(np.float32).reshape(row.count, row.dimension)
         boxes = np.frombuffer(row.boxes, "<f4").reshape(-1, 4)
         return Seen(
             kind=Kind(row.kind), space=row.space, vectors=vectors,
-            times=tuple(np.frombuffer(row.times, "<f4").tolist()), boxes=tuple(map(_box, boxes)),
+            times=tuple(np.frombuffer(row.times, "<f4").tolist()), boxes=tuple(map(_box, boxes)), lines=lines,
         )  # fmt: skip
 
     def _seal(self, plain: bytes, bound: bytes) -> bytes:
@@ -98,6 +110,52 @@ def ensure_sealer(keys: Path) -> Sealer:
     if len(key) != KEY_BYTES:
         raise KeysUnusable(f"{path} is damaged; restore it from a backup")
     return Sealer(key)
+
+
+def _written(seen: Seen) -> tuple[bytes, int]:
+    """The document of lines of words, and how many numbers each takes up; nothing for none."""
+    if not seen.lines:
+        return b"", 1
+    from classifiers.sieve import skeleton
+    from classifiers.words import texts_in
+
+    told = {
+        "lines": [[line.text, round(line.confidence, 3)] for line in seen.lines],
+        "reading": skeleton(texts_in([seen])),
+    }
+    document = json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    dimension = -(-len(document) // (HALF * len(seen.lines)))
+    return document.ljust(HALF * dimension * len(seen.lines)), dimension
+
+
+def _lines(row: SightRow) -> tuple[Line, ...]:
+    """Raises: ValueError for a damaged row."""
+    if not row.count:
+        return ()
+    try:
+        told = _document(row)["lines"]
+        lines = tuple(Line(text=str(text), confidence=float(sure)) for text, sure in told)
+    except (KeyError, TypeError):
+        raise ValueError("the words of a clip are damaged") from None
+    if len(lines) != row.count:
+        raise ValueError(f"{row.count} lines of words were kept, and {len(lines)} are there")
+    return lines
+
+
+def reading_of(row: SightRow) -> dict[str, str]:
+    """The reading of a row of words; empty where there is none."""
+    try:
+        told = _document(row).get("reading", {}) if row.count else {}
+        return {str(name): str(value) for name, value in told.items()}
+    except (ValueError, AttributeError):
+        return {}
+
+
+def _document(row: SightRow) -> dict[str, Any]:
+    told = json.loads(row.vectors)
+    if not isinstance(told, dict):
+        raise ValueError("the words of a clip are damaged")
+    return told
 
 
 def _bound(kind: str, space: str) -> bytes:

@@ -186,15 +186,16 @@ def begins(conn: Connection, after: int) -> str | None:
 
 
 def seen(
-    conn: Connection, stretch: Stretch, kind: str, space: str, after: int
+    conn: Connection, stretch: Stretch, kind: str, space: str, after: int, *, held: bool = False
 ) -> Iterator[list[tuple[str, SightRow]]]:
     """What was seen of one kind in one space of a stretch, after a log position, in batches.
 
-    In a stretch of named ids, of all of them.
+    In a stretch of named ids, of all of them; with `held` without what says that nothing was seen.
     """
     query = select(release_sight).join(release, release.c.id == release_sight.c.release_id)
     mine = [release_sight.c.kind == kind, release_sight.c.space == space]
     mine += stretch.between(release_sight.c.release_id)  # said again, for the index
+    mine += [release_sight.c.count > 0] if held else []
     found = conn.execute(query.where(*mine, stretch.holds(), release.c.log_seq > after))
     while rows := found.fetchmany(SIGHTS):
         yield [(row.release_id, sights.loaded(row)) for row in rows]

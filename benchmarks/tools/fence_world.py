@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from sqlalchemy import Engine
 
-from classifiers.base import Kind, Seen, Sight, Vectors
+from classifiers.base import Kind, Line, Seen, Sight, Vectors
 from classifiers.thresholds import (
     FACE_PORTRAIT,
     FRAME_PICTURE,
@@ -23,13 +23,14 @@ from classifiers.thresholds import (
     Calibration,
     Layer,
 )
+from classifiers.words import ReadLine, seen_words
 from registry import apikeys, optouts, rules
 from registry.checkpoint import NoteSigner
 from registry.subject_types import NameDraft, OptOutDraft, ReferenceDraft, VectorDraft
 
 KINDS: Final = (
     "name", "pictures", "face", "portfolio", "description", "rule", "licence", "consent", "key",
-    "name added", "picture added",
+    "name added", "picture added", "words",
 )  # fmt: skip
 HARMLESS: Final = -1
 SPACE: Final = "clip-fence"
@@ -102,6 +103,7 @@ def sight(target: int, random: np.random.Generator) -> Sight:
     faces = _faces(random)
     if kind in ("face", "consent"):
         faces[0] = _face(target) + NOISE * _faces(random)[0]
+    signs = [f"The story of {word(target)}"] if kind == "words" else []
     asked = _near(_direction(target), random) if kind == "description" else _units(random, 1, DIMENSION)[0]
     times = tuple(index / 4 for index in range(FRAMES))
     return Sight(
@@ -110,8 +112,13 @@ def sight(target: int, random: np.random.Generator) -> Sight:
             Seen(kind=Kind.PROMPT, space=SPACE, vectors=asked[None]),
             Seen(kind=Kind.FRAME, space=SPACE, vectors=frames, times=times),
             Seen(kind=Kind.FACE, space=FACES, vectors=faces, times=(0.0,)),
+            seen_words([(1.0, [_line(text) for text in signs])]),
         ),
     )
+
+
+def _line(text: str) -> ReadLine:
+    return ReadLine(line=Line(text=text, confidence=0.9), box=(0.25, 0.75, 0.75, 1.0))
 
 
 def prepare(engine: Engine, targets: int, now: str, signer: NoteSigner) -> Ids:
@@ -194,6 +201,7 @@ def _described(target: int) -> OptOutDraft:
 
 _DRAFTS: Final[dict[str, Callable[[int], OptOutDraft]]] = {
     "name": lambda target: _named(target, word(target)),
+    "words": lambda target: _named(target, word(target)),
     "portfolio": lambda target: _named(target, word(target), kind="portfolio"),
     "pictures": lambda target: _pictured(target, _direction(target)),
     "face": _person,

@@ -21,6 +21,7 @@ from classifiers.base import Vectors
 from classifiers.bounds import Bound, reached
 from classifiers.sieve import skeleton
 from classifiers.thresholds import Calibration
+from classifiers.words import SPACE
 from pipeline import policy as policies
 from registry import log
 from registry.canonical import Json, stored
@@ -190,6 +191,7 @@ class _Writer:
             prompt = asked[n % len(asked)].tobytes()
             yield [name(n), 0, "prompt", self._bulk.space, DIMENSION, 1, prompt, b"", b"", 0]
             yield [name(n), 1, "frame", self._bulk.space, DIMENSION, EACH, packed.tobytes(), times, b"", 0]
+            yield [name(n), 2, "words", SPACE, 1, 0, b"", b"", b"", 0]
 
 
 COLUMNS: Final = {

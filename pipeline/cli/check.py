@@ -89,9 +89,9 @@ def _document(judged: Sequence[Judged], watch: "Watch") -> dict[str, Any]:
     verdicts = [one.decision.verdict if one.decision else Verdict.REVIEW for one in judged]
     findings = [
         {
-            "file": one.file, "check": finding.check, "subject": finding.subject,
+            "file": one.file, "check": finding.check, "code": finding.code, "subject": finding.subject,
             **watch.about(finding.subject), "score": finding.score, "threshold": finding.threshold,
-            "probability": finding.probability, "reference": finding.reference,
+            "probability": finding.probability, "reference": finding.reference, "quote": finding.quote,
             "times": list(finding.times), "boxes": [list(box) for box in finding.boxes],
         }
         for one in judged

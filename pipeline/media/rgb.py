@@ -32,28 +32,32 @@ def reduced(frame: Frame, longest: int) -> Frame:
 
 
 def rgb(frame: Frame, colour: Colour, source_height: int | None = None) -> Plane:
-    """RGB ``uint8[h, w, 3]`` of a frame with colour planes; ``source_height``: before it was reduced."""
+    """RGB ``uint8[h, w, 3]`` of a frame with colour planes, to the nearest level or the next one.
+
+    ``source_height``: before it was reduced.
+    """
     assert frame.u is not None and frame.v is not None  # noqa: S101, PT018 - colour frames only
     height, width = frame.y.shape
-    full = colour.range == FULL_RANGE
-    chroma = [
-        (_wide(plane, width, height) - 128) * np.float32(255 / (256 if full else 224))
-        for plane in (frame.u, frame.v)
-    ]
-    luma = frame.y.astype(np.float32)
-    if not full:
-        luma = (luma - 16) * np.float32(255 / 219)
-    red, blue = _shares(colour, source_height or height)
-    green = 1 - red - blue
-    picture = np.empty((height, width, 3), np.float32)
-    picture[..., 0] = luma + np.float32(2 * (1 - red)) * chroma[1]
-    picture[..., 2] = luma + np.float32(2 * (1 - blue)) * chroma[0]
-    picture[..., 1] = (
-        luma
-        - np.float32(2 * (1 - blue) * blue / green) * chroma[0]
-        - np.float32(2 * (1 - red) * red / green) * chroma[1]
+    planes = (frame.y, _wide(frame.u, width, height), _wide(frame.v, width, height))
+    matrix = _matrix(colour, source_height or height)
+    return np.asarray(cv2.transform(cv2.merge(planes), matrix), dtype=np.uint8)
+
+
+def _matrix(colour: Colour, height: int) -> NDArray[np.float32]:
+    """From luma, blue's and red's difference and 1 to red, green and blue: ``float32[3, 4]``."""
+    red, blue = _shares(colour, height)
+    green, full = 1 - red - blue, colour.range == FULL_RANGE
+    light, shade = (1.0, 255 / 256) if full else (255 / 219, 255 / 224)
+    of_red, of_blue = 2 * (1 - red) * shade, 2 * (1 - blue) * shade
+    rows = np.array(
+        [
+            [light, 0, of_red],
+            [light, -of_blue * blue / green, -of_red * red / green],
+            [light, of_blue, 0],
+        ]
     )
-    return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+    offsets = -rows @ [0 if full else 16, 128, 128]
+    return np.column_stack([rows, offsets]).astype(np.float32)
 
 
 def _shares(colour: Colour, height: int) -> tuple[float, float]:
@@ -66,5 +70,5 @@ def _resized(plane: Plane, width: int, height: int) -> Plane:
     return np.asarray(cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-def _wide(plane: Plane, width: int, height: int) -> NDArray[np.float32]:
-    return np.asarray(cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
+def _wide(plane: Plane, width: int, height: int) -> Plane:
+    return np.asarray(cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.uint8)

@@ -48,7 +48,7 @@ def test_a_clip_is_released_with_every_check_named(released: Any, clip: Path) ->
     assert document["decision"]["checks"] == {
         "prompt_names": "not_configured", "prompt_descriptions": "not_configured",
         "unregistered_names": "not_configured", "unsafe_content": "not_configured",
-        "frames": "not_configured", "likeness": "not_configured",
+        "frames": "not_configured", "likeness": "not_configured", "words": "not_configured",
         "audio": "absent",
     }  # fmt: skip
     assert set(document["release"]) >= {"id", "payload", "file", "sha256", "urn"}
@@ -156,7 +156,7 @@ def test_the_default_policy_looks_at_the_clip(run: Any, clip: Path, tmp_path: Pa
     assert answer.document["decision"]["checks"] == {
         "prompt_names": "not_applicable", "prompt_descriptions": "not_applicable",
         "unregistered_names": "not_configured", "unsafe_content": "not_configured",
-        "frames": "completed", "likeness": "completed", "audio": "absent",
+        "frames": "completed", "likeness": "completed", "words": "completed", "audio": "absent",
     }  # fmt: skip
     assert (tmp_path / "out.mp4").exists()
 

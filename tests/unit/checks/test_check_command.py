@@ -102,6 +102,20 @@ def test_a_face_is_found(run: Run, tmp_path: Path) -> None:
     assert told["verdict"] == "review"
 
 
+def test_a_name_that_stands_in_a_clip_is_found(run: Run, tmp_path: Path) -> None:
+    page = np.full((240, 426, 3), 90, np.uint8)
+    cv2.putText(page, "TOVIK  BRANDLE", (60, 130), cv2.FONT_HERSHEY_SIMPLEX, 1, (240, 240, 240), 2)
+    plain = np.full((240, 426, 3), 90, np.uint8)
+    _, told = run(write_rgb(tmp_path / "title.mp4", iter([plain] * 8 + [page] * 8)), 1)
+    (finding,) = told["findings"]
+    assert (finding["check"], finding["code"], finding["kind"]) == ("words", "words_match", "character")
+    assert finding["quote"].replace(" ", "") == "TOVIKBRANDLE"
+    assert finding["times"][0] >= 1.0
+    left, top, right, bottom = finding["boxes"][0]
+    assert (left < 0.2, 0.3 < top < 0.5, 0.6 < right < 0.9, 0.5 < bottom < 0.65) == (True,) * 4
+    assert told["verdict"] == "review"
+
+
 def test_a_stranger_passes(run: Run, tmp_path: Path) -> None:
     _, told = run(drawn(tmp_path / "stranger.mp4", STRANGER, background="room"), 0)
     assert (told["verdict"], told["findings"]) == ("allow", [])

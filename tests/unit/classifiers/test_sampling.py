@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+import cv2
 import numpy as np
 import pytest
 
@@ -15,6 +16,8 @@ from classifiers.sampling import (
     cut_out,
     limits_for,
     local_unlikeness,
+    most_unlike,
+    strokes,
     thumbnail_of,
 )
 
@@ -127,3 +130,43 @@ def test_local_unlikeness_sees_a_corner() -> None:
     one, other = thumbnail_of(plane(90)), thumbnail_of(plane(90, mark=230))
     assert float(local_unlikeness(one, other)) > 100
     assert float(np.abs(one - other).mean()) < 12 < CUT
+
+
+def page(*lines: str, noise: int = 0) -> Picture:
+    picture = np.full((540, 960, 3), 120, np.uint8)
+    for place, line in enumerate(lines):
+        cv2.putText(picture, line, (60, 80 + 40 * place), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (250, 250, 250), 1)
+    dust = np.random.default_rng(noise).integers(-noise, noise + 1, picture.shape) if noise else 0
+    return np.clip(picture + dust, 0, 255).astype(np.uint8)
+
+
+def test_frames_whose_strokes_are_the_same_are_taken_once() -> None:
+    maps = [strokes(page("one", noise=noise)) for noise in range(4)]
+    assert most_unlike(maps, 3) == [0]
+
+
+def test_a_small_word_that_changes_makes_a_frame_of_its_own() -> None:
+    shown = [
+        page("SEVEN", noise=2),
+        page("SEVEN", noise=3),
+        page("EIGHT"),
+        page("SEVEN"),
+        page("NINE"),
+        page(),
+    ]
+    assert most_unlike([strokes(one) for one in shown], 9) == [0, 2, 4, 5]
+    assert len(most_unlike([strokes(one) for one in shown], 2)) == 2
+
+
+def test_a_title_is_taken_before_what_only_moves() -> None:
+    """Twelve steps of a pan over soft shapes, one of them with a title: it is among any three."""
+    soft = cv2.resize(np.random.default_rng(4).integers(0, 256, (12, 40, 3), np.uint8), (1920, 540))
+    steps = [np.array(soft[:, 70 * step : 70 * step + 960]) for step in range(12)]
+    cv2.putText(steps[7], "THE TITLE", (300, 300), cv2.FONT_HERSHEY_SIMPLEX, 1, (255, 255, 255), 2)
+    assert 7 in most_unlike([strokes(one) for one in steps], 3)
+
+
+def test_pictures_of_several_sizes_are_all_unlike() -> None:
+    maps = [strokes(np.zeros((90, 160, 3), np.uint8)), strokes(np.zeros((40, 30, 3), np.uint8))]
+    assert most_unlike(maps, 9) == [0, 1]
+    assert most_unlike([], 9) == []

@@ -37,6 +37,30 @@ def test_matrix(colour: Colour, height: int, wanted: tuple[int, int, int]) -> No
     assert np.abs(found - wanted).max() <= 4
 
 
+@pytest.mark.parametrize("colour", [Colour(range=1, matrix=1), Colour(range=2, matrix=6), Colour(range=1)])
+def test_every_level_by_the_equations(colour: Colour) -> None:
+    """ITU-R BT.601 and BT.709, as rational numbers, on random planes."""
+    random = np.random.default_rng(3)
+    y, u, v = (random.integers(0, 256, (32, 32), np.uint8) for _ in range(3))
+    frame = Frame(index=0, pts=0, time=0, duration=1, y=np.kron(y, np.ones((2, 2), np.uint8)), u=u, v=v)
+    wide = np.kron(np.stack([u, v], 2), np.ones((2, 2, 1)))
+    red, blue = (0.2126, 0.0722) if colour.matrix == 1 else (0.299, 0.114)
+    light = frame.y * 1.0 if colour.range == 2 else (frame.y - 16.0) * 255 / 219
+    cb, cr = np.moveaxis((wide - 128) * 255 / (256 if colour.range == 2 else 224), 2, 0)
+    r, b = light + 2 * (1 - red) * cr, light + 2 * (1 - blue) * cb
+    g = (light - red * r - blue * b) / (1 - red - blue)
+    wanted = np.clip(np.stack([r, g, b], 2), 0, 255)
+    flat = Frame(index=0, pts=0, time=0, duration=1, y=frame.y, u=_doubled(u), v=_doubled(v))
+    assert np.abs(rgb(flat, colour).astype(float) - wanted).max() <= 1.2
+
+
+def _doubled(
+    plane: np.ndarray[tuple[int, ...], np.dtype[np.uint8]],
+) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """Chroma at luma's size, so that no interpolation is between."""
+    return np.kron(plane, np.ones((2, 2), np.uint8))
+
+
 def test_full_range() -> None:
     assert rgb(frame(255, 128, 128), Colour(range=2, matrix=6))[0, 0].tolist() == [255, 255, 255]
     assert rgb(frame(235, 128, 128), Colour(range=1, matrix=6))[0, 0].tolist() == [255, 255, 255]

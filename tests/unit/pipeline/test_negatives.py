@@ -9,6 +9,7 @@ import pytest
 from test_simulate import CALIBRATIONS, CLIP, FACE, NOW, Registry
 
 from classifiers.base import Kind, Seen, Sight
+from classifiers.words import seen_words
 from pipeline import policy as policies
 from pipeline.examine import examine
 from pipeline.policy import PRESETS
@@ -45,9 +46,8 @@ def subject(kind: str, *, negative: bool, quarantined: frozenset[str] = frozense
 
 def sight() -> Sight:
     kinds = ((Kind.FRAME, CLIP), (Kind.FACE, FACE))
-    return Sight(
-        seen=tuple(Seen(kind=kind, space=space, vectors=SEEN[None], times=(0.5,)) for kind, space in kinds)
-    )
+    seen = (Seen(kind=kind, space=space, vectors=SEEN[None], times=(0.5,)) for kind, space in kinds)
+    return Sight(seen=(*seen, seen_words([])))
 
 
 def question() -> Question:

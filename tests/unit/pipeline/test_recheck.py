@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from classifiers.base import CheckReport, CheckState, Kind, Seen, Sight
+from classifiers.base import CheckReport, CheckState, Kind, Line, Seen, Sight
+from classifiers.words import ReadLine, seen_words
 from pipeline import policy
 from pipeline.policy import PRESETS
 from pipeline.reasons import Wish
@@ -32,7 +33,7 @@ SIGHT = Sight(
     texts=(PROMPT,),
     seen=(
         seen(Kind.PROMPT, CLIP, ACROSS), seen(Kind.PROMPT, MINI, ALONG), seen(Kind.CLAUSE, MINI, ALONG),
-        seen(Kind.FRAME, CLIP, ALONG), seen(Kind.FACE, FACE, ALONG),
+        seen(Kind.FRAME, CLIP, ALONG), seen(Kind.FACE, FACE, ALONG), seen_words([]),
     ),
 )  # fmt: skip
 
@@ -95,6 +96,7 @@ def question(preset: str = "opt-out", **changes: Any) -> Question:
 
 
 NAMED = subject(names=(name("Zorbolino"),))
+SHOWN = seen_words([(2.5, [ReadLine(line=Line(text="ZORBOLINO", confidence=0.9), box=(0.1, 0.8, 0.6, 0.9))])])
 PICTURED = subject(vectors=(vector("picture", CLIP, ALONG),))
 FACED = subject(kind="person", vectors=(vector("portrait", FACE, ALONG),))
 
@@ -308,3 +310,22 @@ def test_who_wants_to_be_asked_now_is_asked_from_the_fence() -> None:
     assert (reason.code, reason.evidence) == (
         "permission_ended", {"subject": "s1", "intent": "depict", "asks": True},
     )  # fmt: skip
+
+
+def test_a_name_in_the_frames_holds_whatever_the_prompt_says() -> None:
+    silent = replace(SIGHT, texts=("a frog",), seen=(*SIGHT.seen[:-1], SHOWN))
+    answer = recheck(question(sight=silent), [change("name", NAMED)], {}, now=NOW)
+    [reason] = [one for one in answer.reasons if one.check == policy.WORDS]
+    assert (answer.verdict, reason.code) == (Verdict.REVIEW, "words_match")
+    assert reason.detail == (
+        "“ZORBOLINO”, in the clip at 2.5 s (10% to 60% from the left, 80% to 90% from the top), "
+        "names Zorbolino (Studio). The owner opted out."
+    )
+    assert reason.evidence["times"] == [2.5]
+
+
+def test_words_that_nobody_read_hold() -> None:
+    unread = replace(SIGHT, texts=("a frog",), seen=SIGHT.seen[:-1])
+    answer = recheck(question(sight=unread), [change("name", NAMED)], {}, now=NOW)
+    unfinished = [one for one in answer.reasons if one.check == policy.WORDS]
+    assert (answer.verdict, [one.code for one in unfinished]) == (Verdict.REVIEW, ["check_unfinished"])

@@ -1,5 +1,6 @@
 """Sights survive storing; faces are sealed; another key opens nothing."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classifiers.base import Kind, Seen, Sight
+from classifiers.base import Kind, Line, Seen, Sight
+from classifiers.words import ReadLine, seen_words
 from pipeline.errors import KeysUnusable, StorageFailed
-from pipeline.sights import KEY_BYTES, KEY_FILE, Sealer, ensure_sealer
+from pipeline.sights import KEY_BYTES, KEY_FILE, Sealer, ensure_sealer, reading_of
 
 SEALER = Sealer(bytes(KEY_BYTES))
 
@@ -28,15 +30,30 @@ def same(one: Sight, other: Sight) -> bool:
         (a.kind, a.space, a.times, a.boxes) == (b.kind, b.space, b.times, b.boxes)
         and a.vectors.shape == b.vectors.shape
         and np.array_equal(a.vectors, b.vectors)
+        and a.lines == b.lines
         for a, b in pairs
     )
 
 
+WITH_VECTORS = [kind for kind in Kind if kind is not Kind.WORDS]
+lines = st.builds(
+    ReadLine,
+    line=st.builds(
+        Line, text=st.text(st.characters(codec="utf-8"), min_size=1, max_size=20), confidence=st.just(0.75)
+    ),
+    box=st.just((0.0, 0.25, 0.5, 1.0)),
+)
+words = st.lists(st.lists(lines, max_size=3), max_size=3).map(
+    lambda looks: seen_words([(float(time), look) for time, look in enumerate(looks)])
+)
 sights = st.builds(
     Sight,
     texts=st.lists(st.text(st.characters(codec="utf-8")), max_size=3).map(tuple),
     seen=st.lists(
-        st.builds(seen, st.sampled_from(Kind), st.integers(0, 5), st.integers(1, 16), st.integers(0, 9)),
+        words
+        | st.builds(
+            seen, st.sampled_from(WITH_VECTORS), st.integers(0, 5), st.integers(1, 16), st.integers(0, 9)
+        ),
         max_size=4,
     ).map(tuple),
 )
@@ -64,6 +81,21 @@ def test_a_sealed_row_opens_only_as_what_it_is() -> None:
     other = type(row)(**{name: getattr(row, name) for name in row.__slots__} | {"space": "space-2"})
     with pytest.raises(KeysUnusable):
         SEALER.sight((), [other])
+
+
+def test_words_fill_their_row_as_the_database_wants_it() -> None:
+    told = [ReadLine(line=Line(text=text, confidence=0.91), box=(0, 0, 1, 1)) for text in ("Zorbolino", "é")]
+    sight = Sight(seen=(seen_words([(1.0, told)]), seen_words([])))
+    row, nothing = SEALER.rows(sight)
+    assert len(row.vectors) == 2 * row.dimension * row.count
+    assert (row.count, row.sealed, nothing.count, nothing.vectors) == (2, False, 0, b"")
+    assert same(SEALER.sight((), (row, nothing)), sight)
+    assert "zorbolino" in reading_of(row)["letters"]
+    assert reading_of(nothing) == {}
+    for damaged in (b"[]", b"{}", b'{"lines": [["one", 1]]}', b"{" * 30, b"\xff" * 4):
+        with pytest.raises(ValueError):  # noqa: PT011 - of several kinds
+            SEALER.sight((), [replace(row, vectors=damaged)])
+        assert reading_of(replace(row, vectors=damaged)) == {}
 
 
 @pytest.mark.parametrize("document", [b"", b"{}", b"[]", b'{"format": "countermark-sight/1"}', b"\xff"])

@@ -19,6 +19,7 @@ from classifiers.thresholds import (
     Calibration,
     Layer,
 )  # fmt: skip
+from classifiers.words import seen_words
 from pipeline.errors import UsageError
 from pipeline.past import HELD, REFUSED, RELEASE, Past
 from pipeline.policy import PRESETS
@@ -75,6 +76,7 @@ def case(prompt: str | None = "a dog", cosine: float = 0.0, **changes: Any) -> P
         return Seen(kind=kind, space=space, vectors=vectors, times=(0.5,) * len(vectors))
 
     parts = [seen(Kind.FRAME, CLIP, shown), seen(Kind.FACE, FACE, np.zeros((0, 8), np.float32))]
+    parts.append(seen_words([]))
     if prompt is not None:
         parts += [seen(Kind.PROMPT, CLIP, across), seen(Kind.PROMPT, MINI, across)]
         parts.append(seen(Kind.CLAUSE, MINI, across))
