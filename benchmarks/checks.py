@@ -27,6 +27,7 @@ from benchmarks.tools.plain_references import Pictures, PlainReferences
 from classifiers import clip_source, thresholds
 from classifiers.embed import OpenClipEmbedder
 from classifiers.faces import FaceFinder
+from classifiers.faces_dlib import DlibFaces
 from classifiers.similarity import check_frames
 from classifiers.thresholds import FRAME_PICTURE, Calibration
 from pipeline import checks
@@ -53,7 +54,7 @@ def main() -> None:
     """Measure and print."""
     given = _options()
     at_commit = commit()
-    eyes = Eyes(clip=OpenClipEmbedder(), faces=FaceFinder())
+    eyes = Eyes(clip=OpenClipEmbedder(), faces=DlibFaces())
     rows = machine()
     if "frames" in given.parts:
         rows += _frame_rows(given, eyes)

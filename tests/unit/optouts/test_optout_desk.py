@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from picture_builders import drawing, saved
 
 from classifiers.errors import NameRefused
-from classifiers.faces import FaceFinder
+from classifiers.faces_dlib import DlibFaces
 from pipeline.errors import ImportRefused, PictureRefused
 from pipeline.optouts.desk import Desk
 from pipeline.optouts.order import parse_order
@@ -145,7 +145,7 @@ def test_a_real_face_is_found_and_a_landscape_has_none(tmp_path: Path) -> None:
     data = pytest.importorskip("skimage.data")
 
     class RealFaces(SmallEyes):
-        faces = FaceFinder()
+        faces = DlibFaces()
 
     desk = desk_in(tmp_path)
     real = Desk(engine=desk.engine, eyes=RealFaces(), signer=desk.signer, clock=desk.clock)
@@ -154,7 +154,7 @@ def test_a_real_face_is_found_and_a_landscape_has_none(tmp_path: Path) -> None:
         parse_order({"name": "Eileen Collins", "kind": "person"}), [portrait, picture("landscape")]
     )
     [row] = real.show(made.id).vectors
-    assert (row.kind, row.dimension, row.space) == ("portrait", 128, FaceFinder().space)
+    assert (row.kind, row.dimension, row.space) == ("portrait", 128, DlibFaces().space)
     assert made.notes[0].startswith("landscape: no face")
     desk.engine.dispose()
 
