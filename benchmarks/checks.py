@@ -5,8 +5,8 @@
    as a clip is; so are the real clips of --clips. Several rounds, each with other designs.
 2. Drawn frames by anchors: a colour histogram and the same CLIP untrained, each with a threshold of its own
    from a calibration made the same way.
-3. A photograph's portrait, in many conditions, as clips; with --faces, photographs whose file names begin
-   with who is shown.
+3. A photograph's portrait, in many conditions, as clips; with --faces, also photographs whose file names
+   begin with who is shown (`benchmarks.tools.face_checks` has the rules).
 
 Drawn figures say nothing about production material.
 """
@@ -17,14 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
 from benchmarks.calibrate import SEED
 from benchmarks.common import Conditions, Row, commit, machine, once, options, present, rate, say, whole
 from benchmarks.tools import drawn_checks, face_checks
 from benchmarks.tools.drawn_trials import draw_trial
 from benchmarks.tools.plain_references import Pictures, PlainReferences
 from classifiers import clip_source, thresholds
+from classifiers.drawn import spaces_of
 from classifiers.embed import OpenClipEmbedder
 from classifiers.faces import FaceFinder
 from classifiers.faces_dlib import DlibFaces
@@ -147,18 +146,9 @@ def untrained() -> OpenClipEmbedder:
 
 
 def _face_rows(photographs: Path | None, eyes: Eyes) -> list[Row]:
-    import skimage.data
-
-    calibration = thresholds.load(eyes.faces.space)
-    others, rows = [], []
-    if photographs is not None:
-        say("photographs")
-        rows += face_checks.photograph_rows(photographs, eyes.faces, calibration)
-        found = face_checks.vectors_of(photographs, eyes.faces, None)
-        others = [vector for _, vector in found if vector is not None]
-    say("portrait")
-    portrait = np.asarray(skimage.data.astronaut(), dtype=np.uint8)  # type: ignore[no-untyped-call]
-    return face_checks.portrait_rows(portrait, others, eyes, eyes.faces, calibration, say) + rows
+    calibrations = [thresholds.load(space) for space in spaces_of(eyes.faces.space)]
+    say("faces")
+    return face_checks.rows(face_checks.measured(photographs, eyes, eyes.faces, say), calibrations)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,9 @@
    of two backends are never compared.
 2. Only portraits are searched, which the registry has of persons alone: a face finds no character, and a
    picture of a character no face.
-3. The nearest portrait of the nearest face counts. It is a resemblance, of the living and the dead alike, so
-   a person should look.
+3. The nearest portrait of the nearest face counts, in each space by its own calibration. Where two spaces
+   (`classifiers.drawn`) name one person, there is one finding. It is a resemblance, of the living and the
+   dead alike, so a person should look.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,6 +30,7 @@ from classifiers.base import (
     Vectors,
     doubted,
 )  # fmt: skip
+from classifiers.drawn import MARK
 from classifiers.errors import CalibrationMissing
 from classifiers.run import skipped
 from classifiers.similarity import all_near, nearest_of
@@ -36,6 +38,8 @@ from classifiers.thresholds import FACE_PORTRAIT, HOW, Calibration
 
 CHECK: Final = "likeness"
 CODE: Final = "likeness_match"
+DRAWN_PORTRAIT: Final = "drawn_portrait"
+"""Beside `FACE_PORTRAIT`, how the best score in a space of drawn faces is called."""
 DIMENSION: Final = 128
 """Numbers in a vector of either backend's usual models."""
 NEIGHBOURS: Final = 16
@@ -46,17 +50,17 @@ MAX_MOMENTS: Final = 16
 class FaceLimits:
     """What one look may cost.
 
-    ``pixels``: of a picture; a larger one is made smaller. ``searched``: pixels after doubling the size for
-    small faces (the detector sees faces of 80 pixels, 40 after one doubling). ``faces``: of one picture, the
-    surest first. ``certainty``: the detector's score from which on something is a face. ``side``: of the
-    smallest picture that is searched.
+    ``pixels``: of a picture; a larger one is made smaller. ``searched``: pixels of the enlarged picture that
+    is searched for small faces, ``enlarged``: how much larger it may be. ``turned``: pixels of the picture
+    that is turned to find faces that lie on their side. ``faces``: of one picture, the surest first.
+    ``side``: of the smallest picture that is searched.
     """
 
     pixels: int = 1280 * 720
-    searched: int = 2560 * 1440
-    doublings: int = 2
+    searched: int = 1920 * 1080
+    enlarged: float = 2.5
+    turned: int = 640 * 360
     faces: int = 8
-    certainty: float = 0.0
     side: int = 32
 
 
@@ -98,21 +102,29 @@ def check_faces(sight: Sight, references: References, calibrations: Mapping[str,
     looks = sight.of(Kind.FACE)
     if not looks:
         return skipped(CHECK, "the clip was not looked at for faces")
-    findings: list[Finding] = []
-    best: float | None = None
+    found: dict[str, Finding] = {}
+    scores: dict[str, float] = {}
     for seen in looks:
         calibration = calibrations.get(seen.space)
         if calibration is None:
             raise CalibrationMissing(f"there is no calibration of {seen.space}; make one with {HOW}")
         threshold = calibration.layer(FACE_PORTRAIT).threshold
+        layer = DRAWN_PORTRAIT if MARK in seen.space else FACE_PORTRAIT
         for subject, matches in _by_subject(seen, references, threshold).items():
-            best = max(matches[0][0].score, -np.inf if best is None else best)
-            findings += _judged(subject, seen, matches, calibration)
-    findings.sort(key=lambda finding: -finding.score)
+            scores[layer] = max(matches[0][0].score, scores.get(layer, -np.inf))
+            for finding in _judged(subject, seen, matches, calibration):
+                found[subject] = _plainer(found.get(subject), finding)
     return CheckReport(
-        check=CHECK, state=CheckState.COMPLETED, findings=tuple(findings),
-        scores={} if best is None else {FACE_PORTRAIT: best},
+        check=CHECK, state=CheckState.COMPLETED, scores=scores,
+        findings=tuple(sorted(found.values(), key=lambda finding: (-(finding.probability or 0.0), -finding.score))),
     )  # fmt: skip
+
+
+def _plainer(one: Finding | None, other: Finding) -> Finding:
+    """Of what two spaces say about one person: what is not in quarantine, then what is likelier."""
+    if one is None:
+        return other
+    return max(one, other, key=lambda finding: (not finding.quarantined, finding.probability or 0.0))
 
 
 def _by_subject(seen: Seen, references: References, threshold: float) -> dict[str, list[tuple[Match, int]]]:
@@ -166,5 +178,14 @@ def within(picture: Picture, pixels: int) -> Picture:
 
 def clipped(left: float, top: float, right: float, bottom: float) -> Box:
     """A box of shares that lies within the picture."""
-    x0, y0, x1, y1 = (min(max(side, 0.0), 1.0) for side in (left, top, right, bottom))
+    x0, y0, x1, y1 = (min(max(float(side), 0.0), 1.0) for side in (left, top, right, bottom))
     return x0, y0, x1, y1
+
+
+def overlap(one: Box, other: Box) -> float:
+    """What both boxes cover, as a share of what either does."""
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    both = max(0.0, width) * max(0.0, height)
+    whole = sum((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in (one, other)) - both
+    return both / whole if whole > 0 else 0.0

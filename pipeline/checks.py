@@ -17,6 +17,7 @@ import numpy as np
 
 from classifiers import sampling
 from classifiers.base import CheckReport, CheckState, Embedder, Kind, Picture, Seen, Sight, Vectors
+from classifiers.drawn import with_drawn
 from classifiers.faces import Face, seen_faces
 from classifiers.run import failed
 from classifiers.sampling import REGIONS, Sample, Sampler, cut_out
@@ -129,15 +130,15 @@ def _shown(frame: Frame, info: ClipInfo) -> Shown:
 
 
 def _look(samples: Sequence[Sample[Shown]], eyes: Eyes, deadline: _Deadline) -> Looked:
-    looks: dict[str, Callable[[], Seen]] = {
-        policy.FRAMES: lambda: _frames(samples, eyes.clip, deadline),
+    looks: dict[str, Callable[[], Sequence[Seen]]] = {
+        policy.FRAMES: lambda: [_frames(samples, eyes.clip, deadline)],
         policy.LIKENESS: lambda: _faces(spread(samples, FACE_FRAMES), eyes.faces, deadline),
     }
     seen: list[Seen] = []
     unfinished: list[CheckReport] = []
     for check, work in looks.items():
         try:
-            seen.append(work())
+            seen += work()
         except TimeoutError as error:
             unfinished.append(CheckReport(check=check, state=CheckState.TIMED_OUT, detail=str(error)))
         except Exception as error:  # noqa: BLE001 - whatever fails in a model is reported, and holds
@@ -158,12 +159,12 @@ def _frames(samples: Sequence[Sample[Shown]], clip: Embedder, deadline: _Deadlin
     )  # fmt: skip
 
 
-def _faces(samples: Sequence[Sample[Shown]], faces: Faces, deadline: _Deadline) -> Seen:
+def _faces(samples: Sequence[Sample[Shown]], faces: Faces, deadline: _Deadline) -> Sequence[Seen]:
     looks: list[tuple[float, Sequence[Face]]] = []
     for sample in samples:
         deadline.check()
         looks.append((sample.time, faces.look(sample.content())))
-    return seen_faces(faces.space, looks)
+    return with_drawn(seen_faces(faces.space, looks))
 
 
 def spread(samples: Sequence[Sample[T]], count: int) -> list[Sample[T]]:

@@ -81,7 +81,9 @@ class Eyes:
 
     def open(self) -> "Eyes":
         """Load everything now, so that what is missing stops the start and not the first request."""
-        for space in (self.clip.space, self.minilm.space, self.faces.space):
+        from classifiers.drawn import spaces_of
+
+        for space in (self.clip.space, self.minilm.space, *spaces_of(self.faces.space)):
             self._files.demand(space)
         return self
 

@@ -9,10 +9,11 @@ import cv2
 import numpy as np
 import pytest
 
-from classifiers import faces
+from classifiers import faces_dlib
 from classifiers.base import CheckState, Kind, Picture, Seen, Sight, Vectors
 from classifiers.errors import ModelUnusable
-from classifiers.faces import FaceFinder, FaceLimits, check_faces, seen_faces
+from classifiers.faces import Face, FaceLimits, check_faces, overlap, seen_faces
+from classifiers.faces_dlib import DlibFaces
 from classifiers.thresholds import Calibration, Layer, load
 
 data = pytest.importorskip("skimage.data")
@@ -20,8 +21,8 @@ pytest.importorskip("dlib")
 
 
 @cache
-def finder() -> FaceFinder:
-    return FaceFinder()
+def finder() -> DlibFaces:
+    return DlibFaces()
 
 
 @cache
@@ -93,7 +94,7 @@ def test_pictures_of_any_size(shape: tuple[int, int, int]) -> None:
 
 
 def test_limits_on_pixels_and_faces() -> None:
-    small = FaceFinder(limits=FaceLimits(pixels=300 * 300, searched=300 * 300, faces=1))
+    small = DlibFaces(limits=FaceLimits(pixels=300 * 300, searched=300 * 300, faces=1))
     many = np.tile(portrait(), (2, 2, 1))
     assert len(small.look(many)) <= 1
     assert len(finder().look(many)) >= 4
@@ -125,11 +126,11 @@ def test_several_moments_of_one_person() -> None:
 
 def test_damaged_or_missing_weights(tmp_path: Path) -> None:
     with pytest.raises(ModelUnusable, match="cannot be read"):
-        FaceFinder(tmp_path)
-    (tmp_path / faces.PREDICTOR[0]).write_bytes(b"other weights")
+        DlibFaces(tmp_path)
+    (tmp_path / faces_dlib.PREDICTOR[0]).write_bytes(b"other weights")
     with pytest.raises(ModelUnusable, match="not the file that it was"):
-        FaceFinder(tmp_path)
+        DlibFaces(tmp_path)
 
 
 def test_the_predictor_that_may_not_be_used_is_not_named() -> None:
-    assert not any("68" in name for name, _ in (faces.PREDICTOR, faces.ENCODER))
+    assert not any("68" in name for name, _ in (faces_dlib.PREDICTOR, faces_dlib.ENCODER))
