@@ -114,10 +114,8 @@ def check_faces(sight: Sight, references: References, calibrations: Mapping[str,
             scores[layer] = max(matches[0][0].score, scores.get(layer, -np.inf))
             for finding in _judged(subject, seen, matches, calibration):
                 found[subject] = _plainer(found.get(subject), finding)
-    return CheckReport(
-        check=CHECK, state=CheckState.COMPLETED, scores=scores,
-        findings=tuple(sorted(found.values(), key=lambda finding: (-(finding.probability or 0.0), -finding.score))),
-    )  # fmt: skip
+    findings = sorted(found.values(), key=lambda finding: (-(finding.probability or 0.0), -finding.score))
+    return CheckReport(check=CHECK, state=CheckState.COMPLETED, findings=tuple(findings), scores=scores)
 
 
 def _plainer(one: Finding | None, other: Finding) -> Finding:

@@ -25,6 +25,9 @@ MAX_BYTES: Final = 16 * 1024 * 1024
 MAX_COHORT: Final = 4096
 SUFFIX: Final = ".json"
 HOW: Final = "python -m benchmarks.calibrate"
+HOW_FACES: Final = "python -m benchmarks.calibrate_faces"
+FACES: Final = "-face-"
+"""Part of the name of every space of faces."""
 
 FRAME_PICTURE: Final = "frame_picture"
 PROMPT_PICTURE: Final = "prompt_picture"
@@ -89,6 +92,11 @@ def load(space: str, folders: Sequence[Path] = ()) -> Calibration:
     return _shipped(space)
 
 
+def how_of(space: str) -> str:
+    """The command that calibrates a space."""
+    return HOW_FACES if FACES in space else HOW
+
+
 def file_name(space: str) -> str:
     """The name of a space's file. Raises: CalibrationMissing for what is no space."""
     if not space or not all(letter.isascii() and (letter.isalnum() or letter in "-_.") for letter in space):
@@ -103,7 +111,7 @@ def _shipped(space: str) -> Calibration:
     source = files("classifiers").joinpath("calibrations", file_name(space))
     if not source.is_file():
         raise CalibrationMissing(
-            f"there is no calibration of {space}, so its scores mean nothing; make one with {HOW}"
+            f"there is no calibration of {space}, so its scores mean nothing; make one with {how_of(space)}"
         )
     return parse(source.read_bytes(), space)
 

@@ -9,8 +9,8 @@
    is false where any face of the frame reaches any threshold of any space for any portrait of that person.
 4. Once at the thresholds of the calibrations; once with all of them moved alike until no pair is false.
 
-All faces are those of photographs; what is made of them is told apart: as it is, turned about an ellipsoid, or
-drawn by a filter.
+All faces are those of photographs; what is made of them is told apart: as it is, turned about an ellipsoid,
+or drawn by a filter.
 """
 
 import tempfile
@@ -35,7 +35,8 @@ from pipeline import checks
 from pipeline.media.types import MediaLimits
 
 OTHER, SAME, NOBODY = "another photograph", "the same photograph", "nothing"
-STRANGERS_IN: Final = ("panned", "40 pixels", *LEARNT, *KEPT_APART)
+STRANGERS_IN: Final = ("panned", "40 pixels", "stylization", "pencil", "cartoon", "oil")
+"""Conditions in which strangers are shown."""
 MATERIAL: Final = {
     DRAWN: "real, drawn by a filter", TURNED: "real, turned about an ellipsoid",
 }  # fmt: skip
@@ -76,10 +77,8 @@ def measured(
         own = theirs or [one]
         if one in unknown:
             own, registered = [], NOBODY
-        others = [
-            [other for other in known if other.who == who]
-            for who in {other.who for other in known} - {one.who}
-        ]
+        names = sorted({other.who for other in known} - {one.who})
+        others = [[other for other in known if other.who == who] for who in names]
         trials = [trial for trial in TRIALS if registered != NOBODY or trial.name in STRANGERS_IN]
         for trial in trials:
             frames = list(_frames(_look(one, trial, eyes), spaces))
@@ -153,7 +152,7 @@ def _part_rows(found: Sequence[Measured], thresholds: NDArray[np.float64], told:
     clean = {**at, "thresholds": f"moved by {-worst:+.3f}: none of {len(pairs)} pairs false"}
     made = [
         rate("pairs of a frame and another person, false", int((pairs >= 0).sum()), len(pairs), at),
-        once("nearest other person, distance beyond the threshold", -worst, "distance", {**told, "pairs": len(pairs)}),
+        once("nearest other person, beyond the threshold", -worst, "distance", {**told, "pairs": len(pairs)}),
     ]  # fmt: skip
     for registered in (OTHER, SAME):
         some = [one for one in found if one.registered == registered]
