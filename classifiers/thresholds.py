@@ -28,6 +28,9 @@ SUFFIX: Final = ".json"
 MAX_BINS: Final = 100
 MARK_DIGITS: Final = 16
 HOW: Final = "countermark calibrate"
+HOW_FACES: Final = "python -m benchmarks.calibrate_faces"
+FACES: Final = "-face-"
+"""Part of the name of every space of faces."""
 
 FRAME_PICTURE: Final = "frame_picture"
 PROMPT_PICTURE: Final = "prompt_picture"
@@ -134,6 +137,11 @@ def load(space: str, folders: Sequence[Path] = ()) -> Calibration:
     return _shipped(space)
 
 
+def how_of(space: str) -> str:
+    """The command that calibrates a space."""
+    return HOW_FACES if FACES in space else HOW
+
+
 def file_name(space: str) -> str:
     """The name of a space's file. Raises: CalibrationMissing for what is no space."""
     if not space or not all(letter.isascii() and (letter.isalnum() or letter in "-_.") for letter in space):
@@ -148,7 +156,7 @@ def _shipped(space: str) -> Calibration:
     source = files("classifiers").joinpath("calibrations", file_name(space))
     if not source.is_file():
         raise CalibrationMissing(
-            f"there is no calibration of {space}, so its scores mean nothing; make one with {HOW}"
+            f"there is no calibration of {space}, so its scores mean nothing; make one with {how_of(space)}"
         )
     return parse(source.read_bytes(), space)
 

@@ -344,7 +344,7 @@ def open_app(settings: Settings, eyes: Eyes | None = None) -> Iterator[App]:
                     settings=settings, engine=engine, store=FileStore(home.files), jobs=jobs,
                     keyring=keyring, pki=replace(pki, trust=trust), clock=clock,
                     version=importlib.metadata.version("countermark"), view=view,
-                    eyes=eyes or Eyes(settings.clip_model, settings.clip_sha256, home.root),
+                    eyes=eyes or Eyes.of(settings),
                     sealer=ensure_sealer(home.keys),
                 )
             )  # fmt: skip

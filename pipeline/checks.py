@@ -19,6 +19,7 @@ import numpy as np
 
 from classifiers import sampling
 from classifiers.base import CheckReport, CheckState, Embedder, Kind, Picture, Seen, Sight, Vectors
+from classifiers.drawn import with_drawn
 from classifiers.faces import Face, seen_faces
 from classifiers.run import failed
 from classifiers.sampling import REGIONS, Alike, Sample, Sampler, cut_out
@@ -148,7 +149,7 @@ class _Look(Protocol):
     @property
     def check(self) -> str: ...
     def see(self, sample: Sample[Shown], shown: Picture) -> None: ...
-    def seen(self) -> Seen: ...
+    def seen(self) -> Sequence[Seen]: ...
 
 
 def _look(samples: Sequence[Sample[Shown]], eyes: Eyes, deadline: _Deadline) -> Looked:
@@ -168,7 +169,7 @@ def _look(samples: Sequence[Sample[Shown]], eyes: Eyes, deadline: _Deadline) -> 
                 unfinished.append(report)
     seen: list[Seen] = []
     for look in going:
-        report = _tried(look.check, lambda: seen.append(look.seen()), deadline)  # noqa: B023
+        report = _tried(look.check, lambda: seen.extend(look.seen()), deadline)  # noqa: B023
         unfinished += [report] if report else []
     return Looked(sight=Sight(seen=tuple(seen)), unfinished=tuple(unfinished))
 
@@ -213,14 +214,13 @@ class _Frames:
         if len(self._waiting) >= BATCH_FRAMES * len(REGIONS):
             self._embed()
 
-    def seen(self) -> Seen:
+    def seen(self) -> Sequence[Seen]:
         """What was seen."""
         self._embed()
         vectors = np.concatenate(self._vectors)[self._rows]
-        return Seen(
-            kind=Kind.FRAME, space=self._eyes.clip.space, vectors=vectors, times=tuple(self._times),
-            boxes=REGIONS * (len(self._times) // len(REGIONS)),
-        )  # fmt: skip
+        boxes = REGIONS * (len(self._times) // len(REGIONS))
+        space, times = self._eyes.clip.space, tuple(self._times)
+        return [Seen(kind=Kind.FRAME, space=space, vectors=vectors, times=times, boxes=boxes)]
 
     def _embed(self) -> None:
         if self._waiting:
@@ -246,9 +246,9 @@ class _Faces:
             self._latest = tuple(self._eyes.faces.look(shown))
         self._looks.append((sample.time, self._latest))
 
-    def seen(self) -> Seen:
-        """What was seen."""
-        return seen_faces(self._eyes.faces.space, self._looks)
+    def seen(self) -> Sequence[Seen]:
+        """What was seen, in each space of faces."""
+        return with_drawn(seen_faces(self._eyes.faces.space, self._looks))
 
 
 class _Words:
@@ -266,7 +266,7 @@ class _Words:
         self._samples.append(sample)
         self._strokes.append(sampling.strokes(shown))
 
-    def seen(self) -> Seen:
+    def seen(self) -> Sequence[Seen]:
         """What is read."""
         looks: list[tuple[float, Sequence[ReadLine]]] = []
         most = max(WORD_FRAMES, len(self._strokes) // WORD_SHARE)
@@ -274,7 +274,7 @@ class _Words:
             self._deadline.check()
             sample = self._samples[number]
             looks.append((sample.time, self._eyes.words.look(sample.content())))
-        return seen_words(looks)
+        return [seen_words(looks)]
 
 
 def spread(samples: Sequence[T], count: int) -> list[T]:

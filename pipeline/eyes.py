@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from classifiers.minilm import MiniLm
     from classifiers.reader import WordReader
     from classifiers.thresholds import Calibration
+    from pipeline.settings import Settings
 
 CALIBRATIONS: Final = "calibrations"
 EMBEDDED: Final = "embedded"
@@ -27,12 +28,25 @@ class Eyes:
     model that nobody has calibrated. Safe to share between threads.
     """
 
-    def __init__(self, clip_model: str, clip_sha256: str | None, home: Path) -> None:
+    def __init__(
+        self, clip_model: str, clip_sha256: str | None, home: Path, *, face_model: str = EMBEDDED,
+        face_digests: tuple[str, str] = ("", ""),
+    ) -> None:  # fmt: skip
         self._clip_model, self._clip_sha256 = clip_model, clip_sha256
+        self._face_model, self._face_digests = face_model, face_digests
         self._files = CalibrationFiles(home / CALIBRATIONS)
         self._cohort = Cohort(home / FOLDER)
         self._lock = threading.RLock()
         self._loaded: dict[str, object] = {}
+        self._faces: FaceFinder | None = None
+
+    @classmethod
+    def of(cls, settings: "Settings") -> "Eyes":
+        """The models that these settings name."""
+        return cls(
+            settings.clip_model, settings.clip_sha256, settings.home, face_model=settings.face_model,
+            face_digests=(settings.face_detector_sha256 or "", settings.face_recogniser_sha256 or ""),
+        )  # fmt: skip
 
     @property
     def clip(self) -> "OpenClipEmbedder":
@@ -51,9 +65,10 @@ class Eyes:
     @property
     def faces(self) -> "FaceFinder":
         """The finder of faces."""
-        from classifiers.faces import FaceFinder
-
-        return self._once("faces", FaceFinder, FaceFinder)
+        with self._lock:
+            if self._faces is None:
+                self._faces = self._open_faces()
+            return self._faces
 
     @property
     def words(self) -> "WordReader":
@@ -74,7 +89,9 @@ class Eyes:
 
     def open(self) -> "Eyes":
         """Load everything now, so that what is missing stops the start and not the first request."""
-        for space in (self.clip.space, self.minilm.space, self.faces.space):
+        from classifiers.drawn import spaces_of
+
+        for space in (self.clip.space, self.minilm.space, *spaces_of(self.faces.space)):
             self._files.demand(space)
         _ = self.words
         return self
@@ -86,6 +103,15 @@ class Eyes:
         if self._clip_model == EMBEDDED:
             return OpenClipEmbedder(sha256=digest)
         return OpenClipEmbedder(self._clip_model, sha256=digest)
+
+    def _open_faces(self) -> "FaceFinder":
+        if self._face_model == EMBEDDED:
+            from classifiers.faces_dlib import DlibFaces
+
+            return DlibFaces()
+        from classifiers.faces_onnx import OnnxFaces
+
+        return OnnxFaces(Path(self._face_model), self._face_digests)
 
     def _once(self, name: str, kind: type[T], load: Callable[[], T]) -> T:
         with self._lock:

@@ -180,7 +180,7 @@ def open_gate(settings: Settings) -> Iterator[Gate]:
     engine = open_database(settings.database)
     view = View(engine, home.index, prepare=index_names)
     try:
-        eyes = Eyes(settings.clip_model, settings.clip_sha256, home.root)
+        eyes = Eyes.of(settings)
         yield Gate(eyes, view, settings, uses=partial(uses.today, engine))
     finally:
         view.close()

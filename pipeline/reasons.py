@@ -40,7 +40,8 @@ _WISHES: Final = {
 class Wish:
     """What the owner of a subject wants for who asks: the effect, and the rule or licence behind it.
 
-    ``kind``: of the subject; ``by``: rule | mode | nothing; the rest as in `registry.ruling.Ruling`.
+    ``kind``: of the subject; ``died_on``: of a person who died, the day, as their estate told it; ``by``:
+    rule | mode | nothing; the rest as in `registry.ruling.Ruling`.
     """
 
     effect: Verdict
@@ -49,6 +50,7 @@ class Wish:
     rule: str | None = None
     licence: bool = False
     kind: str = ""
+    died_on: str | None = None
     by: str = "mode"
     lost: tuple[Lost, ...] = ()
     softened: str = ""
@@ -84,7 +86,7 @@ def doubtful(reason: Reason) -> bool:
 
 def reason_of(finding: Finding, wish: Wish | None) -> Reason:
     """The reason that a finding gives."""
-    whom = f"{wish.name} ({wish.owner})" if wish else (finding.subject or "something nobody registered")
+    whom = _whom(wish) if wish else (finding.subject or "something nobody registered")
     when = f" at {finding.times[0]:.1f} s" if finding.times else ""
     sentence = _SENTENCES.get(finding.code, _OTHER)
     told = sentence.format(
@@ -104,11 +106,18 @@ def _where(finding: Finding) -> str:
     return f" ({left:.0%} to {right:.0%} from the left, {top:.0%} to {bottom:.0%} from the top)"
 
 
+def _whom(wish: Wish) -> str:
+    """Whom it is about; of the dead, since when: their likeness is protected like that of the living."""
+    died = f", who died on {wish.died_on}" if wish.died_on else ""
+    return f"{wish.name} ({wish.owner}){died}"
+
+
 def _evidence(finding: Finding, wish: Wish | None) -> Json:
     return {
         "subject": finding.subject,
         "subject_name": wish.name if wish else "", "owner": wish.owner if wish else "",
         "subject_kind": wish.kind if wish else "",
+        **({"died_on": wish.died_on} if wish and wish.died_on else {}),
         "rule": wish.rule if wish else None, **(_ruled(finding, wish) if wish else {}),
         "score": round(finding.score, 4), "threshold": round(finding.threshold, 4),
         "probability": finding.probability, "reference": finding.reference, "sure": finding.sure,

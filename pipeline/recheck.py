@@ -158,7 +158,8 @@ def wishes_of(
         found = ruling(subject, replace(asked, intent=intent, **counted), now)
         return Wish(
             effect=Verdict(found.outcome), name=subject.name, owner=subject.owner, rule=found.rule,
-            licence=found.licence, kind=subject.kind, by=found.by, lost=found.lost, softened=found.softened,
+            licence=found.licence, kind=subject.kind, died_on=subject.died_on, by=found.by,
+            lost=found.lost, softened=found.softened,
             asks=found.asks and found.outcome == Verdict.REVIEW, credit=found.credit,
             licence_ref=found.licence_ref, permission=found.permission, used_up=found.used_up,
         )  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Final
 
 from classifiers import thresholds
 from classifiers.base import CheckReport
+from classifiers.drawn import spaces_of
 from classifiers.thresholds import Calibration
 from pipeline import checks, policy
 from pipeline.checks import Looked
@@ -37,7 +38,7 @@ class Watch:
         self._eyes, self._snapshot = eyes, snapshot
         self._limits = media_limits(settings)
         folder = settings.home / CALIBRATIONS
-        spaces = (eyes.clip.space, eyes.faces.space)
+        spaces = (eyes.clip.space, *spaces_of(eyes.faces.space))
         self._calibrations: dict[str, Calibration] = {
             space: thresholds.load(space, [folder]) for space in spaces
         }
@@ -100,7 +101,7 @@ def open_watch(settings: Settings) -> Iterator[Watch]:
     engine = open_database(settings.database)
     view = View(engine, home.index)
     try:
-        eyes = Eyes(settings.clip_model, settings.clip_sha256, home.root)
+        eyes = Eyes.of(settings)
         yield Watch(settings, eyes, view.current())
     finally:
         view.close()

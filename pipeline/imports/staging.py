@@ -45,7 +45,16 @@ class Staging:
         if found is None:
             return None
         told, vectors = found
-        return Seen(**(told | {"name": name or told["name"], "vectors": tuple(vectors)}))
+        return Seen(
+            **(
+                told
+                | {
+                    "name": name or told["name"],
+                    "vectors": tuple(vectors),
+                    "spaces": tuple(told.get("spaces", ())),
+                }
+            )
+        )
 
     def put_words(self, key: str, words: Sequence[Words]) -> None:
         """Keep what was seen of words."""
@@ -85,7 +94,7 @@ class Staging:
 def _told(one: Seen) -> dict[str, Any]:
     return {
         "name": one.name, "sha256": one.sha256, "width": one.width, "height": one.height,
-        "space": one.space, "kind": one.kind, "note": one.note,
+        "space": one.space, "spaces": one.spaces, "kind": one.kind, "note": one.note,
     }  # fmt: skip
 
 

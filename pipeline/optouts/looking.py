@@ -5,13 +5,14 @@ else a picture shows (a suit, a desk) is not theirs, and would match everybody's
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol, TypeVar
 
 import numpy as np
 
 from classifiers.base import Box, Kind, Picture, Vectors
 from classifiers.descriptions import vectors_of_subject
+from classifiers.drawn import drawings, drawn_space
 from classifiers.faces import Face
 from classifiers.sampling import WHOLE, cut_out
 from pipeline.errors import PictureRefused
@@ -56,9 +57,9 @@ class Looked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What is seen of one picture: its vectors in one space, or, without any, the sentence that says why.
+    """What is seen of one picture: its vectors, or, without any, the sentence that says why.
 
-    ``vectors``: float16 each, little endian.
+    ``vectors``: float16 each, little endian; ``space``: of them; ``spaces``: of each, where there are others.
     """
 
     name: str
@@ -68,7 +69,13 @@ class Seen:
     space: str
     kind: str
     vectors: tuple[bytes, ...] = ()
+    spaces: tuple[str, ...] = ()
     note: str = ""
+
+    @property
+    def placed(self) -> Sequence[tuple[str, bytes]]:
+        """Each vector with its space."""
+        return list(zip(self.spaces or (self.space,) * len(self.vectors), self.vectors, strict=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +167,20 @@ def _face(picture: ReadPicture, faces: Faces) -> Seen:
     face, note = _face_of(faces.look(picture.rgb))
     if face is None:
         return _seen(picture, faces.space, Kind.PORTRAIT, (), f"{picture.name}: {note}")
-    return _seen(picture, faces.space, Kind.PORTRAIT, (stored(face.vector),))
+    placed = [(faces.space, face.vector), *_drawn(picture, face, faces)]
+    vectors = tuple(stored(vector) for _, vector in placed)
+    seen = _seen(picture, faces.space, Kind.PORTRAIT, vectors)
+    return replace(seen, spaces=tuple(space for space, _ in placed))
+
+
+def _drawn(picture: ReadPicture, face: Face, faces: Faces) -> list[tuple[str, Vectors]]:
+    """The portrait, and what filters draw of it, in the space of drawn faces, where there is one."""
+    space = drawn_space(faces.space)
+    if space is None:
+        return []
+    looks = (faces.look(drawing) for drawing in drawings(picture.rgb, face.box))
+    views = [face.vector, *(max(look, key=_area).vector for look in looks if look)]
+    return [(space.space, vector) for vector in space.moved(np.stack(views))]
 
 
 def _seen(
@@ -187,10 +207,10 @@ def _registered(pictures: Sequence[tuple[Seen, int]]) -> Looked:
         ),
         vectors=tuple(
             VectorDraft(
-                reference=one.sha256, space=one.space, kind=one.kind, polarity=polarity, vector=vector,
+                reference=one.sha256, space=space, kind=one.kind, polarity=polarity, vector=vector,
                 dimension=len(vector) // 2,
             )
-            for one, polarity in found for vector in one.vectors
+            for one, polarity in found for space, vector in one.placed
         ),
         notes=notes,
     )  # fmt: skip

@@ -25,9 +25,9 @@ def test_the_embedded_clip() -> None:
 
 def test_faces() -> None:
     pytest.importorskip("dlib")
-    from classifiers.faces import FaceFinder
+    from classifiers.faces_dlib import DlibFaces
 
-    assert load(FaceFinder().space).layer(FACE_PORTRAIT).threshold == -0.6
+    assert load(DlibFaces().space).layer(FACE_PORTRAIT).threshold == -0.6
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.json")), ids=lambda path: path.stem)

@@ -9,10 +9,11 @@ import cv2
 import numpy as np
 import pytest
 
-from classifiers import faces
+from classifiers import faces_dlib
 from classifiers.base import CheckState, Kind, Picture, Seen, Sight, Vectors
 from classifiers.errors import ModelUnusable
-from classifiers.faces import FaceFinder, FaceLimits, check_faces, seen_faces
+from classifiers.faces import FaceLimits, check_faces, overlap, seen_faces
+from classifiers.faces_dlib import DlibFaces, lit
 from classifiers.thresholds import Calibration, Layer, load
 
 data = pytest.importorskip("skimage.data")
@@ -20,8 +21,8 @@ pytest.importorskip("dlib")
 
 
 @cache
-def finder() -> FaceFinder:
-    return FaceFinder()
+def finder() -> DlibFaces:
+    return DlibFaces()
 
 
 @cache
@@ -68,7 +69,7 @@ def on_canvas(picture: Picture, side: int) -> Picture:
     return canvas
 
 
-@pytest.mark.parametrize("side", [40, 90])
+@pytest.mark.parametrize("side", [24, 40, 90])
 def test_a_face_is_found_and_recognised(side: int) -> None:
     known = finder().look(portrait())[0]
     face = finder().look(on_canvas(portrait(), side))[0]
@@ -82,6 +83,46 @@ def test_a_face_is_found_and_recognised(side: int) -> None:
     assert finding.threshold == -0.6 < finding.score < 0
 
 
+def turned(degrees: float) -> Picture:
+    matrix = cv2.getRotationMatrix2D((256, 256), degrees, 1.0)
+    return np.asarray(cv2.warpAffine(portrait(), matrix, (512, 512)), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("degrees", [45, 90, -90, 180])
+def test_a_face_that_leans_or_lies(degrees: float) -> None:
+    known = finder().look(portrait())[0]
+    face = finder().look(turned(degrees))[0]
+    assert float(np.linalg.norm(face.vector - known.vector)) < 0.3
+    matrix = cv2.getRotationMatrix2D((256, 256), degrees, 1.0)
+    x, y = matrix @ (256 * (known.box[0] + known.box[2]), 256 * (known.box[1] + known.box[3]), 1)
+    left, top, right, bottom = (512 * side for side in face.box)
+    assert left < x < right
+    assert top < y < bottom
+
+
+def test_a_face_half_covered() -> None:
+    known = finder().look(portrait())[0]
+    left, top, right, bottom = (round(512 * side) for side in known.box)
+    hidden = portrait().copy()
+    hidden[top + (bottom - top) * 11 // 20 : bottom, left:right] = 110
+    face = max(finder().look(hidden), key=lambda one: overlap(one.box, known.box))
+    assert float(np.linalg.norm(face.vector - known.vector)) < 0.55
+
+
+def test_a_face_in_the_dark() -> None:
+    known = finder().look(portrait())[0]
+    grain = np.random.default_rng(0).normal(0, 2, portrait().shape)
+    dark = np.clip(portrait() * 0.05 + grain, 0, 255).astype(np.uint8)
+    face = finder().look(dark)[0]
+    assert overlap(face.box, known.box) > 0.5
+    assert float(np.linalg.norm(face.vector - known.vector)) < 0.5
+
+
+def test_a_bright_picture_is_left_as_it_is() -> None:
+    assert lit(portrait()) is portrait()
+    assert lit(np.zeros((40, 40, 3), np.uint8)).max() == 0
+
+
 def test_nothing_to_find() -> None:
     rng = np.random.default_rng(0)
     assert finder().look(rng.integers(0, 256, (360, 640, 3), dtype=np.uint8)) == ()
@@ -93,7 +134,7 @@ def test_pictures_of_any_size(shape: tuple[int, int, int]) -> None:
 
 
 def test_limits_on_pixels_and_faces() -> None:
-    small = FaceFinder(limits=FaceLimits(pixels=300 * 300, searched=300 * 300, faces=1))
+    small = DlibFaces(limits=FaceLimits(pixels=300 * 300, searched=300 * 300, faces=1))
     many = np.tile(portrait(), (2, 2, 1))
     assert len(small.look(many)) <= 1
     assert len(finder().look(many)) >= 4
@@ -125,11 +166,11 @@ def test_several_moments_of_one_person() -> None:
 
 def test_damaged_or_missing_weights(tmp_path: Path) -> None:
     with pytest.raises(ModelUnusable, match="cannot be read"):
-        FaceFinder(tmp_path)
-    (tmp_path / faces.PREDICTOR[0]).write_bytes(b"other weights")
+        DlibFaces(tmp_path)
+    (tmp_path / faces_dlib.PREDICTOR[0]).write_bytes(b"other weights")
     with pytest.raises(ModelUnusable, match="not the file that it was"):
-        FaceFinder(tmp_path)
+        DlibFaces(tmp_path)
 
 
 def test_the_predictor_that_may_not_be_used_is_not_named() -> None:
-    assert not any("68" in name for name, _ in (faces.PREDICTOR, faces.ENCODER))
+    assert not any("68" in name for name, _ in (faces_dlib.PREDICTOR, faces_dlib.ENCODER))

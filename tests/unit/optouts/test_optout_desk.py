@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from picture_builders import drawing, saved
 
+from classifiers.drawn import FILTERS, spaces_of
 from classifiers.errors import NameRefused
-from classifiers.faces import FaceFinder
+from classifiers.faces_dlib import DlibFaces
 from pipeline.errors import ImportRefused, PictureRefused
 from pipeline.optouts.desk import Desk
 from pipeline.optouts.order import parse_order
@@ -145,7 +146,7 @@ def test_a_real_face_is_found_and_a_landscape_has_none(tmp_path: Path) -> None:
     data = pytest.importorskip("skimage.data")
 
     class RealFaces(SmallEyes):
-        faces = FaceFinder()
+        faces = DlibFaces()
 
     desk = desk_in(tmp_path)
     real = Desk(engine=desk.engine, eyes=RealFaces(), signer=desk.signer, clock=desk.clock)
@@ -153,8 +154,11 @@ def test_a_real_face_is_found_and_a_landscape_has_none(tmp_path: Path) -> None:
     made = real.register(
         parse_order({"name": "Eileen Collins", "kind": "person"}), [portrait, picture("landscape")]
     )
-    [row] = real.show(made.id).vectors
-    assert (row.kind, row.dimension, row.space) == ("portrait", 128, FaceFinder().space)
+    plain, *drawn = sorted(real.show(made.id).vectors, key=lambda row: len(row.space))
+    assert (plain.kind, plain.dimension, plain.space) == ("portrait", 128, DlibFaces().space)
+    told = {(row.kind, row.dimension, row.space) for row in drawn}
+    assert told == {("portrait", 128, spaces_of(plain.space)[1])}
+    assert len(drawn) == 1 + len(FILTERS)  # as it is, and as each filter draws it
     assert made.notes[0].startswith("landscape: no face")
     desk.engine.dispose()
 

@@ -43,10 +43,10 @@ def calibrations() -> Any:
     """The shipped ones, under the names of the test's spaces: their numbers are the product's own."""
     from classifiers import thresholds
     from classifiers.embed import OpenClipEmbedder
-    from classifiers.faces import FaceFinder
+    from classifiers.faces_dlib import DlibFaces
     from classifiers.minilm import MiniLm
 
-    models = {CLIP: OpenClipEmbedder(), MINI: MiniLm(), FACE: FaceFinder()}
+    models = {CLIP: OpenClipEmbedder(), MINI: MiniLm(), FACE: DlibFaces()}
     found = {space: thresholds.load(model.space) for space, model in models.items()}
     return {
         space: replace(one, space=space, cohort=np.zeros((0, 0), np.float32)) for space, one in found.items()

@@ -1,0 +1,137 @@
+"""Drawn faces: a second space, in which a drawing lies nearer to the person than to other drawings.
+
+Drawing moves the vector of a face as far as another person would: pencil strokes look alike whoever is drawn.
+1. A linear map, learnt from faces and what filters draw of them (`training.drawn_faces`), shrinks the
+   directions in which the same person differs when drawn. Applied to a vector of the source space it gives
+   one of unit length in a space of its own, with a calibration of its own; no picture is looked at again.
+2. Of a portrait, what three filters draw of it is registered in that space as well.
+3. The source space stays what it is: what was seen or registered in it before is compared there as ever.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Final
+
+import cv2
+import numpy as np
+
+from classifiers.base import Box, Kind, Picture, Seen, Vectors
+from classifiers.errors import ModelUnusable
+
+FILE: Final = "drawn_faces.safetensors"
+MAP, MIDDLE, SOURCE = "map", "middle", "source"
+"""Names in the file: ``float32[d, d]``, ``float32[d]``, and the letters of the source space."""
+SIDE: Final = 130
+"""Pixels of a face that is drawn: strokes have a width."""
+ROOM: Final = 0.8
+"""What is drawn around a face, in its own widths."""
+MARK: Final = "-drawn-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawnSpace:
+    """The map from vectors of the space ``source`` into ``space``."""
+
+    source: str
+    space: str
+    map: Vectors
+    middle: Vectors
+
+    def moved(self, vectors: Vectors) -> Vectors:
+        """Unit vectors ``float32[n, d]`` of those of the source space."""
+        moved = (vectors - self.middle) @ self.map.T
+        lengths = np.linalg.norm(moved, axis=1, keepdims=True)
+        return np.asarray(moved / np.maximum(lengths, np.finfo(np.float32).tiny), np.float32)
+
+
+def drawn_space(space: str) -> DrawnSpace | None:
+    """The space of what is drawn of the faces of `space`; None where none was learnt.
+
+    Raises: ModelUnusable for a damaged file.
+    """
+    found = _shipped()
+    return found if found.source == space else None
+
+
+def spaces_of(space: str) -> tuple[str, ...]:
+    """The spaces in which faces of `space` are compared: itself, and that of its drawings."""
+    drawn = drawn_space(space)
+    return (space,) if drawn is None else (space, drawn.space)
+
+
+def with_drawn(seen: Seen) -> tuple[Seen, ...]:
+    """The faces that were seen, in each of `spaces_of`."""
+    drawn = drawn_space(seen.space) if seen.kind is Kind.FACE else None
+    if drawn is None:
+        return (seen,)
+    vectors = drawn.moved(seen.vectors)
+    return seen, Seen(kind=seen.kind, space=drawn.space, vectors=vectors, times=seen.times, boxes=seen.boxes)
+
+
+def drawings(picture: Picture, box: Box) -> Iterator[Picture]:
+    """The face at `box` of a picture, with some room around it, as each of `FILTERS` draws it."""
+    height, width = picture.shape[:2]
+    left, top, right, bottom = box[0] * width, box[1] * height, box[2] * width, box[3] * height
+    room = ROOM * (right - left)
+    rows = slice(max(0, round(top - room)), round(bottom + room))
+    head = picture[rows, max(0, round(left - room)) : round(right + room)]
+    factor = SIDE / max(1.0, right - left)
+    if min(head.shape[:2]) * factor < 1:
+        return
+    how = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
+    sized = np.asarray(cv2.resize(head, None, fx=factor, fy=factor, interpolation=how), np.uint8)
+    for draw in FILTERS:
+        yield draw(sized)
+
+
+def inked(picture: Picture) -> Picture:
+    """Smooth areas with dark outlines (Gastal and Oliveira 2011, as OpenCV has it)."""
+    return _in_bgr(picture, lambda bgr: cv2.stylization(bgr, sigma_s=60, sigma_r=0.45))
+
+
+def pencilled(picture: Picture) -> Picture:
+    """Grey strokes on white paper (the same)."""
+    grey = cv2.pencilSketch(np.ascontiguousarray(picture[..., ::-1]), sigma_s=60, sigma_r=0.07)[0]
+    return np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), np.uint8)
+
+
+def painted(picture: Picture) -> Picture:
+    """Soft areas without detail, edges kept (the same, strongly)."""
+    return _in_bgr(picture, lambda bgr: cv2.edgePreservingFilter(bgr, flags=2, sigma_s=60, sigma_r=0.7))
+
+
+FILTERS: Final[tuple[Callable[[Picture], Picture], ...]] = (inked, pencilled, painted)
+"""What is drawn of a portrait when it is registered."""
+
+
+def _in_bgr(picture: Picture, change: Callable[[Picture], object]) -> Picture:
+    changed = np.asarray(change(np.ascontiguousarray(picture[..., ::-1])), np.uint8)
+    return np.ascontiguousarray(changed[..., ::-1])
+
+
+@cache
+def _shipped() -> DrawnSpace:
+    return parse(files("classifiers").joinpath(FILE).read_bytes())
+
+
+def parse(data: bytes) -> DrawnSpace:
+    """Read what `training.drawn_faces` writes. Raises: ModelUnusable."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        tensors = load(data)
+        linear, middle = tensors[MAP], tensors[MIDDLE]
+        size = len(middle)
+        source = bytes(tensors[SOURCE]).decode()
+    except (SafetensorError, KeyError, UnicodeDecodeError, TypeError):
+        raise ModelUnusable(f"{FILE} is damaged; install countermark again") from None
+    if linear.shape != (size, size) or not (np.isfinite(linear).all() and np.isfinite(middle).all()):
+        raise ModelUnusable(f"{FILE} is damaged; install countermark again")
+    return DrawnSpace(
+        source=source, space=f"{source}{MARK}{hashlib.sha256(data).hexdigest()[:8]}",
+        map=linear.astype(np.float32), middle=middle.astype(np.float32),
+    )  # fmt: skip

