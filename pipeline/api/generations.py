@@ -19,7 +19,7 @@ from registry.errors import KeyReused
 from registry.types import JobState
 
 SOUNDS: Final = (Sound.HOLD, Sound.STRIP)
-"""What a client may do with sound: nobody listens to it, so letting it through is the operator's choice."""
+"""What a client may do with sound; letting through what nobody listened to is the operator's choice."""
 
 USE: Final = ("region", "purpose", "content_class")
 
@@ -28,8 +28,9 @@ CLIP: Final = shapes.upload(
     {"clip": "the clip: MP4, MOV, WebM, MKV or GIF"},
     {
         "prompt": "the prompt that it was made from, if known",
+        "enhanced_prompt": "what an enhancer made of the prompt, if one did",
         "policy": "the service's own policy, or a stricter one",
-        "audio": "what to do with sound, which no check listens to: hold (default) or strip",
+        "audio": "what to do with sound that no check listens to: hold or strip; default: the service's own",
         "region": "where it is shown, ISO 3166-1 alpha-2",
         "purpose": "what it is for, of docs/rules.md",
         "content_class": "what it is about, of docs/rules.md",
@@ -50,7 +51,7 @@ async def post_generation(
     """Make a clip from a prompt. Idempotency-Key: the same key is the same job; Prefer: wait=N waits."""
     name, settings = jobs.request_name(request), here.settings
     order = CreateOrder(
-        prompt=asked.prompt, history=tuple(asked.history),
+        prompt=asked.prompt, history=tuple(asked.history), enhanced=asked.enhanced_prompt,
         policy=jobs.allowed_policy(asked.policy, settings.policy),
         generator=settings.generator, seconds=asked.seconds,
         seed=jobs.seed_of(caller.account, name) if asked.seed is None else asked.seed,
@@ -73,12 +74,13 @@ async def post_guard(request: Request, here: Here, caller: Guarder) -> JSONRespo
     name = jobs.request_name(request)
     here.jobs.check()
     async with here.uploads.receive(request) as upload:
-        upload.only("prompt", "policy", "audio", *USE)
+        upload.only("prompt", "enhanced_prompt", "policy", "audio", *USE)
         clip = upload.file("clip")
         order = GuardOrder(
             source=clip.path, name=clip.name, account=caller.account, key=caller.key, request=name,
             policy=jobs.allowed_policy(upload.one("policy") or None, here.settings.policy),
-            sound=_sound(upload.one("audio", Sound.HOLD)), prompt=upload.one("prompt") or None,
+            sound=_sound(upload.one("audio"), here.settings.sound), prompt=upload.one("prompt") or None,
+            enhanced=upload.one("enhanced_prompt") or None,
             use=jobs.use_of(
                 upload.one("region"), upload.one("purpose"), upload.one("content_class"), caller.tags
             ),
@@ -98,7 +100,9 @@ async def post_guard(request: Request, here: Here, caller: Guarder) -> JSONRespo
     return jobs.answer(document)
 
 
-def _sound(asked: str) -> Sound:
+def _sound(asked: str, default: str) -> Sound:
+    if not asked:
+        return Sound(default)
     if asked not in SOUNDS:
         raise RequestMalformed(f"audio is one of: {', '.join(SOUNDS)}")
     return Sound(asked)
