@@ -162,14 +162,15 @@ def _loaded(folder: Path, *, letters: bool) -> tuple[Any, Any, Any]:
     from torch_compat import complete_torchvision
 
     complete_torchvision()
-    from transformers import AutoFeatureExtractor, AutoModelForCTC, AutoModelForSpeechSeq2Seq, AutoTokenizer
+    import transformers
 
-    kind: Any = AutoModelForCTC if letters else AutoModelForSpeechSeq2Seq
+    auto: Any = transformers
+    kind = auto.AutoModelForCTC if letters else auto.AutoModelForSpeechSeq2Seq
     local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     try:
         model = kind.from_pretrained(folder, use_safetensors=True, **local).eval()
-        features = AutoFeatureExtractor.from_pretrained(folder, **local)
-        tokenizer = AutoTokenizer.from_pretrained(folder, **local)
+        features = auto.AutoFeatureExtractor.from_pretrained(folder, **local)
+        tokenizer = auto.AutoTokenizer.from_pretrained(folder, **local)
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise ModelUnusable(f"the speech model cannot be loaded ({reason}): fetch it again") from error

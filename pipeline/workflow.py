@@ -85,7 +85,7 @@ class ReleaseRun(StepRun):
         self._codec = PayloadCodec(bench.keyring.minting)
         self._judge = judging.Judge(bench, job.inputs, self._staging)
         self._generated = job.kind == CREATE
-        key = apikeys.get(bench.engine, job.inputs["key"]) if job.inputs["key"] else None
+        key = apikeys.get(bench.engine, str(job.inputs["key"])) if job.inputs["key"] else None
         self._tester = key is not None and key.tester
 
     def _run(self) -> Outcome:
@@ -302,7 +302,8 @@ class ReleaseRun(StepRun):
 
     def _facts(self, origin: dict[str, Any], decision: dict[str, Any], rewrite: dict[str, Any]) -> Json:
         reading, texts = self._judge.reading(), self._judge.texts
-        more: Json = ({READING: reading} if reading else {}) | ({"rewrite": rewrite} if rewrite else {})
+        more: Json = {READING: reading} if reading else {}
+        more |= {"rewrite": rewrite} if rewrite else {}
         return release_facts.stored(self._job, texts, origin, decision, generated=self._generated) | more
 
     def _question(
