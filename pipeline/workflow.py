@@ -103,8 +103,7 @@ class ReleaseRun(StepRun):
         reserved = self._step("reserve", self._reserve)
         surveyed = self._step("survey", lambda: self._survey(source, reserved))
         look = self._step("look", lambda: self._judge.look(source, self._limits, self._progress("look")))
-        made_from = release_facts.parents_of(origin)
-        looks = [*entered.looks, look]
+        made_from, looks = release_facts.parents_of(origin), [*entered.looks, look]
         heard = self._heard(source, surveyed)
         decide = partial(self._judge.decide, looks, made_from, has_sound=surveyed["sound"], heard=heard)
         decision = self._again("decide", decide)
@@ -301,10 +300,10 @@ class ReleaseRun(StepRun):
         return credential.Imported(name=self._inputs["name"], sha256=origin["sha256"], parent=parent)
 
     def _facts(self, origin: dict[str, Any], decision: dict[str, Any], rewrite: dict[str, Any]) -> Json:
-        reading, texts = self._judge.reading(), self._judge.texts
-        more: Json = {READING: reading} if reading else {}
-        more |= {"rewrite": rewrite} if rewrite else {}
-        return release_facts.stored(self._job, texts, origin, decision, generated=self._generated) | more
+        more: Json = {READING: self._judge.reading(), "rewrite": rewrite}
+        texts = self._judge.texts
+        told = release_facts.stored(self._job, texts, origin, decision, generated=self._generated)
+        return told | {name: value for name, value in more.items() if value}
 
     def _question(
         self, looks: Sequence[dict[str, Any]], decision: dict[str, Any], made_from: Sequence[Parent]

@@ -81,14 +81,14 @@ def test_permission_first_holds_unregistered_names(gate: Gate) -> None:
 )  # fmt: skip
 def test_what_cannot_be_judged_is_refused(gate: Gate, text: str, error: type[Exception]) -> None:
     with pytest.raises(error):
-        gate.checked(Prompt(text=text))
+        gate.checked(Prompt(text=text).texts)
     with pytest.raises(error):
-        gate.checked(Prompt(text="a dog", history=(text,)))
+        gate.checked(Prompt(text="a dog", history=(text,)).texts)
 
 
 def test_too_many_turns_are_refused(gate: Gate) -> None:
     with pytest.raises(UsageError, match="turns"):
-        gate.checked(Prompt(text="x", history=("y",) * 33))
+        gate.checked(Prompt(text="x", history=("y",) * 33).texts)
 
 
 def test_descriptions_and_names_are_judged_together(tmp_path: Path) -> None:

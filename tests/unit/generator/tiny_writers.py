@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+
 from torch_compat import complete_torchvision
 
 complete_torchvision()
