@@ -167,6 +167,9 @@ def _loaded(folder: Path, *, letters: bool) -> tuple[Any, Any, Any]:
     auto: Any = transformers
     kind = auto.AutoModelForCTC if letters else auto.AutoModelForSpeechSeq2Seq
     local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    bars: Any = auto.utils.logging
+    shown = bars.is_progress_bar_enabled()
+    bars.disable_progress_bar()  # the terminal is not ours
     try:
         model = kind.from_pretrained(folder, use_safetensors=True, **local).eval()
         features = auto.AutoFeatureExtractor.from_pretrained(folder, **local)
@@ -174,4 +177,7 @@ def _loaded(folder: Path, *, letters: bool) -> tuple[Any, Any, Any]:
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise ModelUnusable(f"the speech model cannot be loaded ({reason}): fetch it again") from error
+    finally:
+        if shown:
+            bars.enable_progress_bar()
     return model, features, tokenizer

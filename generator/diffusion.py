@@ -136,7 +136,7 @@ def _loaded(folder: Path, name: str, device: str) -> Any:
     chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     kind = torch.bfloat16 if chosen == "cuda" else torch.float32
     try:
-        with _quiet():
+        with quiet():
             pipeline = getattr(diffusers, name).from_pretrained(
                 folder, dtype=kind, use_safetensors=True, local_files_only=True, trust_remote_code=False
             )
@@ -149,7 +149,7 @@ def _loaded(folder: Path, name: str, device: str) -> Any:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """No progress bars on a terminal that is not ours."""
     from diffusers.utils import logging as one
     from transformers.utils import logging as other

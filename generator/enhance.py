@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 from typing import Any, Final
 
-from generator.diffusion import DEVICES
+from generator.diffusion import DEVICES, quiet
 from generator.errors import GenerationFailed, GeneratorUnusable
 from generator.model_folder import INSTALL, open_model
 
@@ -90,11 +90,12 @@ def _loaded(folder: Path, *, chat: bool, device: str) -> tuple[Any, Any]:
     chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     kind: Any = AutoModelForCausalLM if chat else AutoModelForSeq2SeqLM
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        model = kind.from_pretrained(
-            folder, use_safetensors=True, local_files_only=True, trust_remote_code=False,
-            dtype=torch.bfloat16 if chosen == "cuda" else torch.float32,
-        )  # fmt: skip
+        with quiet():
+            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+            model = kind.from_pretrained(
+                folder, use_safetensors=True, local_files_only=True, trust_remote_code=False,
+                dtype=torch.bfloat16 if chosen == "cuda" else torch.float32,
+            )  # fmt: skip
         model = model.to(chosen).eval()
     except Exception as error:  # whatever a damaged folder makes the loaders raise
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

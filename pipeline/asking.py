@@ -30,7 +30,7 @@ class Asking:
     """Asks the gate and the checks of one home."""
 
     def __init__(self, bench: Workbench) -> None:
-        self._bench = bench
+        self.bench = bench
 
     def judge(self, texts: Texts, question: Question) -> Decision:
         """What the gate says of texts with a prompt. Raises: UsageError, LimitExceeded."""
@@ -45,7 +45,7 @@ class Asking:
 
         Raises: Refused, with the reasons, unless they are allowed; and what reading them raises.
         """
-        bench, policy = self._bench, policies.preset(question.policy)
+        bench, policy = self.bench, policies.preset(question.policy)
         if not policy.required:
             return ()
         from pipeline import material
@@ -69,14 +69,14 @@ class Asking:
         from pipeline import rewriting
 
         first = self.judge(Texts(prompt=prompt), question)
-        snapshot, eyes = self._bench.view.current(), self._bench.eyes
+        snapshot, eyes = self.bench.view.current(), self.bench.eyes
         return rewriting.rewrite(
             Texts(prompt=prompt), first, snapshot, eyes,
             lambda texts: self.judge(texts, question).verdict is Verdict.ALLOW,
         )  # fmt: skip
 
     def _judged(self, texts: Texts, question: Question) -> GateResult:
-        bench = self._bench
+        bench = self.bench
         ask = ask_of({"account": question.account, "use": use_json(question.use)})
         gate = Gate(bench.eyes, bench.view, bench.settings, uses=partial(uses.today, bench.engine))
         checked = gate.checked(texts)
