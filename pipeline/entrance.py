@@ -42,13 +42,19 @@ class Entered:
     """
 
     stopped: dict[str, Any] | None = None
-    looks: tuple[dict[str, Any], ...] = ()
+    gate: dict[str, Any]
+    material: dict[str, Any] | None = None
     rewrite: dict[str, Any] = field(default_factory=dict)
 
     @property
     def negative(self) -> str:
         """What a generator is told not to draw."""
         return str(self.rewrite.get("negative", ""))
+
+    def seen(self, look: dict[str, Any], heard: dict[str, Any]) -> list[dict[str, Any]]:
+        """What all steps saw that looked; after listening, the texts were looked at again."""
+        texts = heard if heard.get("sight") else self.gate
+        return [texts, look] if self.material is None else [self.material, texts, look]
 
 
 class Entrance:
@@ -74,8 +80,7 @@ class Entrance:
         if material is not None and not _stops(gate):
             judged.append(self._again("weigh", partial(self._judge.decide_material, material)))  # 5
         stopped = next((one["decision"] for one in judged if _stops(one)), None)
-        looks = (gate,) if material is None else (material, gate)
-        return Entered(stopped=stopped, looks=looks, rewrite=rewrite)
+        return Entered(stopped=stopped, gate=gate, material=material, rewrite=rewrite)
 
     def _rewritten(self, gate: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """What rewriting did, and the gate's answer about what will be drawn."""

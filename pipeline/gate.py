@@ -78,6 +78,14 @@ class GateResult:
     snapshot_seq: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """What the models see of all texts; ``first``: of the prompt alone, where it was enhanced afterwards."""
+
+    whole: Sight
+    first: Sight | None = None
+
+
 class Gate:
     """Judges prompts; safe to share between threads.
 
@@ -118,22 +126,24 @@ class Gate:
         snapshot = self._view.current()
         looks = self._looked(texts, snapshot)
         return [
-            self._judged(told, passes, snapshot, asked, account, now)
-            for told, passes in zip(texts, looks, strict=True)
+            self._judged(told, look, snapshot, asked, account, now)
+            for told, look in zip(texts, looks, strict=True)
         ]
 
-    def _looked(self, texts: Sequence[Texts], snapshot: Snapshot) -> list[list[Sight]]:
-        """What the models see of each prompt, and of its enhanced form.
+    def look(self, texts: Texts) -> Sight:
+        """What the models see of everything that is said of a clip, with or without a prompt."""
+        [seen] = self._looked([texts], self._view.current())
+        return seen.whole
 
-        They are not loaded where names are all that is registered.
-        """
+    def _looked(self, texts: Sequence[Texts], snapshot: Snapshot) -> list[_Look]:
+        """What the models see; they are not loaded where names are all that is registered."""
         if self._names_only(snapshot):
-            return [[Sight(texts=told.all)] for told in texts]
+            return [_Look(whole=Sight(texts=told.all)) for told in texts]
         from classifiers.descriptions import look_at_texts
 
         passes = [one for told in texts for one in told.passes]
-        seen = iter(look_at_texts(passes, self._eyes.clip, self._eyes.minilm))
-        return [[next(seen) for _ in told.passes] for told in texts]
+        seen = iter(look_at_texts(passes, self._eyes.clip, self._eyes.minilm) if passes else ())
+        return [_look(told, [next(seen) for _ in told.passes]) for told in texts]
 
     def _names_only(self, snapshot: Snapshot) -> bool:
         return not self._whole and not snapshot.spaces()
@@ -147,10 +157,9 @@ class Gate:
         return texts
 
     def _judged(
-        self, told: Texts, passes: Sequence[Sight], snapshot: Snapshot, policy: Policy, account: Ask | str,
-        now: str,
-    ) -> GateResult:  # fmt: skip
-        sight = of_all_passes(told, passes)
+        self, told: Texts, look: _Look, snapshot: Snapshot, policy: Policy, account: Ask | str, now: str
+    ) -> GateResult:
+        sight = look.whole
         checks = dict.fromkeys((*ALWAYS, *policy.required))
         if self._names_only(snapshot):
             del checks[policies.DESCRIPTIONS]
@@ -162,8 +171,8 @@ class Gate:
             policy, reports, sound=policies.Sound.ACCEPT, has_sound=False, registry_seq=snapshot.seq,
             now=now, wishes=wishes_of(snapshot.subjects, account, now, self._uses),
         )  # fmt: skip
-        if len(passes) > 1:
-            decision = self._as_asked(decision, passes[0], snapshot)
+        if look.first is not None:
+            decision = self._as_asked(decision, look.first, snapshot)
         decision = with_origins(decision, told)
         return GateResult(sight=sight, reports=reports, decision=decision, snapshot_seq=snapshot.seq)
 
@@ -187,7 +196,7 @@ class Gate:
         return replace(decision, reasons=tuple(told(one) for one in decision.reasons))
 
 
-def of_all_passes(told: Texts, passes: Sequence[Sight]) -> Sight:
+def _look(told: Texts, passes: Sequence[Sight]) -> _Look:
     """One sight of a prompt and its enhanced form.
 
     Where the models saw nothing of one of them, nothing counts as seen: half a look is never passed.
@@ -200,7 +209,8 @@ def of_all_passes(told: Texts, passes: Sequence[Sight]) -> Sight:
         Seen(kind=kind, space=space, vectors=_distinct([part.vectors for part in parts]))
         for (kind, space), parts in kinds.items()
     )
-    return Sight(texts=told.all, seen=tuple(joined))
+    whole = Sight(texts=told.all, seen=tuple(joined))
+    return _Look(whole=whole, first=passes[0] if len(passes) > 1 else None)
 
 
 def _distinct(parts: Sequence[Vectors]) -> Vectors:

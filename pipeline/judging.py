@@ -136,14 +136,21 @@ class Judge:
         return {"decision": policies.to_json(decision)}
 
     def listen(self, source: Path, limits: MediaLimits) -> Json:
-        """Write down what is said in a clip: {"text", "state", "detail"}, all null where nothing is asked."""
+        """Write down what is said in a clip: {"text", "state", "detail", "sight"}; null where nobody asks.
+
+        ``sight``: all texts looked at again with what is said; null where nothing is.
+        """
         settings = self._bench.settings
         if not settings.speech_model or policies.NAMES not in self._policy.required:
-            return {"text": None, "state": None, "detail": None}
+            return {"text": None, "state": None, "detail": None, "sight": None}
         from pipeline.listening import listen
 
         heard = listen(source, settings, limits)
-        return {"text": heard.text, "state": str(heard.report.state), "detail": heard.report.detail}
+        seen = self._gate.look(replace(self.texts, speech=heard.text)) if heard.text else None
+        return {
+            "text": heard.text, "state": str(heard.report.state), "detail": heard.report.detail,
+            "sight": None if seen is None else self._keep(seen),
+        }  # fmt: skip
 
     def decide(
         self, looks: Sequence[dict[str, Any]], made_from: Sequence[Parent] = (), *, has_sound: bool,

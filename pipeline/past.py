@@ -27,8 +27,9 @@ from registry.types import JobState, Release, ReleaseState, SightRow
 
 PAGE: Final = 200
 RELEASE, HELD, REFUSED = "release", "held", "refused"
-LOOKS: Final = ("gate", "gate/rewritten", "gate/enhanced", "look", "material")
-"""The steps of a job that look, the gates in the order in which they run (`pipeline.entrance`)."""
+LOOKS: Final = ("gate", "gate/rewritten", "gate/enhanced", "listen", "look", "material")
+"""The steps of a job that look; of those at texts, in the order in which they run, the last counts."""
+OF_TEXTS: Final = ("gate", "listen")
 _STATES: Final = {JobState.HELD: (HELD, Verdict.REVIEW), JobState.REFUSED: (REFUSED, Verdict.BLOCK)}
 
 
@@ -121,7 +122,8 @@ def _sight_files(conn: Any, ids: Sequence[str]) -> dict[str, list[str]]:
     for row in sorted(conn.execute(query), key=lambda row: LOOKS.index(row.name)):
         name = (json.loads(row.result) or {}).get("sight")
         if name:
-            found.setdefault(row.job_id, {})[row.name.partition("/")[0]] = str(name)
+            step = row.name.partition("/")[0]
+            found.setdefault(row.job_id, {})["texts" if step in OF_TEXTS else step] = str(name)
     return {job_id: [*names.values()] for job_id, names in found.items()}
 
 

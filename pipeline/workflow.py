@@ -103,8 +103,8 @@ class ReleaseRun(StepRun):
         reserved = self._step("reserve", self._reserve)
         surveyed = self._step("survey", lambda: self._survey(source, reserved))
         look = self._step("look", lambda: self._judge.look(source, self._limits, self._progress("look")))
-        made_from, looks = release_facts.parents_of(origin), [*entered.looks, look]
-        heard = self._heard(source, surveyed)
+        made_from, heard = release_facts.parents_of(origin), self._heard(source, surveyed)
+        looks = entered.seen(look, heard)
         decide = partial(self._judge.decide, looks, made_from, has_sound=surveyed["sound"], heard=heard)
         decision = self._again("decide", decide)
         if decision["verdict"] != Verdict.ALLOW:
