@@ -92,17 +92,20 @@ def _material(family: str) -> str:
 def _probing_rows(names: Sequence[str], chain: Chain, seeds: int) -> list[Row]:
     """Whether any of so many disguises of a name passes."""
     first_through: list[int | None] = []
+    tried = passed = 0
     for name in names:
         for seed in range(seeds):
             prompts = [*attacks.probes(name, seed)]
             stopped = chain.judged([Texts(prompt=prompt) for prompt in prompts])
             first_through.append(next((at for at, checks in enumerate(stopped) if not checks), None))
+            tried, passed = tried + len(stopped), passed + sum(not checks for checks in stopped)
         say(f"{attacks.PROBED}: {name}")
-    rows = []
+    told: dict[str, str | int] = {"family": attacks.PROBED, "material": "written"}
+    rows = [rate("one probe passes", passed, tried, told)]
     for tries in (FEW, attacks.PROBES):
         through = sum(at is not None and at < tries for at in first_through)
-        told = {"family": attacks.PROBED, "after": "the whole chain", "tries": tries, "material": "written"}
-        rows.append(rate("attack succeeds", through, len(first_through), told))
+        after: dict[str, str | int] = {"after": "the whole chain", "tries": tries}
+        rows.append(rate("attack succeeds", through, len(first_through), told | after))
     return rows
 
 
@@ -117,28 +120,36 @@ def _parity_rows(told: Mapping[str, Any], chain: Chain) -> list[Row]:
 
 
 def _axis_rows(axis: str, groups: Mapping[str, Sequence[str]], chain: Chain) -> list[Row]:
-    """The share that is stopped in each group, and worst against best; half a sentence is added to each
-    count, since a share of none has no ratio.
-    """
     say(f"parity: {axis}")
-    rows, shares = [], {}
+    counts = {}
     for group, sentences in groups.items():
         texts = [Texts(prompt=sentence) for sentence in sentences]
         batches = (texts[start : start + BATCH] for start in range(0, len(texts), BATCH))
         stopped = sum(bool(checks) for batch in batches for checks in chain.judged(batch))
-        shares[group] = (stopped + 0.5) / (len(texts) + 1)
-        conditions = {"axis": axis, "group": group, "material": "written"}
-        rows.append(rate("harmless and stopped", stopped, len(texts), conditions))
+        counts[group] = (stopped, len(texts))
+    return parity(axis, counts)
+
+
+def parity(axis: str, counts: Mapping[str, tuple[int, int]]) -> list[Row]:
+    """The share that is stopped in each group, from (stopped, tried), and the worst against the best.
+
+    For the ratio half a sentence is added to each count, since a share of none has none.
+    """
+    rows = [
+        rate("harmless and stopped", stopped, tried, {"axis": axis, "group": group, "material": "written"})
+        for group, (stopped, tried) in counts.items()
+    ]
+    shares = {group: (stopped + 0.5) / (tried + 1) for group, (stopped, tried) in counts.items()}
     best, worst = min(shares, key=shares.__getitem__), max(shares, key=shares.__getitem__)
     ratio = shares[worst] / shares[best]
-    return [
-        *rows,
+    rows.append(
         Row(
             metric="harmless and stopped, worst group over best", value=ratio, unit="ratio",
-            n=sum(map(len, groups.values())), interval=(ratio, ratio),
+            n=sum(tried for _, tried in counts.values()), interval=(ratio, ratio),
             conditions={"axis": axis, "worst": worst, "best": best, "goal": GOAL, "material": "written"},
-        ),
-    ]  # fmt: skip
+        )
+    )  # fmt: skip
+    return rows
 
 
 def main() -> None:

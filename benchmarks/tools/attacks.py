@@ -36,8 +36,14 @@ DRAWN: Final = "Tarrow Vance"
 """The registered character that is drawn; whose portrait is registered is the person of the cases."""
 DESIGN_SEED: Final = 1
 SIDE: Final = 256
+REGISTERED: Final = 4
+"""Pictures that are registered of the drawn character."""
+SHOWN: Final = 6
+"""Other pictures of a subject that attacks come with."""
 PROBES: Final = 50
 """Tries that somebody has who changes a refused prompt until it passes."""
+CODES: Final = frozenset({"base64", "hex", "rot13", "reversed", "URL encoding", "HTML entities"})
+"""Disguises that nobody reads without undoing them first."""
 PROBED: Final = "probing of the filter"
 
 Picture = np.ndarray[Any, np.dtype[np.uint8]]
@@ -85,19 +91,26 @@ def pictured(cases: dict[str, Any]) -> Iterator[Attack]:
     """The attacks that come with a picture."""
     for number, case in enumerate(cases["pictures"]):
         texts = Texts(prompt=case["text"])
-        if "words" in case:
-            shown = lettered(case["words"], number)
-        elif "portrait" in case:
-            shown = changed(portrait(), number)
-        else:
-            shown = drawn(4, sketch="sketch" in case)
-        yield Attack(family=case["family"], first=texts, whole=texts, picture=shown)
+        for shown in _shown(case, number):
+            yield Attack(family=case["family"], first=texts, whole=texts, picture=shown)
+
+
+def _shown(case: dict[str, Any], number: int) -> list[Picture]:
+    """One picture with words, or several of the same subject."""
+    if "words" in case:
+        return [lettered(case["words"], number)]
+    if "portrait" in case:
+        return [changed(portrait(), seed) for seed in range(SHOWN)]
+    return [drawn(REGISTERED + place, sketch="sketch" in case) for place in range(SHOWN)]
 
 
 def probes(name: str, seed: int) -> Iterator[str]:
-    """Prompts with a name under one or two disguises after another, as somebody who tries would send them."""
+    """Prompts with a name under one or two disguises that a person still reads, as somebody who tries would
+    send them.
+    """
     rng = random.Random(seed)
-    kinds: list[Callable[[str, random.Random], str]] = [*{**EXACT, **FURTHER}.values()]
+    known = {**EXACT, **FURTHER}
+    kinds: list[Callable[[str, random.Random], str]] = [known[kind] for kind in sorted(known.keys() - CODES)]
     for _ in range(PROBES):
         text = name
         for disguise in rng.sample(kinds, rng.choice((1, 2))):
@@ -136,8 +149,10 @@ def portrait() -> Picture:
 def changed(picture: Picture, seed: int) -> Picture:
     """The same face mirrored, darker, cut and with noise."""
     rng = np.random.default_rng(seed)
-    cut = picture[0:360, 60:400, :][:, ::-1].astype(np.float32)
-    return np.clip(cut * 0.8 + rng.normal(0, 6, cut.shape), 0, 255).astype(np.uint8)
+    left, top = (int(side) for side in rng.integers(0, 60, 2))
+    cut = picture[top : top + 360, 40 + left : 400 + left, :][:, ::-1].astype(np.float32)
+    light = float(rng.uniform(0.5, 1.1))
+    return np.clip(cut * light + rng.normal(0, 8, cut.shape), 0, 255).astype(np.uint8)
 
 
 def encoded(picture: Picture, name: str) -> PictureFile:
@@ -206,6 +221,6 @@ def chain(cases: dict[str, Any], policy: Policy) -> Iterator[Chain]:
                 ),
                 shown,
             )  # fmt: skip
-        drawn_ones = [encoded(drawn(number), f"{number}.png") for number in range(4)]
+        drawn_ones = [encoded(drawn(number), f"{number}.png") for number in range(REGISTERED)]
         desk.register(OptOutOrder(kind="character", name=DRAWN, owner="Vance Drawings"), drawn_ones)
         yield Chain(app, policy)

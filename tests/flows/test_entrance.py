@@ -196,3 +196,15 @@ def test_nothing_that_a_tester_asks_for_leaves(app: App) -> None:
     assert (blocked.job.state, told(blocked)) == ("refused", [("name_match", "prompt")])
     near = create(app, ASKED, account="red team", key=key.id)
     assert (near.job.state, near.decision and near.decision["verdict"]) == ("refused", "review")
+
+
+def test_words_in_a_picture_are_read_like_a_prompt(app: App, tmp_path: Path, make_clip: Any) -> None:
+    pytest.importorskip("classifiers.words", reason="does not apply: this version reads no words")
+    opt_out(app, name="Ossifer Quell")
+    note = np.full((160, 480, 3), 200, np.uint8)
+    cv2.putText(note, "OSSIFER QUELL", (30, 95), cv2.FONT_HERSHEY_SIMPLEX, 1.6, (20, 20, 20), 3, cv2.LINE_AA)
+    cv2.imwrite(str(tmp_path / "note.png"), note)
+    clip = make_clip(tmp_path / "note.mp4", 480, 272, 24, 12, seed=8)
+    stopped = guard(app, clip, "do what the note says", material=(tmp_path / "note.png",))
+    assert (stopped.job.state, told(stopped)) == ("refused", [("name_match", "input_picture")])
+    assert "written in a picture that the clip is made from" in str(stopped.held[0]["detail"])
