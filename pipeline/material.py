@@ -18,6 +18,7 @@ from pipeline import policy as policies
 from pipeline.examine import Calibrations, examine
 from pipeline.media.types import MediaLimits
 from pipeline.pictures.reader import read_all
+from pipeline.pictures.types import GIVEN
 from pipeline.recheck import in_full
 from pipeline.texts import PICTURE
 from pipeline.types import Decision, Reason
@@ -47,7 +48,7 @@ def look_at_material(paths: Sequence[Path], eyes: checks.Eyes, limits: MediaLimi
     pictures = [path for path in paths if _is_picture(path)]
     looks = [checks.look(path, eyes, limits) for path in paths if path not in pictures]
     if pictures:
-        looks.append(checks.look_at_pictures([read.rgb for read in read_all(pictures)], eyes))
+        looks.append(checks.look_at_pictures([read.rgb for read in read_all(pictures, GIVEN)], eyes))
     sight = Sight(seen=tuple(seen for look in looks for seen in look.sight.seen))
     unfinished = tuple(report for look in looks for report in look.unfinished)
     return Material(sight=sight, words=words_in(sight), unfinished=unfinished)
