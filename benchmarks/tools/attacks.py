@@ -26,7 +26,7 @@ from pipeline.optouts.order import OptOutOrder
 from pipeline.orders import LOCAL_ACCOUNT
 from pipeline.pictures.types import PictureFile
 from pipeline.policy import Policy
-from pipeline.settings import Settings
+from pipeline.settings import load
 from pipeline.texts import Texts
 
 DATA: Final = Path(__file__).parents[1] / "redteam_data"
@@ -143,7 +143,8 @@ def portrait() -> Picture:
     """A public-domain portrait that ships with scikit-image."""
     from skimage import data
 
-    return np.asarray(data.astronaut(), dtype=np.uint8)
+    untyped: Any = data
+    return np.asarray(untyped.astronaut(), dtype=np.uint8)
 
 
 def changed(picture: Picture, seed: int) -> Picture:
@@ -209,7 +210,7 @@ class Chain:
 @contextmanager
 def chain(cases: dict[str, Any], policy: Policy) -> Iterator[Chain]:
     """A home in which the cases' subjects are registered, one of them drawn and one with a portrait."""
-    with tempfile.TemporaryDirectory() as home, open_app(Settings(home=Path(home))) as app:
+    with tempfile.TemporaryDirectory() as home, open_app(load(Path(home))) as app:
         desk = Desk(engine=app.engine, eyes=app.eyes, signer=app.signer, clock=clock)
         for told in cases["registered"]:
             shown = [encoded(portrait(), "portrait.png")] if told["kind"] == "person" else []

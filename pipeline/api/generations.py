@@ -25,7 +25,10 @@ USE: Final = ("region", "purpose", "content_class")
 
 CLIP: Final = shapes.upload(
     "The clip and what is known of it.",
-    {"clip": "the clip: MP4, MOV, WebM, MKV or GIF"},
+    {
+        "clip": "the clip: MP4, MOV, WebM, MKV or GIF",
+        "material": "a picture or clip that it was made from; once for each",
+    },
     {
         "prompt": "the prompt that it was made from, if known",
         "enhanced_prompt": "what an enhancer made of the prompt, if one did",
@@ -75,7 +78,8 @@ async def post_guard(request: Request, here: Here, caller: Guarder) -> JSONRespo
     here.jobs.check()
     async with here.uploads.receive(request) as upload:
         upload.only("prompt", "enhanced_prompt", "policy", "audio", *USE)
-        clip = upload.file("clip")
+        clip = upload.file("clip", "material")
+        material = [file for file in upload.files if file is not clip]
         order = GuardOrder(
             source=clip.path, name=clip.name, account=caller.account, key=caller.key, request=name,
             policy=jobs.allowed_policy(upload.one("policy") or None, here.settings.policy),
@@ -87,16 +91,20 @@ async def post_guard(request: Request, here: Here, caller: Guarder) -> JSONRespo
         )  # fmt: skip
         with here.jobs.reserve() as slot:
             # Only the same order, sent again, comes to lie at the same place.
-            kept = await asyncio.to_thread(here.uploads.keep, clip, repr(replace(order, source=Path())))
+            named = repr((replace(order, source=Path()), [file.sha256 for file in material]))
+            kept, *given = [
+                await asyncio.to_thread(here.uploads.keep, file, named) for file in (clip, *material)
+            ]
             try:
-                document = await jobs.accept(here, slot, replace(order, source=kept), request)
+                whole = replace(order, source=kept, material=tuple(given))
+                document = await jobs.accept(here, slot, whole, request)
             except KeyReused:
                 raise  # the file may be that of the job that has the key
             except BaseException:
-                here.uploads.forget(kept)
+                here.uploads.forget(kept, *given)
                 raise
     if document["state"] != JobState.OPEN:
-        here.uploads.forget(kept)
+        here.uploads.forget(kept, *given)
     return jobs.answer(document)
 
 

@@ -72,11 +72,15 @@ def generate(order: GenerationOrder, target: Path, progress: Callable[[float], N
 
 def enhanced(prompt: str, name: str, sha256: str | None) -> str:
     """The prompt as the enhancer of that name writes it. Raises: `generator.errors.GeneratorError`."""
+    return opened_enhancer(name, sha256)(prompt)
+
+
+def opened_enhancer(name: str, sha256: str | None) -> PromptEnhancer:
+    """The enhancer of that name, loaded once in a process. Raises: GeneratorUnusable."""
     with _LOCK:
         if (name, sha256) not in _enhancers:
             _enhancers[name, sha256] = open_enhancer(name, sha256=sha256)
-        enhancer = _enhancers[name, sha256]
-    return enhancer(prompt)
+        return _enhancers[name, sha256]
 
 
 def _opened(name: str) -> Generator:
