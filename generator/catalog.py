@@ -13,6 +13,7 @@ from typing import Final
 
 from generator.base import Generator
 from generator.diffusion import DiffusionGenerator
+from generator.enhance import PromptEnhancer
 from generator.errors import GeneratorUnusable, RequestInvalid
 from generator.scene import SceneGenerator
 
@@ -41,6 +42,12 @@ def open_generator(name: str, *, sha256: str | None = None, device: str = "auto"
     raise RequestInvalid(
         f"no generator is called {name[:60]!r}; choose {EMBEDDED}, {SCENE}, {DIFFUSION}<folder or owner/name>"
     )
+
+
+def open_enhancer(name: str, *, sha256: str | None = None, device: str = "auto") -> PromptEnhancer:
+    """The model that rewrites prompts: ``<folder or owner/name>[@revision]``. Raises: GeneratorUnusable."""
+    source, revision = _split(name)
+    return PromptEnhancer(source, revision=revision, sha256=sha256, device=device)
 
 
 def _embedded(device: str) -> DiffusionGenerator:

@@ -18,13 +18,15 @@ class Convention:
 
     ``multiple``: sides are multiples of it. ``rate_name``: the argument for frames per second, if there
     is one. ``rate``: frames per second that the published weights were trained at, None for any.
-    ``spaced``: the noise levels have to be given; without, diffusers 0.42 stops with an error.
+    ``spaced``: the noise levels have to be given; without, diffusers 0.42 stops with an error. ``negative``:
+    whether a negative prompt counts under the guidance that the pipeline takes.
     """
 
     multiple: int
     rate_name: str | None = None
     rate: float | None = None
     spaced: bool = False
+    negative: bool = True
 
 
 # Tested with tiny weights: LTX, LTXCondition, Wan, CogVideoX. The others have the same arguments.
@@ -33,7 +35,8 @@ CONVENTIONS: Final = {
     "LTXConditionPipeline": Convention(multiple=32, rate_name="frame_rate", spaced=True),
     "WanPipeline": Convention(multiple=16, rate=16.0),
     "CogVideoXPipeline": Convention(multiple=16, rate=8.0),
-    "HunyuanVideoPipeline": Convention(multiple=16, rate=24.0),
+    # Its guidance is part of the model; a negative prompt counts only with another argument, true_cfg_scale.
+    "HunyuanVideoPipeline": Convention(multiple=16, rate=24.0, negative=False),
     "MochiPipeline": Convention(multiple=16, rate=30.0),
 }
 # Where pipelines say how many frames and pixels one latent cell stands for.

@@ -69,7 +69,7 @@ class DiffusionGenerator:
         rate = own.rate or convention.rate or float(request.frame_rate)
         arguments: dict[str, Any] = {
             "prompt": request.prompt,
-            "negative_prompt": request.negative_prompt,
+            "negative_prompt": request.negative_prompt if convention.negative else None,
             "width": own.width or side_wanted(pipeline, convention, request.width),
             "height": own.height or side_wanted(pipeline, convention, request.height),
             "num_frames": own.frames or frames_wanted(pipeline, request.seconds, rate),
@@ -77,6 +77,8 @@ class DiffusionGenerator:
             "output_type": "np",
         }
         guidance = own.guidance if request.guidance is None else request.guidance
+        if guidance is not None and guidance < 1:  # what is not to be drawn would be drawn
+            arguments["negative_prompt"] = None
         if guidance is not None:
             arguments["guidance_scale"] = guidance
         if own.tokens is not None:
@@ -134,7 +136,7 @@ def _loaded(folder: Path, name: str, device: str) -> Any:
     chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     kind = torch.bfloat16 if chosen == "cuda" else torch.float32
     try:
-        with _quiet():
+        with quiet():
             pipeline = getattr(diffusers, name).from_pretrained(
                 folder, dtype=kind, use_safetensors=True, local_files_only=True, trust_remote_code=False
             )
@@ -147,7 +149,7 @@ def _loaded(folder: Path, name: str, device: str) -> Any:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """No progress bars on a terminal that is not ours."""
     from diffusers.utils import logging as one
     from transformers.utils import logging as other

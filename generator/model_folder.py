@@ -1,9 +1,10 @@
-"""A diffusers model folder, looked at before anything of it is loaded.
+"""A model folder of diffusers, or of one transformers model, looked at before anything of it is loaded.
 
 The rules, in order; the first that is broken refuses the folder:
 1. a hub name is resolved from the cache if it is there, else downloaded: weights as safetensors only;
 2. nothing in it runs code: no pickles, no Python files, no class from outside diffusers and transformers;
-3. it is whole: every component of `model_index.json` is there, its weights as safetensors, every shard;
+3. it is whole: every component of `model_index.json` is there, its weights as safetensors, every shard (of a
+   single model: `config.json` and its weights);
 4. the digest is the one asked for, if one was.
 """
 
@@ -11,7 +12,7 @@ import contextlib
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +20,7 @@ from typing import Any, Final
 from generator.errors import GeneratorUnusable
 
 INDEX: Final = "model_index.json"
+CONFIG: Final = "config.json"
 MAX_JSON_BYTES: Final = 16 * 1024 * 1024
 # Suffixes of files that Python unpickles, and of code.
 PICKLES: Final = frozenset(
@@ -42,7 +44,9 @@ INSTALL: Final = "install the extra: pip install 'countermark[generate]'"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFolder:
-    """A folder that passed: where it is, its pipeline class, what pins it (digest, revision or nothing)."""
+    """A folder that passed: where it is, its class (of a pipeline, or of a single model), and what pins it
+    (digest, revision or nothing).
+    """
 
     path: Path
     pipeline: str
@@ -55,8 +59,19 @@ def open_folder(source: str, *, revision: str | None = None, sha256: str | None 
     `revision`: commit, tag or branch on the hub. `sha256`: what `folder_digest` gives.
     Raises: GeneratorUnusable.
     """
-    path = _local(source) or _from_hub(source, revision)
-    pipeline = _examined(path)
+    return _opened(source, revision, sha256, _examined, INDEX)
+
+
+def open_model(source: str, *, revision: str | None = None, sha256: str | None = None) -> ModelFolder:
+    """The same for the folder of one transformers model with its tokenizer. Raises: GeneratorUnusable."""
+    return _opened(source, revision, sha256, _examined_model, CONFIG)
+
+
+def _opened(
+    source: str, revision: str | None, sha256: str | None, examined: Callable[[Path], str], index: str
+) -> ModelFolder:
+    path = _local(source, index) or _from_hub(source, revision, examined)
+    pipeline = examined(path)
     if sha256 is not None:
         _demand_digest(path, sha256)
     pin = f"sha256:{sha256.lower()[:16]}" if sha256 else (revision or "unpinned")
@@ -91,7 +106,7 @@ def read_json(path: Path) -> dict[str, Any]:
     return document
 
 
-def _local(source: str) -> Path | None:
+def _local(source: str, index: str) -> Path | None:
     """The folder of that name; None for a name on the hub."""
     try:
         path = Path(source).expanduser()
@@ -100,7 +115,7 @@ def _local(source: str) -> Path | None:
     except (OSError, ValueError, RuntimeError):
         raise GeneratorUnusable(f"the model {source[:80]!r} is no usable path; check the name") from None
     if path.exists():
-        raise GeneratorUnusable(f"the model {source[:80]} is a file; name the folder that holds {INDEX}")
+        raise GeneratorUnusable(f"the model {source[:80]} is a file; name the folder that holds {index}")
     if not HUB_NAME.fullmatch(source) or ".." in source:
         raise GeneratorUnusable(
             f"there is no model folder {source[:80]!r}; name a folder, or owner/name on the hub"
@@ -108,7 +123,7 @@ def _local(source: str) -> Path | None:
     return None
 
 
-def _from_hub(name: str, revision: str | None) -> Path:
+def _from_hub(name: str, revision: str | None, examined: Callable[[Path], str]) -> Path:
     try:
         from huggingface_hub import snapshot_download
     except ImportError:
@@ -116,7 +131,7 @@ def _from_hub(name: str, revision: str | None) -> Path:
     # A cache may hold a part of the model only; one that is whole is taken without asking the network.
     with contextlib.suppress(OSError, ValueError, GeneratorUnusable):
         cached = snapshot_download(name, revision=revision, allow_patterns=WANTED, local_files_only=True)
-        _examined(Path(cached))
+        examined(Path(cached))
         return Path(cached)
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=WANTED))
@@ -138,6 +153,23 @@ def _examined(path: Path) -> str:
         if not name.startswith("_"):
             _examine(path, name, entry)
     return pipeline
+
+
+def _examined_model(path: Path) -> str:
+    """Rules 2 and 3 of a single model; gives its class."""
+    _refuse_code(path)
+    kinds = read_json(path / CONFIG).get("architectures")
+    if not isinstance(kinds, list) or len(kinds) != 1 or not isinstance(kinds[0], str):
+        raise GeneratorUnusable(f"{CONFIG} names no model of transformers; name a folder of one model")
+    _refuse_own_code(path, path.name)
+    _demand_weights(path, path.name)
+    return str(kinds[0])
+
+
+def _refuse_own_code(folder: Path, name: str) -> None:
+    for config in sorted(folder.glob("*config*.json")):
+        if "auto_map" in read_json(config):
+            raise GeneratorUnusable(f"{name}/{config.name} asks for code of its own; such models are refused")
 
 
 def _refuse_code(path: Path) -> None:
@@ -174,9 +206,7 @@ def _examine(path: Path, name: str, entry: Any) -> None:
     folder = path / name
     if "/" in name or "\\" in name or not folder.is_dir():
         raise GeneratorUnusable(f"the model folder has no {name}; download the model again")
-    for config in sorted(folder.glob("*config*.json")):
-        if "auto_map" in read_json(config):
-            raise GeneratorUnusable(f"{name}/{config.name} asks for code of its own; such models are refused")
+    _refuse_own_code(folder, name)
     if not entry[1].endswith(WEIGHTLESS):
         _demand_weights(folder, name)
 

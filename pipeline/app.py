@@ -9,7 +9,6 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -18,13 +17,14 @@ from sqlalchemy import Engine
 from classifiers.base import Kind
 from pipeline import policy as policies
 from pipeline import quarantine, reinstate
+from pipeline.asking import Asking, Question
 from pipeline.clock import clock, rfc3339
 from pipeline.credentials.pki import ensure_pki
 from pipeline.credentials.trust import TrustStore
 from pipeline.errors import KeysUnusable, Refused, StorageFailed
 from pipeline.evidence import Bundler
 from pipeline.eyes import Eyes
-from pipeline.gate import Gate, index_names
+from pipeline.gate import index_names
 from pipeline.home import Home
 from pipeline.keyring import MARKS_FILE, ensure_keyring, with_tsa_roots
 from pipeline.optouts.desk import Desk
@@ -35,19 +35,18 @@ from pipeline.orders import (
     GuardOrder,
     Order,
     Use,
-    ask_of,
     inputs_of,
     job_key,
     request_key,
-    use_json,
 )
 from pipeline.past import Archive
 from pipeline.retroscan import ScanReport, scan
 from pipeline.settings import Settings
 from pipeline.sights import ensure_sealer
 from pipeline.simulate import Report, Wanted, simulated
+from pipeline.texts import Texts
 from pipeline.tryout import TryOut
-from pipeline.types import Decision, Verdict
+from pipeline.types import Decision
 from pipeline.workbench import OURS, Observer, Outcome, Workbench, note_signer, reason_json
 from pipeline.workflow import CREATE, GUARD, KINDS, ReleaseRun
 from registry import claims, evidence, holds, log, permissions, releases, uses
@@ -307,21 +306,18 @@ class App:
             held=tuple(map(reason_json, hold.reasons)) if hold else (), stages={}, file=file,
         )  # fmt: skip
 
+    @property
+    def asking(self) -> Asking:
+        """Asks what would become of a prompt, without a job."""
+        return Asking(self._bench)
+
     def judge(
         self, prompt: str, *, policy: str, history: tuple[str, ...] = (), account: str = LOCAL_ACCOUNT,
-        use: Use = NO_USE,
+        use: Use = NO_USE, enhanced: str | None = None,
     ) -> Decision:  # fmt: skip
         """What the gate says of a prompt, without a job. Raises: UsageError, LimitExceeded."""
-        bench, ask = self._bench, ask_of({"account": account, "use": use_json(use)})
-        gate = Gate(bench.eyes, bench.view, bench.settings, uses=partial(uses.today, bench.engine))
-        return gate.judge(prompt, history, policy=policies.preset(policy), account=ask).decision
-
-    def gate_prompt(self, prompt: str, account: str | None = None, policy: str | None = None) -> None:
-        """Raises: Refused, with the reasons, unless the gate allows `prompt`."""
-        named = policy or self._bench.settings.policy
-        decision = self.judge(prompt, policy=named, account=account or LOCAL_ACCOUNT)
-        if decision.verdict is not Verdict.ALLOW:
-            raise Refused(" ".join(reason.detail for reason in decision.reasons))
+        texts = Texts(history=history, prompt=prompt, enhanced=enhanced)
+        return self.asking.judge(texts, Question(policy=policy, account=account, use=use))
 
 
 @contextlib.contextmanager

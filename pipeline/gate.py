@@ -5,11 +5,13 @@ Jobs go through `pipeline.judging`, which looks, compares and decides with the s
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Protocol
 
-from classifiers.base import CheckReport, CheckState, Sight, TextEmbedder
+import numpy as np
+
+from classifiers.base import CheckReport, CheckState, Kind, Seen, Sight, TextEmbedder, Vectors
 from pipeline import policy as policies
 from pipeline.clock import clock
 from pipeline.errors import UsageError
@@ -20,6 +22,7 @@ from pipeline.orders import LOCAL_ACCOUNT, MAX_TURNS, check_prompt
 from pipeline.policy import Policy
 from pipeline.recheck import Uses, in_full, wishes_of
 from pipeline.settings import Settings
+from pipeline.texts import CAME_IN, ENHANCED, PROMPT, Texts, with_origins
 from pipeline.types import Decision, Json, Reason
 from registry import uses
 from registry.db import open_database
@@ -30,7 +33,7 @@ from registry.view import Snapshot, View
 ALWAYS: Final = (policies.NAMES, policies.DESCRIPTIONS)
 _TOLD: Final = (
     "subject", "subject_name", "owner", "score", "threshold", "probability", "reference", "sure",
-    "quarantined", "turn", "span", "quote", "won", "lost", "asks",
+    "quarantined", "origin", "turn", "span", "quote", "won", "lost", "asks",
 )  # fmt: skip
 
 
@@ -53,10 +56,16 @@ class Registry(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
-    """A prompt and the turns before it, oldest first."""
+    """A prompt and the turns before it, oldest first; ``enhanced``: what an enhancer made of it, if any."""
 
     text: str
     history: tuple[str, ...] = ()
+    enhanced: str | None = None
+
+    @property
+    def texts(self) -> Texts:
+        """The same as texts of a job."""
+        return Texts(history=self.history, prompt=self.text, enhanced=self.enhanced)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +76,14 @@ class GateResult:
     reports: tuple[CheckReport, ...]
     decision: Decision
     snapshot_seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """What the models see of all texts; ``first``: of the prompt alone, where it was enhanced afterwards."""
+
+    whole: Sight
+    first: Sight | None = None
 
 
 class Gate:
@@ -85,45 +102,64 @@ class Gate:
 
     def judge(
         self, text: str, history: Sequence[str] = (), *, policy: Policy, account: Ask | str = LOCAL_ACCOUNT,
-        now: str = "",
+        now: str = "", enhanced: str | None = None,
     ) -> GateResult:  # fmt: skip
         """Judge one prompt for `account`, or for what it asks; `now` is RFC 3339, by default the clock's.
 
         Raises: UsageError for a prompt that is empty or no valid text, LimitExceeded for one too long.
         """
-        prompt = Prompt(text=text, history=tuple(history))
+        prompt = Prompt(text=text, history=tuple(history), enhanced=enhanced)
         return self.judge_all([prompt], policy=policy, account=account, now=now)[0]
 
     def judge_all(
         self, prompts: Sequence[Prompt], *, policy: Policy, account: Ask | str = LOCAL_ACCOUNT, now: str = ""
     ) -> list[GateResult]:
         """Judge several prompts, which the models see together. Raises: as `judge`, for any of them."""
-        texts = [self.checked(prompt) for prompt in prompts]
+        texts = [self.checked(prompt.texts) for prompt in prompts]
+        return self.judge_texts(texts, policy, account, now or clock())
+
+    def judge_texts(
+        self, texts: Sequence[Texts], policy: Policy, account: Ask | str, now: str
+    ) -> list[GateResult]:
+        """Judge what is said of several clips, each with a prompt; all of it was checked before."""
         asked = policy.only(policies.PROMPT_CHECKS)
         snapshot = self._view.current()
-        sights = self._looked(texts, snapshot)
-        return [self._judged(sight, snapshot, asked, account, now or clock()) for sight in sights]
+        looks = self._looked(texts, snapshot)
+        return [
+            self._judged(told, look, snapshot, asked, account, now)
+            for told, look in zip(texts, looks, strict=True)
+        ]
 
-    def _looked(self, texts: Sequence[tuple[str, ...]], snapshot: Snapshot) -> list[Sight]:
+    def look(self, texts: Texts) -> Sight:
+        """What the models see of everything that is said of a clip, with or without a prompt."""
+        [seen] = self._looked([texts], self._view.current())
+        return seen.whole
+
+    def _looked(self, texts: Sequence[Texts], snapshot: Snapshot) -> list[_Look]:
         """What the models see; they are not loaded where names are all that is registered."""
         if self._names_only(snapshot):
-            return [Sight(texts=turns) for turns in texts]
+            return [_Look(whole=Sight(texts=told.all)) for told in texts]
         from classifiers.descriptions import look_at_texts
 
-        return look_at_texts(texts, self._eyes.clip, self._eyes.minilm)
+        passes = [one for told in texts for one in told.passes]
+        seen = iter(look_at_texts(passes, self._eyes.clip, self._eyes.minilm) if passes else ())
+        return [_look(told, [next(seen) for _ in told.passes]) for told in texts]
 
     def _names_only(self, snapshot: Snapshot) -> bool:
         return not self._whole and not snapshot.spaces()
 
-    def checked(self, prompt: Prompt) -> tuple[str, ...]:
-        """The turns of a prompt that can be judged. Raises: UsageError, LimitExceeded."""
-        if len(prompt.history) > MAX_TURNS:
+    def checked(self, texts: Texts) -> Texts:
+        """The texts, if they can be judged. Raises: UsageError, LimitExceeded."""
+        if len(texts.history) > MAX_TURNS:
             raise UsageError(f"a prompt may come after {MAX_TURNS} turns; leave out the oldest")
-        return tuple(check_prompt(text, self._settings) for text in (*prompt.history, prompt.text))
+        for text in texts.all:
+            check_prompt(text, self._settings)
+        return texts
 
     def _judged(
-        self, sight: Sight, snapshot: Snapshot, policy: Policy, account: Ask | str, now: str
+        self, told: Texts, look: _Look, snapshot: Snapshot, policy: Policy, account: Ask | str, now: str
     ) -> GateResult:
+        sight = look.whole
         checks = dict.fromkeys((*ALWAYS, *policy.required))
         if self._names_only(snapshot):
             del checks[policies.DESCRIPTIONS]
@@ -135,7 +171,55 @@ class Gate:
             policy, reports, sound=policies.Sound.ACCEPT, has_sound=False, registry_seq=snapshot.seq,
             now=now, wishes=wishes_of(snapshot.subjects, account, now, self._uses),
         )  # fmt: skip
+        if look.first is not None:
+            decision = self._as_asked(decision, look.first, snapshot)
+        decision = with_origins(decision, told)
         return GateResult(sight=sight, reports=reports, decision=decision, snapshot_seq=snapshot.seq)
+
+    def _as_asked(self, decision: Decision, first: Sight, snapshot: Snapshot) -> Decision:
+        """The decision, whose reasons say whether the prompt described a subject before it was enhanced."""
+        described = [one for one in decision.reasons if one.check == policies.DESCRIPTIONS]
+        if not any("turn" in one.evidence for one in described):
+            return decision
+        reports = examine((policies.DESCRIPTIONS,), first, snapshot, self._eyes.calibrations)
+        before = {finding.subject for report in reports for finding in report.findings}
+
+        def told(reason: Reason) -> Reason:
+            if reason.check != policies.DESCRIPTIONS or "turn" not in reason.evidence:
+                return reason
+            if reason.evidence.get("subject") not in before:
+                return replace(
+                    reason, detail=reason.detail + CAME_IN, evidence=reason.evidence | {"origin": ENHANCED}
+                )
+            return replace(reason, evidence=reason.evidence | {"origin": PROMPT})
+
+        return replace(decision, reasons=tuple(told(one) for one in decision.reasons))
+
+
+def _look(told: Texts, passes: Sequence[Sight]) -> _Look:
+    """One sight of a prompt and its enhanced form.
+
+    Where the models saw nothing of one of them, nothing counts as seen: half a look is never passed.
+    """
+    kinds: dict[tuple[Kind, str], list[Seen]] = {}
+    for sight in passes if all(one.seen for one in passes) else ():
+        for seen in sight.seen:
+            kinds.setdefault((seen.kind, seen.space), []).append(seen)
+    joined = (
+        Seen(kind=kind, space=space, vectors=_distinct([part.vectors for part in parts]))
+        for (kind, space), parts in kinds.items()
+    )
+    whole = Sight(texts=told.all, seen=tuple(joined))
+    return _Look(whole=whole, first=passes[0] if len(passes) > 1 else None)
+
+
+def _distinct(parts: Sequence[Vectors]) -> Vectors:
+    """The rows of all parts, each once, in order."""
+    rows = np.concatenate(parts)
+    if len(parts) == 1:
+        return rows
+    _, first = np.unique(rows, axis=0, return_index=True)
+    return rows[np.sort(first)]
 
 
 _NOTHING_TO_COMPARE: Final = CheckReport(

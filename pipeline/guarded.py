@@ -1,11 +1,14 @@
 """`guard(pipe)`: a diffusers pipeline whose clips leave through a release, or not at all.
 
 The rules of a call, in order:
-1. what could bring in content that nobody judges is refused: latents, embeddings, pictures, clips, callbacks
-   that change something; and latents as output;
-2. the gate judges the prompt before anything is generated; a refusal raises `Refused` with its reasons;
-3. the pipeline generates; the clip passes through the same job as `countermark guard --prompt`;
-4. what comes back are the decoded frames of the signed file, in the type that was asked for.
+1. what could bring in content that nobody judges is refused: latents, embeddings, tensors, callbacks that
+   change something; and latents as output;
+2. the gate judges the prompt before anything is generated, and pictures and clips that it comes with
+   (`pipeline.given`) are looked at; a refusal raises `Refused` with its reasons;
+3. a prompt that is held for what it describes is rewritten where the setting `rewrite` says so, and where an
+   enhancer rewrites the prompt, the gate judges what it wrote; the pipeline draws what came of it;
+4. the pipeline generates; the clip passes through the same job as `countermark guard --prompt`;
+5. what comes back are the decoded frames of the signed file, in the type that was asked for.
 
 This protects a service against its users and its own mistakes, not against code in the same process: the
 pipeline inside can always be reached by who holds the object.
@@ -16,7 +19,7 @@ import inspect
 import tempfile
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
@@ -28,7 +31,9 @@ from generator.base import MAX_RATE
 from generator.conventions import CONVENTIONS
 from generator.frames import as_pictures
 from pipeline.app import App, open_app
+from pipeline.asking import Question
 from pipeline.errors import Refused, UsageError
+from pipeline.given import NAMES, SETTINGS, taken
 from pipeline.media.limits import media_limits
 from pipeline.media.pictures import BT601_LIMITED, frame_from_rgb
 from pipeline.media.reader import open_clip
@@ -38,6 +43,7 @@ from pipeline.media.writer import ClipWriter
 from pipeline.orders import LOCAL_ACCOUNT, GuardOrder
 from pipeline.policy import Sound, from_json, preset
 from pipeline.settings import Settings, load
+from pipeline.texts import Texts
 from pipeline.types import Decision
 
 # Arguments that cannot bring in content; all others must keep their defaults.
@@ -48,6 +54,7 @@ HARMLESS: Final = frozenset({
     "decode_timestep", "decode_noise_scale", "clean_caption", "callback_on_step_end",
     "callback_on_step_end_tensor_inputs",
 })  # fmt: skip
+MATERIAL: Final = NAMES | SETTINGS  # looked at by `pipeline.given`
 OUTPUTS: Final = ("np", "pil", "pt")
 FALLBACK_RATE: Final = 24.0  # frames per second, of pipelines that do not say
 MAX_DENOMINATOR: Final = 1001
@@ -68,6 +75,24 @@ class GuardedRelease:
     file: Path
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a call asks for: the prompt, what an enhancer made of it, files of what it is made from.
+
+    ``asked``: what was asked for, where the prompt is a rewritten one; ``negative``: what is not to be drawn.
+    """
+
+    prompt: str
+    asked: str | None = None
+    negative: str = ""
+    enhanced: str | None = None
+    material: tuple[Path, ...] = ()
+
+    def texts(self, words: tuple[str, ...] = ()) -> Texts:
+        """The texts of it, with the words in the material."""
+        return Texts(pictures=words, asked=self.asked, prompt=self.prompt, enhanced=self.enhanced)
+
+
 def guard(
     pipe: Any,
     *,
@@ -75,11 +100,13 @@ def guard(
     policy: str | None = None,
     account: str | None = None,
     frame_rate: float | None = None,
+    enhance: Callable[[str], str] | None = None,
 ) -> "GuardedPipeline":
-    """Wrap a text-to-video pipeline of diffusers; the result is called as the pipeline is.
+    """Wrap a video pipeline of diffusers; the result is called as the pipeline is.
 
     `home`, `policy`: else those of the settings. `account`: whose work it is. `frame_rate`: of the clips,
-    where neither the call nor our table of pipelines says it.
+    where neither the call nor our table of pipelines says it. `enhance`: rewrites a prompt before it is
+    drawn, e.g. a `generator.enhance.PromptEnhancer`; what it writes is judged, too.
     Raises: UsageError for an unknown policy, or an object that is no pipeline.
     """
     if not callable(pipe) or not hasattr(pipe, "components"):
@@ -90,16 +117,20 @@ def guard(
         raise UsageError("this pipeline is guarded already; use it as it is")
     settings = load(Path(home) if home is not None else None)
     named = preset(policy or settings.policy).name
-    return GuardedPipeline(pipe, settings, named, account or LOCAL_ACCOUNT, frame_rate)
+    if enhance is not None and not callable(enhance):
+        raise UsageError("enhance is called with a prompt and answers another; give a function")
+    return GuardedPipeline(pipe, settings, named, account or LOCAL_ACCOUNT, frame_rate, enhance)
 
 
 class GuardedPipeline:
     """A pipeline inside a guard. Everything but the call is the pipeline's own; see `guard`."""
 
     def __init__(
-        self, inner: Any, settings: Settings, policy: str, account: str, frame_rate: float | None
-    ) -> None:
+        self, inner: Any, settings: Settings, policy: str, account: str, frame_rate: float | None,
+        enhance: Callable[[str], str] | None = None,
+    ) -> None:  # fmt: skip
         self._guarded = inner
+        self._enhance = enhance
         self._settings, self._policy, self._account = settings, policy, account
         self._frame_rate = frame_rate
         self._signature = inspect.signature(inner.__call__)
@@ -133,15 +164,48 @@ class GuardedPipeline:
         given = self._bound(args, kwargs)
         prompt, wanted = _prompt(given), _output_type(given, self._signature)
         _refuse_unjudged(given, self._signature)
-        rate = self._rate(given)
-        app = self._opened()
-        app.gate_prompt(prompt, self._account, self._policy)
-        result = self._guarded(**given | {"prompt": prompt, "output_type": "np"} | _callback(given))
-        made = as_pictures(np.asarray(result.frames[0], dtype=np.float32))
-        release, decision = self._release(app, made, prompt, rate)
+        rate, material = self._rate(given), taken(given)
+        with tempfile.TemporaryDirectory(prefix="countermark-") as folder:
+            asked = Asked(prompt=prompt, material=material.write(Path(folder), _write))
+            asked = self._judged(asked)
+            fixed = {"prompt": asked.enhanced or asked.prompt, "output_type": "np"} | material.arguments
+            fixed |= self._negative(given, asked.negative)
+            result = self._guarded(**given | fixed | _callback(given))
+            made = as_pictures(np.asarray(result.frames[0], dtype=np.float32))
+            release, decision = self._release(made, asked, rate, Path(folder))
         result.frames = _as_asked(_decoded(release.file, self._settings), wanted)
         result.release, result.decision = release, decision
         return result
+
+    def _judged(self, asked: "Asked") -> "Asked":
+        """What is asked, with what the enhancer made of it. Raises: Refused; UsageError for no text."""
+        asking, question = self._opened().asking, Question(policy=self._policy, account=self._account)
+        rewrite = asking.rewritten(asked.prompt, question) if self._settings.rewrite else None
+        if rewrite:
+            prompt, negative = str(rewrite["prompt"]), str(rewrite["negative"])
+            asked = replace(asked, prompt=prompt, asked=asked.prompt, negative=negative)
+        asking.demand(asked.texts(), question)
+        words = asking.demand_material(asked.material, question) if asked.material else ()
+        if self._enhance is not None:
+            asked = replace(asked, enhanced=self._enhance(asked.prompt))
+            if not isinstance(asked.enhanced, str) or not asked.enhanced.strip():
+                raise UsageError("the enhancer answered no text, so nothing is drawn; mend it")
+        if words or asked.enhanced is not None:
+            asking.demand(asked.texts(words), question)
+        return asked
+
+    def _negative(self, given: dict[str, Any], terms: str) -> dict[str, Any]:
+        """The user's negative prompt with more terms, where the pipeline has one that counts."""
+        convention = CONVENTIONS.get(type(self._guarded).__name__)
+        counts = convention is None or convention.negative
+        if not terms or not counts or "negative_prompt" not in self._signature.parameters:
+            return {}
+        scales = [given.get(name) for name in ("guidance_scale", "guidance_scale_2")]
+        if any(scale is not None and scale < 1 for scale in scales):
+            return {}
+        theirs = given.get("negative_prompt") or ""
+        theirs = ", ".join(map(str, theirs)) if isinstance(theirs, (list, tuple)) else str(theirs)
+        return {"negative_prompt": ", ".join(filter(None, (theirs, terms)))}
 
     def _opened(self) -> App:
         """The home, open from the first call on: what looks at prompts and clips is loaded once."""
@@ -158,15 +222,15 @@ class GuardedPipeline:
             raise UsageError(f"the pipeline cannot be called like this: {error}") from None
 
     def _release(
-        self, app: App, made: Frames, prompt: str, rate: Fraction
+        self, made: Frames, asked: "Asked", rate: Fraction, folder: Path
     ) -> tuple[GuardedRelease, Decision]:
-        with tempfile.TemporaryDirectory(prefix="countermark-") as folder:
-            source = Path(folder) / STEM
-            _write(made, rate, source)
-            order = GuardOrder(
-                source=source, policy=self._policy, sound=Sound.HOLD, prompt=prompt, account=self._account
-            )
-            outcome = app.guard(order, _silent)
+        source = folder / STEM
+        _write(made, rate, source)
+        order = GuardOrder(
+            source=source, policy=self._policy, sound=Sound.HOLD, prompt=asked.prompt,
+            enhanced=asked.enhanced, material=asked.material, asked=asked.asked, account=self._account,
+        )  # fmt: skip
+        outcome = self._opened().guard(order, _silent)
         if outcome.release is None or outcome.file is None or outcome.decision is None:
             raise Refused(" ".join(str(reason["detail"]) for reason in outcome.held) or "the clip is held")
         release = GuardedRelease(
@@ -192,8 +256,11 @@ class GuardedPipeline:
 
 
 _OWN: Final = frozenset(
-    {"_guarded", "_settings", "_policy", "_account", "_frame_rate", "_signature", "_app", "_closing"}
-)
+    {
+        "_guarded", "_settings", "_policy", "_account", "_frame_rate", "_signature", "_app", "_closing",
+        "_enhance",
+    }
+)  # fmt: skip
 
 
 def _nothing() -> None:
@@ -232,7 +299,7 @@ def _output_type(given: dict[str, Any], signature: inspect.Signature) -> str:
 def _refuse_unjudged(given: dict[str, Any], signature: inspect.Signature) -> None:
     for name, value in given.items():
         default = signature.parameters[name].default
-        if name in HARMLESS or value is None or value is default:
+        if name in HARMLESS or name in MATERIAL or value is None or value is default:
             continue
         if (
             isinstance(default, (bool, int, float, str))

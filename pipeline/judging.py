@@ -21,9 +21,11 @@ from pipeline.recheck import (
     in_full,
     recheck,
     shown,
+    unprompted,
     wishes_of,
 )
 from pipeline.release.staging import Staging
+from pipeline.texts import Texts, texts_of, with_origins
 from pipeline.types import Decision, Json, Reason, Verdict
 from pipeline.workbench import Workbench, note_signer
 from registry import apikeys, parents, releases, spaces, uses
@@ -41,43 +43,55 @@ class Judge:
         self._bench, self._inputs, self._staging = bench, inputs, staging
         self._policy = policies.preset(inputs["policy"])
         self.ask = ask_of(inputs, staging.job_id)
-
-    @property
-    def _texts(self) -> tuple[str, ...]:
-        prompt = self._inputs["prompt"]
-        return () if prompt is None else (*self._inputs["history"], prompt)
+        self.texts = texts_of(inputs)
+        """What is said of the clip; a step that learns more of it says so here."""
 
     def reading(self) -> Json | None:
-        """The letters of the prompt as a later scan for names asks them; None where none will."""
-        if not self._texts or policies.NAMES not in self._policy.required:
+        """The letters of the texts as a later scan for names asks them; None where none will."""
+        if not self.texts.all or policies.NAMES not in self._policy.required:
             return None
         from classifiers.sieve import skeleton
 
-        return {**skeleton(self._texts)}
+        return {**skeleton(self.texts.all)}
 
     def gate(self) -> Json:
         """Judge the prompt: {"decision", "sight"}, both null where there is none or nothing is asked."""
         if self._key_revoked():
             nothing = self._decided(self._policy.only(()), (), self._bench.view.current(), has_sound=False)
             return {"decision": policies.to_json(_without_key(nothing)), "sight": None}
-        if not self._texts or not self._policy.only(policies.PROMPT_CHECKS).required:
+        if self.texts.prompt is None or not self._policy.only(policies.PROMPT_CHECKS).required:
             return {"decision": None, "sight": None}
         refusal = self._refusal_by_name()
         if refusal is not None:
             return {"decision": policies.to_json(refusal), "sight": None}
-        *history, prompt = self._texts
-        bench = self._bench
-        judged = Gate(bench.eyes, bench.view, bench.settings, whole=True, uses=self.uses).judge(
-            prompt, history, policy=self._policy, account=self.ask, now=bench.clock()
-        )
+        [judged] = self._gate.judge_texts([self.texts], self._policy, self.ask, self._bench.clock())
         return {"decision": policies.to_json(judged.decision), "sight": self._keep(judged.sight)}
+
+    def rewrite(self, decision: dict[str, Any]) -> Json:
+        """A prompt to draw instead of one that is held for what it describes; {"prompt": null} for none."""
+        from pipeline import rewriting
+
+        made = rewriting.rewrite(
+            self.texts, policies.from_json(decision), self._bench.view.current(), self._bench.eyes,
+            self._would_pass,
+        )  # fmt: skip
+        return {"prompt": None} if made is None else made
+
+    def _would_pass(self, texts: Texts) -> bool:
+        [judged] = self._gate.judge_texts([texts], self._policy, self.ask, self._bench.clock())
+        return judged.decision.verdict is Verdict.ALLOW
+
+    @property
+    def _gate(self) -> Gate:
+        bench = self._bench
+        return Gate(bench.eyes, bench.view, bench.settings, whole=True, uses=self.uses)
 
     def _refusal_by_name(self) -> Decision | None:
         """A prompt with a registered name needs no model to be refused, so none is loaded for it."""
         if policies.NAMES not in self._policy.required:
             return None
         snapshot = self._bench.view.current()
-        reports = self._examine([policies.NAMES], Sight(texts=self._texts), snapshot)
+        reports = self._examine([policies.NAMES], Sight(texts=self.texts.all), snapshot)
         decision = self._decided(self._policy.only([policies.NAMES]), reports, snapshot, has_sound=False)
         return decision if decision.verdict is Verdict.BLOCK else None
 
@@ -89,16 +103,70 @@ class Judge:
 
         return {"sight": self._keep(look_at_clip(source, self._bench.eyes, limits, progress))}
 
+    def look_at_material(self, paths: Sequence[Path], limits: MediaLimits) -> Json:
+        """Look at what the clip was made from: {"sight", "words", "unfinished"}; null where nothing is asked.
+
+        ``unfinished``: the checks whose eyes failed, with their states.
+        """
+        if not self._policy.required:
+            return {"sight": None, "words": [], "unfinished": {}}
+        from pipeline.material import look_at_material
+
+        seen = look_at_material(paths, self._bench.eyes, limits)
+        unfinished: Json = {report.check: str(report.state) for report in seen.unfinished}
+        return {"sight": self._keep(seen.sight), "words": list(seen.words), "unfinished": unfinished}
+
+    def decide_material(self, looked: dict[str, Any]) -> Json:
+        """Compare what it was made from with the registry as it is now: {"decision"}, null as above."""
+        if not looked["sight"]:
+            return {"decision": None}
+        from pipeline import material
+
+        seen = material.Material(
+            sight=self._read(looked["sight"]),
+            unfinished=tuple(
+                CheckReport(check=check, state=CheckState(state))
+                for check, state in looked["unfinished"].items()
+            ),
+        )
+        snapshot = self._bench.view.current()
+        asked = self._policy.only(policies.CLIP_CHECKS)
+        reports = material.reports_of(seen, asked, snapshot, self._bench.eyes.calibrations)
+        decision = material.with_origin(self._decided(asked, reports, snapshot, has_sound=False))
+        return {"decision": policies.to_json(decision)}
+
+    def listen(self, source: Path, limits: MediaLimits) -> Json:
+        """Write down what is said in a clip: {"text", "state", "detail", "sight"}; null where nobody asks.
+
+        ``sight``: all texts looked at again with what is said; null where nothing is.
+        """
+        settings = self._bench.settings
+        if not settings.speech_model or policies.NAMES not in self._policy.required:
+            return {"text": None, "state": None, "detail": None, "sight": None}
+        from pipeline.listening import listen
+
+        heard = listen(source, settings, limits)
+        seen = self._gate.look(replace(self.texts, speech=heard.text)) if heard.text else None
+        return {
+            "text": heard.text, "state": str(heard.report.state), "detail": heard.report.detail,
+            "sight": None if seen is None else self._keep(seen),
+        }  # fmt: skip
+
     def decide(
-        self, gate: dict[str, Any], look: dict[str, Any], made_from: Sequence[Parent] = (), *, has_sound: bool
-    ) -> Json:
+        self, looks: Sequence[dict[str, Any]], made_from: Sequence[Parent] = (), *, has_sound: bool,
+        heard: dict[str, Any],
+    ) -> Json:  # fmt: skip
         """Compare everything that was seen with the registry as it is now, and decide.
 
         What was made from a release that is withdrawn is held.
         """
         snapshot = self._bench.view.current()
-        reports = self._reports(self.sight(gate, look), snapshot)
-        decision = self._decided(self._policy, reports, snapshot, has_sound=has_sound)
+        reports = self._reports(self.sight(looks), snapshot)
+        report = None
+        if heard.get("state"):
+            told = str(heard["detail"])
+            report = CheckReport(check=policies.AUDIO, state=CheckState(heard["state"]), detail=told)
+        decision = self._decided(self._policy, reports, snapshot, has_sound=has_sound, heard=report)
         # Asked after the snapshot: what is withdrawn or revoked later than that, the publish fence sees.
         decision = self._with_parents(decision, made_from)
         return policies.to_json(_without_key(decision) if self._key_revoked() else decision)
@@ -136,21 +204,16 @@ class Judge:
         """How often rules were used. Inside the fence nobody else writes, so it is exact there."""
         return partial(uses.today, self._bench.engine)
 
-    def sight(self, gate: dict[str, Any], look: dict[str, Any]) -> Sight:
-        """What was seen of prompt and clip together."""
-        parts = [self._read(part["sight"]) for part in (gate, look) if part["sight"]]
-        seen = Sight()
-        for part in parts:
-            seen = seen.joined(part)
-        return seen
+    def sight(self, looks: Sequence[dict[str, Any]]) -> Sight:
+        """What was seen of prompt, clip and material together; `looks`: what those steps recorded."""
+        parts = [self._read(part["sight"]) for part in looks if part["sight"]]
+        return Sight(texts=self.texts.all, seen=tuple(seen for part in parts for seen in part.seen))
 
     def _reports(self, sight: Sight, snapshot: Snapshot) -> tuple[CheckReport, ...]:
         required = self._policy.required
-        if self._texts:
-            return self._examine(required, sight, snapshot)
-        clip = [check for check in required if check in policies.CLIP_CHECKS]
-        prompt = [check for check in required if check in policies.PROMPT_CHECKS]
-        return (*self._examine(clip, sight, snapshot), *unasked(prompt))
+        unable = () if self.texts.prompt is not None else unprompted(required, sight)
+        asked = [check for check in required if check not in unable]
+        return (*self._examine(asked, sight, snapshot), *unasked(unable))
 
     def _examine(self, checks: Sequence[str], sight: Sight, snapshot: Snapshot) -> tuple[CheckReport, ...]:
         if not checks:
@@ -159,16 +222,18 @@ class Judge:
         return in_full(reports, sight, snapshot)
 
     def _decided(
-        self, policy: policies.Policy, reports: Sequence[CheckReport], snapshot: Snapshot, *, has_sound: bool
-    ) -> Decision:
+        self, policy: policies.Policy, reports: Sequence[CheckReport], snapshot: Snapshot, *, has_sound: bool,
+        heard: CheckReport | None = None,
+    ) -> Decision:  # fmt: skip
         now = self._bench.clock()
         self._note_calibrations(now)
         reports = (*reports, *_not_reached(self._policy, reports))
-        return policies.decide(
+        decision = policies.decide(
             policy, reports, sound=policies.Sound(self._inputs["sound"]), has_sound=has_sound,
-            registry_seq=snapshot.seq, now=now,
+            registry_seq=snapshot.seq, now=now, heard=heard,
             wishes=wishes_of(snapshot.subjects, self.ask, now, self.uses),
         )  # fmt: skip
+        return with_origins(decision, self.texts)
 
     def _note_calibrations(self, now: str) -> None:
         """What thresholds are from is in the log before a decision by them is."""
@@ -200,8 +265,8 @@ class Fenced:
 class Fence:
     """Asks at the fence, round by round; who was found and allowed in one is asked about in the next."""
 
-    def __init__(self, question: Question, bench: Workbench) -> None:
-        self._question, self._bench = question, bench
+    def __init__(self, question: Question, bench: Workbench, texts: Texts) -> None:
+        self._question, self._bench, self._texts = question, bench, texts
 
     def __call__(self, changes: Sequence[Change]) -> Fenced:
         """The verdict on these changes, and who the clip shows if it leaves."""
@@ -210,6 +275,7 @@ class Fence:
         found = recheck(self._question, changes, calibrations, now=self._bench.clock())
         if found.verdict is Verdict.ALLOW:
             self._question = replace(self._question, decision=found)
+        found = with_origins(found, self._texts)
         return Fenced(verdict=found.verdict, reasons=found.reasons, shown=shown(found))
 
 

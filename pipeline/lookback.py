@@ -24,6 +24,7 @@ from sqlalchemy import Connection, Engine
 
 from classifiers.base import Kind, Seen, Sight, Vectors
 from pipeline import policy as policies
+from pipeline import texts
 from pipeline.errors import KeysUnusable
 from pipeline.examine import Calibrations
 from pipeline.orders import ask_of
@@ -200,8 +201,8 @@ class Wanted:
         for part in looks.named(stretch, passed):
             with read(engine) as conn:
                 prompts = [(one.id, texts_of(one.facts)) for one in looks.whole(conn, part)]
-            for release, texts in prompts:
-                named = {hit.entry.subject for hits in self.matcher.match_turns(texts) for hit in hits}
+            for release, told in prompts:
+                named = {hit.entry.subject for hits in self.matcher.match_turns(told) for hit in hits}
                 if named:
                     yield release, named
 
@@ -262,6 +263,7 @@ def question_of(bench: Workbench, released: Release, rows: Sequence[SightRow]) -
     return Question(
         policy=policy, decision=decision, sight=sight_of(bench.sealer, released.facts, rows),
         account=str(released.facts.get("account", "")), key="", ask=ask_of(released.facts),
+        prompted=released.facts.get("prompt") is not None,
     )  # fmt: skip
 
 
@@ -323,10 +325,8 @@ def sight_of(sealer: Sealer, facts: Json, rows: Sequence[SightRow]) -> Sight:
 
 
 def texts_of(facts: Json) -> tuple[str, ...]:
-    """A release's prompt after the turns that led to it; empty without one."""
-    prompt, history = facts.get("prompt"), facts.get("history")
-    turns = history if isinstance(history, list) else []
-    return () if prompt is None else (*map(str, turns), str(prompt))
+    """What is said of a release: its prompt after the turns that led to it, and what else holds words."""
+    return texts.texts_of(facts).all
 
 
 def _blind(check: str, spaces: frozenset[str]) -> Blind:

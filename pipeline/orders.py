@@ -21,6 +21,7 @@ from registry.vocabulary import check_word
 
 LOCAL_ACCOUNT: Final = "local"  # of the command line
 MAX_TURNS: Final = 32  # of a conversation that led to a prompt
+MAX_MATERIAL: Final = 16  # pictures and clips that a clip was made from
 SEED_BITS: Final = 32
 
 
@@ -45,9 +46,11 @@ NO_USE: Final = Use()
 class GuardOrder:
     """What `guard` is asked: the clip, the policy preset, what to do with sound, the prompt if known.
 
-    ``history``: the turns before the prompt, oldest first; ``account``: whose work it is; ``key``: the API
-    key it came with, if any; ``request``: a name that the account gives it: the same name is the same job,
-    and with another clip it is refused; ``name``: what the file is called, where ``source`` does not say;
+    ``history``: the turns before the prompt, oldest first; ``enhanced``: what an enhancer made of the prompt
+    before it was drawn, if one did; ``material``: pictures and clips that it was made from; ``asked``: what
+    was asked for, where the prompt was rewritten; ``account``: whose work it is; ``key``: the API key it came
+    with, if any; ``request``: a name that the account gives it: the same name is the same job, and with
+    another clip it is refused; ``name``: what the file is called, where ``source`` does not say;
     ``use``: what it is for.
     """
 
@@ -56,6 +59,9 @@ class GuardOrder:
     sound: policies.Sound
     prompt: str | None = None
     history: tuple[str, ...] = ()
+    enhanced: str | None = None
+    material: tuple[Path, ...] = ()
+    asked: str | None = None
     account: str = LOCAL_ACCOUNT
     key: str = ""
     request: str = ""
@@ -77,6 +83,7 @@ class CreateOrder:
     width: int = 0
     height: int = 0
     history: tuple[str, ...] = ()
+    enhanced: str | None = None
     account: str = LOCAL_ACCOUNT
     key: str = ""
     request: str = ""
@@ -95,9 +102,11 @@ def inputs_of(order: Order, settings: Settings) -> Json:
         "history": [check_prompt(turn, settings) for turn in _turns(order)],
         "label": settings.label, "service": settings.service, "crf": settings.crf,
     }  # fmt: skip
+    # An order that says nothing of these is recorded as it always was.
+    common |= _enhanced(order, settings)
     told = use_json(order.use)
-    common |= {"use": told} if told else {}  # an order that says nothing is recorded as it always was
-    return common | (_guard(order, settings) if isinstance(order, GuardOrder) else _create(order))
+    common |= {"use": told} if told else {}
+    return common | (_guard(order, settings) if isinstance(order, GuardOrder) else _create(order, settings))
 
 
 def use_json(use: Use) -> Json:
@@ -124,6 +133,11 @@ def ask_of(facts: Mapping[str, Any], job: str = "") -> Ask:
         purpose=str(use.get("purpose", "")), content_class=str(use.get("content_class", "")),
         job=str(facts.get("job") or job),
     )  # fmt: skip
+
+
+def material_of(inputs: Mapping[str, Any]) -> tuple[tuple[Path, str], ...]:
+    """(path, SHA-256) of the pictures and clips that a clip was made from, in a job's inputs."""
+    return tuple((Path(told["source"]), str(told["sha256"])) for told in inputs.get("material", ()))
 
 
 def job_key(inputs: Json, attempt: int) -> str:
@@ -177,16 +191,37 @@ def _turns(order: Order) -> tuple[str, ...]:
     return order.history
 
 
+def _enhanced(order: Order, settings: Settings) -> Json:
+    if order.enhanced is None:
+        return {}
+    if order.prompt is None:
+        raise UsageError("an enhanced prompt comes with the prompt that it was made from; send both")
+    return {"enhanced_prompt": check_prompt(order.enhanced, settings)}
+
+
 def _guard(order: GuardOrder, settings: Settings) -> Json:
-    return {
+    if len(order.material) > MAX_MATERIAL:
+        raise UsageError(f"a clip is made from at most {MAX_MATERIAL} pictures and clips; name fewer")
+    material: Json = {"material": [_given(path, settings) for path in order.material]}
+    asked: Json = {} if order.asked is None else {"asked_prompt": check_prompt(order.asked, settings)}
+    return asked | (material if order.material else {}) | {
         "source": recordable(str(order.source.absolute()), "file name"),
         "name": safe_text(order.name or order.source.name),
         "sha256": _digest(order.source, settings.max_bytes), "sound": str(order.sound),
     }  # fmt: skip
 
 
-def _create(order: CreateOrder) -> Json:
+def _given(path: Path, settings: Settings) -> Json:
     return {
+        "source": recordable(str(path.absolute()), "file name"),
+        "sha256": _digest(path, settings.max_bytes),
+    }
+
+
+def _create(order: CreateOrder, settings: Settings) -> Json:
+    more: Json = {"enhancer": settings.enhancer} if settings.enhancer and order.enhanced is None else {}
+    more |= {"rewrite": True} if settings.rewrite else {}
+    return more | {
         "generator": recordable(order.generator, "generator's name"), "seconds": order.seconds,
         "seed": secrets.randbits(SEED_BITS) if order.seed is None else order.seed,
         "width": order.width, "height": order.height, "sound": str(policies.Sound.HOLD),

@@ -17,6 +17,7 @@ from sqlalchemy import Engine, select
 from classifiers.base import Seen, Sight
 from pipeline.errors import KeysUnusable, StorageFailed
 from pipeline.sights import Sealer
+from pipeline.texts import texts_of
 from pipeline.types import Verdict
 from registry import releases, sights
 from registry.db import read
@@ -26,6 +27,9 @@ from registry.types import JobState, Release, ReleaseState, SightRow
 
 PAGE: Final = 200
 RELEASE, HELD, REFUSED = "release", "held", "refused"
+LOOKS: Final = ("gate", "gate/rewritten", "gate/enhanced", "listen", "look", "material")
+"""The steps of a job that look; of those at texts, in the order in which they run, the last counts."""
+OF_TEXTS: Final = ("gate", "listen")
 _STATES: Final = {JobState.HELD: (HELD, Verdict.REVIEW), JobState.REFUSED: (REFUSED, Verdict.BLOCK)}
 
 
@@ -84,9 +88,6 @@ def stopped(archive: Archive, since: str = "") -> Iterator[Past]:
 
 def _of_release(archive: Archive, one: Release, rows: Sequence[SightRow]) -> Past:
     facts: dict[str, Any] = one.facts
-    history = facts.get("history") or []
-    prompt = facts.get("prompt")
-    texts = () if prompt is None else (*map(str, history), str(prompt))
     seen: list[Seen] = []
     for row in rows:
         with contextlib.suppress(KeysUnusable, ValueError):  # the check that misses it says so
@@ -94,20 +95,19 @@ def _of_release(archive: Archive, one: Release, rows: Sequence[SightRow]) -> Pas
     return Past(
         kind=RELEASE, id=one.id, at=one.published_at, account=str(facts.get("account", "")),
         policy=str(facts.get("policy", "")), verdict=Verdict.ALLOW,
-        sight=Sight(texts=texts, seen=tuple(seen)), seen=len(seen) == len(rows),
+        sight=Sight(texts=texts_of(facts).all, seen=tuple(seen)), seen=len(seen) == len(rows),
     )  # fmt: skip
 
 
 def _of_job(archive: Archive, row: Any, names: Sequence[str]) -> Past:
     inputs, (kind, verdict) = row.inputs, _STATES[JobState(row.state)]
     prompt = inputs.get("prompt")
-    texts = () if prompt is None else (*inputs.get("history", ()), prompt)
-    sight, whole = Sight(texts=tuple(texts)), len(names) == 2
+    sight, whole = Sight(texts=texts_of(inputs).all), len(names) == 2 + bool(inputs.get("material"))
     for name in names:
         found = _staged(archive, row.id, name)
         whole &= found is not None
         if found is not None:
-            sight = Sight(texts=sight.texts, seen=(*sight.seen, *found.seen))
+            sight = Sight(texts=found.texts or sight.texts, seen=(*sight.seen, *found.seen))
     return Past(
         kind=kind, id=row.id, at=row.finished_at, account=str(inputs.get("account", "")),
         policy=str(inputs.get("policy", "")), verdict=verdict, sight=sight,
@@ -116,14 +116,15 @@ def _of_job(archive: Archive, row: Any, names: Sequence[str]) -> Past:
 
 
 def _sight_files(conn: Any, ids: Sequence[str]) -> dict[str, list[str]]:
-    """The names of the files that the steps `gate` and `look` of these jobs left."""
-    query = select(job_step).where(job_step.c.job_id.in_(ids), job_step.c.name.in_(["gate", "look"]))
-    found: dict[str, list[str]] = {}
-    for row in conn.execute(query.order_by(job_step.c.job_id, job_step.c.name)):
+    """The names of the files that the steps of these jobs left which look; of several gates, of the last."""
+    query = select(job_step).where(job_step.c.job_id.in_(ids), job_step.c.name.in_(LOOKS))
+    found: dict[str, dict[str, str]] = {}
+    for row in sorted(conn.execute(query), key=lambda row: LOOKS.index(row.name)):
         name = (json.loads(row.result) or {}).get("sight")
         if name:
-            found.setdefault(row.job_id, []).append(str(name))
-    return found
+            step = row.name.partition("/")[0]
+            found.setdefault(row.job_id, {})["texts" if step in OF_TEXTS else step] = str(name)
+    return {job_id: [*names.values()] for job_id, names in found.items()}
 
 
 def _staged(archive: Archive, job_id: str, name: str) -> Sight | None:

@@ -6,7 +6,8 @@ The rules, in order; the strictest that applies decides:
 3. a finding at or over its threshold does what the subject's owner wishes for who asks: block, review or
    allow (`registry.ruling`). What a check is not sure of holds at most. Where the policy denies a kind of
    subject by default, only a licence allows; a finding about nobody who is registered holds;
-4. sound that nobody has listened to does as the sound rule says: accept, strip or hold;
+4. sound that nobody has listened to does as the sound rule says: accept, strip or hold; where a speech model
+   is set and could not write down what is said, it holds;
 5. otherwise it is allowed.
 """
 
@@ -38,7 +39,7 @@ COMPARED: Final = (NAMES, DESCRIPTIONS, FRAMES, LIKENESS, WORDS)
 
 
 class Sound(StrEnum):
-    """What to do with a sound track, which no check listens to."""
+    """What to do with a sound track that no check listens to."""
 
     ACCEPT = "accept"
     STRIP = "strip"
@@ -46,11 +47,15 @@ class Sound(StrEnum):
 
 
 class SoundState(StrEnum):
-    """How a decision names the sound track."""
+    """How a decision names the sound track.
+
+    ``TRANSCRIBED``: what is said was looked through for names; voices and music were not compared.
+    """
 
     ABSENT = "absent"
     STRIPPED = "stripped"
     NOT_CHECKED = "not_checked"
+    TRANSCRIBED = "transcribed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,8 +137,10 @@ def decide(
     registry_seq: int,
     now: str,
     wishes: Wishes = nobody,
+    heard: CheckReport | None = None,
 ) -> Decision:
-    """Apply the rules above; `now` is RFC 3339, `wishes` what owners want for the account that asks.
+    """Apply the rules above; `now` is RFC 3339, `wishes` what owners want for the account that asks, `heard`
+    how listening to the sound ended, where that was tried.
 
     A required check without a report is not configured; with several, one that did not complete counts.
     """
@@ -153,14 +160,15 @@ def decide(
         for finding, wish in found
     ]
     judged += [(effect, reason) for effect, reason in ruled if effect is not Verdict.ALLOW]
-    if has_sound and sound is Sound.HOLD:
-        judged.append((Verdict.REVIEW, Reason(code="audio_not_checked", check=AUDIO, detail=_SOUND)))
+    if has_sound and sound is not Sound.STRIP:
+        judged += [(Verdict.REVIEW, reason) for reason in _unheard(sound, heard)]
     strictest_first = sorted(judged, key=lambda pair: pair[0] is not Verdict.BLOCK)
     return Decision(
         verdict=strictest_first[0][0] if judged else Verdict.ALLOW,
         policy=policy.name, policy_version=policy.version,
         reasons=tuple(reason for _, reason in strictest_first),
-        checks={name: str(state) for name, state in states.items()} | {AUDIO: _sound(sound, has_sound)},
+        checks={name: str(state) for name, state in states.items()}
+        | {AUDIO: _sound(sound, has_sound, heard)},
         registry_seq=registry_seq, decided_at=now,
         permits=tuple(sorted({wish.rule for _, wish in found if wish and wish.rule})),
         allowed=tuple(sorted({one.subject for (one, _), (effect, _) in zip(found, ruled, strict=True)
@@ -271,7 +279,18 @@ def _counting(report: CheckReport) -> list[Finding]:
     return [finding for finding in report.findings if not finding.score < finding.threshold]
 
 
-def _sound(sound: Sound, has_sound: bool) -> str:
+def _unheard(sound: Sound, heard: CheckReport | None) -> list[Reason]:
+    """Why sound that stays in the clip holds it, if it does."""
+    if heard is None:
+        told = Reason(code="audio_not_checked", check=AUDIO, detail=_SOUND)
+        return [told] if sound is Sound.HOLD else []
+    return [] if heard.state is CheckState.COMPLETED else [_unfinished(AUDIO, heard.state, [heard])]
+
+
+def _sound(sound: Sound, has_sound: bool, heard: CheckReport | None) -> str:
     if not has_sound:
         return SoundState.ABSENT
-    return SoundState.STRIPPED if sound is Sound.STRIP else SoundState.NOT_CHECKED
+    if sound is Sound.STRIP:
+        return SoundState.STRIPPED
+    completed = heard is not None and heard.state is CheckState.COMPLETED
+    return SoundState.TRANSCRIBED if completed else SoundState.NOT_CHECKED

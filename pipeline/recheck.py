@@ -51,7 +51,7 @@ class Question:
 
     ``wishes``: what owners want now, for rule 5; ``ask``: what is asked beside the account, if anything;
     ``uses``: how often rules were used; ``parents``: the releases of ours that it was made from, and those
-    that they were made from.
+    that they were made from; ``prompted``: whether a prompt came with it.
     """
 
     policy: Policy
@@ -63,6 +63,7 @@ class Question:
     ask: Ask | None = None
     uses: "Uses | None" = None
     parents: tuple[str, ...] = ()
+    prompted: bool = True
 
 
 Uses = Callable[[Sequence[str], str | None, str], Mapping[str, Used]]
@@ -176,10 +177,9 @@ def compare(
     `matcher`: of their names, if at hand.
     """
     checks = [check for check in question.policy.required if check in policies.COMPARED]
-    reports = examine(checks, question.sight, references, calibrations, matcher)
-    if not question.sight.texts:
-        prompt = [check for check in checks if check in policies.PROMPT_CHECKS]
-        reports = (*(r for r in reports if r.check not in prompt), *unasked(prompt))
+    unable = unprompted(checks, question.sight) if _without_prompt(question) else ()
+    asked = [check for check in checks if check not in unable]
+    reports = (*examine(asked, question.sight, references, calibrations, matcher), *unasked(unable))
     fresh = policies.decide(
         question.policy.only(checks), reports, sound=policies.Sound.ACCEPT, has_sound=False,
         registry_seq=question.decision.registry_seq, now=now,
@@ -193,6 +193,19 @@ def compare(
         return _joined(question.decision, fresh, now)
     verdict = Verdict.BLOCK if fresh.verdict is Verdict.BLOCK else Verdict.REVIEW
     return _with(question.decision, verdict, reasons, now)
+
+
+def _without_prompt(question: Question) -> bool:
+    return not (question.prompted and question.sight.texts)
+
+
+def unprompted(checks: Sequence[str], sight: Sight) -> tuple[str, ...]:
+    """Those of the checks that have nothing to look at where no prompt came with a clip.
+
+    Words that are spoken or written in it are looked through for names all the same.
+    """
+    read = (policies.NAMES, policies.UNREGISTERED) if sight.texts else ()
+    return tuple(check for check in checks if check in policies.PROMPT_CHECKS and check not in read)
 
 
 def _joined(decision: Decision, fresh: Decision, now: str) -> Decision:

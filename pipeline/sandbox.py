@@ -24,6 +24,7 @@ from pipeline.types import Json
 # Task name -> "module:function"; the child imports nothing that is not named here.
 TASKS: Final[dict[str, str]] = {
     "decode": "pipeline.media.child:decode",
+    "listen": "pipeline.media.listening_child:listen",
     "read_credential": "pipeline.credentials.child:read_credential",
     "read_pictures": "pipeline.pictures.child:read_pictures",
 }

@@ -39,6 +39,13 @@ class Settings(BaseModel):
     face_detector_sha256: str | None = Field(None, description="digest that YuNet's file must have")
     face_recogniser_sha256: str | None = Field(None, description="digest that SFace's file must have")
     generator: str = Field("embedded", description="what `create` draws with, when none is named")
+    rewrite: bool = Field(
+        False, description="draw a rewritten prompt where one is held only since it may describe a subject"
+    )
+    enhancer: str | None = Field(
+        None, description="model that rewrites prompts before `create` draws: a folder or owner/name"
+    )
+    enhancer_sha256: str | None = Field(None, description="digest that the weights of that model must have")
     max_prompt_bytes: int = Field(100_000, gt=0, description="length of a prompt")
     face_days: int = Field(365, ge=0, description="days for which faces seen in released clips are kept")
     ask_days: float = Field(
@@ -50,6 +57,13 @@ class Settings(BaseModel):
     retroscan_review: Literal["hold", "case"] = Field(
         "hold", description="released clips that a new wish asks to look at: held back meanwhile, or served"
     )
+    sound: Literal["strip", "hold", "accept"] = Field(
+        "strip", description="what becomes of sound that nobody listened to, when nothing else is said"
+    )
+    speech_model: str | None = Field(
+        None, description="model that writes down what is said in clips: a folder or owner/name"
+    )
+    speech_sha256: str | None = Field(None, description="digest that the weights of that model must have")
     service: str = Field("countermark", max_length=24, description="name of the service, on the visible mark")
     label: str = Field("AI-generated", max_length=24, description="what the visible mark says of the clip")
     crf: float = Field(18.0, ge=0, le=35, description="x264 quality of released files")

@@ -1,12 +1,14 @@
 """A prompt, or a clip made elsewhere, becomes a release; what is recorded does not run again.
 
 The steps, and the boundaries at which a crash may fall:
-1. gate      the prompt, if there is one, is judged; anything but allow ends here, before a model draws
+1. gate      what is asked for is judged, with what comes before and after it (`pipeline.entrance`); anything
+             but allow ends here, before a model draws
 2. generate  a clip is made from the prompt; or
    accept    the clip is copied into the home, named by its digest; its own credential is judged
 3. reserve   a payload and a manifest name that were never used before
 4. survey    from an excerpt: strength of the hidden mark, path of the visible one, any sound
 5. look      frames, regions and faces of the clip become vectors
+   listen    sound that stays is written down as text, where a speech model is set
 6. decide    every check compares prompt and clip with the registry as it is; anything but allow ends here
 7. mark/n    visible mark, hidden mark, H.264
 8. inspect/n our own mark is read from the encoded file; a miss is marked again at full strength, then held
@@ -19,11 +21,10 @@ The steps, and the boundaries at which a crash may fall:
 A job whose hold was lifted is judged anew: gate, decide and what follows from the decision (sign, reread,
 store, publish, place) carry the number of lifted holds in their names, so that nothing old is replayed; what
 was drawn, looked at and marked is not done again. Where nothing but holders' wishes to be asked holds a job,
-they are asked in the transaction of the hold (`registry.permissions`).
+they are asked in the transaction of the hold (`registry.permissions`). A tester's job ends after 8.
 """
 
 import base64
-import hashlib
 import math
 import secrets
 from collections.abc import Callable, Sequence
@@ -39,9 +40,10 @@ from pipeline import judging
 from pipeline import policy as policies
 from pipeline.credentials.labels import AigcLabel, aigc_metadata, append_generated_xmp
 from pipeline.credentials.manifest import Agent, new_urn
+from pipeline.entrance import Entrance
 from pipeline.recheck import Question
 from pipeline.release import credential, strength
-from pipeline.release.facts import checked_against, missed, owed, parents_of
+from pipeline.release import facts as release_facts
 from pipeline.release.generation import GenerationOrder, generate
 from pipeline.release.inspection import inspect
 from pipeline.release.marking import MarkRequest, mark_clip, survey
@@ -57,7 +59,7 @@ from pipeline.workbench import (
     reason_json,
     reason_of,
 )
-from registry import holds, permissions, releases
+from registry import apikeys, holds, permissions, releases
 from registry.counter import reserve_payload_counter
 from registry.db import read
 from registry.holds import AlsoHeld
@@ -83,33 +85,41 @@ class ReleaseRun(StepRun):
         self._codec = PayloadCodec(bench.keyring.minting)
         self._judge = judging.Judge(bench, job.inputs, self._staging)
         self._generated = job.kind == CREATE
+        key = apikeys.get(bench.engine, str(job.inputs["key"])) if job.inputs["key"] else None
+        self._tester = key is not None and key.tester
 
     def _run(self) -> Outcome:
         with read(self._bench.engine) as conn:
             self._lifted = holds.lifted(conn, self._job.id)
-        gate = self._again("gate", self._judge.gate)
-        if gate["decision"] and gate["decision"]["verdict"] != Verdict.ALLOW:
-            return self._stop_at_gate(gate["decision"])
-        begin = ("generate", self._generate) if self._generated else ("accept", self._accept)
+        entered = Entrance(
+            self._bench, self._inputs, self._judge, self._staging, self._limits, self._step, self._again
+        ).run()
+        if entered.stopped:
+            return self._stop_at_gate(entered.stopped)
+        generate = partial(self._generate, entered.negative)
+        begin = ("generate", generate) if self._generated else ("accept", self._accept)
         origin = self._step(*begin)
         source = self._staging.path(origin["file"])
         reserved = self._step("reserve", self._reserve)
         surveyed = self._step("survey", lambda: self._survey(source, reserved))
         look = self._step("look", lambda: self._judge.look(source, self._limits, self._progress("look")))
-        made_from = parents_of(origin)
-        decide = partial(self._judge.decide, gate, look, made_from, has_sound=surveyed["sound"])
+        made_from, heard = release_facts.parents_of(origin), self._heard(source, surveyed)
+        looks = entered.seen(look, heard)
+        decide = partial(self._judge.decide, looks, made_from, has_sound=surveyed["sound"], heard=heard)
         decision = self._again("decide", decide)
         if decision["verdict"] != Verdict.ALLOW:
             return self._stop(decision, decision["reasons"], origin["file"])
         marked, seen = self._mark_until_seen(source, reserved, surveyed)
         if not seen["found"]:
-            return self._stop(decision, [missed()])
-        facts = self._facts(origin, decision)
+            return self._stop(decision, [release_facts.missed()])
+        if self._tester:  # the whole chain has run; what would make it a release does not
+            return self._stop(decision, [release_facts.never_published()])
+        facts = self._facts(origin, decision, entered.rewrite)
         sign = partial(self._sign, origin, facts, decision, reserved, surveyed, marked, seen)
         signed = self._again("sign", sign)
         reread = self._again("reread", lambda: self._reread(signed, reserved))
         self._again("store", lambda: self._store(signed))
-        question = self._question(gate, look, decision, made_from)
+        question = self._question(looks, decision, made_from)
         candidate = self._candidate(
             question, facts, reserved, surveyed, seen, signed, reread["verdict"], made_from
         )
@@ -125,19 +135,30 @@ class ReleaseRun(StepRun):
         """A step that runs again after every hold that was lifted."""
         return self._step(f"{name}/{self._lifted}" if self._lifted else name, work)
 
+    def _heard(self, source: Path, surveyed: dict[str, Any]) -> dict[str, Any]:
+        """What is said in the clip, which becomes one of its texts; empty where nothing is to be heard."""
+        stripped = self._inputs["sound"] == policies.Sound.STRIP
+        if not surveyed["sound"] or stripped or not self._bench.settings.speech_model:
+            return {}
+        heard = self._step("listen", lambda: self._judge.listen(source, self._limits))
+        self._judge.texts = replace(self._judge.texts, speech=heard["text"] or "")
+        return heard
+
     def _stop_at_gate(self, decision: dict[str, Any]) -> Outcome:
         """End here; a clip that may go on once its holders have answered is taken in now: it may go away."""
         preview = ""
         reasons = [reason_of(reason) for reason in decision["reasons"]]
-        if decision["verdict"] == Verdict.REVIEW and not self._generated and permissions.wanted(reasons):
+        wanted = permissions.wanted(reasons) and not self._tester
+        if decision["verdict"] == Verdict.REVIEW and not self._generated and wanted:
             preview = str(self._step("accept", self._accept)["file"])
         return self._stop(decision, decision["reasons"], preview)
 
-    def _generate(self) -> Json:
+    def _generate(self, negative: str) -> Json:
         inputs, target = self._inputs, self._staging.path("generating.mp4")
         order = GenerationOrder(
-            prompt=inputs["prompt"], generator=inputs["generator"], seconds=inputs["seconds"],
+            prompt=self._judge.texts.drawn or "", generator=inputs["generator"], seconds=inputs["seconds"],
             seed=inputs["seed"], width=inputs["width"], height=inputs["height"],
+            negative=negative,
         )  # fmt: skip
         made = generate(order, target, self._progress("generate"))
         name = self._staging.keep(target, ".input")
@@ -251,8 +272,8 @@ class ReleaseRun(StepRun):
             release={
                 "payload": reserved["payload"], "policy": decision["policy"],
                 "policy_version": decision["policy_version"], "checks": decision["checks"],
-                "checked_seq": decision["registry_seq"], "visible_mark": visible, **owed(decision),
-                "log": checked_against(
+                "checked_seq": decision["registry_seq"], "visible_mark": visible,
+                **release_facts.owed(decision), "log": release_facts.checked_against(
                     self._bench.engine, self._bench.keyring.log_key.origin, decision["registry_seq"]
                 ),
             },
@@ -278,37 +299,20 @@ class ReleaseRun(StepRun):
         parent = self._staging.whole(origin["parent"]).read_bytes() if origin["parent"] else None
         return credential.Imported(name=self._inputs["name"], sha256=origin["sha256"], parent=parent)
 
-    def _facts(self, origin: dict[str, Any], decision: dict[str, Any]) -> Json:
-        """What is stored beside a release, for the registry's eyes only."""
-        inputs = self._inputs
-        facts: Json = {
-            "prompt": inputs["prompt"], "history": inputs["history"], "account": inputs["account"],
-            "key": inputs["key"], "source_sha256": origin["sha256"], "policy": inputs["policy"],
-            "job": self._job.id, "use": inputs.get("use", {}), "rulings": decision.get("rulings", []),
-            **owed(decision),
-        }  # fmt: skip
-        reading = self._judge.reading()
-        facts |= {READING: reading} if reading else {}
-        if self._generated:
-            salted = f"{origin['salt']} {inputs['prompt']}".encode()
-            facts |= {
-                "generator": origin["generator"], "seed": inputs["seed"], "prompt_salt": origin["salt"],
-                "prompt_digest": f"salted sha256:{hashlib.sha256(salted).hexdigest()}",
-            }  # fmt: skip
-        return facts
+    def _facts(self, origin: dict[str, Any], decision: dict[str, Any], rewrite: dict[str, Any]) -> Json:
+        more: Json = {READING: self._judge.reading(), "rewrite": rewrite}
+        texts = self._judge.texts
+        told = release_facts.stored(self._job, texts, origin, decision, generated=self._generated)
+        return told | {name: value for name, value in more.items() if value}
 
     def _question(
-        self,
-        gate: dict[str, Any],
-        look: dict[str, Any],
-        decision: dict[str, Any],
-        made_from: Sequence[Parent],
+        self, looks: Sequence[dict[str, Any]], decision: dict[str, Any], made_from: Sequence[Parent]
     ) -> Question:
         return Question(
             policy=policies.preset(self._inputs["policy"]), decision=policies.from_json(decision),
-            sight=self._judge.sight(gate, look), account=self._inputs["account"], key=self._inputs["key"],
+            sight=self._judge.sight(looks), account=self._inputs["account"], key=self._inputs["key"],
             wishes=self._judge.wish, ask=self._judge.ask, uses=self._judge.uses,
-            parents=self._judge.ancestors(made_from),
+            parents=self._judge.ancestors(made_from), prompted=self._judge.texts.prompt is not None,
         )  # fmt: skip
 
     def _reread(self, signed: dict[str, Any], reserved: dict[str, Any]) -> Json:
@@ -339,7 +343,7 @@ class ReleaseRun(StepRun):
     def _publish(self, candidate: Candidate, question: Question, preview: str) -> Json:
         bench, signer = self._bench, note_signer(self._bench.keyring)
         made = releases.publish(
-            bench.engine, candidate, judging.Fence(question, bench), now=bench.clock(),
+            bench.engine, candidate, judging.Fence(question, bench, self._judge.texts), now=bench.clock(),
             sign_checkpoint=signer, also_held=self._asking(preview),
         )  # fmt: skip
         if isinstance(made, Held):
@@ -370,15 +374,23 @@ class ReleaseRun(StepRun):
         if made.verdict is Verdict.ALLOW:  # something after the checks stopped it
             told = tuple(OurReason(**asdict(reason_of(reason))) for reason in reasons)
             made = replace(made, verdict=Verdict.REVIEW, reasons=told)
-        state = JobState.REFUSED if blocked else JobState.HELD
+        # Nobody has to look at what a tester asked for, and nobody may lift it.
+        state = JobState.REFUSED if blocked or self._tester else JobState.HELD
         return self._ended(state, decision, reasons, None if logged else made, self._asking(preview))
+
+    def _count(self, reasons: Sequence[Json]) -> None:
+        """A tester's attempts say nothing about how often something matches by mistake."""
+        if not self._tester:
+            super()._count(reasons)
 
     def _asking(self, preview: str) -> AlsoHeld:
         """Asks the holders, in the transaction of a hold that nothing but their wishes makes."""
+        if self._tester:
+            return holds.nothing_more
         bench, inputs = self._bench, self._inputs
         request = permissions.Request(
             account=inputs["account"], purpose=inputs.get("use", {}).get("purpose", ""),
-            prompt="\n".join((*inputs["history"], inputs["prompt"] or "")), preview=preview,
+            prompt="\n".join(self._judge.texts.all), preview=preview,
             days=bench.settings.ask_days,
         )  # fmt: skip
 

@@ -2,6 +2,9 @@
 
 A secret is ``cmk_<key id>_<43 characters>``: 256 random bits need no slow hash. Revoking is a log entry,
 so that the publish fence holds what a revoked key asked for and has not left yet.
+
+A *tester's* key is for trying to get past the checks: it has an end, may do nothing that lasts, and nothing
+that it asks for is ever published; the database refuses such a release.
 """
 
 import hashlib
@@ -10,6 +13,7 @@ import re
 import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final
 
 from sqlalchemy import Engine, Row, select
@@ -24,7 +28,11 @@ from registry.ids import new_id, parse_time
 from registry.tables import api_key
 
 ENTRY_VERSION: Final = 1
-SCOPES: Final = ("create", "guard", "moderate", "verify", "optout", "admin")
+SCOPES: Final = ("create", "guard", "moderate", "verify", "optout", "admin", "tester")
+TESTER: Final = "tester"
+WITH_TESTER: Final = ("create", "guard", "moderate", "verify", TESTER)
+"""Scopes that a tester's key may have."""
+TESTER_DAYS: Final = 90
 SECRET_BYTES: Final = 32
 TAGS_MAX: Final = 50
 _SECRET: Final = re.compile(r"cmk_([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})_[A-Za-z0-9_-]{43}", re.ASCII)
@@ -45,6 +53,11 @@ class ApiKey:
     revoked_seq: int | None
     tags: tuple[str, ...] = ()
 
+    @property
+    def tester(self) -> bool:
+        """Whether nothing that it asks for may leave."""
+        return TESTER in self.scopes
+
 
 def create(
     engine: Engine, account: str, name: str, scopes: Collection[str], *, expires_at: str | None = None,
@@ -61,6 +74,7 @@ def create(
         raise OptOutInvalid(f"A key has one or more of these scopes: {', '.join(SCOPES)}.")
     if expires_at is not None and parse_time(expires_at) <= parse_time(now):
         raise OptOutInvalid("The key would be at its end already; name a later time.")
+    _check_tester(scopes, expires_at, now)
     made = new_id(now)
     secret = f"cmk_{made}_{secrets.token_urlsafe(SECRET_BYTES)}"
     row = {"id": made, "account": account, "name": name, "created_at": now, "expires_at": expires_at}
@@ -131,6 +145,17 @@ def list_keys(
         query = query.where(api_key.c.account == account)
     with read(engine) as conn:
         return [_loaded(row) for row in conn.execute(query)]
+
+
+def _check_tester(scopes: Collection[str], expires_at: str | None, now: str) -> None:
+    if TESTER not in scopes:
+        return
+    if not set(scopes) <= set(WITH_TESTER) or len(set(scopes)) < 2:
+        others = ", ".join(WITH_TESTER[:-1])
+        raise OptOutInvalid(f"A tester's key has the scope tester and one or more of: {others}.")
+    latest = parse_time(now) + timedelta(days=TESTER_DAYS)
+    if expires_at is None or parse_time(expires_at) > latest:
+        raise OptOutInvalid(f"A tester's key has an end, {TESTER_DAYS} days from now at the latest.")
 
 
 def _digest(secret: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Column, ColumnElement, Connection, and_, case, func, literal, select
+from sqlalchemy import Column, ColumnElement, Connection, and_, case, func, literal, or_, select
 
 from registry import sights
 from registry.canonical import Json
@@ -22,6 +22,8 @@ from registry.types import Release, ReleaseState, SightRow
 
 READING: Final = "reading"
 """The fact of a candidate that is its prompt's reading (``v``, ``letters``, ``runs``); kept here alone."""
+UNREAD: Final = "?"
+"""The version of a reading that is too long to be kept: of no version, so that it is always read again."""
 IDS: Final = 400
 """Releases named in one query."""
 SIGHTS: Final = 1000
@@ -108,13 +110,14 @@ class Tally(NamedTuple):
 def store(conn: Connection, release_id: str, facts: Json) -> None:
     """Keep what a scan reads of a release that is about to be stored."""
     told: Any = facts.get(READING) or {}
+    unread = UNREAD if told else ""
     letters, runs = str(told.get("letters", "")), str(told.get("runs", ""))
     usable = "letters" in told and _plain(letters) and _plain(runs)
     conn.execute(
         release_look.insert().values(
             release_id=release_id, policy=str(facts.get("policy") or ""),
             asked=int(facts.get("prompt") is not None), api_key=str(facts.get("key") or ""),
-            version=str(told.get("v", "")) if usable else "", letters=letters if usable else "",
+            version=str(told.get("v", "")) if usable else unread, letters=letters if usable else "",
             runs=runs if usable else "",
         )
     )  # fmt: skip
@@ -129,10 +132,14 @@ def following(conn: Connection, before: str, seq: int, upto: int, size: int) -> 
 
 
 def readings(conn: Connection, stretch: Stretch, policies: Collection[str]) -> Iterator[Sequence[Reading]]:
-    """The readings of the prompts in a stretch that left under these policies, in batches."""
+    """The readings of what is said of the clips in a stretch that left under these policies, in batches.
+
+    Words may be spoken or written in a clip that came without a prompt; one without any has no reading.
+    """
     columns = (release.c.id, release_look.c.version, release_look.c.letters, release_look.c.runs)
     query = select(*columns).join(release_look, release_look.c.release_id == release.c.id)
-    mine = (release_look.c.asked == 1, release_look.c.policy.in_(sorted(policies)))
+    worded = or_(release_look.c.asked == 1, release_look.c.version != "")
+    mine = (worded, release_look.c.policy.in_(sorted(policies)))
     found = conn.execute(query.where(stretch.holds(), *mine))
     while rows := found.fetchmany(SIGHTS):
         yield [Reading(*row) for row in rows]

@@ -19,17 +19,21 @@ from registry.errors import KeyReused
 from registry.types import JobState
 
 SOUNDS: Final = (Sound.HOLD, Sound.STRIP)
-"""What a client may do with sound: nobody listens to it, so letting it through is the operator's choice."""
+"""What a client may do with sound; letting through what nobody listened to is the operator's choice."""
 
 USE: Final = ("region", "purpose", "content_class")
 
 CLIP: Final = shapes.upload(
     "The clip and what is known of it.",
-    {"clip": "the clip: MP4, MOV, WebM, MKV or GIF"},
+    {
+        "clip": "the clip: MP4, MOV, WebM, MKV or GIF",
+        "material": "a picture or clip that it was made from; once for each",
+    },
     {
         "prompt": "the prompt that it was made from, if known",
+        "enhanced_prompt": "what an enhancer made of the prompt, if one did",
         "policy": "the service's own policy, or a stricter one",
-        "audio": "what to do with sound, which no check listens to: hold (default) or strip",
+        "audio": "what to do with sound that no check listens to: hold or strip; default: the service's own",
         "region": "where it is shown, ISO 3166-1 alpha-2",
         "purpose": "what it is for, of docs/rules.md",
         "content_class": "what it is about, of docs/rules.md",
@@ -50,7 +54,7 @@ async def post_generation(
     """Make a clip from a prompt. Idempotency-Key: the same key is the same job; Prefer: wait=N waits."""
     name, settings = jobs.request_name(request), here.settings
     order = CreateOrder(
-        prompt=asked.prompt, history=tuple(asked.history),
+        prompt=asked.prompt, history=tuple(asked.history), enhanced=asked.enhanced_prompt,
         policy=jobs.allowed_policy(asked.policy, settings.policy),
         generator=settings.generator, seconds=asked.seconds,
         seed=jobs.seed_of(caller.account, name) if asked.seed is None else asked.seed,
@@ -73,32 +77,40 @@ async def post_guard(request: Request, here: Here, caller: Guarder) -> JSONRespo
     name = jobs.request_name(request)
     here.jobs.check()
     async with here.uploads.receive(request) as upload:
-        upload.only("prompt", "policy", "audio", *USE)
-        clip = upload.file("clip")
+        upload.only("prompt", "enhanced_prompt", "policy", "audio", *USE)
+        clip = upload.file("clip", "material")
+        material = [file for file in upload.files if file is not clip]
         order = GuardOrder(
             source=clip.path, name=clip.name, account=caller.account, key=caller.key, request=name,
             policy=jobs.allowed_policy(upload.one("policy") or None, here.settings.policy),
-            sound=_sound(upload.one("audio", Sound.HOLD)), prompt=upload.one("prompt") or None,
+            sound=_sound(upload.one("audio"), here.settings.sound), prompt=upload.one("prompt") or None,
+            enhanced=upload.one("enhanced_prompt") or None,
             use=jobs.use_of(
                 upload.one("region"), upload.one("purpose"), upload.one("content_class"), caller.tags
             ),
         )  # fmt: skip
         with here.jobs.reserve() as slot:
             # Only the same order, sent again, comes to lie at the same place.
-            kept = await asyncio.to_thread(here.uploads.keep, clip, repr(replace(order, source=Path())))
+            named = repr((replace(order, source=Path()), [file.sha256 for file in material]))
+            kept, *given = [
+                await asyncio.to_thread(here.uploads.keep, file, named) for file in (clip, *material)
+            ]
             try:
-                document = await jobs.accept(here, slot, replace(order, source=kept), request)
+                whole = replace(order, source=kept, material=tuple(given))
+                document = await jobs.accept(here, slot, whole, request)
             except KeyReused:
                 raise  # the file may be that of the job that has the key
             except BaseException:
-                here.uploads.forget(kept)
+                here.uploads.forget(kept, *given)
                 raise
     if document["state"] != JobState.OPEN:
-        here.uploads.forget(kept)
+        here.uploads.forget(kept, *given)
     return jobs.answer(document)
 
 
-def _sound(asked: str) -> Sound:
+def _sound(asked: str, default: str) -> Sound:
+    if not asked:
+        return Sound(default)
     if asked not in SOUNDS:
         raise RequestMalformed(f"audio is one of: {', '.join(SOUNDS)}")
     return Sound(asked)

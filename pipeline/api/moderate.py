@@ -23,6 +23,7 @@ async def post_prompt(asked: shapes.PromptRequest, here: Here, caller: Moderator
     """What the gate says of a prompt, by the registry as it is now: allow, review or block, and why."""
     judge = partial(
         here.app.judge, asked.prompt, history=tuple(asked.history), account=caller.account,
+        enhanced=asked.enhanced_prompt,
         use=jobs.use_of(asked.region, asked.purpose, asked.content_class, caller.tags),
         policy=jobs.allowed_policy(asked.policy, here.settings.policy),
     )  # fmt: skip

@@ -22,6 +22,9 @@ class GenerationRequest(Asked):
 
     prompt: str = Field(description="what the clip is to show")
     history: list[str] = Field(default_factory=list, description="turns before the prompt, oldest first")
+    enhanced_prompt: str | None = Field(
+        None, description="what your enhancer made of the prompt: judged with it, and what is drawn"
+    )
     seconds: float = Field(DEFAULT_SECONDS, gt=0, le=MAX_SECONDS, description="length of the clip")
     seed: int | None = Field(None, ge=0, le=MAX_SEED, description="the same seed gives the same clip")
     policy: str | None = Field(None, max_length=40, description="the service's own policy, or a stricter one")
@@ -35,6 +38,9 @@ class PromptRequest(Asked):
 
     prompt: str = Field(description="the prompt")
     history: list[str] = Field(default_factory=list, description="turns before the prompt, oldest first")
+    enhanced_prompt: str | None = Field(
+        None, description="what your enhancer made of the prompt: judged with it, and what is drawn"
+    )
     policy: str | None = Field(None, max_length=40, description="the service's own policy, or a stricter one")
     region: str = Field("", max_length=2, description="where it is shown, ISO 3166-1 alpha-2")
     purpose: str = Field("", max_length=40, description="what it is for, of docs/rules.md")

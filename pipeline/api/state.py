@@ -20,6 +20,7 @@ from pipeline.auth import Caller
 from pipeline.clock import clock
 from pipeline.home import Home
 from pipeline.optouts.desk import Desk
+from pipeline.orders import material_of
 from pipeline.settings import Settings
 from pipeline.workbench import OURS
 from registry.errors import RegistryBusy, RegistryError
@@ -82,10 +83,10 @@ class Service:
 
     def forget(self, job: Job) -> None:
         """Delete the upload of a job that has ended."""
-        source = job.inputs.get("source")
+        source, inputs = job.inputs.get("source"), job.inputs
         with contextlib.suppress(RegistryError):  # then `Uploads.clean` does it, in a day
             if isinstance(source, str) and self.app.job(job.id).state is not JobState.OPEN:
-                self.uploads.forget(Path(source))
+                self.uploads.forget(Path(source), *(path for path, _ in material_of(inputs)))
 
     def keep_resuming(self) -> None:
         """Go on with jobs whose process died, now and then, until the service stops."""

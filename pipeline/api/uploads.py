@@ -65,13 +65,17 @@ class Upload:
             raise RequestMalformed(f"the field {name} came {len(values)} times; send it once")
         return values[0]
 
-    def file(self, name: str) -> UploadedFile:
-        """The only file. Raises: RequestMalformed when it is missing, empty, or not alone."""
-        if len(self.files) != 1 or self.files[0].field != name:
+    def file(self, name: str, *others: str) -> UploadedFile:
+        """The only file of that part; ``others``: parts that may come beside it.
+
+        Raises: RequestMalformed when it is missing, empty, or not alone.
+        """
+        found = [file for file in self.files if file.field not in others]
+        if len(found) != 1 or found[0].field != name:
             raise RequestMalformed(f"send exactly one file, as the part {name!r}")
-        if not self.files[0].size:
+        if not all(file.size for file in self.files):
             raise RequestMalformed("the file is empty; choose another one")
-        return self.files[0]
+        return found[0]
 
     def only(self, *names: str) -> None:
         """Raises: RequestMalformed for a field that nobody reads, so that a misspelt one is not ignored."""
@@ -130,10 +134,11 @@ class Uploads:
             sync_folder(target.parent)
         return target
 
-    def forget(self, path: Path) -> None:
-        """Delete a file that was kept; anything else is left alone."""
-        if path.parent == self._root / KEPT:
-            path.unlink(missing_ok=True)
+    def forget(self, *paths: Path) -> None:
+        """Delete files that were kept; anything else is left alone."""
+        for path in paths:
+            if path.parent == self._root / KEPT:
+                path.unlink(missing_ok=True)
 
     def clean(self, now: float) -> None:
         """Delete what a process that died left behind; call it when no job waits for its file any more."""

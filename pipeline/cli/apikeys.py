@@ -21,7 +21,10 @@ app = typer.Typer(help="API keys of the service: create, list, revoke.", no_args
 def create(
     account: Annotated[str, typer.Option(help="Whose key it is; jobs and opt-outs belong to the account.")],
     scope: Annotated[
-        list[str], typer.Option(help="create, guard, moderate, verify or optout; give it once for each.")
+        list[str],
+        typer.Option(
+            help="create, guard, moderate, verify, optout, once for each; with tester nothing ever leaves."
+        ),
     ],
     name: Annotated[str, typer.Option(help="What the key is for, for your own list.")] = "",
     tag: Annotated[

@@ -32,6 +32,7 @@ def create(
         str | None,
         typer.Option(help=f"Policy preset: {', '.join(PRESETS)}; default: the setting `policy`."),
     ] = None,
+    enhanced: use_options.Enhanced = None,
     region: use_options.Region = "",
     purpose: use_options.Purpose = "",
     content: use_options.ContentClass = "",
@@ -50,7 +51,7 @@ def create(
     width, height = parse_size(size)
     order = CreateOrder(
         prompt=prompt, policy=policy or settings.policy, generator=generator or settings.generator,
-        seconds=seconds, seed=seed, width=width, height=height,
+        seconds=seconds, seed=seed, width=width, height=height, enhanced=enhanced,
         use=use_options.use_of(region, purpose, content, tag),
     )  # fmt: skip
     with open_app(settings) as app, output.bar("opening") as bar:

@@ -57,12 +57,15 @@ def gate(
     ] = None,
     jsonl: Annotated[
         str | None,
-        typer.Option("--jsonl", help='File with {"text": …, "history": […]?} a line; - for standard input.'),
+        typer.Option(
+            "--jsonl", help='File with {"text", "history"?, "enhanced"?} a line; - for standard input.'
+        ),
     ] = None,
     policy: Annotated[
         str | None,
         typer.Option(help=f"Policy preset: {', '.join(PRESETS)}; default: the setting `policy`."),
     ] = None,
+    enhanced: use_options.Enhanced = None,
     region: use_options.Region = "",
     purpose: use_options.Purpose = "",
     content: use_options.ContentClass = "",
@@ -88,13 +91,16 @@ def gate(
         if source is not None:
             with source:
                 return _many(opened, _lines(source), chosen, ask, BATCH if jsonl != STDIN else 1)
-        return _one(opened, text or "", chosen, ask, as_json=as_json)
+        from pipeline.gate import Prompt
+
+        return _one(opened, Prompt(text=text or "", enhanced=enhanced), chosen, ask, as_json=as_json)
 
 
-def _one(gate: "Gate", text: str, policy: Policy, ask: "Ask", *, as_json: bool) -> int:
+def _one(gate: "Gate", prompt: "Prompt", policy: Policy, ask: "Ask", *, as_json: bool) -> int:
     from pipeline.gate import document
 
-    told = document(gate.judge(text, policy=policy, account=ask))
+    [judged] = gate.judge_all([prompt], policy=policy, account=ask)
+    told = document(judged)
     output.say(f"{told['verdict']}", style="bold")
     for reason in _list(told["reasons"]):
         output.say(f"  {reason['detail']}")
@@ -140,7 +146,7 @@ def _checked(gate: "Gate", asked: Asked) -> Asked:
     """The line, with an error where its prompt cannot be judged."""
     try:
         if asked.prompt is not None:
-            gate.checked(asked.prompt)
+            gate.checked(asked.prompt.texts)
     except CountermarkError as error:
         return Asked(line=asked.line, error=error)
     return asked
@@ -184,17 +190,19 @@ def _lines(source: IO[bytes]) -> Iterator[Asked]:
 def _parsed(number: int, line: bytes) -> Asked:
     from pipeline.gate import Prompt
 
-    wrong = f'line {number} is not {{"text": "…", "history": ["…"]}} in UTF-8; mend it'
+    wrong = f'line {number} is not {{"text": "…", "history": ["…"], "enhanced": "…"}} in UTF-8; mend it'
     try:
         told = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
-        text, history = told["text"], told.get("history") or []
+        text, history, enhanced = told["text"], told.get("history") or [], told.get("enhanced")
         if not isinstance(text, str) or not isinstance(history, list):
             raise TypeError
         if not all(isinstance(turn, str) for turn in history):
             raise TypeError
+        if enhanced is not None and not isinstance(enhanced, str):
+            raise TypeError
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return Asked(line=number, error=UsageError(wrong))
-    return Asked(line=number, prompt=Prompt(text=text, history=tuple(history)))
+    return Asked(line=number, prompt=Prompt(text=text, history=tuple(history), enhanced=enhanced))
 
 
 def _list(value: Any) -> list[dict[str, Any]]:

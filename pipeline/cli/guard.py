@@ -22,10 +22,16 @@ def guard(
         typer.Option(help=f"Policy preset: {', '.join(PRESETS)}; default: the setting `policy`."),
     ] = None,
     audio: Annotated[
-        Sound, typer.Option(help="What to do with sound, which no check listens to.")
-    ] = Sound.HOLD,
+        Sound | None,
+        typer.Option(help="What to do with sound that no check listens to; default: the setting `sound`."),
+    ] = None,
     prompt: Annotated[
         str | None, typer.Option(help="The prompt that the clip was made from, if known.")
+    ] = None,
+    enhanced: use_options.Enhanced = None,
+    material: Annotated[
+        list[Path] | None,
+        typer.Option("--from-file", help="A picture or clip that it was made from; once for each."),
     ] = None,
     region: use_options.Region = "",
     purpose: use_options.Purpose = "",
@@ -47,7 +53,8 @@ def guard(
         for resumed in app.resume(observe):
             say_resumed(resumed)
         order = GuardOrder(
-            source=clip, policy=policy or settings.policy, sound=audio, prompt=prompt,
+            source=clip, policy=policy or settings.policy, sound=audio or Sound(settings.sound),
+            prompt=prompt, enhanced=enhanced, material=tuple(material or ()),
             use=use_options.use_of(region, purpose, content, tag),
         )  # fmt: skip
         outcome = app.guard(order, observe)

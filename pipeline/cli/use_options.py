@@ -16,6 +16,10 @@ ContentClass = Annotated[
 ]
 Tags = Annotated[list[str] | None, typer.Option("--tag", help="A tag of the account; once for each.")]
 
+Enhanced = Annotated[
+    str | None, typer.Option("--enhanced-prompt", help="What an enhancer made of the prompt: judged, too.")
+]
+
 Regions = Annotated[
     list[str] | None,
     typer.Option("--region", help="Only there: ISO 3166-1 alpha-2, EU or EEA; once for each."),

@@ -48,12 +48,12 @@ def decode(document: dict[str, Any]) -> None:
     try:
         _stream(_request(document), out)
     except CountermarkError as error:
-        _send_error(out, type(error).__name__, str(error))
+        send_error(out, type(error).__name__, str(error))
     except MemoryError:
-        _send_error(out, "LimitExceeded", "the video needs more memory than is allowed; use a smaller one")
+        send_error(out, "LimitExceeded", "the video needs more memory than is allowed; use a smaller one")
     except (av.FFmpegError, ValueError, OverflowError, RuntimeError) as error:
         reason = error.strerror if isinstance(error, av.FFmpegError) else type(error).__name__
-        _send_error(out, "MediaUnreadable", f"the video is damaged ({reason}); use an intact copy")
+        send_error(out, "MediaUnreadable", f"the video is damaged ({reason}); use an intact copy")
 
 
 def _request(document: dict[str, Any]) -> Request:
@@ -98,7 +98,7 @@ class _Decoder:
         for packet in self._container.demux(self._streams):
             if isinstance(packet.stream, AudioStream):
                 for message in self._sounds(packet):
-                    waiting.append(message) if self._shaper is None else _write(out, message)
+                    waiting.append(message) if self._shaper is None else write(out, message)
                     if len(waiting) > MAX_WAITING:
                         raise MediaUnreadable("the video has sound but no picture; use an intact copy")
                 continue
@@ -106,12 +106,12 @@ class _Decoder:
                 if self._shaper is None:
                     self._begin(frame, out)
                     for message in waiting:
-                        _write(out, message)
+                        write(out, message)
                     waiting.clear()
                 self._send_frame(frame, out)
         if self._shaper is None:
             raise MediaUnreadable("no picture of the video can be read; use an intact copy")
-        _send_json(out, protocol.END, self._clock.totals())
+        send_json(out, protocol.END, self._clock.totals())
 
     def _frames(self, packet: "av.Packet[Stream]") -> list[av.VideoFrame]:
         if packet.is_corrupt:
@@ -137,7 +137,7 @@ class _Decoder:
                 f"at most {self._request.limits.max_pixels} in all are accepted"
             )
         self._shaper = pixels.Shaper(first, self._request.planes)
-        _send_json(out, protocol.HEADER, protocol.info_to_json(self._info(first, self._shaper)))
+        send_json(out, protocol.HEADER, protocol.info_to_json(self._info(first, self._shaper)))
 
     def _info(self, first: av.VideoFrame, shaper: pixels.Shaper) -> ClipInfo:
         info = ClipInfo(
@@ -157,8 +157,8 @@ class _Decoder:
         assert self._shaper is not None  # noqa: S101 - `run` made it
         pts, duration = self._clock.stamp(frame)
         body = self._shaper.shape(frame, pts, duration)
-        _write(out, protocol.PREFIX.pack(protocol.FRAME, len(body)))
-        _write(out, body)
+        write(out, protocol.PREFIX.pack(protocol.FRAME, len(body)))
+        write(out, body)
 
     def _sounds(self, packet: "av.Packet[Stream]") -> Iterator[bytes]:
         assert self._sound is not None  # noqa: S101 - only then is the track read
@@ -194,16 +194,19 @@ def _notes(info: ClipInfo, first: av.VideoFrame, container: InputContainer) -> I
         yield "the file has more than one audio track; only the first is used"
 
 
-def _send_json(out: int, tag: bytes, document: Json) -> None:
+def send_json(out: int, tag: bytes, document: Json) -> None:
+    """Send a message that is JSON."""
     body = json.dumps(document).encode()
-    _write(out, protocol.PREFIX.pack(tag, len(body)) + body)
+    write(out, protocol.PREFIX.pack(tag, len(body)) + body)
 
 
-def _send_error(out: int, kind: str, message: str) -> None:
-    _send_json(out, protocol.ERROR, {"kind": kind, "message": message})
+def send_error(out: int, kind: str, message: str) -> None:
+    """Send the last message, an error: its class and a sentence."""
+    send_json(out, protocol.ERROR, {"kind": kind, "message": message})
 
 
-def _write(out: int, data: bytes | memoryview) -> None:
+def write(out: int, data: bytes | memoryview) -> None:
+    """Write all of `data`."""
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(out, rest) :]

@@ -5,6 +5,7 @@ A message is a tag (one byte), the length of its body (u32, little endian) and t
 - ``H``: JSON, what `ClipInfo` says; always first
 - ``F``: pts, duration (i64 each), then the planes y, u, v without gaps (or y alone)
 - ``A``: pts, dts, duration (i64 each), then the packet's bytes
+- ``S``: sound as it is heard: samples of one channel, i16, `HEARD_RATE` a second
 - ``E``: JSON, totals; always last
 - ``X``: JSON, the class and the sentence of an error; always last
 
@@ -23,12 +24,16 @@ from pipeline.types import Json
 HEADER: Final = b"H"
 FRAME: Final = b"F"
 AUDIO: Final = b"A"
+HEARD: Final = b"S"
 END: Final = b"E"
 ERROR: Final = b"X"
 
 PREFIX: Final = struct.Struct("<cI")
 FRAME_TIMES: Final = struct.Struct("<qq")
 AUDIO_TIMES: Final = struct.Struct("<qqq")
+
+HEARD_RATE: Final = 16_000  # samples a second, what speech models are trained on
+HEARD_BYTES: Final = 2  # of a sample
 
 MAX_JSON_BYTES: Final = 1024 * 1024
 MAX_AUDIO_BYTES: Final = 16 * 1024 * 1024

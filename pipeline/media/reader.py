@@ -44,17 +44,17 @@ def open_clip(
     Raises (also while iterating): MediaUnreadable, MediaUnsupported, LimitExceeded, SandboxFailed.
     """
     request: Json = {
-        "path": _checked(path, limits),
+        "path": checked(path, limits),
         "limits": {key: value for key, value in asdict(limits).items() if key != "process"},
         "planes": planes,
         "audio": audio,
         "threads": threads,
     }
     with sandbox.spawn("decode", request, limits.process) as child:
-        yield ClipReader(_Pipe(child, limits.process), limits, planes)
+        yield ClipReader(Pipe(child, limits.process), limits, planes)
 
 
-def _checked(path: str | os.PathLike[str], limits: MediaLimits) -> str:
+def checked(path: str | os.PathLike[str], limits: MediaLimits) -> str:
     """The absolute path. The child checks again what it opens; this only answers sooner."""
     try:
         status = Path(path).stat()
@@ -76,7 +76,7 @@ class ClipReader:
     ``info``: what the header says; after the last frame with exact count, duration and spacing.
     """
 
-    def __init__(self, pipe: "_Pipe", limits: MediaLimits, planes: Planes) -> None:
+    def __init__(self, pipe: "Pipe", limits: MediaLimits, planes: Planes) -> None:
         self._pipe, self._limits, self._planes = pipe, limits, planes
         self._ended = False
         self._index = 0
@@ -84,7 +84,7 @@ class ClipReader:
         tag, length = pipe.prefix()
         document = self._json(length)
         if tag == protocol.ERROR:
-            raise _reported(document)
+            raise reported(document)
         if tag != protocol.HEADER:
             raise SandboxFailed("the video reader did not begin with a header; the file may be hostile")
         self.info: ClipInfo = protocol.info_from_json(document)
@@ -108,7 +108,7 @@ class ClipReader:
             elif tag == protocol.END:
                 self._finish(self._json(length))
             elif tag == protocol.ERROR:
-                raise _reported(self._json(length))
+                raise reported(self._json(length))
             else:
                 raise SandboxFailed("the video reader sent an unknown message; the file may be hostile")
 
@@ -167,13 +167,14 @@ class ClipReader:
             raise SandboxFailed("the video reader answered nonsense; the file may be hostile") from None
 
 
-def _reported(document: Any) -> Exception:
+def reported(document: Any) -> Exception:
+    """The error that a child's last message tells."""
     if not isinstance(document, dict):
         return SandboxFailed("the video reader answered nonsense; the file may be hostile")
     return sandbox.error_from(str(document.get("kind")), str(document.get("message")))
 
 
-class _Pipe:
+class Pipe:
     """Reads the child's output and counts the seconds spent waiting for it."""
 
     def __init__(self, child: subprocess.Popen[bytes], limits: sandbox.ProcessLimits) -> None:

@@ -53,7 +53,7 @@ def _read(data: bytes, limits: PictureLimits, complaints: int) -> tuple[tuple[in
     if LIBJPEG_CUT in _drain(complaints):  # 3
         raise PictureRefused(CUT)
     rgb = _reduced(_upright(_opaque(_eight_bits(pixels)), header.orientation), limits.longest)  # 4
-    if float(cv2.meanStdDev(rgb)[1].max()) < PLAIN:  # 5
+    if not limits.plain and float(cv2.meanStdDev(rgb)[1].max()) < PLAIN:  # 5
         raise PictureRefused(PLAIN_SENTENCE)
     turned = header.orientation > 4
     return (header.height, header.width) if turned else (header.width, header.height), rgb

@@ -21,7 +21,8 @@ class PictureLimits:
 
     ``shortest``: pixels of the shorter side; the embedded CLIP looks at 96 × 96, and less would have to be
     made up. ``ratio``: longer to shorter side; more is a banner, of which no crop shows the subject.
-    ``longest``: pixels to which the longer side is reduced.
+    ``longest``: pixels to which the longer side is reduced; ``plain``: whether one that shows only one colour
+    is taken, which as a reference would match every plain frame.
     """
 
     bytes: int = 20 * MIB
@@ -29,9 +30,12 @@ class PictureLimits:
     shortest: int = 96
     ratio: float = 6.0
     longest: int = 1024
+    plain: bool = False
 
 
 LIMITS: Final = PictureLimits()
+GIVEN: Final = PictureLimits(shortest=16, ratio=40.0, longest=1280, plain=True)
+"""Of pictures that a clip is made from: they are not compared with, so all kinds are looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

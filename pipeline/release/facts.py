@@ -1,16 +1,19 @@
 """What is told of a release beside its files, made of what its job's steps recorded."""
 
+import hashlib
 from typing import Any, Final
 
 from sqlalchemy import Engine
 
+from pipeline.texts import Texts
 from pipeline.types import Json
 from registry import log
 from registry.checkpoint import parse_note
 from registry.db import read
-from registry.types import Parent
+from registry.types import Job, Parent
 
 MARK_MISSED: Final = "hidden_mark_missed"
+TESTER: Final = "tester_key"
 
 
 def checked_against(engine: Engine, origin: str, seq: int) -> Json:
@@ -37,6 +40,25 @@ def owed(decision: dict[str, Any]) -> Json:
     return {name: listed for name, listed in told.items() if listed}
 
 
+def stored(
+    job: Job, texts: Texts, origin: dict[str, Any], decision: dict[str, Any], *, generated: bool
+) -> Json:
+    """What is stored beside a release, for the registry's eyes only."""
+    inputs: dict[str, Any] = job.inputs
+    facts: Json = {
+        **texts.facts(), "account": inputs["account"], "key": inputs["key"], "policy": inputs["policy"],
+        "source_sha256": origin["sha256"], "job": job.id, "use": inputs.get("use", {}),
+        "rulings": decision.get("rulings", []), **owed(decision),
+    }  # fmt: skip
+    if generated:
+        salted = f"{origin['salt']} {texts.prompt}".encode()
+        facts |= {
+            "generator": origin["generator"], "seed": inputs["seed"], "prompt_salt": origin["salt"],
+            "prompt_digest": f"salted sha256:{hashlib.sha256(salted).hexdigest()}",
+        }  # fmt: skip
+    return facts
+
+
 def parents_of(origin: dict[str, Any]) -> tuple[Parent, ...]:
     """The releases of ours that a clip was made from."""
     made_from = origin.get("made_from")  # none in jobs that an older version began
@@ -49,3 +71,9 @@ def missed() -> Json:
         "The hidden mark could not be read from the encoded clip, also at full strength; use a longer clip."
     )
     return {"code": MARK_MISSED, "check": "hidden_mark", "detail": detail}
+
+
+def never_published() -> Json:
+    """The reason why what a tester asked for does not leave, whatever the checks say."""
+    detail = "It was asked with a tester's key: the whole chain was run, and nothing of it is published."
+    return {"code": TESTER, "check": "api_key", "detail": detail}

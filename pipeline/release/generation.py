@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from generator.base import GenerationRequest, Generator
-from generator.catalog import open_generator
+from generator.catalog import open_enhancer, open_generator
+from generator.enhance import PromptEnhancer
 from pipeline.media.pictures import BT601_LIMITED, frame_from_rgb
 from pipeline.media.types import ClipInfo
 from pipeline.media.writer import ClipWriter
@@ -19,11 +20,12 @@ INTERMEDIATE_CRF: Final = 4.0  # the release is encoded once more
 
 _LOCK = threading.Lock()
 _loaded: dict[str, Generator] = {}
+_enhancers: dict[tuple[str, str | None], PromptEnhancer] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationOrder:
-    """What is to be drawn; sizes in pixels, 0 for the default."""
+    """What is to be drawn; sizes in pixels, 0 for the default; ``negative``: what is not to be drawn."""
 
     prompt: str
     generator: str
@@ -31,6 +33,7 @@ class GenerationOrder:
     seed: int
     width: int
     height: int
+    negative: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +52,7 @@ def generate(order: GenerationOrder, target: Path, progress: Callable[[float], N
     request = GenerationRequest(
         prompt=order.prompt, width=order.width or DEFAULT_SIDE, height=order.height or DEFAULT_SIDE,
         seconds=order.seconds, frame_rate=FRAME_RATE, seed=order.seed,
+        negative_prompt=order.negative or None,
     )  # fmt: skip
 
     def drawn(done: int, total: int) -> None:
@@ -64,6 +68,19 @@ def generate(order: GenerationOrder, target: Path, progress: Callable[[float], N
         for index, picture in enumerate(clip.frames):
             writer.write(frame_from_rgb(picture, index, index / float(rate)))
     return Made(generator=clip.generator, version=clip.version)
+
+
+def enhanced(prompt: str, name: str, sha256: str | None) -> str:
+    """The prompt as the enhancer of that name writes it. Raises: `generator.errors.GeneratorError`."""
+    return opened_enhancer(name, sha256)(prompt)
+
+
+def opened_enhancer(name: str, sha256: str | None) -> PromptEnhancer:
+    """The enhancer of that name, loaded once in a process. Raises: GeneratorUnusable."""
+    with _LOCK:
+        if (name, sha256) not in _enhancers:
+            _enhancers[name, sha256] = open_enhancer(name, sha256=sha256)
+        return _enhancers[name, sha256]
 
 
 def _opened(name: str) -> Generator:

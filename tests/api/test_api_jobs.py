@@ -3,14 +3,18 @@
 import hashlib
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
-from pipeline.clock import clock
+from pipeline.clock import clock, rfc3339
 from registry import apikeys, releases
+from registry.db import read
 from registry.ids import new_id
+from registry.tables import job as jobs_table
 from registry.types import JobState
 
 
@@ -177,3 +181,54 @@ def test_what_a_revoked_key_asked_for_does_not_leave(served: Any, clip: Path) ->
 def _other(clip: Path, make_clip: Any) -> Path:
     other: Path = make_clip(clip.with_name("other.mp4"), 480, 272, 36, fps=12, seed=4)
     return other
+
+
+def test_both_forms_of_a_prompt_are_kept(served: Any, clip: Path) -> None:
+    headers = served.key("studio")
+    job = served.guard(clip, headers, prompt="a disc", enhanced_prompt="a bright disc at dusk").json()
+    release = releases.get(served.service.app.engine, job["release"]["id"])
+    assert release is not None
+    assert release.facts["enhanced_prompt"] == "a bright disc at dusk"
+    alone = served.guard(clip, headers, enhanced_prompt="a bright disc at dusk")
+    assert (alone.status_code, alone.json()["code"]) == (400, "usage")
+
+
+def test_what_a_clip_was_made_from_comes_with_it(
+    served: Any, clip: Path, make_clip: Any, tmp_path: Path
+) -> None:
+    other = make_clip(tmp_path / "other.mp4", 160, 96, 12, seed=6)
+    headers = served.key("studio") | {"Prefer": "wait=60", "Idempotency-Key": "made from"}
+
+    def sent() -> Any:
+        files = [
+            ("clip", clip.read_bytes()),
+            ("material", other.read_bytes()),
+            ("material", clip.read_bytes()),
+        ]
+        return served.client.post("/v1/guard", files=files, headers=headers)
+
+    job = sent().json()
+    assert job["state"] == "released"
+    assert sent().json()["id"] == job["id"]
+    with read(served.service.app.engine) as conn:
+        inputs = conn.execute(select(jobs_table.c.inputs).where(jobs_table.c.id == job["id"])).scalar_one()
+    assert len(inputs["material"]) == 2
+    assert not list((served.service.settings.home / "uploads" / "kept").iterdir())
+    alone = served.client.post("/v1/guard", files=[("material", other.read_bytes())], headers=served.key())
+    assert (alone.status_code, alone.json()["code"]) == (422, "request_malformed")
+
+
+def test_sound_that_nobody_says_anything_of_is_stripped(served: Any, tmp_path: Path, make_clip: Any) -> None:
+    sound = make_clip(tmp_path / "sound.mp4", 480, 272, 36, fps=12, audio=True, seed=5)
+    job = served.guard(sound, served.key("studio")).json()
+    assert (job["state"], job["decision"]["checks"]["audio"]) == ("released", "stripped")
+
+
+def test_a_testers_job_says_what_the_checks_say_and_leaves_nothing(served: Any, clip: Path) -> None:
+    ends = rfc3339(datetime.now(UTC) + timedelta(days=7))
+    headers = served.key("red team", "guard", "tester", expires_at=ends)
+    job = served.guard(clip, headers, prompt="a disc crosses").json()
+    assert (job["state"], job["verdict"], job["release"]) == ("refused", "allow", None)
+    assert [reason["code"] for reason in job["reasons"]] == ["tester_key"]
+    refused = served.client.post("/v1/optouts", data={"name": "Anything"}, headers=headers)
+    assert refused.status_code == 403

@@ -81,14 +81,14 @@ def test_permission_first_holds_unregistered_names(gate: Gate) -> None:
 )  # fmt: skip
 def test_what_cannot_be_judged_is_refused(gate: Gate, text: str, error: type[Exception]) -> None:
     with pytest.raises(error):
-        gate.checked(Prompt(text=text))
+        gate.checked(Prompt(text=text).texts)
     with pytest.raises(error):
-        gate.checked(Prompt(text="a dog", history=(text,)))
+        gate.checked(Prompt(text="a dog", history=(text,)).texts)
 
 
 def test_too_many_turns_are_refused(gate: Gate) -> None:
     with pytest.raises(UsageError, match="turns"):
-        gate.checked(Prompt(text="x", history=("y",) * 33))
+        gate.checked(Prompt(text="x", history=("y",) * 33).texts)
 
 
 def test_descriptions_and_names_are_judged_together(tmp_path: Path) -> None:
@@ -168,3 +168,33 @@ def test_a_home_without_a_registry(tmp_path: Path) -> None:
     answer = run("a dog", "--home", str(tmp_path), "--json")
     assert answer.exit_code == 3
     assert json.loads(answer.stdout)["error"]["code"] == "home_unusable"
+
+
+def test_what_an_enhancer_brings_in_is_found_and_told(gate: Gate) -> None:
+    policy = preset("opt-out")
+    brought = document(gate.judge("a hero swings over roofs", enhanced="Spider-Man swings", policy=policy))
+    [reason] = brought["reasons"]
+    assert (brought["verdict"], reason["origin"], reason["turn"]) == ("block", "enhanced_prompt", 1)
+    assert "the enhancement of the prompt brought it in" in reason["detail"]
+    asked = document(gate.judge("Spider-Man", ("hello",), enhanced="a hero", policy=policy))
+    assert [(one["origin"], one["turn"]) for one in asked["reasons"]] == [("prompt", 1)]
+    both = document(gate.judge("Spider-Man", enhanced="Spider-Man on a roof", policy=policy))
+    assert [one["origin"] for one in both["reasons"]] == ["prompt", "enhanced_prompt"]
+    assert "brought it in" not in both["reasons"][1]["detail"]
+    assert document(gate.judge("a dog", enhanced="a big dog", policy=policy))["verdict"] == "allow"
+    with pytest.raises(UsageError):
+        gate.judge("a dog", enhanced=" ", policy=policy)
+    with pytest.raises(LimitExceeded):
+        gate.judge("a dog", enhanced="x" * 100_001, policy=policy)
+
+
+def test_the_command_takes_enhanced_prompts(home: Path, tmp_path: Path) -> None:
+    run = CliRunner()
+    told = run.invoke(app, ["gate", "a dog", "--enhanced-prompt", "Wobblekin", "--home", str(home), "--json"])
+    assert json.loads(told.stdout)["reasons"][0]["origin"] == "enhanced_prompt"
+    file = tmp_path / "prompts.jsonl"
+    lines = ({"text": "a dog", "enhanced": "Spider-Man"}, {"text": "a dog", "enhanced": 3})
+    file.write_text("\n".join(map(json.dumps, lines)))
+    told = run.invoke(app, ["gate", "--jsonl", str(file), "--home", str(home)])
+    first, second = map(json.loads, told.stdout.splitlines())
+    assert (first["verdict"], second["error"]["code"]) == ("block", "usage")

@@ -4,8 +4,8 @@ import pytest
 from registry_builders import NOW, SIGNER, Home
 
 from registry import apikeys, changes, log
-from registry.db import read
-from registry.errors import KeyRefused, NotFound, OptOutInvalid, RefusedBecause
+from registry.db import read, write
+from registry.errors import ConstraintBroken, KeyRefused, NotFound, OptOutInvalid, RefusedBecause
 from registry.tables import api_key
 
 BY: dict[str, Any] = {"now": NOW, "sign_checkpoint": SIGNER}
@@ -89,3 +89,40 @@ def test_pages_of_keys(home: Home) -> None:
     assert page == in_order[:3]
     assert apikeys.list_keys(home.engine, after=page[-1].id) == in_order[3:]
     assert {key.account for key in apikeys.list_keys(home.engine, account="a1")} == {"a1"}
+
+
+def test_a_testers_key_ends_and_does_nothing_that_lasts(home: Home) -> None:
+    make = lambda *scopes, **ends: apikeys.create(home.engine, "red team", "try", scopes, now=NOW, **ends)  # noqa: E731
+    key, _ = make("tester", "create", expires_at=LATER)
+    assert key.tester
+    assert not make("create")[0].tester
+    for scopes, ends in (
+        (("tester", "create"), None),
+        (("tester",), LATER),
+        (("tester", "create", "optout"), LATER),
+        (("tester", "create", "admin"), LATER),
+        (("tester", "create"), "2027-01-01T00:00:00Z"),
+    ):
+        with pytest.raises(OptOutInvalid, match="A tester's key has"):
+            make(*scopes, expires_at=ends)
+
+
+def test_the_database_knows_no_other_testers(home: Home) -> None:
+    key, _ = apikeys.create(home.engine, "a", "b", ["create"], now=NOW)
+    with read(home.engine) as conn:
+        row = dict(conn.execute(api_key.select().where(api_key.c.id == key.id)).mappings().one())
+    for changed in (
+        {"expires_at": None, "scopes": ["create", "tester"]},
+        {"expires_at": LATER, "scopes": ["optout", "tester"]},
+    ):
+        refused_row = pytest.raises(ConstraintBroken, match="the key of a tester has an end")
+        with refused_row, write(home.engine) as conn:
+            conn.execute(api_key.insert().values(**row | changed | {"id": "x", "secret_sha256": "y"}))
+
+
+def test_nothing_that_a_tester_asks_for_is_released(home: Home) -> None:
+    key, _ = apikeys.create(home.engine, "a", "b", ["create", "tester"], expires_at=LATER, now=NOW)
+    other, _ = apikeys.create(home.engine, "a", "b", ["create"], now=NOW)
+    with pytest.raises(ConstraintBroken, match="a tester asked for it"):
+        home.release(facts={"prompt": "x", "policy": "p", "key": key.id})
+    assert home.release(facts={"prompt": "x", "policy": "p", "key": other.id}).state == "released"

@@ -1,0 +1,89 @@
+"""What would become of a prompt, and of what it comes with, without a job (HTTP, `pipeline.guarded`)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from pipeline import policy as policies
+from pipeline.errors import Refused
+from pipeline.gate import Gate, GateResult
+from pipeline.media.limits import media_limits
+from pipeline.orders import LOCAL_ACCOUNT, NO_USE, Use, ask_of, use_json
+from pipeline.recheck import wishes_of
+from pipeline.texts import Texts
+from pipeline.types import Decision, Json, Verdict
+from pipeline.workbench import Workbench
+from registry import uses
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """For whom, by which policy, and for what use a prompt is judged."""
+
+    policy: str
+    account: str = LOCAL_ACCOUNT
+    use: Use = NO_USE
+
+
+class Asking:
+    """Asks the gate and the checks of one home."""
+
+    def __init__(self, bench: Workbench) -> None:
+        self.bench = bench
+
+    def judge(self, texts: Texts, question: Question) -> Decision:
+        """What the gate says of texts with a prompt. Raises: UsageError, LimitExceeded."""
+        return self._judged(texts, question).decision
+
+    def demand(self, texts: Texts, question: Question) -> None:
+        """Raises: Refused, with the reasons, unless the gate allows a prompt and what comes with it."""
+        _demand_allowed(self.judge(texts, question))
+
+    def demand_material(self, paths: Sequence[Path], question: Question) -> tuple[str, ...]:
+        """The words in pictures and clips that a clip is to be made from.
+
+        Raises: Refused, with the reasons, unless they are allowed; and what reading them raises.
+        """
+        bench, policy = self.bench, policies.preset(question.policy)
+        if not policy.required:
+            return ()
+        from pipeline import material
+
+        seen = material.look_at_material(paths, bench.eyes, media_limits(bench.settings))
+        asked, snapshot, now = policy.only(policies.CLIP_CHECKS), bench.view.current(), bench.clock()
+        ask = ask_of({"account": question.account, "use": use_json(question.use)})
+        decision = policies.decide(
+            asked, material.reports_of(seen, asked, snapshot, bench.eyes.calibrations),
+            sound=policies.Sound.ACCEPT, has_sound=False, registry_seq=snapshot.seq, now=now,
+            wishes=wishes_of(snapshot.subjects, ask, now, partial(uses.today, bench.engine)),
+        )  # fmt: skip
+        _demand_allowed(material.with_origin(decision))
+        return seen.words
+
+    def rewritten(self, prompt: str, question: Question) -> Json | None:
+        """The prompt to draw in place of one that is held for what it describes (`pipeline.rewriting`).
+
+        None where nothing is to be rewritten, or nothing can be.
+        """
+        from pipeline import rewriting
+
+        first = self.judge(Texts(prompt=prompt), question)
+        snapshot, eyes = self.bench.view.current(), self.bench.eyes
+        return rewriting.rewrite(
+            Texts(prompt=prompt), first, snapshot, eyes,
+            lambda texts: self.judge(texts, question).verdict is Verdict.ALLOW,
+        )  # fmt: skip
+
+    def _judged(self, texts: Texts, question: Question) -> GateResult:
+        bench = self.bench
+        ask = ask_of({"account": question.account, "use": use_json(question.use)})
+        gate = Gate(bench.eyes, bench.view, bench.settings, uses=partial(uses.today, bench.engine))
+        checked = gate.checked(texts)
+        [judged] = gate.judge_texts([checked], policies.preset(question.policy), ask, bench.clock())
+        return judged
+
+
+def _demand_allowed(decision: Decision) -> None:
+    if decision.verdict is not Verdict.ALLOW:
+        raise Refused(" ".join(reason.detail for reason in decision.reasons))

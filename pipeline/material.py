@@ -1,0 +1,96 @@
+"""What a clip is made from besides its prompt: pictures and clips that are given to a generator.
+
+1. Each is read by another process under limits, as any file of a stranger is; what cannot be read is refused.
+2. It is looked at as frames of a clip are, and compared before anything is drawn. What an eye missed holds.
+3. Words that stand in it are texts beside the prompt: what is written in a picture may be drawn.
+4. What was seen is kept with the clip that is made from it, so that the publish fence and the retro-scan
+   compare it too: a clip made from a picture of somebody concerns them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from classifiers.base import CheckReport, Seen, Sight
+from pipeline import checks
+from pipeline import policy as policies
+from pipeline.examine import Calibrations, examine
+from pipeline.media.types import MediaLimits
+from pipeline.pictures.reader import read_all
+from pipeline.pictures.types import GIVEN
+from pipeline.recheck import in_full
+from pipeline.texts import PICTURE
+from pipeline.types import Decision, Reason
+from registry.view import Snapshot
+
+WORDS: Final = "words"
+TOLD: Final = " It is in a picture or clip that this one is made from."
+_PICTURES: Final = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
+_HEAD: Final = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """What was seen of it, the words in it, and a report for each check whose eye failed."""
+
+    sight: Sight
+    words: tuple[str, ...] = ()
+    unfinished: tuple[CheckReport, ...] = ()
+
+
+def look_at_material(paths: Sequence[Path], eyes: checks.Eyes, limits: MediaLimits) -> Material:
+    """Look at files, each a picture (PNG, JPEG, WebP) or a clip.
+
+    Raises: PictureRefused, MediaUnreadable, MediaUnsupported, LimitExceeded, SandboxFailed for one that
+    cannot be read.
+    """
+    pictures = [path for path in paths if _is_picture(path)]
+    looks = [checks.look(path, eyes, limits) for path in paths if path not in pictures]
+    if pictures:
+        looks.append(checks.look_at_pictures([read.rgb for read in read_all(pictures, GIVEN)], eyes))
+    sight = Sight(seen=tuple(seen for look in looks for seen in look.sight.seen))
+    unfinished = tuple(report for look in looks for report in look.unfinished)
+    return Material(sight=sight, words=words_in(sight), unfinished=unfinished)
+
+
+def words_in(sight: Sight) -> tuple[str, ...]:
+    """The words that were read in pictures, a text for each picture or moment."""
+    return tuple(text for seen in sight.seen if seen.kind == WORDS for text in _passages(seen))
+
+
+def _passages(seen: Seen) -> list[str]:
+    by_time: dict[float, list[str]] = {}
+    lines: Sequence[Any] = getattr(seen, "lines", ())  # of a reader of words, where there is one
+    for time, line in zip(seen.times, lines, strict=True):
+        by_time.setdefault(time, []).append(str(line.text))
+    return list(dict.fromkeys(" ".join(texts) for _, texts in sorted(by_time.items())))
+
+
+def reports_of(
+    material: Material, policy: policies.Policy, snapshot: Snapshot, calibrations: Calibrations
+) -> tuple[CheckReport, ...]:
+    """What the checks of clips that the policy asks for say of it; an eye that failed counts."""
+    asked = policy.only(policies.CLIP_CHECKS).required
+    compared = in_full(examine(asked, material.sight, snapshot, calibrations), material.sight, snapshot)
+    failed = {report.check: report for report in material.unfinished}
+    return tuple(failed.get(report.check, report) for report in compared)
+
+
+def with_origin(decision: Decision) -> Decision:
+    """The decision, whose reasons say that they are about the material and not about the clip."""
+    return replace(decision, reasons=tuple(map(_told, decision.reasons)))
+
+
+def _told(reason: Reason) -> Reason:
+    return replace(reason, detail=reason.detail + TOLD, evidence={**reason.evidence, "origin": PICTURE})
+
+
+def _is_picture(path: Path) -> bool:
+    """By its first bytes, whatever it is called; what is no picture that we read is tried as a clip."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+    except OSError:
+        return False  # the reader of clips says so
+    return head.startswith(_PICTURES) or (head[:4] == b"RIFF" and head[8:] == b"WEBP")

@@ -1,0 +1,127 @@
+"""The texts of a job or a release, in the order in which a sight holds them, and where each comes from.
+
+1. the turns before the prompt, oldest first;
+2. the words in pictures that the clip was made from;
+3. the words that are spoken in the clip;
+4. what was asked for, where the prompt is a rewritten one (`pipeline.rewriting`);
+5. the prompt;
+6. the same prompt after an enhancer rewrote it: then this is what is drawn.
+Names are looked for in all of them and across neighbours. By meaning the prompt and its enhanced form are
+compared, each alone and after the turns and words before it: what either describes is found.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from pipeline.types import Decision, Json, Reason
+
+TURN: Final = "turn"
+PICTURE: Final = "input_picture"
+SPEECH: Final = "speech"
+ASKED: Final = "asked_prompt"
+PROMPT: Final = "prompt"
+ENHANCED: Final = "enhanced_prompt"
+
+_TOLD: Final = {
+    TURN: " It stands in an earlier turn.",
+    PICTURE: " It is written in a picture that the clip is made from.",
+    SPEECH: " It is spoken in the clip.",
+    ASKED: " It stands in the prompt before it was rewritten.",
+    ENHANCED: " It stands in the enhanced prompt.",
+}
+CAME_IN: Final = " It is not in your prompt: the enhancement of the prompt brought it in."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Texts:
+    """What is said of one clip; ``prompt``: None for a clip that came without."""
+
+    history: tuple[str, ...] = ()
+    pictures: tuple[str, ...] = ()
+    speech: str = ""
+    asked: str | None = None
+    prompt: str | None = None
+    enhanced: str | None = None
+
+    @property
+    def placed(self) -> tuple[tuple[str, str], ...]:
+        """(origin, text) of everything, in the order of the module; turns without a prompt say nothing."""
+        found = [(TURN, text) for text in self.history if self.prompt is not None]
+        found += [(PICTURE, text) for text in self.pictures]
+        found += [(SPEECH, self.speech)] if self.speech else []
+        told = ((ASKED, self.asked), (PROMPT, self.prompt), (ENHANCED, self.enhanced))
+        return (*found, *((origin, text) for origin, text in told if text is not None))
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Everything, as a sight holds it."""
+        return tuple(text for _, text in self.placed)
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Where each of `all` comes from."""
+        return tuple(origin for origin, _ in self.placed)
+
+    @property
+    def passes(self) -> tuple[tuple[str, ...], ...]:
+        """What is compared by meaning: the prompt after what stands before it, and its enhanced form so."""
+        before = (*self.history, *self.pictures)
+        return tuple((*before, last) for last in (self.prompt, self.enhanced) if last is not None)
+
+    @property
+    def drawn(self) -> str | None:
+        """What a generator is given."""
+        return self.prompt if self.enhanced is None else self.enhanced
+
+    def facts(self) -> Json:
+        """What a job's or a release's document says of them; `texts_of` reads it."""
+        told: Json = {"prompt": self.prompt, "history": [*self.history]}
+        more: Json = {
+            "picture_words": [*self.pictures], "speech": self.speech, "asked_prompt": self.asked,
+            "enhanced_prompt": self.enhanced,
+        }  # fmt: skip
+        return told | {name: value for name, value in more.items() if value}
+
+
+def texts_of(told: Mapping[str, Any]) -> Texts:
+    """The texts in a job's inputs or a release's facts."""
+    history, pictures = told.get("history"), told.get("picture_words")
+    return Texts(
+        history=tuple(map(str, history)) if isinstance(history, list | tuple) else (),
+        pictures=tuple(map(str, pictures)) if isinstance(pictures, list | tuple) else (),
+        speech=str(told.get("speech") or ""), asked=_text(told.get("asked_prompt")),
+        prompt=_text(told.get("prompt")), enhanced=_text(told.get("enhanced_prompt")),
+    )  # fmt: skip
+
+
+def with_origins(decision: Decision, texts: Texts) -> Decision:
+    """The decision, whose reasons say in which text a thing was found (``origin``), where it was in one.
+
+    What is in the enhanced prompt and not in what was asked is told as brought in by the enhancement.
+    """
+    origins = texts.origins
+    elsewhere = {_what(one) for one in decision.reasons if _origin(one, origins) not in (ENHANCED, None)}
+    reasons = tuple(_placed(one, _origin(one, origins), elsewhere) for one in decision.reasons)
+    return replace(decision, reasons=reasons)
+
+
+def _placed(reason: Reason, origin: str | None, elsewhere: set[tuple[str, str]]) -> Reason:
+    if origin is None or "origin" in reason.evidence:
+        return reason
+    came_in = origin == ENHANCED and _what(reason) not in elsewhere
+    told = CAME_IN if came_in else _TOLD.get(origin, "")
+    return replace(reason, detail=reason.detail + told, evidence=reason.evidence | {"origin": origin})
+
+
+def _origin(reason: Reason, origins: Sequence[str]) -> str | None:
+    turn = reason.evidence.get("turn")
+    return origins[turn] if isinstance(turn, int) and 0 <= turn < len(origins) else None
+
+
+def _what(reason: Reason) -> tuple[str, str]:
+    return reason.check, str(reason.evidence.get("subject"))
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
