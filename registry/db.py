@@ -66,7 +66,10 @@ def translated() -> Iterator[None]:
     except exc.StatementError as error:
         if isinstance(error.orig, RegistryError):  # from JsonText, on the way to the database
             raise error.orig from error
-        raise _error(error.orig) from error
+        told = _error(error.orig)
+        if isinstance(error, exc.IntegrityError | exc.DataError):  # PostgreSQL's says what is in the row
+            raise told from None
+        raise told from error
     except sqlite3.Error as error:
         raise _error(error) from error
 

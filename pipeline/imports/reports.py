@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 from pipeline.types import Json
 from registry import import_runs
 from registry.import_types import ImportLine, ImportRun
-from registry.types import LogProof
+from registry.receipts import document
 
 PAGE: Final = 500
 
@@ -21,25 +21,14 @@ def lines(engine: Engine, run: ImportRun) -> Iterator[Json]:
 
 
 def receipts(engine: Engine, run: ImportRun) -> Iterator[Json]:
-    """The same with the log entry of each line, its proof, and the checkpoint, for all lines the same."""
+    """The same with a receipt of each line, as `registry/verify_log.py` reads it; the checkpoint is the same
+    for all lines.
+    """
     told = [line for page in _pages(engine, run) for line in page]
     seqs = [line.seq for line in told if line.seq is not None]
     proofs = {proof.seq: proof for proof in import_runs.proofs(engine, seqs)}
     for line in told:
-        yield _told(line) | ({} if line.seq is None else {"receipt": proof_json(proofs[line.seq])})
-
-
-def proof_json(proof: LogProof) -> Json:
-    """A log entry with its proof and the signed checkpoint, as receipts have them."""
-    return {
-        "entry": proof.entry.decode(),
-        "proof": {
-            "sequence": proof.seq, "leaf_hash": proof.leaf_hash.hex(),
-            "path": [node.hex() for node in proof.path], "tree_size": proof.tree_size,
-            "root": proof.root.hex(),
-        },
-        "checkpoint": proof.note,
-    }  # fmt: skip
+        yield _told(line) | ({} if line.seq is None else {"receipt": document(proofs[line.seq])})
 
 
 def _pages(engine: Engine, run: ImportRun) -> Iterator[list[ImportLine]]:

@@ -21,14 +21,13 @@ from pipeline.credentials.trust import TrustStore
 from pipeline.errors import CountermarkError, ImportRefused, Problem, UsageError
 from pipeline.imports.catalogue import documents
 from pipeline.imports.digests import sha256_of
-from pipeline.imports.reports import proof_json
 from pipeline.imports.table import Columns, TableBroken
 from pipeline.optouts.imports import problem_of
 from pipeline.optouts.lines import opened
 from pipeline.optouts.order import MAX_NAME_CHARS, MAX_TEXT_CHARS, Name, complaint, written
 from pipeline.sandbox import ProcessLimits
 from pipeline.types import Json
-from registry import training
+from registry import receipts, training
 from registry.checkpoint import NoteSigner
 from registry.errors import OptOutInvalid
 from registry.training import USES, Evidence, TrainingDraft, TrainingWish
@@ -166,7 +165,7 @@ def _wish_json(one: Evidence) -> Json:
         "sha256": wish.sha256, "entries": dict(wish.uses), "since": one.at, "sequence": wish.seq,
         "ended": wish.removed_seq, "source": wish.source,
         "opening": None if one.salt is None else {"salt": one.salt.hex(), "private": one.private},
-        "receipt": proof_json(one.proof),
+        "receipt": receipts.document(one.proof),
     }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from desk_builders import PUBLIC
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from import_builders import CountingEyes, catalogue, importer_in, order, pictures_in, rows
@@ -23,8 +24,8 @@ from pipeline.imports import reports
 from pipeline.imports.importer import Importer
 from pipeline.imports.staging import open_staging
 from pipeline.optouts.desk import Desk
-from registry import import_runs, log, merkle, optouts
-from registry.checkpoint import parse_note
+from registry import import_runs, log, merkle, optouts, verify_log
+from registry.checkpoint import parse_note, verifier_key
 from registry.db import read
 from registry.errors import ImportMoved, OptOutInvalid
 
@@ -292,6 +293,8 @@ def test_every_line_has_a_receipt_against_the_same_checkpoint(importer: Importer
         path = [bytes.fromhex(node) for node in proof["path"]]
         merkle.verify_inclusion(merkle.leaf_hash(entry), proof["sequence"] - 1, note.size, path, note.root)
         assert json.loads(entry)["public"]["subject"] == line["id"]
+        stranger = verify_log.Verifier(verifier_key("test", PUBLIC))
+        assert "is in the log" in stranger.check(line["receipt"])  # as it is, by who has nothing of ours
 
 
 def given_vectors(folder: Path, *pictures: dict[str, Any]) -> Path:

@@ -74,6 +74,8 @@ def test_the_commands_answer_with_evidence(tmp_path: Path) -> None:
         merkle.leaf_hash(entry), receipt["proof"]["sequence"] - 1, note.size,
         [bytes.fromhex(node) for node in receipt["proof"]["path"]], note.root,
     )  # fmt: skip
+    (tmp_path / "receipt.json").write_text(json.dumps(receipt))
+    assert runner.invoke(app, ["log", "verify", str(tmp_path / "receipt.json"), *home]).exit_code == 0
     assert json.loads(told["opening"]["private"])["sha256"] == digest
     assert [one["id"] for one in json.loads(runner.invoke(app, ["training", "list", *home]).stdout)] == [
         told["id"]

@@ -1,6 +1,5 @@
 """A scan of what is out: every kind of wish, killed and gone on with, cases, and what comes back."""
 
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,27 +9,32 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from classifiers.base import Kind, Line, Seen, Sight
-from classifiers.words import ReadLine, seen_words
-from pipeline import examine, lookback, policy, recheck, reinstate, retroscan
-from pipeline.clock import clock, rfc3339
-from pipeline.recheck import compare
-from registry import cases, changes, cursors, log, names, optouts, past, recalls, rules, scans, sights
-from registry.db import read, write
-from registry.errors import ConstraintBroken, StillForbidden
-from registry.subject_types import NameDraft, OptOutDraft
-from registry.subjects import records
-from registry.types import Release
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # benchmarks are not installed
+from past_builders import (
+    CALIBRATIONS,
+    PICTURED,
+    TARGETS,
+    name,
+    open_cases,
+    opt_out,
+    picture,
+    prompt,
+    states,
+    told,
+)
 
 from benchmarks.tools import fence_world as world
 from benchmarks.tools.past_home import PastHome, opened
-
-CALIBRATIONS = list(world.CALIBRATIONS.values())
-TARGETS = 2 * len(world.KINDS)
-PICTURED = world.KINDS.index("pictures")
+from classifiers.base import Kind, Line, Seen, Sight
+from classifiers.words import ReadLine, seen_words
+from pipeline import examine, lookback, retroscan
+from pipeline.clock import clock, rfc3339
+from pipeline.recheck import compare
+from registry import changes, cursors, log, optouts, past, recalls, rules, scans, sights
+from registry.db import read, write
+from registry.errors import ConstraintBroken, StillForbidden
+from registry.subject_types import NameDraft
+from registry.subjects import records
+from registry.types import Release
 
 
 @pytest.fixture
@@ -39,46 +43,12 @@ def home(tmp_path: Path) -> Iterator[PastHome]:
         yield made
 
 
-def told(home: PastHome) -> dict[str, Any]:
-    return {"now": clock(), "sign_checkpoint": home.app.signer}
-
-
-def name(home: PastHome, text: str, **changes: Any) -> str:
-    draft = OptOutDraft(kind="character", name=text, owner="Studio", names=(NameDraft(text=text),), **changes)
-    return optouts.add(home.app.engine, draft, **told(home)).subject
-
-
-def prompt(home: PastHome, text: str, *turns: str, **facts: Any) -> Release:
-    seen = world.sight(world.HARMLESS, np.random.default_rng(len(text)))
-    return home.publish(Sight(texts=(*turns, text), seen=seen.seen), **facts)
-
-
 def sign(home: PastHome, *lines: str, **facts: Any) -> Release:
     """A release in which these lines stand."""
     seen = world.sight(world.HARMLESS, np.random.default_rng(len(lines)))
     others = tuple(part for part in seen.seen if part.kind is not Kind.WORDS)
     read = [ReadLine(line=Line(text=line, confidence=0.9), box=(0.1, 0.8, 0.9, 0.9)) for line in lines]
     return home.publish(Sight(texts=seen.texts, seen=(*others, seen_words([(0.5, read)]))), **facts)
-
-
-def picture(home: PastHome, target: int, **facts: Any) -> Release:
-    """A release of which a frame shows a target that is opted out by pictures."""
-    assert world.kind_of(target) == "pictures"
-    return home.publish(world.sight(target, np.random.default_rng(target)), **facts)
-
-
-def states(home: PastHome, *of: Release) -> list[str]:
-    return [home.state(one.id) for one in of]
-
-
-def open_cases(home: PastHome) -> list[cases.Case]:
-    with read(home.app.engine) as conn:
-        return cases.page(conn)
-
-
-def opt_out(home: PastHome, target: int) -> None:
-    ids = world.Ids(subjects={}, licences={}, keys={})
-    world.opt_out(home.app.engine, target, ids, clock(), home.app.signer)
 
 
 def test_every_kind_of_wish_reaches_back(home: PastHome) -> None:
@@ -202,75 +172,6 @@ def test_many_changes_are_several_scans(home: PastHome, monkeypatch: Any) -> Non
         assert len(scans.latest(conn)) >= 3
 
 
-def test_a_portfolios_rule_that_begins_by_the_clock_reaches_all_that_it_covers(
-    tmp_path: Path, monkeypatch: Any
-) -> None:
-    begins = datetime.now(UTC) + timedelta(days=30)
-    with opened(tmp_path / "home", CALIBRATIONS) as home:
-        name(home, "Vexmoor Quandle", mode="allow")
-        whole = OptOutDraft(
-            kind="portfolio", name="Everything", owner="Studio", mode="allow",
-            names=(NameDraft(text="Studio Brindlewick"),),
-        )  # fmt: skip
-        portfolio = optouts.add(home.app.engine, whole, **told(home)).subject
-        rules.set_rule(home.app.engine, portfolio, "block", valid_from=rfc3339(begins), **told(home))
-        made, other = prompt(home, "Vexmoor Quandle sings"), prompt(home, "somebody sings")
-        assert home.app.retroscan().recalled == ()
-    monkeypatch.setattr("pipeline.app.clock", lambda: rfc3339(begins + timedelta(seconds=1)))
-    with opened(tmp_path / "home", CALIBRATIONS) as home:
-        assert [one.release for one in home.app.retroscan().recalled] == [made.id]
-        assert states(home, made, other) == ["withdrawn", "released"]
-
-
-def test_the_clock_reaches_also_what_left_after_the_first_of_many_changes(
-    tmp_path: Path, monkeypatch: Any
-) -> None:
-    monkeypatch.setattr(scans, "ROUND", 2)
-    ends = datetime.now(UTC) + timedelta(days=30)
-    with opened(tmp_path / "home", CALIBRATIONS) as home:
-        subject = name(home, "Vexmoor Quandle")
-        rules.grant_licence(home.app.engine, subject, "b", valid_until=rfc3339(ends), **told(home))
-        home.app.retroscan()
-        for n in range(5):
-            name(home, f"Hollowmere{n} Tix{n}quo")
-        made = prompt(home, "Vexmoor Quandle sings", account="b")
-    monkeypatch.setattr("pipeline.app.clock", lambda: rfc3339(ends + timedelta(seconds=1)))
-    with opened(tmp_path / "home", CALIBRATIONS) as home:
-        assert [one.release for one in home.app.retroscan().recalled] == [made.id]
-        assert home.app.retroscan().subjects == 0
-
-
-def test_what_ran_out_of_time_and_was_found_all_the_same_is_compared_again(
-    tmp_path: Path, monkeypatch: Any
-) -> None:
-    asked = recheck.examine
-
-    def hurried(checks: Any, *rest: Any) -> Any:
-        """The names get no time, the others all that they need."""
-        others = [check for check in checks if check != policy.NAMES]
-        with monkeypatch.context() as soon:
-            soon.setattr(examine, "DEADLINE_SECONDS", 0.0)
-            late = asked([policy.NAMES], *rest)
-        return (*asked(others, *rest), *late)
-
-    with opened(tmp_path / "home", CALIBRATIONS, {"retroscan_review": "case"}) as home:
-        seen = world.sight(PICTURED, np.random.default_rng(PICTURED)).seen
-        made = home.publish(Sight(texts=("Hollowmere Tix sings",), seen=seen))
-        opt_out(home, PICTURED)
-        [subject] = [one.id for one in optouts.list_subjects(home.app.engine)]
-        optouts.extend(home.app.engine, subject, names=[NameDraft(text="Hollowmere Tix")], **told(home))
-        with monkeypatch.context() as soon:
-            soon.setattr(recheck, "examine", hurried)
-            [recalled] = home.app.retroscan().recalled
-            assert (recalled.outcome, home.state(made.id)) == ("case", "released")
-        other = prompt(home, "Vexmoor Quandle")
-        name(home, "Vexmoor Quandle")
-        home.app.retroscan()
-        assert states(home, made, other) == ["withdrawn", "withdrawn"]
-        with read(home.app.engine) as conn:
-            assert scans.counts(conn, subject).matched == 1
-
-
 def test_a_case_decides(home: PastHome) -> None:
     made = picture(home, PICTURED)
     opt_out(home, PICTURED)
@@ -305,38 +206,6 @@ def test_what_comes_back_is_compared_with_what_came_meanwhile(home: PastHome) ->
         home.app.reinstate(made.id, "")
     optouts.withdraw(home.app.engine, subject, why={}, **told(home))
     assert home.app.reinstate(made.id, "").state == "released"
-
-
-def test_what_ran_out_of_time_does_not_come_back_by_itself(home: PastHome, monkeypatch: Any) -> None:
-    made = prompt(home, "Hollowmere Tix sings")
-    first = name(home, "Hollowmere Tix")
-    home.app.retroscan()
-    theirs = OptOutDraft(
-        kind="character", name="Tix", owner="Another", names=(NameDraft(text="Hollowmere Tix"),)
-    )
-    second = optouts.add(home.app.engine, theirs, **told(home)).subject
-    assert home.app.retroscan().recalled == ()  # it is away already
-    optouts.withdraw(home.app.engine, first, why={}, **told(home))
-    with monkeypatch.context() as hurried:
-        hurried.setattr(examine, "DEADLINE_SECONDS", 0.0)
-        assert home.app.settle() == []
-        assert home.state(made.id) == "withdrawn"
-        [case] = open_cases(home)
-        with pytest.raises(StillForbidden, match="did not complete"):
-            home.app.dismiss(case.id, "Ada", "")
-    with pytest.raises(StillForbidden, match="Hollowmere Tix"):
-        home.app.dismiss(case.id, "Ada", "")
-    optouts.withdraw(home.app.engine, second, why={}, **told(home))
-    assert home.app.dismiss(case.id, "Ada", "")[1].state == "released"
-
-
-def test_who_is_left_out_costs_no_new_index_of_all_names(home: PastHome, monkeypatch: Any) -> None:
-    monkeypatch.setattr(names, "AT_ONCE", 2)
-    ids = [name(home, f"Hollowmere{n} Tix{n}quo") for n in range(4)]
-    snapshot = home.app._bench.view.current()
-    left = reinstate._Without(snapshot, {ids[1]})
-    assert {one.subject for one in left.names} == {*ids} - {ids[1]}
-    assert [part.layer for part in left.names.parts] == [part.layer for part in snapshot.names.parts]
 
 
 def test_a_dismissed_likeness_is_found_again_when_its_owner_adds_to_it(home: PastHome) -> None:

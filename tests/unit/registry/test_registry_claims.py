@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from party_builders import BY, delegate, filing, party, said
 from registry_builders import SIGNER, Home, draft, picture, vector
 
-from registry import changes, claim_log, claims, delegations, log, optouts, parties, statements, tables
+from registry import changes, claim_log, claims, log, optouts, parties, statements
 from registry.db import read
 from registry.errors import ActRefused, ClaimInvalid, NotFound, OptOutInvalid
 from registry.migrations import r0005_triggers
 from registry.party_types import CLAIM_KINDS, Estate, Filing, Terms
-from registry.subject_types import NameDraft, QuarantineDraft, SubjectRecord
+from registry.subject_types import NameDraft, SubjectRecord
 
 LATER = "2026-02-14T12:00:00Z"
 JUST_BEFORE = "2026-02-14T11:59:59.999999Z"
@@ -240,67 +240,6 @@ def test_the_operators_word_can_be_disputed_and_upheld(home: Home) -> None:
     delegate(home, studio, agency, acts=("dispute",))
     again = claims.dispute(home.engine, claim.id, by=agency.id, owner=studio.id, why={}, **BY)
     assert (again.id, again.disputed_by) == (claim.id, studio.id)
-
-
-def test_whoever_it_stops_disputes_the_operators_word(home: Home) -> None:
-    made, artist = home.opt_out(), party(home, "Artist", "person")
-    claim = claims.dispute(home.engine, made.subject, by=artist.id, why={}, **BY)
-    assert (claim.by, claim.state, claim.disputed_by) == (None, "disputed", artist.id)
-    with read(home.engine) as conn:
-        owner = parties.named(conn, "Acme")
-    assert decide(home, claim.id, True) == "active"
-    with pytest.raises(ActRefused, match="claimed themselves"):
-        claims.dispute(home.engine, made.subject, by=owner.id, why={}, **BY)
-
-
-def test_what_waits_does_not_come_into_force_for_whom_may_not_say_it_any_more(home: Home) -> None:
-    talent, agency = party(home, "Talent", "person"), party(home, "Agency", "agency")
-    given_ = delegate(home, talent, agency)
-    said(home, agency, "Hero 0", owner="Talent", **CAP)
-    said(home, agency, "Hero 1", owner="Talent", **CAP)
-    waiting = said(home, agency, "Hero 2", owner="Talent", **CAP)
-    mine = said(home, agency, "Agency's own", **CAP)
-    assert (waiting.standing, mine.standing) == ("draft", "draft")
-    delegations.revoke(home.engine, given_.id, by=talent.id, **BY)
-    done = claims.verify(home.engine, agency.id, "document", why={}, **BY)
-    assert mine.claim in done
-    assert waiting.claim not in done
-    assert state(home, waiting.claim) == "draft"
-    assert "Hero 2" not in {one.name for one in optouts.list_subjects(home.engine)}
-    assert decide(home, waiting.claim, True) == "active"  # the operator knows what it does
-
-
-def test_what_waits_with_doubts_comes_into_force_with_them(home: Home) -> None:
-    someone = party(home, "Someone")
-    for n in range(2):
-        said(home, someone, f"Hero {n}", **CAP)
-    doubt = QuarantineDraft(kind="name", item="Zibble", why="It matches too much.", figures={"share": 0.25})
-    waiting = said(home, someone, quarantine=(doubt,), **CAP)
-    assert waiting.standing == "draft"
-    assert waiting.claim in claims.verify(home.engine, someone.id, "document", why={}, **BY)
-    found = record(home, claims.get(home.engine, waiting.claim or "").subject or "")
-    assert [(one.text, one.quarantined) for one in found.names] == [("Zibble", True)]
-
-
-def test_drafts_are_not_read_to_file_another(home: Home) -> None:
-    someone = party(home, "Someone")
-    for n in range(2):
-        said(home, someone, f"Hero {n}", **CAP)
-    large = {"description": "A fox. " * 500}
-    for n in range(3):
-        assert said(home, someone, f"Waits {n}", **large, **CAP).standing == "draft"
-    read_back: list[int] = []
-    loads = tables.json.loads
-
-    def counted(told: str) -> Any:
-        read_back.append(len(told))
-        return loads(told)
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(tables.json, "loads", counted)
-        assert said(home, someone, "Waits 1", **large, **CAP).new is False
-        assert said(home, someone, "Waits 9", **large, **CAP).new is True
-    assert max(read_back, default=0) < 1_000
 
 
 def test_withdrawing_ends_the_claim_and_is_itself_one(home: Home) -> None:

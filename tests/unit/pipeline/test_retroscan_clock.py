@@ -1,0 +1,127 @@
+"""What looks back by the clock, and what had no time: nothing is left out, nothing comes back unseen."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from past_builders import CALIBRATIONS, PICTURED, name, open_cases, opt_out, prompt, states, told
+
+from benchmarks.tools import fence_world as world
+from benchmarks.tools.past_home import PastHome, opened
+from classifiers.base import Sight
+from pipeline import examine, policy, recheck, reinstate
+from pipeline.clock import rfc3339
+from registry import names, optouts, rules, scans
+from registry.db import read
+from registry.errors import StillForbidden
+from registry.subject_types import NameDraft, OptOutDraft
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[PastHome]:
+    with opened(tmp_path / "home", CALIBRATIONS) as made:
+        yield made
+
+
+def test_a_portfolios_rule_that_begins_by_the_clock_reaches_all_that_it_covers(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    begins = datetime.now(UTC) + timedelta(days=30)
+    with opened(tmp_path / "home", CALIBRATIONS) as home:
+        name(home, "Vexmoor Quandle", mode="allow")
+        whole = OptOutDraft(
+            kind="portfolio", name="Everything", owner="Studio", mode="allow",
+            names=(NameDraft(text="Studio Brindlewick"),),
+        )  # fmt: skip
+        portfolio = optouts.add(home.app.engine, whole, **told(home)).subject
+        rules.set_rule(home.app.engine, portfolio, "block", valid_from=rfc3339(begins), **told(home))
+        made, other = prompt(home, "Vexmoor Quandle sings"), prompt(home, "somebody sings")
+        assert home.app.retroscan().recalled == ()
+    monkeypatch.setattr("pipeline.app.clock", lambda: rfc3339(begins + timedelta(seconds=1)))
+    with opened(tmp_path / "home", CALIBRATIONS) as home:
+        assert [one.release for one in home.app.retroscan().recalled] == [made.id]
+        assert states(home, made, other) == ["withdrawn", "released"]
+
+
+def test_the_clock_reaches_also_what_left_after_the_first_of_many_changes(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(scans, "ROUND", 2)
+    ends = datetime.now(UTC) + timedelta(days=30)
+    with opened(tmp_path / "home", CALIBRATIONS) as home:
+        subject = name(home, "Vexmoor Quandle")
+        rules.grant_licence(home.app.engine, subject, "b", valid_until=rfc3339(ends), **told(home))
+        home.app.retroscan()
+        for n in range(5):
+            name(home, f"Hollowmere{n} Tix{n}quo")
+        made = prompt(home, "Vexmoor Quandle sings", account="b")
+    monkeypatch.setattr("pipeline.app.clock", lambda: rfc3339(ends + timedelta(seconds=1)))
+    with opened(tmp_path / "home", CALIBRATIONS) as home:
+        assert [one.release for one in home.app.retroscan().recalled] == [made.id]
+        assert home.app.retroscan().subjects == 0
+
+
+def test_what_ran_out_of_time_and_was_found_all_the_same_is_compared_again(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    asked = recheck.examine
+
+    def hurried(checks: Any, *rest: Any) -> Any:
+        """The names get no time, the others all that they need."""
+        others = [check for check in checks if check != policy.NAMES]
+        with monkeypatch.context() as soon:
+            soon.setattr(examine, "DEADLINE_SECONDS", 0.0)
+            late = asked([policy.NAMES], *rest)
+        return (*asked(others, *rest), *late)
+
+    with opened(tmp_path / "home", CALIBRATIONS, {"retroscan_review": "case"}) as home:
+        seen = world.sight(PICTURED, np.random.default_rng(PICTURED)).seen
+        made = home.publish(Sight(texts=("Hollowmere Tix sings",), seen=seen))
+        opt_out(home, PICTURED)
+        [subject] = [one.id for one in optouts.list_subjects(home.app.engine)]
+        optouts.extend(home.app.engine, subject, names=[NameDraft(text="Hollowmere Tix")], **told(home))
+        with monkeypatch.context() as soon:
+            soon.setattr(recheck, "examine", hurried)
+            [recalled] = home.app.retroscan().recalled
+            assert (recalled.outcome, home.state(made.id)) == ("case", "released")
+        other = prompt(home, "Vexmoor Quandle")
+        name(home, "Vexmoor Quandle")
+        home.app.retroscan()
+        assert states(home, made, other) == ["withdrawn", "withdrawn"]
+        with read(home.app.engine) as conn:
+            assert scans.counts(conn, subject).matched == 1
+
+
+def test_what_ran_out_of_time_does_not_come_back_by_itself(home: PastHome, monkeypatch: Any) -> None:
+    made = prompt(home, "Hollowmere Tix sings")
+    first = name(home, "Hollowmere Tix")
+    home.app.retroscan()
+    theirs = OptOutDraft(
+        kind="character", name="Tix", owner="Another", names=(NameDraft(text="Hollowmere Tix"),)
+    )
+    second = optouts.add(home.app.engine, theirs, **told(home)).subject
+    assert home.app.retroscan().recalled == ()  # it is away already
+    optouts.withdraw(home.app.engine, first, why={}, **told(home))
+    with monkeypatch.context() as hurried:
+        hurried.setattr(examine, "DEADLINE_SECONDS", 0.0)
+        assert home.app.settle() == []
+        assert home.state(made.id) == "withdrawn"
+        [case] = open_cases(home)
+        with pytest.raises(StillForbidden, match="did not complete"):
+            home.app.dismiss(case.id, "Ada", "")
+    with pytest.raises(StillForbidden, match="Hollowmere Tix"):
+        home.app.dismiss(case.id, "Ada", "")
+    optouts.withdraw(home.app.engine, second, why={}, **told(home))
+    assert home.app.dismiss(case.id, "Ada", "")[1].state == "released"
+
+
+def test_who_is_left_out_costs_no_new_index_of_all_names(home: PastHome, monkeypatch: Any) -> None:
+    monkeypatch.setattr(names, "AT_ONCE", 2)
+    ids = [name(home, f"Hollowmere{n} Tix{n}quo") for n in range(4)]
+    snapshot = home.app._bench.view.current()
+    left = reinstate._Without(snapshot, {ids[1]})
+    assert {one.subject for one in left.names} == {*ids} - {ids[1]}
+    assert [part.layer for part in left.names.parts] == [part.layer for part in snapshot.names.parts]
