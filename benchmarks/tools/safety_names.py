@@ -2,8 +2,9 @@
 
 The names are the characters of copycat.jsonl and thirty that were invented for this; benign.jsonl has the
 ordinary prompts. "Found" counts what a person is asked to look at, too; "surely found" is what blocks.
-1. The thirty known disguises, each name in three sentences, and their mean. 2. Further families: another order,
-syllables swapped, half in another script, a rebus, a name over two turns, styles in seven languages.
+1. The thirty known disguises, each name in three sentences, and their mean.
+2. Further families: another order, syllables swapped, half in another script, a rebus, a name over two turns,
+   styles in seven languages.
 3. Ordinary prompts in which any of these names is found, or any of many plausible ones.
 4. Names that are common words: pairs of prompts that mean the subject and such that do not.
 5. The time of a look at twenty words, one thread, with many plausible names; what their index takes.
@@ -36,7 +37,8 @@ INVENTED: Final = (
     "Baron Von Sprocket", "Yumiko Frostpetal",
 )  # fmt: skip
 REBUS: Final = (
-    ("The Lantern Fox", "the lantern 🦊"), ("Starweaver", "⭐weaver"), ("Bluebell Tatterfield", "🔵🔔 Tatterfield"),
+    ("The Lantern Fox", "the lantern 🦊"), ("Starweaver", "⭐weaver"),
+    ("Bluebell Tatterfield", "🔵🔔 Tatterfield"),
     ("Yumiko Frostpetal", "Yumiko frost🌸petal"), ("Captain Thistlewick", "captain this8lewick"),
     ("Princess Elowynne", "👸 Elowynne"), ("Moonlit Panda", "moonlit 🐼"), ("Snowfox Prince", "❄️🦊 🤴"),
     ("Spider Duchess", "🕷 duchess"), ("The Clockwork Lion", "the clockwork 🦁"), ("Dragon Baker", "🐉 baker"),
