@@ -33,8 +33,8 @@ _ENGLISH: Final = "en"
 _OTHERS: Final = ("de", "fr", "es", "it", "pt", "nl")
 _SPACED: Final = frozenset((*_OTHERS, "en", "pl", "sv", "nb", "da", "fi", "cs", "ro", "hu", "tr", "ru", "id"))
 _LISTED: Final = (
-    "ar", "bg", "bn", "cs", "da", "de", "el", "es", "fa", "fi", "fr", "he", "hi", "hu", "id", "it", "ko", "nb",
-    "nl", "pl", "pt", "ro", "ru", "sv", "ta", "tr", "uk",
+    "ar", "bg", "bn", "cs", "da", "de", "el", "es", "fa", "fi", "fr", "he", "hi", "hu", "id", "it", "ko",
+    "nb", "nl", "pl", "pt", "ro", "ru", "sv", "ta", "tr", "uk",
 )  # fmt: skip
 _HANGUL: Final = re.compile("[\uac00-\ud7af]{3,}")
 _PARTICLE: Final = 2  # letters that Korean puts behind a word, at most
@@ -103,7 +103,7 @@ def use_of(word: str) -> float:
 
 
 def known_elsewhere(word: str) -> bool:
-    """Whether a lower-case word is among the usual ones of a language other than English (one in a million)."""
+    """Whether a lower-case word is one in a million, or more usual, in a language other than English."""
     listed = _listed()
     ends = range(_PARTICLE + 1 if _HANGUL.fullmatch(word) else 1)
     hashes = [hash(word[: len(word) - end]) for end in ends]

@@ -42,8 +42,8 @@ SEEN_APART: Final = 4.5  # Zipf: two words more frequent than this stand in eith
 def score(way: int, name: str, text: str, pieces: Sequence[str], uses: Sequence[float]) -> float:
     """How near ``pieces``, the words that stand there, are to the letters of a name; 0: not near.
 
-    ``text``: the name as it was registered; ``uses``: how usual each of the words is (Zipf), below 0 for words
-    in another script.
+    ``text``: the name as it was registered; ``uses``: how usual each of the words is (Zipf), below 0 for
+    words in another script.
     """
     written = "".join(pieces)
     if written == name:

@@ -50,7 +50,7 @@ STYLES: Final = {
     "en": ("a hill in the style of {}", "a harbour, {}-inspired", "like a {} film", "in the manner of {}"),
     "de": ("ein Hügel im Stil von {}", "ein Hafen im {}-Stil", "wie in einem {}-Film", "nach Art von {}"),
     "fr": ("une colline dans le style de {}", "à la {}", "comme dans un film de {}", "à la manière de {}"),
-    "es": ("una colina al estilo de {}", "inspirado en {}", "como en una película de {}", "a la manera de {}"),
+    "es": ("una colina al estilo de {}", "inspirado en {}", "como en una película de {}", "a la {}"),
     "it": ("una collina nello stile di {}", "ispirato a {}", "come in un film di {}", "alla maniera di {}"),
     "pt": ("uma colina no estilo de {}", "inspirado em {}", "como num filme de {}", "à maneira de {}"),
     "ja": ("{}風の丘", "{}のような画風で海を描く", "{}スタイルの港", "{}の作風で描いた村"),

@@ -26,7 +26,8 @@ class Name:
 
 NAMES = [
     Name("fox", "The Lantern Fox"), Name("brin", "Brindle Quackenbush"), Name("mox", "Moxie Fizzlebottom"),
-    Name("pip", "Pipkin"), Name("oko", "Okor"), Name("spi", "Spider Duchess"), Name("cap", "Captain Thistlewick"),
+    Name("pip", "Pipkin"), Name("oko", "Okor"), Name("spi", "Spider Duchess"),
+    Name("cap", "Captain Thistlewick"),
     Name("star", "Starweaver"), Name("hat", "Hat", "context", ("Milliner of Moon",)),
 ]  # fmt: skip
 MATCHER = NameMatcher(NAMES)
@@ -45,7 +46,7 @@ def found(*texts: str) -> list[tuple[str, str, bool, str]]:
         ("we meet Brindel Quackenbush today", "brin", "Brindel Quackenbush"),  # one mistake
         ("we meet Brndle Quackenbsh today", "brin", "Brndle Quackenbsh"),  # two
         ("a pipken hops", "pip", "pipken"),
-        ("an okkor hops", "oko", "okkor"),
+        ("an okro hops", "oko", "okro"),
         ("Moksy Fizzelbotom waves", "mox", "Moksy Fizzelbotom"),  # another spelling
         ("a brindul kwakenboosh", "brin", "brindul kwakenboosh"),
         ("quackenbush brindle sings", "brin", "quackenbush brindle"),  # another order
@@ -58,7 +59,7 @@ def found(*texts: str) -> list[tuple[str, str, bool, str]]:
         ("la duchess паук", "spi", "duchess паук"),  # a word of another language, and the order
         ("the Lantern 狐 sleeps", "fox", "the Lantern 狐"),
         ("Мокси Fizzlebottom поёт", "mox", "Мокси Fizzlebottom"),  # half in another script
-        ("ブリンドル Quackenbush", "brin", "ブリンドル Quackenbush"),
+        ("モクシ Fizzlebottom", "mox", "モクシ Fizzlebottom"),
     ],
 )
 def test_what_is_near_a_name_is_for_a_person_to_see(text: str, subject: str, quote: str) -> None:
@@ -69,9 +70,12 @@ def test_what_is_near_a_name_is_for_a_person_to_see(text: str, subject: str, quo
 @pytest.mark.parametrize(
     "text",
     [
-        "a brindled cow in the bush", "the fox with a lantern", "a pumpkin by the door", "stars, weavers and looms",
-        "the captain picks a thistle", "a spider and a duchess", "the duchess saw a big spider", "the duke spied her",
-        "a hat on a chair", "a bottom of fizzling soda", "4k, 8 mm film, 2 dogs & a cat", "🦊🦊🦊", "男 狐 蜘蛛",
+        "a brindled cow in the bush", "the fox with a lantern", "a pumpkin by the door",
+        "stars, weavers and looms",
+        "the captain picks a thistle", "a spider and a duchess", "the duchess saw a big spider",
+        "the duke spied her",
+        "a hat on a chair", "a bottom of fizzling soda", "4k, 8 mm film, 2 dogs & a cat",
+        "🦊🦊🦊", "男 狐 蜘蛛",
     ],
 )  # fmt: skip
 def test_innocent_words_stay_innocent(text: str) -> None:
@@ -86,7 +90,8 @@ def test_ordinary_prompts_of_all_languages_are_let_through() -> None:
 @pytest.mark.parametrize(
     ("text", "hit"),
     [
-        ("the movie Hat opens with rain", True), ("a scene from the film “Hat”", True), ("Hat, the game hero, runs", True),
+        ("the movie Hat opens with rain", True), ("a scene from the film “Hat”", True),
+        ("Hat, the game hero, runs", True),
         ("the character Hat jumps", True), ("a film about a hat", False), ("Hat shops in London", False),
         ("A HAT IN A MOVIE", False), ("he wears a hat in the movie", False),
     ],
@@ -99,11 +104,14 @@ def test_a_common_word_as_a_title_is_for_a_person_to_see(text: str, hit: bool) -
 STYLES = [
     "a hill in the style of {}", "Ein Hügel im Stil von {}", "ein Hafen im {}-Stil", "wie in einem {}-Film",
     "une colline dans le style de {}", "à la {}", "comme dans un film de {}", "una colina al estilo de {}",
-    "inspirado en {}", "como en una película de {}", "nello stile di {}", "ispirato a {}", "alla maniera di {}",
-    "no estilo de {}", "como num filme de {}", "inspirado em {}", "{}風の丘", "{}のような画風で", "{}スタイルの港",
+    "inspirado en {}", "como en una película de {}", "nello stile di {}", "ispirato a {}",
+    "alla maniera di {}",
+    "no estilo de {}", "como num filme de {}", "inspirado em {}", "{}風の丘", "{}のような画風で",
+    "{}スタイルの港",
 ]  # fmt: skip
 SUBJECTS = [
-    "{} walks up a hill", "{} geht nach Hause", "{} monte une colline", "{} sube", "il film mostra {} che dorme",
+    "{} walks up a hill", "{} geht nach Hause", "{} monte une colline", "{} sube",
+    "il film mostra {} che dorme",
     "um filme com {}", "{}が丘を登る", "a stylish hat for {}",
 ]  # fmt: skip
 
@@ -157,7 +165,6 @@ def test_near_names_stay_bounded() -> None:
         "🦊" * 20_000,
         "狐蜘蛛" * 10_000,
         "8&" * 40_000,
-        "kvadzh" * 15_000,
     ):
         many.match(text)
     assert time.process_time() - began < 20
