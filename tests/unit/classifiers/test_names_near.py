@@ -59,7 +59,7 @@ def found(*texts: str) -> list[tuple[str, str, bool, str]]:
         ("la duchess паук", "spi", "duchess паук"),  # a word of another language, and the order
         ("the Lantern 狐 sleeps", "fox", "the Lantern 狐"),
         ("Мокси Fizzlebottom поёт", "mox", "Мокси Fizzlebottom"),  # half in another script
-        ("モクシ Fizzlebottom", "mox", "モクシ Fizzlebottom"),
+        ("목시 Fizzlebottom", "mox", "목시 Fizzlebottom"),
     ],
 )
 def test_what_is_near_a_name_is_for_a_person_to_see(text: str, subject: str, quote: str) -> None:
@@ -157,14 +157,14 @@ def test_lines_say_what_the_reading_says() -> None:
 def test_near_names_stay_bounded() -> None:
     many = NameMatcher([Name(str(number), f"Zorblax Quim{number:04}n") for number in range(3000)])
     letters = random.Random(5)
-    strange = " ".join("".join(letters.choices("zorblaxquim", k=7)) for _ in range(12_000))
+    strange = " ".join("".join(letters.choices("zorblaxquim", k=7)) for _ in range(5_000))
     began = time.process_time()
     for text in (
-        "zorblax quimn " * 7000,
+        "zorblax quimn " * 2500,
         strange,
-        "🦊" * 20_000,
-        "狐蜘蛛" * 10_000,
+        "🦊" * 8_000,
+        "狐蜘蛛" * 4_000,
         "8&" * 40_000,
     ):
         many.match(text)
-    assert time.process_time() - began < 20
+    assert time.process_time() - began < 8
