@@ -154,6 +154,23 @@ def test_lines_say_what_the_reading_says() -> None:
         assert len(lines) == len(words.starts)
 
 
+def test_names_without_letters_and_texts_without_words_find_nothing() -> None:
+    for names in ([Name("none", "…")], [Name("none", "…"), Name("one", "!!")], NAMES):
+        matcher = NameMatcher(names)
+        for text in ("", "…", "a", "…" * 50, "\u200b", "狐", "\ud800", "🦊", "1", "aa"):
+            assert matcher.match(text) == []
+            assert matcher.match_turns([text, text, ""]) == [[], [], []]
+
+
+def test_a_context_word_is_no_name() -> None:
+    """Also where thousands of them share a small table, so that hashes agree by chance."""
+    words = tuple(f"Milliner{number} of Moon" for number in range(4000))
+    matcher = NameMatcher([Name("hat", "Hat", "context", words)])
+    drawn = random.Random(8)
+    for _ in range(300):
+        matcher.match(" ".join("".join(drawn.choices("milnerofn0123", k=9)) for _ in range(20)))
+
+
 def test_near_names_stay_bounded() -> None:
     many = NameMatcher([Name(str(number), f"Zorblax Quim{number:04}n") for number in range(3000)])
     letters = random.Random(5)
