@@ -30,6 +30,7 @@ _KINDS: Final = np.array(
     ],
     np.uint8,
 )  # fmt: skip
+_IN_STYLE: Final = "スタイル"
 _PLURAL: Final = ord("s")
 PAIRS_AT_ONCE: Final = 1 << 17
 
@@ -58,7 +59,8 @@ def edges(stack: Stack, kinds: Kinds) -> tuple[Places, Places]:
         if not open_[place]:
             pair = stack.letters[place - 1], stack.letters[place]
             open_[place] = _unspaced(*pair)
-            ends[place] |= open_[place] or (_hangul(pair[0]) and _hangul(pair[1]))
+            particle = _hangul(pair[0]) and _hangul(pair[1])
+            ends[place] |= open_[place] or particle or stack.letters.startswith(_IN_STYLE, place)
     return open_[:-1].nonzero()[0], ends[1:].nonzero()[0] + 1
 
 
@@ -194,8 +196,9 @@ class Region:
         return not _familiar(self._last_piece() + "s")
 
     def _particle(self) -> bool:
-        """Korean names carry particles without a space."""
-        return _hangul(self.reading.letters[self.end - 1]) and _hangul(self.reading.letters[self.end])
+        """Korean names carry particles without a space, and Japanese ones the word for a style."""
+        letters, end = self.reading.letters, self.end
+        return (_hangul(letters[end - 1]) and _hangul(letters[end])) or letters.startswith(_IN_STYLE, end)
 
     def _last_piece(self) -> str:
         return self._pieces()[-1]

@@ -5,7 +5,7 @@ there and whether the word is *strange* (hardly anybody writes it, or *foreign*:
 its sound) or *notable* (no ordinary English word). Lines are kept with stored prompts (`classifiers.sieve`).
 Keys of windows of words, of prompts and of lines alike, are made here and nowhere else:
 
-1. SHORT: a window with a strange word, and what is left of it without one letter; names of 4 to 6 letters;
+1. SHORT: a window with a strange word, and what is left of it without one letter; names of 4 and 5 letters;
 2. LONG: the first and the last four letters of a window, and what is left without one or two; longer names;
 3. SOUND: the coarse sounds of a window with a strange word (`classifiers.sounds`);
 4. BAG: the letters of a window in no order.
@@ -20,7 +20,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from classifiers.ambiguity import common_word, frequency
+from classifiers.ambiguity import common_word, known_elsewhere, use_of
 from classifiers.forms import (
     Codes,
     Hashes,
@@ -41,7 +41,7 @@ from classifiers.stack import Stack
 SHORT, LONG, SOUND, BAG = range(8, 12)
 """Ways in which a name may be near; numbers are salts of the table of forms."""
 MIN_SHORT: Final = 4  # letters of a name that is looked for with one mistake
-MIN_LONG: Final = 7  # letters of one that is looked for with two
+MIN_LONG: Final = 6  # letters of one that is looked for with two
 OUTER: Final = 8  # letters at the two ends of a name of which one or two may be wrong
 _PLACES: Final = np.arange(OUTER)
 MIN_SOUND: Final = 4
@@ -52,7 +52,7 @@ MAX_BAG_WORDS: Final = 5
 RARE: Final = 2.6  # Zipf: above it, a word is meant as written
 _BAG_SALT: Final = 77
 _KINDS: Final = 4  # of words: ordinary, strange, notable, foreign
-_STRANGE, _NOTABLE, _FOREIGN = range(1, _KINDS)
+_ORDINARY, _STRANGE, _NOTABLE, _FOREIGN = range(_KINDS)
 _SIGNS: Final = " *+~|!?^"  # by kind, after a light gap and after a heavy one
 _ASCII: Final = 128
 _NEWLINE: Final = "\n"
@@ -74,10 +74,12 @@ class Words:
     foreign: Flags
 
     def uses(self, first: int, last: int) -> list[float]:
-        """How usual each of the words from one to another is (Zipf); 0 for a foreign one."""
-        foreign = self.foreign[first : last + 1].tolist()
-        pieces = self.pieces(first, last)
-        return [0.0 if far else frequency(piece) for piece, far in zip(pieces, foreign, strict=True)]
+        """How usual each of the words from one to another is (Zipf); -1 for a foreign one."""
+        found = []
+        for number, piece in enumerate(self.pieces(first, last), first):
+            use = use_of(piece) if self.strange[number] else max(use_of(piece), RARE)
+            found.append(-1.0 if self.foreign[number] else use)
+        return found
 
     def pieces(self, first: int, last: int) -> list[str]:
         """The words from one to another, both included."""
@@ -97,9 +99,14 @@ class Keys:
 
 @lru_cache(maxsize=1 << 17)
 def _kind(word: str) -> int:
-    if frequency(word) < RARE:
+    if use_of(word) < RARE:
         return _STRANGE
-    return 0 if common_word(word) else _NOTABLE
+    return _ORDINARY if common_word(word) else _NOTABLE
+
+
+def _kind_far(written: str) -> int:
+    """What a word in another script is, as it is written there: foreign, or usual in a language."""
+    return _ORDINARY if known_elsewhere(written.lower()) else _FOREIGN
 
 
 def _words(codes: Codes, letters: str, kind: NDArray[np.integer], **places: NDArray[Any]) -> Words:
@@ -119,8 +126,9 @@ def line_of(reading: Reading, text: str) -> str:
     pieces = []
     for start, end in _spans(reading):
         word = reading.letters[start:end]
-        far = word[0].isascii() and not text[reading.starts[start]].isascii()
-        kind = _FOREIGN if far else _kind(word)
+        begin, stop = reading.starts[start], reading.ends[end - 1]
+        far = word[0].isascii() and not text[begin].isascii()
+        kind = _kind_far(text[begin:stop]) if far else _kind(word)
         pieces.append(_SIGNS[kind + _KINDS * (reading.gaps[start] == HEAVY)] + word)
     return "".join(pieces)
 
@@ -132,8 +140,9 @@ def words_of(stack: Stack, upto: int, text: str) -> Words:
     places = zip(starts.tolist(), ends.tolist(), strict=True)
     kind = np.array([_kind(stack.letters[begin:end]) for begin, end in places], np.uint8)
     if not text.isascii():
-        far = codes_of(text)[stack.starts[starts]] >= _ASCII
-        kind[far & (stack.codes[starts] < _ASCII)] = _FOREIGN
+        far = (codes_of(text)[stack.starts[starts]] >= _ASCII) & (stack.codes[starts] < _ASCII)
+        for word in far.nonzero()[0].tolist():
+            kind[word] = _kind_far(text[stack.starts[starts[word]] : stack.ends[ends[word] - 1]])
     return _words(
         stack.codes[:upto], stack.letters, kind, starts=starts, ends=ends, heavy=stack.gaps[starts] == HEAVY
     )

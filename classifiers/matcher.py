@@ -87,6 +87,7 @@ class NameMatcher:
         which, owners = index.table.find(keys.hashes)
         starts, ends = words.starts[keys.first[which]], words.ends[keys.last[which]]
         alike = np.abs(ends - starts - index.sizes(owners)) <= near.LONGER[keys.ways[which]]
+        alike &= owners < len(index.entries)  # a context word has no such form, but a hash may be the same
         which, owners = which[alike], owners[alike]
         letters = alphabets(words.codes, starts[alike], ends[alike])
         alike = np.bitwise_count(letters ^ index.alphabets[owners]) <= near.OTHERS[keys.ways[which]]

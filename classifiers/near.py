@@ -2,7 +2,7 @@
 
 1. One mistake (a letter wrong, missing, too many, or two swapped): names of four letters or more; the
 shorter, the less may what is written be a word itself.
-2. Two mistakes: names of seven letters or more; the shorter, the less may what is written be a word.
+2. Two mistakes: names of six letters or more; the shorter, the less may what is written be a word.
 3. Another spelling of the same sounds.
 4. The same letters, with words or syllables swapped, or each word backwards.
 
@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from rapidfuzz.distance import OSA, JaroWinkler
 
-from classifiers.ambiguity import common_word, frequency
+from classifiers.ambiguity import common_word, frequency, use_of
 from classifiers.index import words as words_of_name
 from classifiers.lines import BAG, LONG, MIN_LONG, MIN_SHORT, RARE, SHORT, SOUND
 from classifiers.sounds import respelled
@@ -27,6 +27,7 @@ OTHERS: Final = np.zeros(BAG + 1, np.intp)
 """By way, how many letters may be in only one of the two."""
 OTHERS[SHORT], OTHERS[LONG], OTHERS[SOUND] = 2, 4, 9
 TINY, SMALL = 4, 5  # letters of names that must begin as written, and what is written be no word at all
+FAR: Final = 7  # letters of names that another script has to spell as they sound, if shorter
 LONG_NAME: Final = 9  # letters of a name of which two may be wrong wherever they stand
 UNKNOWN: Final = 1.5  # Zipf
 UNHEARD: Final = 1.0
@@ -41,7 +42,8 @@ SEEN_APART: Final = 4.5  # Zipf: two words more frequent than this stand in eith
 def score(way: int, name: str, text: str, pieces: Sequence[str], uses: Sequence[float]) -> float:
     """How near ``pieces``, the words that stand there, are to the letters of a name; 0: not near.
 
-    ``text``: the name as it was registered; ``uses``: how usual each of the words is (Zipf).
+    ``text``: the name as it was registered; ``uses``: how usual each of the words is (Zipf), below 0 for
+    words in another script.
     """
     written = "".join(pieces)
     if written == name:
@@ -65,20 +67,23 @@ def _mistakes(name: str, text: str, written: str, pieces: Sequence[str], uses: S
         return 0.0
     if len(name) <= SMALL:
         least = TINY_USE if len(name) == TINY else SMALL_USE
-        near = name[0] == written[0] and frequency(written) < least and len(written) >= TINY
+        near = name[0] == written[0] and use_of(written) < least and len(written) >= TINY
+    elif min(uses) < 0 and len(name) < FAR:
+        near = False
     elif distance == 1:
         near = min(uses) < RARE or (len(name) >= MIN_LONG and _kept(text, pieces))
     elif len(name) < LONG_NAME:
-        near = name[0] == written[0] and _unheard(text, pieces, uses)
+        least = UNHEARD if len(name) < FAR else UNKNOWN
+        near = name[0] == written[0] and _unheard(text, pieces, uses, least)
     else:
         near = min(uses) < RARE and JaroWinkler.similarity(name, written) >= ALIKE
     return 1 - distance / len(name) if near else 0.0
 
 
-def _unheard(text: str, pieces: Sequence[str], uses: Sequence[float]) -> bool:
+def _unheard(text: str, pieces: Sequence[str], uses: Sequence[float], least: float = UNHEARD) -> bool:
     """Whether all that is not a word of the name is no word at all."""
     parts = words_of_name(text)
-    return all(use < UNHEARD or piece in parts for piece, use in zip(pieces, uses, strict=True))
+    return all(use < least or piece in parts for piece, use in zip(pieces, uses, strict=True))
 
 
 def _kept(text: str, pieces: Sequence[str]) -> bool:
@@ -97,7 +102,7 @@ def _sounds(name: str, written: str, uses: Sequence[float]) -> float:
     if min(uses) >= UNKNOWN:
         return 0.0
     mine, theirs = respelled(name), respelled(written)
-    if len(name) < SMALL:
+    if len(name) < (FAR if min(uses) < 0 else SMALL):
         return 1 - 1 / len(name) if mine == theirs else 0.0
     alike, share = JaroWinkler.similarity(mine, theirs), OSA.normalized_similarity(mine, theirs)
     return alike * 0.99 if alike >= SOUND_LIKE and share >= SOUND_SHARE else 0.0

@@ -23,7 +23,7 @@ _STYLE_BEFORE: Final = re.compile(
     rf"(?:\b(?:{_STYLE_WORD}|style)\s+(?:of|von|vom|de|di|do|da|dos|das|del|des|della|dello|du|d['’])"
     r"|\bà\s+la|\ba\s+la|\balla(?:\s+maniera\s+di)?|\bau\s+style|\bim\s+stil|\bim\s+stile"
     r"|\binspired\s+by|\bas\s+if\s+(?:made|drawn|painted|directed|filmed)\s+by"
-    r"|\b(?:inspiriert\s+von|inspirée?s?\s+(?:par|de)|inspirad[oa]s?\s+(?:en|por)|ispirat[oaie]\s+a)"
+    r"|\b(?:inspiriert\s+von|inspirée?s?\s+(?:par|de)|inspirad[oa]s?\s+(?:en|em|no|na|por)|ispirat[oaie]\s+a)"
     r"|\b(?:wie|als)\s+von|\bcomme\s+(?:chez|par)"
     rf")\s*{_ART}{_QUOTE}?\Z",
     re.IGNORECASE,

@@ -84,7 +84,7 @@ class Sieve:
         return bool(self.passing([version_of], [letters], [runs]))
 
     def passing(self, versions: Sequence[str], letters: Sequence[str], runs: Sequence[str]) -> set[int]:
-        """Which of many skeletons pass, by their place. They are asked together: a million take minutes.
+        """Which of many skeletons pass, by their place. They are asked together: a million take seconds.
 
         ``runs``: the lines of each. A skeleton of another version (empty: none) always passes.
         """

@@ -66,6 +66,8 @@ def sounds(codes: Codes, begins: Flags) -> tuple[Codes, Flags]:
     classes[1:][joined & (classes[:-1] == _K) & (plain[1:] == ord("v"))] = 0  # kv as qu
     counts = classes != 0
     counts[1:] &= ~(joined & (classes[1:] == classes[:-1]))
+    breath = (plain[1:-1] == ord("h")) & (classes[1:-1] == 0) & ~begins[1:-1] & ~begins[2:]
+    counts[2:] &= ~(breath & (classes[2:] == classes[:-2]))
     return classes, counts
 
 

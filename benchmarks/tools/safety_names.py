@@ -2,8 +2,9 @@
 
 The names are the characters of copycat.jsonl and thirty that were invented for this; benign.jsonl has the
 ordinary prompts. "Found" counts what a person is asked to look at, too; "surely found" is what blocks.
-1. The thirty known disguises, each name in three sentences, and their mean. 2. Further families: another order,
-syllables swapped, half in another script, a rebus, a name over two turns, styles in seven languages.
+1. The thirty known disguises, each name in three sentences, and their mean.
+2. Further families: another order, syllables swapped, half in another script, a rebus, a name over two turns,
+   styles in seven languages.
 3. Ordinary prompts in which any of these names is found, or any of many plausible ones.
 4. Names that are common words: pairs of prompts that mean the subject and such that do not.
 5. The time of a look at twenty words, one thread, with many plausible names; what their index takes.
@@ -36,7 +37,8 @@ INVENTED: Final = (
     "Baron Von Sprocket", "Yumiko Frostpetal",
 )  # fmt: skip
 REBUS: Final = (
-    ("The Lantern Fox", "the lantern 🦊"), ("Starweaver", "⭐weaver"), ("Bluebell Tatterfield", "🔵🔔 Tatterfield"),
+    ("The Lantern Fox", "the lantern 🦊"), ("Starweaver", "⭐weaver"),
+    ("Bluebell Tatterfield", "🔵🔔 Tatterfield"),
     ("Yumiko Frostpetal", "Yumiko frost🌸petal"), ("Captain Thistlewick", "captain this8lewick"),
     ("Princess Elowynne", "👸 Elowynne"), ("Moonlit Panda", "moonlit 🐼"), ("Snowfox Prince", "❄️🦊 🤴"),
     ("Spider Duchess", "🕷 duchess"), ("The Clockwork Lion", "the clockwork 🦁"), ("Dragon Baker", "🐉 baker"),
@@ -48,7 +50,7 @@ STYLES: Final = {
     "en": ("a hill in the style of {}", "a harbour, {}-inspired", "like a {} film", "in the manner of {}"),
     "de": ("ein Hügel im Stil von {}", "ein Hafen im {}-Stil", "wie in einem {}-Film", "nach Art von {}"),
     "fr": ("une colline dans le style de {}", "à la {}", "comme dans un film de {}", "à la manière de {}"),
-    "es": ("una colina al estilo de {}", "inspirado en {}", "como en una película de {}", "a la manera de {}"),
+    "es": ("una colina al estilo de {}", "inspirado en {}", "como en una película de {}", "a la {}"),
     "it": ("una collina nello stile di {}", "ispirato a {}", "come in un film di {}", "alla maniera di {}"),
     "pt": ("uma colina no estilo de {}", "inspirado em {}", "como num filme de {}", "à maneira de {}"),
     "ja": ("{}風の丘", "{}のような画風で海を描く", "{}スタイルの港", "{}の作風で描いた村"),
@@ -148,18 +150,18 @@ def _families(names: Sequence[PlainName]) -> Iterator[Row]:
         some = [name for name in names if kind != "word order" or " " in name.text]
         found, _, tried = _tried(matcher, some, disguise, 3)
         yield rate("names found", found, tried, WRITTEN | {"family": kind})
-    found = 0
-    for name, written in REBUS:
-        hits = NameMatcher([PlainName("it", name)]).match(FRAMES[0].format(written))
-        found += bool(hits)
-    yield rate("names found", found, len(REBUS), WRITTEN | {"family": "rebus"})
-    rng, found, tried = random.Random(SEED), 0, 0
-    for name in names:
-        at = rng.randrange(1, len(name.text))
-        before = FRAMES[0].format(name.text[:at]).partition(" walking")[0]
-        hits = matcher.match_turns([before, f"{name.text[at:]} walking {CONTEXT[0] if name.context else ''}"])
-        tried, found = tried + 1, found + any(hit.entry.subject == name.subject for hit in hits[-1])
-    yield rate("names found", found, tried, WRITTEN | {"family": "over two turns"})
+    meant = [bool(NameMatcher([PlainName("it", name)]).match(FRAMES[0].format(text))) for name, text in REBUS]
+    yield rate("names found", sum(meant), len(meant), WRITTEN | {"family": "rebus"})
+    rng = random.Random(SEED)
+    split = [_over_two_turns(matcher, name, rng.randrange(1, len(name.text))) for name in names]
+    yield rate("names found", sum(split), len(split), WRITTEN | {"family": "over two turns"})
+
+
+def _over_two_turns(matcher: NameMatcher, name: PlainName, at: int) -> bool:
+    """Whether a name is found of which the first `at` characters end a turn."""
+    before = FRAMES[0].format(name.text[:at]).partition(" walking")[0]
+    after = f"{name.text[at:]} walking {CONTEXT[0] if name.context else ''}"
+    return any(hit.entry.subject == name.subject for hit in matcher.match_turns([before, after])[-1])
 
 
 def _styles() -> Iterator[Row]:
@@ -203,16 +205,14 @@ def _by_mistake(names: Sequence[PlainName], ordinary: Sequence[str], which: str)
     matcher = NameMatcher(names)
     for where, texts in (("benign.jsonl", ordinary), ("our own, 24 languages", ordinary_prompts())):
         found = [matcher.match(text) for text in texts]
-        said = sum(_said(text, hits) for text, hits in zip(texts, found, strict=True))
-        about = WRITTEN | {"names": len(names), "which": which, "prompts": where}
-        yield rate("ordinary prompts with a hit", sum(map(bool, found)), len(texts), about)
         sure = sum(any(hit.sure for hit in hits) for hits in found)
+        said = sum(
+            any(hit.entry.text in text for hit in hits) for text, hits in zip(texts, found, strict=True)
+        )
+        about: dict[str, str | int] = {**WRITTEN, "names": len(names), "which": which, "prompts": where}
+        yield rate("ordinary prompts with a hit", sum(map(bool, found)), len(texts), about)
         yield rate("ordinary prompts with a sure hit", sure, len(texts), about)
         yield rate("ordinary prompts that say the name itself", said, len(texts), about)
-
-
-def _said(text: str, hits: Sequence[object]) -> bool:
-    return any(str(getattr(hit, "entry").text) in text for hit in hits)  # noqa: B009 - a hit of any matcher
 
 
 def _at_size(size: int, ordinary: Sequence[str]) -> Iterator[Row]:
@@ -222,7 +222,7 @@ def _at_size(size: int, ordinary: Sequence[str]) -> Iterator[Row]:
     before, begun = _resident(), time.perf_counter()
     matcher = NameMatcher(names)
     seconds = time.perf_counter() - begun
-    about: dict[str, str | int] = WRITTEN | {"names": size}
+    about: dict[str, str | int] = {**WRITTEN, "names": size}
     yield once("index of names, seconds to build", seconds, "s", about)
     yield once("index of names, its own size", matcher.bytes / size, "bytes/name", about)
     gc.collect()
@@ -232,6 +232,11 @@ def _at_size(size: int, ordinary: Sequence[str]) -> Iterator[Row]:
     ]
     for text in texts[:WARM]:
         matcher.match(text)
+    yield from _timed(matcher, texts, about)
+
+
+def _timed(matcher: NameMatcher, texts: Sequence[str], about: dict[str, str | int]) -> Iterator[Row]:
+    """Each text once. "processor": what this thread spent, whatever else ran on the machine."""
     wall, thread, hit = [], [], 0
     for text in texts:
         at, mine = time.perf_counter(), time.thread_time()
