@@ -193,8 +193,8 @@ class Prompts:
                 self._of(layer).strangers += np.max(list(each.values()), axis=0).tolist()
 
     def scores(self, target: Target) -> Mapping[str, Scores]:
-        """Of both layers."""
-        return self._scores
+        """Of both layers, which the check asks for together."""
+        return {layer: self._of(layer) for layer in (PROMPT_PICTURE, PROMPT_DESCRIPTION)}
 
     def numbers(self, target: Target) -> Mapping[str, float]:
         """From which score on each layer is sure."""

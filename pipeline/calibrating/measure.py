@@ -138,10 +138,6 @@ def _calibration(space: str, gauges: Sequence[Gauge], order: Order, known: Calib
         cohort = gauge.cohort if isinstance(gauge, Frames) else cohort
         if isinstance(gauge, Likeness) and gauge.faceless:
             told["clips and pictures without a face"] = str(gauge.faceless)
-    if not told:
-        raise UsageError(
-            f"the material says nothing that {space} could be calibrated with; see docs/checks.md"
-        )
     return Calibration(
         space=space, version=known.version + 1 if known else 1,
         made={**order.made, "data": order.material.told, "threshold": _aim(order.target), **told},

@@ -18,13 +18,13 @@ NOBODY: Final = 24
 SEEN, AREA = 0.4, 0.015
 UNSEEN: Final = 0.03
 # From this share of the picture on, all that tells a character from its look-alikes can be made out.
-CLEAR: Final = 0.035
+CLEAR: Final = 0.1
 TOLD_OF_NOBODY: Final = 12
 
 
 @dataclass(slots=True)
 class Member:
-    """A design of a family: attributes as numbers, pictures, whole and in parts (or tiny), and captions."""
+    """A design of a family: attributes as numbers, pictures, whole and in parts (or small), captions."""
 
     attributes: list[int]
     whole: list[tuple[int, int]] = field(default_factory=list)
@@ -78,7 +78,9 @@ class FamilyBatches:
 
     @staticmethod
     def _complete(family: dict[int, Member]) -> bool:
-        return len(family) > 1 and all(len(member.whole) >= VIEWS for member in family.values())
+        return len(family) > 1 and all(
+            len(member.whole) + bool(member.parts) >= VIEWS for member in family.values()
+        )
 
     def draw(self) -> FamilyBatch:
         """One batch."""

@@ -41,7 +41,7 @@ WARM_STEPS: Final = 40
 FALL: Final = 0.2
 LEAST: Final = 0.03
 KEEP: Final = 0.99
-EXPORT_SECONDS: Final = 240.0
+EXPORT_SECONDS: Final = 120.0
 LOG_STEPS: Final = 10
 
 
