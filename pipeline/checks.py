@@ -36,7 +36,7 @@ FACE_FRAMES: Final = 8
 """Frames of a clip that are searched for faces."""
 WORD_FRAMES: Final = 8
 WORD_SHARE: Final = 3
-"""Words are read in so many frames of a clip, or in one of so many of those that are kept, if that is more."""
+"""Words are read in so many frames of a clip, or in one of so many that are kept, if that is more."""
 SECONDS: Final = 600.0
 """Time for looking at a clip, after which it is given up (and held)."""
 

@@ -196,7 +196,7 @@ def test_what_was_never_seen_holds(calibrations: Any) -> None:
 
 
 def test_without_a_prompt_frames_decide(calibrations: Any) -> None:
-    silent = question(sight=replace(SIGHT, texts=(), seen=SIGHT.of(Kind.FRAME, Kind.FACE)))
+    silent = question(sight=replace(SIGHT, texts=(), seen=SIGHT.of(Kind.FRAME, Kind.FACE, Kind.WORDS)))
     assert recheck(silent, [change("opt-out", NAMED)], calibrations, now=NOW).verdict is Verdict.ALLOW
     assert recheck(silent, [change("opt-out", PICTURED)], calibrations, now=NOW).verdict is Verdict.REVIEW
 
