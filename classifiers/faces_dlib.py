@@ -41,8 +41,8 @@ ENCODER: Final = (
 LEAST: Final = -0.4
 """The detector's score from which on something may be a face; its own bar is 0."""
 SURE: Final = 0.0
-TURNS: Final = (45, -45, 90, -90, 180)
-"""Degrees; the detector itself finds faces that lean up to some 30 to either side."""
+TURNS: Final = (75, -75, 180)
+"""Degrees; the detector itself finds faces that lean up to some 45 to either side."""
 OVERLAP: Final = 0.3
 """Share of two boxes' union that both cover, from which on they are one face."""
 CHIP, PADDING = 150, 0.25

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from benchmarks.common import Conditions, Row, once, rate
 from benchmarks.tools.drawn_trials import write_clip
-from benchmarks.tools.face_material import Photograph, photographs, strangers
+from benchmarks.tools.face_material import STRANGERS, Photograph, photographs, strangers
 from benchmarks.tools.face_styles import KEPT_APART, LEARNT
 from benchmarks.tools.face_trials import DRAWN, FRAME_RATE, TRIALS, TURNED, FaceTrial, frames_of
 from classifiers.base import Kind, Sight, Vectors
@@ -62,11 +62,12 @@ class Measured:
 
 
 def measured(
-    folder: Path | None, eyes: checks.Eyes, faces: FaceFinder, say: Callable[[str], None]
-) -> list[Measured]:
+    folder: Path | None, eyes: checks.Eyes, faces: FaceFinder, say: Callable[[str], None],
+    most_strangers: int = STRANGERS,
+) -> list[Measured]:  # fmt: skip
     """Look at every photograph in every condition."""
     known = photographs(folder, faces)
-    unknown = strangers(faces)
+    unknown = strangers(faces)[:most_strangers]
     say(f"{len(known)} photographs, {len(unknown)} strangers in whom a face is found")
     spaces = spaces_of(faces.space)
     found = []
