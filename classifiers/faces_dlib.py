@@ -49,6 +49,8 @@ CHIP, PADDING = 150, 0.25
 """Pixels and margin of an aligned face, as the vectors' network was trained with."""
 DARK, BRIGHT, BRIGHT_SHARE = 110.0, 230.0, 99.0
 """A picture is dark where 99 % of it is below the first; it is brightened so that they reach the second."""
+SAMPLED: Final = 4
+"""One pixel in so many, of rows and columns, tells how bright a picture is."""
 SOFTENED: Final = 1.2
 """Pixels of blur that take the grain out of a brightened picture."""
 
@@ -143,7 +145,7 @@ class DlibFaces:
 
 def lit(picture: Picture) -> Picture:
     """The picture, brightened and softened where it is dark."""
-    bright = float(np.percentile(picture.max(axis=2), BRIGHT_SHARE))
+    bright = float(np.percentile(picture[::SAMPLED, ::SAMPLED].max(axis=2), BRIGHT_SHARE))
     if bright >= DARK:
         return picture
     gained = np.clip(picture.astype(np.float32) * (BRIGHT / max(bright, 1.0)), 0, 255).astype(np.uint8)
