@@ -57,7 +57,7 @@ def fitted(found: Sequence[Measured], place: int, most: float) -> tuple[Layer, d
 
 def _finite(parts: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
     values = np.concatenate([part.ravel() for part in parts])
-    return values[np.isfinite(values)]
+    return np.asarray(values[np.isfinite(values)], np.float64)
 
 
 def main() -> None:

@@ -75,7 +75,7 @@ def main() -> None:
     if "anchors" in given.parts:
         rows += _anchors(given.rounds)
     if "faces" in given.parts:
-        rows += _face_rows(given.faces, eyes)
+        rows += _face_rows(given, eyes)
     rows += _more(given, eyes)
     present("checks", rows, at_commit, as_json=given.json)
 
@@ -84,6 +84,7 @@ def _options() -> Any:
     parser = options(__doc__, clips=True)
     parser.add_argument("--rounds", type=whole(1), default=3, help="rounds of twenty designs")
     parser.add_argument("--faces", type=Path, help="folder of photographs, named after who is shown")
+    parser.add_argument("--strangers", type=whole(1), default=50, help="strangers whose faces become clips")
     parser.add_argument("--parts", default=",".join(PARTS), type=_parts, help="what to measure")
     return parser.parse_args()
 
@@ -185,10 +186,11 @@ def untrained() -> OpenClipEmbedder:
     return OpenClipEmbedder(folder)
 
 
-def _face_rows(photographs: Path | None, eyes: Eyes) -> list[Row]:
+def _face_rows(given: Any, eyes: Eyes) -> list[Row]:
     calibrations = [thresholds.load(space) for space in spaces_of(eyes.faces.space)]
     say("faces")
-    return face_checks.rows(face_checks.measured(photographs, eyes, eyes.faces, say), calibrations)
+    found = face_checks.measured(given.faces, eyes, eyes.faces, say, given.strangers)
+    return face_checks.rows(found, calibrations)
 
 
 if __name__ == "__main__":

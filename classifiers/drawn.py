@@ -27,7 +27,7 @@ MAP, MIDDLE, SOURCE = "map", "middle", "source"
 SIDE: Final = 130
 """Pixels of a face that is drawn: strokes have a width."""
 ROOM: Final = 0.8
-"""What is drawn around a face, in its own widths."""
+"""What is drawn around a face, as a share of its longer side."""
 MARK: Final = "-drawn-"
 
 
@@ -75,10 +75,11 @@ def drawings(picture: Picture, box: Box) -> Iterator[Picture]:
     """The face at `box` of a picture, with some room around it, as each of `FILTERS` draws it."""
     height, width = picture.shape[:2]
     left, top, right, bottom = box[0] * width, box[1] * height, box[2] * width, box[3] * height
-    room = ROOM * (right - left)
+    size = max(1.0, right - left, bottom - top)
+    room = ROOM * size
     rows = slice(max(0, round(top - room)), round(bottom + room))
     head = picture[rows, max(0, round(left - room)) : round(right + room)]
-    factor = SIDE / max(1.0, right - left)
+    factor = SIDE / size
     if min(head.shape[:2]) * factor < 1:
         return
     how = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC

@@ -9,8 +9,8 @@
    is false where any face of the frame reaches any threshold of any space for any portrait of that person.
 4. Once at the thresholds of the calibrations; once with all of them moved alike until no pair is false.
 
-All faces are those of photographs; what is made of them is told apart: as it is, turned about an ellipsoid,
-or drawn by a filter.
+All faces are those of photographs. Frames of them count as real, also small, dark or covered; what is turned
+about an ellipsoid or drawn by a filter counts as rendered, and apart.
 """
 
 import tempfile
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from benchmarks.common import Conditions, Row, once, rate
 from benchmarks.tools.drawn_trials import write_clip
-from benchmarks.tools.face_material import Photograph, photographs, strangers
+from benchmarks.tools.face_material import STRANGERS, Photograph, photographs, strangers
 from benchmarks.tools.face_styles import KEPT_APART, LEARNT
 from benchmarks.tools.face_trials import DRAWN, FRAME_RATE, TRIALS, TURNED, FaceTrial, frames_of
 from classifiers.base import Kind, Sight, Vectors
@@ -35,11 +35,11 @@ from pipeline import checks
 from pipeline.media.types import MediaLimits
 
 OTHER, SAME, NOBODY = "another photograph", "the same photograph", "nothing"
-STRANGERS_IN: Final = ("panned", "40 pixels", "stylization", "pencil", "cartoon", "oil")
+STRANGERS_IN: Final = (
+    "panned", "40 pixels", "coded at crf 38", "stylization", "pencil", "cartoon", "oil",
+)  # fmt: skip
 """Conditions in which strangers are shown."""
-MATERIAL: Final = {
-    DRAWN: "real, drawn by a filter", TURNED: "real, turned about an ellipsoid",
-}  # fmt: skip
+REAL, RENDERED = "real", "rendered"
 Portraits = Mapping[str, Vectors]
 """By space: ``float32[n, d]``."""
 
@@ -55,18 +55,14 @@ class Measured:
     own: NDArray[np.float64]
     others: NDArray[np.float64]
 
-    @property
-    def material(self) -> str:
-        """What the frames show."""
-        return MATERIAL.get(self.trial.group, "real")
-
 
 def measured(
-    folder: Path | None, eyes: checks.Eyes, faces: FaceFinder, say: Callable[[str], None]
-) -> list[Measured]:
+    folder: Path | None, eyes: checks.Eyes, faces: FaceFinder, say: Callable[[str], None],
+    most_strangers: int = STRANGERS,
+) -> list[Measured]:  # fmt: skip
     """Look at every photograph in every condition."""
     known = photographs(folder, faces)
-    unknown = strangers(faces)
+    unknown = strangers(faces)[:most_strangers]
     say(f"{len(known)} photographs, {len(unknown)} strangers in whom a face is found")
     spaces = spaces_of(faces.space)
     found = []
@@ -132,11 +128,18 @@ def rows(found: Sequence[Measured], calibrations: Sequence[Calibration]) -> list
     """``calibrations``: of each space, in order."""
     thresholds = np.array([-one.layer(FACE_PORTRAIT).threshold for one in calibrations])
     made: list[Row] = []
-    for drawn, name in ((False, "photographs"), (True, "drawn by a filter")):
-        part = [one for one in found if (one.trial.group == DRAWN) is drawn]
+    for name, material, part in (
+        ("photographs", REAL, [one for one in found if one.trial.group not in (DRAWN, TURNED)]),
+        ("photographs turned about an ellipsoid", RENDERED, _of(found, TURNED)),
+        ("photographs drawn by a filter", RENDERED, _of(found, DRAWN)),
+    ):
         if part:
-            made += _part_rows(part, thresholds, {"frames": name})
+            made += _part_rows(part, thresholds, {"material": material, "frames": name})
     return made
+
+
+def _of(found: Sequence[Measured], group: str) -> list[Measured]:
+    return [one for one in found if one.trial.group == group]
 
 
 def _margins(distances: NDArray[np.float64], thresholds: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -159,9 +162,9 @@ def _part_rows(found: Sequence[Measured], thresholds: NDArray[np.float64], told:
         by = {"registered by": registered}
         for name, beyond, how in (("", 0.0, at), (", at 0 false pairs", np.nextafter(worst, 2.0), clean)):
             if some:
-                made += _found_rows(some, thresholds, beyond, name, {**how, **by, "material": _told(some)})
+                made += _found_rows(some, thresholds, beyond, name, {**how, **by})
     for group, those in _groups(found):
-        made += _frame_rows(those, thresholds, 0.0, "", {**at, **group, "material": _told(those)})
+        made += _frame_rows(those, thresholds, 0.0, "", {**at, **group})
     return made
 
 
@@ -169,18 +172,14 @@ def _groups(found: Sequence[Measured]) -> Iterator[tuple[Conditions, list[Measur
     """By group and by condition, whoever is shown and however registered."""
     mine = [one for one in found if one.registered != NOBODY]
     for group in dict.fromkeys(one.trial.group for one in mine):
-        if group != DRAWN:
-            yield {"group": group}, [one for one in mine if one.trial.group == group]
+        if group not in (DRAWN, TURNED):
+            yield {"group": group}, _of(mine, group)
     for styles, told in ((LEARNT, "filters learnt from"), (KEPT_APART, "filters kept apart")):
         those = [one for one in mine if one.trial.name in styles]
         if those:
             yield {"group": told}, those
     for name in dict.fromkeys(one.trial.name for one in mine):
         yield {"condition": name}, [one for one in mine if one.trial.name == name]
-
-
-def _told(found: Sequence[Measured]) -> str:
-    return "; ".join(dict.fromkeys(one.material for one in found))
 
 
 def _found_rows(

@@ -145,13 +145,14 @@ def frames_of(picture: Picture, box: tuple[int, int, int, int], trial: FaceTrial
 
 
 def _head(picture: Picture, box: tuple[int, int, int, int], side: int) -> Picture:
-    """The face, `side` pixels wide, and some room around it; what is outside the picture is ground."""
+    """The face, `side` pixels wide, and some room around it; beyond the picture's edge, its mirror."""
     left, top, right, bottom = box
     width, height = right - left, bottom - top
     above, below, aside = (round(room * size) for room, size in (
         (ROOM_ABOVE, height), (ROOM_BELOW, height), (ROOM_ASIDE, width)))  # fmt: skip
     edge = max(above, below, aside)
-    wider = cv2.copyMakeBorder(picture, edge, edge, edge, edge, cv2.BORDER_CONSTANT, value=GROUND)
+    # Mirrored: OpenCV's stylization makes a picture with a plain edge black now and then.
+    wider = cv2.copyMakeBorder(picture, edge, edge, edge, edge, cv2.BORDER_REFLECT_101)
     head = wider[top + edge - above : bottom + edge + below, left + edge - aside : right + edge + aside]
     scale = min(side / width, HEIGHT * 0.98 / head.shape[0])
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC

@@ -28,6 +28,8 @@ PROMINENT: Final = 2.0
 """A face stands for the picture when no other is larger than its area divided by this."""
 DOUBTFUL: Final = 1 / 3
 """Share of the surest face's certainty under which another is taken for a trick of the light."""
+LEAST_FACE: Final = 40
+"""Pixels of a portrait's face: smaller ones resemble what is no face at all."""
 SHOWN, NOT_MEANT = 1, -1
 
 
@@ -164,7 +166,7 @@ def _whole(pictures: Sequence[ReadPicture], eyes: Eyes) -> list[Seen]:
 
 
 def _face(picture: ReadPicture, faces: Faces) -> Seen:
-    face, note = _face_of(faces.look(picture.rgb))
+    face, note = _face_of(faces.look(picture.rgb), picture.rgb.shape[1])
     if face is None:
         return _seen(picture, faces.space, Kind.PORTRAIT, (), f"{picture.name}: {note}")
     placed = [(faces.space, face.vector), *_drawn(picture, face, faces)]
@@ -216,15 +218,18 @@ def _registered(pictures: Sequence[tuple[Seen, int]]) -> Looked:
     )  # fmt: skip
 
 
-def _face_of(faces: Sequence[Face]) -> tuple[Face | None, str]:
-    """The one face that a picture shows, or why there is none."""
-    if not faces:
+def _face_of(faces: Sequence[Face], width: int) -> tuple[Face | None, str]:
+    """The one face that a picture of this width shows, or why there is none. What is doubtful is none."""
+    surest = max((face.certainty for face in faces), default=0.0)
+    sure = [face for face in faces if face.certainty >= max(surest * DOUBTFUL, 0.0)]
+    if not sure:
         return None, "no face was found; choose a picture that shows the face large and from the front"
-    surest = max(face.certainty for face in faces)
-    sure = [face for face in faces if face.certainty >= surest * DOUBTFUL]
     largest, *others = sorted(sure, key=_area, reverse=True)
     if others and _area(others[0]) * PROMINENT > _area(largest):
         return None, f"it shows {len(sure)} faces; crop it to the person"
+    pixels = round((largest.box[2] - largest.box[0]) * width)
+    if pixels < LEAST_FACE:
+        return None, f"the face is too small: {pixels} px; needs {LEAST_FACE}"
     return largest, ""
 
 

@@ -20,6 +20,7 @@ from classifiers.faces import FaceLimits, check_faces, seen_faces
 from classifiers.faces_onnx import OnnxFaces
 from classifiers.thresholds import FACE_PORTRAIT, Calibration, Layer, dump, file_name
 from pipeline.eyes import CALIBRATIONS, Eyes
+from pipeline.settings import Settings
 
 onnx = pytest.importorskip("onnx")
 
@@ -162,7 +163,7 @@ def partial_row(vector):  # type: ignore[no-untyped-def]
 
 
 def test_who_it_is(finder: OnnxFaces) -> None:
-    looks = [(0.5, finder.look(scene((1, 64, 96)))), (1.0, finder.look(scene((1, 160, 0))))]
+    looks = [(0.5, finder.look(scene((1, 64, 96)))), (1.0, finder.look(scene((1, 160, 32))))]
     seen = seen_faces(finder.space, looks)
     known = {finder.space: calibration(finder.space)}
     report = check_faces(Sight(seen=(seen,)), Portraits(finder, her=1, him=2), known)
@@ -184,6 +185,20 @@ def test_nobody_has_calibrated_other_weights(tmp_path: Path) -> None:
     (tmp_path / CALIBRATIONS / file_name(eyes.faces.space)).write_bytes(dump(calibration(eyes.faces.space)))
     assert eyes.calibrations.demand(eyes.faces.space).layer(FACE_PORTRAIT).threshold == -0.05
     assert eyes.faces is eyes.faces
+
+
+def test_the_settings_name_the_folder_and_its_digests(tmp_path: Path) -> None:
+    models = folder_of(tmp_path / "tiny")
+    right = [hashlib.sha256(data).hexdigest() for data in files().values()]
+    named = Settings(
+        home=tmp_path, face_model=str(models), face_detector_sha256=right[0], face_recogniser_sha256=right[1]
+    )
+    assert Eyes.of(named).faces.space == OnnxFaces(models).space
+    with pytest.raises(ModelUnusable, match="face_detection_tiny"):
+        _ = Eyes.of(named.model_copy(update={"face_detector_sha256": right[1]})).faces
+    with pytest.raises(ModelUnusable, match="face_model names a folder"):
+        _ = Eyes.of(Settings(home=tmp_path, face_model=str(tmp_path / "nothing"))).faces
+    assert Eyes.of(Settings(home=tmp_path)).faces.space.startswith("dlib-face-")
 
 
 def test_the_space_is_that_of_the_weights(finder: OnnxFaces, tmp_path: Path) -> None:

@@ -12,13 +12,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from picture_builders import drawing, saved
 
+from classifiers.base import Picture
 from classifiers.drawn import FILTERS, spaces_of
 from classifiers.errors import NameRefused
+from classifiers.faces import Face
 from classifiers.faces_dlib import DlibFaces
 from pipeline.errors import ImportRefused, PictureRefused
+from pipeline.optouts import looking
 from pipeline.optouts.desk import Desk
 from pipeline.optouts.order import parse_order
-from pipeline.pictures.types import PictureFile
+from pipeline.pictures.types import PictureFile, ReadPicture
 from registry import log, merkle, optouts
 from registry.checkpoint import parse_note
 from registry.db import read
@@ -133,6 +136,32 @@ def test_of_a_person_only_faces_are_kept(desk: Desk) -> None:
     assert [one.name for one in desk.pictures(made.id)] == ["one", "small one behind", "a double"]
     assert [note.split(":")[0] for note in made.notes] == ["two", "none"]
     assert "2 faces" in made.notes[0]
+
+
+def test_what_may_be_a_face_is_no_portrait() -> None:
+    def seen(certainty: float, right: float = 0.5) -> Face:
+        return Face(box=(0.0, 0.0, right, 0.5), vector=np.ones(4, np.float32), certainty=certainty)
+
+    class Doubtful:
+        space = "doubtful-1"
+        faces: tuple[Face, ...] = ()
+
+        def look(self, _picture: Picture) -> tuple[Face, ...]:
+            return self.faces
+
+    class Eyes(SmallEyes):
+        faces = Doubtful()
+
+    shown = [ReadPicture(name="one", sha256="ab" * 32, width=400, height=200, rgb=drawing(3, 400, 200))]
+    for found, note in (
+        ((), "no face"), ((seen(-0.1),), "no face"), ((seen(-0.1), seen(-0.3, 0.4)), "no face"),
+        ((seen(1.0, 0.05),), "the face is too small: 20 px; needs 40"), ((seen(0.5), seen(-0.3)), ""),
+        ((seen(0.0),), ""),
+    ):  # fmt: skip
+        Eyes.faces.faces = found
+        [one] = looking.see(shown, "person", Eyes())
+        assert one.note.removeprefix("one: ").startswith(note)
+        assert bool(one.vectors) is (not note)
 
 
 def test_a_person_needs_a_face_in_one_picture(desk: Desk) -> None:
