@@ -105,6 +105,8 @@ def test_what_is_held_is_served_nowhere(served: Any, tmp_path: Path, make_clip: 
     job = served.guard(sound, headers, audio="hold").json()
     assert (job["state"], job["release"]) == ("held", None)
     assert job["reasons"][0]["code"] == "audio_not_checked"
+    assert job["appeal"].startswith("To object, write to the operator of this service")
+    assert job["id"] in job["appeal"]
     assert served.client.get(f"/v1/releases/{job['id']}/file").status_code == 404
     stripped = served.guard(sound, headers, audio="strip").json()
     assert stripped["state"] == "released"
