@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from pipeline import policy as policies
+from pipeline.appeals import appeal
 from pipeline.errors import Refused
 from pipeline.gate import Gate, GateResult
 from pipeline.media.limits import media_limits
@@ -38,7 +39,7 @@ class Asking:
 
     def demand(self, texts: Texts, question: Question) -> None:
         """Raises: Refused, with the reasons, unless the gate allows a prompt and what comes with it."""
-        _demand_allowed(self.judge(texts, question))
+        self._demand_allowed(self.judge(texts, question))
 
     def demand_material(self, paths: Sequence[Path], question: Question) -> tuple[str, ...]:
         """The words in pictures and clips that a clip is to be made from.
@@ -58,7 +59,7 @@ class Asking:
             sound=policies.Sound.ACCEPT, has_sound=False, registry_seq=snapshot.seq, now=now,
             wishes=wishes_of(snapshot.subjects, ask, now, partial(uses.today, bench.engine)),
         )  # fmt: skip
-        _demand_allowed(material.with_origin(decision))
+        self._demand_allowed(material.with_origin(decision))
         return seen.words
 
     def rewritten(self, prompt: str, question: Question) -> Json | None:
@@ -83,7 +84,7 @@ class Asking:
         [judged] = gate.judge_texts([checked], policies.preset(question.policy), ask, bench.clock())
         return judged
 
-
-def _demand_allowed(decision: Decision) -> None:
-    if decision.verdict is not Verdict.ALLOW:
-        raise Refused(" ".join(reason.detail for reason in decision.reasons))
+    def _demand_allowed(self, decision: Decision) -> None:
+        if decision.verdict is not Verdict.ALLOW:
+            told = [*(reason.detail for reason in decision.reasons), appeal(self.bench.settings.contact)]
+            raise Refused(" ".join(told))

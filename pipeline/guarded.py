@@ -31,6 +31,7 @@ from generator.base import MAX_RATE
 from generator.conventions import CONVENTIONS
 from generator.frames import as_pictures
 from pipeline.app import App, open_app
+from pipeline.appeals import of_job
 from pipeline.asking import Question
 from pipeline.errors import Refused, UsageError
 from pipeline.given import NAMES, SETTINGS, taken
@@ -232,7 +233,9 @@ class GuardedPipeline:
         )  # fmt: skip
         outcome = self._opened().guard(order, _silent)
         if outcome.release is None or outcome.file is None or outcome.decision is None:
-            raise Refused(" ".join(str(reason["detail"]) for reason in outcome.held) or "the clip is held")
+            told = [str(reason["detail"]) for reason in outcome.held] or ["The clip is held."]
+            told.append(of_job(self._settings.contact, outcome.job.id))
+            raise Refused(" ".join(told))
         release = GuardedRelease(
             id=outcome.release.id, payload=outcome.release.payload, urn=outcome.release.urn,
             sha256=outcome.release.file_sha256, file=outcome.file,

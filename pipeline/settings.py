@@ -65,6 +65,9 @@ class Settings(BaseModel):
     )
     speech_sha256: str | None = Field(None, description="digest that the weights of that model must have")
     service: str = Field("countermark", max_length=24, description="name of the service, on the visible mark")
+    contact: str | None = Field(
+        None, max_length=200, description="where people object to a decision, told with every refusal"
+    )
     label: str = Field("AI-generated", max_length=24, description="what the visible mark says of the clip")
     crf: float = Field(18.0, ge=0, le=35, description="x264 quality of released files")
     preset: Literal["ultrafast", "veryfast", "fast", "medium", "slow"] = Field(

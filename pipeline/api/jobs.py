@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse
 from pipeline import policy as policies
 from pipeline.api.queue import Slot
 from pipeline.api.state import Service
+from pipeline.appeals import of_job
 from pipeline.errors import RequestMalformed, RouteUnknown
 from pipeline.orders import Order, Use, use_json
 from pipeline.release.facts import TESTER
@@ -81,7 +82,7 @@ async def accept(here: Service, slot: Slot, order: Order, request: Request) -> J
         wait = wanted_wait(request)
         if wait:
             await asyncio.wait({asyncio.wrap_future(future)}, timeout=wait)
-    return await asyncio.to_thread(lambda: tell(here.app.engine, here.app.job(job.id)))
+    return await asyncio.to_thread(lambda: tell(here, here.app.job(job.id)))
 
 
 def answer(document: Json) -> JSONResponse:
@@ -98,12 +99,12 @@ def find(here: Service, job_id: str, account: str) -> Json:
         job = None
     if job is None or job.inputs.get("account") != account:
         raise RouteUnknown("this account has no such job; check its id")
-    return tell(here.app.engine, job)
+    return tell(here, job)
 
 
-def tell(engine: Engine, job: Job) -> Json:
+def tell(here: Service, job: Job) -> Json:
     """What came of a job so far: state, verdict, reasons, release."""
-    result: dict[str, Any] = dict(job.result or {})
+    engine, result = here.app.engine, dict[str, Any](job.result or {})
     release = releases.find_by_job(engine, job.id)
     reasons = result.get("reasons") or _held(engine, job)
     decision = _decision(result.get("decision"), reasons, released=release is not None)
@@ -114,6 +115,7 @@ def tell(engine: Engine, job: Job) -> Json:
         "id": job.id, "kind": job.kind.partition("/")[0], "state": str(job.state),
         "verdict": decision["verdict"] if decision else None, "reasons": reasons, "decision": decision,
         "release": _release(release) if release else None, "error": error,
+        "appeal": of_job(here.settings.contact, job.id) if reasons else None,
         "created_at": job.created_at, "finished_at": job.finished_at,
     }  # fmt: skip
 

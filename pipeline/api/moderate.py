@@ -11,7 +11,9 @@ from pipeline import auth
 from pipeline import policy as policies
 from pipeline.api import jobs, shapes
 from pipeline.api.state import Here, caller_with
+from pipeline.appeals import appeal
 from pipeline.auth import Caller
+from pipeline.types import Json
 
 router = APIRouter(tags=["moderation"])
 
@@ -29,4 +31,6 @@ async def post_prompt(asked: shapes.PromptRequest, here: Here, caller: Moderator
     )  # fmt: skip
     with here.gates.reserve() as slot:
         future = slot.start(judge)
-    return JSONResponse(policies.to_json(await asyncio.wrap_future(future)))
+    decision = await asyncio.wrap_future(future)
+    told: Json = {"appeal": appeal(here.settings.contact) if decision.reasons else None}
+    return JSONResponse(policies.to_json(decision) | told)

@@ -93,6 +93,7 @@ class JobAnswer(BaseModel):
     decision: dict[str, Any] | None
     release: ReleaseAnswer | None
     error: dict[str, str] | None
+    appeal: str | None
     created_at: str
     finished_at: str | None
 

@@ -75,3 +75,15 @@ def test_a_keys_life(run: Command, tmp_path: Path) -> None:
 def test_wrong_orders(run: Command, arguments: tuple[str, ...], status: int, code: str) -> None:
     found = run("apikeys", *arguments)
     assert (found[0], found[1]["error"]["code"]) == (status, code)
+
+
+@pytest.mark.parametrize("name", ["speech_model", "enhancer"])
+def test_a_model_that_is_not_there_stops_the_start(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(f"COUNTERMARK_{name.upper()}", str(tmp_path / "nothing here"))
+    monkeypatch.setattr(sys, "argv", ["countermark", "serve", "--port", "0", "--home", str(tmp_path)])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 3
+    assert "there is no" in capsys.readouterr().err

@@ -105,6 +105,8 @@ def test_what_is_held_is_served_nowhere(served: Any, tmp_path: Path, make_clip: 
     job = served.guard(sound, headers, audio="hold").json()
     assert (job["state"], job["release"]) == ("held", None)
     assert job["reasons"][0]["code"] == "audio_not_checked"
+    assert job["appeal"].startswith("To object, write to the operator of this service")
+    assert job["id"] in job["appeal"]
     assert served.client.get(f"/v1/releases/{job['id']}/file").status_code == 404
     stripped = served.guard(sound, headers, audio="strip").json()
     assert stripped["state"] == "released"
@@ -196,25 +198,24 @@ def test_both_forms_of_a_prompt_are_kept(served: Any, clip: Path) -> None:
 def test_what_a_clip_was_made_from_comes_with_it(
     served: Any, clip: Path, make_clip: Any, tmp_path: Path
 ) -> None:
-    other = make_clip(tmp_path / "other.mp4", 160, 96, 12, seed=6)
-    headers = served.key("studio") | {"Prefer": "wait=60", "Idempotency-Key": "made from"}
+    given = [make_clip(tmp_path / f"{seed}.mp4", 160, 96, 12, seed=seed) for seed in (6, 7)]
+    headers = served.key("studio") | {"Prefer": "wait=60", "Idempotency-Key": "made-from"}
 
     def sent() -> Any:
-        files = [
-            ("clip", clip.read_bytes()),
-            ("material", other.read_bytes()),
-            ("material", clip.read_bytes()),
-        ]
-        return served.client.post("/v1/guard", files=files, headers=headers)
+        files = [("material", (path.name, path.read_bytes())) for path in (*given, given[0])]
+        whole = [("clip", (clip.name, clip.read_bytes())), *files]
+        answer = served.client.post("/v1/guard", files=whole, headers=headers)
+        assert answer.status_code == 200, answer.text
+        return answer
 
     job = sent().json()
     assert job["state"] == "released"
     assert sent().json()["id"] == job["id"]
     with read(served.service.app.engine) as conn:
         inputs = conn.execute(select(jobs_table.c.inputs).where(jobs_table.c.id == job["id"])).scalar_one()
-    assert len(inputs["material"]) == 2
+    assert len(inputs["material"]) == 3
     assert not list((served.service.settings.home / "uploads" / "kept").iterdir())
-    alone = served.client.post("/v1/guard", files=[("material", other.read_bytes())], headers=served.key())
+    alone = served.client.post("/v1/guard", files=[("material", b"x")], headers=served.key())
     assert (alone.status_code, alone.json()["code"]) == (422, "request_malformed")
 
 

@@ -155,7 +155,7 @@ def test_a_picture_of_somebody_is_refused_before_anything_is_drawn(
             with pytest.raises(Refused, match=r"Tarrow Vance \(Vance Drawings\).*this one is made from"):
                 pipe(**asked, **given)
     plain = Image.fromarray(np.full((128, 192, 3), (90, 120, 200), np.uint8))
-    result = pipe(**asked, image=plain)
+    result = pipe(**asked, image=plain, output_type="np")
     assert result.frames.shape == (1, 17, 128, 192, 3)
     with read(app.engine) as conn:
         [rows] = of(conn, [result.release.id]).values()
