@@ -25,6 +25,7 @@ MAX_BYTES: Final = 16 * 1024 * 1024
 MAX_COHORT: Final = 4096
 SUFFIX: Final = ".json"
 HOW: Final = "python -m benchmarks.calibrate"
+HOW_PROMPTS: Final = "python -m benchmarks.calibrate_prompts"
 
 FRAME_PICTURE: Final = "frame_picture"
 PROMPT_PICTURE: Final = "prompt_picture"
