@@ -63,7 +63,7 @@ def main() -> None:
     parser.add_argument("--prompts", type=Path, required=True, help="folder of benign and copycat.jsonl")
     parser.add_argument("--sample", type=int, default=1500, help="ordinary prompts to use")
     parser.add_argument(
-        "--lookalikes", type=float, default=0.05, help="share of look-alikes that may be held"
+        "--lookalikes", type=float, default=0.04, help="share of look-alikes that may be held"
     )
     given = parser.parse_args()
     minilm = MiniLm()
