@@ -6,9 +6,9 @@
    would be held, while half of the others are, and at most `ORDINARY` of those of DIR/benign.jsonl.
 4. The second threshold, from which on a finding is sure, lies `MARGIN` over the best look-alike.
 5. The curve from score to probability is fitted on prompts about registered characters and look-alikes.
-The weights below were chosen on the same characters, by hand from a small grid (docs/adr/0023). The figures in
-the file are those of thresholds that were made without the character they are tried on. The file replaces the
-one that ships. The prompts themselves are not kept.
+The weights below were chosen on the same characters, by hand from a small grid (docs/adr/0023). The figures
+in the file are those of thresholds that were made without the character they are tried on. The file replaces
+the one that ships. The prompts themselves are not kept.
 """
 
 import argparse
@@ -25,7 +25,7 @@ import numpy as np
 from benchmarks.calibrate import SHIPPED, logistic
 from benchmarks.common import commit, say
 from benchmarks.tools import described, invented
-from benchmarks.tools.described import Trials, threshold_at
+from benchmarks.tools.described import layer_of, threshold_at
 from classifiers.base import TextEmbedder, Vectors
 from classifiers.descriptions import SURE
 from classifiers.fused import (
@@ -38,7 +38,6 @@ from classifiers.fused import (
     LIST_LEAST,
     LISTED,
     WHOLE_LEAST,
-    listed,
 )
 from classifiers.minilm import MiniLm
 from classifiers.similarity import COHORT_NEAREST, COHORT_WEIGHT
@@ -87,29 +86,6 @@ def draft(minilm: TextEmbedder, numbers: Mapping[str, float] = NUMBERS) -> Calib
     )  # fmt: skip
 
 
-def tried(
-    told: Sequence[described.Described], minilm: TextEmbedder, calibration: Calibration,
-    kinds: Sequence[str] = described.KINDS,
-) -> tuple[list[described.Described], Trials, described.WordReferences]:  # fmt: skip
-    """The prompts of these kinds against the characters, which are registered by their descriptions."""
-    registered = {one.target: one.text for one in told if one.kind == described.DESCRIPTION}
-    references = described.WordReferences(minilm.space, described.register(registered, minilm))
-    asked = [one for one in told if one.kind in kinds and one.target in registered]
-    say("looking at descriptions")
-    scores = described.scores(described.look([one.text for one in asked], minilm), references, calibration)
-    places = {who: place for place, who in enumerate(references.subjects)}
-    trials = Trials(
-        scores=scores, own=np.array([places[one.target] for one in asked]),
-        layers=np.array([layer_of(one.text) for one in asked]),
-    )  # fmt: skip
-    return asked, trials, references
-
-
-def layer_of(text: str) -> str:
-    """The layer by which a prompt is judged."""
-    return LISTED if listed([text]) else FUSED
-
-
 def least_of(texts: Sequence[str], scores: Vectors) -> dict[str, float]:
     """By layer, the score that at most `ORDINARY` of the ordinary prompts reach."""
     layers = np.array([layer_of(text) for text in texts])
@@ -126,9 +102,11 @@ def calibrated(
 ) -> Calibration:  # fmt: skip
     """The calibration of a space."""
     plain = draft(minilm, numbers)
-    asked, trials, references = tried(told, minilm, plain)
+    say("looking at descriptions")
+    looked = described.Looked.of(told, minilm)
+    trials = looked.trials(plain)
     say("looking at ordinary prompts")
-    usual = described.scores(described.look(ordinary, minilm), references, plain)
+    usual = described.scores(described.look(ordinary, minilm), looked.references, plain)
     least = least_of(ordinary, usual)
     layers: dict[str, Layer] = {}
     sure: dict[str, float] = {}
@@ -145,7 +123,7 @@ def calibrated(
         sure[SURE.format(layer=layer)] = round(float(alike.max()) + MARGIN, 3)
     judged = [layers[layer_of(text)].threshold for text in ordinary]
     held = sum(line.max() >= threshold for line, threshold in zip(usual, judged, strict=True))
-    kinds = np.array([one.kind for one in asked])
+    kinds = np.array([one.kind for one in looked.asked])
     figures = {}
     for kind in described.KINDS:
         found, _, alike_held = trials.left_out(kinds == kind, share, least)
@@ -159,8 +137,8 @@ def calibrated(
             "model": "all-MiniLM-L6-v2",
             "cohort": f"{COHORT} attributes of benchmarks/tools/invented.py, seed {COHORT_SEED}",
             "data": "CopyCat development characters (28), registered by a description; half of them at a "
-            "time, 20 times; thresholds of the figures without the character that they are tried on; ordinary "
-            "video prompts",
+            "time, 20 times; thresholds of the figures without the character that they are tried on; "
+            "ordinary video prompts",
             "held of ordinary": f"{held} of {len(ordinary)}",
         } | figures,
     )  # fmt: skip

@@ -119,6 +119,39 @@ def halves(subjects: int) -> Iterator[NDArray[np.bool_]]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """Prompts of a file and the characters that are registered, seen once, to be scored in several ways."""
+
+    asked: list[Described]
+    sights: list[Sight]
+    references: WordReferences
+
+    @classmethod
+    def of(cls, told: Sequence[Described], embedder: TextEmbedder, kinds: Sequence[str] = KINDS) -> "Looked":
+        """The prompts of these kinds; the characters are registered by their descriptions."""
+        registered = {one.target: one.text for one in told if one.kind == DESCRIPTION}
+        references = WordReferences(embedder.space, register(registered, embedder))
+        asked = [one for one in told if one.kind in kinds and one.target in registered]
+        return cls(
+            asked=asked, sights=look([one.text for one in asked], embedder), references=references
+        )  # fmt: skip
+
+    def trials(self, calibration: Calibration, *, lists: bool = True) -> "Trials":
+        """The scores; `lists`: lists of keywords have a threshold of their own."""
+        places = {who: place for place, who in enumerate(self.references.subjects)}
+        return Trials(
+            scores=scores(self.sights, self.references, calibration),
+            own=np.array([places[one.target] for one in self.asked]),
+            layers=np.array([layer_of(one.text) if lists else FUSED for one in self.asked]),
+        )
+
+
+def layer_of(text: str) -> str:
+    """The layer by which a prompt is judged."""
+    return LISTED if listed([text]) else FUSED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trials:
     """Prompts against characters: ``scores[prompts, subjects]``, ``own[prompts]`` the place of each one's
     character, ``layers[prompts]`` by which layer it is judged.

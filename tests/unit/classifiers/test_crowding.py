@@ -43,7 +43,9 @@ class Crowd:
     def rows_of(
         self, _space: str, kind: str, subjects: Sequence[str]
     ) -> tuple[list[str], Vectors, "np.typing.NDArray[np.int8]"]:
-        mine = sorted((near for near in self._near(kind) if near.subject in subjects), key=lambda n: n.subject)
+        mine = sorted(
+            (near for near in self._near(kind) if near.subject in subjects), key=lambda n: n.subject
+        )
         vectors = np.array([np.full(8, near.score / 8) for near in mine], np.float32).reshape(-1, 8)
         return [near.subject for near in mine], vectors, np.ones(len(mine), np.int8)
 

@@ -36,7 +36,9 @@ def units(drawn: np.random.Generator, count: int, towards: Any = None, by: float
     return np.asarray(made / np.linalg.norm(made, axis=1, keepdims=True), np.float32)
 
 
-def record(name: str, described: Vectors, attributes: Vectors, not_meant: Vectors | None = None) -> SubjectRecord:
+def record(
+    name: str, described: Vectors, attributes: Vectors, not_meant: Vectors | None = None
+) -> SubjectRecord:
     given = [("description", 1, row) for row in described] + [("attribute", 1, row) for row in attributes]
     given += [("attribute", -1, row) for row in (() if not_meant is None else not_meant)]
     rows = tuple(
@@ -114,7 +116,10 @@ def test_lists_have_a_threshold_of_their_own() -> None:
     assert not listed(["A stout man with a moustache walks through a green meadow, smiling, at noon"])
     one = record("s", AXES[:1], AXES[1:4])
     seen = (AXES[0] * 0.5 + AXES[8] * 0.86)[None].astype(np.float32)
-    parts = (Seen(kind=Kind.PROMPT, space="m", vectors=seen), Seen(kind=Kind.CLAUSE, space="m", vectors=AXES[9:]))
+    parts = (
+        Seen(kind=Kind.PROMPT, space="m", vectors=seen),
+        Seen(kind=Kind.CLAUSE, space="m", vectors=AXES[9:]),
+    )
     for text, layer in (("red, blue, moustache", LISTED), ("A long sentence about a man", None)):
         sight = Sight(texts=(text,), seen=parts)
         found = check_descriptions(sight, SubjectSet([one]), {"m": calibration(0.5)}).findings
