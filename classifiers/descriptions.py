@@ -156,6 +156,15 @@ def vectors_of_subject(
     return tuple(part for part in seen if len(part.vectors))
 
 
+def vectors_of_exclusions(
+    exclusions: Sequence[str], names: Sequence[str], minilm: TextEmbedder
+) -> tuple[Seen, ...]:  # fmt: skip
+    """What to register, with polarity -1, of what a subject's owner says is not meant: its clauses."""
+    single = [part for text in exclusions for part in clauses(_plain(text, names))]
+    found = _understood(_seen(Kind.ATTRIBUTE, minilm, list(dict.fromkeys(single)))) if single else None
+    return (found,) if found is not None and len(found.vectors) else ()
+
+
 def _plain(text: str, names: Sequence[str]) -> str:
     return without_names(undisguised(text), names)
 

@@ -38,6 +38,8 @@ NEIGHBOURS: Final = 128
 MOST_SUBJECTS: Final = 8192
 """Subjects that are compared in full."""
 AT_ONCE: Final = 512  # of them
+MOST_CELLS: Final = 4_000_000
+"""Pairs of a clause and a subject that are looked at."""
 EXCLUDED: Final = -1.0
 """For the cosine of a description that an exclusion of its subject is nearer than."""
 LIST_CLAUSES: Final = 3
@@ -251,9 +253,12 @@ class _Near:
                     known = described.get(match.subject, EXCLUDED)
                     described[match.subject] = max(near.get(match.subject, EXCLUDED), known)
         held = {match.subject for matches in (*found, *wholes) for match in matches if doubted(match)}
+        # Whose description is not near has to have none, and then a clause that is near enough alone.
+        alone = {subject for one in told for subject, score in one.items() if not score < bare}
+        if len({*described, *alone}) * len(told) > MOST_CELLS:
+            raise ValueError("the prompt says so much that fits so many that it is not compared; shorten it")
         return cls(
-            subjects=sorted({*described, *(subject for one in told for subject in one)}), whole=described,
-            clauses=told, floor=max(map(_floor, wholes), default=-math.inf), floors=floors, held=held,
+            subjects=sorted({*described, *alone}), whole=described, clauses=told, floor=max(map(_floor, wholes), default=-math.inf), floors=floors, held=held,
         )  # fmt: skip
 
     @property
@@ -287,7 +292,7 @@ class _Near:
 
 
 def _least(asked: Asked, best: Vectors, calibration: Calibration) -> float:
-    """How near the whole must be to a description for a score that is enough, with the best clauses there are."""
+    """How near the whole must be to a description for a score that is enough, at the best clauses of all."""
     how = Weighing.of(calibration, asked.layer)
     most = float(how.of_clauses((best - asked.taken)[:, None])[0]) if len(best) else 0.0
     threshold = calibration.layer(asked.layer).threshold

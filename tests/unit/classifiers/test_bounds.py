@@ -109,7 +109,8 @@ def test_faces(seed: int, threshold: float) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(
-    seed=st.integers(0, 10_000), threshold=st.floats(0.05, 0.7), lists=st.one_of(st.none(), st.floats(0.05, 0.7)),
+    seed=st.integers(0, 10_000), threshold=st.floats(0.05, 0.7),
+    lists=st.one_of(st.none(), st.floats(0.05, 0.7)),
     weight=st.floats(0, 1), share=st.floats(0.1, 1), few=st.tuples(st.integers(1, 3), st.integers(1, 3)),
     leasts=st.one_of(st.none(), st.tuples(st.floats(0, 0.7), st.floats(0, 0.7), st.floats(0, 0.7))),
     cohort=st.floats(0, 1), shapes=st.tuples(st.integers(0, 2), st.integers(0, 3), st.integers(0, 2)),

@@ -155,7 +155,7 @@ class Words(WordBag):
     """Sees eight words; knows those of `KNOWN` only, and says nothing of a text of which it knows few."""
 
     context = 8
-    known_words = frozenset("round blue whale in a sea with the of".split())
+    known_words = frozenset(("round", "blue", "whale", "in", "a", "sea"))
 
     def pieces(self, texts: Sequence[str]) -> list[int]:
         return [sum((len(word) + 7) // 8 for word in text.split()) for text in texts]
