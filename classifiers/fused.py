@@ -258,7 +258,8 @@ class _Near:
         if len({*described, *alone}) * len(told) > MOST_CELLS:
             raise ValueError("the prompt says so much that fits so many that it is not compared; shorten it")
         return cls(
-            subjects=sorted({*described, *alone}), whole=described, clauses=told, floor=max(map(_floor, wholes), default=-math.inf), floors=floors, held=held,
+            subjects=sorted({*described, *alone}), whole=described, clauses=told,
+            floor=max(map(_floor, wholes), default=-math.inf), floors=floors, held=held,
         )  # fmt: skip
 
     @property
