@@ -4,8 +4,9 @@ DIR has copycat.jsonl (name-free descriptions of characters) and benign.jsonl (o
 1. The characters are registered by name alone in a home of their own, and the whole gate, models included,
    judges the ordinary prompts: hits, listed by name and words, and prompts per second.
 2. Names under disguises: the share of prompts that are not allowed, and of those that are surely found.
-3. The characters are registered by descriptions instead: their other descriptions, look-alikes (descriptions
-   of characters while only the other half is registered) and ordinary prompts.
+3. The characters are registered by descriptions instead (`benchmarks.tools.safety_descriptions`): their other
+   descriptions, look-alikes (descriptions of characters while only the other half is registered) and ordinary
+   prompts.
 4. Ordinary prompts with a name that nobody registered, as permission-first would hold them.
 """
 
@@ -20,14 +21,10 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.common import Row, commit, machine, once, options, present, rate, say, whole
-from benchmarks.tools import described
-from benchmarks.tools.described import Described
+from benchmarks.tools import described, safety_descriptions
 from benchmarks.tools.disguises import EXACT, FURTHER
 from benchmarks.tools.plain_names import PlainName, named
-from classifiers import thresholds
 from classifiers.base import Sight
-from classifiers.descriptions import CLAUSE_COUNT, CLAUSE_WEIGHT, FUSED, SURE
-from classifiers.minilm import MiniLm
 from classifiers.names import NameMatcher, check_unregistered
 from pipeline.app import open_app
 from pipeline.clock import clock
@@ -60,7 +57,7 @@ def main() -> None:
     if "disguises" in given.parts:
         rows += _disguise_rows(names, given.rounds)
     if "descriptions" in given.parts:
-        rows += _description_rows(told, ordinary[: given.with_models])
+        rows += safety_descriptions.characters(told, ordinary[: given.with_models])
     if "unregistered" in given.parts:
         rows += _unregistered_rows(ordinary)
     present("gate", rows, at_commit, as_json=given.json)
@@ -167,41 +164,6 @@ def _disguise_rows(names: Sequence[PlainName], rounds: int) -> list[Row]:
         rows.append(rate("names found", found, tried, {"disguise": kind}))
         rows.append(rate("names surely found", sure, tried, {"disguise": kind}))
     return rows
-
-
-def _description_rows(told: Sequence[Described], ordinary: Sequence[str]) -> list[Row]:
-    minilm = MiniLm()
-    calibration = thresholds.load(minilm.space)
-    layer, numbers = calibration.layer(FUSED), calibration.numbers
-    weight, count = numbers[CLAUSE_WEIGHT], int(numbers[CLAUSE_COUNT])
-    say("looking at descriptions")
-    asked = [one for one in told if one.kind in (*described.PROSE, *described.KEYWORDS)]
-    sights = described.look([one.text for one in asked], minilm)
-    usual = described.look(ordinary, minilm)
-    rows = []
-    for listed in (False, True):
-        references = described.WordReferences(minilm.space, described.register(told, minilm, listed=listed))
-        way: dict[str, str] = {"registered with": "description and attributes" if listed else "description"}
-        scored = [
-            (one, described.scores(sight, references, weight, count))
-            for one, sight in zip(asked, sights, strict=True)
-        ]
-        for kind in (*described.PROSE, *described.KEYWORDS):
-            own = [found for one, found in scored if one.kind == kind]
-            targets = [one.target for one, _ in scored if one.kind == kind]
-            held = sum(found[who] >= layer.threshold for who, found in zip(targets, own, strict=True))
-            rows.append(rate("descriptions held", held, len(own), way | {"kind": kind}))
-        prose = [(one.target, found) for one, found in scored if one.kind in described.PROSE]
-        alike = described.lookalikes(prose)
-        best = [max(described.scores(sight, references, weight, count).values()) for sight in usual]
-        for name, values in (("look-alikes", alike), ("ordinary prompts", best)):
-            rows.append(_over(f"{name} held", values, layer.threshold, way))
-            rows.append(_over(f"{name} surely found", values, numbers[SURE.format(layer=FUSED)], way))
-    return rows
-
-
-def _over(metric: str, values: Sequence[float], threshold: float, way: dict[str, str]) -> Row:
-    return rate(metric, sum(value >= threshold for value in values), len(values), way)
 
 
 def _unregistered_rows(ordinary: Sequence[str]) -> list[Row]:

@@ -9,7 +9,7 @@ raises.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -158,6 +158,21 @@ class TextEmbedder(Protocol):
     @property
     def dimension(self) -> int: ...  # noqa: D102
     def embed_texts(self, texts: Sequence[str]) -> Vectors: ...  # noqa: D102
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """An embedder that says what of a text it sees: of more than ``context`` pieces the last are cut off."""
+
+    @property
+    def context(self) -> int: ...  # noqa: D102
+    def pieces(self, texts: Sequence[str]) -> Sequence[int]:
+        """How many pieces it makes of each text."""
+        ...
+
+    def known(self, texts: Sequence[str]) -> Sequence[str]:
+        """Each text without what it has no word for."""
+        ...
 
 
 class Embedder(TextEmbedder, Protocol):

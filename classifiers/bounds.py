@@ -6,8 +6,10 @@ follows from how its check makes a score:
    frame (`classifiers.similarity`, steps 2 and 3);
 2. faces: the nearest face counts (`classifiers.faces`);
 3. prompts and pictures, prompts and descriptions in CLIP's space: the nearest pair counts;
-4. prompts and descriptions in the sentence model's space: the score is a mean of cosines, and a mean is no
-   more than its largest part: a prompt with a description, or a clause with an attribute.
+4. prompts and descriptions in the sentence model's space (`classifiers.fused`): a description that is not
+   near to the whole prompt is not meant, and the score is a mean of that cosine and of clauses' cosines with
+   attributes, of which something is taken off; who has no description has the clauses' mean instead of it. A
+   mean is no more than its largest part.
 Pictures that are named as not meant only ever take away.
 """
 
@@ -20,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifiers.base import Kind, Vectors
-from classifiers.descriptions import FUSED
+from classifiers.fused import FUSED, LISTED, Weighing
 from classifiers.similarity import Scoring, nearness
 from classifiers.thresholds import (
     FACE_PORTRAIT,
@@ -54,10 +56,7 @@ def bounds_of(calibration: Calibration) -> tuple[Bound, ...]:
     if FACE_PORTRAIT in layers:
         found.append(_bound(Kind.FACE, Kind.PORTRAIT, layers[FACE_PORTRAIT].threshold))
     if FUSED in layers:
-        least = layers[FUSED].threshold
-        return (
-            *found, _bound(Kind.PROMPT, Kind.DESCRIPTION, least), _bound(Kind.CLAUSE, Kind.ATTRIBUTE, least)
-        )  # fmt: skip
+        return (*found, *_words(calibration))
     if PROMPT_PICTURE in layers:
         found.append(_bound(Kind.PROMPT, Kind.PICTURE, layers[PROMPT_PICTURE].threshold))
     if PROMPT_DESCRIPTION in layers:
@@ -116,6 +115,18 @@ def _reaching(
     needed = bound.least + taken_off(bound.seen, seen[hopeful], calibration)
     rows, columns = np.nonzero(~(table[hopeful] < needed[:, None]))
     return hopeful[rows], columns
+
+
+def _words(calibration: Calibration) -> tuple[Bound, ...]:
+    """Rule 4: a clause alone makes somebody found without a description, or by itself where it may."""
+    used = [layer for layer in (FUSED, LISTED) if layer in calibration.layers]
+    hows = {layer: Weighing.of(calibration, layer) for layer in used}
+    near = min(how.least for how in hows.values())
+    bare = max(hows[FUSED].bare, calibration.layers[FUSED].threshold)
+    lowest = min(calibration.layers[layer].threshold for layer in used)
+    if near >= 0:
+        return _bound(Kind.PROMPT, Kind.DESCRIPTION, near), _bound(Kind.CLAUSE, Kind.ATTRIBUTE, bare)
+    return _bound(Kind.PROMPT, Kind.DESCRIPTION, lowest), _bound(Kind.CLAUSE, Kind.ATTRIBUTE, lowest)
 
 
 def _bound(seen: Kind, registered: Kind, least: float) -> Bound:

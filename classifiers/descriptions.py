@@ -2,7 +2,7 @@
 
 1. In CLIP's space the prompt is compared with registered pictures and with descriptions.
 2. In the sentence model's space the prompt is compared with descriptions and its clauses with the attributes
-   by which a subject can be told; both together make one score.
+   by which a subject can be told; both together make one score (`classifiers.fused`).
 3. What reaches a layer's calibrated threshold asks for a person's look. Only from the layer's second, higher
    threshold on it is sure, where the calibration has one: a description fits look-alikes too. What is in
    quarantine makes nothing sure.
@@ -22,6 +22,7 @@ from classifiers.base import (
     Finding,
     Kind,
     Match,
+    Reader,
     References,
     Seen,
     Sight,
@@ -30,6 +31,7 @@ from classifiers.base import (
     doubted,
 )
 from classifiers.errors import CalibrationMissing
+from classifiers.fused import FUSED, NEIGHBOURS, fused, layer_of
 from classifiers.run import skipped
 from classifiers.similarity import all_near, nearest_of
 from classifiers.thresholds import HOW, PROMPT_DESCRIPTION, PROMPT_PICTURE, Calibration
@@ -38,22 +40,19 @@ from classifiers.wording import (
     MAX_WORDS,
     SENTENCE_WINDOW,
     clauses,
+    undisguised,
     windows,
+    within,
     without_names,
     words,
 )
 
 CHECK: Final = "prompt_descriptions"
-FUSED: Final = "prompt_fused"
-"""The layer of whole prompt and clauses together."""
 SURE: Final = "{layer}_sure"
 """The number of a calibration from which on a finding of a layer is sure."""
 DESCRIBED, RESEMBLES = "description_match", "prompt_resembles_picture"
-CLAUSE_WEIGHT: Final = "clause_weight"
-"""Share of the fused score that the clauses have."""
-CLAUSE_COUNT: Final = "clause_count"
-"""How many of a prompt's clauses, the best, count for a subject."""
-NEIGHBOURS: Final = 128
+MAX_PIECES_SEEN: Final = 6000
+"""Pieces that a model makes of a prompt with its turns; one of more is not compared at all."""
 
 _COMPARED: Final = (
     (PROMPT_PICTURE, Kind.PICTURE, RESEMBLES),
@@ -75,7 +74,7 @@ def look_at_texts(
 ) -> list[Sight]:
     """`look_at_text` of several prompts, which a model sees together: faster than one by one."""
     given = [tuple(texts) for texts in prompts]
-    cuts = [_cut(texts) for texts in given]
+    cuts = [_cut(texts, clip, minilm) for texts in given]
     by_clip = _embedded(clip, [cut.for_clip for cut in cuts]) if clip else None
     whole = _embedded(minilm, [cut.for_sentences for cut in cuts])
     parts = _embedded(minilm, [cut.clauses for cut in cuts])
@@ -95,12 +94,40 @@ class _Cut:
     clauses: list[str]
 
 
-def _cut(texts: tuple[str, ...]) -> _Cut:
+def _cut(texts: tuple[str, ...], clip: TextEmbedder | None, minilm: TextEmbedder) -> _Cut:
+    """What each model is given of a prompt: all of it, or nothing."""
     if not texts or words(texts) > MAX_WORDS:
         return _Cut([], [], [])
-    wholes = dict.fromkeys((texts[-1], "\n".join(texts)))
+    plain = [undisguised(text) for text in texts]
+    wholes = list(dict.fromkeys((plain[-1], "\n".join(plain))))
+    if any(_pieces(wholes[-1], model) > MAX_PIECES_SEEN for model in (clip, minilm) if model):
+        return _Cut([], [], [])
     parts = dict.fromkeys(part for whole in wholes for part in clauses(whole))
-    return _Cut(_windows(wholes, CLIP_WINDOW), _windows(wholes, SENTENCE_WINDOW), list(parts))
+    return _Cut(
+        _readable(_windows(wholes, clip, CLIP_WINDOW), clip) if clip else [],
+        _windows(wholes, minilm, SENTENCE_WINDOW), _windows(parts, minilm, SENTENCE_WINDOW),
+    )  # fmt: skip
+
+
+def _pieces(text: str, model: TextEmbedder) -> int:
+    return model.pieces([text])[0] if isinstance(model, Reader) else 0
+
+
+def _windows(wholes: Iterable[str], model: TextEmbedder, size: int) -> list[str]:
+    """The texts in windows that the model sees whole: `size` words where it does not say what it sees."""
+    if isinstance(model, Reader):
+        cut = (within(whole, model.context, model.pieces) for whole in wholes)
+    else:
+        cut = (windows(whole, size) for whole in wholes)
+    return list(dict.fromkeys(chain.from_iterable(cut)))
+
+
+def _readable(parts: Sequence[str], clip: TextEmbedder) -> list[str]:
+    """The windows, and beside each what the model knows of it: words that it does not know hide no others."""
+    if not isinstance(clip, Reader):
+        return list(parts)
+    known = zip(parts, clip.known(parts), strict=True)
+    return list(dict.fromkeys(text for pair in known for text in pair if words([text]) >= 1))
 
 
 def _embedded(embedder: TextEmbedder, groups: Sequence[Sequence[str]]) -> list[Vectors]:
@@ -117,15 +144,29 @@ def vectors_of_subject(
     """What to register of a subject's words: each `Seen` is of one kind in one space.
 
     The names are taken out of the texts, since they would be all that is compared. Without attributes the
-    description's clauses are taken for them.
+    description's clauses are taken for them, and without a description the list of the attributes.
     """
-    described = [without_names(description, names)] if description.strip() else []
-    single = [without_names(text, names) for text in attributes if text.strip()]
+    described = [_plain(description, names)] if description.strip() else []
+    single = [_plain(text, names) for text in attributes if text.strip()]
+    described = described or ([", ".join(single)] if single else [])
     single = single or [part for text in described for part in clauses(text)]
     pairs = [(Kind.DESCRIPTION, embedder, described) for embedder in (clip, minilm) if embedder]
     wanted = [*pairs, (Kind.ATTRIBUTE, minilm, single)]
     seen = (_understood(_seen(kind, embedder, texts)) for kind, embedder, texts in wanted if texts)
     return tuple(part for part in seen if len(part.vectors))
+
+
+def vectors_of_exclusions(
+    exclusions: Sequence[str], names: Sequence[str], minilm: TextEmbedder
+) -> tuple[Seen, ...]:  # fmt: skip
+    """What to register, with polarity -1, of what a subject's owner says is not meant: its clauses."""
+    single = [part for text in exclusions for part in clauses(_plain(text, names))]
+    found = _understood(_seen(Kind.ATTRIBUTE, minilm, list(dict.fromkeys(single)))) if single else None
+    return (found,) if found is not None and len(found.vectors) else ()
+
+
+def _plain(text: str, names: Sequence[str]) -> str:
+    return without_names(undisguised(text), names)
 
 
 def _understood(seen: Seen) -> Seen:
@@ -141,8 +182,8 @@ def check_descriptions(
     Raises: CalibrationMissing for a space without one; `classifiers.run` makes a report of it.
     """
     prompts = sight.of(Kind.PROMPT)
-    if not prompts:
-        return skipped(CHECK, _unseen(sight))
+    if not any(seen.vectors.any() for seen in prompts):
+        return skipped(CHECK, _unseen(sight, read=not prompts))
     found = [
         scored
         for seen in prompts
@@ -179,22 +220,6 @@ class Scored:
         return self.sound >= self.sure_from
 
 
-def fused_scores(
-    whole: Seen, parts: Sequence[Seen], references: References, weight: float, count: int,
-    least: float = np.inf,
-) -> dict[str, float]:  # fmt: skip
-    """The fused score of every subject that is near: prompt against description, clauses against attributes.
-
-    ``weight``: share of the clauses, ``count``: how many of them count, the best. A subject without
-    attributes is compared as a whole only, one without a description by clauses only. ``least``: from which
-    score on no subject may be missing; its whole, or one of its clauses, then scores as much.
-    """
-    return {
-        subject: near.score
-        for subject, near in _fused(whole, parts, references, weight, count, least).items()
-    }
-
-
 @dataclass(frozen=True, slots=True)
 class _Near:
     """A subject near a prompt: its score with everything, and without what is in quarantine."""
@@ -204,62 +229,19 @@ class _Near:
     reference: str = ""
 
 
-def _fused(
-    whole: Seen, parts: Sequence[Seen], references: References, weight: float, count: int, least: float
-) -> dict[str, _Near]:
-    """The fused scores; all words of a subject are in quarantine together, or none."""
-    nearest = _nearest(whole, Kind.DESCRIPTION, references, least)
-    described = {subject: near.score for subject, near in nearest.items()}
-    told, bounds, held = _by_clause(parts, references, least)
-    held |= {subject for subject, near in nearest.items() if near.sound < near.score}
-    rows = max(1, min(count, len(told)))
-    by_clauses: dict[str, float] = {}
-    for subject in {subject for near in told for subject in near}:
-        # Of a subject that is not among a clause's neighbours only a bound is known.
-        least = described.get(subject, 0.0)
-        near = [one.get(subject, min(bound, least)) for one, bound in zip(told, bounds, strict=True)]
-        by_clauses[subject] = sum(sorted(near)[-rows:]) / rows
-    scores = {
-        subject: (1 - weight) * described.get(subject, by_clauses.get(subject, 0.0))
-        + weight * by_clauses.get(subject, described.get(subject, 0.0))
-        for subject in {*described, *by_clauses}
-    }
-    return {subject: _Near(score, -np.inf if subject in held else score) for subject, score in scores.items()}
-
-
-def _by_clause(
-    parts: Sequence[Seen], references: References, least: float
-) -> tuple[list[dict[str, float]], list[float], set[str]]:
-    """For each clause the best attribute of each subject near it, and what no other can be over.
-
-    Also whose words are in quarantine.
-    """
-    told, bounds = [], []
-    held: set[str] = set()
-    for seen in parts:
-        # One attribute may well be that of thousands; it alone makes nobody found.
-        for matches in _near(seen, Kind.ATTRIBUTE, references, least, demand=False):
-            told.append({subject: match.score for subject, match in nearest_of(matches).items()})
-            bounds.append(matches[-1].score if len(matches) >= NEIGHBOURS else 0.0)
-            held |= {match.subject for match in matches if doubted(match)}
-    return told, bounds, held
-
-
 def _scored(seen: Seen, sight: Sight, references: References, calibration: Calibration) -> Iterator[Scored]:
     if not np.isfinite(seen.vectors).all():
         raise ValueError("what was seen holds values that are no numbers")
     if FUSED in calibration.layers:
         parts = [part for part in sight.of(Kind.CLAUSE) if part.space == seen.space]
-        numbers = calibration.numbers
-        weight, count = numbers[CLAUSE_WEIGHT], int(numbers[CLAUSE_COUNT])
-        scores = _fused(seen, parts, references, weight, count, calibration.layer(FUSED).threshold)
-        told = _teller(FUSED, DESCRIBED, calibration)
-        yield from (told(subject, near) for subject, near in scores.items())
+        scores = fused(seen, parts, references, calibration, layer_of(sight.texts, calibration))
+        for subject, told in scores.items():
+            yield _teller(told.layer, DESCRIBED, calibration)(subject, _Near(told.score, told.sound))
         return
     for layer, kind, code in _COMPARED:
-        told = _teller(layer, code, calibration)
+        tell = _teller(layer, code, calibration)
         nearest = _nearest(seen, kind, references, calibration.layer(layer).threshold)
-        yield from (told(subject, near) for subject, near in nearest.items())
+        yield from (tell(subject, near) for subject, near in nearest.items())
 
 
 def _teller(layer: str, code: str, calibration: Calibration) -> Callable[[str, _Near], Scored]:
@@ -298,11 +280,9 @@ def _best_of(found: Sequence[Sequence[Match]]) -> dict[str, Match]:
     return best
 
 
-def _near(
-    seen: Seen, kind: Kind, references: References, least: float, *, demand: bool = True
-) -> list[Sequence[Match]]:
+def _near(seen: Seen, kind: Kind, references: References, least: float) -> list[Sequence[Match]]:
     bounds = np.full(len(seen.vectors), least, np.float32)
-    return all_near(references, seen, kind, NEIGHBOURS, bounds, demand=demand)
+    return all_near(references, seen, kind, NEIGHBOURS, bounds)
 
 
 def _finding(scored: Scored, sight: Sight) -> Finding:
@@ -334,15 +314,15 @@ def _calibration(calibrations: Mapping[str, Calibration], space: str) -> Calibra
     return found
 
 
-def _unseen(sight: Sight) -> str:
+def _unseen(sight: Sight, *, read: bool) -> str:
     count = words(sight.texts)
     if count > MAX_WORDS:
         return f"the prompt has {count} words; more than {MAX_WORDS} are not compared: shorten it"
+    if not read:
+        return "no model knows the words of the prompt; say it in others"
+    if sight.texts:
+        return "the prompt is of more letters and signs than are compared; shorten it or use ordinary words"
     return "nothing of the prompt was looked at"
-
-
-def _windows(wholes: Iterable[str], size: int) -> list[str]:
-    return list(dict.fromkeys(part for whole in wholes for part in windows(whole, size)))
 
 
 def _seen(kind: Kind, embedder: TextEmbedder, texts: Sequence[str]) -> Seen:

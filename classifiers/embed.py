@@ -33,6 +33,8 @@ FASTER: Final = 0.9
 LEAST_COSINE: Final = 0.99
 TEST_SECONDS: Final = 0.05
 TEST_RUNS: Final = 5
+CONTEXT: Final = 77  # pieces that a model sees, where its configuration does not say
+ENDS: Final = 2  # of them mark the beginning and the end
 # What open_clip assumes where a configuration says nothing.
 DEFAULTS: Final[dict[str, Any]] = {
     "mean": (0.48145466, 0.4578275, 0.40821073),
@@ -66,6 +68,16 @@ class OpenClipEmbedder:
         self.space = f"clip-{policy[:16]}"
         self.dtype = self._choose(clock)
         self.dimension = int(self.embed_texts([""]).shape[1])
+        self.context = int(source.model["text_cfg"].get("context_length", CONTEXT)) - ENDS
+
+    def pieces(self, texts: Sequence[str]) -> list[int]:
+        """How many of its own pieces the model makes of each text; those beyond `context` are not seen."""
+        words: Any = self._words
+        inner = getattr(words, "tokenizer", None)
+        if inner is None:
+            return [len(words.encode(_clean(text))) for text in texts]
+        clean = [words.clean_fn(_clean(text)) for text in texts]
+        return [len(inner.encode(text, add_special_tokens=False, verbose=False)) for text in clean]
 
     def embed_images(self, images: Sequence[Picture]) -> Vectors:
         """Unit vectors ``float32[n, dimension]`` of RGB pictures ``uint8[h, w, 3]`` of any sizes."""
@@ -80,14 +92,22 @@ class OpenClipEmbedder:
         parts = [self._told(texts[at : at + TEXT_BATCH]) for at in range(0, len(texts), TEXT_BATCH)]
         return np.concatenate(parts) if parts else np.zeros((0, self.dimension), np.float32)
 
+    def known(self, texts: Sequence[str]) -> list[str]:
+        """Each text without what the model has no word for; as it is where its words are made of letters."""
+        inner: Any = getattr(self._words, "tokenizer", None)
+        unknown = getattr(inner, "unk_token_id", None)
+        if unknown is None:
+            return list(texts)
+        coded = [inner.encode(_clean(text), add_special_tokens=False, verbose=False) for text in texts]
+        return [inner.decode([number for number in numbers if number != unknown]) for numbers in coded]
+
     @torch.inference_mode()
     def _embedded(self, images: Sequence[Picture]) -> Vectors:
         return _units(self._model.encode_image(self._cut.batch(images).to(self.dtype)))
 
     @torch.inference_mode()
     def _told(self, texts: Sequence[str]) -> Vectors:
-        # A lone surrogate is no character; the tokenizers would stop at one.
-        clean = [text.encode("utf-8", "replace").decode() for text in texts]
+        clean = [_clean(text) for text in texts]
         coded = self._words(clean)
         return _units(self._model.encode_text(coded)) * self._readable(coded)
 
@@ -119,6 +139,11 @@ class OpenClipEmbedder:
             return torch.float32
         self._model.visual = reduced
         return torch.bfloat16
+
+
+def _clean(text: str) -> str:
+    """A lone surrogate is no character; the tokenizers would stop at one."""
+    return text.encode("utf-8", "replace").decode()
 
 
 class _Cut:
@@ -249,7 +274,7 @@ def _tokenizer(source: Source) -> Callable[[list[str]], torch.Tensor]:
     from open_clip.tokenizer import HFTokenizer
 
     text = source.model["text_cfg"]
-    context = int(text.get("context_length", 77))
+    context = int(text.get("context_length", CONTEXT))
     if not text.get("hf_tokenizer_name"):
         return cast("Callable[[list[str]], torch.Tensor]", open_clip.SimpleTokenizer(context_length=context))
     options = text.get("tokenizer_kwargs") or {}

@@ -23,6 +23,7 @@ WEIGHTS: Final = "model.safetensors"
 WORDS: Final = "tokenizer.json"
 CONFIGURATION: Final = "config.json"
 LENGTH: Final = 256  # word pieces
+ENDS: Final = 2  # of them mark the beginning and the end
 BATCH: Final = 32
 CHUNK: Final = 1 << 20  # bytes
 
@@ -42,6 +43,18 @@ class MiniLm:
         self._words, self._model = _loaded(place)
         self.space = f"minilm-l6-v2-{digest[:16]}"
         self.dimension = int(self._model.config.hidden_size)
+        self.context = LENGTH - ENDS
+
+    def pieces(self, texts: Sequence[str]) -> list[int]:
+        """How many word pieces each text has; of more than `context` together the last are not seen."""
+        if not texts:
+            return []
+        clean = [_clean(text) for text in texts]
+        return [len(ids) for ids in self._words(clean, add_special_tokens=False, verbose=False)["input_ids"]]
+
+    def known(self, texts: Sequence[str]) -> list[str]:
+        """The texts as they are: a letter that no piece has is rare, and leaves the others readable."""
+        return list(texts)
 
     def embed_texts(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors ``float32[n, dimension]`` of texts."""
@@ -55,13 +68,18 @@ class MiniLm:
 
     @torch.inference_mode()
     def _embedded(self, texts: Sequence[str]) -> Vectors:
-        # A lone surrogate is no character; more characters than this cannot be seen anyway.
-        clean = [text[: LENGTH * 16].encode("utf-8", "replace").decode() for text in texts]
+        # More characters than this cannot be seen anyway.
+        clean = [_clean(text[: LENGTH * 16]) for text in texts]
         read = self._words(clean, padding=True, truncation=True, max_length=LENGTH, return_tensors="pt")
         hidden = self._model(**read).last_hidden_state
         mask = read["attention_mask"].unsqueeze(-1).to(hidden.dtype)
         mean = (hidden * mask).sum(1) / mask.sum(1).clamp(min=1e-9)
         return np.asarray(torch.nn.functional.normalize(mean, dim=1), np.float32)
+
+
+def _clean(text: str) -> str:
+    """A lone surrogate is no character; the tokenizers would stop at one."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _packaged() -> Path:

@@ -28,6 +28,7 @@ SUFFIX: Final = ".json"
 MAX_BINS: Final = 100
 MARK_DIGITS: Final = 16
 HOW: Final = "countermark calibrate"
+HOW_PROMPTS: Final = "python -m benchmarks.calibrate_prompts"
 HOW_FACES: Final = "python -m benchmarks.calibrate_faces"
 FACES: Final = "-face-"
 """Part of the name of every space of faces."""

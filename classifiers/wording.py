@@ -1,9 +1,12 @@
-"""Cuts texts into what the models can read: windows of words, and clauses."""
+"""Cuts texts into what the models can read: windows of words or of a model's own pieces, and clauses."""
 
 import re
-from collections.abc import Sequence
-from itertools import chain
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from itertools import accumulate, chain
 from typing import Final
+
+from classifiers.normalise import by_look, fold
 
 MAX_WORDS: Final = 2000
 """Words of a prompt with all its turns that are compared by meaning; a longer one is not compared at all."""
@@ -18,11 +21,31 @@ _WORD: Final = re.compile(r"\S+")
 _PIECE: Final = re.compile(r"[A-Za-z]{1,16}|[0-9]{1,4}|[\u3040-\u9fff\uac00-\ud7af]|[^\W\d_]{1,8}|\S")
 MAX_PIECES: Final = 4
 """Pieces of a word that is taken for one; what is glued together of more is counted by its pieces."""
+_ESCAPED: Final = re.compile(r"[&%\\]")
+_LETTERS: Final = re.compile(r"[^\W_]+")
+_UNSEEN: Final = {ord("\u200b"): None}  # what `fold` puts for all that has no width
 _POINTS: Final = re.compile(r"[,;:.!?\n()\[\]{}\"“”、。！？，；]+|\s[-–—]+\s")
 _JOINTS: Final = re.compile(
     r"\s(?:and|with|who|which|that|while|wearing|holding|carrying|featuring|whose|but|as|in|on)\s",
     re.IGNORECASE,
 )
+
+
+def undisguised(text: str) -> str:
+    """The text as a person reads it: without escapes, styled letters, accents, what has no width, and letters
+    of other scripts inside Latin words. To a model those would be words that it has never seen.
+    """
+    if text.isascii() and not _ESCAPED.search(text):
+        return text
+    plain = fold(text).text.translate(_UNSEEN)
+    return _LETTERS.sub(lambda word: _latin(word.group()), plain)
+
+
+def _latin(word: str) -> str:
+    """The word; by its looks where Latin letters stand among others."""
+    if word.isascii() or not any(letter.isascii() for letter in word):
+        return word
+    return by_look(fold(word)).text
 
 
 def words(texts: Sequence[str]) -> int:
@@ -47,6 +70,50 @@ def windows(text: str, size: int) -> list[str]:
     step = max(1, size // 2)
     starts = range(0, len(found) - size + step, step)
     return [text[found[at][0] : found[min(at + size, len(found)) - 1][1]] for at in starts]
+
+
+Count = Callable[[Sequence[str]], Sequence[int]]
+"""How many of its own pieces a model makes of each text."""
+
+
+def within(text: str, most: int, count: Count) -> list[str]:
+    """The text in parts that a model of `most` pieces sees whole, which overlap by half; empty for no words.
+
+    Words are not all alike: a model reads a common one as one piece, and of a string of random letters nearly
+    each letter. Parts that were cut by words alone would end where the model does not.
+    """
+    found = _words(text)
+    if not found or count([text])[0] <= most:
+        return [text] if found else []
+    spans = _short(text, found, max(1, most // 2), count)
+    ends = list(accumulate(count([text[start:end] for start, end in spans])))
+    made: list[str] = []
+    first = last = 0
+    while last < len(spans):
+        before = ends[first - 1] if first else 0
+        last = max(first + 1, bisect_right(ends, before + most))
+        made += _halved(text[spans[first][0] : spans[last - 1][1]], most, count)
+        first = max(first + 1, bisect_right(ends, before + most // 2))
+    return made
+
+
+def _short(text: str, spans: list[tuple[int, int]], most: int, count: Count) -> list[tuple[int, int]]:
+    """The spans, of which those of more than `most` pieces are cut into letters, a few at a time."""
+    counts = count([text[start:end] for start, end in spans])
+    cut: list[tuple[int, int]] = []
+    for (start, end), pieces in zip(spans, counts, strict=True):
+        step = end - start if pieces <= most else max(1, (end - start) * most // (2 * pieces))
+        cut += [(at, min(at + step, end)) for at in range(start, end, step)]
+    return cut
+
+
+def _halved(text: str, most: int, count: Count) -> list[str]:
+    """The text, in halves as long as together its words make more pieces than one by one."""
+    if len(text) < 2 or count([text])[0] <= most:
+        return [text]
+    middle = text.rfind(" ", 1, len(text) // 2 + 1)
+    middle = middle if middle > 0 else len(text) // 2
+    return [*_halved(text[:middle], most, count), *_halved(text[middle:], most, count)]
 
 
 def clauses(text: str) -> list[str]:

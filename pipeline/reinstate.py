@@ -21,7 +21,7 @@ from registry.cases import Case
 from registry.db import read
 from registry.subjectset import SubjectSet
 from registry.types import Change, Release
-from registry.vectors import VectorMatch
+from registry.vectors import Rows, VectorMatch
 from registry.view import Snapshot
 
 
@@ -81,6 +81,10 @@ class _Without:
             if full:
                 return [left[:neighbours] for left in kept]
             wanted *= 2
+
+    def rows_of(self, space: str, kind: str, subjects: Sequence[str]) -> Rows:
+        """All vectors of these subjects; those that are left out are never asked for, since not found."""
+        return self._snapshot.rows_of(space, kind, subjects)
 
 
 def withdraw(bench: Workbench, release_id: str, why: str) -> Release:

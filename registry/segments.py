@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from registry import indexes
-from registry.columns import Block, Columns, Digests, block, same
+from registry.columns import Block, Columns, Digests, Marks, block, same
 from registry.indexes import Bits
 from registry.subject_types import VectorRow
 from registry.vectors import Halves, VectorMatch, Vectors
@@ -101,6 +101,20 @@ class Segment:
             [self._match(row, score) for row, score in zip(rows.tolist(), scores.tolist(), strict=True)]
             for rows, scores in found
         ]
+
+    def rows_of(self, subjects: Sequence[str]) -> tuple[list[str], Vectors, Marks]:
+        """The living rows of these subjects: owners, vectors ``float32[n, d]`` and polarities."""
+        places = self.labels.find(subjects)
+        places = places if self.gone is None else places[~self.gone[places]]
+        owners: list[str] = []
+        vectors: list[Vectors] = [np.zeros((0, self.dimension), np.float32)]
+        marks: list[Marks] = [np.zeros(0, np.int8)]
+        for place in places.tolist():
+            start, stop = (int(end) for end in self.labels.starts[place : place + 2])
+            owners += [self.labels.owners[place].decode()] * (stop - start)
+            vectors.append(self._numbers(start, stop).astype(np.float32))
+            marks.append(np.sign(self.labels.marks[start:stop]))
+        return owners, np.concatenate(vectors), np.concatenate(marks)
 
     def _match(self, row: int, score: float) -> VectorMatch:
         subject, reference, polarity = self.labels.label(row)

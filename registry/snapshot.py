@@ -14,7 +14,7 @@ from registry.columns import Block, block
 from registry.names import Layer, Names, Part
 from registry.segments import Segment, Shelf, changed, dimension
 from registry.subject_types import NameRow, SubjectRecord, VectorRow
-from registry.vectors import VectorMatch, Vectors, best, checked, marked
+from registry.vectors import Rows, VectorMatch, Vectors, best, checked, joined, marked
 
 Key = tuple[str, str]
 """Space and kind."""
@@ -91,6 +91,13 @@ class Snapshot:
             for place, line in enumerate(lines, start=task.start):
                 found[place] += line
         return marked([best(matches, neighbours) for matches in found], self._subjects)
+
+    def rows_of(self, space: str, kind: str, subjects: Sequence[str]) -> Rows:
+        """All vectors of these subjects of a kind in a space: owners, ``float32[n, d]``, polarities.
+
+        A subject's rows lie together.
+        """
+        return joined([segment.rows_of(subjects) for segment in self._shelves.get((space, kind), ())])
 
     def advanced(self, seq: int, news: Iterable[SubjectRecord]) -> "Snapshot":
         """The snapshot of ``seq``, when ``news`` are all subjects that changed since this one."""

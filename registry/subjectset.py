@@ -10,7 +10,7 @@ from types import MappingProxyType
 import numpy as np
 
 from registry.subject_types import NameRow, SubjectRecord, VectorRow
-from registry.vectors import PORTRAIT, VectorMatch, Vectors, best, checked, decoded, marked
+from registry.vectors import PORTRAIT, Rows, VectorMatch, Vectors, best, checked, decoded, marked
 
 
 class SubjectSet:
@@ -64,6 +64,14 @@ class SubjectSet:
                 for matches, line in zip(found, scores, strict=True):
                     matches += [_match(rows[row], float(line[row])) for row in _highest(line, neighbours)]
         return marked([best(matches, neighbours) for matches in found], self._subjects)
+
+    def rows_of(self, space: str, kind: str, subjects: Sequence[str]) -> Rows:
+        """All vectors of these subjects of a kind in a space: owners, ``float32[n, d]``, polarities."""
+        rows, stored = self._shelves.get((space, kind), ([], np.zeros((0, 0), np.float32)))
+        wanted = frozenset(subjects)
+        mine = [place for place, row in enumerate(rows) if row.subject in wanted]
+        signs = np.array([rows[place].polarity for place in mine], np.int8)
+        return [rows[place].subject for place in mine], stored[mine], signs
 
 
 def _scores(queries: Vectors, stored: Vectors, kind: str) -> Vectors:

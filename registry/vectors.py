@@ -13,6 +13,8 @@ from registry.subject_types import SubjectRecord, VectorRow
 
 Vectors = NDArray[np.float32]
 Halves = NDArray[np.float16]
+Rows = tuple[list[str], Vectors, NDArray[np.int8]]
+"""Owners, vectors ``float32[n, d]`` and polarities of n rows."""
 
 PORTRAIT: Final = "portrait"
 """The kind that is compared by Euclidean distance; all others by inner product."""
@@ -81,6 +83,14 @@ def best(matches: Iterable[VectorMatch], neighbours: int) -> list[VectorMatch]:
     """Return the ``neighbours`` highest scores, in an order that does not depend on how they were stored."""
     ordered = sorted(matches, key=attrgetter("subject", "reference", "kind", "polarity"))
     return sorted(ordered, key=attrgetter("score"), reverse=True)[: max(neighbours, 0)]
+
+
+def joined(parts: Sequence[Rows]) -> Rows:
+    """Rows of several places together."""
+    if not parts:
+        return [], np.zeros((0, 0), np.float32), np.zeros(0, np.int8)
+    owners = [owner for part in parts for owner in part[0]]
+    return owners, np.concatenate([part[1] for part in parts]), np.concatenate([part[2] for part in parts])
 
 
 def marked(

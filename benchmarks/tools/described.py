@@ -1,8 +1,9 @@
 """Characters of a file of name-free descriptions, registered by words alone, and how prompts score on them.
 
 A file has {"text", "target", "kind"} a line. A character is registered by its description of the kind
-`DESCRIPTION`, once with the list of the kind `ATTRIBUTES` as attributes and once without any. Prompts are the
-other descriptions. A *look-alike* is the prompt of a character that is not registered while half are.
+`DESCRIPTION`, whose clauses are its attributes. Prompts are the others. A *look-alike* is the prompt of a
+character that is not registered while half are.
+A threshold that is reported was never chosen on the character that it is tried on (`Trials.left_out`).
 """
 
 import json
@@ -13,16 +14,19 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.tools.plain_references import NAMES, PlainMatch, PlainReferences
 from classifiers.base import Kind, Sight, TextEmbedder, Vectors
-from classifiers.descriptions import fused_scores, look_at_texts, vectors_of_subject
-from classifiers.wording import clauses
+from classifiers.descriptions import look_at_texts, vectors_of_subject
+from classifiers.fused import FUSED, LISTED, Signs, compared, listed
+from classifiers.thresholds import Calibration
+from classifiers.wording import without_names
 
 DESCRIPTION: Final = "desc60"
-ATTRIBUTES: Final = "kw_lm20"
 PROSE: Final = ("desc_rewrite", "dalle")
-KEYWORDS: Final = ("kw_lm10", "kw_lm5")
+KEYWORDS: Final = ("kw_lm20", "kw_lm10", "kw_lm5")
+KINDS: Final = (*PROSE, *KEYWORDS)
 SPLITS: Final = 20
 SEED: Final = 5
 BATCH: Final = 64
@@ -44,6 +48,8 @@ class WordReferences:
     names = NAMES
 
     def __init__(self, space: str, words: Mapping[str, Mapping[Kind, Vectors]]) -> None:
+        self.subjects = list(words)
+        self._words = words
         self._by_kind = {
             kind: PlainReferences(space, kind, {who: own[kind] for who, own in words.items() if kind in own})
             for kind in (Kind.DESCRIPTION, Kind.ATTRIBUTE)
@@ -57,23 +63,32 @@ class WordReferences:
         [kind] = kinds
         return self._by_kind[Kind(kind)].search(space, kinds, vectors, neighbours)
 
+    def rows_of(self, space: str, kind: str, subjects: Sequence[str]) -> tuple[list[str], Vectors, Signs]:
+        """As `classifiers.fused.Rowed` says."""
+        own = {who: self._words[who][Kind(kind)] for who in subjects if Kind(kind) in self._words[who]}
+        owners = [who for who, rows in own.items() for _ in rows]
+        return owners, np.concatenate(list(own.values())), np.ones(len(owners), np.int8)
+
 
 def read(path: Path) -> list[Described]:
     """The lines of a file."""
     lines = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
-    return [Described(target=line["target"], kind=line["kind"], text=line["text"]) for line in lines]
+    return [
+        Described(
+            target=line["target"], kind=line["kind"], text=without_names(line["text"], [line["target"]])
+        )
+        for line in lines
+    ]  # fmt: skip
 
 
 def register(
-    described: Sequence[Described], minilm: TextEmbedder, *, listed: bool
-) -> dict[str, dict[Kind, Vectors]]:
-    """The vectors of each character; `listed`: with a list of attributes."""
+    descriptions: Mapping[str, str], embedder: TextEmbedder
+) -> dict[str, dict[Kind, Vectors]]:  # fmt: skip
+    """The vectors of each character."""
     found: dict[str, dict[Kind, Vectors]] = {}
-    lists = {one.target: clauses(one.text) for one in described if one.kind == ATTRIBUTES and listed}
-    for one in described:
-        if one.kind == DESCRIPTION:
-            seen = vectors_of_subject(one.text, lists.get(one.target, []), [one.target], None, minilm)
-            found[one.target] = {part.kind: part.vectors for part in seen}
+    for who, text in descriptions.items():
+        seen = vectors_of_subject(text, (), [who], None, embedder)
+        found[who] = {part.kind: part.vectors for part in seen}
     return found
 
 
@@ -83,33 +98,109 @@ def look(texts: Sequence[str], minilm: TextEmbedder) -> list[Sight]:
     return [sight for batch in batches for sight in look_at_texts([[text] for text in batch], None, minilm)]
 
 
-def scores(sight: Sight, references: WordReferences, weight: float, count: int) -> dict[str, float]:
-    """The fused score of each subject."""
-    [whole] = sight.of(Kind.PROMPT)
-    return fused_scores(whole, sight.of(Kind.CLAUSE), references, weight, count)
+def scores(sights: Sequence[Sight], references: WordReferences, calibration: Calibration) -> Vectors:
+    """Scores ``float32[sights, subjects]``, minus infinity for who is ruled out."""
+    found = []
+    for sight in sights:
+        [whole] = sight.of(Kind.PROMPT)
+        layer = LISTED if listed(sight.texts) else FUSED
+        parts = sight.of(Kind.CLAUSE)
+        found.append(compared(whole, parts, references, calibration, layer, references.subjects))
+    return np.stack(found)
 
 
-def halves(targets: Sequence[str]) -> Iterator[set[str]]:
-    """Halves of the characters to register."""
+def halves(subjects: int) -> Iterator[NDArray[np.bool_]]:
+    """Halves of so many characters to register."""
     rng = random.Random(SEED)
     for _ in range(SPLITS):
-        yield set(rng.sample(sorted(targets), len(targets) // 2))
+        chosen = np.zeros(subjects, np.bool_)
+        chosen[rng.sample(range(subjects), subjects // 2)] = True
+        yield chosen
 
 
-def lookalikes(by_prompt: Sequence[tuple[str, Mapping[str, float]]]) -> list[float]:
-    """The best score of each prompt whose character is not registered, over all halves.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """Prompts of a file and the characters that are registered, seen once, to be scored in several ways."""
 
-    ``by_prompt``: target and scores for all characters.
+    asked: list[Described]
+    sights: list[Sight]
+    references: WordReferences
+
+    @classmethod
+    def of(cls, told: Sequence[Described], embedder: TextEmbedder, kinds: Sequence[str] = KINDS) -> "Looked":
+        """The prompts of these kinds; the characters are registered by their descriptions."""
+        registered = {one.target: one.text for one in told if one.kind == DESCRIPTION}
+        references = WordReferences(embedder.space, register(registered, embedder))
+        asked = [one for one in told if one.kind in kinds and one.target in registered]
+        return cls(
+            asked=asked, sights=look([one.text for one in asked], embedder), references=references
+        )  # fmt: skip
+
+    def trials(self, calibration: Calibration, *, lists: bool = True) -> "Trials":
+        """The scores; `lists`: lists of keywords have a threshold of their own."""
+        places = {who: place for place, who in enumerate(self.references.subjects)}
+        return Trials(
+            scores=scores(self.sights, self.references, calibration),
+            own=np.array([places[one.target] for one in self.asked]),
+            layers=np.array([layer_of(one.text) if lists else FUSED for one in self.asked]),
+        )
+
+
+def layer_of(text: str) -> str:
+    """The layer by which a prompt is judged."""
+    return LISTED if listed([text]) else FUSED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trials:
+    """Prompts against characters: ``scores[prompts, subjects]``, ``own[prompts]`` the place of each one's
+    character, ``layers[prompts]`` by which layer it is judged.
     """
-    targets = sorted({target for target, _ in by_prompt})
-    return [
-        max(score for subject, score in scored.items() if subject in half)
-        for half in halves(targets)
-        for target, scored in by_prompt
-        if target not in half
-    ]
+
+    scores: Vectors
+    own: NDArray[np.intp]
+    layers: NDArray[np.str_]
+
+    def alike(self, layer: str, without: int = -1) -> Vectors:
+        """The best score of each look-alike of a layer, over all halves; one character may be left out."""
+        found: list[Vectors] = []
+        for half in halves(self.scores.shape[1]):
+            kept = half.copy()
+            if without >= 0:
+                kept[without] = False
+            mine = (self.layers == layer) & ~half[self.own] & (self.own != without)
+            if kept.any() and mine.any():
+                found.append(self.scores[mine][:, kept].max(axis=1))
+        return np.concatenate(found) if found else np.full(1, -np.inf, np.float32)
+
+    def left_out(
+        self, chosen: NDArray[np.bool_], share: float, least: Mapping[str, float]
+    ) -> tuple[list[bool], list[bool], list[bool]]:
+        """Of the `chosen` prompts, over all halves: whether the right owner is found first and over the
+        threshold; whether it is the first; and of look-alikes whether they are held.
+
+        The threshold is where `share` of the look-alikes of other characters would be held, or `least`.
+        """
+        thresholds = {
+            (who, layer): max(threshold_at(self.alike(layer, int(who)), share), least.get(str(layer), -1.0))
+            for who in np.unique(self.own)
+            for layer in np.unique(self.layers)
+        }
+        found: tuple[list[bool], list[bool], list[bool]] = ([], [], [])
+        for half in halves(self.scores.shape[1]):
+            places = np.flatnonzero(half)
+            for row in np.flatnonzero(chosen):
+                who, line = self.own[row], self.scores[row, places]
+                held = bool(line.max() >= thresholds[who, self.layers[row]])
+                if half[who]:
+                    first = bool(places[line.argmax()] == who)
+                    found[0].append(held and first)
+                    found[1].append(first)
+                else:
+                    found[2].append(held)
+        return found
 
 
-def quantile(values: Sequence[float], share: float) -> float:
-    """The value that `share` of the values do not exceed."""
-    return float(np.quantile(values, share))
+def threshold_at(values: Vectors, share: float) -> float:
+    """The value that `share` of the values reach."""
+    return float(np.quantile(values, 1 - share, method="higher"))

@@ -186,7 +186,9 @@ class Looker:
 
     def _words_key(self, entry: Entry) -> str:
         line = entry.line
-        told: JsonValue = [line.description, list(line.attributes), list(line.all_names)]
+        told: JsonValue = [
+            line.description, list(line.attributes), list(line.all_names), list(line.exclusions),
+        ]  # fmt: skip
         digest = hashlib.sha256(canonical(told)).hexdigest()
         return f"words:{digest}:{self.eyes.clip.space}:{self.eyes.minilm.space}"
 

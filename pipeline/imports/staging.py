@@ -58,7 +58,7 @@ class Staging:
 
     def put_words(self, key: str, words: Sequence[Words]) -> None:
         """Keep what was seen of words."""
-        told = {"words": [[one.space, one.kind] for one in words]}
+        told = {"words": [[one.space, one.kind, one.polarity] for one in words]}
         self._write([(key, told, [one.vector for one in words])])
 
     def get_words(self, key: str) -> list[Words] | None:
@@ -68,8 +68,8 @@ class Staging:
             return None
         told, vectors = found
         return [
-            Words(space=space, kind=kind, vector=vector)
-            for (space, kind), vector in zip(told["words"], vectors, strict=True)
+            Words(space=space, kind=kind, vector=vector, polarity=polarity)
+            for (space, kind, polarity), vector in zip(told["words"], vectors, strict=True)
         ]  # fmt: skip
 
     def _write(self, rows: Iterable[tuple[str, dict[str, Any], Sequence[bytes]]]) -> None:

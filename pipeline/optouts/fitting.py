@@ -33,7 +33,6 @@ REFUSED_SHARE: Final = 0.10
 QUARANTINE_SHARE: Final = 0.02
 """The same, from which on it is taken into quarantine."""
 MAX_EXAMPLES: Final = 3
-ROUNDING: Final = 1e-4  # of cosines that are summed in another order
 HELD: Final = "it is in quarantine: what it finds is held, and nothing is refused for it"
 
 
@@ -264,23 +263,30 @@ def _found_in(
 ) -> dict[int, list[str]]:
     """By the place of each draft the ordinary prompts that its words in a space are found in.
 
-    The check is asked about those drafts only of which a vector is as near as the lowest threshold to one of
-    the prompt's: no score of the check is over the best of its cosines.
+    The check is asked about those drafts only of which a vector is near enough to one of the prompt's for the
+    check to find anything (`classifiers.bounds`).
     """
-    from classifiers.descriptions import FUSED, check_descriptions
-    from classifiers.thresholds import PROMPT_DESCRIPTION
+    from classifiers.bounds import bounds_of
+    from classifiers.descriptions import check_descriptions
 
-    rows = [(n, row) for n, record in records.items() for row in record.vectors if row.space == space]
-    if not rows:
-        return {}
-    vectors = np.stack([np.frombuffer(row.vector, "<f2").astype(np.float32) for _, row in rows])
-    layers = eyes.calibrations[space].layers
-    least = min(layer.threshold for name, layer in layers.items() if name in (FUSED, PROMPT_DESCRIPTION))
+    rows: dict[str, list[tuple[int, VectorRow]]] = defaultdict(list)
+    for n, record in records.items():
+        for row in record.vectors:
+            if row.space == space and row.polarity > 0:
+                rows[row.kind].append((n, row))
+    tables = {
+        kind: np.stack([np.frombuffer(row.vector, "<f2").astype(np.float32) for _, row in mine])
+        for kind, mine in rows.items()
+    }
+    bounds = [bound for bound in bounds_of(eyes.calibrations[space]) if bound.registered in tables]
     found: dict[int, list[str]] = defaultdict(list)
     for sight in sights:
         there = replace(sight, seen=tuple(seen for seen in sight.seen if seen.space == space))
-        near = np.concatenate([seen.vectors for seen in there.seen]) @ vectors.T >= least - ROUNDING
-        asked = {rows[place][0] for place in np.flatnonzero(near.any(axis=0))}
+        asked: set[int] = set()
+        for bound in bounds:
+            for seen in there.of(bound.seen):
+                near = seen.vectors @ tables[bound.registered].T >= bound.least
+                asked |= {rows[bound.registered][place][0] for place in np.flatnonzero(near.any(axis=0))}
         if asked:
             references = SubjectSet(records[n] for n in sorted(asked))
             report = check_descriptions(there, references, eyes.calibrations)

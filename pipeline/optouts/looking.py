@@ -11,7 +11,7 @@ from typing import Final, Protocol, TypeVar
 import numpy as np
 
 from classifiers.base import Box, Kind, Picture, Vectors
-from classifiers.descriptions import vectors_of_subject
+from classifiers.descriptions import vectors_of_exclusions, vectors_of_subject
 from classifiers.drawn import drawings, drawn_space
 from classifiers.faces import Face
 from classifiers.sampling import WHOLE, cut_out
@@ -82,11 +82,12 @@ class Seen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Words:
-    """A vector of a description or an attribute."""
+    """A vector of a description or an attribute, or, with `polarity` -1, of what is not meant."""
 
     space: str
     kind: str
     vector: bytes
+    polarity: int = SHOWN
 
 
 def look(
@@ -117,15 +118,17 @@ def see(pictures: Sequence[ReadPicture], kind: str, eyes: Eyes) -> list[Seen]:
 
 
 def see_words(order: OptOutOrder, eyes: Eyes) -> list[Words]:
-    """Look at description and attributes, without the names in them."""
+    """Look at description, attributes and exclusions, without the names in them."""
     if not (order.description or order.attributes):
         return []
     seen = vectors_of_subject(
         order.description, order.attributes, order.all_names, eyes.clip, eyes.minilm
     )  # fmt: skip
+    not_meant = vectors_of_exclusions(order.exclusions, order.all_names, eyes.minilm)
     return [
-        Words(space=one.space, kind=str(one.kind), vector=stored(vector))
-        for one in seen for vector in one.vectors
+        Words(space=one.space, kind=str(one.kind), vector=stored(vector), polarity=polarity)
+        for parts, polarity in ((seen, SHOWN), (not_meant, NOT_MEANT))
+        for one in parts for vector in one.vectors
     ]  # fmt: skip
 
 
@@ -245,6 +248,6 @@ def stored(vector: Vectors) -> bytes:
 
 def _word_draft(words: Words) -> VectorDraft:
     return VectorDraft(
-        reference="", space=words.space, kind=words.kind, polarity=SHOWN, vector=words.vector,
+        reference="", space=words.space, kind=words.kind, polarity=words.polarity, vector=words.vector,
         dimension=len(words.vector) // 2,
     )  # fmt: skip

@@ -8,8 +8,19 @@ from hypothesis import strategies as st
 
 from classifiers.base import Kind, Seen, Sight
 from classifiers.bounds import basis, bounds_of, reached, taken_off
-from classifiers.descriptions import CLAUSE_COUNT, CLAUSE_WEIGHT, FUSED, check_descriptions
+from classifiers.descriptions import check_descriptions
 from classifiers.faces import check_faces
+from classifiers.fused import (
+    BARE_LEAST,
+    CLAUSE_FEWEST,
+    CLAUSE_FULL,
+    CLAUSE_SHARE,
+    CLAUSE_WEIGHT,
+    FUSED,
+    LIST_LEAST,
+    LISTED,
+    WHOLE_LEAST,
+)
 from classifiers.similarity import check_frames
 from classifiers.thresholds import (
     FACE_PORTRAIT,
@@ -96,23 +107,37 @@ def test_faces(seed: int, threshold: float) -> None:
         assert passes(sight, record, calibration)
 
 
-@settings(max_examples=150, deadline=None)
-@given(seed=st.integers(0, 10_000), threshold=st.floats(0.05, 0.9), weight=st.floats(0, 1),
-       count=st.integers(1, 5), shapes=st.tuples(st.integers(0, 2), st.integers(0, 3)),
-       clauses=st.integers(0, 5))  # fmt: skip
-def test_fused(seed: int, threshold: float, weight: float, count: int, shapes: tuple[int, int],
-               clauses: int) -> None:  # fmt: skip
+@settings(max_examples=300, deadline=None)
+@given(
+    seed=st.integers(0, 10_000), threshold=st.floats(0.05, 0.7),
+    lists=st.one_of(st.none(), st.floats(0.05, 0.7)),
+    weight=st.floats(0, 1), share=st.floats(0.1, 1), few=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    leasts=st.one_of(st.none(), st.tuples(st.floats(0, 0.7), st.floats(0, 0.7), st.floats(0, 0.7))),
+    cohort=st.floats(0, 1), shapes=st.tuples(st.integers(0, 2), st.integers(0, 3), st.integers(0, 2)),
+    clauses=st.integers(0, 5), text=st.sampled_from(["a prompt", "red, blue, fox"]),
+)  # fmt: skip
+def test_fused(
+    seed: int, threshold: float, lists: float | None, weight: float, share: float, few: tuple[int, int],
+    leasts: tuple[float, float, float] | None, cohort: float, shapes: tuple[int, int, int], clauses: int,
+    text: str,
+) -> None:  # fmt: skip
     drawn = np.random.default_rng(seed)
+    layers = {FUSED: layer(threshold)} | ({} if lists is None else {LISTED: layer(lists)})
+    numbers = {CLAUSE_WEIGHT: weight, CLAUSE_SHARE: share, CLAUSE_FEWEST: few[0], CLAUSE_FULL: few[1],
+               "cohort_weight": cohort, "cohort_nearest": 2}  # fmt: skip
+    if leasts is not None:
+        numbers |= dict(zip((WHOLE_LEAST, LIST_LEAST, BARE_LEAST), leasts, strict=True))
     calibration = Calibration(
-        space="m", version=1, made={}, layers={FUSED: layer(threshold)},
-        numbers={CLAUSE_WEIGHT: weight, CLAUSE_COUNT: count},
+        space="m", version=1, made={}, layers=layers, numbers=numbers, cohort=units(drawn, 4)
     )  # fmt: skip
-    described, attributes = shapes
-    kinds = ["description"] * described + ["attribute"] * attributes
-    record = subject(units(drawn, len(kinds)), kinds, [1] * len(kinds), "m")
+    described, attributes, excluded = shapes
+    kinds = ["description"] * described + ["attribute"] * (attributes + excluded)
+    record = subject(
+        units(drawn, len(kinds)), kinds, [1] * (described + attributes) + [-1] * excluded, "m"
+    )  # fmt: skip
     seen = [Seen(kind=Kind.PROMPT, space="m", vectors=units(drawn, 2))]
     seen += [Seen(kind=Kind.CLAUSE, space="m", vectors=units(drawn, clauses))] if clauses else []
-    sight = Sight(texts=("a prompt",), seen=tuple(seen))
+    sight = Sight(texts=(text,), seen=tuple(seen))
     if check_descriptions(sight, SubjectSet([record]), {"m": calibration}).findings:
         assert passes(sight, record, calibration)
 

@@ -40,6 +40,15 @@ class Crowd:
         found = [near for kind in kinds if kind in self._kinds for near in self._near(kind)]
         return [found[:neighbours] for _ in vectors]
 
+    def rows_of(
+        self, _space: str, kind: str, subjects: Sequence[str]
+    ) -> tuple[list[str], Vectors, "np.typing.NDArray[np.int8]"]:
+        mine = sorted(
+            (near for near in self._near(kind) if near.subject in subjects), key=lambda n: n.subject
+        )
+        vectors = np.array([np.full(8, near.score / 8) for near in mine], np.float32).reshape(-1, 8)
+        return [near.subject for near in mine], vectors, np.ones(len(mine), np.int8)
+
     def _near(self, kind: str) -> list[Near]:
         best, worst = THRESHOLDS[kind] + 0.1, THRESHOLDS[kind] - 0.1
         crowd = [Near(f"crowd-{n % self._crowds}", "", kind, 1, best) for n in range(COUNT)]
@@ -71,7 +80,7 @@ def test_nobody_is_hidden(crowds: int) -> None:
     told = check_descriptions(
         prompt,
         Crowd(["description", "attribute"], crowds),
-        calibrations("prompt_fused", clause_weight=0.5, clause_count=3),
+        calibrations("prompt_fused", clause_weight=0.5),
     )
     for report in (frames, faces, shown, told):
         found = {finding.subject for finding in report.findings}

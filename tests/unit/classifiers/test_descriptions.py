@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from classifiers.base import CheckState, Kind, Seen, Sight, Vectors
 from classifiers.descriptions import check_descriptions, look_at_text, look_at_texts, vectors_of_subject
 from classifiers.errors import CalibrationMissing
 from classifiers.thresholds import Calibration, Layer
-from classifiers.wording import MAX_WORDS, clauses, windows, without_names, words
+from classifiers.wording import MAX_WORDS, clauses, undisguised, windows, within, without_names, words
 
 DIMENSION = 256
 
@@ -74,7 +76,7 @@ CALIBRATIONS = {
     "minilm-test": Calibration(
         space="minilm-test", version=1, made={},
         layers={"prompt_fused": Layer(threshold=0.6, slope=10, intercept=-6)},
-        numbers={"clause_weight": 0.5, "clause_count": 5, "prompt_fused_sure": 0.9},
+        numbers={"clause_weight": 0.5, "clause_share": 0.6, "prompt_fused_sure": 0.9},
     ),
 }  # fmt: skip
 PLUMBER = "a stout plumber, red cap, blue overalls, big moustache"
@@ -142,6 +144,75 @@ def test_names_are_never_embedded() -> None:
     vectors_of_subject("Mario is a plumber. MARIO's cap", ["the cap of Mario"], ["Mario", "Io"], None, minilm)
     assert not any("mario" in text.lower() for text in minilm.seen)
     assert "the cap of it" in minilm.seen
+
+
+def test_attributes_alone_are_a_description() -> None:
+    seen = vectors_of_subject("", ["a red cap", "a moustache"], (), None, MINILM)
+    assert [part.kind for part in seen] == [Kind.DESCRIPTION, Kind.ATTRIBUTE]
+
+
+class Words(WordBag):
+    """Sees eight words; knows those of `KNOWN` only, and says nothing of a text of which it knows few."""
+
+    context = 8
+    known_words = frozenset(("round", "blue", "whale", "in", "a", "sea"))
+
+    def pieces(self, texts: Sequence[str]) -> list[int]:
+        return [sum((len(word) + 7) // 8 for word in text.split()) for text in texts]
+
+    def known(self, texts: Sequence[str]) -> list[str]:
+        return [" ".join(word for word in text.lower().split() if word in self.known_words) for text in texts]
+
+    def embed_texts(self, texts: Sequence[str]) -> Vectors:
+        assert all(count <= self.context for count in self.pieces(texts))
+        seen = super().embed_texts([" ".join(text.split()[: self.context]) for text in texts])
+        shares = [len(known.split()) / max(1, len(text.split()))
+                  for known, text in zip(self.known(texts), texts, strict=True)]  # fmt: skip
+        return np.asarray(seen * (np.array(shares) >= 0.7)[:, None], np.float32)
+
+
+def test_gibberish_hides_nothing() -> None:
+    clip = Words("clip-test")
+    picture = Seen(kind=Kind.PICTURE, space="clip-test", vectors=clip.embed_texts(["round blue whale"]))
+    whale = Shelf([("whale", picture)])
+    long, between = "qzxvkjwpqzxvkjwpqzxvkjwp " * 12 + "a round blue whale", "round qq blue zz whale xx ww"
+    for text in (long, between):
+        [finding] = check_descriptions(look_at_text([text], clip, MINILM), whale, CALIBRATIONS).findings
+        assert finding.subject == "whale", text
+
+
+def test_more_pieces_than_are_compared_are_not_compared() -> None:
+    many = Words("clip-test")
+    many.pieces = lambda texts: [10_000 for _ in texts]  # type: ignore[method-assign]
+    report = check_descriptions(look_at_text(["a whale"], many, MINILM), shelf(), CALIBRATIONS)
+    assert (report.state, "shorten" in report.detail) == ("skipped", True)
+
+
+def test_what_no_model_can_read_is_not_passed() -> None:
+    zero = Seen(kind=Kind.PROMPT, space="minilm-test", vectors=np.zeros((1, DIMENSION), np.float32))
+    report = check_descriptions(Sight(texts=("zzz",), seen=(zero,)), shelf(), CALIBRATIONS)
+    assert (report.state, "no model knows" in report.detail) == ("skipped", True)
+
+
+def test_disguised_words_are_read_as_a_person_reads_them() -> None:
+    assert undisguised("a plain text, it's 50 per cent") == "a plain text, it's 50 per cent"
+    styled = "\U0001d42b\U0001d41e\U0001d41d c\u0430p, &#98;lue over\u200balls"
+    assert undisguised(styled) == "red cap, blue overalls"
+    assert undisguised("красная кепка") == "красная кепка"
+    near = look_at_text([f"an old plumber, {styled}, a dog"], None, MINILM)
+    assert [one.subject for one in check_descriptions(near, shelf(), CALIBRATIONS).findings] == ["plumber"]
+
+
+@given(text=st.text(max_size=300), most=st.integers(2, 40))
+def test_parts_are_whole_and_leave_nothing_out(text: str, most: int) -> None:
+    def count(texts: Sequence[str]) -> list[int]:
+        return [sum(1 for letter in text if not letter.isspace()) for text in texts]
+
+    cut = within(text, most, count)
+    assert all(number <= most for number in count(cut))
+    assert {letter for part in cut for letter in part if not letter.isspace()} == {
+        letter for letter in text if not letter.isspace()
+    }
 
 
 def test_several_prompts_at_once_see_the_same() -> None:

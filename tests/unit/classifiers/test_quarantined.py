@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from classifiers.base import Finding, Kind, Seen, Sight, Vectors
-from classifiers.descriptions import CLAUSE_COUNT, CLAUSE_WEIGHT, FUSED, SURE, check_descriptions
+from classifiers.descriptions import SURE, check_descriptions
 from classifiers.faces import check_faces
+from classifiers.fused import CLAUSE_WEIGHT, FUSED
 from classifiers.names import check_names
 from classifiers.similarity import check_frames
 from classifiers.thresholds import (
@@ -38,7 +39,7 @@ CALIBRATIONS = {
         prompt_description_sure=0.8,
     ),
     MINI: calibration(
-        MINI, FUSED, **{CLAUSE_WEIGHT: 0.5, CLAUSE_COUNT: 5, SURE.format(layer=FUSED): 0.8}
+        MINI, FUSED, **{CLAUSE_WEIGHT: 0.5, SURE.format(layer=FUSED): 0.8}
     ),
     FACE: Calibration(
         space=FACE, version=1, made={},

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from classifiers.base import Kind, Seen, Sight
-from classifiers.descriptions import CLAUSE_COUNT, CLAUSE_WEIGHT, FUSED
+from classifiers.fused import CLAUSE_WEIGHT, FUSED
 from classifiers.thresholds import (
     FACE_PORTRAIT,
     FRAME_PICTURE,
@@ -44,7 +44,7 @@ def calibration(space: str, *layers: str, least: float = 0.5, **numbers: float) 
 
 CALIBRATIONS = {
     CLIP: calibration(CLIP, FRAME_PICTURE, PROMPT_PICTURE, PROMPT_DESCRIPTION),
-    MINI: calibration(MINI, FUSED, **{CLAUSE_WEIGHT: 0.5, CLAUSE_COUNT: 5}),
+    MINI: calibration(MINI, FUSED, **{CLAUSE_WEIGHT: 0.5}),
     FACE: calibration(FACE, FACE_PORTRAIT, least=-0.6),
 }
 

@@ -1,0 +1,178 @@
+"""Prompts that describe without naming: right owners, look-alikes that nobody registered, ordinary prompts.
+
+1. The characters of copycat.jsonl are registered by one description each, half of them at a time. The right
+   owner has to score highest and over the threshold; a threshold is never made with the character it is tried
+   on. It lies where a share `ALIKE` of the look-alikes it is made with would be held.
+2. The same for parts of the score alone, one more at a time: CLIP (the embedded one, which knows few words),
+   the sentence model's whole prompts, with clauses, with the cohort, with a threshold of their own for lists.
+3. The cartoon characters of t2i_riskyprompt.jsonl are registered by one prompt each, names taken out; their
+   other prompts are tried, at the threshold that one in a thousand ordinary prompts reaches.
+4. Ordinary prompts of benign.jsonl that the shipped thresholds hold, without those they were made with.
+"""
+
+import json
+import random
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from benchmarks.calibrate_prompts import least_of
+from benchmarks.common import Row, rate, say, wilson
+from benchmarks.tools import described
+from benchmarks.tools.described import Described, Looked, Trials, layer_of, threshold_at
+from benchmarks.tools.given import Given
+from classifiers import thresholds
+from classifiers.base import TextEmbedder, Vectors
+from classifiers.descriptions import SURE
+from classifiers.embed import OpenClipEmbedder
+from classifiers.fused import CLAUSE_SHARE, CLAUSE_WEIGHT, LIST_LEAST, WHOLE_LEAST
+from classifiers.minilm import MiniLm
+from classifiers.similarity import COHORT_WEIGHT
+from classifiers.thresholds import Calibration
+from classifiers.wording import without_names
+
+ALIKE: Final = 0.04
+SAMPLE: Final = 1000
+QUICK: Final = 200
+CALIBRATED_WITH: Final = 1500
+"""Ordinary prompts that the shipped thresholds were made with, as `benchmarks.calibrate_prompts` chooses."""
+RARE: Final = 0.001
+REAL: Final = {"material": "real"}
+CARTOON: Final = "Copyright_Infringement--Cartoon_Characters"
+_TITLED: Final = re.compile(r"A photo describes .*? from (.*?)\. (.*)", re.DOTALL)
+
+
+def measure(given: Given) -> list[Row]:
+    """All rows of this part."""
+    told = described.read(given.file("copycat.jsonl"))
+    lines = given.file("benign.jsonl").read_text(encoding="utf-8").splitlines()
+    used = frozenset(random.Random(0).sample(lines, min(CALIBRATED_WITH, len(lines))))
+    others = [str(json.loads(line)["text"]) for line in lines if line not in used] or lines
+    count = min(QUICK if given.quick else SAMPLE, len(others))
+    ordinary = random.Random(1).sample(others, count)
+    return [*characters(told, ordinary), *_entities(given.lines("t2i_riskyprompt.jsonl"), ordinary)]
+
+
+def characters(told: Sequence[Described], ordinary: Sequence[str]) -> list[Row]:
+    """Right owners, look-alikes and ordinary prompts; and what parts of the score find alone."""
+    minilm = MiniLm()
+    shipped = thresholds.load(minilm.space)
+    say("looking at descriptions")
+    looked = Looked.of(told, minilm)
+    say("looking at ordinary prompts")
+    usual = described.look(ordinary, minilm)
+    scores = described.scores(usual, looked.references, shipped)
+    rows = _found(looked, looked.trials(shipped), least_of(ordinary, scores), {"score": "as shipped"})
+    rows += _held(ordinary, scores, shipped)
+    for name, numbers, lists in _WITHOUT:
+        other = replace(shipped, numbers={**shipped.numbers, **numbers})
+        least = least_of(ordinary, described.scores(usual, looked.references, other))
+        plain = least if lists else dict.fromkeys(least, max(least.values()))
+        rows += _found(looked, looked.trials(other, lists=lists), plain, {"score": name})
+    return [*rows, *_by_clip(told, ordinary, shipped)]
+
+
+_NO_RULE: Final = {WHOLE_LEAST: -1.0, LIST_LEAST: -1.0}
+_WITHOUT: Final[Sequence[tuple[str, Mapping[str, float], bool]]] = (
+    ("whole prompt alone", _NO_RULE | {CLAUSE_WEIGHT: 0.0}, False),
+    ("clauses alone", _NO_RULE | {CLAUSE_WEIGHT: 1.0, COHORT_WEIGHT: 0.0}, False),
+    ("whole and all clauses", _NO_RULE | {COHORT_WEIGHT: 0.0, CLAUSE_SHARE: 1.0}, False),
+    ("and the best clauses only", _NO_RULE | {COHORT_WEIGHT: 0.0}, False),
+    ("and the cohort", _NO_RULE, False),
+    ("and a threshold for lists", _NO_RULE, True),
+)
+
+
+def _by_clip(told: Sequence[Described], ordinary: Sequence[str], shipped: Calibration) -> list[Row]:
+    """What the embedded CLIP's texts alone say; of most of these words it knows nothing."""
+    clip = OpenClipEmbedder()
+    alone = replace(
+        shipped, space=clip.space, cohort=shipped.cohort[:0],
+        numbers={**shipped.numbers, **_NO_RULE, CLAUSE_WEIGHT: 0.0},
+    )  # fmt: skip
+    try:
+        looked = Looked.of(told, clip)
+        least = least_of(ordinary, described.scores(described.look(ordinary, clip), looked.references, alone))
+    except KeyError:  # of some description it knows no word
+        return []
+    plain = dict.fromkeys(least, max(least.values()))
+    return _found(looked, looked.trials(alone, lists=False), plain, {"score": "CLIP, whole prompt alone"})
+
+
+def _found(looked: Looked, trials: Trials, least: Mapping[str, float], way: Mapping[str, str]) -> list[Row]:
+    kinds = np.array([one.kind for one in looked.asked])
+    rows: list[Row] = []
+    for kind in described.KINDS:
+        count = int((kinds == kind).sum())
+        if not count:
+            continue
+        owner, first, alike = trials.left_out(kinds == kind, ALIKE, least)
+        conditions = {**REAL, **way, "kind": kind, "registered": len(looked.references.subjects) // 2}
+        rows += [
+            _share("right owner found", owner, count, conditions),
+            _share("right owner first", first, count, conditions),
+            _share("look-alikes held", alike, count, conditions),
+        ]
+    return rows
+
+
+def _share(metric: str, found: Sequence[bool], prompts: int, conditions: Mapping[str, str | int]) -> Row:
+    """A share over all halves; its interval is that of so many prompts, which come again in each half."""
+    value = float(np.mean(found))
+    return Row(
+        metric=metric, value=value, unit="share", n=prompts, interval=wilson(round(value * prompts), prompts),
+        conditions=conditions,
+    )  # fmt: skip
+
+
+def _held(ordinary: Sequence[str], scores: Vectors, shipped: Calibration) -> list[Row]:
+    best, layers = scores.max(axis=1), [layer_of(text) for text in ordinary]
+    held = [value >= shipped.layer(layer).threshold for value, layer in zip(best, layers, strict=True)]
+    sure = [
+        value >= shipped.numbers[SURE.format(layer=layer)] for value, layer in zip(best, layers, strict=True)
+    ]
+    way = {**REAL, "score": "as shipped", "registered": scores.shape[1]}
+    return [
+        rate("ordinary prompts held", sum(held), len(held), way),
+        rate("ordinary prompts surely found", sum(sure), len(sure), way),
+    ]
+
+
+def _entities(lines: Sequence[Mapping[str, object]], ordinary: Sequence[str]) -> list[Row]:
+    """Rows of the cartoon characters that are registered by a single prompt of theirs."""
+    minilm: TextEmbedder = MiniLm()
+    shipped = thresholds.load(minilm.space)
+    by_name: dict[str, list[str]] = {}
+    for line in lines:
+        labels, text = line["labels"], str(line["text"])
+        titled = _TITLED.match(text)
+        if titled and isinstance(labels, list) and CARTOON in labels:
+            who, work = str(line["entity"]), titled.group(1)
+            names = [f"{who} from {work}", who, work, *(part for part in who.split() if len(part) > 3)]
+            by_name.setdefault(who, []).append(without_names(titled.group(2), names))
+    told = [
+        Described(target=who, kind=described.DESCRIPTION if not place else "other", text=text)
+        for who, texts in by_name.items() if len(texts) > 1
+        for place, text in enumerate(texts)
+    ]  # fmt: skip
+    say("looking at cartoon characters")
+    looked = Looked.of(told, minilm, ("other",))
+    trials = looked.trials(shipped)
+    usual = described.scores(described.look(ordinary, minilm), looked.references, shipped).max(axis=1)
+    layers = np.array([layer_of(text) for text in ordinary])
+    best, first = trials.scores.max(axis=1), trials.scores.argmax(axis=1) == trials.own
+    thresholds_of = {
+        layer: threshold_at(usual[layers == layer], RARE) + 1e-6 if (layers == layer).any() else np.inf
+        for layer in np.unique(trials.layers)
+    }
+    over = best >= np.array([thresholds_of[layer] for layer in trials.layers])
+    way = {**REAL, "registered": len(looked.references.subjects), "by": "one prompt each"}
+    return [
+        rate("entities, right owner first", int(first.sum()), len(first), way),
+        rate(
+            "entities, right owner at 0.1 % of ordinary prompts", int((first & over).sum()), len(first), way
+        ),
+    ]
