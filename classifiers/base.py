@@ -36,12 +36,13 @@ class CheckState(StrEnum):
 
 
 class Kind(StrEnum):
-    """What a vector was made from: the first four are looked at, the last four are registered."""
+    """What a vector was made from: the last four are registered, the others are looked at."""
 
     PROMPT = "prompt"  # a whole prompt
     CLAUSE = "clause"  # a part of a prompt
     FRAME = "frame"  # a frame or a region of one
     FACE = "face"  # a face in a frame
+    UNSAFE = "unsafe"  # how unsafe parts of a prompt are, a number for each category; no vector to compare
     PICTURE = "picture"  # a registered picture
     DESCRIPTION = "description"  # a subject's description
     ATTRIBUTE = "attribute"  # one distinctive attribute of a subject

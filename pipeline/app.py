@@ -23,7 +23,7 @@ from pipeline.credentials.pki import ensure_pki
 from pipeline.credentials.trust import TrustStore
 from pipeline.errors import KeysUnusable, Refused
 from pipeline.evidence import Bundler
-from pipeline.eyes import Eyes
+from pipeline.eyes import Eyes, eyes_of
 from pipeline.gate import Gate, index_names
 from pipeline.home import Home
 from pipeline.keyring import MARKS_FILE, ensure_keyring, with_tsa_roots
@@ -333,7 +333,7 @@ def open_app(settings: Settings) -> Iterator[App]:
                     settings=settings, engine=engine, store=FileStore(home.files), jobs=jobs,
                     keyring=keyring, pki=replace(pki, trust=trust), clock=clock,
                     version=importlib.metadata.version("countermark"), view=view,
-                    eyes=Eyes(settings.clip_model, settings.clip_sha256, home.root),
+                    eyes=eyes_of(settings),
                     sealer=ensure_sealer(home.keys),
                 )
             )  # fmt: skip

@@ -1,17 +1,22 @@
 """The models of one process: imported and loaded when first asked for, never replaced by something weaker."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pipeline.cohort import FOLDER, Cohort
+from pipeline.home import Home
+from pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from classifiers.embed import OpenClipEmbedder
     from classifiers.faces import FaceFinder
+    from classifiers.judges import ChatJudge, LabelJudge
     from classifiers.minilm import MiniLm
     from classifiers.thresholds import Calibration
+    from classifiers.unsafe.check import Moderator
 
 CALIBRATIONS: Final = "calibrations"
 EMBEDDED: Final = "embedded"
@@ -19,15 +24,28 @@ EMBEDDED: Final = "embedded"
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeSettings:
+    """The judge of prompts that an operator brings; without a model there is none."""
+
+    model: str = ""
+    sha256: str = ""
+    form: str = "auto"
+
+
 class Eyes:
-    """What looks at prompts and clips: the CLIP of the settings, MiniLM, faces, and their calibrations.
+    """What looks at prompts and clips: the CLIP of the settings, MiniLM, what judges prompts, faces, and
+    their calibrations.
 
     Raises, when a model is first used: `classifiers.errors.ModelUnusable`, and CalibrationMissing for a
     model that nobody has calibrated. Safe to share between threads.
     """
 
-    def __init__(self, clip_model: str, clip_sha256: str | None, home: Path) -> None:
+    def __init__(
+        self, clip_model: str, clip_sha256: str | None, home: Path, judge: JudgeSettings | None = None
+    ) -> None:
         self._clip_model, self._clip_sha256 = clip_model, clip_sha256
+        self._judge = judge or JudgeSettings()
         self._files = CalibrationFiles(home / CALIBRATIONS)
         self._cohort = Cohort(home / FOLDER)
         self._lock = threading.RLock()
@@ -48,6 +66,26 @@ class Eyes:
         return self._once("minilm", MiniLm, MiniLm)
 
     @property
+    def moderators(self) -> "Sequence[Moderator]":
+        """What judges whether prompts are unsafe: the embedded weights, and the judge of the settings."""
+        from classifiers.unsafe.embedded import EmbeddedModerator
+
+        first = self._once("unsafe", EmbeddedModerator, lambda: EmbeddedModerator(self.minilm))
+        judge = self.judge
+        return [first] if judge is None else [first, judge]
+
+    @property
+    def judge(self) -> "ChatJudge | LabelJudge | None":
+        """The judge of the settings, where there is one."""
+        if not self._judge.model:
+            return None
+        from classifiers.judges import ChatJudge, LabelJudge, open_judge
+
+        told = self._judge
+        kind: type[ChatJudge | LabelJudge] = ChatJudge | LabelJudge  # type: ignore[assignment]
+        return self._once("judge", kind, lambda: open_judge(told.model, sha256=told.sha256, form=told.form))
+
+    @property
     def faces(self) -> "FaceFinder":
         """The finder of faces."""
         from classifiers.faces import FaceFinder
@@ -66,7 +104,8 @@ class Eyes:
 
     def open(self) -> "Eyes":
         """Load everything now, so that what is missing stops the start and not the first request."""
-        for space in (self.clip.space, self.minilm.space, self.faces.space):
+        spaces = [self.clip.space, self.minilm.space, self.faces.space]
+        for space in (*spaces, *(moderator.space for moderator in self.moderators)):
             self._files.demand(space)
         return self
 
@@ -85,6 +124,14 @@ class Eyes:
             found = self._loaded[name]
         assert isinstance(found, kind)  # noqa: S101 - it was loaded as that
         return found
+
+
+def eyes_of(settings: Settings) -> Eyes:
+    """The models of `settings`; none is loaded yet."""
+    judge = JudgeSettings(
+        model=settings.prompt_judge, sha256=settings.prompt_judge_sha256 or "", form=settings.prompt_judge_form
+    )
+    return Eyes(settings.clip_model, settings.clip_sha256, Home(settings.home).root, judge)
 
 
 class CalibrationFiles(Mapping[str, "Calibration"]):

@@ -5,16 +5,17 @@ Jobs go through `pipeline.judging`, which looks, compares and decides with the s
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Protocol
 
 from classifiers.base import CheckReport, CheckState, Sight, TextEmbedder
+from classifiers.unsafe.check import Moderator
 from pipeline import policy as policies
 from pipeline.clock import clock
 from pipeline.errors import UsageError
 from pipeline.examine import Calibrations, examine
-from pipeline.eyes import Eyes
+from pipeline.eyes import eyes_of
 from pipeline.home import Home
 from pipeline.orders import LOCAL_ACCOUNT, MAX_TURNS, check_prompt
 from pipeline.policy import Policy
@@ -41,6 +42,8 @@ class TextEyes(Protocol):
     def clip(self) -> TextEmbedder: ...  # noqa: D102
     @property
     def minilm(self) -> TextEmbedder: ...  # noqa: D102
+    @property
+    def moderators(self) -> Sequence[Moderator]: ...  # noqa: D102
     @property
     def calibrations(self) -> Calibrations: ...  # noqa: D102
 
@@ -101,16 +104,24 @@ class Gate:
         texts = [self.checked(prompt) for prompt in prompts]
         asked = policy.only(policies.PROMPT_CHECKS)
         snapshot = self._view.current()
-        sights = self._looked(texts, snapshot)
+        sights = self._looked(texts, snapshot, unsafe=policies.UNSAFE in asked.required)
         return [self._judged(sight, snapshot, asked, account, now or clock()) for sight in sights]
 
-    def _looked(self, texts: Sequence[tuple[str, ...]], snapshot: Snapshot) -> list[Sight]:
-        """What the models see; they are not loaded where names are all that is registered."""
-        if self._names_only(snapshot):
-            return [Sight(texts=turns) for turns in texts]
-        from classifiers.descriptions import look_at_texts
+    def _looked(
+        self, texts: Sequence[tuple[str, ...]], snapshot: Snapshot, *, unsafe: bool
+    ) -> list[Sight]:
+        """What the models see; those that compare are not loaded where names are all that is registered."""
+        sights = [Sight(texts=turns) for turns in texts]
+        if not self._names_only(snapshot):
+            from classifiers.descriptions import look_at_texts
 
-        return look_at_texts(texts, self._eyes.clip, self._eyes.minilm)
+            sights = look_at_texts(texts, self._eyes.clip, self._eyes.minilm)
+        if not unsafe:
+            return sights
+        from classifiers.unsafe.check import look_unsafe
+
+        judged = look_unsafe(texts, self._eyes.moderators)
+        return [replace(sight, seen=(*sight.seen, *more)) for sight, more in zip(sights, judged, strict=True)]
 
     def _names_only(self, snapshot: Snapshot) -> bool:
         return not self._whole and not snapshot.spaces()
@@ -180,8 +191,7 @@ def open_gate(settings: Settings) -> Iterator[Gate]:
     engine = open_database(settings.database)
     view = View(engine, home.index, prepare=index_names)
     try:
-        eyes = Eyes(settings.clip_model, settings.clip_sha256, home.root)
-        yield Gate(eyes, view, settings, uses=partial(uses.today, engine))
+        yield Gate(eyes_of(settings), view, settings, uses=partial(uses.today, engine))
     finally:
         view.close()
         engine.dispose()

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from classifiers.base import Finding
+from classifiers.unsafe.taxonomy import Side, category_of, sentence
 from pipeline.types import Json, Reason, Verdict
 from registry.ruling import Lost
 from registry.vocabulary import DEPICT, STYLE
@@ -82,6 +83,12 @@ def doubtful(reason: Reason) -> bool:
 
 def reason_of(finding: Finding, wish: Wish | None) -> Reason:
     """The reason that a finding gives."""
+    category = category_of(finding.code)
+    if category is not None:
+        side = Side.CLIP if finding.turn < 0 else Side.PROMPT
+        told = sentence(category, side, finding.quote[:MAX_QUOTE])
+        evidence = _evidence(finding, None) | {"category": str(category)}
+        return Reason(code=finding.code, check=finding.check, detail=told, evidence=evidence)
     whom = f"{wish.name} ({wish.owner})" if wish else (finding.subject or "something nobody registered")
     when = f" at {finding.times[0]:.1f} s" if finding.times else ""
     sentence = _SENTENCES.get(finding.code, _OTHER)

@@ -35,6 +35,13 @@ class Settings(BaseModel):
     policy: str = Field("opt-out", description="policy preset that decides when none is named")
     clip_model: str = Field("embedded", description="open_clip model by name or folder, or `embedded`")
     clip_sha256: str | None = Field(None, description="digest that the weights of that model must have")
+    prompt_judge: str = Field(
+        "", max_length=500, description="a model that judges prompts beside the embedded one; empty: none"
+    )
+    prompt_judge_sha256: str | None = Field(None, description="digest that this judge's files must have")
+    prompt_judge_form: Literal["auto", "qwen3guard", "llama-guard", "granite-guardian", "questions"] = Field(
+        "auto", description="how this judge is asked and answers"
+    )
     generator: str = Field("embedded", description="what `create` draws with, when none is named")
     max_prompt_bytes: int = Field(100_000, gt=0, description="length of a prompt")
     face_days: int = Field(365, ge=0, description="days for which faces seen in released clips are kept")

@@ -13,7 +13,7 @@ from pipeline.checks import Looked
 from pipeline.clock import clock
 from pipeline.errors import CountermarkError
 from pipeline.examine import examine
-from pipeline.eyes import CALIBRATIONS, Eyes
+from pipeline.eyes import CALIBRATIONS, Eyes, eyes_of
 from pipeline.home import Home
 from pipeline.media.limits import media_limits
 from pipeline.orders import LOCAL_ACCOUNT
@@ -100,8 +100,7 @@ def open_watch(settings: Settings) -> Iterator[Watch]:
     engine = open_database(settings.database)
     view = View(engine, home.index)
     try:
-        eyes = Eyes(settings.clip_model, settings.clip_sha256, home.root)
-        yield Watch(settings, eyes, view.current())
+        yield Watch(settings, eyes_of(settings), view.current())
     finally:
         view.close()
         engine.dispose()

@@ -1,0 +1,100 @@
+"""Fits the weights: one logistic regression on sentence vectors, one on hashed letters, then their sum.
+
+They are fitted apart and not together: on text that a grammar writes the letters alone would separate
+everything, and the sentence vectors, which alone understand words that the grammar does not have, would learn
+nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from classifiers.unsafe.features import BUCKETS, Sparse
+
+Floats = NDArray[np.float32]
+STEPS: Final = 250
+RATE: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """Weights ``[classes, inputs]`` and ``bias[classes]``."""
+
+    weights: Floats
+    bias: Floats
+
+    def of(self, inputs: Floats) -> Floats:
+        """Logits of dense inputs."""
+        return np.asarray(inputs @ self.weights.T + self.bias, np.float32)
+
+
+def fit_dense(
+    inputs: Floats, wanted: Floats, counts: Floats, *, decay: float, balance: float = 1.0
+) -> Line:
+    """A regression per class on dense inputs, by L-BFGS.
+
+    `wanted`, `counts` ``[n, classes]``: what is so, and how much it counts; `decay`: half of it times the
+    squared weights is added to the mean loss; `balance`: weight of what is so.
+    """
+    x, y = torch.from_numpy(inputs), torch.from_numpy(wanted)
+    w = _weights(wanted, counts, balance)
+    line = torch.zeros(y.shape[1], x.shape[1], requires_grad=True)
+    bias = torch.full((y.shape[1],), -2.0, requires_grad=True)
+    search = torch.optim.LBFGS([line, bias], max_iter=STEPS, history_size=10, line_search_fn="strong_wolfe")
+
+    def loss() -> torch.Tensor:
+        search.zero_grad()
+        found = _loss(x @ line.T + bias, y, w) + decay / 2 * (line**2).sum()
+        found.backward()
+        return found
+
+    search.step(loss)
+    return Line(weights=line.detach().numpy(), bias=bias.detach().numpy())
+
+
+def fit_hashed(
+    texts: Sequence[Sparse], wanted: Floats, counts: Floats, *, decay: float, balance: float = 1.0,
+    steps: int = STEPS,
+) -> Line:  # fmt: skip
+    """A regression per class on hashed features, by Adam on the whole of them."""
+    x, y = matrix(texts), torch.from_numpy(wanted)
+    w = _weights(wanted, counts, balance)
+    line = torch.zeros(BUCKETS, y.shape[1], requires_grad=True)
+    bias = torch.full((y.shape[1],), -2.0, requires_grad=True)
+    search = torch.optim.Adam([line, bias], lr=RATE)
+    for _ in range(steps):
+        search.zero_grad()
+        found = _loss(torch.sparse.mm(x, line) + bias, y, w) + decay / 2 * (line**2).sum()
+        found.backward()
+        search.step()
+    return Line(weights=line.detach().numpy().T.copy(), bias=bias.detach().numpy())
+
+
+def matrix(texts: Sequence[Sparse]) -> torch.Tensor:
+    """Hashed features as one sparse matrix ``[n, BUCKETS]``."""
+    ends = np.cumsum([0, *(len(places) for places, _ in texts)])
+    places = np.concatenate([places for places, _ in texts]) if texts else np.zeros(0, np.int64)
+    values = np.concatenate([values for _, values in texts]) if texts else np.zeros(0, np.float32)
+    return torch.sparse_csr_tensor(
+        torch.from_numpy(ends), torch.from_numpy(places), torch.from_numpy(values), (len(texts), BUCKETS)
+    )
+
+
+def apply_hashed(line: Line, texts: Sequence[Sparse]) -> Floats:
+    """Logits of hashed features."""
+    rows = [line.weights[:, places] @ values for places, values in texts]
+    return np.asarray(np.array(rows, np.float32).reshape(len(texts), len(line.bias)) + line.bias, np.float32)
+
+
+def _weights(wanted: Floats, counts: Floats, balance: float) -> torch.Tensor:
+    found = torch.from_numpy(counts * np.where(wanted > 0, np.float32(balance), np.float32(1)))
+    return found / found.sum(0).clamp(min=1)
+
+
+def _loss(logits: torch.Tensor, wanted: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    each = torch.nn.functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
+    return (each * weights).sum()
