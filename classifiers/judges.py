@@ -53,9 +53,10 @@ class Asked(Protocol):
 class ChatJudge:
     """A chat model as a judge; safe to share between threads, one of which asks at a time."""
 
-    def __init__(self, model: str, *, sha256: str = "", form: str = "auto") -> None:
-        """Load a folder or ``owner/name@commit``; `form`: a name of `FORMS`, or ``auto``. Raises: ModelUnusable."""
-        source = find_judge(model, sha256)
+    sentences: Final = False
+
+    def __init__(self, source: JudgeSource, *, form: str = "auto") -> None:
+        """Load it; `form`: a name of `FORMS`, or ``auto``. Raises: ModelUnusable."""
         self._form = _form(source, form)
         self._words, self._model = _loaded(source, "AutoModelForCausalLM")
         if not getattr(self._words, "chat_template", None):
@@ -137,9 +138,10 @@ class ChatJudge:
 class LabelJudge:
     """A text classification model as a judge: each of its labels is a category, or means that all is well."""
 
-    def __init__(self, model: str, *, sha256: str = "") -> None:
-        """Load a folder or ``owner/name@commit``. Raises: ModelUnusable, also for labels that say nothing."""
-        source = find_judge(model, sha256)
+    sentences: Final = False
+
+    def __init__(self, source: JudgeSource) -> None:
+        """Load it. Raises: ModelUnusable, also for labels that say nothing."""
         labels = source.config.get("id2label") or {}
         self._labels = [label_category(str(labels[key])) for key in sorted(labels, key=int)]
         if not any(self._labels):
@@ -177,10 +179,9 @@ class LabelJudge:
 
 def open_judge(model: str, *, sha256: str = "", form: str = "auto") -> ChatJudge | LabelJudge:
     """The judge of a folder or ``owner/name@commit``, by what its configuration says. Raises: ModelUnusable."""
-    kinds = " ".join(map(str, find_judge(model, sha256).config.get("architectures") or ()))
-    if "ForSequenceClassification" in kinds:
-        return LabelJudge(model, sha256=sha256)
-    return ChatJudge(model, sha256=sha256, form=form)
+    source = find_judge(model, sha256)
+    kinds = " ".join(map(str, source.config.get("architectures") or ()))
+    return LabelJudge(source) if "ForSequenceClassification" in kinds else ChatJudge(source, form=form)
 
 
 def _form(source: JudgeSource, name: str) -> Form:

@@ -31,7 +31,7 @@ from registry.view import Snapshot, View
 ALWAYS: Final = (policies.NAMES, policies.DESCRIPTIONS)
 _TOLD: Final = (
     "subject", "subject_name", "owner", "score", "threshold", "probability", "reference", "sure",
-    "quarantined", "turn", "span", "quote", "won", "lost", "asks",
+    "quarantined", "turn", "span", "quote", "won", "lost", "asks", "category",
 )  # fmt: skip
 
 

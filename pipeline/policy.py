@@ -245,6 +245,24 @@ def to_json(decision: Decision) -> Json:
     return document | lists | {"verdict": str(decision.verdict)}
 
 
+_SCORES: Final = ("score", "threshold", "probability")
+
+
+def for_callers(document: Json) -> Json:
+    """`to_json`'s document without the scores of unsafe findings, with which the filter could be probed."""
+    reasons = document.get("reasons")
+    if not isinstance(reasons, list):
+        return document
+    return document | {"reasons": [_for_callers(reason) for reason in reasons]}
+
+
+def _for_callers(reason: Any) -> Any:
+    if not isinstance(reason, dict) or category_of(str(reason.get("code"))) is None:
+        return reason
+    evidence = {name: value for name, value in reason.get("evidence", {}).items() if name not in _SCORES}
+    return reason | {"evidence": evidence}
+
+
 def from_json(document: dict[str, Any]) -> Decision:
     """Read `to_json`'s document."""
     reasons = tuple(Reason(**reason) for reason in document["reasons"])

@@ -9,6 +9,7 @@ The words that are quoted are those whose letters weigh most for the category, a
 age; where the sentence as a whole is meant, it is quoted.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Final, Protocol
@@ -23,6 +24,8 @@ from classifiers.unsafe.taxonomy import Category, Side, code
 from classifiers.unsafe.units import Unit, units
 from classifiers.wording import MAX_WORDS
 
+log = logging.getLogger("countermark.unsafe")
+
 CHECK: Final = "unsafe_content"
 CATEGORIES: Final = tuple(Category)
 """The order of the numbers of a row."""
@@ -36,10 +39,15 @@ Quoting = Callable[[str, Category], tuple[int, int]]
 
 
 class Moderator(Protocol):
-    """Judges texts. ``space``: names its scores; they are compared with that space's calibration only."""
+    """Judges texts. ``space``: names its scores; they are compared with that space's calibration only.
+
+    ``sentences``: whether it judges single sentences as well, or only whole texts since it takes long.
+    """
 
     @property
     def space(self) -> str: ...  # noqa: D102
+    @property
+    def sentences(self) -> bool: ...  # noqa: D102
     def judge(self, texts: Sequence[str]) -> Vectors:
         """Logits ``float32[n, len(CATEGORIES)]``; `NEVER` where it has nothing to say."""
         ...
@@ -50,12 +58,13 @@ def look_unsafe(
 ) -> list[tuple[Seen, ...]]:
     """What each moderator says of the parts of each prompt with its turns; nothing for one too long.
 
-    The parts of all prompts are judged together, which is faster than one by one.
+    The parts of all prompts are judged together, which is faster than one by one. A moderator that fails
+    leaves no rows, by which the check knows.
     """
     cut = [units(texts) or [] for texts in prompts]
-    told = [part.text for parts in cut for part in parts]
+    flat = [part for parts in cut for part in parts]
     ends = list(accumulate(len(parts) for parts in cut))
-    judged = [(moderator.space, _kept(moderator.judge(told))) for moderator in moderators if told]
+    judged = [(moderator.space, _judged(moderator, flat)) for moderator in moderators if flat]
     return [
         tuple(Seen(kind=Kind.UNSAFE, space=space, vectors=rows[end - len(parts) : end]) for space, rows in judged)
         if parts else ()
@@ -63,9 +72,16 @@ def look_unsafe(
     ]  # fmt: skip
 
 
-def _kept(logits: Vectors) -> Vectors:
-    """The numbers as they are kept with what was seen."""
-    return np.clip(logits, NEVER, MOST).astype(np.float16).astype(np.float32)
+def _judged(moderator: Moderator, parts: Sequence[Unit]) -> Vectors:
+    """The numbers as they are kept with what was seen; of parts that it does not judge, `NEVER`."""
+    asked = [row for row, part in enumerate(parts) if part.whole or moderator.sentences]
+    found = np.full((len(parts), len(CATEGORIES)), NEVER, np.float32)
+    try:
+        found[asked] = moderator.judge([parts[row].text for row in asked])
+    except Exception:
+        log.exception("the moderator %s failed; what it was asked about is held", moderator.space)
+        return np.zeros((0, len(CATEGORIES)), np.float32)
+    return np.clip(found, NEVER, MOST).astype(np.float16).astype(np.float32)
 
 
 def check_unsafe(
@@ -83,7 +99,7 @@ def check_unsafe(
         if calibration is None:
             raise CalibrationMissing(f"there is no calibration of {part.space}, so its scores mean nothing")
         if part.vectors.shape != (len(parts), len(CATEGORIES)):
-            raise ValueError("what was seen of the prompt does not belong to its words; judge it again")
+            raise ValueError(f"{part.space} has not judged this prompt, or other words; judge it again")
         best = part.vectors.max(axis=0)
         for column, category in enumerate(CATEGORIES):
             if best[column] > NEVER:

@@ -29,6 +29,8 @@ _TRAINED: Final = {category: column for column, category in enumerate(TRAINED)}
 class EmbeddedModerator:
     """Judges texts with the weights that ship; safe to share between threads."""
 
+    sentences: Final = True
+
     def __init__(self, minilm: TextEmbedder, weights: Weights | None = None) -> None:
         """Raises: ModelUnusable."""
         self._model = PromptModel(minilm, weights)

@@ -1,7 +1,8 @@
 """Names that everybody knows: persons in politics, other persons, works and their characters, brands.
 
 The lists were written by hand; they are signs for the classifier and give it words to show, no registry: who
-wants to be protected registers. A name that is made of common words counts only with its capitals.
+wants to be protected registers. A name that is made of common words, or is marked with ``^`` in its list,
+counts only with its capitals.
 """
 
 import re
@@ -22,6 +23,7 @@ CELEBRITIES: Final = "celebrities"
 WORKS: Final = "works"
 BRANDS: Final = "brands"
 LISTS: Final = (POLITICIANS, CELEBRITIES, WORKS, BRANDS)
+CAPITALS: Final = "^"
 _FOLDER: Final = "known"
 _EDGE: Final = re.compile(r"[A-Za-z0-9]")
 
@@ -38,6 +40,11 @@ class Known:
 @cache
 def names(which: str) -> tuple[str, ...]:
     """The names of a list, as they are written."""
+    return tuple(line.removesuffix(CAPITALS) for line in _lines(which))
+
+
+@cache
+def _lines(which: str) -> tuple[str, ...]:
     text = files("classifiers.unsafe").joinpath(_FOLDER, f"{which}.txt").read_text(encoding="utf-8")
     return tuple(line for line in text.splitlines() if line)
 
@@ -47,13 +54,13 @@ class KnownNames:
 
     def __init__(self, left_out: frozenset[str] = frozenset()) -> None:
         rows = {
-            fold(name).text: (which, name)
+            fold(line.removesuffix(CAPITALS)).text: (which, line)
             for which in LISTS
-            for name in names(which)
-            if name not in left_out
+            for line in _lines(which)
+            if line.removesuffix(CAPITALS) not in left_out
         }
         self._rows = list(rows.values())
-        self._capital = [_needs_capital(name) for _, name in self._rows]
+        self._capital = [_needs_capital(line) for _, line in self._rows]
         self._find = AhoCorasick(list(rows), matchkind=MatchKind.LeftmostLongest)
 
     def find(self, text: str) -> Iterator[Known]:
@@ -76,8 +83,8 @@ def _whole(text: str, start: int, end: int) -> bool:
     )
 
 
-def _needs_capital(name: str) -> bool:
-    return name.isascii() and tier_of(name) is NameTier.CONTEXT
+def _needs_capital(line: str) -> bool:
+    return line.endswith(CAPITALS) or (line.isascii() and tier_of(line) is NameTier.CONTEXT)
 
 
 def _capitals(text: str) -> bool:

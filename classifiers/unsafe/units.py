@@ -7,7 +7,7 @@ parts, so that what was seen of them can be kept without them.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from classifiers.wording import MAX_WORDS, SENTENCE_WINDOW, words
@@ -20,12 +20,16 @@ _WORD: Final = re.compile(r"\S+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
-    """A part of the texts: ``turn`` and the characters of it; ``turn`` -1: the end of all turns together."""
+    """A part of the texts: ``turn`` and the characters of it; ``turn`` -1: of all turns together.
+
+    ``whole``: a window of a whole text, and no sentence of one.
+    """
 
     text: str
     turn: int
     start: int
     end: int
+    whole: bool
 
 
 def units(texts: Sequence[str]) -> list[Unit] | None:
@@ -39,21 +43,24 @@ def units(texts: Sequence[str]) -> list[Unit] | None:
         sentences = [piece.span() for piece in _SENTENCE.finditer(text) if piece.group().strip(" .!?;\n")]
         if len(whole) > 1 or len(sentences) > 1:
             for start, end in sentences:
-                found += _windows(text, turn, start, end, LONGEST)
+                found += _windows(text, turn, start, end, LONGEST, whole=False)
     if len(texts) > 1:
         joined = "\n".join(texts)
-        found += [Unit(text=one.text, turn=-1, start=0, end=0)
+        found += [replace(one, start=0, end=0)
                   for one in _windows(joined, -1, 0, len(joined), SENTENCE_WINDOW)]  # fmt: skip
-    return list({(one.turn, one.text): one for one in reversed(found)}.values())[::-1]
+    first: dict[tuple[int, str], Unit] = {}
+    for one in found:
+        first.setdefault((one.turn, one.text), one)
+    return list(first.values())
 
 
-def _windows(text: str, turn: int, start: int, end: int, size: int) -> list[Unit]:
+def _windows(text: str, turn: int, start: int, end: int, size: int, *, whole: bool = True) -> list[Unit]:
     """The words between two places in parts of at most `size`, which overlap by half."""
     spans = [word.span() for word in _WORD.finditer(text, start, end)]
     step = max(1, size // 2)
-    starts = range(0, max(len(spans) - size, 0) + step, step) if len(spans) > size else range(bool(spans))
+    starts = range(0, len(spans) - size + step, step) if len(spans) > size else range(bool(spans))
     return [
-        Unit(text=text[first:last], turn=turn, start=first, end=last)
+        Unit(text=text[first:last], turn=turn, start=first, end=last, whole=whole)
         for at in starts
         for first, last in [(spans[at][0], spans[min(at + size, len(spans)) - 1][1])]
     ]

@@ -28,4 +28,4 @@ async def post_prompt(asked: shapes.PromptRequest, here: Here, caller: Moderator
     )  # fmt: skip
     with here.gates.reserve() as slot:
         future = slot.start(judge)
-    return JSONResponse(policies.to_json(await asyncio.wrap_future(future)))
+    return JSONResponse(policies.for_callers(policies.to_json(await asyncio.wrap_future(future))))

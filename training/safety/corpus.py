@@ -53,7 +53,6 @@ class Text:
 
 def corpus(each: int, harmless: int, seed: int = SEED) -> list[Text]:
     """`each` texts of every category and `harmless` ones; the same seed makes the same texts."""
-    random = Random(seed)  # noqa: S311 - no secret
     common = Grammar(HARMLESS)
     found: list[Text] = []
     for part in range(PARTS):
@@ -62,8 +61,10 @@ def corpus(each: int, harmless: int, seed: int = SEED) -> list[Text]:
         dresser = Dresser(quiet, common)
         kinds = {category: Grammar(category, keep) for category in TRAINED}
         for category, grammar in kinds.items():
-            for _ in range(each // PARTS):
+            random = Random(f"{seed} {category} {part}")  # noqa: S311 - no secret; one for each, so that a new
+            for _ in range(each // PARTS):  # line changes only the texts of its own grammar
                 found.append(_unsafe(category, grammar, kinds, dresser, random, part))
+        random = Random(f"{seed} {HARMLESS} {part}")  # noqa: S311
         for _ in range(harmless // PARTS):
             text = dresser.dress(quiet.make(random), random)
             found.append(Text(text=text, labels=(), unknown=(), part=part))
