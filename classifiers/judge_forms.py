@@ -1,7 +1,8 @@
 """The forms in which guard models are asked and answer: a small table, one entry each.
 
-Sources: the model cards of Qwen3Guard-Gen ("Safety: Unsafe / Categories: Violent"), Llama Guard 3 and 4 ("unsafe",
-then "S1,S10"), and Granite Guardian 3 (one risk at a time, "Yes" or "No"). Their chat templates hold the rest.
+Sources: the model cards of Qwen3Guard-Gen ("Safety: Unsafe", then "Categories: Violent"), Llama Guard 3 and 4
+("unsafe", then "S1,S10"), and Granite Guardian 3 (one risk at a time, "Yes" or "No"). Their chat templates
+hold the rest.
 """
 
 import re
@@ -108,7 +109,8 @@ _QUESTIONS: Final[Mapping[Category, str]] = {
 }
 _GRANITE: Final[Mapping[Category, str]] = {
     Category.OTHER: "harm", Category.HATE: "social_bias", Category.VIOLENCE: "violence",
-    Category.HARASSMENT: "profanity", Category.SEXUAL: "sexual_content", Category.ILLEGAL: "unethical_behavior",
+    Category.HARASSMENT: "profanity", Category.SEXUAL: "sexual_content", Category.ILLEGAL:
+    "unethical_behavior",
 }  # fmt: skip
 
 FORMS: Final[Mapping[str, Form]] = {
@@ -117,7 +119,10 @@ FORMS: Final[Mapping[str, Form]] = {
         Form(name="qwen3guard", sign="qwen3guard", read=read_qwen),
         Form(name="llama-guard", sign="llamaguard", read=read_llama),
         Form(
-            name="granite-guardian", sign="graniteguardian", questions=_GRANITE, options={"risk_name": "{what}"}
+            name="granite-guardian",
+            sign="graniteguardian",
+            questions=_GRANITE,
+            options={"risk_name": "{what}"},
         ),
         Form(name="questions", sign="", questions=_QUESTIONS),
     )
@@ -138,7 +143,10 @@ _LABELS: Final = (
     ("shock", Category.DISTURBING), ("unsafe", Category.OTHER), ("harm", Category.OTHER),
     ("inappropriate", Category.OTHER), ("inject", Category.OTHER),
 )  # fmt: skip
-_WELL: Final = re.compile(r"\A(?:not?[\W_]|non[\W_]?|un(?!safe)|safe|sfw|neutral|normal|ok|benign|clean|none|harmless)", re.IGNORECASE)
+_WELL: Final = re.compile(
+    r"\A(?:not?[\W_]|non[\W_]?|un(?!safe)|safe|sfw|neutral|normal|ok|benign|clean|none|harmless)",
+    re.IGNORECASE,
+)
 
 
 def label_category(label: str) -> Category | None:

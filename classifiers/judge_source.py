@@ -1,7 +1,7 @@
 """Where a transformers model that judges comes from, and what must hold before any of it is read.
 
-1. A folder, or ``owner/name@revision`` on the hub, of which only safetensors and texts are fetched. A hub model
-   needs a revision (a full commit, so that nobody can change what it means) and a digest.
+1. A folder, or ``owner/name@revision`` on the hub, of which only safetensors and texts are fetched. A hub
+   model needs a revision (a full commit, so that nobody can change what it means) and a digest.
 2. A folder with pickles is refused, and so is anything that wants to run code of its own (``auto_map``).
 3. The digest covers all weights, the configuration, and the words; where one is expected, it must be that.
 """
@@ -38,7 +38,7 @@ def find_judge(model: str, sha256: str = "") -> JudgeSource:
     elif _HUB.match(model):
         if not sha256:
             raise ModelUnusable(
-                f"{model} comes from the hub and no digest is set; set prompt_judge_sha256 to the one you expect"
+                f"{model} comes from the hub and no digest is set; set prompt_judge_sha256 to the expected one"
             )
         folder = _fetched(*model.split("@"))
     else:
@@ -49,8 +49,8 @@ def find_judge(model: str, sha256: str = "") -> JudgeSource:
     digest = judge_digest(folder)
     if sha256 and digest != sha256.lower():
         raise ModelUnusable(
-            f"the judge {model[:120]} has the digest {digest}, not {sha256.lower()}: fetch it again, or correct "
-            "prompt_judge_sha256"
+            f"the judge {model[:120]} has the digest {digest}, not {sha256.lower()}: fetch it again, or "
+            "correct prompt_judge_sha256"
         )
     return JudgeSource(folder=folder, config=_json(folder / CONFIG), digest=digest)
 
@@ -67,7 +67,7 @@ def judge_digest(folder: Path) -> str:
                 whole.update(f"{name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
         except OSError as error:
             raise ModelUnusable(
-                f"{folder / name} cannot be read ({error.strerror}): give the service's user permission to read it"
+                f"{folder / name} cannot be read ({error.strerror}): give the service's user the right to"
             ) from None
     return whole.hexdigest()
 
@@ -76,8 +76,8 @@ def _refuse_code(folder: Path) -> None:
     pickles = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in PICKLES)
     if pickles:
         raise ModelUnusable(
-            f"{folder} has weights as pickles ({', '.join(pickles[:3])}), which can run code when they are read: "
-            "keep only safetensors there"
+            f"{folder} has weights as pickles ({', '.join(pickles[:3])}), which can run code when they are "
+            "read: keep only safetensors there"
         )
     for path in folder.glob("*.json"):
         if path.name.endswith("config.json") and "auto_map" in _json(path):
@@ -105,5 +105,5 @@ def _fetched(repository: str, revision: str) -> Path:
         return Path(snapshot_download(repository, revision=revision, allow_patterns=list(FETCHED)))
     except Exception as error:
         raise ModelUnusable(
-            f"{repository}@{revision} could not be fetched and is not in the cache: check name, commit and network"
+            f"{repository}@{revision} could not be fetched and is not cached: check name, commit and network"
         ) from error

@@ -2,10 +2,10 @@
 
 1. A chat judge answers questions: `ChatJudge.ask` gives yes or no with a probability, for whoever has a
    question (the gate's grey band asks "is this X or merely similar?").
-2. Guard models have a form of their own, in which they say what is wrong (`classifiers.judge_forms`); any other
-   chat model is asked one question per category.
-3. A text is put into the model's own chat template as the user's words, and nothing that it says is followed:
-   only the first words of the answer are read, and an answer in another form is an error, never "safe".
+2. Guard models have a form of their own, in which they say what is wrong (`classifiers.judge_forms`); any
+   other chat model is asked one question per category.
+3. A text is put into the model's own chat template as the user's words, and nothing that it says is
+   followed: only the first words of the answer are read, and one in another form is an error, never "safe".
 4. Weights are safetensors of a known digest; no code of a model is ever run (`classifiers.judge_source`).
 """
 
@@ -145,9 +145,10 @@ class LabelJudge:
         labels = source.config.get("id2label") or {}
         self._labels = [label_category(str(labels[key])) for key in sorted(labels, key=int)]
         if not any(self._labels):
+            told = ", ".join(map(str, labels.values()))[:100]
             raise ModelUnusable(
-                f"the labels of {source.folder.name} ({', '.join(map(str, labels.values()))[:100]}) name nothing "
-                "unsafe: name them in its config.json (id2label), for example sexual, violence, hate, safe"
+                f"the labels of {source.folder.name} ({told}) name nothing unsafe: name them in its "
+                "config.json (id2label), for example sexual, violence, hate, safe"
             )
         self._many = source.config.get("problem_type") == "multi_label_classification"
         self._words, self._model = _loaded(source, "AutoModelForSequenceClassification")
@@ -178,7 +179,7 @@ class LabelJudge:
 
 
 def open_judge(model: str, *, sha256: str = "", form: str = "auto") -> ChatJudge | LabelJudge:
-    """The judge of a folder or ``owner/name@commit``, by what its configuration says. Raises: ModelUnusable."""
+    """The judge of a folder or ``owner/name@commit``, by its configuration. Raises: ModelUnusable."""
     source = find_judge(model, sha256)
     kinds = " ".join(map(str, source.config.get("architectures") or ()))
     return LabelJudge(source) if "ForSequenceClassification" in kinds else ChatJudge(source, form=form)
@@ -187,7 +188,7 @@ def open_judge(model: str, *, sha256: str = "", form: str = "auto") -> ChatJudge
 def _form(source: JudgeSource, name: str) -> Form:
     if name != "auto":
         if name not in FORMS:
-            raise ModelUnusable(f"there is no form {name[:40]!r} of a judge; choose one of: {', '.join(FORMS)}")
+            raise ModelUnusable(f"there is no form {name[:40]!r}; choose one of: {', '.join(FORMS)}")
         return FORMS[name]
     told = f"{source.config.get('_name_or_path', '')} {source.folder.name} {source.folder.parent.parent.name}"
     plain = "".join(letter for letter in told.lower() if letter.isalnum())
@@ -196,7 +197,8 @@ def _form(source: JudgeSource, name: str) -> Form:
 
 def _row(told: Mapping[Category, float]) -> list[float]:
     return [
-        min(max(_logit(told[category]), NEVER), MOST) if category in told else NEVER for category in CATEGORIES
+        min(max(_logit(told[category]), NEVER), MOST) if category in told else NEVER
+        for category in CATEGORIES
     ]
 
 
@@ -216,8 +218,16 @@ def _loaded(source: JudgeSource, kind: str) -> tuple[Any, Any]:
     try:
         words = transformers.AutoTokenizer.from_pretrained(str(source.folder), **kept)
         loader: Any = getattr(transformers, kind)
-        model: Any = loader.from_pretrained(str(source.folder), use_safetensors=True, **kept)
+        model, told = loader.from_pretrained(
+            str(source.folder), use_safetensors=True, output_loading_info=True, **kept
+        )
+        # What a file lacks would otherwise be filled with random numbers.
+        lacking = sorted(map(str, (*told["missing_keys"], *told["mismatched_keys"])))
+        if lacking:
+            raise ValueError(f"it lacks {len(lacking)} weights, {lacking[0][:60]} among them")
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
-        told = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-        raise ModelUnusable(f"the judge {source.folder.name} cannot be loaded ({told}); fetch it again") from None
+        why = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+        raise ModelUnusable(
+            f"the judge {source.folder.name} cannot be loaded ({why}); fetch it again"
+        ) from None
     return words, model.eval()

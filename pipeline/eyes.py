@@ -129,7 +129,9 @@ class Eyes:
 def eyes_of(settings: Settings) -> Eyes:
     """The models of `settings`; none is loaded yet."""
     judge = JudgeSettings(
-        model=settings.prompt_judge, sha256=settings.prompt_judge_sha256 or "", form=settings.prompt_judge_form
+        model=settings.prompt_judge or "",
+        sha256=settings.prompt_judge_sha256 or "",
+        form=settings.prompt_judge_form,
     )
     return Eyes(settings.clip_model, settings.clip_sha256, Home(settings.home).root, judge)
 

@@ -107,9 +107,7 @@ class Gate:
         sights = self._looked(texts, snapshot, unsafe=policies.UNSAFE in asked.required)
         return [self._judged(sight, snapshot, asked, account, now or clock()) for sight in sights]
 
-    def _looked(
-        self, texts: Sequence[tuple[str, ...]], snapshot: Snapshot, *, unsafe: bool
-    ) -> list[Sight]:
+    def _looked(self, texts: Sequence[tuple[str, ...]], snapshot: Snapshot, *, unsafe: bool) -> list[Sight]:
         """What the models see; those that compare are not loaded where names are all that is registered."""
         sights = [Sight(texts=turns) for turns in texts]
         if not self._names_only(snapshot):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from classifiers.base import Finding
-from classifiers.unsafe.taxonomy import Side, category_of, sentence
+from classifiers.unsafe import taxonomy
 from pipeline.types import Json, Reason, Verdict
 from registry.ruling import Lost
 from registry.vocabulary import DEPICT, STYLE
@@ -83,20 +83,26 @@ def doubtful(reason: Reason) -> bool:
 
 def reason_of(finding: Finding, wish: Wish | None) -> Reason:
     """The reason that a finding gives."""
-    category = category_of(finding.code)
-    if category is not None:
-        side = Side.CLIP if finding.turn < 0 else Side.PROMPT
-        told = sentence(category, side, finding.quote[:MAX_QUOTE])
-        evidence = _evidence(finding, None) | {"category": str(category)}
-        return Reason(code=finding.code, check=finding.check, detail=told, evidence=evidence)
+    category = taxonomy.category_of(finding.code)
     whom = f"{wish.name} ({wish.owner})" if wish else (finding.subject or "something nobody registered")
     when = f" at {finding.times[0]:.1f} s" if finding.times else ""
+    if category is not None:
+        return _unsafe(finding, category, when)
     sentence = _SENTENCES.get(finding.code, _OTHER)
     told = sentence.format(quote=finding.quote[:MAX_QUOTE], whom=whom, when=when, check=finding.check)
     told += _WISHES[wish.effect] if wish else ""
     return Reason(
         code=finding.code, check=finding.check, detail=told + (_DOUBT if finding.quarantined else ""),
         evidence=_evidence(finding, wish),
+    )  # fmt: skip
+
+
+def _unsafe(finding: Finding, category: taxonomy.Category, when: str) -> Reason:
+    side = next(side for side in taxonomy.Side if taxonomy.code(category, side) == finding.code)
+    return Reason(
+        code=finding.code, check=finding.check,
+        detail=taxonomy.sentence(category, side, finding.quote[:MAX_QUOTE], when),
+        evidence=_evidence(finding, None) | {"category": str(category)},
     )  # fmt: skip
 
 

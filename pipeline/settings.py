@@ -35,8 +35,8 @@ class Settings(BaseModel):
     policy: str = Field("opt-out", description="policy preset that decides when none is named")
     clip_model: str = Field("embedded", description="open_clip model by name or folder, or `embedded`")
     clip_sha256: str | None = Field(None, description="digest that the weights of that model must have")
-    prompt_judge: str = Field(
-        "", max_length=500, description="a model that judges prompts beside the embedded one; empty: none"
+    prompt_judge: str | None = Field(
+        None, max_length=500, description="a model that judges prompts beside the embedded one; empty: none"
     )
     prompt_judge_sha256: str | None = Field(None, description="digest that this judge's files must have")
     prompt_judge_form: Literal["auto", "qwen3guard", "llama-guard", "granite-guardian", "questions"] = Field(

@@ -1,4 +1,4 @@
-"""``python -m training NAME``: runs a recipe; the recipes are the packages here that have a ``command`` module."""
+"""``python -m training NAME``: runs a recipe, which is a package here that has a ``command`` module."""
 
 import sys
 from importlib import import_module

@@ -1,6 +1,7 @@
 """Whether a prompt, or a turn before it, asks for something unsafe.
 
-1. The look: every part of the texts (`classifiers.unsafe.units`) is judged by each moderator that is set up, and the
+1. The look: every part of the texts (`classifiers.unsafe.units`) is judged by each moderator that is set
+up, and the
    logits are kept with what was seen, in half precision, so that every later check reads the same numbers.
 2. The check: a category counts from the threshold on that its moderator's calibration names; from a second,
    higher one on it is sure.
@@ -53,9 +54,7 @@ class Moderator(Protocol):
         ...
 
 
-def look_unsafe(
-    prompts: Sequence[Sequence[str]], moderators: Sequence[Moderator]
-) -> list[tuple[Seen, ...]]:
+def look_unsafe(prompts: Sequence[Sequence[str]], moderators: Sequence[Moderator]) -> list[tuple[Seen, ...]]:
     """What each moderator says of the parts of each prompt with its turns; nothing for one too long.
 
     The parts of all prompts are judged together, which is faster than one by one. A moderator that fails
@@ -66,8 +65,8 @@ def look_unsafe(
     ends = list(accumulate(len(parts) for parts in cut))
     judged = [(moderator.space, _judged(moderator, flat)) for moderator in moderators if flat]
     return [
-        tuple(Seen(kind=Kind.UNSAFE, space=space, vectors=rows[end - len(parts) : end]) for space, rows in judged)
-        if parts else ()
+        tuple(Seen(kind=Kind.UNSAFE, space=space, vectors=rows[end - len(parts) : end]) for space, rows in
+        judged) if parts else ()
         for parts, end in zip(cut, ends, strict=True)
     ]  # fmt: skip
 
@@ -98,7 +97,7 @@ def check_unsafe(
         calibration = calibrations.get(part.space)
         if calibration is None:
             raise CalibrationMissing(f"there is no calibration of {part.space}, so its scores mean nothing")
-        if part.vectors.shape != (len(parts), len(CATEGORIES)):
+        if part.vectors.shape != (len(parts), len(CATEGORIES)) or not np.isfinite(part.vectors).all():
             raise ValueError(f"{part.space} has not judged this prompt, or other words; judge it again")
         best = part.vectors.max(axis=0)
         for column, category in enumerate(CATEGORIES):

@@ -13,7 +13,7 @@ import numpy as np
 from classifiers.base import TextEmbedder, Vectors
 from classifiers.unsafe import known
 from classifiers.unsafe.check import CATEGORIES, NEVER
-from classifiers.unsafe.features import SIGNS, Features, ages, features, hashed, word_spans
+from classifiers.unsafe.features import Features, ages, features, hashed, word_spans
 from classifiers.unsafe.model import PromptModel, Weights, shipped
 from classifiers.unsafe.taxonomy import TRAINED, Category
 

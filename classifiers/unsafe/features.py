@@ -13,6 +13,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -32,7 +33,8 @@ UNDER_AGE: Final = 18
 _WORD: Final = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _NATIVE: Final = re.compile("[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7ff]")
 _YEARS: Final = re.compile(
-    r"(?<!\d)(\d{1,2})[\s-]*(?:years?|yrs?|y/?o|j[aä]hr\w*|a[nñ]os|ans|anni|anos|jaar|лет|년|歳|岁)\b", re.IGNORECASE
+    r"(?<!\d)(\d{1,2})[\s-]*(?:years?|yrs?|y/?o|j[aä]hr\w*|a[nñ]os|ans|anni|anos|jaar|лет|년|歳|岁)\b",
+    re.IGNORECASE,
 )
 _NUMBERS: Final = (
     "four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen"
@@ -101,7 +103,7 @@ def _places(text: str) -> Iterator[int]:
     for word in words:
         yield _place(f"w {word}")
         yield from _of_word(word)
-    for first, second in zip(words, words[1:], strict=False):
+    for first, second in pairwise(words):
         yield _place(f"p {first} {second}")
 
 

@@ -79,7 +79,8 @@ def _whole(text: str, start: int, end: int) -> bool:
     """Whether words begin and end there; scripts without spaces have no such edges."""
     before, after = text[start - 1 : start], text[end : end + 1]
     return not (
-        (_EDGE.match(before) and _EDGE.match(text[start])) or (_EDGE.match(after) and _EDGE.match(text[end - 1]))
+        (_EDGE.match(before) and _EDGE.match(text[start]))
+        or (_EDGE.match(after) and _EDGE.match(text[end - 1]))
     )
 
 

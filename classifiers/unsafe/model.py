@@ -1,7 +1,7 @@
 """The embedded classifier: MiniLM's sentence vector and hashed letters, one line of weights per category.
 
-Logistic regressions, fitted by ``python -m training safety`` to text the project writes itself (MODEL_CARD.md).
-The weights belong to one sentence model; their space is named after both and needs its own calibration.
+Logistic regressions, fitted by ``python -m training safety`` to text the project writes itself
+(MODEL_CARD.md). The weights belong to one sentence model; their space is named after both and needs its own calibration.
 """
 
 import hashlib
@@ -31,10 +31,10 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
-    """``sentence[c, d]``, ``hashed[c, BUCKETS]``, ``signs[c, s]``, ``bias[c]``, for the categories of `TRAINED`.
+    """``sentence[c, d]``, ``hashed[c, BUCKETS]``, ``signs[c, s]``, ``bias[c]`` for each of `TRAINED`.
 
-    ``minors[4]``: weights of (words about age, how sexual, both multiplied) and a bias. ``minilm``: the space of
-    the sentence model; ``digest``: SHA-256 of the file.
+    ``minors[4]``: weights of (words about age, how sexual, both multiplied) and a bias. ``minilm``: the
+    space of the sentence model; ``digest``: SHA-256 of the file.
     """
 
     minilm: str
@@ -143,12 +143,11 @@ def load(folder: Path) -> Weights:
         wanted = (folder / DIGEST).read_text().split()[:1]
     except (OSError, UnicodeDecodeError) as error:
         raise ModelUnusable(
-            f"the weights for unsafe prompts cannot be read ({error}); install again, or make them with: {HOW}"
+            f"the weights for unsafe prompts cannot be read ({error}); install again, or make them: {HOW}"
         ) from None
     if [hashlib.sha256(document).hexdigest()] != wanted:
         raise ModelUnusable(
-            "the weights for unsafe prompts are not those of their digest; install again, or make them with: "
-            f"{HOW}"
+            f"the weights for unsafe prompts have another digest; install again, or make them with: {HOW}"
         )
     return parse(document)
 

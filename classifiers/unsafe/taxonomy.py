@@ -1,7 +1,7 @@
 """The categories of what is unsafe, with their public names: codes, a sentence each, and how to appeal.
 
-1. A code never changes its meaning: ``unsafe_prompt_sexual`` for what was asked, ``unsafe_clip_sexual`` for
-   what the clip shows. Both sides share the categories, whatever finds them.
+1. A code never changes its meaning: ``unsafe_prompt_sexual`` for what was asked, ``unsafe_clip_sexual``
+   for what the clip shows. Both sides share the categories, whatever finds them.
 2. A sentence says what was found and not how sure anything was: scores are for the operator alone.
 3. What becomes of a category (refused, looked at, noted) is policy, and stands in `pipeline.policy`.
 """
@@ -69,7 +69,7 @@ _WHAT: Final[Mapping[Category, str]] = {
     Category.OTHER: "something that the service's judge refuses",
 }
 _HELP: Final[Mapping[Category, str]] = {
-    Category.SELF_HARM: "If this is about yourself: you are not alone; findahelpline.com lists people to talk to.",
+    Category.SELF_HARM: "If this is about yourself: you are not alone; findahelpline.com lists whom to call.",
 }
 
 
@@ -87,9 +87,12 @@ def category_of(reason_code: str) -> Category | None:
     return None
 
 
-def sentence(category: Category, side: Side, quote: str = "") -> str:
-    """What a person is told: what was found and where, whom to turn to, and how to appeal."""
+def sentence(category: Category, side: Side, quote: str = "", when: str = "") -> str:
+    """What a person is told: what was found, in which words or when, whom to turn to, and how to appeal.
+
+    `when`: as " at 1.5 s".
+    """
     where = "The prompt asks for" if side is Side.PROMPT else "The clip seems to show"
     words = f" (“{quote}”)" if quote else ""
-    told = [f"{where} {_WHAT[category]}{words}.", _HELP.get(category, ""), APPEAL]
+    told = [f"{where} {_WHAT[category]}{words}{when}.", _HELP.get(category, ""), APPEAL]
     return " ".join(part for part in told if part)

@@ -1,8 +1,9 @@
-"""Thresholds of the embedded moderator's space, from texts of the corpus by a fit that has not learnt their words.
+"""Thresholds of the embedded moderator's space, from texts of the corpus by a fit that has not learnt their
+words.
 
 1. From a category's threshold on, one in so many harmless texts counts (`SHARES`): fewer where the policy
-   refuses or holds, more where a name is merely noted. Half of the harmless texts are look-alikes on purpose, so
-   that ordinary prompts are hit less often than that.
+   refuses or holds, more where a name is merely noted. Half of the harmless texts are look-alikes on
+   purpose, so that ordinary prompts are hit less often than that.
 2. A finding is sure from the score on that a third of that share of harmless texts reaches.
 3. The two categories that are made of others have the thresholds that follow from theirs.
 """
@@ -39,7 +40,9 @@ def calibrated(unseen: Floats, texts: Sequence[Text], space: str, made: Mapping[
         threshold = float(np.quantile(scores[harmless], 1 - share))
         slope, intercept = _curve(scores[mine], scores[harmless])
         layers[name] = Layer(threshold=round(threshold, 3), slope=slope, intercept=intercept)
-        numbers[SURE.format(layer=name)] = round(float(np.quantile(scores[harmless], 1 - share * SURE_SHARE)), 3)
+        numbers[SURE.format(layer=name)] = round(
+            float(np.quantile(scores[harmless], 1 - share * SURE_SHARE)), 3
+        )
         figures[str(category)] = round(float((scores[mine] >= threshold).mean()), 3)
     sexual, minors = code(Category.SEXUAL, Side.PROMPT), code(Category.MINORS, Side.PROMPT)
     likeness = code(Category.SEXUAL_LIKENESS, Side.PROMPT)

@@ -1,11 +1,12 @@
 """``python -m training safety``: makes the weights that judge prompts, from text the project writes itself.
 
     python -m training safety                         writes weights, digest, model card and calibration
-    python -m training safety --folds 5 --data FILE   cross-validates the recipe on labelled prompts; writes nothing
-    python -m training safety --judge FOLDER --out FOLDER    calibrates a judge of your own on that text
+    python -m training safety --folds 5 --data FILE   cross-validates the recipe on labelled prompts; writes
+    nothing python -m training safety --judge FOLDER --out FOLDER    calibrates a judge of your own on that
+    text
 
-FILE holds JSON lines (`training.safety.labelled`). What ships is never fitted to such a file. With --cache, sentence
-vectors are kept in a folder, and a run that was stopped goes on from them.
+FILE holds JSON lines (`training.safety.labelled`). What ships is never fitted to such a file. With --cache,
+sentence vectors are kept in a folder, and a run that was stopped goes on from them.
 """
 
 import argparse
@@ -42,7 +43,9 @@ HARMLESS: Final = 10_000
 
 def main() -> int:
     """Do what the options ask for; 0 when it was done."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--each", type=int, default=EACH, help="texts of each category")
     parser.add_argument("--harmless", type=int, default=HARMLESS, help="harmless texts")
     parser.add_argument("--seed", type=int, default=SEED)
@@ -73,7 +76,8 @@ def _folds(asked: argparse.Namespace) -> int:
         print("name two folds or more", file=sys.stderr)
         return 2
     data = read(asked.data)
-    for row in folds.cross_validated(data, MiniLm(), asked.folds, seed=0, say=say):
+    scores = folds.held_out(data, MiniLm(), asked.folds, seed=0, say=say)
+    for row in folds.cross_validated(data, scores, asked.folds):
         print(json.dumps(row))
     return 0
 

@@ -2,7 +2,8 @@
 
 1. Each text is of one category, or harmless. What a text of one category often is as well (gore is violence)
    is neither said nor denied: it is left out of that category's fit.
-2. Each text is made of the lines of one part (`training.safety.grammar`), so that a fit to the other parts can be
+2. Each text is made of the lines of one part (`training.safety.grammar`), so that a fit to the other parts
+can be
    judged on words that it has not learnt.
 3. Some texts are of two categories.
 """
@@ -82,7 +83,10 @@ def _unsafe(
         labels.append(other)
     unknown = {one for label in labels for one in UNKNOWN[label]} - set(labels)
     return Text(
-        text=dresser.dress(core, random), labels=tuple(dict.fromkeys(labels)), unknown=tuple(unknown), part=part
+        text=dresser.dress(core, random),
+        labels=tuple(dict.fromkeys(labels)),
+        unknown=tuple(unknown),
+        part=part,
     )
 
 

@@ -101,6 +101,7 @@ def _typo(text: str, random: Random) -> str:
             break
         at = random.randrange(1, len(text) - 1)
         text = random.choice((
-            text[:at] + text[at + 1] + text[at] + text[at + 2 :], text[:at] + text[at - 1 :], text[:at] + text[at + 1 :],
+            text[:at] + text[at + 1] + text[at] + text[at + 2 :], text[:at] + text[at - 1 :], text[:at] +
+            text[at + 1 :],
         ))  # fmt: skip
     return text

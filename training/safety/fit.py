@@ -39,7 +39,12 @@ def fit_dense(inputs: Floats, wanted: Floats, counts: Floats, *, decay: float, b
     """
     x, y = torch.from_numpy(inputs), torch.from_numpy(wanted)
     found = _search(
-        lambda line: x @ line, lambda slope: x.T @ slope, x.shape[1], y, _weights(wanted, counts, balance), decay
+        lambda line: x @ line,
+        lambda slope: x.T @ slope,
+        x.shape[1],
+        y,
+        _weights(wanted, counts, balance),
+        decay,
     )
     return Line(weights=found[0].T.copy(), bias=found[1])
 
@@ -64,8 +69,8 @@ def fit_hashed(
 
 
 def _search(
-    forward: Callable[[torch.Tensor], torch.Tensor], back: Callable[[torch.Tensor], torch.Tensor], inputs: int,
-    wanted: torch.Tensor, weights: torch.Tensor, decay: float,
+    forward: Callable[[torch.Tensor], torch.Tensor], back: Callable[[torch.Tensor], torch.Tensor], inputs:
+    int, wanted: torch.Tensor, weights: torch.Tensor, decay: float,
 ) -> tuple[Floats, Floats]:  # fmt: skip
     """Minimise by L-BFGS with the gradient written out, since that of a sparse product is slow."""
     line = torch.zeros(inputs, wanted.shape[1], requires_grad=True)
@@ -92,7 +97,10 @@ def matrix(texts: Sequence[Sparse]) -> torch.Tensor:
     places = np.concatenate([places for places, _ in texts]) if texts else np.zeros(0, np.int64)
     values = np.concatenate([values for _, values in texts]) if texts else np.zeros(0, np.float32)
     return torch.sparse_csr_tensor(
-        torch.from_numpy(ends), torch.from_numpy(places), torch.from_numpy(values), (len(texts), BUCKETS),
+        torch.from_numpy(ends),
+        torch.from_numpy(places),
+        torch.from_numpy(values),
+        (len(texts), BUCKETS),
         check_invariants=False,
     )
 

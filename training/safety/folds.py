@@ -1,7 +1,8 @@
 """Cross-validation of the recipe on labelled prompts: the same inputs, fitted to some of the lines at a time.
 
-A labelled set has hundreds of lines where the corpus has thousands, so the regression is written in its kernel
-form: nearness of sentence vectors, the same words, the same letters. `kernel` says how they are added up.
+A labelled set has hundreds of lines where the corpus has thousands, so the regression is written in its
+kernel form: nearness of sentence vectors, the same words, the same letters. `kernel` says how they are
+added up.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -29,11 +30,8 @@ BLOCK: Final = 256  # texts that are compared with all others at a time
 Floats = NDArray[np.float64]
 
 
-def cross_validated(
-    data: Labelled, embedder: TextEmbedder, count: int, *, seed: int, say: Callable[[str], None]
-) -> Iterator[dict[str, Any]]:
-    """The area under the precision-recall curve of each label and of any, each line judged by the others."""
-    scores = held_out(data, embedder, count, seed=seed, say=say)
+def cross_validated(data: Labelled, scores: Floats, count: int) -> Iterator[dict[str, Any]]:
+    """The area under the precision-recall curve of each label and of any; `scores`: of `held_out`."""
     for column, label in enumerate((*data.labels, "any")):
         wanted = data.any if label == "any" else data.wanted[:, column] > 0
         judged = np.ones(len(wanted), bool) if label == "any" else data.counts[:, column] > 0
@@ -68,7 +66,7 @@ def held_out(
 
 
 def kernel(vectors: NDArray[np.float32], words: Sequence[Sparse]) -> Floats:
-    """How near each text is to each other: sentence vectors, and hashed features with rare ones counting more."""
+    """How near each text is to each other: sentence vectors, and hashed features, rare ones most."""
     cosine = vectors.astype(float) @ vectors.T.astype(float)
     return np.asarray(np.exp(-NEARNESS * np.maximum(2 - 2 * cosine, 0)) + SHARE * _overlap(words))
 
@@ -93,7 +91,7 @@ def _unit(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def fit_kernel(near: Floats, wanted: Floats) -> tuple[Floats, float]:
-    """Weights and bias of a logistic regression in kernel form, by Newton's method (iteratively reweighted)."""
+    """Weights and bias of a logistic regression in kernel form, by Newton's method."""
     weights = np.zeros(len(wanted))
     mean = float(np.clip(wanted.mean(), 1e-3, 1 - 1e-3))
     bias = float(np.log(mean / (1 - mean)))

@@ -52,7 +52,7 @@ _Node = _Text | _List | _Choice
 
 
 class Grammar:
-    """Makes texts of one kind; ``keep``: which lines may be used, by the part (0 to `PARTS`-1) they are in."""
+    """Makes texts of one kind; ``keep``: which lines may be used, by the part they are in."""
 
     def __init__(self, kind: str, keep: Callable[[int], bool] = lambda _part: True) -> None:
         self._lists = dict(_read(COMMON)) | dict(_read(kind))
@@ -144,8 +144,8 @@ def _sequence(line: str, at: int, *, inside: bool) -> tuple[tuple[_Node, ...], i
             nodes.append(_List(line[at + 1 : end], optional))
             at = end + 1 + optional
         else:
-            stop = min((p for p in map(lambda c: line.find(c, at), "({|)" if inside else "({") if p >= 0),
-                       default=len(line))  # fmt: skip
+            ends = [line.find(sign, at) for sign in ("({|)" if inside else "({")]
+            stop = min((end for end in ends if end >= 0), default=len(line))
             nodes.append(_Text(line[at:stop]))
             at = stop
     return tuple(nodes), at

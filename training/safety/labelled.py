@@ -1,8 +1,8 @@
 """Labelled prompts from a JSON Lines file, for judging the recipe; nothing that ships is ever fitted to them.
 
-One object a line with ``text`` and what it is, in one of three forms: ``labels`` as an object of names and 0 or
-1 (a name that is missing was not judged), ``labels`` as a list of names, or ``category`` as one name. An empty
-list, or only zeros, is harmless.
+One object a line with ``text`` and what it is, in one of three forms: ``labels`` as an object of names and
+0 or 1 (a name that is missing was not judged), ``labels`` as a list of names, or ``category`` as one name. An
+empty list, or only zeros, is harmless.
 """
 
 import json

@@ -1,9 +1,9 @@
 """The category about minors: a conjunction of features, fitted without a single sentence about it.
 
 A row is (words about age, how sexual a text is, both multiplied). How sexual comes from the logits of other
-texts: of sexual ones about adults, and of harmless ones. A row counts as this category where there are words about
-age *and* the logit is that of a sexual text; words about age with a harmless text's logit do not count, and
-sexual texts without words about age do not either.
+texts: of sexual ones about adults, and of harmless ones. A row counts as this category where there are
+words about age *and* the logit is that of a sexual text; words about age with a harmless text's logit do
+not count, and sexual texts without words about age do not either.
 """
 
 from typing import Final

@@ -62,7 +62,9 @@ def fit(inputs: Inputs, minilm: str, say: Say) -> Fitted:
         lines = _lines(inputs, wanted, counts, learnt)
         dense[asked] = lines[0].of(inputs.vectors[asked])
         hashed[asked] = apply_hashed(lines[1], [inputs.hashed[at] for at in asked])
-    fused = [fuse(dense[:, c], hashed[:, c], inputs.signs, wanted[:, c], counts[:, c]) for c in range(len(TRAINED))]
+    fused = [
+        fuse(dense[:, c], hashed[:, c], inputs.signs, wanted[:, c], counts[:, c]) for c in range(len(TRAINED))
+    ]
     unseen = np.stack([
         line.of(_row(dense[:, c], hashed[:, c], inputs.signs))[:, 0] for c, line in enumerate(fused)
     ], axis=1)  # fmt: skip
@@ -89,9 +91,7 @@ def fuse(dense: Floats, hashed: Floats, signs: Floats, wanted: Floats, counts: F
                 bias=line.bias)  # fmt: skip
 
 
-def joined(
-    dense: Line, hashed: Line, fused: Sequence[Line], minilm: str, minors: Floats
-) -> Weights:
+def joined(dense: Line, hashed: Line, fused: Sequence[Line], minilm: str, minors: Floats) -> Weights:
     """All three as one line for each category."""
     by = np.concatenate([line.weights for line in fused])
     bias = np.concatenate([line.bias for line in fused])

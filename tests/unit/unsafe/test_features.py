@@ -15,7 +15,7 @@ from classifiers.unsafe.known import KnownNames
 def test_hashed_features_are_of_unit_length_and_any_text_has_them(text: str) -> None:
     places, values = hashed(text)
     assert len(places) == len(values) == len(set(places.tolist()))
-    assert not len(places) or (0 <= places.min() and places.max() < BUCKETS)
+    assert not len(places) or (places.min() >= 0 and places.max() < BUCKETS)
     assert not len(values) or abs(float(np.linalg.norm(values)) - 1) < 1e-4
     assert features(text).signs.shape == (len(known.LISTS),)
 
@@ -30,7 +30,8 @@ def test_letters_and_case_in_disguise_are_the_same() -> None:
     ("text", "list_"),
     [
         ("a portrait of Winston Churchill", known.POLITICIANS), ("elvis presley sings", known.CELEBRITIES),
-        ("Pikachu's birthday", known.WORKS), ("a can of Coca-Cola", known.BRANDS), ("习近平在北京", known.POLITICIANS),
+        ("Pikachu's birthday", known.WORKS), ("a can of Coca-Cola", known.BRANDS), ("习近平在北京",
+        known.POLITICIANS),
     ],
 )  # fmt: skip
 def test_known_names_are_found_where_they_stand(text: str, list_: str) -> None:
@@ -40,7 +41,8 @@ def test_known_names_are_found_where_they_stand(text: str, list_: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["a toothless baby", "the green goofy hat", "an architectural marvel", "a hulk of a ship", "trumpets"]
+    "text",
+    ["a toothless baby", "the green goofy hat", "an architectural marvel", "a hulk of a ship", "trumpets"],
 )
 def test_common_words_are_no_names(text: str) -> None:
     assert not list(known.default().find(text))
@@ -50,11 +52,15 @@ def test_names_can_be_left_out() -> None:
     assert not list(KnownNames(frozenset(["Elvis Presley"])).find("Elvis Presley sings"))
 
 
-@pytest.mark.parametrize("text", ["a child", "twelve-year-old", "a 9 year old", "17 yrs", "14-jährige", "小学生"])
+@pytest.mark.parametrize(
+    "text", ["a child", "twelve-year-old", "a 9 year old", "17 yrs", "14-jährige", "小学生"]
+)
 def test_words_about_age(text: str) -> None:
     assert list(ages(text))
 
 
-@pytest.mark.parametrize("text", ["a 30 year old", "18 years", "1990s", "a kidney", "chill", "childhood's end"])
+@pytest.mark.parametrize(
+    "text", ["a 30 year old", "18 years", "1990s", "a kidney", "chill", "childhood's end"]
+)
 def test_other_words_are_not_about_age(text: str) -> None:
     assert not list(ages(text))

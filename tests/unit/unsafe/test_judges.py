@@ -1,6 +1,5 @@
 """Judges that an operator brings: chat models with forms of their own, and classifiers with labels."""
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -21,7 +20,9 @@ BAD, GOOD = "a man hits a man", "a cat on a mat"
 @pytest.fixture(scope="module")
 def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lessons = [(BAD, "unsafe\nS1"), (GOOD, "safe")]
-    return tiny_judges.save_chat(tmp_path_factory.mktemp("llama"), lessons, name="meta-llama/Llama-Guard-3-1B")
+    return tiny_judges.save_chat(
+        tmp_path_factory.mktemp("llama"), lessons, name="meta-llama/Llama-Guard-3-1B"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -83,10 +84,10 @@ def test_labels_that_say_nothing_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("label", "category"),
     [
-        ("NSFW", Category.SEXUAL), ("SFW", None), ("normal", None), ("not_toxic", None), ("non-violent", None),
-        ("sexual/minors", Category.MINORS), ("self-harm", Category.SELF_HARM), ("threat", Category.VIOLENCE),
-        ("identity_hate", Category.HATE), ("toxic", Category.HARASSMENT), ("unsafe", Category.OTHER),
-        ("violence/graphic", Category.GORE), ("LABEL_1", None),
+        ("NSFW", Category.SEXUAL), ("SFW", None), ("normal", None), ("not_toxic", None), ("non-violent",
+        None), ("sexual/minors", Category.MINORS), ("self-harm", Category.SELF_HARM), ("threat",
+        Category.VIOLENCE), ("identity_hate", Category.HATE), ("toxic", Category.HARASSMENT), ("unsafe",
+        Category.OTHER), ("violence/graphic", Category.GORE), ("LABEL_1", None),
     ],
 )  # fmt: skip
 def test_what_labels_mean(label: str, category: Category | None) -> None:
@@ -95,7 +96,11 @@ def test_what_labels_mean(label: str, category: Category | None) -> None:
 
 def test_forms_read_what_their_models_write() -> None:
     assert read_qwen("Safety: Unsafe\nCategories: Violent, PII")[Category.VIOLENCE] == SURELY
-    assert 0.5 < read_qwen("Safety: Controversial\nCategories: Sexual Content or Sexual Acts")[Category.SEXUAL] < 0.9
+    assert (
+        0.5
+        < read_qwen("Safety: Controversial\nCategories: Sexual Content or Sexual Acts")[Category.SEXUAL]
+        < 0.9
+    )
     assert max(read_qwen("Safety: Safe\nCategories: None").values()) < 0.1
     assert read_qwen("Safety: Unsafe")[Category.OTHER] == SURELY
     assert read_llama("\n\nunsafe\nS10,S12")[Category.HATE] == SURELY
@@ -125,7 +130,9 @@ def test_only_safetensors_of_the_right_digest_and_no_code(labels: Path, tmp_path
         find_judge(str(tmp_path))
 
 
-@pytest.mark.parametrize("name", ["Qwen/Qwen3Guard-Gen-0.6B", "owner/name@main", "nowhere", "a/b@" + "0" * 39])
+@pytest.mark.parametrize(
+    "name", ["Qwen/Qwen3Guard-Gen-0.6B", "owner/name@main", "nowhere", "a/b@" + "0" * 39]
+)
 def test_a_hub_model_needs_a_commit_and_a_digest(name: str) -> None:
     with pytest.raises(ModelUnusable, match="commit"):
         find_judge(name)

@@ -7,8 +7,8 @@ from classifiers.unsafe.taxonomy import APPEAL, TRAINED, Category, Side, categor
 
 # Never changed, since others store them; new ones may be added.
 CODES = (
-    "sexual", "sexual_likeness", "minors", "violence", "gore", "disturbing", "self_harm", "hate", "harassment",
-    "illegal", "political", "misinformation", "fraud", "real_person", "known_work", "other",
+    "sexual", "sexual_likeness", "minors", "violence", "gore", "disturbing", "self_harm", "hate",
+    "harassment", "illegal", "political", "misinformation", "fraud", "real_person", "known_work", "other",
 )  # fmt: skip
 
 
@@ -29,6 +29,8 @@ def test_every_category_has_a_sentence_on_both_sides(category: Category, side: S
     assert ("clip" in told) is (side is Side.CLIP)
 
 
-@pytest.mark.parametrize("other", ["name_match", "unsafe_prompt_", "unsafe_prompt_nothing", "unsafe_sexual", ""])
+@pytest.mark.parametrize(
+    "other", ["name_match", "unsafe_prompt_", "unsafe_prompt_nothing", "unsafe_sexual", ""]
+)
 def test_other_codes_are_of_no_category(other: str) -> None:
     assert category_of(other) is None

@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 from classifiers.unsafe.units import units
 from classifiers.wording import MAX_WORDS, SENTENCE_WINDOW
 
-WORDS = st.lists(st.sampled_from(["a", "cat.", "runs", "far;", "日本。", "x!", "\n"]), max_size=400).map(" ".join)
+WORDS = st.lists(st.sampled_from(["a", "cat.", "runs", "far;", "日本。", "x!", "\n"]), max_size=400).map(
+    " ".join
+)
 
 
 @settings(deadline=None)

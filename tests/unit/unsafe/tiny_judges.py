@@ -1,4 +1,4 @@
-"""Tiny models in the format of the hub, made in the test: real weights, real tokenizers, a few seconds old."""
+"""Tiny models in the format of the hub, made in the test: real weights, real tokenizers."""
 
 import json
 from collections.abc import Sequence
