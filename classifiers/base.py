@@ -43,6 +43,7 @@ class Kind(StrEnum):
     FRAME = "frame"  # a frame or a region of one
     FACE = "face"  # a face in a frame
     WORDS = "words"  # a line of words in a frame: a text, no vector
+    UNSAFE = "unsafe"  # how unsafe parts of a prompt are, a number for each category; no vector to compare
     PICTURE = "picture"  # a registered picture
     DESCRIPTION = "description"  # a subject's description
     ATTRIBUTE = "attribute"  # one distinctive attribute of a subject

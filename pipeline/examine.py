@@ -30,12 +30,15 @@ def examine(
     from classifiers.names import check_names, check_unregistered
     from classifiers.run import run_checks
     from classifiers.similarity import check_frames
+    from classifiers.unsafe.check import check_unsafe
+    from classifiers.unsafe.embedded import quoted
     from classifiers.words import check_words
 
     known = {
         policy.NAMES: partial(check_names, sight, references, matcher),
         policy.DESCRIPTIONS: partial(check_descriptions, sight, references, calibrations),
         policy.UNREGISTERED: partial(check_unregistered, sight, references, matcher),
+        policy.UNSAFE: partial(check_unsafe, sight, calibrations, quoted),
         policy.FRAMES: partial(check_frames, sight, references, calibrations),
         policy.LIKENESS: partial(check_faces, sight, references, calibrations),
         policy.WORDS: partial(check_words, sight, references, matcher),

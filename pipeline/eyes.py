@@ -1,19 +1,22 @@
 """The models of one process: imported and loaded when first asked for, never replaced by something weaker."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pipeline.cohort import FOLDER, Cohort
+from pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from classifiers.embed import OpenClipEmbedder
     from classifiers.faces import FaceFinder
+    from classifiers.judges import ChatJudge, LabelJudge
     from classifiers.minilm import MiniLm
     from classifiers.reader import WordReader
     from classifiers.thresholds import Calibration
-    from pipeline.settings import Settings
+    from classifiers.unsafe.check import Moderator
 
 CALIBRATIONS: Final = "calibrations"
 EMBEDDED: Final = "embedded"
@@ -21,8 +24,18 @@ EMBEDDED: Final = "embedded"
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeSettings:
+    """The judge of prompts that an operator brings; without a model there is none."""
+
+    model: str = ""
+    sha256: str = ""
+    form: str = "auto"
+
+
 class Eyes:
-    """What looks at prompts and clips: the CLIP of the settings, MiniLM, faces, words, and calibrations.
+    """What looks at prompts and clips: the CLIP of the settings, MiniLM, what judges prompts, faces, words,
+    and their calibrations.
 
     Raises, when a model is first used: `classifiers.errors.ModelUnusable`, and CalibrationMissing for a
     model that nobody has calibrated. Safe to share between threads.
@@ -30,10 +43,11 @@ class Eyes:
 
     def __init__(
         self, clip_model: str, clip_sha256: str | None, home: Path, *, face_model: str = EMBEDDED,
-        face_digests: tuple[str, str] = ("", ""),
+        face_digests: tuple[str, str] = ("", ""), judge: JudgeSettings | None = None,
     ) -> None:  # fmt: skip
         self._clip_model, self._clip_sha256 = clip_model, clip_sha256
         self._face_model, self._face_digests = face_model, face_digests
+        self._judge = judge or JudgeSettings()
         self._files = CalibrationFiles(home / CALIBRATIONS)
         self._cohort = Cohort(home / FOLDER)
         self._lock = threading.RLock()
@@ -46,6 +60,10 @@ class Eyes:
         return cls(
             settings.clip_model, settings.clip_sha256, settings.home, face_model=settings.face_model,
             face_digests=(settings.face_detector_sha256 or "", settings.face_recogniser_sha256 or ""),
+            judge=JudgeSettings(
+                model=settings.prompt_judge or "", sha256=settings.prompt_judge_sha256 or "",
+                form=settings.prompt_judge_form,
+            ),
         )  # fmt: skip
 
     @property
@@ -61,6 +79,26 @@ class Eyes:
         from classifiers.minilm import MiniLm
 
         return self._once("minilm", MiniLm, MiniLm)
+
+    @property
+    def moderators(self) -> "Sequence[Moderator]":
+        """What judges whether prompts are unsafe: the embedded weights, and the judge of the settings."""
+        from classifiers.unsafe.embedded import EmbeddedModerator
+
+        first = self._once("unsafe", EmbeddedModerator, lambda: EmbeddedModerator(self.minilm))
+        judge = self.judge
+        return [first] if judge is None else [first, judge]
+
+    @property
+    def judge(self) -> "ChatJudge | LabelJudge | None":
+        """The judge of the settings, where there is one."""
+        if not self._judge.model:
+            return None
+        from classifiers.judges import ChatJudge, LabelJudge, open_judge
+
+        told = self._judge
+        kind: type[ChatJudge | LabelJudge] = ChatJudge | LabelJudge  # type: ignore[assignment]
+        return self._once("judge", kind, lambda: open_judge(told.model, sha256=told.sha256, form=told.form))
 
     @property
     def faces(self) -> "FaceFinder":
@@ -91,7 +129,8 @@ class Eyes:
         """Load everything now, so that what is missing stops the start and not the first request."""
         from classifiers.drawn import spaces_of
 
-        for space in (self.clip.space, self.minilm.space, *spaces_of(self.faces.space)):
+        spaces = [self.clip.space, self.minilm.space, *spaces_of(self.faces.space)]
+        for space in (*spaces, *(moderator.space for moderator in self.moderators)):
             self._files.demand(space)
         _ = self.words
         return self

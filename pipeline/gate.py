@@ -12,6 +12,7 @@ from typing import Final, Protocol
 import numpy as np
 
 from classifiers.base import CheckReport, CheckState, Kind, Seen, Sight, TextEmbedder, Vectors
+from classifiers.unsafe.check import Moderator
 from pipeline import policy as policies
 from pipeline.clock import clock
 from pipeline.errors import UsageError
@@ -33,7 +34,7 @@ from registry.view import Snapshot, View
 ALWAYS: Final = (policies.NAMES, policies.DESCRIPTIONS)
 _TOLD: Final = (
     "subject", "subject_name", "owner", "score", "threshold", "probability", "reference", "sure",
-    "quarantined", "origin", "turn", "span", "quote", "won", "lost", "asks",
+    "quarantined", "origin", "turn", "span", "quote", "won", "lost", "asks", "category",
 )  # fmt: skip
 
 
@@ -44,6 +45,8 @@ class TextEyes(Protocol):
     def clip(self) -> TextEmbedder: ...  # noqa: D102
     @property
     def minilm(self) -> TextEmbedder: ...  # noqa: D102
+    @property
+    def moderators(self) -> Sequence[Moderator]: ...  # noqa: D102
     @property
     def calibrations(self) -> Calibrations: ...  # noqa: D102
 
@@ -124,26 +127,35 @@ class Gate:
         """Judge what is said of several clips, each with a prompt; all of it was checked before."""
         asked = policy.only(policies.PROMPT_CHECKS)
         snapshot = self._view.current()
-        looks = self._looked(texts, snapshot)
+        looks = self._looked(texts, snapshot, unsafe=policies.UNSAFE in asked.required)
         return [
             self._judged(told, look, snapshot, asked, account, now)
             for told, look in zip(texts, looks, strict=True)
         ]
 
-    def look(self, texts: Texts) -> Sight:
+    def look(self, texts: Texts, *, unsafe: bool) -> Sight:
         """What the models see of everything that is said of a clip, with or without a prompt."""
-        [seen] = self._looked([texts], self._view.current())
+        [seen] = self._looked([texts], self._view.current(), unsafe=unsafe)
         return seen.whole
 
-    def _looked(self, texts: Sequence[Texts], snapshot: Snapshot) -> list[_Look]:
-        """What the models see; they are not loaded where names are all that is registered."""
-        if self._names_only(snapshot):
-            return [_Look(whole=Sight(texts=told.all)) for told in texts]
-        from classifiers.descriptions import look_at_texts
+    def _looked(self, texts: Sequence[Texts], snapshot: Snapshot, *, unsafe: bool) -> list[_Look]:
+        """What the models see; those that compare are not loaded where names are all that is registered."""
+        looks = [_Look(whole=Sight(texts=told.all)) for told in texts]
+        if not self._names_only(snapshot):
+            from classifiers.descriptions import look_at_texts
 
-        passes = [one for told in texts for one in told.passes]
-        seen = iter(look_at_texts(passes, self._eyes.clip, self._eyes.minilm) if passes else ())
-        return [_look(told, [next(seen) for _ in told.passes]) for told in texts]
+            passes = [one for told in texts for one in told.passes]
+            seen = iter(look_at_texts(passes, self._eyes.clip, self._eyes.minilm) if passes else ())
+            looks = [_look(told, [next(seen) for _ in told.passes]) for told in texts]
+        if not unsafe:
+            return looks
+        from classifiers.unsafe.check import look_unsafe
+
+        judged = look_unsafe([told.all for told in texts], self._eyes.moderators)
+        return [
+            replace(look, whole=replace(look.whole, seen=(*look.whole.seen, *more)))
+            for look, more in zip(looks, judged, strict=True)
+        ]
 
     def _names_only(self, snapshot: Snapshot) -> bool:
         return not self._whole and not snapshot.spaces()

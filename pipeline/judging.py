@@ -146,11 +146,16 @@ class Judge:
         from pipeline.listening import listen
 
         heard = listen(source, settings, limits)
-        seen = self._gate.look(replace(self.texts, speech=heard.text)) if heard.text else None
+        seen = self._seen_with(heard.text) if heard.text else None
         return {
             "text": heard.text, "state": str(heard.report.state), "detail": heard.report.detail,
             "sight": None if seen is None else self._keep(seen),
         }  # fmt: skip
+
+    def _seen_with(self, speech: str) -> Sight:
+        """What the models see of all texts, with what is said in the clip."""
+        unsafe = policies.UNSAFE in self._policy.required
+        return self._gate.look(replace(self.texts, speech=speech), unsafe=unsafe)
 
     def decide(
         self, looks: Sequence[dict[str, Any]], made_from: Sequence[Parent] = (), *, has_sound: bool,

@@ -5,7 +5,8 @@ The rules, in order; the strictest that applies decides:
 2. a required check that failed, timed out or was skipped holds for review;
 3. a finding at or over its threshold does what the subject's owner wishes for who asks: block, review or
    allow (`registry.ruling`). What a check is not sure of holds at most. Where the policy denies a kind of
-   subject by default, only a licence allows; a finding about nobody who is registered holds;
+   subject by default, only a licence allows; a finding about nobody who is registered holds, and one of
+   something unsafe does what the policy says of its category (what is not sure holds at most);
 4. sound that nobody has listened to does as the sound rule says: accept, strip or hold; where a speech model
    is set and could not write down what is said, it holds;
 5. otherwise it is allowed.
@@ -17,6 +18,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from classifiers.base import CheckReport, CheckState, Finding
+from classifiers.unsafe.taxonomy import Category, category_of
 from pipeline.errors import UsageError
 from pipeline.reasons import MAX_LOST, Wish, Wishes, intent_of, nobody, reason_of
 from pipeline.types import Decision, Json, Reason, Ruled, Verdict
@@ -63,7 +65,8 @@ class Policy:
     """A named, versioned set of rules: which checks must have completed, and what is denied by default.
 
     ``unlicensed``: per kind of subject, what becomes of an owner's allow that is no licence; kinds that are
-    not named are left to their owners.
+    not named are left to their owners. ``unsafe``: what becomes of each unsafe category; those that are not
+    named hold.
     """
 
     name: str
@@ -71,6 +74,7 @@ class Policy:
     required: tuple[str, ...]
     description: str
     unlicensed: Mapping[str, Verdict] = field(default_factory=dict)
+    unsafe: Mapping[Category, Verdict] = field(default_factory=dict)
 
     @property
     def licence_needed(self) -> bool:
@@ -88,23 +92,42 @@ DEFAULT_DENY: Final[Mapping[str, Verdict]] = {
 }  # fmt: skip
 """What `permission-first` makes of a subject that is there, and that nobody licensed to the one who asks."""
 
+UNSAFE_REFUSED: Final = dict.fromkeys(
+    (
+        Category.SEXUAL, Category.SEXUAL_LIKENESS, Category.MINORS, Category.GORE, Category.SELF_HARM,
+        Category.HATE, Category.FRAUD,
+    ),
+    Verdict.BLOCK,
+)  # fmt: skip
+UNSAFE_LOOKED_AT: Final = dict.fromkeys(
+    (
+        Category.VIOLENCE, Category.DISTURBING, Category.HARASSMENT, Category.ILLEGAL, Category.POLITICAL,
+        Category.MISINFORMATION, Category.OTHER,
+    ),
+    Verdict.REVIEW,
+)  # fmt: skip
+UNSAFE_NAMED: Final = (Category.REAL_PERSON, Category.KNOWN_WORK)
+"""Names of persons and works that nobody registered: no harm in itself."""
+
 PRESETS: Final = {
     preset.name: preset
     for preset in (
         Policy(
             name="opt-out",
             version=4,
-            required=(NAMES, DESCRIPTIONS, FRAMES, LIKENESS, WORDS),
-            description="released unless somebody opted out: names, descriptions, frames, faces and words in "
-            "frames are checked",
+            required=(NAMES, DESCRIPTIONS, UNSAFE, FRAMES, LIKENESS, WORDS),
+            description="released unless somebody opted out or it asks for something unsafe: names, "
+            "descriptions, unsafe content, frames, faces and words in frames are checked",
+            unsafe=UNSAFE_REFUSED | UNSAFE_LOOKED_AT | dict.fromkeys(UNSAFE_NAMED, Verdict.ALLOW),
         ),
         Policy(
             name="permission-first",
             version=3,
-            required=(NAMES, DESCRIPTIONS, UNREGISTERED, FRAMES, LIKENESS, WORDS),
+            required=(NAMES, DESCRIPTIONS, UNREGISTERED, UNSAFE, FRAMES, LIKENESS, WORDS),
             description="the same checks; what they recognise needs a licence, as do names that look like "
             "persons or works nobody registered",
             unlicensed=DEFAULT_DENY,
+            unsafe=UNSAFE_REFUSED | UNSAFE_LOOKED_AT | dict.fromkeys(UNSAFE_NAMED, Verdict.REVIEW),
         ),
         Policy(
             name="marks-only",
@@ -155,10 +178,7 @@ def decide(
         for report in reports
         for finding in _counting(report)
     ]
-    ruled = [
-        (effect_of(policy, sure=finding.sure, wish=wish), _reason(policy, finding, wish))
-        for finding, wish in found
-    ]
+    ruled = [(_effect(policy, finding, wish), _reason(policy, finding, wish)) for finding, wish in found]
     judged += [(effect, reason) for effect, reason in ruled if effect is not Verdict.ALLOW]
     if has_sound and sound is not Sound.STRIP:
         judged += [(Verdict.REVIEW, reason) for reason in _unheard(sound, heard)]
@@ -172,10 +192,19 @@ def decide(
         registry_seq=registry_seq, decided_at=now,
         permits=tuple(sorted({wish.rule for _, wish in found if wish and wish.rule})),
         allowed=tuple(sorted({one.subject for (one, _), (effect, _) in zip(found, ruled, strict=True)
-                              if effect is Verdict.ALLOW})),
+                              if one.subject and effect is Verdict.ALLOW})),
         rulings=tuple(dict.fromkeys(ruled_of(policy, finding.subject, intent_of(finding), wish)
                                     for finding, wish in found if wish)),
     )  # fmt: skip
+
+
+def _effect(policy: Policy, finding: Finding, wish: Wish | None) -> Verdict:
+    """Rule 3 for a finding."""
+    category = category_of(finding.code)
+    if category is None:
+        return effect_of(policy, sure=finding.sure, wish=wish)
+    effect = policy.unsafe.get(category, Verdict.REVIEW)
+    return Verdict.REVIEW if effect is Verdict.BLOCK and not finding.sure else effect
 
 
 def effect_of(policy: Policy, *, sure: bool, wish: Wish | None) -> Verdict:
@@ -225,6 +254,24 @@ def to_json(decision: Decision) -> Json:
         "rulings": rulings,
     }
     return document | lists | {"verdict": str(decision.verdict)}
+
+
+_SCORES: Final = ("score", "threshold", "probability")
+
+
+def for_callers(document: Json) -> Json:
+    """`to_json`'s document without the scores of unsafe findings, with which the filter could be probed."""
+    reasons = document.get("reasons")
+    if not isinstance(reasons, list):
+        return document
+    return document | {"reasons": [_for_callers(reason) for reason in reasons]}
+
+
+def _for_callers(reason: Any) -> Any:
+    if not isinstance(reason, dict) or category_of(str(reason.get("code"))) is None:
+        return reason
+    evidence = {name: value for name, value in reason.get("evidence", {}).items() if name not in _SCORES}
+    return reason | {"evidence": evidence}
 
 
 def from_json(document: dict[str, Any]) -> Decision:

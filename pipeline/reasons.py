@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from classifiers.base import Finding
+from classifiers.unsafe import taxonomy
 from pipeline.types import Json, Reason, Verdict
 from registry.ruling import Lost
 from registry.vocabulary import DEPICT, STYLE
@@ -86,8 +87,11 @@ def doubtful(reason: Reason) -> bool:
 
 def reason_of(finding: Finding, wish: Wish | None) -> Reason:
     """The reason that a finding gives."""
+    category = taxonomy.category_of(finding.code)
     whom = _whom(wish) if wish else (finding.subject or "something nobody registered")
     when = f" at {finding.times[0]:.1f} s" if finding.times else ""
+    if category is not None:
+        return _unsafe(finding, category, when)
     sentence = _SENTENCES.get(finding.code, _OTHER)
     told = sentence.format(
         quote=finding.quote[:MAX_QUOTE], whom=whom, when=when, where=_where(finding), check=finding.check
@@ -110,6 +114,15 @@ def _whom(wish: Wish) -> str:
     """Whom it is about; of the dead, since when: their likeness is protected like that of the living."""
     died = f", who died on {wish.died_on}" if wish.died_on else ""
     return f"{wish.name} ({wish.owner}){died}"
+
+
+def _unsafe(finding: Finding, category: taxonomy.Category, when: str) -> Reason:
+    side = next(side for side in taxonomy.Side if taxonomy.code(category, side) == finding.code)
+    return Reason(
+        code=finding.code, check=finding.check,
+        detail=taxonomy.sentence(category, side, finding.quote[:MAX_QUOTE], when),
+        evidence=_evidence(finding, None) | {"category": str(category)},
+    )  # fmt: skip
 
 
 def _evidence(finding: Finding, wish: Wish | None) -> Json:

@@ -38,6 +38,13 @@ class Settings(BaseModel):
     face_model: str = Field("embedded", description="folder with YuNet and SFace, or `embedded`: dlib's")
     face_detector_sha256: str | None = Field(None, description="digest that YuNet's file must have")
     face_recogniser_sha256: str | None = Field(None, description="digest that SFace's file must have")
+    prompt_judge: str | None = Field(
+        None, max_length=500, description="a model that judges prompts beside the embedded one; empty: none"
+    )
+    prompt_judge_sha256: str | None = Field(None, description="digest that this judge's files must have")
+    prompt_judge_form: Literal["auto", "qwen3guard", "llama-guard", "granite-guardian", "questions"] = Field(
+        "auto", description="how this judge is asked and answers"
+    )
     generator: str = Field("embedded", description="what `create` draws with, when none is named")
     rewrite: bool = Field(
         False, description="draw a rewritten prompt where one is held only since it may describe a subject"

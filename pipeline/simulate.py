@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Final, Protocol
 
-from classifiers.base import CheckReport, References
+from classifiers.base import CheckReport, Kind, References
 from pipeline import policy as policies
 from pipeline.errors import UsageError
 from pipeline.examine import Calibrations, examine, unasked
@@ -186,6 +186,10 @@ class Simulation:
             prompt = [check for check in required if check in policies.PROMPT_CHECKS]
             required = [check for check in required if check not in prompt]
             return (*self._examined(case, required, calibrations), *unasked(prompt))
+        if policies.UNSAFE in required and not case.sight.of(Kind.UNSAFE):
+            # Released before anybody judged that: nothing to decide again.
+            required = [check for check in required if check != policies.UNSAFE]
+            return (*self._examined(case, required, calibrations), *unasked([policies.UNSAFE]))
         return self._examined(case, required, calibrations)
 
     def _examined(

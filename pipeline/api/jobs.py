@@ -106,8 +106,11 @@ def tell(here: Service, job: Job) -> Json:
     """What came of a job so far: state, verdict, reasons, release."""
     engine, result = here.app.engine, dict[str, Any](job.result or {})
     release = releases.find_by_job(engine, job.id)
-    reasons = result.get("reasons") or _held(engine, job)
-    decision = _decision(result.get("decision"), reasons, released=release is not None)
+    listed = result.get("reasons") or _held(engine, job)
+    reasons: Any = policies.for_callers({"reasons": listed})["reasons"]
+    told = result.get("decision")
+    told = policies.for_callers(told) if isinstance(told, dict) else told
+    decision = _decision(told, reasons, released=release is not None)
     error: Json | None = (
         {"code": str(result["error"]), "message": str(result["message"])} if "error" in result else None
     )

@@ -33,4 +33,4 @@ async def post_prompt(asked: shapes.PromptRequest, here: Here, caller: Moderator
         future = slot.start(judge)
     decision = await asyncio.wrap_future(future)
     told: Json = {"appeal": appeal(here.settings.contact) if decision.reasons else None}
-    return JSONResponse(policies.to_json(decision) | told)
+    return JSONResponse(policies.for_callers(policies.to_json(decision)) | told)

@@ -1,0 +1,233 @@
+"""Judges that an operator brings: any transformers chat model or text classification model, of one interface.
+
+1. A chat judge answers questions: `ChatJudge.ask` gives yes or no with a probability, for whoever has a
+   question (the gate's grey band asks "is this X or merely similar?").
+2. Guard models have a form of their own, in which they say what is wrong (`classifiers.judge_forms`); any
+   other chat model is asked one question per category.
+3. A text is put into the model's own chat template as the user's words, and nothing that it says is
+   followed: only the first words of the answer are read, and one in another form is an error, never "safe".
+4. Weights are safetensors of a known digest; no code of a model is ever run (`classifiers.judge_source`).
+"""
+
+import math
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import numpy as np
+import torch
+
+import torch_compat
+from classifiers.base import Vectors
+from classifiers.errors import ModelUnusable
+from classifiers.judge_forms import FORMS, Form, UnreadableAnswer, label_category
+from classifiers.judge_source import JudgeSource, find_judge
+from classifiers.unsafe.check import CATEGORIES, MOST, NEVER
+from classifiers.unsafe.taxonomy import Category
+
+MAX_TOKENS: Final = 2048
+"""Of a question; what is longer is cut at its end, before the template closes it."""
+ANSWER_TOKENS: Final = 48
+LEAST: Final = 1e-6
+YES_NO: Final = "{question}\nAnswer with one word, yes or no."
+ABOUT: Final = "Does the following request to a video generator ask for {what}?\nRequest: {text}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a judge answered: ``text`` as it stands, and how likely "yes" was against "no"."""
+
+    text: str
+    probability: float
+
+
+class Asked(Protocol):
+    """Answers a question that has yes or no as its answer."""
+
+    @property
+    def space(self) -> str: ...  # noqa: D102
+    def ask(self, question: str) -> Answer: ...  # noqa: D102
+
+
+class ChatJudge:
+    """A chat model as a judge; safe to share between threads, one of which asks at a time."""
+
+    sentences: Final = False
+
+    def __init__(self, source: JudgeSource, *, form: str = "auto") -> None:
+        """Load it; `form`: a name of `FORMS`, or ``auto``. Raises: ModelUnusable."""
+        self._form = _form(source, form)
+        self._words, self._model = _loaded(source, "AutoModelForCausalLM")
+        if not getattr(self._words, "chat_template", None):
+            raise ModelUnusable(f"the judge {source.folder.name} has no chat template: use a chat model")
+        self.space = f"judge-{source.digest[:16]}-{self._form.name}"
+        self._lock = threading.Lock()
+        self._yes, self._no = self._first("yes", "Yes", "YES"), self._first("no", "No", "NO")
+
+    def ask(self, question: str) -> Answer:
+        """Yes or no, and how likely yes is. Any question; it is asked in the model's own template."""
+        read = self._read([{"role": "user", "content": YES_NO.format(question=question)}], {})
+        with self._lock, torch.inference_mode():
+            last = self._model(**read).logits[0, -1].float()
+        yes, no = (torch.logsumexp(last[ids], 0) for ids in (self._yes, self._no))
+        text = self._words.decode([int(last.argmax())]).strip()
+        return Answer(text=text, probability=float(torch.sigmoid(yes - no)))
+
+    def judge(self, texts: Sequence[str]) -> Vectors:
+        """Logits ``float32[n, len(CATEGORIES)]``. Raises: UnreadableAnswer for an answer in another form."""
+        rows = [self._judged(text) for text in texts]
+        return np.array(rows, np.float32).reshape(len(texts), len(CATEGORIES))
+
+    def _judged(self, text: str) -> list[float]:
+        if self._form.questions:
+            told = {
+                category: self._question(category, what, text)
+                for category, what in self._form.questions.items()
+            }
+        else:
+            told = dict(self._form.read(self._answer(text)))
+        return _row(told)
+
+    def _question(self, category: Category, what: str, text: str) -> float:
+        if not self._form.options:
+            return self.ask(ABOUT.format(what=what, text=text)).probability
+        options = {name: value.format(what=what) if isinstance(value, str) else value
+                   for name, value in self._form.options.items()}  # fmt: skip
+        settings = {"guardian_config": options}
+        read = self._read([{"role": "user", "content": text}], settings)
+        with self._lock, torch.inference_mode():
+            last = self._model(**read).logits[0, -1].float()
+        yes, no = (torch.logsumexp(last[ids], 0) for ids in (self._yes, self._no))
+        return float(torch.sigmoid(yes - no))
+
+    def _answer(self, text: str) -> str:
+        read = self._read([{"role": "user", "content": text}], {})
+        with self._lock, torch.inference_mode():
+            made = self._model.generate(
+                **read, max_new_tokens=ANSWER_TOKENS, do_sample=False,
+                pad_token_id=self._words.pad_token_id or self._words.eos_token_id or 0,
+            )  # fmt: skip
+        return str(self._words.decode(made[0, read["input_ids"].shape[1] :], skip_special_tokens=True))
+
+    def _read(self, messages: list[dict[str, Any]], settings: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+        """The question in the model's template; the user's words are cut so that the template stays whole."""
+        content = messages[-1]["content"].encode("utf-8", "replace").decode()
+        while True:
+            told = [*messages[:-1], messages[-1] | {"content": self._form.content(content)}]
+            text = self._words.apply_chat_template(
+                told, tokenize=False, add_generation_prompt=True, **settings
+            )
+            read = self._words(text, return_tensors="pt", add_special_tokens=False)
+            count = read["input_ids"].shape[1]
+            if count <= MAX_TOKENS or len(content) < 16:
+                return {name: read[name] for name in ("input_ids", "attention_mask")}
+            content = content[: int(len(content) * MAX_TOKENS / count * 0.95)]
+
+    def _first(self, *words: str) -> list[int]:
+        """The first pieces with which these words can begin."""
+        found = {
+            pieces[0]
+            for word in words
+            for told in (word, f" {word}")
+            if (pieces := self._words(told, add_special_tokens=False)["input_ids"])
+        }
+        return sorted(found)
+
+
+class LabelJudge:
+    """A text classification model as a judge: each of its labels is a category, or means that all is well."""
+
+    sentences: Final = False
+
+    def __init__(self, source: JudgeSource) -> None:
+        """Load it. Raises: ModelUnusable, also for labels that say nothing."""
+        labels = source.config.get("id2label") or {}
+        self._labels = [label_category(str(labels[key])) for key in sorted(labels, key=int)]
+        if not any(self._labels):
+            told = ", ".join(map(str, labels.values()))[:100]
+            raise ModelUnusable(
+                f"the labels of {source.folder.name} ({told}) name nothing unsafe: name them in its "
+                "config.json (id2label), for example sexual, violence, hate, safe"
+            )
+        self._many = source.config.get("problem_type") == "multi_label_classification"
+        self._words, self._model = _loaded(source, "AutoModelForSequenceClassification")
+        self.space = f"labels-{source.digest[:16]}"
+        self._lock = threading.Lock()
+
+    def judge(self, texts: Sequence[str]) -> Vectors:
+        """Logits ``float32[n, len(CATEGORIES)]``."""
+        rows = [self._judged(text) for text in texts]
+        return np.array(rows, np.float32).reshape(len(texts), len(CATEGORIES))
+
+    def _judged(self, text: str) -> list[float]:
+        clean = text.encode("utf-8", "replace").decode()
+        read = self._words(clean, truncation=True, max_length=self._longest, return_tensors="pt")
+        with self._lock, torch.inference_mode():
+            logits = self._model(**read).logits[0].float()
+        shares = torch.sigmoid(logits) if self._many else torch.softmax(logits, 0)
+        told: dict[Category, float] = {}
+        for category, share in zip(self._labels, shares.tolist(), strict=True):
+            if category is not None:
+                told[category] = max(told.get(category, 0.0), share)
+        return _row(told)
+
+    @property
+    def _longest(self) -> int:
+        places = getattr(self._model.config, "max_position_embeddings", 512)
+        return min(int(places) - 2, 512)
+
+
+def open_judge(model: str, *, sha256: str = "", form: str = "auto") -> ChatJudge | LabelJudge:
+    """The judge of a folder or ``owner/name@commit``, by its configuration. Raises: ModelUnusable."""
+    source = find_judge(model, sha256)
+    kinds = " ".join(map(str, source.config.get("architectures") or ()))
+    return LabelJudge(source) if "ForSequenceClassification" in kinds else ChatJudge(source, form=form)
+
+
+def _form(source: JudgeSource, name: str) -> Form:
+    if name != "auto":
+        if name not in FORMS:
+            raise ModelUnusable(f"there is no form {name[:40]!r}; choose one of: {', '.join(FORMS)}")
+        return FORMS[name]
+    told = f"{source.config.get('_name_or_path', '')} {source.folder.name} {source.folder.parent.parent.name}"
+    plain = "".join(letter for letter in told.lower() if letter.isalnum())
+    return next((form for form in FORMS.values() if form.sign and form.sign in plain), FORMS["questions"])
+
+
+def _row(told: Mapping[Category, float]) -> list[float]:
+    return [
+        min(max(_logit(told[category]), NEVER), MOST) if category in told else NEVER
+        for category in CATEGORIES
+    ]
+
+
+def _logit(share: float) -> float:
+    if math.isnan(share):
+        raise UnreadableAnswer("the judge answered with no number")
+    kept = min(max(share, LEAST), 1 - LEAST)
+    return math.log(kept / (1 - kept))
+
+
+def _loaded(source: JudgeSource, kind: str) -> tuple[Any, Any]:
+    torch_compat.complete_torchvision()
+    import transformers
+    from safetensors import SafetensorError
+
+    kept: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    try:
+        words = transformers.AutoTokenizer.from_pretrained(str(source.folder), **kept)
+        loader: Any = getattr(transformers, kind)
+        model, told = loader.from_pretrained(
+            str(source.folder), use_safetensors=True, output_loading_info=True, **kept
+        )
+        # What a file lacks would otherwise be filled with random numbers.
+        lacking = sorted(map(str, (*told["missing_keys"], *told["mismatched_keys"])))
+        if lacking:
+            raise ValueError(f"it lacks {len(lacking)} weights, {lacking[0][:60]} among them")
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
+        why = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+        raise ModelUnusable(
+            f"the judge {source.folder.name} cannot be loaded ({why}); fetch it again"
+        ) from None
+    return words, model.eval()

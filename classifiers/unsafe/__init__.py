@@ -1,0 +1,1 @@
+"""Finds what nobody wants made: unsafe categories in prompts, with public codes, and weights of our own."""

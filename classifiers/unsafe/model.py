@@ -1,0 +1,158 @@
+"""The embedded classifier: MiniLM's sentence vector and hashed letters, one line of weights per category.
+
+Logistic regressions, fitted by ``python -m training safety`` to text the project writes itself
+(MODEL_CARD.md). The weights belong to one sentence model; their space is named after both and needs its own calibration.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifiers.base import TextEmbedder, Vectors
+from classifiers.errors import ModelUnusable
+from classifiers.unsafe.features import BUCKETS, SIGNS, Features, Sparse
+from classifiers.unsafe.taxonomy import TRAINED
+
+FORMAT: Final = "countermark-unsafe/1"
+FOLDER: Final = "weights"
+WEIGHTS: Final = "prompts.safetensors"
+DIGEST: Final = "prompts.sha256"
+HOW: Final = "python -m training safety"
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """``sentence[c, d]``, ``hashed[c, BUCKETS]``, ``signs[c, s]``, ``bias[c]`` for each of `TRAINED`.
+
+    ``minors[4]``: weights of (words about age, how sexual, both multiplied) and a bias. ``minilm``: the
+    space of the sentence model; ``digest``: SHA-256 of the file.
+    """
+
+    minilm: str
+    sentence: Floats
+    hashed: Floats
+    signs: Floats
+    bias: Floats
+    minors: Floats
+    digest: str = ""
+
+    @property
+    def space(self) -> str:
+        """The name under which scores are kept and calibrated."""
+        return f"unsafe-{self.digest[:16]}"
+
+    def logits(self, vectors: Vectors, seen: Sequence[Features]) -> Floats:
+        """``float32[n, categories]`` of texts: their unit vectors and their features."""
+        found = vectors @ self.sentence.T + self.bias
+        for row, one in enumerate(seen):
+            places, values = one.hashed
+            found[row] += self.hashed[:, places] @ values + self.signs @ one.signs
+        return np.asarray(found, np.float32)
+
+    def words(self, category: int, gram: Sparse) -> float:
+        """What hashed letters and words alone add to a category's logit."""
+        places, values = gram
+        return float(self.hashed[category, places] @ values)
+
+
+class PromptModel:
+    """Judges texts with the embedded weights; safe to share between threads."""
+
+    def __init__(self, minilm: TextEmbedder, weights: Weights | None = None) -> None:
+        """Raises: ModelUnusable where the weights are missing or damaged, or belong to another model."""
+        self.weights = weights or shipped()
+        if minilm.space != self.weights.minilm:
+            raise ModelUnusable(
+                f"the weights for unsafe prompts belong to {self.weights.minilm}, and the sentence model is "
+                f"{minilm.space}; make them again with: {HOW}"
+            )
+        self._minilm = minilm
+        self.space = self.weights.space
+
+    def logits(self, texts: Sequence[str], seen: Sequence[Features]) -> Floats:
+        """``float32[n, categories]`` of texts with these features, in the order of `TRAINED`."""
+        if not texts:
+            return np.zeros((0, len(TRAINED)), np.float32)
+        return self.weights.logits(self._minilm.embed_texts(texts), seen)
+
+
+def dump(weights: Weights) -> bytes:
+    """The file of weights; hashed ones with 8 bits each and a scale for each category."""
+    from safetensors.numpy import save
+
+    scale = np.maximum(np.abs(weights.hashed).max(axis=1), 1e-6) / 127
+    tensors = {
+        "sentence": weights.sentence.astype(np.float16),
+        "hashed": np.round(weights.hashed / scale[:, None]).astype(np.int8),
+        "scale": scale.astype(np.float32),
+        "signs": weights.signs.astype(np.float32),
+        "bias": weights.bias.astype(np.float32),
+        "minors": weights.minors.astype(np.float32),
+    }
+    told = {"format": FORMAT, "minilm": weights.minilm, "categories": json.dumps([str(c) for c in TRAINED])}
+    return bytes(save(tensors, metadata=told))
+
+
+def parse(document: bytes) -> Weights:
+    """Read `dump`'s file. Raises: ModelUnusable."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        tensors = load(document)
+        told = json.loads(document[8 : 8 + int.from_bytes(document[:8], "little")])["__metadata__"]
+        if told["format"] != FORMAT or json.loads(told["categories"]) != [str(c) for c in TRAINED]:
+            raise ValueError(told["format"])
+        weights = Weights(
+            minilm=str(told["minilm"]), digest=hashlib.sha256(document).hexdigest(),
+            sentence=tensors["sentence"].astype(np.float32),
+            hashed=tensors["hashed"].astype(np.float32) * tensors["scale"][:, None],
+            signs=tensors["signs"], bias=tensors["bias"], minors=tensors["minors"],
+        )  # fmt: skip
+        _check(weights)
+    except (SafetensorError, ValueError, KeyError, TypeError, IndexError, OverflowError):
+        raise ModelUnusable(
+            f"the weights for unsafe prompts are damaged or of another version; make them again with: {HOW}"
+        ) from None
+    return weights
+
+
+def _check(weights: Weights) -> None:
+    count = len(TRAINED)
+    shapes = (weights.hashed.shape, weights.signs.shape, weights.bias.shape, weights.sentence.shape[:1])
+    if shapes != ((count, BUCKETS), (count, len(SIGNS)), (count,), (count,)) or weights.minors.shape != (4,):
+        raise ValueError(shapes)
+    parts = (weights.sentence, weights.hashed, weights.signs, weights.bias, weights.minors)
+    if not all(np.isfinite(part).all() for part in parts):
+        raise ValueError("not finite")
+
+
+def load(folder: Path) -> Weights:
+    """The weights of a folder, whose digest must be the one beside them. Raises: ModelUnusable."""
+    try:
+        document = (folder / WEIGHTS).read_bytes()
+        wanted = (folder / DIGEST).read_text().split()[:1]
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelUnusable(
+            f"the weights for unsafe prompts cannot be read ({error}); install again, or make them: {HOW}"
+        ) from None
+    if [hashlib.sha256(document).hexdigest()] != wanted:
+        raise ModelUnusable(
+            f"the weights for unsafe prompts have another digest; install again, or make them with: {HOW}"
+        )
+    return parse(document)
+
+
+@cache
+def shipped() -> Weights:
+    """The weights that ship. Raises: ModelUnusable."""
+    return load(Path(str(files("classifiers.unsafe").joinpath(FOLDER))))

@@ -1,0 +1,68 @@
+"""Thresholds of the embedded moderator's space, from texts of the corpus by a fit that has not learnt their
+words.
+
+1. From a category's threshold on, one in so many harmless texts counts (`SHARES`): fewer where the policy
+   refuses or holds, more where a name is merely noted. Half of the harmless texts are look-alikes on
+   purpose, so that ordinary prompts are hit less often than that.
+2. A finding is sure from the score on that a third of that share of harmless texts reaches.
+3. The two categories that are made of others have the thresholds that follow from theirs.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+
+from classifiers.thresholds import Calibration, Layer
+from classifiers.unsafe.check import SURE
+from classifiers.unsafe.taxonomy import TRAINED, Category, Side, code
+from training.safety.corpus import Text
+from training.safety.fit import Floats, fit_dense
+
+SHARE: Final = 0.002
+SHARES: Final[Mapping[Category, float]] = {Category.REAL_PERSON: 0.01, Category.KNOWN_WORK: 0.01}
+SURE_SHARE: Final = 1 / 3
+MINORS_AT: Final = 0.0
+"""The logit of the conjunction from which on it counts, and is sure: as likely as not is enough here."""
+
+
+def calibrated(unseen: Floats, texts: Sequence[Text], space: str, made: Mapping[str, str]) -> Calibration:
+    """The calibration of `space` from logits ``[texts, categories]``, with the figures of the fit."""
+    harmless = np.array([not text.labels for text in texts])
+    layers: dict[str, Layer] = {}
+    numbers: dict[str, float] = {}
+    figures: dict[str, float] = {}
+    for column, category in enumerate(TRAINED):
+        name, scores = code(category, Side.PROMPT), unseen[:, column]
+        mine = np.array([category in text.labels for text in texts])
+        share = SHARES.get(category, SHARE)
+        threshold = float(np.quantile(scores[harmless], 1 - share))
+        slope, intercept = _curve(scores[mine], scores[harmless])
+        layers[name] = Layer(threshold=round(threshold, 3), slope=slope, intercept=intercept)
+        numbers[SURE.format(layer=name)] = round(
+            float(np.quantile(scores[harmless], 1 - share * SURE_SHARE)), 3
+        )
+        figures[str(category)] = round(float((scores[mine] >= threshold).mean()), 3)
+    sexual, minors = code(Category.SEXUAL, Side.PROMPT), code(Category.MINORS, Side.PROMPT)
+    likeness = code(Category.SEXUAL_LIKENESS, Side.PROMPT)
+    layers[likeness] = layers[sexual]
+    numbers[SURE.format(layer=likeness)] = layers[sexual].threshold
+    layers[minors] = Layer(threshold=MINORS_AT, slope=1.0, intercept=0.0)
+    numbers[SURE.format(layer=minors)] = MINORS_AT
+    return Calibration(
+        space=space, version=1, layers=layers, numbers=numbers,
+        made=dict(made) | {
+            "harmless texts": str(int(harmless.sum())), "share of harmless texts that count": str(SHARE),
+            "found of texts whose words were not learnt": json.dumps(figures),
+        },
+    )  # fmt: skip
+
+
+def _curve(mine: Floats, harmless: Floats) -> tuple[float, float]:
+    """Slope and intercept of the logistic curve, at even prior odds."""
+    scores = np.concatenate([mine, harmless])[:, None].astype(np.float32)
+    wanted = np.concatenate([np.ones(len(mine)), np.zeros(len(harmless))])[:, None].astype(np.float32)
+    counts = np.where(wanted > 0, len(harmless) / max(len(mine), 1), 1).astype(np.float32)
+    line = fit_dense(scores, wanted, counts, decay=1e-4)
+    return round(float(line.weights[0, 0]), 4), round(float(line.bias[0]), 4)

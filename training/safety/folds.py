@@ -1,0 +1,131 @@
+"""Cross-validation of the recipe on labelled prompts: the same inputs, fitted to some of the lines at a time.
+
+A labelled set has hundreds of lines where the corpus has thousands, so the regression is written in its
+kernel form: nearness of sentence vectors, the same words, the same letters. `kernel` says how they are
+added up.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from classifiers.base import TextEmbedder
+from classifiers.unsafe.features import BUCKETS, Sparse, hashed
+from training.safety.fit import matrix
+from training.safety.labelled import DataUnusable, Labelled
+
+MAX_LINES: Final = 6000
+"""More lines make matrices that no small machine holds."""
+NEARNESS: Final = 2.0
+"""Of two sentence vectors: exp(-NEARNESS · squared distance)."""
+SHARE: Final = 0.5
+"""How much hashed letters and words count beside them."""
+SPREAD: Final = 4.0
+"""How freely the regression may follow its lines."""
+ROUNDS: Final = 15
+BLOCK: Final = 256  # texts that are compared with all others at a time
+Floats = NDArray[np.float64]
+
+
+def cross_validated(data: Labelled, scores: Floats, count: int) -> Iterator[dict[str, Any]]:
+    """The area under the precision-recall curve of each label and of any; `scores`: of `held_out`."""
+    for column, label in enumerate((*data.labels, "any")):
+        wanted = data.any if label == "any" else data.wanted[:, column] > 0
+        judged = np.ones(len(wanted), bool) if label == "any" else data.counts[:, column] > 0
+        yield {
+            "label": label, "auprc": round(area(wanted[judged], scores[judged, column]), 4),
+            "n": int(judged.sum()), "of": int(wanted[judged].sum()), "folds": count,
+        }  # fmt: skip
+
+
+def held_out(
+    data: Labelled, embedder: TextEmbedder, count: int, *, seed: int, say: Callable[[str], None]
+) -> Floats:
+    """Logits ``[n, labels + 1]`` of each line by a fit that has not seen it; the last column is "any"."""
+    if len(data.texts) > MAX_LINES:
+        raise DataUnusable(f"there are more than {MAX_LINES} lines; take some of them")
+    if min(int(data.any.sum()), int((~data.any).sum())) < count:
+        raise DataUnusable(f"there are too few lines of one kind for {count} folds")
+    say("sentence vectors")
+    near = kernel(embedder.embed_texts(data.texts), [hashed(text) for text in data.texts])
+    wanted = np.column_stack([data.wanted, data.any]).astype(float)
+    judged = np.column_stack([data.counts, np.ones(len(wanted))]) > 0
+    part = _dealt(data.any, count, seed)
+    found = np.zeros(wanted.shape)
+    for held in range(count):
+        say(f"fold {held + 1} of {count}")
+        asked = np.flatnonzero(part == held)
+        for column in range(wanted.shape[1]):
+            learnt = np.flatnonzero((part != held) & judged[:, column])
+            weights, bias = fit_kernel(near[np.ix_(learnt, learnt)], wanted[learnt, column])
+            found[asked, column] = near[np.ix_(asked, learnt)] @ weights + bias
+    return found
+
+
+def kernel(vectors: NDArray[np.float32], words: Sequence[Sparse]) -> Floats:
+    """How near each text is to each other: sentence vectors, and hashed features, rare ones most."""
+    cosine = vectors.astype(float) @ vectors.T.astype(float)
+    return np.asarray(np.exp(-NEARNESS * np.maximum(2 - 2 * cosine, 0)) + SHARE * _overlap(words))
+
+
+def _overlap(words: Sequence[Sparse]) -> Floats:
+    count = np.bincount(np.concatenate([places for places, _ in words]), minlength=BUCKETS)
+    rare = (np.log((1 + len(words)) / (1 + count)) + 1).astype(np.float32)
+    weighed = [(places, _unit(values * rare[places])) for places, values in words]
+    table = matrix(weighed)
+    parts = []
+    for at in range(0, len(words), BLOCK):
+        block = np.zeros((len(words[at : at + BLOCK]), BUCKETS), np.float32)
+        for row, (places, values) in enumerate(weighed[at : at + BLOCK]):
+            block[row, places] = values
+        parts.append(torch.sparse.mm(table, torch.from_numpy(block.T.copy())).numpy())
+    return np.asarray(np.concatenate(parts, axis=1), float)
+
+
+def _unit(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    length = float(np.linalg.norm(values))
+    return values / np.float32(length) if length else values
+
+
+def fit_kernel(near: Floats, wanted: Floats) -> tuple[Floats, float]:
+    """Weights and bias of a logistic regression in kernel form, by Newton's method."""
+    weights = np.zeros(len(wanted))
+    mean = float(np.clip(wanted.mean(), 1e-3, 1 - 1e-3))
+    bias = float(np.log(mean / (1 - mean)))
+    for _ in range(ROUNDS):
+        logits = near @ weights + bias
+        share = 1 / (1 + np.exp(-np.clip(logits, -30, 30)))
+        curve = np.maximum(share * (1 - share), 1e-6)
+        target = logits + (wanted - share) / curve
+        solved = np.linalg.solve(near + np.diag(1 / (SPREAD * curve)),
+                                 np.stack([target, np.ones(len(target))], axis=1))  # fmt: skip
+        bias = float(solved[:, 0].sum() / solved[:, 1].sum())
+        following = solved[:, 0] - bias * solved[:, 1]
+        done = bool(np.abs(following - weights).max() < 1e-4)
+        weights = following
+        if done:
+            break
+    return weights, bias
+
+
+def area(wanted: NDArray[np.bool_], scores: Floats) -> float:
+    """Average precision: the area under the curve of precision over recall; NaN where nothing is wanted."""
+    if not wanted.any():
+        return float("nan")
+    ordered = wanted[np.argsort(-scores, kind="stable")]
+    precision = np.cumsum(ordered) / np.arange(1, len(ordered) + 1)
+    return float(precision[ordered].mean())
+
+
+def _dealt(any_: NDArray[np.bool_], count: int, seed: int) -> NDArray[np.int64]:
+    """Which fold each line is in; each has its share of those that are something."""
+    random = np.random.default_rng(seed)
+    part = np.zeros(len(any_), np.int64)
+    for kind in (False, True):
+        places = np.flatnonzero(any_ == kind)
+        random.shuffle(places)
+        part[places] = np.arange(len(places)) % count
+    return part
