@@ -14,6 +14,7 @@ from pipeline.app import open_app
 from pipeline.cli.main import main
 from pipeline.clock import clock, rfc3339
 from pipeline.orders import CreateOrder
+from pipeline.policy import PRESETS
 from pipeline.settings import load
 from registry import optouts, permissions, releases, uses
 from registry.db import read
@@ -98,7 +99,9 @@ def test_a_rule_allows_what_was_asked_for_and_nothing_else(run: Command, home: P
     refused = create(run, prompt, "--region", "DE", "--purpose", "commercial")
     assert (refused.status, codes(refused)) == (1, ["name_match"])
     [reason] = refused.document["decision"]["reasons"]
-    assert (reason["evidence"]["won"], reason["evidence"]["preset"]) == ("mode", "opt-out/3")
+    assert (reason["evidence"]["won"], reason["evidence"]["preset"]) == (
+        "mode", f"opt-out/{PRESETS['opt-out'].version}",
+    )  # fmt: skip
     released = create(run, prompt, "--region", "DE", "--purpose", "education")
     assert released.status == 0
     [ruled] = released.document["decision"]["rulings"]
