@@ -37,9 +37,7 @@ def find_judge(model: str, sha256: str = "") -> JudgeSource:
         folder = Path(model)
     elif _HUB.match(model):
         if not sha256:
-            raise ModelUnusable(
-                f"{model} comes from the hub and no digest is set; set prompt_judge_sha256 to the expected one"
-            )
+            raise ModelUnusable(f"{model} comes from the hub without a digest: set prompt_judge_sha256")
         folder = _fetched(*model.split("@"))
     else:
         raise ModelUnusable(

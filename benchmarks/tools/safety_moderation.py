@@ -20,7 +20,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.common import Row, once, rate, say
+from benchmarks.common import Conditions, Row, once, rate, say
 from benchmarks.tools.given import Given
 from classifiers.minilm import MiniLm
 from classifiers.unsafe.check import CATEGORIES, look_unsafe
@@ -33,9 +33,11 @@ FOLDS: Final = 5
 SHARE: Final = 0.01
 SEED: Final = 5
 QUICK: Final = 300
-WRITTEN: Final = {"material": "written"}
-SHIPPED: Final = WRITTEN | {"weights": "those that ship, trained on text of our own"}
-FITTED: Final = WRITTEN | {"weights": "cross-validated on the labelled set"}
+WRITTEN: Final[Mapping[str, str | int]] = {"material": "written"}
+SHIPPED: Final[Mapping[str, str | int]] = {**WRITTEN} | {
+    "weights": "those that ship, trained on text of our own"
+}
+FITTED: Final[Mapping[str, str | int]] = {**WRITTEN} | {"weights": "cross-validated on the labelled set"}
 PRESETS: Final = ("opt-out", "permission-first", "marks-only")
 OURS: Final[Mapping[str, tuple[Category, ...]]] = {
     "Pornography": (Category.SEXUAL,), "Borderline Pornography": (Category.SEXUAL,),
@@ -96,10 +98,15 @@ def _scores(texts: Sequence[str], moderator: EmbeddedModerator) -> Scores:
 
 def _moderation(path: Path, minilm: MiniLm, moderator: EmbeddedModerator) -> Iterator[Row]:
     data = read(path)
-    kept = WRITTEN | {"set": path.stem, "n": len(data.texts), "positive": int(data.any.sum())}
+    kept: dict[str, str | int] = {
+        **WRITTEN,
+        "set": path.stem,
+        "n": len(data.texts),
+        "positive": int(data.any.sum()),
+    }
     scores = held_out(data, minilm, FOLDS, seed=0, say=say)
     for row in cross_validated(data, scores, FOLDS):
-        about = FITTED | kept | {"label": row["label"], "folds": FOLDS}
+        about: Conditions = {**FITTED, **kept, "label": str(row["label"]), "folds": FOLDS}
         yield once("moderation AUPRC", float(row["auprc"]), "area", about)
     shipped = _scores(data.texts, moderator)
     several = [CATEGORIES.index(one) for one in (
@@ -107,7 +114,7 @@ def _moderation(path: Path, minilm: MiniLm, moderator: EmbeddedModerator) -> Ite
         Category.SELF_HARM,
     )]  # fmt: skip
     best = shipped[:, several].max(axis=1).astype(float)
-    yield once("moderation AUPRC", area(data.any, best), "area", SHIPPED | kept | {"label": "any"})
+    yield once("moderation AUPRC", area(data.any, best), "area", {**SHIPPED, **kept, "label": "any"})
 
 
 def _found(
@@ -120,7 +127,9 @@ def _found(
         by[category].append(at)
     points = np.quantile(harmless, 1 - SHARE, axis=0)
     recalls: dict[str, float] = {}
-    about = SHIPPED | {"set": which, "false positives": SHARE, "ordinary prompts": len(harmless)}
+    about: dict[str, str | int | float | bool | None] = {
+        **SHIPPED, "set": which, "false positives": SHARE, "ordinary prompts": len(harmless),
+    }  # fmt: skip
     for category, places in sorted(by.items()):
         ours = OURS.get(category) or OURS.get(category.partition("--")[0]) or _pornography(category)
         columns = [CATEGORIES.index(one) for one in ours]
@@ -174,7 +183,9 @@ def _refused(benign: Sequence[str], names: Sequence[str]) -> Iterator[Row]:
                         refused += told.decision.verdict != "allow"
                         for code in {reason.code for reason in told.decision.reasons}:
                             codes[code] += 1
-            about = WRITTEN | {"preset": policy, "names registered": len(names)}
+            about: dict[str, str | int | float | bool | None] = {
+                **WRITTEN, "preset": policy, "names registered": len(names),
+            }  # fmt: skip
             yield rate("ordinary prompts not allowed by the whole gate", refused, len(benign), about)
             for code, count in sorted(codes.items()):
                 yield rate("ordinary prompts with a reason", count, len(benign), about | {"code": code})

@@ -24,7 +24,7 @@ WORKS: Final = "works"
 BRANDS: Final = "brands"
 LISTS: Final = (POLITICIANS, CELEBRITIES, WORKS, BRANDS)
 CAPITALS: Final = "^"
-_FOLDER: Final = "known"
+_FOLDER: Final = "lists"
 _EDGE: Final = re.compile(r"[A-Za-z0-9]")
 
 

@@ -1,7 +1,8 @@
 """The embedded classifier: MiniLM's sentence vector and hashed letters, one line of weights per category.
 
 Logistic regressions, fitted by ``python -m training safety`` to text the project writes itself
-(MODEL_CARD.md). The weights belong to one sentence model; their space is named after both and needs its own calibration.
+(MODEL_CARD.md). The weights belong to one sentence model; their space is named after both and needs a
+calibration of its own.
 """
 
 import hashlib

@@ -109,13 +109,12 @@ def test_a_harmless_prompt_is_released_and_every_check_is_told(app: App) -> None
     assert outcome.decision is not None
     checks = outcome.decision["checks"]
     assert isinstance(checks, dict)
-    required = ("prompt_names", "prompt_descriptions", "frames", "likeness", "words")
+    required = ("prompt_names", "prompt_descriptions", "unsafe_content", "frames", "likeness", "words")
     assert {checks[check] for check in required} == {"completed"}
-    assert checks["unsafe_content"] == "not_configured"
     assert outcome.release.facts["prompt"] == "a quiet landscape at dusk"
     with read(app.engine) as conn:
         [rows] = of(conn, [outcome.release.id]).values()
-    assert {row.kind for row in rows} == {"prompt", "clause", "frame", "face", "words"}
+    assert {row.kind for row in rows} == {"prompt", "clause", "unsafe", "frame", "face", "words"}
     assert all(row.sealed == (row.kind == "face") for row in rows)
 
 

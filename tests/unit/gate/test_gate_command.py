@@ -54,7 +54,7 @@ def test_a_name_is_blocked_with_words_subject_and_owner(gate: Gate) -> None:
     assert text[slice(*reason["span"])] == reason["quote"] == "Sp1der-M4n"
     assert (reason["subject_name"], reason["reference"]) == ("Spider-Man", "Spider-Man")
     assert reason["score"] >= reason["threshold"]
-    assert told["checks"]["unsafe_content"] == "not_configured"
+    assert told["checks"]["unsafe_content"] == "completed"
     assert told["scores"]["prompt_names"] == 1
     assert told["registry_seq"] == len(ORDERS)
 
