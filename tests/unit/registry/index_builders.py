@@ -1,5 +1,6 @@
 """Registries with vectors, and what a view of them must say."""
 
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from registry.db import read
 from registry.subject_types import NameDraft, OptOutDraft, ReferenceDraft, VectorDraft
 from registry.subjects import records
 from registry.subjectset import SubjectSet
-from registry.vectors import VectorMatch
+from registry.vectors import Rows, VectorMatch
 from registry.view import Snapshot, View
 
 SPACE, FACES, SIZE = "clip-0a", "dlib-face-0b", 16
@@ -71,6 +72,25 @@ def assert_right(home: Home, snapshot: Snapshot) -> None:
                 assert sorted(map(label, one)) == sorted(map(label, other))
                 scores = [m.score for m in one], [m.score for m in other]
                 assert np.allclose(*scores, atol=1e-4, rtol=1e-4)
+    everybody = sorted([*plain.subjects, "nobody"])
+    for space, kind in ((SPACE, "picture"), (SPACE, "description"), (FACES, "portrait"), ("none", "picture")):
+        told = [rows_by_owner(one.rows_of(space, kind, everybody)) for one in (snapshot, plain)]
+        assert told[0] == told[1]
+    assert (
+        snapshot.rows_of(SPACE, "picture", everybody[:1])[0]
+        == plain.rows_of(SPACE, "picture", everybody[:1])[0]
+    )
+
+
+def rows_by_owner(rows: Rows) -> dict[str, list[tuple[int, bytes]]]:
+    """The rows of each owner, in one order; an owner's lie together."""
+    owners, vectors, signs = rows
+    assert vectors.shape[0] == len(owners) == len(signs)
+    assert [owner for owner, _ in groupby(owners)] == list(dict.fromkeys(owners))
+    found: dict[str, list[tuple[int, bytes]]] = {}
+    for owner, row, sign in zip(owners, vectors, signs, strict=True):
+        found.setdefault(owner, []).append((int(sign), row.astype("<f2").tobytes()))
+    return {owner: sorted(mine) for owner, mine in found.items()}
 
 
 def opened(home: Home, folder: Path) -> View:
