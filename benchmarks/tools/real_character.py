@@ -110,7 +110,7 @@ def _rows(
         once("real character: AUROC", higher, "share of pairs", told),
     ]
     if way.pictures.space == calibration.space and way.regions == REGIONS and len(way.cohort):
-        told = told | {"threshold": calibration.layer(FRAME_PICTURE).threshold}
+        told = {**told, "threshold": calibration.layer(FRAME_PICTURE).threshold}
         over = [sum(one >= calibration.layer(FRAME_PICTURE).threshold for one in each) for each in (yes, no)]
         made.append(rate("real character: found at the product's threshold", over[0], len(yes), told))
         made.append(rate("real character: other clips flagged at it", over[1], len(no), told))
@@ -150,7 +150,8 @@ def _anew(frames: Frames, closer: Box) -> Iterator[tuple[Frames, int]]:
 
 
 def _light(picture: Picture, gain: tuple[float, float, float], more: int) -> Picture:
-    return np.clip(picture * np.float32(gain) + more, 0, 255).astype(np.uint8)
+    lit = picture.astype(np.float32) * np.array(gain, np.float32) + np.float32(more)
+    return np.asarray(np.clip(lit, 0, 255), dtype=np.uint8)
 
 
 def _onto(picture: Picture, part: Picture, place: Box) -> Picture:

@@ -1,10 +1,8 @@
 """A scan of what is out: every kind of wish, killed and gone on with, cases, and what comes back."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -24,8 +22,7 @@ from past_builders import (
 
 from benchmarks.tools import fence_world as world
 from benchmarks.tools.past_home import PastHome, opened
-from classifiers.base import Kind, Line, Seen, Sight
-from classifiers.words import ReadLine, seen_words
+from classifiers.base import Kind, Seen, Sight
 from pipeline import examine, lookback, retroscan
 from pipeline.clock import clock, rfc3339
 from pipeline.recheck import compare
@@ -43,12 +40,6 @@ def home(tmp_path: Path) -> Iterator[PastHome]:
         yield made
 
 
-def sign(home: PastHome, *lines: str, **facts: Any) -> Release:
-    """A release in which these lines stand."""
-    seen = world.sight(world.HARMLESS, np.random.default_rng(len(lines)))
-    others = tuple(part for part in seen.seen if part.kind is not Kind.WORDS)
-    read = [ReadLine(line=Line(text=line, confidence=0.9), box=(0.1, 0.8, 0.9, 0.9)) for line in lines]
-    return home.publish(Sight(texts=seen.texts, seen=(*others, seen_words([(0.5, read)]))), **facts)
 
 
 def test_every_kind_of_wish_reaches_back(home: PastHome) -> None:
@@ -365,45 +356,3 @@ def test_a_damaged_sight_counts_as_not_compared(home: PastHome, monkeypatch: Any
 def _rows(home: PastHome, made: list[Release]) -> Any:
     with read(home.app.engine) as conn:
         return sights.of(conn, [one.id for one in made])
-
-
-def test_words_in_frames_are_found_later(home: PastHome) -> None:
-    made = [
-        sign(home, "welcome to", "H0LLOWMERE TIX"),
-        sign(home, "HOLLOW", "MERE TIX"),
-        sign(home, "Hollowmere Tik"),
-    ]
-    spared = [sign(home, "welcome"), sign(home), sign(home, "Hollowmere Tix", policy="marks-only")]
-    name(home, "Hollowmere Tix")
-    report = home.app.retroscan()
-    assert {one.release for one in report.recalled} == {one.id for one in made}
-    assert {one.outcome for one in report.recalled} == {"held"}
-    assert (report.compared, report.unclear) == (6, 0)
-    assert states(home, *spared) == ["released"] * 3
-    codes = {reason["code"] for case in open_cases(home) for reason in case.reasons}
-    assert codes == {"words_match", "words_near"}
-
-
-def test_what_nobody_read_is_unclear_for_who_has_a_name(home: PastHome) -> None:
-    seen = world.sight(world.HARMLESS, np.random.default_rng(3))
-    home.publish(Sight(texts=seen.texts, seen=tuple(p for p in seen.seen if p.kind is not Kind.WORDS)))
-    sign(home)
-    name(home, "Hollowmere Tix")
-    report = home.app.retroscan()
-    assert (report.compared, report.unclear, report.recalled) == (2, 1, ())
-    opt_out(home, PICTURED)
-    assert home.app.retroscan().unclear == 0
-
-
-def test_damaged_words_count_as_not_compared(home: PastHome, monkeypatch: Any) -> None:
-    rows = home._sealer.rows
-
-    def damaged(sight: Sight) -> Any:
-        spoilt = {row: replace(row, vectors=b"{" * len(row.vectors)) for row in rows(sight)}
-        return tuple(changed if row.kind == Kind.WORDS else row for row, changed in spoilt.items())
-
-    monkeypatch.setattr(home, "_sealer", SimpleNamespace(rows=damaged))
-    sign(home, "Hollowmere Tix")
-    name(home, "Hollowmere Tix")
-    report = home.app.retroscan()
-    assert (report.compared, report.unclear, report.recalled) == (1, 1, ())
