@@ -115,7 +115,11 @@ def _in_bgr(picture: Picture, change: Callable[[Picture], object]) -> Picture:
 
 @cache
 def _shipped() -> DrawnSpace:
-    return parse(files("classifiers").joinpath(FILE).read_bytes())
+    try:
+        data = files("classifiers").joinpath(FILE).read_bytes()
+    except OSError as error:
+        raise ModelUnusable(f"{FILE} cannot be read ({error.strerror}); install countermark again") from None
+    return parse(data)
 
 
 def parse(data: bytes) -> DrawnSpace:
