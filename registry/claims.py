@@ -75,7 +75,7 @@ def dispute(
     Raises `ClaimInvalid`, `ActRefused`, `NotFound`.
     """
     with write(engine) as conn:
-        found = _claimed(conn, told, now)
+        found = _open_to_acts(_claimed(conn, told, now))
         if by is not None:
             parties.one(conn, by)
             if ({by, owner} & {found.party, found.by}) - {None}:  # nobody is the operator, on either side
@@ -95,7 +95,7 @@ def decide(
     A draft that is accepted comes into force. Raises `ClaimInvalid`, `NotFound`.
     """
     with write(engine) as conn:
-        found = claim_log.get(conn, claim_id)
+        found = _open_to_acts(claim_log.get(conn, claim_id))
         if not accept:
             _end(conn, found, REJECTED, why, now)
         elif found.state == DRAFT and found.kind in claim_log.STANDING:
@@ -111,7 +111,7 @@ def withdraw(
 ) -> Claim:  # fmt: skip
     """Take a claim back; what stands on it is out of force. Raises `ActRefused`, `ClaimInvalid`."""
     with write(engine) as conn:
-        found = claim_log.get(conn, claim_id)
+        found = _open_to_acts(claim_log.get(conn, claim_id))
         if by is not None:
             Rights(conn, now).demand(by, found.party, "withdraw", _target(conn, found))
         _end(conn, found, claim_log.WITHDRAWN, why, now)
@@ -195,6 +195,15 @@ def _claimed(conn: Connection, told: str, now: str) -> Claim:
     return claim_log.file(
         conn, Filing(by=""), row.party_id, (), ACTIVE, subject_id=row.id, now=now
     )  # fmt: skip
+
+
+def _open_to_acts(found: Claim) -> Claim:
+    """A claim on which something stands. Raises `ClaimInvalid` for one that only records what was done."""
+    if found.kind not in (*claim_log.STANDING, *NOTICES):
+        raise ClaimInvalid(
+            f"The claim {found.id} only records a {found.kind}; a licence ends with: countermark licence revoke."
+        )
+    return found
 
 
 def _end(conn: Connection, found: Claim, ending: str, why: Json, now: str) -> None:

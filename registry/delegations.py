@@ -15,6 +15,7 @@ from registry import log, parties
 from registry.canonical import Json
 from registry.checkpoint import NoteSigner
 from registry.db import read, write
+from registry.drafts import SUBJECT_KINDS
 from registry.errors import ActRefused, NotFound, PartyInvalid
 from registry.ids import new_id, parse_time
 from registry.party_types import ACTS, Delegation, Scope, Target
@@ -207,6 +208,9 @@ def _check(made: Delegation) -> None:
         raise PartyInvalid(f"{str(wrong[:1])[:60]} is no act; choose from: {', '.join(ACTS)}.")
     if made.scope.of != "all" and not 0 < len(made.scope.items) <= SCOPE_ITEMS_MAX:
         raise PartyInvalid(f"Name 1 to {SCOPE_ITEMS_MAX} {made.scope.of}, or delegate all.")
+    strange = sorted(made.scope.items - set(SUBJECT_KINDS)) if made.scope.of == "kinds" else []
+    if strange:
+        raise PartyInvalid(f"{strange[0][:40]!r} is no kind; choose from: {', '.join(SUBJECT_KINDS)}.")
     times = [parse_time(time) for time in (made.valid_from, made.valid_until) if time is not None]
     if len(times) == 2 and times[0] >= times[1]:
         raise PartyInvalid("The delegation would end before it begins; exchange the two times.")

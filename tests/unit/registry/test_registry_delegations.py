@@ -215,6 +215,7 @@ def test_what_cannot_be_delegated(home: Home) -> None:
     for how, error in (
         ({"acts": ()}, PartyInvalid), ({"acts": ("dance",)}, PartyInvalid),
         ({"scope": Scope(of="works")}, PartyInvalid), ({"valid_from": "yesterday"}, EntryInvalid),
+        ({"scope": Scope(of="kinds", items=frozenset(["person", "persn"]))}, PartyInvalid),
         ({"valid_from": "2026-02-01T00:00:00Z", "valid_until": "2026-02-01T00:00:00Z"}, PartyInvalid),
     ):  # fmt: skip
         with pytest.raises(error):

@@ -6,9 +6,9 @@ import pytest
 from party_builders import BY, delegate, party, said
 from registry_builders import Home
 
-from registry import claims, delegations, optouts, parties, tables
+from registry import claims, delegations, optouts, parties, rules, tables
 from registry.db import read
-from registry.errors import ActRefused
+from registry.errors import ActRefused, ClaimInvalid
 from registry.party_types import Terms
 from registry.subject_types import QuarantineDraft
 
@@ -77,3 +77,19 @@ def test_drafts_are_not_read_to_file_another(home: Home) -> None:
         assert said(home, someone, "Waits 1", **large, **CAP).new is False
         assert said(home, someone, "Waits 9", **large, **CAP).new is True
     assert max(read_back, default=0) < 1_000
+
+
+def test_what_only_records_an_act_is_not_decided(home: Home) -> None:
+    """A licence stays in force whatever becomes of the claim that records it; who says so is told."""
+    someone = party(home, "Someone", level="document")
+    made = said(home, someone)
+    rules.grant_licence(home.engine, made.subject, "a", by=someone.id, **BY)
+    [told] = [one for one in claims.list_claims(home.engine) if one.kind == "licence_grant"]
+    for act in (
+        lambda: claims.dispute(home.engine, told.id, by=None, why={}, **BY),
+        lambda: claims.withdraw(home.engine, told.id, by=someone.id, why={}, **BY),
+        lambda: claims.decide(home.engine, told.id, accept=False, why={}, **BY),
+    ):
+        with pytest.raises(ClaimInvalid, match="only records"):
+            act()
+    assert claims.get(home.engine, told.id).state == "active"
