@@ -1,8 +1,9 @@
 """A prompt and its enhanced form in one sight: two passes of the same look, kept one after the other.
 
-What describes somebody is a mean over the best parts of one text. Were the parts of both texts put together, the
-parts of one would thin out those of the other, and an enhancer, or who plays one, could hide a description behind
-an ordinary prompt. So each pass is checked by itself, wherever a sight is checked; what either finds is found.
+What describes somebody is a mean over the best parts of one text. Were the parts of both texts put together,
+the parts of one would thin out those of the other, and an enhancer, or who plays one, could hide a description
+behind an ordinary prompt. So each pass is checked by itself, wherever a sight is checked; what either finds is
+found.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,7 +21,8 @@ _WORST_LAST: Final = (
 def joined(texts: Sequence[str], passes: Sequence[Sight]) -> Sight:
     """One sight of all passes. Where nothing was seen of one of them, nothing counts as seen."""
     whole = all(one.seen for one in passes)
-    return Sight(texts=tuple(texts), seen=tuple(seen for one in passes for seen in one.seen) if whole else ())
+    seen = [seen for one in passes for seen in one.seen]
+    return Sight(texts=tuple(texts), seen=tuple(seen) if whole else ())
 
 
 def passes_of(sight: Sight) -> list[Sight]:
