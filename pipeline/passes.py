@@ -1,9 +1,9 @@
 """A prompt and its enhanced form in one sight: two passes of the same look, kept one after the other.
 
 What describes somebody is a mean over the best parts of one text. Were the parts of both texts put together,
-the parts of one would thin out those of the other, and an enhancer, or who plays one, could hide a description
-behind an ordinary prompt. So each pass is checked by itself, wherever a sight is checked; what either finds is
-found.
+those of one would thin out those of the other, and an enhancer, or who plays one, could hide a description
+behind an ordinary prompt. So each pass is checked by itself, wherever a sight is checked; what either finds
+is found.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,8 +26,8 @@ def joined(texts: Sequence[str], passes: Sequence[Sight]) -> Sight:
 
 
 def passes_of(sight: Sight) -> list[Sight]:
-    """The passes of a sight, each with all its texts; one where there is one. What was seen of no text is left
-    out: a pass begins where something is seen for a second time.
+    """The passes of a sight, each with all its texts. What was seen of no text is left out; a pass begins
+    where something is seen for a second time.
     """
     groups: list[list[Seen]] = [[]]
     known: set[tuple[Kind, str]] = set()
