@@ -196,7 +196,8 @@ class Gate:
 
 
 def _look(told: Texts, passes: Sequence[Sight]) -> _Look:
-    return _Look(whole=joined(told.all, passes), first=passes[0] if len(passes) > 1 else None)
+    asked = passes[: len(passes) // 2] if told.enhanced is not None else ()
+    return _Look(whole=joined(told.all, passes), first=joined(told.all, asked) if asked else None)
 
 
 _NOTHING_TO_COMPARE: Final = CheckReport(

@@ -166,6 +166,9 @@ def test_a_description_that_the_enhancement_brings_in_is_told_as_such(app: App) 
     assert all("brought it in" in reason.detail for reason in brought.reasons)
     asked = app.judge(ASKED, policy="opt-out", enhanced=f"{ASKED}, soft light")
     assert {reason.evidence["origin"] for reason in asked.reasons} == {"prompt"}
+    turns = ("tell me of the weather, the sea, the wind and the sky", "and of bread, of roads and of trains")
+    after = app.judge(ASKED, policy="opt-out", history=turns)
+    assert [reason.code for reason in after.reasons] == ["description_match"]  # turns do not thin it out
     long = app.judge("a bird by a lake", policy="opt-out", enhanced="reeds and " * 1100)
     assert [reason.code for reason in long.reasons] == ["check_unfinished"]  # half a look is never passed
 
