@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from classifiers.base import CheckReport, CheckState, References, Sight
 from pipeline import policy
+from pipeline.passes import by_pass
 
 if TYPE_CHECKING:
     from classifiers.names import NameMatcher
@@ -36,7 +37,9 @@ def examine(
 
     known = {
         policy.NAMES: partial(check_names, sight, references, matcher),
-        policy.DESCRIPTIONS: partial(check_descriptions, sight, references, calibrations),
+        policy.DESCRIPTIONS: partial(
+            by_pass, lambda one: check_descriptions(one, references, calibrations), sight
+        ),
         policy.UNREGISTERED: partial(check_unregistered, sight, references, matcher),
         policy.UNSAFE: partial(check_unsafe, sight, calibrations, quoted),
         policy.FRAMES: partial(check_frames, sight, references, calibrations),

@@ -9,9 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Protocol
 
-import numpy as np
-
-from classifiers.base import CheckReport, CheckState, Kind, Seen, Sight, TextEmbedder, Vectors
+from classifiers.base import CheckReport, CheckState, Sight, TextEmbedder
 from classifiers.unsafe.check import Moderator
 from pipeline import policy as policies
 from pipeline.clock import clock
@@ -20,6 +18,7 @@ from pipeline.examine import Calibrations, examine
 from pipeline.eyes import Eyes
 from pipeline.home import Home
 from pipeline.orders import LOCAL_ACCOUNT, MAX_TURNS, check_prompt
+from pipeline.passes import joined
 from pipeline.policy import Policy
 from pipeline.recheck import Uses, in_full, wishes_of
 from pipeline.settings import Settings
@@ -209,29 +208,8 @@ class Gate:
 
 
 def _look(told: Texts, passes: Sequence[Sight]) -> _Look:
-    """One sight of a prompt and its enhanced form.
-
-    Where the models saw nothing of one of them, nothing counts as seen: half a look is never passed.
-    """
-    kinds: dict[tuple[Kind, str], list[Seen]] = {}
-    for sight in passes if all(one.seen for one in passes) else ():
-        for seen in sight.seen:
-            kinds.setdefault((seen.kind, seen.space), []).append(seen)
-    joined = (
-        Seen(kind=kind, space=space, vectors=_distinct([part.vectors for part in parts]))
-        for (kind, space), parts in kinds.items()
-    )
-    whole = Sight(texts=told.all, seen=tuple(joined))
-    return _Look(whole=whole, first=passes[0] if len(passes) > 1 else None)
-
-
-def _distinct(parts: Sequence[Vectors]) -> Vectors:
-    """The rows of all parts, each once, in order."""
-    rows = np.concatenate(parts)
-    if len(parts) == 1:
-        return rows
-    _, first = np.unique(rows, axis=0, return_index=True)
-    return rows[np.sort(first)]
+    asked = passes[: len(passes) // 2] if told.enhanced is not None else ()
+    return _Look(whole=joined(told.all, passes), first=joined(told.all, asked) if asked else None)
 
 
 _NOTHING_TO_COMPARE: Final = CheckReport(

@@ -21,7 +21,7 @@ from registry.vocabulary import check_word
 
 LOCAL_ACCOUNT: Final = "local"  # of the command line
 MAX_TURNS: Final = 32  # of a conversation that led to a prompt
-MAX_MATERIAL: Final = 16  # pictures and clips that a clip was made from
+MAX_MATERIAL: Final = 8  # pictures and clips that a clip was made from
 SEED_BITS: Final = 32
 
 

@@ -7,7 +7,7 @@
 5. the prompt;
 6. the same prompt after an enhancer rewrote it: then this is what is drawn.
 Names are looked for in all of them and across neighbours. By meaning the prompt and its enhanced form are
-compared, each alone and after the turns and words before it: what either describes is found.
+compared, each alone and after the turns and words before it, in passes of their own (`pipeline.passes`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -65,9 +65,12 @@ class Texts:
 
     @property
     def passes(self) -> tuple[tuple[str, ...], ...]:
-        """What is compared by meaning: the prompt after what stands before it, and its enhanced form so."""
-        before = (*self.history, *self.pictures)
-        return tuple((*before, last) for last in (self.prompt, self.enhanced) if last is not None)
+        """What is compared by meaning: the prompt alone, and after what stands before it, if anything does;
+        then its enhanced form in the same ways.
+        """
+        starts = ((), (*self.history, *self.pictures)) if self.history or self.pictures else ((),)
+        last = [text for text in (self.prompt, self.enhanced) if text is not None]
+        return tuple((*before, text) for text in last for before in starts)
 
     @property
     def drawn(self) -> str | None:

@@ -24,7 +24,7 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, and_, or_, select
 
 from registry.codes import Part, Segment
 from registry.db import read
@@ -38,7 +38,8 @@ SEGMENT_VECTORS: Final = 1 << 18
 SMALL_VECTORS: Final = 1 << 14
 """Vectors of the small segments that the newest releases have until they make a whole one."""
 THREADS: Final = 2  # segments searched at a time
-READ_RELEASES: Final = 400  # in one query
+READ_ROWS: Final = 400  # in one query
+NO_MORE: Final = 1 << 31
 
 
 class Source(Protocol):
@@ -94,17 +95,20 @@ class StoredSights:
         """The vectors of each release, in the order of the log; damaged rows count as nothing seen."""
         joined = release.join(release_sight, release_sight.c.release_id == release.c.id)
         wanted = (release_sight.c.count.label("held"), release_sight.c.dimension, release_sight.c.vectors)
-        query = select(release.c.id, release.c.log_seq, *wanted).select_from(joined)
-        while after < upto:
-            here = query.where(*self._mine(), release.c.log_seq > after, release.c.log_seq <= upto)
+        number = release_sight.c.number
+        query = select(release.c.id, release.c.log_seq, number, *wanted).select_from(joined)
+        last = NO_MORE  # of what was seen of the release at `after`, this was read
+        while after <= upto:
+            rest = or_(release.c.log_seq > after, and_(release.c.log_seq == after, number > last))
+            here = query.where(*self._mine(), rest, release.c.log_seq <= upto)
             with read(self._engine) as conn:
-                rows = conn.execute(here.order_by(release.c.log_seq).limit(READ_RELEASES)).all()
+                rows = conn.execute(here.order_by(release.c.log_seq, number).limit(READ_ROWS)).all()
             for row in rows:
                 if len(row.vectors) == 2 * row.held * row.dimension:
                     yield Part(row.id, row.log_seq, unpacked(row.vectors, row.dimension))
-            if len(rows) < READ_RELEASES:
+            if len(rows) < READ_ROWS:
                 return
-            after = rows[-1].log_seq
+            after, last = rows[-1].log_seq, rows[-1].number
 
     def leaf(self, seq: int) -> str:
         """The hash of a log entry, hexadecimal."""

@@ -64,6 +64,8 @@ def _say(document: dict[str, Any]) -> None:
         silent = [name for name, state in checks.items() if state in ("not_configured", "not_checked")]
         if silent:
             output.say(f"Not checked: {', '.join(silent)}.")
+        if checks.get("audio") == "stripped":
+            output.say("The sound was taken out, since nobody listened to it; --audio accept keeps it.")
         return
     word = "Refused" if document["decision"]["verdict"] == "block" else "Held"
     output.say(f"{word}: nothing was released.", style="bold")

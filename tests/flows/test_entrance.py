@@ -159,6 +159,20 @@ def test_a_prompt_that_only_describes_somebody_is_rewritten_where_the_setting_sa
     assert "description_match" not in {code for code, _ in told(named)}
 
 
+def test_a_description_that_the_enhancement_brings_in_is_told_as_such(app: App) -> None:
+    opt_out(app, **DESCRIBED)
+    brought = app.judge("a bird by a lake", policy="opt-out", enhanced=ASKED)
+    assert {reason.evidence["origin"] for reason in brought.reasons} == {"enhanced_prompt"}
+    assert all("brought it in" in reason.detail for reason in brought.reasons)
+    asked = app.judge(ASKED, policy="opt-out", enhanced=f"{ASKED}, soft light")
+    assert {reason.evidence["origin"] for reason in asked.reasons} == {"prompt"}
+    turns = ("tell me of the weather, the sea, the wind and the sky", "and of bread, of roads and of trains")
+    after = app.judge(ASKED, policy="opt-out", history=turns)
+    assert [reason.code for reason in after.reasons] == ["description_match"]  # turns do not thin it out
+    long = app.judge("a bird by a lake", policy="opt-out", enhanced="reeds and " * 1100)
+    assert [reason.code for reason in long.reasons] == ["check_unfinished"]  # half a look is never passed
+
+
 def test_spoken_words_are_read_like_a_prompt(app: App, tmp_path: Path, make_clip: Any) -> None:
     opt_out(app, name="Quarnelby")
     clip = make_clip(tmp_path / "said.mp4", 480, 272, 36, 12, audio=True)

@@ -207,3 +207,20 @@ def test_small_segments_become_a_whole_one(tmp_path: Path) -> None:
     small(tmp_path, Made(130), unit(3, 3), 0.6)
     kept = {path.name.split("-", 3)[-1] for path in tmp_path.iterdir()}
     assert kept == {"0-100.npz", "0-100.json", "100-120.npz", "100-120.json"}
+
+
+def test_no_row_is_lost_where_a_release_has_several(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clip that was made from another has frames of both."""
+    monkeypatch.setattr(past, "READ_ROWS", 2)
+    rows = tuple(
+        SightRow(
+            kind="frame", space="clip", dimension=2, count=1, times=b"", boxes=b"", sealed=False,
+            vectors=np.array([n, 1], "<f2").tobytes(),
+        )
+        for n in range(3)
+    )  # fmt: skip
+    made = [home.release(f"k{n}", sight=rows) for n in range(3)]
+    source = past.StoredSights(home.engine, "clip", "frame")
+    found = [(part.release, part.vectors[0, 0]) for part in source.parts(0, made[-1].log_seq)]
+    assert found == [(one.id, n) for one in made for n in range(3)]
+    assert {part.release for part in source.parts(made[0].log_seq, made[1].log_seq)} == {made[1].id}
