@@ -51,9 +51,11 @@ MAX_WORDS: Final = 4  # words that a misspelt name may be written in
 MAX_BAG_WORDS: Final = 5
 RARE: Final = 2.6  # Zipf: above it, a word is meant as written
 _BAG_SALT: Final = 77
-_KINDS: Final = 4  # of words: ordinary, strange, notable, foreign
-_ORDINARY, _STRANGE, _NOTABLE, _FOREIGN = range(_KINDS)
-_SIGNS: Final = " *+~|!?^"  # by kind, after a light gap and after a heavy one
+_KINDS: Final = 5  # of words
+_ORDINARY, _STRANGE, _NOTABLE, _FOREIGN, _FUNCTION = range(_KINDS)
+_SIGNS: Final = " *+~.|!?^:"  # by kind, after a light gap and after a heavy one
+_FUNCTION_USE: Final = 6.3  # Zipf: words such as "in" and "with", with which no name begins or ends
+_BEGINS: Final = "the"  # but for this one
 _ASCII: Final = 128
 _NEWLINE: Final = "\n"
 
@@ -72,6 +74,7 @@ class Words:
     strange: Flags
     notable: Flags
     foreign: Flags
+    function: Flags
 
     def uses(self, first: int, last: int) -> list[float]:
         """How usual each of the words from one to another is (Zipf); -1 for a foreign one."""
@@ -101,6 +104,8 @@ class Keys:
 def _kind(word: str) -> int:
     if use_of(word) < RARE:
         return _STRANGE
+    if use_of(word) >= _FUNCTION_USE and word != _BEGINS:
+        return _FUNCTION
     return _ORDINARY if common_word(word) else _NOTABLE
 
 
@@ -111,8 +116,9 @@ def _kind_far(written: str) -> int:
 
 def _words(codes: Codes, letters: str, kind: NDArray[np.integer], **places: NDArray[Any]) -> Words:
     return Words(
-        letters=letters, codes=codes, strange=(kind == _STRANGE) | (kind == _FOREIGN), notable=kind != 0,
-        foreign=kind == _FOREIGN, **places,
+        letters=letters, codes=codes, strange=(kind == _STRANGE) | (kind == _FOREIGN),
+        notable=(kind != _ORDINARY) & (kind != _FUNCTION), foreign=kind == _FOREIGN,
+        function=kind == _FUNCTION, **places,
     )  # fmt: skip
 
 
@@ -191,7 +197,7 @@ def near_keys(words: Words, longest: int) -> Keys | None:
     first, last = windows(words, MAX_BAG_WORDS, longest + 2)
     start, end = words.starts[first], words.ends[last]
     size = end - start
-    few = last - first < MAX_WORDS
+    few = (last - first < MAX_WORDS) & ~words.function[first] & ~words.function[last]
     odd = few & _any(words.strange, first, last)
     found: list[tuple[int, Hashes, Places, Places]] = []
     chosen = np.flatnonzero((size >= MIN_BAG) & ((last > first) | odd))

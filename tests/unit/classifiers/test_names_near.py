@@ -149,7 +149,7 @@ def test_lines_say_what_the_reading_says() -> None:
         seen = words_of(stack, len(stack.letters), text)
         words, lines = parsed([line_of(reading, text) for reading in read])
         assert words.letters == seen.letters
-        for one in ("starts", "ends", "heavy", "strange", "notable", "foreign"):
+        for one in ("starts", "ends", "heavy", "strange", "notable", "foreign", "function"):
             assert getattr(words, one).tolist() == getattr(seen, one).tolist(), one
         assert len(lines) == len(words.starts)
 
