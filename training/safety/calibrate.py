@@ -20,8 +20,13 @@ from classifiers.unsafe.taxonomy import TRAINED, Category, Side, code
 from training.safety.corpus import Text
 from training.safety.fit import Floats, fit_dense
 
-SHARE: Final = 0.002
-SHARES: Final[Mapping[Category, float]] = {Category.REAL_PERSON: 0.01, Category.KNOWN_WORK: 0.01}
+SHARE: Final = 0.003
+SHARES: Final[Mapping[Category, float]] = {
+    Category.REAL_PERSON: 0.01, Category.KNOWN_WORK: 0.01,
+    # Ordinary prompts are nearer to these than our harmless texts are: animals, ruins, sport, news.
+    Category.DISTURBING: 0.001, Category.VIOLENCE: 0.001, Category.MISINFORMATION: 0.0015,
+    Category.HARASSMENT: 0.0015,
+}  # fmt: skip
 SURE_SHARE: Final = 1 / 3
 MINORS_AT: Final = 0.0
 """The logit of the conjunction from which on it counts, and is sure: as likely as not is enough here."""
@@ -53,7 +58,9 @@ def calibrated(unseen: Floats, texts: Sequence[Text], space: str, made: Mapping[
     return Calibration(
         space=space, version=1, layers=layers, numbers=numbers,
         made=dict(made) | {
-            "harmless texts": str(int(harmless.sum())), "share of harmless texts that count": str(SHARE),
+            "harmless texts": str(int(harmless.sum())),
+            "share of harmless texts that count": str(SHARE),
+            "other shares": json.dumps({str(category): share for category, share in SHARES.items()}),
             "found of texts whose words were not learnt": json.dumps(figures),
         },
     )  # fmt: skip

@@ -20,7 +20,7 @@ the project write (`training/safety/grammar`): scenes, keywords, requests, chat,
 look-alikes that are harmless. No text from elsewhere was used. {date}, seed {seed}.
 
 Found, of texts whose words and sentence patterns the fit had not learnt, where {share} of harmless ones
-count:
+count (of names of persons and works 1 %, of violence, disturbing, misinformation, harassment 0.1 to 0.15 %):
 
 | category | found |
 |---|---|

@@ -107,6 +107,8 @@ def _train(asked: argparse.Namespace) -> int:
         signs=np.stack([one.signs for one in seen]),
     )  # fmt: skip
     fitted = fit(inputs, minilm.space, say)
+    if asked.cache:  # for whoever wants other thresholds without another fit
+        np.savez(asked.cache / "unseen.npz", unseen=fitted.unseen)
     _ship(fitted, inputs, asked)
     return 0
 
