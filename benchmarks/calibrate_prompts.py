@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.calibrate import SHIPPED, logistic
 from benchmarks.common import commit, say
@@ -86,6 +87,11 @@ def draft(minilm: TextEmbedder, numbers: Mapping[str, float] = NUMBERS) -> Calib
     )  # fmt: skip
 
 
+def _numbers(scores: Vectors) -> NDArray[np.float64]:
+    """The scores of whom no rule rules out."""
+    return scores[np.isfinite(scores)].astype(np.float64)
+
+
 def least_of(texts: Sequence[str], scores: Vectors) -> dict[str, float]:
     """By layer, the score that at most `ORDINARY` of the ordinary prompts reach."""
     layers = np.array([layer_of(text) for text in texts])
@@ -115,8 +121,7 @@ def calibrated(
         threshold = max(threshold_at(alike, share), least.get(layer, -1.0))
         mine = trials.layers == layer
         own = trials.scores[mine, trials.own[mine]]
-        curve = [values[np.isfinite(values)] for values in (own, alike)]
-        slope, intercept = logistic(*curve)
+        slope, intercept = logistic(_numbers(own), _numbers(alike))
         layers[layer] = Layer(
             threshold=round(threshold, 3), slope=round(slope, 3), intercept=round(intercept, 3)
         )

@@ -40,6 +40,7 @@ from classifiers.wording import (
     MAX_WORDS,
     SENTENCE_WINDOW,
     clauses,
+    readable_run,
     undisguised,
     windows,
     within,
@@ -123,11 +124,13 @@ def _windows(wholes: Iterable[str], model: TextEmbedder, size: int) -> list[str]
 
 
 def _readable(parts: Sequence[str], clip: TextEmbedder) -> list[str]:
-    """The windows, and beside each what the model knows of it: words that it does not know hide no others."""
+    """The windows, and of each the run of words that the model can read: what it cannot hides no others."""
     if not isinstance(clip, Reader):
         return list(parts)
-    known = zip(parts, clip.known(parts), strict=True)
-    return list(dict.fromkeys(text for pair in known for text in pair if words([text]) >= 1))
+    runs = (
+        readable_run(part, lambda texts: [bool(one.strip()) for one in clip.known(texts)]) for part in parts
+    )
+    return list(dict.fromkeys(text for text in (*parts, *runs) if text))
 
 
 def _embedded(embedder: TextEmbedder, groups: Sequence[Sequence[str]]) -> list[Vectors]:

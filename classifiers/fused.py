@@ -302,7 +302,7 @@ def _least(asked: Asked, best: Vectors, calibration: Calibration) -> float:
 
 
 def _in_full(
-    space: str, subjects: Sequence[str], references: References, asked: Asked, held: set[str]
+    space: str, subjects: Sequence[str], references: References | Rowed, asked: Asked, held: set[str]
 ) -> Table:
     """The cosines of these subjects, from all their vectors; ``held``: whose words are in quarantine."""
     if not isinstance(references, Rowed):

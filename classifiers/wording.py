@@ -16,6 +16,10 @@ CLIP_WINDOW: Final = 48
 """Words that a CLIP sees at once (77 pieces)."""
 MAX_CLAUSE: Final = 14  # words; longer ones are cut at smaller joints
 MIN_LETTERS: Final = 3
+MIN_RUN: Final = 12
+"""Known words of a run that a model can read among others that it cannot."""
+LEAST_KNOWN: Final = 0.7
+"""Share of a run's words that a model has to know."""
 _WORD: Final = re.compile(r"\S+")
 # What of a word is at least one piece to a model: of scripts that it hardly knows a letter or a few.
 _PIECE: Final = re.compile(r"[A-Za-z]{1,16}|[0-9]{1,4}|[\u3040-\u9fff\uac00-\ud7af]|[^\W\d_]{1,8}|\S")
@@ -114,6 +118,26 @@ def _halved(text: str, most: int, count: Count) -> list[str]:
     middle = text.rfind(" ", 1, len(text) // 2 + 1)
     middle = middle if middle > 0 else len(text) // 2
     return [*_halved(text[:middle], most, count), *_halved(text[middle:], most, count)]
+
+
+def readable_run(text: str, known: Callable[[Sequence[str]], Sequence[bool]]) -> str:
+    """The run of words of which a model knows most, if it knows `MIN_RUN`; empty where it is the text.
+
+    A known word weighs as much as it may be outnumbered by: the best run is that of the largest sum. Of fewer
+    known words nothing can be told: "a man in the" is near to everything.
+    """
+    spans = _words(text)
+    told = known([text[start:end] for start, end in spans]) if len(spans) >= MIN_RUN else []
+    best, run, first = (0.0, 0, 0), 0.0, 0
+    for place, one in enumerate(told):
+        if run <= 0:
+            run, first = 0.0, place
+        run += 1 - LEAST_KNOWN if one else -LEAST_KNOWN
+        best = max(best, (run, first, place + 1), key=lambda found: found[0])
+    _, first, last = best
+    if sum(told[first:last]) < MIN_RUN or (first, last) == (0, len(spans)):
+        return ""
+    return text[spans[first][0] : spans[last - 1][1]]
 
 
 def clauses(text: str) -> list[str]:

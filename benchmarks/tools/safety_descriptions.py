@@ -20,7 +20,7 @@ from typing import Final
 import numpy as np
 
 from benchmarks.calibrate_prompts import least_of
-from benchmarks.common import Row, rate, say, wilson
+from benchmarks.common import Conditions, Row, rate, say, wilson
 from benchmarks.tools import described
 from benchmarks.tools.described import Described, Looked, Trials, layer_of, threshold_at
 from benchmarks.tools.given import Given
@@ -169,7 +169,7 @@ def _entities(lines: Sequence[Mapping[str, object]], ordinary: Sequence[str]) ->
         for layer in np.unique(trials.layers)
     }
     over = best >= np.array([thresholds_of[layer] for layer in trials.layers])
-    way = {**REAL, "registered": len(looked.references.subjects), "by": "one prompt each"}
+    way: Conditions = {**REAL, "registered": len(looked.references.subjects), "by": "one prompt each"}
     return [
         rate("entities, right owner first", int(first.sum()), len(first), way),
         rate(

@@ -173,12 +173,17 @@ class Words(WordBag):
 
 def test_gibberish_hides_nothing() -> None:
     clip = Words("clip-test")
-    picture = Seen(kind=Kind.PICTURE, space="clip-test", vectors=clip.embed_texts(["round blue whale"]))
+    picture = Seen(kind=Kind.PICTURE, space="clip-test", vectors=clip.embed_texts(["a round blue whale"]))
     whale = Shelf([("whale", picture)])
-    long, between = "qzxvkjwpqzxvkjwpqzxvkjwp " * 12 + "a round blue whale", "round qq blue zz whale xx ww"
-    for text in (long, between):
-        [finding] = check_descriptions(look_at_text([text], clip, MINILM), whale, CALIBRATIONS).findings
-        assert finding.subject == "whale", text
+    long = "qzxvkjwpqzxvkjwpqzxvkjwp " * 12 + "a round blue whale"
+    [finding] = check_descriptions(look_at_text([long], clip, MINILM), whale, CALIBRATIONS).findings
+    assert finding.subject == "whale"
+    clip.context = 60
+    around = " ".join(["qq zz xx ww", *["round blue whale"] * 4, "vv uu tt ss"])
+    assert not clip.embed_texts([around]).any()
+    [finding] = check_descriptions(look_at_text([around], clip, MINILM), whale, CALIBRATIONS).findings
+    assert finding.subject == "whale"
+    assert not look_at_text(["round qq blue zz whale xx"], clip, MINILM).of(Kind.PROMPT)[0].vectors.any()
 
 
 def test_more_pieces_than_are_compared_are_not_compared() -> None:
