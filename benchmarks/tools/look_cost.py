@@ -152,33 +152,38 @@ def _cpu() -> float:
 
 
 def large_rows(threads: int = 2) -> list[Row]:
-    """Pictures a second of a large architecture with random weights."""
+    """Pictures a second of a large architecture with random weights, by the clock and by CPU time.
+
+    The second needs no quiet machine: one thread, which never waits for another.
+    """
     import torch
 
-    torch.set_num_threads(threads)
     with tempfile.TemporaryDirectory(prefix="large-") as folder:
         model = OpenClipEmbedder(random_model(LARGE, Path(folder)))
-        pictures = list(np.random.default_rng(1).integers(0, 256, (LARGE_PICTURES, 360, 640, 3), np.uint8))
-        model.embed_images(pictures)
-        rates = []
-        for _ in range(REPEATS):
-            begun = time.perf_counter()
-            model.embed_images(pictures)
-            rates.append(LARGE_PICTURES / (time.perf_counter() - begun))
-    told: dict[str, Any] = {
-        "model": LARGE,
-        "weights": "random",
-        "precision": str(model.dtype),
-        "threads": threads,
-    }
-    row = median("pictures embedded a second", rates, "pictures/s", told)
-    met = float(row.value >= GOAL_RATE)
-    told |= {"goal": GOAL_RATE}
-    return [row, once("pictures embedded a second: goal met", met, "yes (1) or no (0)", told)]
+    pictures = list(np.random.default_rng(1).integers(0, 256, (LARGE_PICTURES, 360, 640, 3), np.uint8))
+    told = {"model": LARGE, "weights": "random", "precision": str(model.dtype)}
+    rows = []
+    for count, clock, what in (
+        (threads, time.perf_counter, "a second"), (1, time.process_time, "a second of CPU time"),
+    ):  # fmt: skip
+        torch.set_num_threads(count)
+        rates = [_rate(model, pictures, clock) for _ in range(REPEATS)]
+        rows.append(median(f"pictures embedded {what}", rates, "pictures/s", told | {"threads": str(count)}))
+    met, asked = float(rows[0].value >= GOAL_RATE), told | {"goal": str(GOAL_RATE)}
+    return [*rows, once("pictures embedded a second: goal met", met, "yes (1) or no (0)", asked)]
+
+
+def _rate(model: OpenClipEmbedder, pictures: Sequence[Picture], clock: Callable[[], float]) -> float:
+    begun = clock()
+    model.embed_images(pictures)
+    return len(pictures) / (clock() - begun)
 
 
 def random_model(name: str, folder: Path) -> Path:
     """A folder with open_clip's architecture of this name and random weights."""
+    import torch_compat
+
+    torch_compat.complete_torchvision()
     import open_clip
     import torch
     from safetensors.torch import save_file

@@ -74,7 +74,7 @@ def rows(clips: Sequence[Path], words: Any, say: Callable[[str], None]) -> list[
     told = {"registered names": len(names) + STRANGERS, "material": "rendered"}
     made.append(rate("other words in frames: flagged", sum(map(bool, drawn)), len(drawn), told))
     shown = [_findings(checks.look(clip, eyes, MediaLimits()).sight, matcher) for clip in clips]
-    told |= {"material": "real"}
+    told = {**told, "material": "real"}
     made.append(rate("other words in frames: flagged", sum(map(bool, shown)), len(shown), told))
     cost = 1000 * clock.spent["words"] / timed.looks
     return [*made, once("reading a frame: CPU time", cost, "ms", {"frames": timed.looks})]
