@@ -1,9 +1,9 @@
 """Several texts in one sight: passes of the same look, kept one after the other.
 
 What describes somebody is a mean over the best parts of one text. Were the parts of several texts put
-together, those of one would thin out those of another: an enhancer, or who plays one, could hide a description
-behind an ordinary prompt, and turns about the weather could hide the last one. So each pass is checked by
-itself, wherever a sight is checked; what any finds is found.
+together, those of one would thin out those of another: an enhancer, or who plays one, could hide a
+description behind an ordinary prompt, and turns about the weather could hide the last one. So each pass is
+checked by itself, wherever a sight is checked; what any finds is found.
 """
 
 from collections.abc import Callable, Sequence
