@@ -201,7 +201,7 @@ def _open_to_acts(found: Claim) -> Claim:
     """A claim on which something stands. Raises `ClaimInvalid` for one that only records what was done."""
     if found.kind not in (*claim_log.STANDING, *NOTICES):
         raise ClaimInvalid(
-            f"The claim {found.id} only records a {found.kind}; a licence ends with: countermark licence revoke."
+            f"The claim {found.id} only records an act; a licence ends with: countermark licence revoke."
         )
     return found
 
