@@ -64,18 +64,18 @@ def salted(hashes: Hashes, salt: int | NDArray[np.integer]) -> Hashes:
 
 
 class Powers:
-    """Powers of ``BASE`` and of its inverse, as many as were asked for."""
+    """Powers of ``BASE`` and of its inverse, as many as were asked for. Safe to share between threads."""
 
     def __init__(self) -> None:
-        self._up = self._down = np.ones(1, np.uint64)
+        self._both = np.ones(1, np.uint64), np.ones(1, np.uint64)
 
     def up_to(self, count: int) -> tuple[Hashes, Hashes]:
         """BASE^0 … BASE^(count-1), and the same of the inverse."""
-        if len(self._up) < count:
-            size = max(count, 2 * len(self._up), 1024)
-            self._down = _powers(_INVERSE, size)
-            self._up = _powers(BASE, size)
-        return self._up[:count], self._down[:count]
+        up, down = self._both
+        if len(up) < count:
+            size = max(count, 2 * len(up), 1024)
+            up, down = self._both = _powers(BASE, size), _powers(_INVERSE, size)
+        return up[:count], down[:count]
 
 
 def _powers(base: int, count: int) -> Hashes:

@@ -81,9 +81,23 @@ class NameMatcher:
         and the last word, a score below 1. Of one name a few places only, but for ``every``.
         """
         index, told = self._index, dict[int, int]()
-        keys = near_keys(words, index.longest)
+        for first, last, owner, way in self._alike(words):
+            if not every and told.get(owner, 0) >= MAX_TOLD:
+                continue
+            name, entry = index.letters(owner), index.entries[owner]
+            written = words.letters[words.starts[first] : words.ends[last]]
+            if way in (SHORT, LONG) and near.too_far(name, written):
+                continue
+            score = near.score(way, name, entry.text, words.pieces(first, last), words.uses(first, last))
+            if score:
+                told[owner] = told.get(owner, 0) + 1
+                yield entry, first, last, score
+
+    def _alike(self, words: Words) -> list[tuple[int, int, int, int]]:
+        """Windows with a key of a name, and about its letters: the first and the last word, name and way."""
+        index, keys = self._index, near_keys(words, self._index.longest)
         if keys is None:
-            return
+            return []
         which, owners = index.table.find(keys.hashes)
         starts, ends = words.starts[keys.first[which]], words.ends[keys.last[which]]
         alike = np.abs(ends - starts - index.sizes(owners)) <= near.LONGER[keys.ways[which]]
@@ -92,23 +106,8 @@ class NameMatcher:
         letters = alphabets(words.codes, starts[alike], ends[alike])
         alike = np.bitwise_count(letters ^ index.alphabets[owners]) <= near.OTHERS[keys.ways[which]]
         which, owners = which[alike], owners[alike]
-        found = zip(
-            keys.first[which].tolist(), keys.last[which].tolist(), owners.tolist(),
-            keys.ways[which].tolist(), strict=True,
-        )  # fmt: skip
-        for first, last, owner, way in sorted(set(found)):
-            if not every and told.get(owner, 0) >= MAX_TOLD:
-                continue
-            written = words.letters[words.starts[first] : words.ends[last]]
-            if way in (SHORT, LONG) and near.too_far(index.letters(owner), written):
-                continue
-            entry = index.entries[owner]
-            score = near.score(
-                way, index.letters(owner), entry.text, words.pieces(first, last), words.uses(first, last)
-            )
-            if score:
-                told[owner] = told.get(owner, 0) + 1
-                yield entry, first, last, score
+        parts = keys.first[which], keys.last[which], owners, keys.ways[which]
+        return sorted(set(zip(*(part.tolist() for part in parts), strict=True)))
 
     def match(self, text: str) -> list[Hit]:
         """The names in one text."""

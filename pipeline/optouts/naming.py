@@ -32,8 +32,8 @@ _TOLD: Final = {NameTier.BLOCK: UNAMBIGUOUS, NameTier.CONTEXT: NEEDS_CONTEXT}
 class NameTold:
     """What its holder is told of a name: unambiguous | needs context, and where ordinary prompts have it.
 
-    ``suggested``: by language, how it is likely written in other scripts; ``unwritten``: languages in which it
-    should be given, too, and nobody can guess how.
+    ``suggested``: by language, how it is likely written in other scripts; ``unwritten``: languages in which
+    it should be given, too, and nobody can guess how.
     """
 
     text: str

@@ -1,5 +1,7 @@
 """The table of forms: whatever was put in is found; hashes of stretches are those of the letters alone."""
 
+import threading
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from classifiers.forms import (
     Forms,
     FormTable,
+    Powers,
     codes_of,
     running,
     salted,
@@ -68,3 +71,18 @@ def test_short_texts_without_one_letter() -> None:
     assert forms == [hashed(text) for text in ("lantern", "antern", "lntern", "latern", "lanern", "lantrn",
                                                "lanten", "lanter")]  # fmt: skip
     assert without(8, 2).shape == (8, 37)
+
+
+def test_powers_are_whole_for_every_thread() -> None:
+    powers, wrong = Powers(), []
+
+    def ask(count: int) -> None:
+        for more in range(count, 40 * count, count):
+            wrong.extend(one for one in powers.up_to(more) if len(one) != more)
+
+    threads = [threading.Thread(target=ask, args=(count,)) for count in (100, 301, 977, 2003)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong

@@ -1,14 +1,24 @@
 """Ordinary prompts: what is in the file, and what names do among them."""
 
 import time
+from dataclasses import dataclass
 
 import pytest
 
 from classifiers.ambiguity import tier_of
 from classifiers.base import NameTier
+from classifiers.matcher import NameMatcher
 from classifiers.ordinary import Asked, measure_names, ordinary_prompts, tier_measured
 
 PROMPTS = ("A golden retriever sleeps", "Zib the fox runs", "a quiet lake in Hyrule", "a zibb on a hill")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    text: str
+    subject: str = "one"
+    tier: str = "block"
+    context: tuple[str, ...] = ()
 
 
 def test_the_file_has_hundreds_of_sentences_in_many_scripts() -> None:
@@ -57,3 +67,15 @@ def test_ten_thousand_names_take_seconds() -> None:
     began = time.process_time()
     assert len(measure_names(names, ordinary_prompts())) == 10_000
     assert time.process_time() - began < 20
+
+
+def test_nothing_is_missed_by_asking_a_sieve_first() -> None:
+    texts = ("Zorblax", "Golden Retriever", "Fishermann", "Wite Snow", "Up", "Лев", "old woman", "…")
+    asked = [Asked(text=text, tier="block") for text in texts]
+    prompts = [*ordinary_prompts()[::7], "a fisherman in white snow", "a zorblaks"]
+    for one, fit in zip(asked, measure_names(asked, prompts), strict=True):
+        matcher = NameMatcher([Named(text=one.text)])
+        found = [matcher.match(prompt) for prompt in prompts]
+        sure = sum(any(hit.sure for hit in hits) for hits in found)
+        assert (fit.hits, fit.near) == (sure, sum(map(bool, found)) - sure), one
+    assert measure_names(asked[:1], [])[0].prompts == 0

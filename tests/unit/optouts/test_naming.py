@@ -55,3 +55,13 @@ def test_more_names_are_aliases_alone() -> None:
     assert more_names(order("Golden Retriever")).names == ()
     more = more_names(order("Golden Retriever", aliases=("Zorbi", "Zorbo")))
     assert [(one.text, one.kind) for one in more.names] == [("Zorbi", "alias"), ("Zorbo", "alias")]
+
+
+def test_forms_in_other_scripts_are_suggested_for_the_first_name() -> None:
+    made = named(order("Pipkin", aliases=("Pipkin the Small",), names={"ja": ["ピプキン"]}))
+    first, second, _ = made.told
+    assert first.to_json()["suggested"] == {"ru": "Пипкин", "ko": "핍킨"}
+    assert first.to_json()["unwritten"] == ["zh"]
+    assert "likely ru Пипкин, ko 핍킨; and in zh as people call it there" in first.sentence()
+    assert (second.suggested, second.unwritten) == ({}, ())
+    assert "other scripts" not in more_names(order("Pipkin", aliases=("Pipko",))).told[0].sentence()
