@@ -177,7 +177,10 @@ def test_each_kind_of_subject_has_its_default(kind: str, verdict: str) -> None:
             ("rule", "r1", "allow") if licence else ("preset", "r1", verdict)
         )
         for reason in decision.reasons:
-            assert (reason.evidence["won"], reason.evidence["preset"]) == ("preset", f"permission-first/{version}")
+            assert (reason.evidence["won"], reason.evidence["preset"]) == (
+                "preset",
+                f"permission-first/{version}",
+            )
         assert policy.from_json(policy.to_json(decision)) == decision
 
 
