@@ -179,7 +179,7 @@ def test_each_kind_of_subject_has_its_default(kind: str, verdict: str) -> None:
         for reason in decision.reasons:
             assert (reason.evidence["won"], reason.evidence["preset"]) == (
                 "preset",
-                f"permission-first/{version}",
+                f"permission-first/{PRESETS['permission-first'].version}",
             )
         assert policy.from_json(policy.to_json(decision)) == decision
 
