@@ -119,7 +119,7 @@ def by_look_if_mixed(text: str) -> str:
 
 
 def _place(gram: str) -> int:
-    return zlib.crc32(gram.encode()) % BUCKETS
+    return zlib.crc32(gram.encode("utf-8", "replace")) % BUCKETS
 
 
 def _of_word(word: str) -> Iterator[int]:

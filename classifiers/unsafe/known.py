@@ -65,7 +65,7 @@ class KnownNames:
 
     def find(self, text: str) -> Iterator[Known]:
         """The known names in `text`, in order; none overlaps another."""
-        folded = fold(text)
+        folded = fold(text.encode("utf-8", "replace").decode())  # a lone surrogate is no character
         for row, start, end in self._find.find_matches_as_indexes(folded.text):
             if not _whole(folded.text, start, end):
                 continue

@@ -20,12 +20,12 @@ from classifiers.unsafe.taxonomy import TRAINED, Category, Side, code
 from training.safety.corpus import Text
 from training.safety.fit import Floats, fit_dense
 
-SHARE: Final = 0.003
+SHARE: Final = 0.0012
 SHARES: Final[Mapping[Category, float]] = {
-    Category.REAL_PERSON: 0.01, Category.KNOWN_WORK: 0.01,
+    Category.REAL_PERSON: 0.002, Category.KNOWN_WORK: 0.002,
     # Ordinary prompts are nearer to these than our harmless texts are: animals, ruins, sport, news.
-    Category.DISTURBING: 0.001, Category.VIOLENCE: 0.001, Category.MISINFORMATION: 0.0015,
-    Category.HARASSMENT: 0.0015,
+    Category.DISTURBING: 0.0006, Category.VIOLENCE: 0.0006, Category.MISINFORMATION: 0.0008,
+    Category.HARASSMENT: 0.0008,
 }  # fmt: skip
 SURE_SHARE: Final = 1 / 3
 MINORS_AT: Final = 0.0

@@ -20,7 +20,8 @@ the project write (`training/safety/grammar`): scenes, keywords, requests, chat,
 look-alikes that are harmless. No text from elsewhere was used. {date}, seed {seed}.
 
 Found, of texts whose words and sentence patterns the fit had not learnt, where {share} of harmless ones
-count (of names of persons and works 1 %, of violence, disturbing, misinformation, harassment 0.1 to 0.15 %):
+count (0.2 % of names of persons and works; 0.06 to 0.08 % of violence, disturbing, misinformation and
+harassment):
 
 | category | found |
 |---|---|
@@ -41,6 +42,6 @@ def written(calibration: Calibration, texts: Sequence[Text], size: int) -> str:
     return _TEXT.format(
         count=len(found), size=size, texts=len(texts), harmless=sum(not text.labels for text in texts),
         date=calibration.made["date"], seed=calibration.made["seed"],
-        share=f"{float(calibration.made['share of harmless texts that count']):.1%}",
+        share=f"{float(calibration.made['share of harmless texts that count']):.2%}",
         rows="\n".join(f"| {name} | {share:.0%} |" for name, share in found.items()),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Unsafe prompts at the gate, with the weights that ship: words, turns, look-alikes, length, what is missing."""
+"""Unsafe prompts at the gate, with the weights that ship: words, turns, look-alikes, length."""
 
 import time
 from collections.abc import Iterator
