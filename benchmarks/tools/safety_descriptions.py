@@ -96,7 +96,7 @@ def _by_clip(told: Sequence[Described], ordinary: Sequence[str], shipped: Calibr
     try:
         looked = Looked.of(told, clip)
         least = least_of(ordinary, described.scores(described.look(ordinary, clip), looked.references, alone))
-    except KeyError:  # of some description it knows no word
+    except ValueError:  # it knows too few words of every description
         return []
     plain = dict.fromkeys(least, max(least.values()))
     return _found(looked, looked.trials(alone, lists=False), plain, {"score": "CLIP, whole prompt alone"})
