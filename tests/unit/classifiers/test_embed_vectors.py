@@ -11,6 +11,7 @@ import torch
 import torch_compat
 from classifiers.clip_source import CONFIG, EMBEDDED, WEIGHTS
 from classifiers.embed import OpenClipEmbedder
+from classifiers.wording import within
 from generator.embedded.world.design import NAMED_DESIGNS
 from generator.embedded.world.render import render_frame
 from generator.embedded.world.scene import random_scene
@@ -153,3 +154,18 @@ def test_precision_is_chosen_by_speed(tmp_path: Path) -> None:
     assert faster.dtype == torch.bfloat16
     picture = [np.full((32, 32, 3), 77, np.uint8)]
     assert float(same.embed_images(picture)[0] @ faster.embed_images(picture)[0]) > 0.99
+
+
+def test_it_says_what_of_a_text_it_sees(embedder: OpenClipEmbedder, tmp_path: Path) -> None:
+    assert embedder.context == 54
+    assert embedder.pieces(["a round fox", "", "zzqx"]) == [3, 0, 1]
+    assert embedder.known(["a zzqx fox"]) == ["a fox"]
+    letters = OpenClipEmbedder(tiny(tmp_path / "letters"))
+    assert letters.context == 14
+    assert letters.pieces(["a fox", "zzqxjv"])[0] == 2 < letters.pieces(["zzqxjv"])[0]
+    assert letters.known(["zzqx"]) == ["zzqx"]
+    text = "zzqxjv kjqxw " * 40 + "a round fox"
+    for model in (embedder, letters):
+        cut = within(text, model.context, model.pieces)
+        assert max(model.pieces(cut)) <= model.context
+        assert cut[-1].endswith("a round fox")

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from classifiers import thresholds
-from classifiers.descriptions import FUSED
 from classifiers.errors import ModelUnusable
+from classifiers.fused import FUSED
 from classifiers.minilm import MiniLm
+from classifiers.wording import within
 
 
 @pytest.fixture(scope="module")
@@ -60,3 +61,10 @@ def test_a_model_with_other_weights_is_unusable(tmp_path: Path) -> None:
         MiniLm(tmp_path)
     with pytest.raises(ModelUnusable, match="digest"):
         MiniLm(tmp_path, sha256="0" * 64)
+
+
+def test_it_says_what_of_a_text_it_sees(minilm: MiniLm) -> None:
+    assert minilm.pieces(["a fox", ""]) == [2, 0]
+    cut = within("zzqxjv kjqxw " * 200 + "a round fox", minilm.context, minilm.pieces)
+    assert max(minilm.pieces(cut)) <= minilm.context
+    assert cut[-1].endswith("a round fox")
