@@ -32,6 +32,7 @@ from classifiers.embed import OpenClipEmbedder
 from classifiers.faces import FaceFinder
 from classifiers.faces_dlib import DlibFaces
 from classifiers.faces_onnx import OnnxFaces
+from classifiers.reader import WordReader
 from classifiers.thresholds import FACE_PORTRAIT, Calibration, Layer, dump, file_name
 
 VERSION: Final = 1
@@ -69,7 +70,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder, as HOME/calibrations")
     given = parser.parse_args()
     faces: FaceFinder = OnnxFaces(given.face_model) if given.face_model else DlibFaces()
-    found = measured(given.faces, Eyes(clip=OpenClipEmbedder(), faces=faces), faces, say)
+    found = measured(given.faces, Eyes(clip=OpenClipEmbedder(), faces=faces, words=WordReader()), faces, say)
     # Folders of this machine are nobody's business.
     command = [Path(part).name if "/" in part else part for part in sys.argv[1:]]
     made = {

@@ -155,7 +155,7 @@ def fused(
 
 
 def compared(
-    whole: Seen, parts: Sequence[Seen], references: "Rowed", calibration: Calibration, layer: str,
+    whole: Seen, parts: Sequence[Seen], references: References, calibration: Calibration, layer: str,
     subjects: Sequence[str],
 ) -> Vectors:  # fmt: skip
     """The scores ``float32[n]`` of these subjects, without a search: for measuring. Quarantine is ignored."""

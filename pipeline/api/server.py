@@ -93,7 +93,7 @@ def required_eyes(settings: Settings) -> Eyes:
 
     Raises: `classifiers.errors.ModelUnusable`, CalibrationMissing, CalibrationUnusable.
     """
-    eyes = Eyes(settings.clip_model, settings.clip_sha256, settings.home)
+    eyes = Eyes.of(settings)
     if set(preset(settings.policy).required) & BY_MODELS:
         eyes.open()
     return eyes

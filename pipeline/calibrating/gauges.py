@@ -13,8 +13,10 @@ from typing import Final, Protocol
 import numpy as np
 
 from classifiers.base import Embedder, Kind, Sight, TextEmbedder, Vectors
-from classifiers.descriptions import FUSED, SURE, check_descriptions, look_at_texts, vectors_of_subject
-from classifiers.fitting import Scores, Target, fitted
+from classifiers.descriptions import SURE, check_descriptions, look_at_texts, vectors_of_subject
+from classifiers.errors import TooFewScores
+from classifiers.fitting import Scores, Target, demand, fitted
+from classifiers.fused import FUSED, LISTED, layer_of
 from classifiers.similarity import (
     COHORT_NEAREST,
     COHORT_WEIGHT,
@@ -211,7 +213,8 @@ class Prompts:
 class Sentences:
     """Prompts against descriptions and attributes, in the sentence model's space.
 
-    ``before``: the calibration in force, whose weights of clauses stay.
+    ``before``: the calibration in force, whose weights of clauses stay. Lists of keywords have a threshold of
+    their own where there are enough of them; else the one before stays.
     """
 
     minilm: TextEmbedder
@@ -219,7 +222,7 @@ class Sentences:
     ordinary: Sequence[str] = ()
     _rows: Rows = field(default_factory=Rows)
     _crossed: bool = False
-    _found: Scores = field(default_factory=Scores)
+    _found: dict[str, Scores] = field(default_factory=lambda: {FUSED: Scores(), LISTED: Scores()})
 
     @property
     def space(self) -> str:
@@ -232,37 +235,51 @@ class Sentences:
         for one in group.registered:
             for seen in vectors_of_subject(one.description, one.attributes, (), None, self.minilm):
                 self._rows.add(one.name, seen.kind, seen.space, seen.vectors)
-        for each in self._each(self.ordinary):
-            self._found.ordinary.append(max(each.values(), default=NOTHING))
+        for found, each in self._each(self.ordinary):
+            found.ordinary.append(max(each.values(), default=NOTHING))
 
     def show(self, sight: Sight, owner: str | None, *, alike: bool = False) -> None:
         """Clips say nothing."""
 
     def say(self, prompts: Sequence[str], owner: str | None) -> None:
-        """The fused score of each prompt for each subject."""
-        for each in self._each(prompts):
+        """The score of each prompt for each subject."""
+        for found, each in self._each(prompts):
             if owner is not None:
-                self._found.own.append(each.pop(owner, NOTHING))
+                found.own.append(each.pop(owner, NOTHING))
             if each and (owner is None or self._crossed):
-                self._found.strangers.append(max(each.values()))
+                found.strangers.append(max(each.values()))
 
     def scores(self, target: Target) -> Mapping[str, Scores]:
-        """Of the fused layer."""
-        return {FUSED: self._found}
+        """Of the fused layer, and of lists where there are enough."""
+        try:
+            demand(self._found[LISTED], LISTED, target)
+        except TooFewScores:
+            return {FUSED: self._found[FUSED]}
+        return self._found
 
     def numbers(self, target: Target) -> Mapping[str, float]:
-        """Those before, and from which score on it is sure."""
-        sure = round(max(self._found.strangers, default=1.0) + SURE_MARGIN, 3)
-        return {**self.before.numbers, SURE.format(layer=FUSED): sure}
+        """Those before, and from which score on a layer is sure."""
+        sure = {
+            SURE.format(layer=layer): round(max(scores.strangers, default=1.0) + SURE_MARGIN, 3)
+            for layer, scores in self.scores(target).items()
+        }
+        return {**self.before.numbers, **sure}
 
-    def _each(self, prompts: Sequence[str]) -> list[dict[str, float]]:
+    def _each(self, prompts: Sequence[str]) -> list[tuple[Scores, dict[str, float]]]:
+        """Where the scores of each prompt belong, and its score for each subject that is near at all."""
         if not prompts:
             return []
-        every = replace(self.before.layer(FUSED), threshold=EVERYTHING)
-        lowered = {self.space: replace(self.before, layers={FUSED: every})}
+        every = {name: replace(layer, threshold=EVERYTHING) for name, layer in self.before.layers.items()}
+        lowered = {self.space: replace(self.before, layers=every)}
         sights = look_at_texts([[prompt] for prompt in prompts], None, self.minilm)
         reports = [check_descriptions(sight, self._rows, lowered) for sight in sights]
-        return [{found.subject: found.score for found in report.findings} for report in reports]
+        return [
+            (
+                self._found[layer_of([prompt], self.before)],
+                {one.subject: one.score for one in report.findings},
+            )
+            for prompt, report in zip(prompts, reports, strict=True)
+        ]
 
 
 @dataclass(slots=True)

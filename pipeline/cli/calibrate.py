@@ -102,8 +102,8 @@ def _made(
     from pipeline.clock import clock
     from pipeline.eyes import Eyes
 
-    digest = settings.clip_sha256 if not model else None
-    eyes = Eyes(model or settings.clip_model, digest, settings.home)
+    named = settings.model_copy(update={"clip_model": model, "clip_sha256": None} if model else {})
+    eyes = Eyes.of(named)
     for space in _spaces(kinds, eyes):
         refuse_to_overwrite(folder, space, force=force)
     order = Order(

@@ -40,8 +40,6 @@ def home(tmp_path: Path) -> Iterator[PastHome]:
         yield made
 
 
-
-
 def test_every_kind_of_wish_reaches_back(home: PastHome) -> None:
     engine, signer = home.app.engine, home.app.signer
     ids = world.prepare(engine, TARGETS, clock(), signer)
