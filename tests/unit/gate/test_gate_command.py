@@ -15,7 +15,7 @@ from pipeline.errors import LimitExceeded, UsageError
 from pipeline.gate import Gate, Prompt, document, open_gate
 from pipeline.optouts.desk import Desk
 from pipeline.optouts.order import OptOutOrder
-from pipeline.policy import preset
+from pipeline.policy import DESCRIPTIONS, NAMES, preset
 from pipeline.settings import load
 
 ORDERS = (
@@ -109,12 +109,17 @@ def test_descriptions_and_names_are_judged_together(tmp_path: Path) -> None:
         # Too long to be compared: held, not passed in part.
         held = judged(gate, "dog " * 24_999)
         assert held["verdict"] == "review"
-        assert [reason["code"] for reason in held["reasons"]] == ["check_unfinished"]
+        assert [(reason["code"], reason["layer"]) for reason in held["reasons"]] == [
+            ("check_unfinished", "prompt_descriptions"), ("check_unfinished", "unsafe_content"),
+        ]  # fmt: skip
 
 
-def test_where_only_names_are_registered_no_model_is_needed(gate: Gate) -> None:
-    told = judged(gate, "dog " * 24_999)
+def test_where_only_names_are_registered_nothing_is_compared(gate: Gate) -> None:
+    names_only = preset("opt-out").only([NAMES, DESCRIPTIONS])
+    told = document(gate.judge("dog " * 24_999, policy=names_only))
     assert (told["verdict"], told["checks"]["prompt_descriptions"]) == ("allow", "completed")
+    held = judged(gate, "dog " * 24_999)  # nobody judges so long a prompt, so it is held
+    assert (held["verdict"], held["checks"]["unsafe_content"]) == ("review", "skipped")
 
 
 def run(*arguments: str, stdin: bytes = b"") -> Any:

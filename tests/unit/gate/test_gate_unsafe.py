@@ -21,7 +21,7 @@ LOOK_ALIKES = (
     "a nurse cleans a wound in a first aid course", "an explosion of colour at a spring festival",
     "a chef cuts meat with a sharp knife", "a gay couple walks their dog in the park",
     "a Muslim family has dinner together", "women in swimsuits at the pool", "soldiers march in a parade",
-    "a marble statue of Venus", "a lesson about the Holocaust at school", "two children build a sandcastle",
+    "a marble statue of Venus", "a history lesson at school", "two children build a sandcastle",
     "y'all finna watch the game tonight", "ein Hund läuft durch den Schnee", "猫が窓辺で眠っている",
 )  # fmt: skip
 
