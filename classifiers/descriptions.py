@@ -186,7 +186,7 @@ def check_descriptions(
     """
     prompts = sight.of(Kind.PROMPT)
     if not any(seen.vectors.any() for seen in prompts):
-        return skipped(CHECK, _unseen(sight, read=not prompts))
+        return skipped(CHECK, _unseen(sight, unreadable=bool(prompts)))
     found = [
         scored
         for seen in prompts
@@ -317,11 +317,11 @@ def _calibration(calibrations: Mapping[str, Calibration], space: str) -> Calibra
     return found
 
 
-def _unseen(sight: Sight, *, read: bool) -> str:
+def _unseen(sight: Sight, *, unreadable: bool) -> str:
     count = words(sight.texts)
     if count > MAX_WORDS:
         return f"the prompt has {count} words; more than {MAX_WORDS} are not compared: shorten it"
-    if not read:
+    if unreadable:
         return "no model knows the words of the prompt; say it in others"
     if sight.texts:
         return "the prompt is of more letters and signs than are compared; shorten it or use ordinary words"
