@@ -202,9 +202,11 @@ def _without_prompt(question: Question) -> bool:
 def unprompted(checks: Sequence[str], sight: Sight) -> tuple[str, ...]:
     """Those of the checks that have nothing to look at where no prompt came with a clip.
 
-    Words that are spoken or written in it are looked through for names all the same.
+    Words that are spoken or written in it are looked through for names all the same, and for what is unsafe
+    where that was judged.
     """
     read = (policies.NAMES, policies.UNREGISTERED) if sight.texts else ()
+    read += (policies.UNSAFE,) if sight.of(Kind.UNSAFE) else ()
     return tuple(check for check in checks if check in policies.PROMPT_CHECKS and check not in read)
 
 

@@ -11,7 +11,7 @@ from classifiers.words import ReadLine, seen_words
 from pipeline import policy
 from pipeline.policy import PRESETS
 from pipeline.reasons import Wish
-from pipeline.recheck import Question, in_full, recheck, shown, wishes_of
+from pipeline.recheck import Question, in_full, recheck, shown, unprompted, wishes_of
 from pipeline.types import Decision, Verdict
 from registry.ruling import Ask, Used
 from registry.subject_types import NameRow, RuleRow, SubjectRecord, VectorRow
@@ -330,3 +330,12 @@ def test_words_that_nobody_read_hold() -> None:
     answer = recheck(question(sight=unread), [change("name", NAMED)], {}, now=NOW)
     unfinished = [one for one in answer.reasons if one.check == policy.WORDS]
     assert (answer.verdict, [one.code for one in unfinished]) == (Verdict.REVIEW, ["check_unfinished"])
+
+
+def test_what_is_said_in_a_clip_without_a_prompt_is_judged_too() -> None:
+    heard = Sight(texts=("words that somebody speaks",))
+    judged = replace(heard, seen=(Seen(kind=Kind.UNSAFE, space="any", vectors=np.zeros((1, 1), np.float32)),))
+    checks = policy.PROMPT_CHECKS
+    assert set(unprompted(checks, Sight())) == set(checks)
+    assert set(unprompted(checks, heard)) == {policy.DESCRIPTIONS, policy.UNSAFE}
+    assert set(unprompted(checks, judged)) == {policy.DESCRIPTIONS}
