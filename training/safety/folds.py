@@ -35,6 +35,8 @@ def cross_validated(data: Labelled, scores: Floats, count: int) -> Iterator[dict
     for column, label in enumerate((*data.labels, "any")):
         wanted = data.any if label == "any" else data.wanted[:, column] > 0
         judged = np.ones(len(wanted), bool) if label == "any" else data.counts[:, column] > 0
+        if not wanted[judged].any():  # nothing of this label is there to be found
+            continue
         yield {
             "label": label, "auprc": round(area(wanted[judged], scores[judged, column]), 4),
             "n": int(judged.sum()), "of": int(wanted[judged].sum()), "folds": count,
