@@ -205,7 +205,7 @@ def unprompted(checks: Sequence[str], sight: Sight) -> tuple[str, ...]:
     Words that are spoken or written in it are looked through for names all the same, and for what is unsafe
     where that was judged.
     """
-    read = (policies.NAMES, policies.UNREGISTERED) if sight.texts else ()
+    read: tuple[str, ...] = (policies.NAMES, policies.UNREGISTERED) if sight.texts else ()
     read += (policies.UNSAFE,) if sight.of(Kind.UNSAFE) else ()
     return tuple(check for check in checks if check in policies.PROMPT_CHECKS and check not in read)
 
