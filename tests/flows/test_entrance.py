@@ -170,7 +170,8 @@ def test_a_description_that_the_enhancement_brings_in_is_told_as_such(app: App) 
     after = app.judge(ASKED, policy="opt-out", history=turns)
     assert [reason.code for reason in after.reasons] == ["description_match"]  # turns do not thin it out
     long = app.judge("a bird by a lake", policy="opt-out", enhanced="reeds and " * 1100)
-    assert [reason.code for reason in long.reasons] == ["check_unfinished"]  # half a look is never passed
+    assert {reason.code for reason in long.reasons} == {"check_unfinished"}  # half a look is never passed
+    assert {reason.check for reason in long.reasons} == {"prompt_descriptions", "unsafe_content"}
 
 
 def test_spoken_words_are_read_like_a_prompt(app: App, tmp_path: Path, make_clip: Any) -> None:
