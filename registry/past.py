@@ -100,7 +100,7 @@ class StoredSights:
         last = NO_MORE  # of what was seen of the release at `after`, this was read
         while after <= upto:
             rest = or_(release.c.log_seq > after, and_(release.c.log_seq == after, number > last))
-            # The two bounds are what an index is read by; the alternative alone would read everything each time.
+            # The bounds are what an index is read by; `rest` alone would read everything each time.
             here = query.where(*self._mine(), release.c.log_seq.between(after, upto), rest)
             with read(self._engine) as conn:
                 rows = conn.execute(here.order_by(release.c.log_seq, number).limit(READ_ROWS)).all()
