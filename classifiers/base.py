@@ -9,7 +9,7 @@ raises.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,13 @@ class CheckState(StrEnum):
     TIMED_OUT = "timed_out"
     SKIPPED = "skipped"
     NOT_CONFIGURED = "not_configured"
+
+
+WORST_LAST: Final = (
+    CheckState.COMPLETED, CheckState.NOT_APPLICABLE, CheckState.SKIPPED, CheckState.TIMED_OUT,
+    CheckState.FAILED, CheckState.NOT_CONFIGURED,
+)  # fmt: skip
+"""Of several reports of one check, the worst counts."""
 
 
 class Kind(StrEnum):

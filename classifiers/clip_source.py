@@ -55,7 +55,7 @@ def find_source(model: str | Path, tag: str = "", sha256: str = "") -> Source:
         config = _config(folder)
     else:
         folder = Path(name.removeprefix(LOCAL))
-        _refuse_pickles(folder)
+        _demand_folder(folder)
         config = _config(folder)
     weights = _weights(folder)
     found = _digest(weights)
@@ -107,11 +107,16 @@ def _weights(folder: Path) -> Path:
     )
 
 
-def _refuse_pickles(folder: Path) -> None:
+def _demand_folder(folder: Path) -> None:
     if not folder.is_dir():
         raise ModelUnusable(
             f"{folder} is not a folder: give an open_clip folder, hf-hub:owner/name, or a name and a tag"
         )
+    refuse_pickles(folder)
+
+
+def refuse_pickles(folder: Path) -> None:
+    """Raises: ModelUnusable for a folder that has any (rule 2)."""
     pickles = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in PICKLES)
     if pickles:
         raise ModelUnusable(

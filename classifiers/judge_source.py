@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from classifiers.clip_source import refuse_pickles
 from classifiers.errors import ModelUnusable
 
-PICKLES: Final = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 FETCHED: Final = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")
 CONFIG: Final = "config.json"
 MAX_JSON_BYTES: Final = 64 << 20
@@ -71,12 +71,7 @@ def judge_digest(folder: Path) -> str:
 
 
 def _refuse_code(folder: Path) -> None:
-    pickles = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in PICKLES)
-    if pickles:
-        raise ModelUnusable(
-            f"{folder} has weights as pickles ({', '.join(pickles[:3])}), which can run code when they are "
-            "read: keep only safetensors there"
-        )
+    refuse_pickles(folder)
     for path in folder.glob("*.json"):
         if path.name.endswith("config.json") and "auto_map" in _json(path):
             raise ModelUnusable(f"{path} wants to run code of its own: use a model without such")

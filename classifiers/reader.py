@@ -5,8 +5,6 @@ files, since the package would fetch what it misses. A look costs a tenth of a s
 hundredths for each line (docs/adr/0024-words-in-frames.md).
 """
 
-import hashlib
-import importlib.util
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ import numpy as np
 
 from classifiers.base import Box, Line, Picture
 from classifiers.errors import ModelUnusable, TooManyWords
+from classifiers.packaged import checked, folder_of
 from classifiers.words import ReadLine
 
 PACKAGE: Final = "rapidocr"
@@ -66,7 +65,7 @@ class WordReader:
     def __init__(self, folder: Path | None = None, limits: ReadLimits | None = None) -> None:
         self._limits = limits or ReadLimits()
         place = folder or _packaged()
-        weights = [_checked(place / name, digest) for name, digest in (DETECTOR, TURNER, RECOGNISER)]
+        weights = [checked(place / name, digest, PACKAGE) for name, digest in (DETECTOR, TURNER, RECOGNISER)]
         self._engine = _engine(weights, self._limits)
         self._lock = threading.Lock()
 
@@ -148,19 +147,4 @@ def _test_picture() -> Picture:
 
 
 def _packaged() -> Path:
-    spec = importlib.util.find_spec(PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
-        raise ModelUnusable(f"the weights for reading words are not installed; run: {INSTALL}")
-    return Path(spec.submodule_search_locations[0]) / "models"
-
-
-def _checked(path: Path, digest: str) -> Path:
-    try:
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise ModelUnusable(
-            f"{path.name} cannot be read ({error.strerror}); install rapidocr again"
-        ) from None
-    if found != digest:
-        raise ModelUnusable(f"{path.name} is not the file that it was; install rapidocr again")
-    return path
+    return folder_of(PACKAGE, f"the weights for reading words are not installed; run: {INSTALL}") / "models"

@@ -10,9 +10,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from classifiers.base import CheckReport, Seen, Sight
+from classifiers.base import CheckReport, Kind, Sight
+from classifiers.words import texts_in
 from pipeline import checks
 from pipeline import policy as policies
 from pipeline.examine import Calibrations, examine
@@ -24,7 +25,6 @@ from pipeline.texts import PICTURE
 from pipeline.types import Decision, Reason
 from registry.view import Snapshot
 
-WORDS: Final = "words"
 TOLD: Final = " It is in a picture or clip that this one is made from."
 _PICTURES: Final = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 _HEAD: Final = 12
@@ -56,15 +56,7 @@ def look_at_material(paths: Sequence[Path], eyes: checks.Eyes, limits: MediaLimi
 
 def words_in(sight: Sight) -> tuple[str, ...]:
     """The words that were read in pictures, a text for each picture or moment."""
-    return tuple(text for seen in sight.seen if seen.kind == WORDS for text in _passages(seen))
-
-
-def _passages(seen: Seen) -> list[str]:
-    by_time: dict[float, list[str]] = {}
-    lines: Sequence[Any] = getattr(seen, "lines", ())  # of a reader of words, where there is one
-    for time, line in zip(seen.times, lines, strict=True):
-        by_time.setdefault(time, []).append(str(line.text))
-    return list(dict.fromkeys(" ".join(texts) for _, texts in sorted(by_time.items())))
+    return tuple(text for seen in sight.of(Kind.WORDS) for text in dict.fromkeys(texts_in([seen])))
 
 
 def reports_of(

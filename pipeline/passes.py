@@ -9,13 +9,9 @@ checked by itself, wherever a sight is checked; what any finds is found.
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from classifiers.base import CheckReport, CheckState, Finding, Kind, Seen, Sight
+from classifiers.base import WORST_LAST, CheckReport, Finding, Kind, Seen, Sight
 
 OF_TEXTS: Final = frozenset({Kind.PROMPT, Kind.CLAUSE})
-_WORST_LAST: Final = (
-    CheckState.COMPLETED, CheckState.NOT_APPLICABLE, CheckState.SKIPPED, CheckState.TIMED_OUT,
-    CheckState.FAILED, CheckState.NOT_CONFIGURED,
-)  # fmt: skip
 
 
 def joined(texts: Sequence[str], passes: Sequence[Sight]) -> Sight:
@@ -43,7 +39,7 @@ def passes_of(sight: Sight) -> list[Sight]:
 def by_pass(check: Callable[[Sight], CheckReport], sight: Sight) -> CheckReport:
     """The report of a check that is asked about each pass: the worst state, and the strongest findings."""
     reports = [check(one) for one in passes_of(sight)]
-    worst = max(reports, key=lambda report: _WORST_LAST.index(report.state))
+    worst = max(reports, key=lambda report: WORST_LAST.index(report.state))
     scores: dict[str, float] = {}
     for report in reports:
         scores |= {layer: max(score, scores.get(layer, score)) for layer, score in report.scores.items()}

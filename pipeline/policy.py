@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
 
-from classifiers.base import CheckReport, CheckState, Finding
+from classifiers.base import WORST_LAST, CheckReport, CheckState, Finding
 from classifiers.unsafe.taxonomy import Category, category_of
 from pipeline.errors import UsageError
 from pipeline.reasons import MAX_LOST, Wish, Wishes, intent_of, nobody, reason_of
@@ -285,16 +285,12 @@ def from_json(document: dict[str, Any]) -> Decision:
     return Decision(**document | lists | {"reasons": reasons, "verdict": Verdict(document["verdict"])})
 
 
-_BADNESS: Final = (
-    CheckState.COMPLETED, CheckState.NOT_APPLICABLE, CheckState.SKIPPED, CheckState.TIMED_OUT,
-    CheckState.FAILED, CheckState.NOT_CONFIGURED,
-)  # fmt: skip
 _SOUND: Final = "The clip has sound and no check listens to it; name --audio accept or --audio strip."
 
 
 def _states(reports: Sequence[CheckReport]) -> dict[str, CheckState]:
     """The state of each check that has a report; of several, the worst."""
-    worst_last = sorted(reports, key=lambda report: _BADNESS.index(report.state))
+    worst_last = sorted(reports, key=lambda report: WORST_LAST.index(report.state))
     return {report.check: report.state for report in worst_last}
 
 

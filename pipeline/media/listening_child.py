@@ -17,7 +17,7 @@ from av.stream import Discard
 from pipeline.errors import CountermarkError, LimitExceeded, MediaUnreadable, MediaUnsupported
 from pipeline.media import opening, protocol
 from pipeline.media.child import send_error, send_json, write
-from pipeline.media.sound import FILL_GAPS
+from pipeline.media.resampling import drained, resampler
 
 FORM: Final = f"sample_fmts=s16:sample_rates={protocol.HEARD_RATE}:channel_layouts=mono"
 
@@ -68,30 +68,14 @@ def _samples(container: InputContainer, track: AudioStream) -> Iterator[bytes]:
         for frame in packet.decode():
             if not isinstance(frame, AudioFrame) or frame.is_corrupt:
                 raise MediaUnreadable("the sound of the video is damaged; use an intact copy")
-            graph = graph or _filters(frame)
+            graph = graph or resampler(frame, FORM)
             graph.push(frame)
-            yield from _drained(graph)
+            yield from _heard(graph)
     if graph is not None:
         graph.push(None)
-        yield from _drained(graph)
+        yield from _heard(graph)
 
 
-def _filters(frame: AudioFrame) -> av.filter.Graph:
-    graph = av.filter.Graph()
-    assert frame.time_base  # noqa: S101 - set by the decoder
-    source = graph.add_abuffer(
-        sample_rate=frame.sample_rate, format=frame.format, layout=frame.layout, time_base=frame.time_base
-    )
-    resample, shape = graph.add("aresample", FILL_GAPS), graph.add("aformat", FORM)
-    graph.link_nodes(source, resample, shape, graph.add("abuffersink")).configure()
-    return graph
-
-
-def _drained(graph: av.filter.Graph) -> Iterator[bytes]:
-    while True:
-        try:
-            frame = graph.pull()
-        except (av.error.BlockingIOError, av.error.EOFError):
-            return
-        assert isinstance(frame, AudioFrame)  # noqa: S101 - the graph has one audio sink
+def _heard(graph: av.filter.Graph) -> Iterator[bytes]:
+    for frame in drained(graph):
         yield bytes(frame.planes[0])[: frame.samples * protocol.HEARD_BYTES]

@@ -13,6 +13,7 @@ from av.stream import Stream
 
 from pipeline.errors import MediaUnreadable
 from pipeline.media.carried import CARRIED, NEEDS_EXTRADATA
+from pipeline.media.resampling import drained, resampler
 from pipeline.media.types import AudioInfo, AudioPacket
 
 AAC_RATES: Final = frozenset(
@@ -20,7 +21,6 @@ AAC_RATES: Final = frozenset(
 )
 AAC_BITS_PER_CHANNEL: Final = 80_000
 FALLBACK_RATE: Final = 48_000
-FILL_GAPS: Final = "async=1000"  # gaps in the time stamps become silence, so sound stays in step
 
 
 def codec_name(stream: AudioStream) -> str:
@@ -105,25 +105,12 @@ class RemadeSound:
             yield from self._encoded(None)
 
     def _filters(self, frame: AudioFrame) -> av.filter.Graph:
-        graph = av.filter.Graph()
-        assert frame.time_base  # noqa: S101 - set by the decoder
-        source = graph.add_abuffer(
-            sample_rate=frame.sample_rate, format=frame.format, layout=frame.layout, time_base=frame.time_base
-        )
         encoder = self._encoder
         form = f"sample_fmts={encoder.format.name}:sample_rates={encoder.sample_rate}"
-        resample = graph.add("aresample", FILL_GAPS)
-        shape = graph.add("aformat", f"{form}:channel_layouts={encoder.layout.name}")
-        graph.link_nodes(source, resample, shape, graph.add("abuffersink")).configure()
-        return graph
+        return resampler(frame, f"{form}:channel_layouts={encoder.layout.name}")
 
     def _drain(self, graph: av.filter.Graph) -> Iterator[AudioPacket]:
-        while True:
-            try:
-                frame = graph.pull()
-            except (av.error.BlockingIOError, av.error.EOFError):
-                return
-            assert isinstance(frame, AudioFrame)  # noqa: S101 - the graph has one audio sink
+        for frame in drained(graph):
             yield from self._encoded(frame)
 
     def _encoded(self, frame: AudioFrame | None) -> Iterator[AudioPacket]:

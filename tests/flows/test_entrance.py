@@ -214,7 +214,6 @@ def test_nothing_that_a_tester_asks_for_leaves(app: App) -> None:
 
 
 def test_words_in_a_picture_are_read_like_a_prompt(app: App, tmp_path: Path, make_clip: Any) -> None:
-    pytest.importorskip("classifiers.words", reason="does not apply: this version reads no words")
     opt_out(app, name="Ossifer Quell")
     note = np.full((160, 480, 3), 200, np.uint8)
     cv2.putText(note, "OSSIFER QUELL", (30, 95), cv2.FONT_HERSHEY_SIMPLEX, 1.6, (20, 20, 20), 3, cv2.LINE_AA)
