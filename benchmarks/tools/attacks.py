@@ -38,7 +38,7 @@ DESIGN_SEED: Final = 1
 SIDE: Final = 256
 REGISTERED: Final = 4
 """Pictures that are registered of the drawn character."""
-SHOWN: Final = 6
+SHOWN: Final = 12
 """Other pictures of a subject that attacks come with."""
 PROBES: Final = 50
 """Tries that somebody has who changes a refused prompt until it passes."""
