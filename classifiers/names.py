@@ -12,7 +12,6 @@ from classifiers.base import CheckReport, CheckState, Finding, NameEntry, Refere
 from classifiers.errors import NameRefused
 from classifiers.layers import OfLayers
 from classifiers.matcher import MATCH, Hit, NameMatcher, best
-from classifiers.phrases import asks_for_style
 from classifiers.unregistered import check_unregistered
 
 __all__ = [
@@ -52,7 +51,7 @@ def hits_in(
 
 
 def _finding(hit: Hit, text: str, turn: int) -> Finding:
-    style = hit.code == MATCH and asks_for_style(text, hit.start, hit.end)
+    style = hit.code == MATCH and hit.style
     return Finding(
         check=CHECK, subject=hit.entry.subject, score=hit.score, threshold=THRESHOLD,
         code=STYLE if style else hit.code, sure=hit.sure and not style, reference=hit.entry.text, turn=turn,

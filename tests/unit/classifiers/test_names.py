@@ -157,6 +157,15 @@ def test_a_style_is_for_a_person_to_see() -> None:
     assert found("a hill in the style of Hayao Miyazaki") == style
     assert found("like a Hayao Miyazaki film") == style
     assert found("a Hayao Miyazaki-style hill") == style
+    often = found("in the style of Hayao Miyazaki, " * 30 + "and Hayao Miyazaki walks in")
+    assert ("artist", "name_match", True) in often  # what is asked for besides is not hidden by it
+    assert len(found("Andor " * 500)) == len(found("Andor " * 6))
+
+
+def test_a_common_word_often_said_does_not_hide_the_title() -> None:
+    assert not found("a link in a chain. " * 30)
+    told = found("a link in a chain. " * 30 + "And we watch the video game Link with friends.")
+    assert told == [("link", "name_near", False)]
     assert found("Hayao Miyazaki walks") == [("artist", "name_match", True)]
 
 
