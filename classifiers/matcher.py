@@ -151,9 +151,7 @@ class NameMatcher:
         for plain, start, end in decoded(text):
             inner: list[Hit] = []
             self._look(plain, fold(plain), inner, context, depth + 1)
-            hits += [
-                replace(hit, start=start, end=end) for hit in inner
-            ]
+            hits += [replace(hit, start=start, end=end) for hit in inner]
 
     def _look_across(
         self, texts: Sequence[str], folded: Sequence[Folded], found: list[list[Hit]], context: set[str]
@@ -162,8 +160,8 @@ class NameMatcher:
         across: list[Hit] = []
         whole = "".join(texts)
         kinds = boundaries.kinds_of(whole)
-        readings = readings_across(texts, folded)
-        stack = Stack(readings, [PLAIN] * len(readings))
+        readings, ways = zip(*readings_across(texts, folded), strict=True)
+        stack = Stack(readings, ways)
         across += [hit for hit, _ in self._scan(stack, whole, kinds, context)]
         offset = 0
         for length, hits in zip(lengths, found, strict=True):
@@ -261,13 +259,16 @@ def readings_of(text: str, folded: Folded) -> Readings:
     )  # fmt: skip
 
 
-def readings_across(texts: Sequence[str], folded: Sequence[Folded]) -> list[Reading]:
-    """Consecutive texts as one, for names that begin in one and end in a later one."""
-    lengths = [len(text) for text in texts]
-    parts = [[squeezed(one) for one in folded]]
+def readings_across(texts: Sequence[str], folded: Sequence[Folded]) -> list[tuple[Reading, int]]:
+    """Consecutive texts as one, for names that begin in one and end in a later one, with the way of each."""
+    lengths, looks = [len(text) for text in texts], folded
+    parts = [([squeezed(one) for one in folded], PLAIN)]
     if not all(text.isascii() for text in texts):
-        parts.append([squeezed(by_look(one)) for one in folded])
-    return [join(one, lengths) for one in parts]
+        looks = [by_look(one) for one in folded]
+        parts.append(([squeezed(one) for one in looks], PLAIN))
+    if any(map(_SIGNED.search, texts)):
+        parts.append(([squeezed(translated(one, LEET_SIGNS)) for one in looks], LEET))
+    return [(join(one, lengths), way) for one, way in parts]
 
 
 def _hit(entry: NameEntry, found: boundaries.Region, *, sure: bool) -> Hit:

@@ -85,7 +85,7 @@ def styled(first: int, text: str) -> str:
         UNSAFE.replace("a", "4").replace("e", "3").replace("o", "0"),
         "   ".join(" ".join(word) for word in UNSAFE.split()), UNSAFE.replace(" ", "_"), UNSAFE.upper(),
         "a dog" + " " * 5000 + UNSAFE, "a dog " + "x" * 5000 + " " + UNSAFE, "forest-" * 300 + " " + UNSAFE,
-        "森の中を歩く犬と猫が遊ぶ美しい風景" * 40 + UNSAFE, "https://a.example/" + "abc/" * 200 + " " + UNSAFE,
+        "森の中を歩く犬と猫が遊ぶ美しい風景" * 40 + UNSAFE, "https://a.test/" + "abc/" * 200 + " " + UNSAFE,
         " ".join(f"qzxvkjw{n}pqz" for n in range(70)) + " " + UNSAFE,
         f"do not show {UNSAFE}", f"“{UNSAFE}” is what he says",
     ],
