@@ -153,6 +153,23 @@ def test_the_command_reads_standard_input(home: Path) -> None:
     assert (answer.exit_code, json.loads(answer.stdout)["error"]["code"]) == (2, "usage")
 
 
+def test_the_command_says_by_which_check_where_and_how_to_object(home: Path) -> None:
+    answer = run("a dog and Spider-Man", "--json", "--home", str(home))
+    told = json.loads(answer.stdout)
+    assert told["appeal"].startswith("To object, write to the operator of this service")
+    assert told["appeal"] in answer.stderr
+    assert "names Spider-Man (a studio)" in answer.stderr
+    assert "[prompt_names, characters 11 to 20 of the prompt]" in answer.stderr
+    assert json.loads(run("a dog", "--json", "--home", str(home)).stdout)["appeal"] is None
+
+
+def test_no_prompt_on_standard_input_is_read_in_part(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COUNTERMARK_MAX_PROMPT_BYTES", "5000000")
+    long = b"Spider-Man " + b"x" * 5_100_000
+    answer = run("-", "--json", "--home", str(home), stdin=long)
+    assert (answer.exit_code, json.loads(answer.stdout)["error"]["code"]) == (3, "limit_exceeded")
+
+
 def test_a_prompt_that_begins_with_a_dash(home: Path) -> None:
     answer = run("--json", "--home", str(home), "--", "-Spider-Man swings")
     assert json.loads(answer.stdout)["reasons"][0]["span"] == [1, 11]
