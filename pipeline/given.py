@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import UsageError
+from pipeline.orders import MAX_MATERIAL
 
 PICTURES: Final = ("image", "last_image")
 CLIPS: Final = ("video",)
@@ -73,6 +74,8 @@ def taken(given: dict[str, Any]) -> Given:
             found.arguments[name] = (_pictures if name in PICTURES else _clip)(name, value, found)
     for name in SETTINGS & given.keys():
         _demand_numbers(name, given[name])
+    if len(found.pictures) + len(found.clips) > MAX_MATERIAL:
+        raise UsageError(f"a clip is made from at most {MAX_MATERIAL} pictures and clips; give fewer")
     return found
 
 

@@ -106,6 +106,11 @@ def test_descriptions_and_names_are_judged_together(tmp_path: Path) -> None:
         assert [reason["code"] for reason in found["reasons"]] == ["description_match"]
         assert found["scores"]["prompt_fused"] >= found["reasons"][0]["threshold"]
         assert judged(gate, "a dog in the snow")["verdict"] == "allow"
+        # Nor do turns about other things thin out what one of them describes.
+        others = [f"a quiet lake with trees, and the camera pans left past house {n}" for n in range(6)]
+        told = "a violet heron with nine brass wings plays the bassoon"
+        assert judged(gate, "now make it rain", told, *others)["verdict"] != "allow"
+        assert judged(gate, "now make it rain", *others)["verdict"] == "allow"
         # Too long to be compared: held, not passed in part.
         held = judged(gate, "dog " * 24_999)
         assert held["verdict"] == "review"

@@ -79,6 +79,7 @@ def test_material_is_copied_in_plain_colours(tmp_path: Path) -> None:
         ({"conditions": [{"image": noise(1)}]}, "conditions are LTXVideoConditions"),
         ({"conditions": [LTXVideoCondition(image="x.png")]}, "image may carry content"),
         ({"strength": [noise(1)]}, "strength is a number"),
+        ({"image": [noise(1)] * 8, "video": [noise(2)]}, "at most 8 pictures and clips"),
     ],
 )
 def test_what_cannot_be_looked_at_is_refused(given: dict[str, Any], words: str) -> None:
