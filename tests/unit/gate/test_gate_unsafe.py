@@ -109,7 +109,8 @@ def test_a_turn_before_and_a_sentence_in_a_long_prompt_count(gate: Gate) -> None
 def test_a_prompt_of_a_hundred_kilobytes_is_held_and_costs_nothing(gate: Gate) -> None:
     judged(gate, "warm")
     begun = time.process_time()
-    for text in ("blood " * 16_000, "x" * 99_000, "日" * 33_000, "a. " * 33_000):
+    hostile = ("\n" * 99_000 + "a", "%25" * 33_000, "&#38;" * 19_000, chr(0xE0041) * 24_000, "🦊" * 24_000)
+    for text in ("blood " * 16_000, "x" * 99_000, "日" * 33_000, "a. " * 33_000, *hostile):
         told = judged(gate, text)
         assert told["verdict"] != "allow" or len(text.split()) == 1
         assert told["checks"]["unsafe_content"] in ("skipped", "completed")
