@@ -17,6 +17,7 @@ from classifiers.stack import Stack
 
 MIN_LOOSE: Final = 4  # letters of a name that may end before a plural s, a digit or a capital
 MIN_PIECED: Final = 4  # letters of a name that common words may add up to
+MIN_BROKEN: Final = 6  # letters of a name that a line or a bracket may break where it has no gap
 FREQUENT: Final = 5.5  # Zipf: words that stand beside each other by chance, as "and or" for "Andor"
 _UNSPACED: Final = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR", "HANGUL")
 
@@ -142,8 +143,10 @@ class Region:
         if all(len(piece) == 1 for piece in pieces):
             return True
         ordinary = all(_familiar(piece) for piece in pieces)
+        if heavy and extra:  # "he bows, Erik laughs"; but "Zor/blatt" is nothing else
+            return None if ordinary or self.end - self.start < MIN_BROKEN else False
         if heavy:
-            return None if ordinary or extra else False
+            return None if ordinary else False
         if not ordinary:
             return True
         chance = all(frequency(piece) >= FREQUENT for piece in pieces)

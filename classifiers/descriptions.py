@@ -39,6 +39,7 @@ from classifiers.wording import (
     CLIP_WINDOW,
     MAX_WORDS,
     SENTENCE_WINDOW,
+    as_read,
     clauses,
     readable_run,
     undisguised,
@@ -99,7 +100,7 @@ def _cut(texts: tuple[str, ...], clip: TextEmbedder | None, minilm: TextEmbedder
     """What each model is given of a prompt: all of it, or nothing."""
     if not texts or words(texts) > MAX_WORDS:
         return _Cut([], [], [])
-    plain = [undisguised(text) for text in texts]
+    plain = [as_read(text) for text in texts]
     wholes = list(dict.fromkeys((plain[-1], "\n".join(plain))))
     if any(_pieces(wholes[-1], model) > MAX_PIECES_SEEN for model in (clip, minilm) if model):
         return _Cut([], [], [])

@@ -35,13 +35,13 @@ from classifiers.normalise import (
     squeezed,
     translated,
 )
-from classifiers.phrases import is_title
+from classifiers.phrases import asks_for_style, is_title
 from classifiers.rebus import worded
 from classifiers.stack import Stack
 
 MATCH: Final = "name_match"
 NEAR: Final = "name_near"
-MAX_TOLD: Final = 5  # places of one subject in one text
+MAX_TOLD: Final = 5  # places of one subject in one text, and as many in which its style is asked for
 MAX_DEPTH: Final = 2  # encodings in encodings
 _SIGNED: Final = re.compile(r"[^A-Za-z\s,.;:'\"/-]|\BI")
 _REPEATED: Final = re.compile(r"(.)\1", re.DOTALL)
@@ -50,7 +50,7 @@ _REPEATED: Final = re.compile(r"(.)\1", re.DOTALL)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
     """A name in a text. ``start``, ``end``: characters of the text; ``sure``: False where a person should
-    look; ``score``: 1 for a name as it was registered.
+    look; ``score``: 1 for a name as it was registered; ``style``: the words around it ask for its style.
     """
 
     entry: NameEntry
@@ -59,6 +59,7 @@ class Hit:
     sure: bool = True
     code: str = MATCH
     score: float = 1.0
+    style: bool = False
 
 
 class NameMatcher:
@@ -150,10 +151,7 @@ class NameMatcher:
         for plain, start, end in decoded(text):
             inner: list[Hit] = []
             self._look(plain, fold(plain), inner, context, depth + 1)
-            hits += [
-                Hit(entry=hit.entry, start=start, end=end, sure=hit.sure, code=hit.code, score=hit.score)
-                for hit in inner
-            ]
+            hits += [replace(hit, start=start, end=end) for hit in inner]
 
     def _look_across(
         self, texts: Sequence[str], folded: Sequence[Folded], found: list[list[Hit]], context: set[str]
@@ -162,8 +160,8 @@ class NameMatcher:
         across: list[Hit] = []
         whole = "".join(texts)
         kinds = boundaries.kinds_of(whole)
-        readings = readings_across(texts, folded)
-        stack = Stack(readings, [PLAIN] * len(readings))
+        readings, ways = zip(*readings_across(texts, folded), strict=True)
+        stack = Stack(readings, ways)
         across += [hit for hit, _ in self._scan(stack, whole, kinds, context)]
         offset = 0
         for length, hits in zip(lengths, found, strict=True):
@@ -179,10 +177,10 @@ class NameMatcher:
     ) -> Iterator[tuple[Hit, int]]:
         """The names that are written out, each with its first letter's place in the stack."""
         index = self._index
-        told: dict[int, int] = {}  # so that a text of nothing but names costs no more than others
+        told = dict[tuple[int, bool, bool], int]()  # of a name often there, a few places of each kind
         for owner, start, end in self._candidates(stack, kinds):
             letters = stack.letters[start:end]
-            if told.get(owner, 0) >= MAX_TOLD or not _is_form(index, owner, int(stack.ways[start]), letters):
+            if not _is_form(index, owner, int(stack.ways[start]), letters):
                 continue
             way = int(stack.ways[start])
             reading, offset = stack.reading(start)
@@ -197,9 +195,13 @@ class NameMatcher:
                 sure = found.natural(breaks(entry.text))
             else:
                 sure = True if found.disguised(index.letters(owner) if way == SINGLE else "") else None
-            if sure is not None:
-                yield _hit(entry, found, sure=sure), start
-                told[owner] = told.get(owner, 0) + sure
+            if sure is None:
+                continue
+            hit = _hit(entry, found, sure=sure)
+            kind = owner, hit.style, entry.tier == NameTier.CONTEXT and is_title(text, hit.start, hit.end)
+            if told.get(kind, 0) < MAX_TOLD:
+                yield hit, start
+                told[kind] = told.get(kind, 0) + sure
 
     def _candidates(self, stack: Stack, kinds: boundaries.Kinds) -> Iterator[tuple[int, int, int]]:
         """The names whose form may stand between two edges of a reading: number, first and last letter."""
@@ -257,19 +259,23 @@ def readings_of(text: str, folded: Folded) -> Readings:
     )  # fmt: skip
 
 
-def readings_across(texts: Sequence[str], folded: Sequence[Folded]) -> list[Reading]:
-    """Consecutive texts as one, for names that begin in one and end in a later one."""
-    lengths = [len(text) for text in texts]
-    parts = [[squeezed(one) for one in folded]]
+def readings_across(texts: Sequence[str], folded: Sequence[Folded]) -> list[tuple[Reading, int]]:
+    """Consecutive texts as one, for names that begin in one and end in a later one, with the way of each."""
+    lengths, looks = [len(text) for text in texts], folded
+    parts = [([squeezed(one) for one in folded], PLAIN)]
     if not all(text.isascii() for text in texts):
-        parts.append([squeezed(by_look(one)) for one in folded])
-    return [join(one, lengths) for one in parts]
+        looks = [by_look(one) for one in folded]
+        parts.append(([squeezed(one) for one in looks], PLAIN))
+    if any(map(_SIGNED.search, texts)):
+        parts.append(([squeezed(translated(one, LEET_SIGNS)) for one in looks], LEET))
+    return [(join(one, lengths), way) for one, way in parts]
 
 
 def _hit(entry: NameEntry, found: boundaries.Region, *, sure: bool) -> Hit:
     start, end = found.span
     certain = sure and not doubted(entry)
-    return Hit(entry=entry, start=start, end=end, sure=certain, code=MATCH if sure else NEAR)
+    style = sure and asks_for_style(found.text, start, end)
+    return Hit(entry=entry, start=start, end=end, sure=certain, code=MATCH if sure else NEAR, style=style)
 
 
 def _in_context(text: str, hits: Iterable[Hit], seen: set[str]) -> Iterator[Hit]:
@@ -284,15 +290,19 @@ def _in_context(text: str, hits: Iterable[Hit], seen: set[str]) -> Iterator[Hit]
 
 
 def best(hits: Iterable[Hit]) -> list[Hit]:
-    """Of overlapping hits of one subject the surest and longest."""
+    """Of overlapping hits of one subject the surest and longest, a few of each kind."""
     kept: list[Hit] = []
     order = sorted(
         hits, key=lambda hit: (not hit.sure, -hit.score, hit.start - hit.end, hit.start, hit.entry.text)
     )
     taken: dict[str, list[tuple[int, int]]] = {}
+    told: dict[tuple[str, bool], int] = {}
     for hit in order:
-        spans = taken.setdefault(hit.entry.subject, [])
-        if len(spans) < MAX_TOLD and not any(hit.start < end and start < hit.end for start, end in spans):
+        kind, spans = (hit.entry.subject, hit.style), taken.setdefault(hit.entry.subject, [])
+        if told.get(kind, 0) >= MAX_TOLD:
+            continue
+        if not any(hit.start < end and start < hit.end for start, end in spans):
+            told[kind] = told.get(kind, 0) + 1
             spans.append((hit.start, hit.end))
             kept.append(hit)
     return sorted(kept, key=lambda hit: (hit.start, hit.end))

@@ -68,8 +68,7 @@ class MiniLm:
 
     @torch.inference_mode()
     def _embedded(self, texts: Sequence[str]) -> Vectors:
-        # More characters than this cannot be seen anyway.
-        clean = [_clean(text[: LENGTH * 16]) for text in texts]
+        clean = [_clean(text) for text in texts]
         read = self._words(clean, padding=True, truncation=True, max_length=LENGTH, return_tensors="pt")
         hidden = self._model(**read).last_hidden_state
         mask = read["attention_mask"].unsqueeze(-1).to(hidden.dtype)

@@ -5,14 +5,23 @@ Codes: ``name_match`` (sure), ``name_near`` (a typo, or an accident of words: a 
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from classifiers.ambiguity import check_name, tier_of
-from classifiers.base import CheckReport, CheckState, Finding, NameEntry, References, Sight, doubted
-from classifiers.errors import NameRefused
+from classifiers.ambiguity import check_name, known_elsewhere, tier_of
+from classifiers.base import (
+    CheckReport,
+    CheckState,
+    Finding,
+    NameEntry,
+    NameTier,
+    References,
+    Sight,
+    doubted,
+)
+from classifiers.errors import ModelUnusable, NameRefused
 from classifiers.layers import OfLayers
 from classifiers.matcher import MATCH, Hit, NameMatcher, best
-from classifiers.phrases import asks_for_style
 from classifiers.unregistered import check_unregistered
 
 __all__ = [
@@ -21,12 +30,30 @@ __all__ = [
     "check_name",
     "check_names",
     "check_unregistered",
+    "demand_tables",
     "prepare",
     "tier_of",
 ]
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """A name that the tables are tried with."""
+
+    text: str
+    subject: str = "tried"
+    tier: str = NameTier.BLOCK
+    context: tuple[str, ...] = ()
+
+
 CHECK: Final = "prompt_names"
 STYLE: Final = "style_of_holder"
+AGAIN: Final = "install countermark again, with 'countermark[classify]'"
+# What only a whole table finds: look-alike letters, sounds, pictures, foreign words, word frequencies.
+TRIED: Final = (
+    ("Zorblatt", "ᏃoᎡᏴlᎪᎢᎢ"), ("Zorblatt", "Зорблатт"), ("Qorvex Wizard", "qorvex 🧙"),
+    ("Qorvex Man", "qorvex 男"), ("Zorblatt", "Zorblat dances"),
+)  # fmt: skip
 THRESHOLD: Final = 0.5  # every hit counts: the least keeps half of the neighbouring letters
 
 
@@ -52,7 +79,7 @@ def hits_in(
 
 
 def _finding(hit: Hit, text: str, turn: int) -> Finding:
-    style = hit.code == MATCH and asks_for_style(text, hit.start, hit.end)
+    style = hit.code == MATCH and hit.style
     return Finding(
         check=CHECK, subject=hit.entry.subject, score=hit.score, threshold=THRESHOLD,
         code=STYLE if style else hit.code, sure=hit.sure and not style, reference=hit.entry.text, turn=turn,
@@ -66,6 +93,18 @@ _matchers: Final = OfLayers(NameMatcher)
 def prepare(layer: Sequence[NameEntry]) -> None:
     """Index the names of a layer, so that nobody who looks for names waits for it."""
     _matchers.of(layer)
+
+
+def demand_tables() -> None:
+    """Read all that looking for names needs, and try it. Raises: ModelUnusable where a part is not there."""
+    try:
+        matcher = NameMatcher([Tried(text=name) for name, _ in TRIED])
+        missed = [text for name, text in TRIED if name not in {h.entry.text for h in matcher.match(text)}]
+        known_elsewhere("zorblatt")
+    except (OSError, LookupError, ValueError, TypeError) as error:
+        raise ModelUnusable(f"a table for finding names cannot be read ({error}); {AGAIN}") from None
+    if missed:
+        raise ModelUnusable(f"a table for finding names is damaged: {missed[0]!r} is not read; {AGAIN}")
 
 
 def _hits(names: Sequence[NameEntry], texts: Sequence[str]) -> list[list[Hit]]:

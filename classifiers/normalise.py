@@ -29,11 +29,13 @@ _HAIR: Final = "\u200b"  # stands for whatever has no width
 _FILLERS: Final = frozenset("\u115f\u1160\u17b4\u17b5\u3164\uffa0")  # letters that are not seen
 _DROPPED: Final = frozenset(("Mn", "Me"))
 _WITHOUT_WIDTH: Final = frozenset(("Cf", "Cc"))
+_Placed = tuple[str, int, int]  # a character with its place
+MAX_ESCAPED: Final = 3  # times that a text may be escaped
 _KANA_MARKS: Final = frozenset("\u3099\u309a")  # which make another sound, not another spelling
 _ESCAPES: Final = re.compile(
     "[\u3041-\u30ff][\u3099\u309a]|[\uff66-\uff9d][\uff9e\uff9f]"  # a kana and its mark
-    r"|&(?:\#[0-9]{1,7}|\#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,24});|(?:%[0-9a-fA-F]{2})+"
-    r"|(?:\\x[0-9a-fA-F]{2})+|\\u[0-9a-fA-F]{4}|\\u\{[0-9a-fA-F]{1,6}\}"
+    r"|&\#(?:[0-9]{1,9}|[xX][0-9a-fA-F]{1,8});?|&[A-Za-z][A-Za-z0-9]{1,24};|(?:%[0-9a-fA-F]{2})+"
+    r"|(?:\\x[0-9a-fA-F]{2})+|\\u[0-9a-fA-F]{4}|\\U[0-9a-fA-F]{8}|\\u\{[0-9a-fA-F]{1,6}\}"
 )
 _WORD: Final = re.compile(r"[^\W_]+")
 _ENDS: Final = re.compile(r"[,;:!?()\[\]{}\"“”„«»\n\r|/、。！？，；：]|\.\s|\s[-–—]\s")
@@ -171,15 +173,28 @@ def _gap(between: str) -> int:
 
 
 def _characters(text: str) -> list[tuple[str, int, int]]:
-    """The characters of a text with escapes undone, each with its place."""
-    found: list[tuple[str, int, int]] = []
+    """The characters of a text with escapes undone, also those escaped twice, each with its place."""
+    found = [(letter, place, place + 1) for place, letter in enumerate(text)]
+    for _ in range(MAX_ESCAPED):
+        escapes = list(_ESCAPES.finditer(text))
+        if not escapes:
+            break
+        found = _without(found, escapes)
+        text = "".join(letter for letter, _, _ in found)
+    return found
+
+
+def _without(found: Sequence[_Placed], escapes: Sequence[re.Match[str]]) -> list[_Placed]:
+    """The characters, with those of each escape as what it stands for."""
+    plain: list[_Placed] = []
     end = 0
-    for escape in _ESCAPES.finditer(text):
+    for escape in escapes:
         start, following = escape.span()
-        found += [(text[place], place, place + 1) for place in range(end, start)]
-        found += [(letter, start, following) for letter in _unescaped(escape.group())]
+        first, last = found[start][1], found[following - 1][2]
+        plain += found[end:start]
+        plain += [(letter, first, last) for letter in _unescaped(escape.group())]
         end = following
-    return found + [(text[place], place, place + 1) for place in range(end, len(text))]
+    return plain + list(found[end:])
 
 
 def _unescaped(escape: str) -> str:

@@ -54,7 +54,7 @@ def skeleton(texts: Sequence[str]) -> dict[str, str]:
         _read(text, letters, lines, 0)
     if len(texts) > 1:
         across = readings_across(texts, [fold(text) for text in texts])
-        letters |= dict.fromkeys(reading.letters for reading in across)
+        letters |= dict.fromkeys(reading.letters for reading, _ in across)
     told = {"v": version(), "letters": BETWEEN.join(letters), "runs": BETWEEN.join(lines)}
     return told if len(told["letters"]) + len(told["runs"]) <= MAX_LETTERS else {"v": version()}
 

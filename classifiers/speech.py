@@ -145,7 +145,9 @@ def _examined(folder: Path) -> str:
     kinds = config.get("architectures") if isinstance(config, dict) else None
     kind = str(kinds[0]) if isinstance(kinds, list) and kinds else ""
     if not kind.endswith((*WRITES, LETTERS)):
-        raise ModelUnusable(f"{kind[:60] or folder.name} is no speech-recognition model of transformers")
+        raise ModelUnusable(
+            f"{kind[:60] or folder.name} is no speech-recognition model of transformers: use one"
+        )
     if not any(folder.glob("*.safetensors")):
         raise ModelUnusable(f"{folder.name} has no weights as safetensors; only those are read")
     return kind

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate, chain
 from typing import Final
 
+from classifiers.ambiguity import KNOWN, frequency
 from classifiers.normalise import by_look, fold
 
 MAX_WORDS: Final = 2000
@@ -27,6 +28,11 @@ MAX_PIECES: Final = 4
 """Pieces of a word that is taken for one; what is glued together of more is counted by its pieces."""
 _ESCAPED: Final = re.compile(r"[&%\\]")
 _LETTERS: Final = re.compile(r"[^\W_]+")
+_GAP: Final = re.compile(r"\s{2,}")
+_APART: Final = re.compile(r"(?<![^\W_])[^\W_]([ ._*·-])(?:[^\W_]\1){2,}[^\W_](?![^\W_])")
+_SIGNED: Final = re.compile(r"(?=[0-9@$!]*[A-Za-z])(?=[A-Za-z]*[0-9@$!])[A-Za-z0-9@$!]+(?<![!@])")
+_SIGNS: Final = {ord(sign): letter for sign, letter in zip("03457@$!", "oeastasi", strict=True)}
+_NEW_LINE: Final = re.compile(r"[\n\r]")
 _UNSEEN: Final = {ord("\u200b"): None}  # what `fold` puts for all that has no width
 _POINTS: Final = re.compile(r"[,;:.!?\n()\[\]{}\"“”、。！？，；]+|\s[-–—]+\s")
 _JOINTS: Final = re.compile(
@@ -45,6 +51,36 @@ def undisguised(text: str) -> str:
     return _LETTERS.sub(lambda word: _latin(word.group()), plain)
 
 
+def as_read(text: str) -> str:
+    """The text as a model is given it: undisguised, and with one space, or one new line, for each gap. A
+    person does not see how wide a gap is; a model that is given so many letters would not see what is behind.
+    """
+    return _GAP.sub(_narrow, undisguised(text))
+
+
+def readings(text: str) -> list[str]:
+    """The ways in which a person may read a text, the plain one first: with digits and signs that stand for
+    letters, and with words whose letters stand apart, as what they mean.
+    """
+    plain = undisguised(text)
+    together = _APART.sub(lambda word: word.group().replace(word[1], ""), plain)
+    meant = _SIGNED.sub(lambda word: _meant(word.group()), together)
+    return list(dict.fromkeys(_GAP.sub(_narrow, told) for told in (plain, together, meant)))
+
+
+def _meant(word: str) -> str:
+    """The word that digits and signs were put into, if that is a usual one."""
+    for one in "il":
+        meant = word.lower().replace("1", one).translate(_SIGNS)
+        if len(meant) >= MIN_LETTERS and frequency(meant) >= KNOWN:
+            return meant
+    return word
+
+
+def _narrow(gap: re.Match[str]) -> str:
+    return "\n" if _NEW_LINE.search(gap.group()) else " "
+
+
 def _latin(word: str) -> str:
     """The word; by its looks where Latin letters stand among others."""
     if word.isascii() or not any(letter.isascii() for letter in word):
@@ -54,13 +90,15 @@ def _latin(word: str) -> str:
 
 def words(texts: Sequence[str]) -> int:
     """How many words these texts have together."""
-    return sum(len(_words(text)) for text in texts)
+    return sum(len(word_spans(text)) for text in texts)
 
 
-def _words(text: str) -> list[tuple[int, int]]:
-    """First and last-plus-one character of each word; a run without spaces cannot pass for a single word."""
+def word_spans(text: str, start: int = 0, end: int | None = None) -> list[tuple[int, int]]:
+    """First and last-plus-one character of each word between two places; a run without spaces cannot pass for
+    a single word.
+    """
     found: list[tuple[int, int]] = []
-    for word in _WORD.finditer(text):
+    for word in _WORD.finditer(text, start, len(text) if end is None else end):
         pieces = [piece.span() for piece in _PIECE.finditer(text, *word.span())]
         found += [word.span()] if len(pieces) <= MAX_PIECES else pieces
     return found
@@ -68,7 +106,7 @@ def _words(text: str) -> list[tuple[int, int]]:
 
 def windows(text: str, size: int) -> list[str]:
     """The text in parts of at most `size` words, which overlap by half; empty for an empty text."""
-    found = _words(text)
+    found = word_spans(text)
     if len(found) <= size:
         return [text] if found else []
     step = max(1, size // 2)
@@ -86,7 +124,7 @@ def within(text: str, most: int, count: Count) -> list[str]:
     Words are not all alike: a model reads a common one as one piece, and of a string of random letters nearly
     each letter. Parts that were cut by words alone would end where the model does not.
     """
-    found = _words(text)
+    found = word_spans(text)
     if not found or count([text])[0] <= most:
         return [text] if found else []
     spans = _short(text, found, max(1, most // 2), count)
@@ -126,7 +164,7 @@ def readable_run(text: str, known: Callable[[Sequence[str]], Sequence[bool]]) ->
     A known word weighs as much as it may be outnumbered by: the best run is that of the largest sum. Of fewer
     known words nothing can be told: "a man in the" is near to everything.
     """
-    spans = _words(text)
+    spans = word_spans(text)
     told = known([text[start:end] for start, end in spans]) if len(spans) >= MIN_RUN else []
     best, run, first = (0.0, 0, 0), 0.0, 0
     for place, one in enumerate(told):

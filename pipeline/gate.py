@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from typing import Final, Protocol
 
 from classifiers.base import CheckReport, CheckState, Sight, TextEmbedder
@@ -143,9 +144,12 @@ class Gate:
         if not self._names_only(snapshot):
             from classifiers.descriptions import look_at_texts
 
-            passes = [one for told in texts for one in told.passes]
-            seen = iter(look_at_texts(passes, self._eyes.clip, self._eyes.minilm) if passes else ())
-            looks = [_look(told, [next(seen) for _ in told.passes]) for told in texts]
+            passes = [_passes(told) for told in texts]
+            given = list(chain.from_iterable(passes))
+            seen = iter(look_at_texts(given, self._eyes.clip, self._eyes.minilm) if given else ())
+            looks = [
+                _look(told, [next(seen) for _ in mine]) for told, mine in zip(texts, passes, strict=True)
+            ]
         if not unsafe:
             return looks
         from classifiers.unsafe.check import look_unsafe
@@ -207,8 +211,15 @@ class Gate:
         return replace(decision, reasons=tuple(told(one) for one in decision.reasons))
 
 
+def _passes(told: Texts) -> tuple[tuple[str, ...], ...]:
+    """The passes; none where one is longer than is compared, for then nothing of it counts as seen."""
+    from classifiers.wording import MAX_WORDS, words
+
+    return () if any(words(one) > MAX_WORDS for one in told.passes) else told.passes
+
+
 def _look(told: Texts, passes: Sequence[Sight]) -> _Look:
-    asked = passes[: len(passes) // 2] if told.enhanced is not None else ()
+    asked = passes[: len(replace(told, enhanced=None).passes)] if told.enhanced is not None else ()
     return _Look(whole=joined(told.all, passes), first=joined(told.all, asked) if asked else None)
 
 

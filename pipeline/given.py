@@ -59,8 +59,11 @@ class Given:
         return tuple(files)
 
 
-def taken(given: dict[str, Any]) -> Given:
-    """The material in a call's arguments. Raises: UsageError for what cannot be looked at."""
+def taken(given: dict[str, Any], most: int) -> Given:
+    """The material in a call's arguments, at most so many pictures and clips.
+
+    Raises: UsageError for what cannot be looked at.
+    """
     found = Given(arguments={}, pictures=[], clips=[])
     for name in sorted(NAMES & given.keys()):
         value = given[name]
@@ -73,6 +76,8 @@ def taken(given: dict[str, Any]) -> Given:
             found.arguments[name] = (_pictures if name in PICTURES else _clip)(name, value, found)
     for name in SETTINGS & given.keys():
         _demand_numbers(name, given[name])
+    if len(found.pictures) + len(found.clips) > most:
+        raise UsageError(f"a clip is made from at most {most} pictures and clips; give fewer")
     return found
 
 

@@ -41,7 +41,7 @@ from pipeline.media.reader import open_clip
 from pipeline.media.rgb import rgb
 from pipeline.media.types import ClipInfo
 from pipeline.media.writer import ClipWriter
-from pipeline.orders import LOCAL_ACCOUNT, GuardOrder
+from pipeline.orders import LOCAL_ACCOUNT, MAX_MATERIAL, GuardOrder
 from pipeline.policy import Sound, from_json, preset
 from pipeline.settings import Settings, load
 from pipeline.texts import Texts
@@ -165,7 +165,7 @@ class GuardedPipeline:
         given = self._bound(args, kwargs)
         prompt, wanted = _prompt(given), _output_type(given, self._signature)
         _refuse_unjudged(given, self._signature)
-        rate, material = self._rate(given), taken(given)
+        rate, material = self._rate(given), taken(given, MAX_MATERIAL)
         with tempfile.TemporaryDirectory(prefix="countermark-") as folder:
             asked = Asked(prompt=prompt, material=material.write(Path(folder), _write))
             asked = self._judged(asked)

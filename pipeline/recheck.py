@@ -232,8 +232,14 @@ def _incomparable(
         for subject in subjects:
             theirs = {row.space for row in subject.vectors if row.kind in registered}
             if theirs and not theirs & spaces:
-                told = f"{subject.name} was registered with another model; the clip has to be checked again."
-                found.append(Reason(code="not_comparable", check=check, detail=told))
+                told = (
+                    f"{subject.name} ({subject.owner}) was registered with another model; the clip has to be "
+                    "checked again."
+                )
+                evidence: Json = {
+                    "subject": subject.id, "subject_name": subject.name, "owner": subject.owner
+                }  # fmt: skip
+                found.append(Reason(code="not_comparable", check=check, detail=told, evidence=evidence))
     return found
 
 
@@ -264,11 +270,12 @@ def _forbids(policy: Policy, wish: Wish | None) -> bool:
 
 
 def _ended(subject: str, intent: str, wish: Wish | None) -> Reason:
-    whom = wish.name if wish else "somebody who was registered"
+    whom = f"{wish.name} ({wish.owner})" if wish else "somebody who was registered"
     told = _reason("permission_ended", f"The permission to show {whom} has ended.")
     if wish is not None and wish.used_up:
         told = _reason(CAP_REACHED, f"The permission to show {whom} is used up for today.")
     evidence: Json = {"subject": subject, "intent": intent, "asks": wish is not None and wish.asks}
+    evidence |= {"subject_name": wish.name, "owner": wish.owner} if wish else {}
     return replace(told, evidence=evidence)
 
 

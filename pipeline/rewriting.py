@@ -40,7 +40,7 @@ PLAIN: Final = {
 ANYTHING: Final = "something else"
 # Where a sentence can be cut without leaving half a phrase; the joint goes with what follows it.
 _CUT: Final = re.compile(
-    r"(?<=[,;:.!?\n。！？，；])\s*|\s+(?=(?:and|with|who|which|that|while|wearing|holding|carrying|featuring"
+    r"(?<=[,;:.!?\n。！？，；])\s*|(?<!\s)\s+(?=(?:and|with|who|which|that|while|wearing|holding|carrying|featuring"
     r"|whose|but|in|on|at|under|over|through|beside|by|near|against|from|into|as)\s)",
     re.IGNORECASE,
 )

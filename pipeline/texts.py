@@ -7,7 +7,8 @@
 5. the prompt;
 6. the same prompt after an enhancer rewrote it: then this is what is drawn.
 Names are looked for in all of them and across neighbours. By meaning the prompt and its enhanced form are
-compared, each alone and after the turns and words before it, in passes of their own (`pipeline.passes`).
+compared, each alone and after the turns and words before it, and each of those alone, since many would thin
+out what one says; all in passes of their own (`pipeline.passes`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -65,12 +66,13 @@ class Texts:
 
     @property
     def passes(self) -> tuple[tuple[str, ...], ...]:
-        """What is compared by meaning: the prompt alone, and after what stands before it, if anything does;
-        then its enhanced form in the same ways.
+        """What is compared by meaning: each turn and each picture's words alone, the prompt alone, and after
+        what stands before it, if anything does; then its enhanced form in the same ways.
         """
-        starts = ((), (*self.history, *self.pictures)) if self.history or self.pictures else ((),)
+        before = (*self.history, *self.pictures) if self.prompt is not None else ()
+        starts = ((), before) if before else ((),)
         last = [text for text in (self.prompt, self.enhanced) if text is not None]
-        return tuple((*before, text) for text in last for before in starts)
+        return (*((text,) for text in before), *((*start, text) for text in last for start in starts))
 
     @property
     def drawn(self) -> str | None:

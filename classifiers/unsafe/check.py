@@ -23,7 +23,7 @@ from classifiers.run import skipped
 from classifiers.thresholds import Calibration
 from classifiers.unsafe.taxonomy import Category, Side, code
 from classifiers.unsafe.units import Unit, units
-from classifiers.wording import MAX_WORDS
+from classifiers.wording import MAX_WORDS, readings
 
 log = logging.getLogger("countermark.unsafe")
 
@@ -72,11 +72,20 @@ def look_unsafe(prompts: Sequence[Sequence[str]], moderators: Sequence[Moderator
 
 
 def _judged(moderator: Moderator, parts: Sequence[Unit]) -> Vectors:
-    """The numbers as they are kept with what was seen; of parts that it does not judge, `NEVER`."""
-    asked = [row for row, part in enumerate(parts) if part.whole or moderator.sentences]
+    """The numbers as they are kept with what was seen; of parts that it does not judge, `NEVER`.
+
+    Of several ways to read a part the worst counts.
+    """
+    asked = [
+        (row, text)
+        for row, part in enumerate(parts)
+        if part.whole or moderator.sentences
+        for text in readings(part.text)
+    ]
     found = np.full((len(parts), len(CATEGORIES)), NEVER, np.float32)
     try:
-        found[asked] = moderator.judge([parts[row].text for row in asked])
+        judged = moderator.judge([text for _, text in asked])
+        np.maximum.at(found, [row for row, _ in asked], judged)
     except Exception:
         log.exception("the moderator %s failed; what it was asked about is held", moderator.space)
         return np.zeros((0, len(CATEGORIES)), np.float32)

@@ -32,7 +32,8 @@ class EmbeddedModerator:
     sentences: Final = True
 
     def __init__(self, minilm: TextEmbedder, weights: Weights | None = None) -> None:
-        """Raises: ModelUnusable."""
+        """Raises: ModelUnusable, also where the lists of known names are not there."""
+        known.demand()
         self._model = PromptModel(minilm, weights)
         self.space = self._model.space
 

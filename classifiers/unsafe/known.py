@@ -16,6 +16,7 @@ from ahocorasick_rs import AhoCorasick, MatchKind
 
 from classifiers.ambiguity import tier_of
 from classifiers.base import NameTier
+from classifiers.errors import ModelUnusable
 from classifiers.normalise import fold
 
 POLITICIANS: Final = "politicians"
@@ -90,6 +91,17 @@ def _needs_capital(line: str) -> bool:
 
 def _capitals(text: str) -> bool:
     return any(letter.isupper() for letter in text)
+
+
+def demand() -> None:
+    """Raises: ModelUnusable where a list is missing or empty: what it is a sign of would not be seen."""
+    for which in LISTS:
+        try:
+            found = _lines(which)
+        except (OSError, UnicodeDecodeError) as error:
+            raise ModelUnusable(f"the list {which}.txt cannot be read ({error}); install it again") from None
+        if not found:
+            raise ModelUnusable(f"the list {which}.txt is empty; install countermark again")
 
 
 @cache

@@ -11,16 +11,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from classifiers.base import TextEmbedder, Vectors
+from classifiers.base import Reader, TextEmbedder, Vectors
 from classifiers.errors import ModelUnusable
 from classifiers.unsafe.features import BUCKETS, SIGNS, Features, Sparse
 from classifiers.unsafe.taxonomy import TRAINED
+from classifiers.wording import within
 
 FORMAT: Final = "countermark-unsafe/1"
 FOLDER: Final = "weights"
@@ -80,10 +82,29 @@ class PromptModel:
         self.space = self.weights.space
 
     def logits(self, texts: Sequence[str], seen: Sequence[Features]) -> Floats:
-        """``float32[n, categories]`` of texts with these features, in the order of `TRAINED`."""
+        """``float32[n, categories]`` of texts with these features, in the order of `TRAINED`.
+
+        Of a text that the sentence model does not see whole, the worst of its parts counts.
+        """
         if not texts:
             return np.zeros((0, len(TRAINED)), np.float32)
-        return self.weights.logits(self._minilm.embed_texts(texts), seen)
+        cut = self._cut(texts)
+        rows = self.weights.logits(
+            self._minilm.embed_texts(list(chain.from_iterable(cut))),
+            [one for one, parts in zip(seen, cut, strict=True) for _ in parts],
+        )
+        starts = np.cumsum([0, *(len(parts) for parts in cut[:-1])])
+        return np.asarray(np.maximum.reduceat(rows, starts, axis=0), np.float32)
+
+    def _cut(self, texts: Sequence[str]) -> list[list[str]]:
+        """Each text in parts that the sentence model sees whole; at least one."""
+        model = self._minilm
+        if not isinstance(model, Reader):
+            return [[text] for text in texts]
+        return [
+            [text] if pieces <= model.context else within(text, model.context, model.pieces)
+            for text, pieces in zip(texts, model.pieces(texts), strict=True)
+        ]
 
 
 def dump(weights: Weights) -> bytes:

@@ -10,12 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from classifiers.wording import MAX_WORDS, SENTENCE_WINDOW, words
+from classifiers.wording import MAX_WORDS, SENTENCE_WINDOW, word_spans, words
 
 LONGEST: Final = 40
 """Words of a part that counts as a sentence; a longer one is cut."""
 _SENTENCE: Final = re.compile(r"[^.!?\n。！？;]+[.!?\n。！？;]*")
-_WORD: Final = re.compile(r"\S+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +55,7 @@ def units(texts: Sequence[str]) -> list[Unit] | None:
 
 def _windows(text: str, turn: int, start: int, end: int, size: int, *, whole: bool = True) -> list[Unit]:
     """The words between two places in parts of at most `size`, which overlap by half."""
-    spans = [word.span() for word in _WORD.finditer(text, start, end)]
+    spans = word_spans(text, start, end)
     step = max(1, size // 2)
     starts = range(0, len(spans) - size + step, step) if len(spans) > size else range(bool(spans))
     return [

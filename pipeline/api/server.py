@@ -14,7 +14,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from pipeline.api.service import make_service
 from pipeline.errors import UsageError
 from pipeline.eyes import Eyes
-from pipeline.policy import DESCRIPTIONS, FRAMES, LIKENESS, preset
+from pipeline.policy import DESCRIPTIONS, FRAMES, LIKENESS, NAMES, UNREGISTERED, UNSAFE, WORDS, preset
 from pipeline.settings import Settings
 
 HEADER_SECONDS: Final = 15.0  # for the headers of a request, and for the rest of one that was refused
@@ -22,8 +22,10 @@ KEEP_ALIVE_SECONDS: Final = 10
 GRACE_SECONDS: Final = 15  # for requests that run when the service is told to stop
 MAX_HEADERS: Final = 32 * 1024  # bytes
 BACKLOG: Final = 256
-BY_MODELS: Final = frozenset({DESCRIPTIONS, FRAMES, LIKENESS})
+BY_MODELS: Final = frozenset({DESCRIPTIONS, FRAMES, LIKENESS, UNSAFE, WORDS})
 """Checks that cannot be made without a model."""
+BY_TABLES: Final = frozenset({NAMES, UNREGISTERED, WORDS})
+"""Checks that look for names."""
 
 
 class PatientProtocol(H11Protocol):
@@ -89,12 +91,17 @@ def serve(settings: Settings, host: str, port: int) -> None:
 
 
 def required_eyes(settings: Settings) -> Eyes:
-    """The models, loaded with their calibrations where the policy of the settings asks for any of them.
+    """The models, loaded with their calibrations where the policy of the settings asks for any of them, and
+    the tables for names tried where it asks for those.
 
     Raises: `classifiers.errors.ModelUnusable`, CalibrationMissing, CalibrationUnusable.
     """
-    eyes = Eyes.of(settings)
-    if set(preset(settings.policy).required) & BY_MODELS:
+    eyes, required = Eyes.of(settings), set(preset(settings.policy).required)
+    if required & BY_TABLES:
+        from classifiers.names import demand_tables
+
+        demand_tables()
+    if required & BY_MODELS:
         eyes.open()
     return eyes
 

@@ -8,6 +8,7 @@ import typer
 from pipeline.cli import output
 from pipeline.errors import UsageError
 from pipeline.settings import load
+from pipeline.telling import line_of
 
 if TYPE_CHECKING:
     from registry.cases import Case
@@ -61,7 +62,7 @@ def show(case: Number, home: output.Home = None, as_json: output.AsJson = False)
         found = cases.get(conn, case)
     output.say(f"{found.id}: {found.kind} about release {found.release_id}, {found.state}", style="bold")
     for reason in found.reasons:
-        output.say(f"  {reason.get('detail')}")
+        output.say(f"  {line_of(reason)}")
     if found.closed_at:
         output.say(
             f"  {found.state} at {found.closed_at} by {found.decided_by}: {found.decision or 'no words'}"

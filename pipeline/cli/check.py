@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from pipeline.appeals import appeal
 from pipeline.cli import output
 from pipeline.errors import CountermarkError, HomeUnusable, LimitExceeded, UsageError
 from pipeline.settings import load
+from pipeline.telling import line
 from pipeline.types import Decision, Verdict
 
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ def check(
         else:
             judged = [_judged(path.name, watch.look(path, bar.at), watch)]
         document = _document(judged, watch)
-    _say(document, judged)
+    _say(document, judged, settings.contact)
     if as_json:
         output.answer(document)
     return _status(judged)
@@ -117,7 +119,7 @@ def _checks(judged: Sequence[Judged]) -> dict[str, Any]:
     return checks
 
 
-def _say(document: dict[str, Any], judged: Sequence[Judged]) -> None:
+def _say(document: dict[str, Any], judged: Sequence[Judged], contact: str | None) -> None:
     for one in judged:
         if one.error:
             output.say(f"{one.file}: could not be looked at: {one.error}")
@@ -125,7 +127,9 @@ def _say(document: dict[str, Any], judged: Sequence[Judged]) -> None:
         reasons = one.decision.reasons if one.decision else ()
         output.say(f"{one.file}: {'nothing found' if not reasons else 'found'}", style="bold")
         for reason in reasons:
-            output.say(f"  {reason.detail}")
+            output.say(f"  {line(reason.check, reason.detail, reason.evidence)}")
+    if any(one.decision and one.decision.reasons for one in judged):
+        output.say(appeal(contact))
     output.say(f"Compared with the registry at {document['registry_seq']}.")
 
 

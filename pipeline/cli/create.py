@@ -61,4 +61,4 @@ def create(
         outcome = app.create(order, observe)
         if outcome.file is not None and out is not None:
             deliver(outcome.file, out)
-    return say_outcome(outcome, out, as_json=as_json)
+    return say_outcome(outcome, out, settings, as_json=as_json)

@@ -11,10 +11,12 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, Final
 import typer
 from typer.core import TyperCommand
 
+from pipeline.appeals import appeal
 from pipeline.cli import output, use_options
 from pipeline.errors import CountermarkError, HomeUnusable, UsageError, describe
 from pipeline.policy import PRESETS, Policy, preset
-from pipeline.settings import load
+from pipeline.settings import Settings, load
+from pipeline.telling import line
 
 if TYPE_CHECKING:
     from pipeline.gate import Gate, Prompt
@@ -79,7 +81,7 @@ def gate(
     settings = load(home)
     chosen = preset(policy or settings.policy)
     source = None if jsonl is None else _opened(jsonl)
-    text = _read_prompt() if prompt == STDIN else prompt
+    text = _read_prompt(settings) if prompt == STDIN else prompt
     if not settings.has_registry:
         raise HomeUnusable(f"{settings.home} has no registry; name a home, or begin one with: optout add")
     from pipeline.gate import open_gate
@@ -93,22 +95,25 @@ def gate(
                 return _many(opened, _lines(source), chosen, ask, BATCH if jsonl != STDIN else 1)
         from pipeline.gate import Prompt
 
-        return _one(opened, Prompt(text=text or "", enhanced=enhanced), chosen, ask, as_json=as_json)
+        asked = Prompt(text=text or "", enhanced=enhanced)
+        return _one(opened, asked, chosen, ask, appeal(settings.contact), as_json=as_json)
 
 
-def _one(gate: "Gate", prompt: "Prompt", policy: Policy, ask: "Ask", *, as_json: bool) -> int:
+def _one(gate: "Gate", prompt: "Prompt", policy: Policy, ask: "Ask", objection: str, *, as_json: bool) -> int:
     from pipeline.gate import document
 
     [judged] = gate.judge_all([prompt], policy=policy, account=ask)
     told = document(judged)
     output.say(f"{told['verdict']}", style="bold")
-    for reason in _list(told["reasons"]):
-        output.say(f"  {reason['detail']}")
+    for reason in judged.decision.reasons:
+        output.say(f"  {line(reason.check, reason.detail, reason.evidence)}")
+    if judged.decision.reasons:
+        output.say(f"  {objection}")
     for check, state in _mapping(told["checks"]).items():
         if state == "not_configured":
             output.say(f"  {check.replace('_', ' ')}: not configured")
     if as_json:
-        output.answer(told)
+        output.answer(told | {"appeal": objection if judged.decision.reasons else None})
     return output.OK if told["verdict"] == "allow" else output.FOUND
 
 
@@ -152,9 +157,13 @@ def _checked(gate: "Gate", asked: Asked) -> Asked:
     return asked
 
 
-def _read_prompt() -> str:
-    """Standard input as text; what is no UTF-8 stays as half characters, which no prompt may have."""
-    return sys.stdin.buffer.read(MAX_LINE).decode("utf-8", "surrogateescape").removesuffix("\n")
+def _read_prompt(settings: Settings) -> str:
+    """Standard input as text; what is no UTF-8 stays as half characters, which no prompt may have.
+
+    Of more than a prompt may have, so much is read that it is refused.
+    """
+    given = sys.stdin.buffer.read(settings.max_prompt_bytes + 2)
+    return given.decode("utf-8", "surrogateescape").removesuffix("\n")
 
 
 def _batches(asked: Iterable[Asked], size: int) -> Iterator[list[Asked]]:
@@ -203,10 +212,6 @@ def _parsed(number: int, line: bytes) -> Asked:
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return Asked(line=number, error=UsageError(wrong))
     return Asked(line=number, prompt=Prompt(text=text, history=tuple(history), enhanced=enhanced))
-
-
-def _list(value: Any) -> list[dict[str, Any]]:
-    return list(value)
 
 
 def _mapping(value: Any) -> dict[str, str]:

@@ -4,7 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pipeline.appeals import of_job
 from pipeline.cli import output
+from pipeline.settings import Settings
+from pipeline.telling import line_of
 
 
 def observer(bar: output.Bar) -> Callable[[str, str, float], None]:
@@ -24,9 +27,9 @@ def say_resumed(resumed: Any) -> None:
     output.say(_told(resumed))
 
 
-def say_outcome(outcome: Any, out: Path | None, *, as_json: bool) -> int:
-    """Tell how a job ended; the exit code."""
-    document = _document(outcome, out)
+def say_outcome(outcome: Any, out: Path | None, settings: Settings, *, as_json: bool) -> int:
+    """Tell how a job ended, and whom to turn to where nothing was released; the exit code."""
+    document = _document(outcome, out, settings)
     _say(document)
     if as_json:
         output.answer(document)
@@ -39,11 +42,11 @@ def _told(resumed: Any) -> str:
         return f"{what} could not be finished: {resumed.error}"
     if resumed.outcome.release:
         return f"{what} was finished: release {resumed.outcome.release.id}, file {resumed.outcome.file}"
-    reasons = " ".join(reason["detail"] for reason in resumed.outcome.held)
+    reasons = " ".join(line_of(reason) for reason in resumed.outcome.held)
     return f"{what} is {resumed.outcome.job.state}, nothing of it was released: {reasons}"
 
 
-def _document(outcome: Any, out: Path | None) -> dict[str, Any]:
+def _document(outcome: Any, out: Path | None, settings: Settings) -> dict[str, Any]:
     decision = dict(outcome.decision or {"verdict": "review", "reasons": [], "registry_seq": 0})
     if outcome.release is None and outcome.held:
         decision["reasons"] = list(outcome.held)
@@ -53,7 +56,8 @@ def _document(outcome: Any, out: Path | None) -> dict[str, Any]:
         "id": outcome.release.id, "payload": outcome.release.payload, "urn": outcome.release.urn,
         "file": str(out or outcome.file), "sha256": outcome.release.file_sha256,
     }  # fmt: skip
-    return {"decision": decision, "release": release, "stages": outcome.stages}
+    appeal = None if release else of_job(settings.contact, outcome.job.id)
+    return {"decision": decision, "release": release, "appeal": appeal, "stages": outcome.stages}
 
 
 def _say(document: dict[str, Any]) -> None:
@@ -70,6 +74,7 @@ def _say(document: dict[str, Any]) -> None:
     word = "Refused" if document["decision"]["verdict"] == "block" else "Held"
     output.say(f"{word}: nothing was released.", style="bold")
     for reason in document["decision"]["reasons"]:
-        output.say(f"  {reason['detail']}")
+        output.say(f"  {line_of(reason)}")
+    output.say(f"  {document['appeal']}")
     if any(reason["code"] == "check_not_configured" for reason in document["decision"]["reasons"]):
         output.say("  To mark and sign without checking the content, name --policy marks-only.")

@@ -13,7 +13,17 @@ from classifiers.base import CheckState, Kind, Seen, Sight, Vectors
 from classifiers.descriptions import check_descriptions, look_at_text, look_at_texts, vectors_of_subject
 from classifiers.errors import CalibrationMissing
 from classifiers.thresholds import Calibration, Layer
-from classifiers.wording import MAX_WORDS, clauses, undisguised, windows, within, without_names, words
+from classifiers.wording import (
+    MAX_WORDS,
+    as_read,
+    clauses,
+    readings,
+    undisguised,
+    windows,
+    within,
+    without_names,
+    words,
+)
 
 DIMENSION = 256
 
@@ -248,3 +258,28 @@ def test_words_that_are_glued_together_are_counted_one_by_one() -> None:
     sight = look_at_text(["sea," * 3000], CLIP, MINILM)
     report = check_descriptions(sight, shelf(), CALIBRATIONS)
     assert (report.state, report.findings) == (CheckState.SKIPPED, ())
+
+
+def test_gaps_are_narrow_and_letters_that_stand_apart_are_words() -> None:
+    assert as_read("a dog" + " " * 5000 + "runs\t\n \n far") == "a dog runs\nfar"
+    assert readings("a plain text, in 4k, of the 1960s, 3d, U.S.A.") == [
+        "a plain text, in 4k, of the 1960s, 3d, U.S.A."
+    ]
+    assert readings("a  h e r o n  and a w1ng")[-1] == "a heron and a wing"
+    assert readings("br4ss w1ngs")[0] == "br4ss w1ngs"
+
+
+class Lines(Words):
+    """Notes how many lines it is given, each of which a tokenizer that mends texts takes time for."""
+
+    lines = 0
+
+    def pieces(self, texts: Sequence[str]) -> list[int]:
+        self.lines += sum(text.count("\n") for text in texts)
+        return super().pieces(texts)
+
+
+def test_a_hundred_thousand_empty_lines_cost_nothing() -> None:
+    clip = Lines("clip-test")
+    look_at_text(["\n" * 99_000 + "a round whale\n\n\nin a sea"], clip, MINILM)
+    assert 0 < clip.lines < 100

@@ -68,3 +68,10 @@ def test_it_says_what_of_a_text_it_sees(minilm: MiniLm) -> None:
     cut = within("zzqxjv kjqxw " * 200 + "a round fox", minilm.context, minilm.pieces)
     assert max(minilm.pieces(cut)) <= minilm.context
     assert cut[-1].endswith("a round fox")
+
+
+@pytest.mark.parametrize("gap", [" " * 5000, "\n" * 5000, " " + "x" * 5000 + " "])
+def test_no_gap_is_so_wide_that_what_is_behind_it_is_not_seen(minilm: MiniLm, gap: str) -> None:
+    told = "a violet heron with nine brass wings"
+    plain, far = minilm.embed_texts([f"a dog {told}", f"a dog{gap}{told}"])
+    assert plain @ far > 0.7

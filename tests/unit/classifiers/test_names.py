@@ -152,11 +152,46 @@ def test_a_typo_and_words_run_together_are_for_a_person_to_see() -> None:
     assert found("ma rio flies") == [("mario", "name_near", False)]
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["Dorae/mon flies", "Dorae(mon) flies", "Do[rae]mon flies", "Dorae|mon", "“Dorae” + “mon”", "Dorae\nmon"],
+)
+def test_a_name_that_signs_or_lines_break_is_for_a_person_to_see(text: str) -> None:
+    assert found(text) == [("dora", "name_near", False)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "%2544oraemon flies", "&amp;#68;oraemon flies", "&#68oraemon flies", "&#000068;oraemon",
+        r"\U00000044oraemon flies",
+        "draw " + "".join(chr(0xE0000 + ord(letter)) for letter in "Doraemon") + " now",
+    ],
+)  # fmt: skip
+def test_escapes_of_escapes_and_letters_that_are_not_seen(text: str) -> None:
+    [finding] = check_names(Sight(texts=(text,)), REGISTERED, MATCHER).findings
+    assert (finding.subject, finding.code) == ("dora", "name_match")
+    assert finding.quote.startswith(text[text.index("draw ") + 5 if "draw" in text else 0])
+
+
+def test_a_name_over_two_turns_may_have_digits_for_letters() -> None:
+    assert subjects("a D0ra", "3mon flies") == {"dora"}
+
+
 def test_a_style_is_for_a_person_to_see() -> None:
     style = [("artist", "style_of_holder", False)]
     assert found("a hill in the style of Hayao Miyazaki") == style
     assert found("like a Hayao Miyazaki film") == style
     assert found("a Hayao Miyazaki-style hill") == style
+    often = found("in the style of Hayao Miyazaki, " * 30 + "and Hayao Miyazaki walks in")
+    assert ("artist", "name_match", True) in often  # what is asked for besides is not hidden by it
+    assert len(found("Andor " * 500)) == len(found("Andor " * 6))
+
+
+def test_a_common_word_often_said_does_not_hide_the_title() -> None:
+    assert not found("a link in a chain. " * 30)
+    told = found("a link in a chain. " * 30 + "And we watch the video game Link with friends.")
+    assert told == [("link", "name_near", False)]
     assert found("Hayao Miyazaki walks") == [("artist", "name_match", True)]
 
 

@@ -106,6 +106,11 @@ def test_descriptions_and_names_are_judged_together(tmp_path: Path) -> None:
         assert [reason["code"] for reason in found["reasons"]] == ["description_match"]
         assert found["scores"]["prompt_fused"] >= found["reasons"][0]["threshold"]
         assert judged(gate, "a dog in the snow")["verdict"] == "allow"
+        # Nor do turns about other things thin out what one of them describes.
+        others = [f"a quiet lake with trees, and the camera pans left past house {n}" for n in range(6)]
+        told = "a violet heron with nine brass wings plays the bassoon"
+        assert judged(gate, "now make it rain", told, *others)["verdict"] != "allow"
+        assert judged(gate, "now make it rain", *others)["verdict"] == "allow"
         # Too long to be compared: held, not passed in part.
         held = judged(gate, "dog " * 24_999)
         assert held["verdict"] == "review"
@@ -151,6 +156,23 @@ def test_the_command_reads_standard_input(home: Path) -> None:
     assert (answer.exit_code, json.loads(answer.stdout)["verdict"]) == (1, "block")
     answer = run("-", "--json", "--home", str(home), stdin=b"\xff\xfe a dog")
     assert (answer.exit_code, json.loads(answer.stdout)["error"]["code"]) == (2, "usage")
+
+
+def test_the_command_says_by_which_check_where_and_how_to_object(home: Path) -> None:
+    answer = run("a dog and Spider-Man", "--json", "--home", str(home))
+    told = json.loads(answer.stdout)
+    assert told["appeal"].startswith("To object, write to the operator of this service")
+    assert told["appeal"] in answer.stderr
+    assert "names Spider-Man (a studio)" in answer.stderr
+    assert "[prompt_names, characters 11 to 20 of the prompt]" in answer.stderr
+    assert json.loads(run("a dog", "--json", "--home", str(home)).stdout)["appeal"] is None
+
+
+def test_no_prompt_on_standard_input_is_read_in_part(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COUNTERMARK_MAX_PROMPT_BYTES", "5000000")
+    long = b"Spider-Man " + b"x" * 5_100_000
+    answer = run("-", "--json", "--home", str(home), stdin=long)
+    assert (answer.exit_code, json.loads(answer.stdout)["error"]["code"]) == (3, "limit_exceeded")
 
 
 def test_a_prompt_that_begins_with_a_dash(home: Path) -> None:

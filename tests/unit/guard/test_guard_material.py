@@ -53,7 +53,8 @@ def test_material_is_copied_in_plain_colours(tmp_path: Path) -> None:
     hidden = noise(1).convert("RGBA")
     hidden.putalpha(0)
     found = taken(
-        {"image": [hidden, noise(2)], "video": [[noise(3), noise(4)]], "strength": 0.5, "prompt": "x"}
+        {"image": [hidden, noise(2)], "video": [[noise(3), noise(4)]], "strength": 0.5, "prompt": "x"},
+        8,
     )
     assert [picture.shape for picture in found.pictures] == [(128, 192, 3)] * 2
     assert [len(frames) for frames in found.clips] == [2]
@@ -63,7 +64,7 @@ def test_material_is_copied_in_plain_colours(tmp_path: Path) -> None:
     files = found.write(tmp_path, _write)
     assert [file.suffix for file in files] == [".png", ".png", ".mp4"]
     condition = LTXVideoCondition(image=noise(5), frame_index=8)
-    copied = taken({"conditions": condition}).arguments["conditions"][0]
+    copied = taken({"conditions": condition}, 8).arguments["conditions"][0]
     assert (copied.frame_index, np.array_equal(np.asarray(copied.image), np.asarray(noise(5)))) == (8, True)
 
 
@@ -79,11 +80,12 @@ def test_material_is_copied_in_plain_colours(tmp_path: Path) -> None:
         ({"conditions": [{"image": noise(1)}]}, "conditions are LTXVideoConditions"),
         ({"conditions": [LTXVideoCondition(image="x.png")]}, "image may carry content"),
         ({"strength": [noise(1)]}, "strength is a number"),
+        ({"image": [noise(1)] * 8, "video": [noise(2)]}, "at most 8 pictures and clips"),
     ],
 )
 def test_what_cannot_be_looked_at_is_refused(given: dict[str, Any], words: str) -> None:
     with pytest.raises(UsageError, match=words):
-        taken(given)
+        taken(given, 8)
 
 
 def test_what_an_enhancer_writes_is_judged_and_drawn(

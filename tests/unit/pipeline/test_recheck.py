@@ -309,7 +309,8 @@ def test_who_wants_to_be_asked_now_is_asked_from_the_fence() -> None:
     answer = recheck(asked, [], {}, now=NOW)
     [reason] = answer.reasons
     assert (reason.code, reason.evidence) == (
-        "permission_ended", {"subject": "s1", "intent": "depict", "asks": True},
+        "permission_ended", {"subject": "s1", "intent": "depict", "asks": True, "subject_name": record.name,
+         "owner": record.owner},
     )  # fmt: skip
 
 

@@ -34,13 +34,11 @@ def test_a_document_is_read_as_it_was_written(told: Texts) -> None:
 
 
 @given(told=texts)
-def test_the_prompt_and_its_enhanced_form_are_compared_alone_and_after_what_stands_before(
-    told: Texts,
-) -> None:
+def test_what_is_said_is_compared_each_alone_and_the_prompts_after_what_stands_before(told: Texts) -> None:
     before = (*told.history, *told.pictures)
     last = [text for text in (told.prompt, told.enhanced) if text]
     wanted = [one for text in last for one in (((text,), (*before, text)) if before else ((text,),))]
-    assert list(told.passes) == wanted
+    assert list(told.passes) == [*((text,) for text in before), *wanted]
 
 
 def test_without_a_prompt_only_what_is_written_or_spoken_is_said() -> None:

@@ -49,3 +49,10 @@ def test_long_texts_are_windows() -> None:
     assert found is not None
     assert all(len(one.text.split()) <= SENTENCE_WINDOW for one in found)
     assert any(one.text.endswith(f"w{SENTENCE_WINDOW * 2 - 1}") for one in found)
+
+
+def test_what_is_glued_together_is_no_single_word() -> None:
+    found = units(["森の中を歩く" * 100 + " a fight", "a-" * 300 + "b"])
+    assert found is not None
+    assert max(len(one.text) for one in found) < 200 * 6
+    assert any(one.text.endswith("a fight") and len(one.text) < 400 for one in found)

