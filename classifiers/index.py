@@ -19,6 +19,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from classifiers import apart
 from classifiers.ambiguity import frequency
 from classifiers.base import NameEntry, NameTier
 from classifiers.forms import (
@@ -35,6 +36,7 @@ from classifiers.forms import (
     stretches,
 )
 from classifiers.lines import (
+    APART,
     BAG,
     LONG,
     MIN_BAG,
@@ -58,7 +60,7 @@ MIN_DISGUISED: Final = 4  # letters of a name that is also looked for in leet an
 MIN_CODED: Final = 4  # letters of a name that is also looked for backwards and rotated
 CODED_USE: Final = 1.5  # Zipf: what is a word itself is no name backwards; longer ones from KNOWN on
 AT_ONCE: Final = 4096  # names
-MAX_FORMS: Final = 5 + 1 + 37 + 1 + 1  # of one name: ways 1 to 3, LONG, SOUND, BAG, and how it looks
+MAX_FORMS: Final = 5 + 1 + 37 + 1 + 1 + 1  # of one name: ways 1 to 3, LONG, SOUND, BAG, APART, how it looks
 LEET_SIGNS: Final = {
     ord(mark): letter
     for mark, letter in zip("013456789@$€£!|¡+§(<²", "oieasgtbgaseiiiitscc2", strict=True)
@@ -135,14 +137,23 @@ class NameIndex:
             forms.add(hashes, owners)
         strange = [(looked(e.text), at + n) for n, e in enumerate(entries) if not e.text.isascii()]
         self._gather_plain(strange, forms)
+        known = [(part, at + number) for number, part in self._by_word(parts)]
+        self._gather_plain(known, forms, APART)
         return "".join(letters for letters, _ in parts), some.sizes, some.alphabets()
 
-    def _gather_plain(self, texts: Sequence[tuple[str, int]], forms: Forms) -> None:
+    @staticmethod
+    def _by_word(names: Sequence[tuple[str, bytes]]) -> Iterator[tuple[int, str]]:
+        """The word by which each name is known whose words stand apart."""
+        for number, (letters, gaps) in enumerate(names):
+            if found := apart.parts(_words(letters, gaps)):
+                yield number, max(found, key=len)
+
+    def _gather_plain(self, texts: Sequence[tuple[str, int]], forms: Forms, way: int = PLAIN) -> None:
         group = [(letters, number) for letters, number in texts if letters]
         ends = np.cumsum([len(letters) for letters, _ in group], dtype=np.intp)
         sums = running(scattered(codes_of("".join(letters for letters, _ in group))))
         starts = np.concatenate((np.zeros(1, np.intp), ends[:-1])) if group else ends
-        forms.add(salted(stretches(sums, starts, ends), PLAIN), np.array([n for _, n in group], np.intp))
+        forms.add(salted(stretches(sums, starts, ends), way), np.array([n for _, n in group], np.intp))
 
 
 class _Some:
@@ -229,8 +240,14 @@ def breaks(text: str) -> frozenset[int]:
 
 def words(text: str) -> list[str]:
     """The words of a name, as letters."""
-    letters = key(text)
-    places = [place for place, gap in enumerate(_letters(text)[1]) if gap >= LIGHT]
+    letters, gaps = _letters(text)
+    return _words(letters, gaps)
+
+
+def _words(letters: str, gaps: bytes) -> list[str]:
+    places = [place for place, gap in enumerate(gaps) if gap >= LIGHT]
+    if not places:  # a name without letters
+        return []
     return [letters[a:b] for a, b in zip(places, [*places[1:], len(letters)], strict=True)]
 
 

@@ -9,6 +9,8 @@ Keys of windows of words, of prompts and of lines alike, are made here and nowhe
 2. LONG: the first and the last four letters of a window, and what is left without one or two; longer names;
 3. SOUND: the coarse sounds of a window with a strange word (`classifiers.sounds`);
 4. BAG: the letters of a window in no order.
+
+APART is a key of single words (`classifiers.apart`).
 """
 
 from collections.abc import Sequence
@@ -38,7 +40,7 @@ from classifiers.normalise import HEAVY, SOFT, Reading
 from classifiers.sounds import Flags, opening, sounds
 from classifiers.stack import Stack
 
-SHORT, LONG, SOUND, BAG = range(8, 12)
+SHORT, LONG, SOUND, BAG, APART = range(8, 13)
 """Ways in which a name may be near; numbers are salts of the table of forms."""
 MIN_SHORT: Final = 4  # letters of a name that is looked for with one mistake
 MIN_LONG: Final = 6  # letters of one that is looked for with two
@@ -107,6 +109,27 @@ def _kind(word: str) -> int:
     if use_of(word) >= _FUNCTION_USE and word != _BEGINS:
         return _FUNCTION
     return _ORDINARY if common_word(word) else _NOTABLE
+
+
+def notable(word: str) -> bool:
+    """Whether a word is no ordinary English one, as letters that were folded."""
+    return _kind(word) not in (_ORDINARY, _FUNCTION)
+
+
+def joined(parts: Sequence[Words]) -> tuple[Words, NDArray[np.intp]]:
+    """The words of several as those of one, and of which each is."""
+    letters = [part.letters[: len(part.codes)] for part in parts]
+    before = np.cumsum([0, *map(len, letters)])[:-1]
+    flags = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in ("codes", "heavy", "strange", "notable", "foreign", "function")
+    }
+    words = Words(
+        letters="".join(letters), **flags,
+        starts=np.concatenate([part.starts + at for part, at in zip(parts, before, strict=True)]),
+        ends=np.concatenate([part.ends + at for part, at in zip(parts, before, strict=True)]),
+    )  # fmt: skip
+    return words, np.repeat(np.arange(len(parts)), [len(part.starts) for part in parts])
 
 
 def _kind_far(written: str) -> int:

@@ -5,7 +5,8 @@
 3. with digits and symbols as the letters they stand for; 4. with repeated letters as one;
 5. backwards and rotated by 13 (as further forms of a name), base64 and hexadecimal (`classifiers.decoders`);
 6. with pictures and foreign words as words (`classifiers.rebus`), which is never sure;
-7. misspelt, respelled, in another order (`classifiers.near`), which is never sure.
+7. misspelt, respelled, in another order (`classifiers.near`), which is never sure;
+8. with its words apart, also over turns (`classifiers.apart`), which is never sure.
 A match must begin and end where words do, and be no accident of common words running into each other. The
 table (`classifiers.index`) gives candidates; here each is seen by its letters.
 """
@@ -17,12 +18,13 @@ from typing import Final
 
 import numpy as np
 
-from classifiers import boundaries, near
+from classifiers import apart, boundaries, near
 from classifiers.base import NameEntry, NameTier, doubted
 from classifiers.decoders import decoded
 from classifiers.forms import running, salted, stretches
 from classifiers.index import LEET, LEET_SIGNS, PLAIN, SINGLE, NameIndex, breaks, disguisable, single
-from classifiers.lines import LONG, SHORT, Words, alphabets, near_keys, words_of
+from classifiers.index import words as words_of_name
+from classifiers.lines import LONG, SHORT, Words, alphabets, joined, near_keys, words_of
 from classifiers.normalise import (
     Folded,
     Reading,
@@ -60,6 +62,19 @@ class Hit:
     code: str = MATCH
     score: float = 1.0
     style: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A text as it was looked at: its readings, and the words of those in which names may be near."""
+
+    stack: Stack
+    words: Words
+
+    def span(self, word: int) -> tuple[int, int]:
+        """The characters of the text where a word stands."""
+        begin, end = self.words.starts[word], self.words.ends[word] - 1
+        return int(self.stack.starts[begin]), int(self.stack.ends[end])
 
 
 class NameMatcher:
@@ -124,13 +139,15 @@ class NameMatcher:
         found: list[list[Hit]] = [[] for _ in texts]
         context: set[str] = set()
         folded = [fold(text) for text in texts]
-        for text, one, hits in zip(texts, folded, found, strict=True):
-            self._look(text, one, hits, context)
+        seen = [
+            self._look(text, one, hits, context) for text, one, hits in zip(texts, folded, found, strict=True)
+        ]
+        self._look_apart(seen, found)
         if len(texts) > 1:
             self._look_across(texts, folded, found, context)
         return [best(_in_context(text, hits, context)) for text, hits in zip(texts, found, strict=True)]
 
-    def _look(self, text: str, folded: Folded, hits: list[Hit], context: set[str], depth: int = 0) -> None:
+    def _look(self, text: str, folded: Folded, hits: list[Hit], context: set[str], depth: int = 0) -> Seen:
         read = readings_of(text, folded)
         kinds = boundaries.kinds_of(text)
         readings = [*read.near, *read.leet, *read.collapsed]
@@ -146,6 +163,35 @@ class NameMatcher:
             hits.append(Hit(entry=entry, start=begin, end=end, sure=False, code=NEAR, score=score))
         if depth < MAX_DEPTH:
             self._look_decoded(text, hits, context, depth)
+        return Seen(stack=stack, words=words)
+
+    def _look_apart(self, seen: Sequence[Seen], found: list[list[Hit]]) -> None:
+        """Names whose words stand apart, told where the last of them comes, with those that stand there."""
+        words, turns = joined([one.words for one in seen])
+        first = np.searchsorted(turns, np.arange(len(seen)))
+        for entry, places in self.separate(words, np.zeros_like(turns), turns):
+            turn = int(turns[max(places)])
+            spans = [seen[turn].span(place - int(first[turn])) for place in places if turns[place] == turn]
+            begin, end = min(start for start, _ in spans), max(end for _, end in spans)
+            found[turn].append(
+                Hit(entry=entry, start=begin, end=end, sure=False, code=NEAR, score=apart.SCORE)
+            )
+
+    def separate(
+        self, words: Words, groups: apart.Numbers, turns: apart.Numbers
+    ) -> Iterator[tuple[NameEntry, list[int]]]:
+        """Names all of whose words stand in a group, once for each group, with where these words are."""
+        chosen, keys = apart.word_keys(words)
+        which, owners = self._index.table.find(keys)
+        told, gathered = set[tuple[int, int]](), apart.Groups(words, groups, turns)
+        for word, owner in zip(chosen[which].tolist(), owners.tolist(), strict=True):
+            known = int(groups[word]), owner
+            if known in told or owner >= len(self._index.entries):
+                continue
+            told.add(known)
+            entry = self._index.entries[owner]
+            if places := gathered.places(word, apart.parts(words_of_name(entry.text))):
+                yield entry, places
 
     def _look_decoded(self, text: str, hits: list[Hit], context: set[str], depth: int) -> None:
         for plain, start, end in decoded(text):

@@ -28,8 +28,8 @@ MAX_LETTERS: Final = 64 << 10  # of a skeleton; longer prompts are read again
 LETTERS_AT_ONCE: Final = 64 << 10  # of lines that are asked together
 BETWEEN: Final = "\n"  # stands in no reading and in no pattern
 _SOURCES: Final = (
-    "ambiguity", "boundaries", "decoders", "forms", "index", "lines", "matcher", "near", "normalise", "rebus",
-    "sounds",
+    "ambiguity", "apart", "boundaries", "decoders", "forms", "index", "lines", "matcher", "near", "normalise",
+    "rebus", "sounds",
 )  # fmt: skip
 _DATA: Final = ("name_words.txt", "name_pictures.txt")
 _TABLES: Final = ("anyascii", "confusable-homoglyphs", "wordfreq")
@@ -96,8 +96,9 @@ class Sieve:
         left = [place for place in range(len(runs)) if place not in found]
         for group in _groups(left, [len(runs[place]) for place in left]):
             words, lines = parsed([runs[place] for place in group])
-            owners = np.repeat(group, [runs[place].count(BETWEEN) + 1 for place in group])
-            found |= {int(owners[lines[first]]) for _, first, _, _ in self._matcher.near(words, every=True)}
+            owners = np.repeat(group, [runs[place].count(BETWEEN) + 1 for place in group])[lines]
+            found |= {int(owners[first]) for _, first, _, _ in self._matcher.near(words, every=True)}
+            found |= {int(owners[places[0]]) for _, places in self._matcher.separate(words, owners, owners)}
         return found
 
 

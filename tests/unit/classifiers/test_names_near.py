@@ -50,7 +50,10 @@ def found(*texts: str) -> list[tuple[str, str, bool, str]]:
         ("Moksy Fizzelbotom waves", "mox", "Moksy Fizzelbotom"),  # another spelling
         ("a brindul kwakenboosh", "brin", "brindul kwakenboosh"),
         ("quackenbush brindle sings", "brin", "quackenbush brindle"),  # another order
-        ("fizzlebottom, she said, moxie", "", ""),
+        ("fizzlebottom, she said, moxie", "mox", "fizzlebottom, she said, moxie"),  # apart
+        ("Quackenbush, Brindle: a portrait", "brin", "Quackenbush, Brindle"),
+        ("Moxie the great Fizzlebottom", "mox", "Moxie the great Fizzlebottom"),
+        ("her name is Moxie, and she lives alone in a lighthouse. A tall Quackenbush waves", "", ""),
         ("Weaverstar dances", "star", "Weaverstar"),
         ("thistlewick catpain laughs", "cap", "thistlewick catpain"),
         ("eldnirb hsubnekcauq", "brin", "eldnirb hsubnekcauq"),  # each word backwards
@@ -185,3 +188,36 @@ def test_near_names_stay_bounded() -> None:
     ):
         many.match(text)
     assert time.process_time() - began < 8
+
+
+PEOPLE = NameMatcher(
+    [Name("per", "Ilvane Torresk"), Name("usual", "Taylor Swift"), Name("far", "Мосса Пондри")]
+)
+
+
+@pytest.mark.parametrize(
+    ("turns", "subject", "quote"),
+    [
+        (("call her Ilvane", "rain falls", "her family name is Torresk; let her row"), "per", "Torresk"),
+        (("first Torresk", "Ilvane comes after it"), "per", "Ilvane"),
+        (("Swift, Taylor sings",), "usual", "Swift, Taylor"),
+        (("a swift river behind the old red barn where our friend Taylor lives",), "", ""),
+        (("the hero is Taylor", "a swift horse"), "", ""),  # words seen now and then, in two turns
+        (("Ilvane rows", "a boat"), "", ""),
+        (("Пондри, по имени Мосса, танцует",), "far", "Пондри, по имени Мосса"),
+    ],
+)
+def test_the_words_of_a_name_may_stand_apart(turns: tuple[str, ...], subject: str, quote: str) -> None:
+    hits = PEOPLE.match_turns(turns)
+    told = [
+        (hit.entry.subject, hit.sure, text[hit.start : hit.end])
+        for text, some in zip(turns, hits, strict=True) for hit in some
+    ]  # fmt: skip
+    assert told == ([(subject, False, quote)] if subject else [])
+
+
+def test_words_apart_are_looked_for_in_long_prompts_too() -> None:
+    text = "Taylor " * 7000 + "Ilvane " * 7000 + "swift"
+    begun = time.process_time()
+    assert not any(hit.entry.subject == "per" for hit in PEOPLE.match(text))
+    assert time.process_time() - begun < 5.0
