@@ -169,8 +169,8 @@ class Judge:
         What was made from a release that is withdrawn is held.
         """
         snapshot = self._bench.view.current()
-        told = [policies.opinions_of(part.get("decision") or {}) for part in looks]
-        said = standing([one for part in told for one in part], self.texts.all, snapshot.subjects)
+        asked = [one for part in looks for one in policies.opinions_of(part.get("decision") or {})]
+        said = standing(asked, self.texts.all, snapshot.subjects)
         reports = weighed(self._reports(self.sight(looks), snapshot), said)
         report = None
         if heard.get("state"):
