@@ -3,14 +3,14 @@
 1. The characters of copycat.jsonl are registered by one description each, half of them at a time. The right
    owner has to score highest and over the threshold; a threshold is never made with the character it is tried
    on. It lies where a share `ALIKE` of the look-alikes it is made with would be held.
-2. The same for parts of the score alone (condition ``score``), one more at a time: CLIP only (the embedded one,
-   which knows few words), MiniLM only (whole prompts; clauses), both parts fused, with the cohort, with a
-   threshold of their own for lists, with whitening of lists ("as shipped", which has rule 4 besides).
+2. The same for parts of the score alone (condition ``score``), one more at a time: CLIP only (the embedded
+   one, which knows few words), MiniLM only (whole prompts; clauses), both parts fused, with the cohort, with
+   a threshold of their own for lists, with whitening of lists ("as shipped", which has rule 4 besides).
 3. The cartoon characters of t2i_riskyprompt.jsonl are registered by one prompt each, names taken out; their
    other prompts are tried, at the threshold that one in a thousand ordinary prompts reaches.
 4. Ordinary prompts of benign.jsonl that the shipped thresholds hold, without those they were made with, and
-   descriptions and lists of invented subjects, with all characters registered. Both presets hold the same: what
-   is found, and what is sure, does not depend on them.
+   descriptions and lists of invented subjects, with all characters registered. Both presets hold the same:
+   what is found, and what is sure, does not depend on them.
 """
 
 import json

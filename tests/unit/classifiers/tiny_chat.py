@@ -1,4 +1,4 @@
-"""A chat model in the format of the hub, made in the test: it knows whole words, and learns answers by heart."""
+"""A chat model in the format of the hub, made in the test: it knows whole words, and learns by heart."""
 
 from collections.abc import Sequence
 from pathlib import Path
