@@ -19,8 +19,8 @@ from pipeline.settings import load
 
 NAME = "Perrin Sallowfax"
 DESCRIPTION = (
-    "A tall heron in a patched tailcoat with nine brass wings, a lantern for a hat and one glass eye, who plays "
-    "a cracked bassoon on rooftops at night."
+    "A tall heron in a patched tailcoat with nine brass wings, a lantern for a hat and one glass eye, who"
+    " plays a cracked bassoon on rooftops at night."
 )
 SIMILAR = "a heron with brass wings on a hill at night"
 

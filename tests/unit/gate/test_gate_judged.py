@@ -27,8 +27,8 @@ from registry.view import View
 
 NAME, EXCLUDED = "Orla Quillmarsh", "herons in a river"
 DESCRIPTION = (
-    "A tall heron in a patched tailcoat with nine brass wings, a lantern for a hat and one glass eye, who plays "
-    "a cracked bassoon on rooftops at night."
+    "A tall heron in a patched tailcoat with nine brass wings, a lantern for a hat and one glass eye, who"
+    " plays a cracked bassoon on rooftops at night."
 )
 MEANT = "A heron in a tailcoat plays the bassoon"
 SIMILAR = "a heron with brass wings on a hill at night"
