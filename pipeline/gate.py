@@ -200,9 +200,7 @@ class Gate:
         discerner = self._eyes.discerner
         if discerner is None:
             return reports, ()
-        return opinions.asked(
-            discerner, reports, sight, snapshot, snapshot.subjects, self._eyes.calibrations
-        )
+        return opinions.asked(discerner, reports, sight, snapshot, snapshot.subjects, self._eyes.calibrations)
 
     def _as_asked(self, decision: Decision, first: Sight, snapshot: Snapshot) -> Decision:
         """The decision, whose reasons say whether the prompt described a subject before it was enhanced."""
