@@ -30,7 +30,7 @@ from classifiers.base import Kind, Match, References, Seen, Vectors, doubted
 from classifiers.errors import CalibrationMissing
 from classifiers.similarity import Scoring, all_near, nearest_of, nearness
 from classifiers.thresholds import HOW_PROMPTS, Calibration
-from classifiers.wording import clauses, undisguised, words
+from classifiers.wording import items, undisguised, words
 
 FUSED: Final = "prompt_fused"
 """The layer of whole prompt and clauses together."""
@@ -46,7 +46,7 @@ EXCLUDED: Final = -1.0
 """For the cosine of a description that an exclusion of its subject is nearer than."""
 LIST_CLAUSES: Final = 3
 LIST_WORDS: Final = 3.0
-"""A list has at least so many clauses, of at most so many words on average."""
+"""A list has at least so many parts between points, of at most so many words on average."""
 
 # Numbers of a calibration: see `Weighing`.
 CLAUSE_WEIGHT: Final = "clause_weight"
@@ -127,7 +127,7 @@ class Told:
 
 def listed(texts: Sequence[str]) -> bool:
     """Whether any turn of a prompt is a list of keywords."""
-    return any(_is_list(clauses(undisguised(text))) for text in texts)
+    return any(_is_list(items(undisguised(text))) for text in texts)
 
 
 def layer_of(texts: Sequence[str], calibration: Calibration) -> str:

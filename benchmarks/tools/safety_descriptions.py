@@ -202,8 +202,10 @@ def _entities(lines: Sequence[Mapping[str, object]], ordinary: Sequence[str]) ->
     looked = Looked.of(told, minilm, ("other",))
     trials = looked.trials(shipped)
     usual = described.scores(described.look(ordinary, minilm), looked.references, shipped).max(axis=1)
-    best, first = trials.scores.max(axis=1), trials.scores.argmax(axis=1) == trials.own
-    # One threshold for all: of ordinary prompts hardly any is a list.
+    # How far over its layer's threshold, since hardly any ordinary prompt is a list: both move by as much.
+    usual -= np.array([shipped.layer(layer_of(text)).threshold for text in ordinary], np.float32)
+    needed = np.array([shipped.layer(layer).threshold for layer in trials.layers], np.float32)
+    best, first = trials.scores.max(axis=1) - needed, trials.scores.argmax(axis=1) == trials.own
     over = best >= threshold_at(usual, RARE) + 1e-6
     way: Conditions = {**REAL, "registered": len(looked.references.subjects), "by": "one prompt each"}
     return [
