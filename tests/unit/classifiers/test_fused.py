@@ -146,7 +146,7 @@ def test_lists_have_a_threshold_of_their_own() -> None:
     assert listed(["red cap, moustache, blue overalls"])
     assert not listed(["a red cap"])
     assert not listed(["A stout man with a moustache walks through a green meadow, smiling, at noon"])
-    assert not listed(["An otter in a pilot jacket and a parrot with round goggles ready for a flight at dawn"])
+    assert not listed(["An otter in a straw hat and a weasel with round goggles on a boat in fog"])
     one = record("s", AXES[:1], AXES[1:4])
     seen = (AXES[0] * 0.5 + AXES[8] * 0.86)[None].astype(np.float32)
     parts = (
