@@ -1,10 +1,13 @@
 """Makes the calibration of the sentence model: `python -m benchmarks.calibrate_prompts --prompts DIR`.
 
-1. The cohort of words about nobody is made from the grammar of `benchmarks.tools.invented`.
+1. The cohort of words about nobody is made from the grammar of `benchmarks.tools.invented`, and the whitening
+   from its descriptions and lists and from the ordinary prompts that ship (`classifiers.ordinary`).
 2. The characters of DIR/copycat.jsonl are registered by one description each.
 3. Each layer's threshold is where the given share of the prompts about characters that are *not* registered
    would be held, while half of the others are, and at most `ORDINARY` of those of DIR/benign.jsonl.
-4. The second threshold, from which on a finding is sure, lies `MARGIN` over the best look-alike.
+4. The second threshold, from which on a finding is sure, lies `MARGIN` over the best look-alike. A judge,
+   where there is one, is asked from where a share `ASKED` of the look-alikes are and at most
+   `ASKED_ORDINARY` of the ordinary prompts.
 5. The curve from score to probability is fitted on prompts about registered characters and look-alikes.
 The weights below were chosen on the same characters, by hand from a small grid (docs/adr/0023). The figures
 in the file are those of thresholds that were made without the character they are tried on. The file replaces
@@ -28,7 +31,7 @@ from benchmarks.common import commit, say
 from benchmarks.tools import described, invented
 from benchmarks.tools.described import layer_of, threshold_at
 from classifiers.base import TextEmbedder, Vectors
-from classifiers.descriptions import SURE
+from classifiers.descriptions import ASKED, PERHAPS, SURE
 from classifiers.fused import (
     BARE_LEAST,
     CLAUSE_FEWEST,
@@ -36,25 +39,32 @@ from classifiers.fused import (
     CLAUSE_SHARE,
     CLAUSE_WEIGHT,
     FUSED,
+    LIST_CLAUSE_WEIGHT,
     LIST_LEAST,
     LISTED,
     WHOLE_LEAST,
 )
 from classifiers.minilm import MiniLm
+from classifiers.ordinary import ordinary_prompts
 from classifiers.similarity import COHORT_NEAREST, COHORT_WEIGHT
 from classifiers.thresholds import Calibration, Layer, dump, file_name
 
 NUMBERS: Final[Mapping[str, float]] = {
     CLAUSE_WEIGHT: 0.4, CLAUSE_SHARE: 0.4, CLAUSE_FEWEST: 2, CLAUSE_FULL: 3,
     COHORT_WEIGHT: 1.0, COHORT_NEAREST: 20,
-    WHOLE_LEAST: 0.5, LIST_LEAST: 0.4, BARE_LEAST: 0.6,
+    WHOLE_LEAST: 0.5, LIST_LEAST: 0.4, BARE_LEAST: 0.6, LIST_CLAUSE_WEIGHT: 0.5,
 }  # fmt: skip
 COHORT: Final = 1000
 COHORT_SEED: Final = 230
+WHOLES: Final = 2000
+WHOLES_SEED: Final = 231
+SHRUNK: Final = 3.0
+"""How many times the mean variance is added to that of each direction, so that rare ones are not blown up."""
 LAYERS: Final = (FUSED, LISTED)
 ORDINARY: Final = 0.002
 MARGIN: Final = 0.02
-VERSION: Final = 2
+ASKED_ORDINARY: Final = 0.01
+VERSION: Final = 3
 
 
 def main() -> None:
@@ -83,8 +93,28 @@ def draft(minilm: TextEmbedder, numbers: Mapping[str, float] = NUMBERS) -> Calib
     nothing = Layer(threshold=-1.0, slope=1.0, intercept=0.0)
     return Calibration(
         space=minilm.space, version=VERSION, made={}, layers=dict.fromkeys(LAYERS, nothing), numbers=numbers,
-        cohort=minilm.embed_texts(invented.attributes(COHORT, COHORT_SEED)).astype("<f2").astype(np.float32),
+        cohort=_half(minilm.embed_texts(invented.attributes(COHORT, COHORT_SEED))),
+        whitening=_half(whitening(minilm)),
     )  # fmt: skip
+
+
+def whitening(minilm: TextEmbedder) -> Vectors:
+    """`Calibration.whitening` ``float32[1 + d, d]``: lists, descriptions and ordinary prompts count alike."""
+    told = invented.descriptions(WHOLES, WHOLES_SEED)
+    lists = [text for text in told if layer_of(text) == LISTED]
+    texts = (lists, [text for text in told if layer_of(text) != LISTED], ordinary_prompts())
+    groups = [minilm.embed_texts(list(group)).astype(np.float64) for group in texts]
+    mean = np.mean([group.mean(axis=0) for group in groups], axis=0)
+    spread = sum((group - mean).T @ (group - mean) / len(group) for group in groups) / len(groups)
+    spread *= len(spread) / np.trace(spread)
+    values, axes = np.linalg.eigh(spread)
+    matrix = (axes / np.sqrt(np.maximum(values, 0) + SHRUNK)) @ axes.T
+    return np.concatenate([mean[None], matrix]).astype(np.float32)
+
+
+def _half(values: Vectors) -> Vectors:
+    """The numbers as a file keeps them."""
+    return values.astype("<f2").astype(np.float32)
 
 
 def _numbers(scores: Vectors) -> NDArray[np.float64]:
@@ -92,12 +122,12 @@ def _numbers(scores: Vectors) -> NDArray[np.float64]:
     return scores[np.isfinite(scores)].astype(np.float64)
 
 
-def least_of(texts: Sequence[str], scores: Vectors) -> dict[str, float]:
-    """By layer, the score that at most `ORDINARY` of the ordinary prompts reach."""
+def least_of(texts: Sequence[str], scores: Vectors, share: float = ORDINARY) -> dict[str, float]:
+    """By layer, the score that at most this share of the ordinary prompts reach."""
     layers = np.array([layer_of(text) for text in texts])
     best = scores.max(axis=1)
     return {
-        layer: threshold_at(best[layers == layer], ORDINARY) + 1e-3
+        layer: threshold_at(best[layers == layer], share) + 1e-3
         for layer in LAYERS if (layers == layer).any()
     }  # fmt: skip
 
@@ -113,7 +143,7 @@ def calibrated(
     trials = looked.trials(plain)
     say("looking at ordinary prompts")
     usual = described.scores(described.look(ordinary, minilm), looked.references, plain)
-    least = least_of(ordinary, usual)
+    least, asked = least_of(ordinary, usual), least_of(ordinary, usual, ASKED_ORDINARY)
     layers: dict[str, Layer] = {}
     sure: dict[str, float] = {}
     for layer in LAYERS:
@@ -126,6 +156,8 @@ def calibrated(
             threshold=round(threshold, 3), slope=round(slope, 3), intercept=round(intercept, 3)
         )
         sure[SURE.format(layer=layer)] = round(float(alike.max()) + MARGIN, 3)
+        perhaps = max(threshold_at(alike, ASKED), asked.get(layer, -1.0))
+        sure[PERHAPS.format(layer=layer)] = round(min(perhaps, threshold), 3)
     judged = [layers[layer_of(text)].threshold for text in ordinary]
     held = sum(line.max() >= threshold for line, threshold in zip(usual, judged, strict=True))
     kinds = np.array([one.kind for one in looked.asked])
@@ -141,6 +173,8 @@ def calibrated(
             "date": time.strftime("%Y-%m-%d", time.gmtime()), "commit": commit(),
             "model": "all-MiniLM-L6-v2",
             "cohort": f"{COHORT} attributes of benchmarks/tools/invented.py, seed {COHORT_SEED}",
+            "whitening": f"{WHOLES} descriptions of the same, seed {WHOLES_SEED}, and ordinary prompts that "
+            "ship",
             "data": "CopyCat development characters (28), registered by a description; half of them at a "
             "time, 20 times; thresholds of the figures without the character that they are tried on; "
             "ordinary video prompts",

@@ -52,6 +52,10 @@ from classifiers.wording import (
 CHECK: Final = "prompt_descriptions"
 SURE: Final = "{layer}_sure"
 """The number of a calibration from which on a finding of a layer is sure."""
+PERHAPS: Final = "{layer}_perhaps"
+"""The number under which nobody is meant; from it on a judge is asked, where there is one."""
+ASKED: Final = 0.15
+"""Share of look-alikes that reach that number."""
 DESCRIBED, RESEMBLES = "description_match", "prompt_resembles_picture"
 MAX_PIECES_SEEN: Final = 6000
 """Pieces that a model makes of a prompt with its turns; one of more is not compared at all."""

@@ -8,7 +8,9 @@
    missing ones count as nothing.
 4. Nobody is meant whose description the whole prompt is not near, whatever single clauses say.
 5. A list of keywords never comes as near to a description as a sentence does, nor do those of others: lists
-   have a threshold of their own (`listed`).
+   have a threshold of their own (`listed`). What lists have in common with each other, and descriptions with
+   each other, is taken out before the two are compared, where the calibration says how: by whitening, which
+   makes no direction of the space weigh more than another.
 6. Searching says who may score enough; the scores are made from all vectors of those, so that they are the
    same among a hundred thousand subjects as alone, in the gate, in the publish fence and years later.
 Exclusions of a subject are rows of polarity -1: what is nearer to one of them than to what is meant does not
@@ -28,7 +30,7 @@ from classifiers.base import Kind, Match, References, Seen, Vectors, doubted
 from classifiers.errors import CalibrationMissing
 from classifiers.similarity import Scoring, all_near, nearest_of, nearness
 from classifiers.thresholds import HOW_PROMPTS, Calibration
-from classifiers.wording import clauses, undisguised, words
+from classifiers.wording import items, undisguised, words
 
 FUSED: Final = "prompt_fused"
 """The layer of whole prompt and clauses together."""
@@ -44,10 +46,11 @@ EXCLUDED: Final = -1.0
 """For the cosine of a description that an exclusion of its subject is nearer than."""
 LIST_CLAUSES: Final = 3
 LIST_WORDS: Final = 3.0
-"""A list has at least so many clauses, of at most so many words on average."""
+"""A list has at least so many parts between points, of at most so many words on average."""
 
 # Numbers of a calibration: see `Weighing`.
 CLAUSE_WEIGHT: Final = "clause_weight"
+LIST_CLAUSE_WEIGHT: Final = "list_clause_weight"
 CLAUSE_SHARE: Final = "clause_share"
 CLAUSE_FEWEST: Final = "clause_fewest"
 CLAUSE_FULL: Final = "clause_full"
@@ -95,8 +98,9 @@ class Weighing:
                 f"the calibration of {calibration.space} is for an earlier way to compare descriptions; "
                 f"make it again with {HOW_PROMPTS}"
             )
+        own = LIST_CLAUSE_WEIGHT if layer == LISTED else CLAUSE_WEIGHT
         return cls(
-            clauses=numbers[CLAUSE_WEIGHT], share=numbers.get(CLAUSE_SHARE, 1.0),
+            clauses=numbers.get(own, numbers[CLAUSE_WEIGHT]), share=numbers.get(CLAUSE_SHARE, 1.0),
             fewest=max(1, int(numbers.get(CLAUSE_FEWEST, 1))), full=max(1, int(numbers.get(CLAUSE_FULL, 1))),
             least=numbers.get(LIST_LEAST if layer == LISTED else WHOLE_LEAST, -1.0),
             bare=numbers.get(BARE_LEAST, -1.0),
@@ -123,7 +127,7 @@ class Told:
 
 def listed(texts: Sequence[str]) -> bool:
     """Whether any turn of a prompt is a list of keywords."""
-    return any(_is_list(clauses(undisguised(text))) for text in texts)
+    return any(_is_list(items(undisguised(text))) for text in texts)
 
 
 def layer_of(texts: Sequence[str], calibration: Calibration) -> str:
@@ -141,7 +145,7 @@ def fused(
     """
     asked = Asked.of(whole, parts, calibration, layer)
     near = _Near.of(whole, parts, references, asked, calibration)
-    if near.complete:
+    if near.complete and not asked.whitened:
         return asked.told(near.subjects, near.table(), calibration, near.held)
     found: dict[str, Told] = {}
     hopeful = near.hopeful(asked, calibration)
@@ -149,7 +153,7 @@ def fused(
         raise ValueError(f"more than {MOST_SUBJECTS} registered descriptions are alike here; withdraw some")
     for at in range(0, len(hopeful), AT_ONCE):
         some = hopeful[at : at + AT_ONCE]
-        table = _in_full(whole.space, some, references, asked, near.held)
+        table = _in_full(whole.space, some, references, asked, calibration, near.held)
         found |= asked.told(some, table, calibration, near.held)
     return found
 
@@ -160,32 +164,41 @@ def compared(
 ) -> Vectors:  # fmt: skip
     """The scores ``float32[n]`` of these subjects, without a search: for measuring. Quarantine is ignored."""
     asked = Asked.of(whole, parts, calibration, layer)
-    return asked.scores(_in_full(whole.space, subjects, references, asked, set()), calibration)[0]
+    table = _in_full(whole.space, subjects, references, asked, calibration, set())
+    return asked.scores(table, calibration)[0]
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Cosines of n clauses and m subjects: ``whole[m]`` (NaN: no description), ``clauses[n, m]``."""
+    """Cosines of n clauses and m subjects: ``whole[m]`` (NaN: no description), ``clauses[n, m]``.
+
+    ``white[m]``: what the whole prompt's cosine is after whitening, where that counts instead.
+    """
 
     whole: Vectors
     clauses: Vectors
+    white: Vectors | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """A prompt: ``taken[n]`` is what is taken off each clause's cosines."""
+    """A prompt: ``taken[n]`` is what is taken off each clause's cosines; ``whitened``: by rule 5."""
 
     whole: Vectors
     clauses: Vectors
     taken: Vectors
     layer: str
+    whitened: bool
 
     @classmethod
     def of(cls, whole: Seen, parts: Sequence[Seen], calibration: Calibration, layer: str) -> "Asked":
         """A prompt's windows and clauses."""
         seen = np.concatenate([part.vectors for part in parts]) if parts else whole.vectors[:0]
         taken = nearness(seen, calibration.cohort, Scoring.of(calibration))
-        return cls(whole=whole.vectors, clauses=seen, taken=np.maximum(taken, 0), layer=layer)
+        return cls(
+            whole=whole.vectors, clauses=seen, taken=np.maximum(taken, 0), layer=layer,
+            whitened=layer == LISTED and len(calibration.whitening) > 0,
+        )  # fmt: skip
 
     def told(
         self, subjects: Sequence[str], table: Table, calibration: Calibration, held: set[str]
@@ -207,7 +220,9 @@ class Asked:
         how = Weighing.of(calibration, self.layer)
         whole = np.where(bare, how.of_clauses(table.clauses), table.whole)
         extra = how.of_clauses(table.clauses - self.taken[:, None])
-        scores = (1 - how.clauses) * whole + how.clauses * extra
+        counts = whole if table.white is None else np.where(bare, whole, table.white)
+        weight = np.where(bare, Weighing.of(calibration).clauses, how.clauses)
+        scores = (1 - weight) * counts + weight * extra
         scores[whole < np.where(bare, how.bare, how.least)] = -np.inf
         return np.asarray(scores, np.float32), bare
 
@@ -285,8 +300,9 @@ class _Near:
         )
         unknown = np.array([subject not in self.whole for subject in self.subjects], np.bool_)
         most = np.full(len(known), -np.inf, np.float32)
+        white = np.ones_like(known) if asked.whitened else None  # no cosine is higher
         for whole, of in ((known, None), (np.full_like(known, np.nan), unknown)):
-            scores, _ = asked.scores(Table(whole, table), calibration)
+            scores, _ = asked.scores(Table(whole, table, white), calibration)
             most = np.maximum(most, scores if of is None else np.where(of, scores, -np.inf))
         least = min(calibration.layer(layer).threshold for layer in {asked.layer, FUSED})
         return [subject for subject, score in zip(self.subjects, most, strict=True) if not score < least]
@@ -295,6 +311,8 @@ class _Near:
 def _least(asked: Asked, best: Vectors, calibration: Calibration) -> float:
     """How near the whole must be to a description for a score that is enough, at the best clauses of all."""
     how = Weighing.of(calibration, asked.layer)
+    if asked.whitened:  # a cosine says little of what it is after whitening
+        return how.least
     most = float(how.of_clauses((best - asked.taken)[:, None])[0]) if len(best) else 0.0
     threshold = calibration.layer(asked.layer).threshold
     needed = (threshold - how.clauses * most) / (1 - how.clauses) if how.clauses < 1 else -1.0
@@ -302,20 +320,31 @@ def _least(asked: Asked, best: Vectors, calibration: Calibration) -> float:
 
 
 def _in_full(
-    space: str, subjects: Sequence[str], references: References | Rowed, asked: Asked, held: set[str]
-) -> Table:
+    space: str, subjects: Sequence[str], references: References | Rowed, asked: Asked,
+    calibration: Calibration, held: set[str],
+) -> Table:  # fmt: skip
     """The cosines of these subjects, from all their vectors; ``held``: whose words are in quarantine."""
     if not isinstance(references, Rowed):
-        raise ValueError("so many are registered that the vectors of each are needed; none are given here")
-    told: list[Vectors] = []
-    for kind, seen, excluded in (
-        (Kind.DESCRIPTION, asked.whole, EXCLUDED), (Kind.ATTRIBUTE, asked.clauses, 0.0),
-    ):  # fmt: skip
-        shown, not_meant = _highest(references.rows_of(space, kind, subjects), subjects, seen, held)
-        told.append(np.where((shown <= not_meant) & np.isfinite(shown), excluded, shown).astype(np.float32))
-    described = told[0].max(axis=0)
-    parts = np.where(np.isneginf(told[1]), 0, told[1])
-    return Table(np.where(np.isneginf(described), np.nan, described), parts)
+        raise ValueError("the vectors of those who are registered are needed, and none are given here")
+    described = references.rows_of(space, Kind.DESCRIPTION, subjects)
+    whole = _nearest(described, subjects, asked.whole, held, EXCLUDED).max(axis=0)
+    attributes = references.rows_of(space, Kind.ATTRIBUTE, subjects)
+    parts = _nearest(attributes, subjects, asked.clauses, held, 0.0)
+    white = None
+    if asked.whitened:
+        owners, vectors, signs = described
+        rows = owners, calibration.whitened(vectors), signs
+        white = _nearest(rows, subjects, calibration.whitened(asked.whole), held, EXCLUDED).max(axis=0)
+    return Table(np.where(np.isneginf(whole), np.nan, whole), np.where(np.isneginf(parts), 0, parts), white)
+
+
+def _nearest(
+    rows: "tuple[list[str], Vectors, Signs]", subjects: Sequence[str], seen: Vectors, held: set[str],
+    excluded: float,
+) -> Vectors:  # fmt: skip
+    """`_highest` of what is meant; ``excluded``: in its place where what is not meant is nearer."""
+    shown, not_meant = _highest(rows, subjects, seen, held)
+    return np.where((shown <= not_meant) & np.isfinite(shown), excluded, shown).astype(np.float32)
 
 
 def _highest(

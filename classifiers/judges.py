@@ -47,7 +47,7 @@ class Asked(Protocol):
 
     @property
     def space(self) -> str: ...  # noqa: D102
-    def ask(self, question: str) -> Answer: ...  # noqa: D102
+    def ask(self, question: str, *, whole: bool = False) -> Answer: ...  # noqa: D102
 
 
 class ChatJudge:
@@ -62,12 +62,17 @@ class ChatJudge:
         if not getattr(self._words, "chat_template", None):
             raise ModelUnusable(f"the judge {source.folder.name} has no chat template: use a chat model")
         self.space = f"judge-{source.digest[:16]}-{self._form.name}"
+        self.digest = source.digest
+        self._marks = _marks(self._words)
         self._lock = threading.Lock()
         self._yes, self._no = self._first("yes", "Yes", "YES"), self._first("no", "No", "NO")
 
-    def ask(self, question: str) -> Answer:
-        """Yes or no, and how likely yes is. Any question; it is asked in the model's own template."""
-        read = self._read([{"role": "user", "content": YES_NO.format(question=question)}], {})
+    def ask(self, question: str, *, whole: bool = False) -> Answer:
+        """Yes or no, and how likely yes is. Any question; it is asked in the model's own template.
+
+        ``whole``: raise UnreadableAnswer for a question that the model would see a part of.
+        """
+        read = self._read([{"role": "user", "content": YES_NO.format(question=question)}], {}, whole=whole)
         with self._lock, torch.inference_mode():
             last = self._model(**read).logits[0, -1].float()
         yes, no = (torch.logsumexp(last[ids], 0) for ids in (self._yes, self._no))
@@ -110,9 +115,16 @@ class ChatJudge:
             )  # fmt: skip
         return str(self._words.decode(made[0, read["input_ids"].shape[1] :], skip_special_tokens=True))
 
-    def _read(self, messages: list[dict[str, Any]], settings: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-        """The question in the model's template; the user's words are cut so that the template stays whole."""
+    def _read(
+        self, messages: list[dict[str, Any]], settings: Mapping[str, Any], *, whole: bool = False
+    ) -> dict[str, torch.Tensor]:
+        """The question in the model's template; the user's words are cut so that the template stays whole.
+
+        What the model takes for the marks of its template is none in the user's words.
+        """
         content = messages[-1]["content"].encode("utf-8", "replace").decode()
+        for mark in self._marks:
+            content = content.replace(mark, " ".join(mark))
         while True:
             told = [*messages[:-1], messages[-1] | {"content": self._form.content(content)}]
             text = self._words.apply_chat_template(
@@ -122,6 +134,8 @@ class ChatJudge:
             count = read["input_ids"].shape[1]
             if count <= MAX_TOKENS or len(content) < 16:
                 return {name: read[name] for name in ("input_ids", "attention_mask")}
+            if whole:
+                raise UnreadableAnswer(f"the question has {count} pieces; the judge sees {MAX_TOKENS}")
             content = content[: int(len(content) * MAX_TOKENS / count * 0.95)]
 
     def _first(self, *words: str) -> list[int]:
@@ -193,6 +207,13 @@ def _form(source: JudgeSource, name: str) -> Form:
     told = f"{source.config.get('_name_or_path', '')} {source.folder.name} {source.folder.parent.parent.name}"
     plain = "".join(letter for letter in told.lower() if letter.isalnum())
     return next((form for form in FORMS.values() if form.sign and form.sign in plain), FORMS["questions"])
+
+
+def _marks(words: Any) -> list[str]:
+    """The texts that a tokenizer reads as marks of its own wherever they stand, longest first."""
+    added = getattr(words, "added_tokens_decoder", {}).values()
+    found = {*map(str, words.all_special_tokens), *(str(one) for one in added)}
+    return sorted((mark for mark in found if len(mark) > 1 and mark.strip()), key=len, reverse=True)
 
 
 def _row(told: Mapping[Category, float]) -> list[float]:

@@ -97,6 +97,8 @@ class Calibration:
 
     ``made``: command, date, data, figures, as text. ``numbers``: what else a layer's score needs.
     ``cohort``: unit vectors ``float32[n, d]`` of pictures of nobody who is registered; n may be 0.
+    ``whitening``: ``float32[1 + d, d]``, the mean of ordinary vectors and a symmetric matrix that makes every
+    direction vary as much as any other; without rows where there is none (`whitened`).
     ``reliability``: of the layers that it was measured for. ``digest``: SHA-256 of the file that it was read
     from, empty for one that was not.
     """
@@ -107,8 +109,21 @@ class Calibration:
     layers: Mapping[str, Layer]
     numbers: Mapping[str, float] = field(default_factory=dict)
     cohort: Vectors = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    whitening: Vectors = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     reliability: Mapping[str, Reliability] = field(default_factory=dict)
     digest: str = ""
+
+    def whitened(self, vectors: Vectors) -> Vectors:
+        """Unit vectors ``float32[n, d]`` less what they have in common with all others, of unit length again;
+        zero vectors stay zero.
+
+        Whitening sentence vectors: Su et al. 2021, "Whitening sentence representations".
+        """
+        if not len(vectors):
+            return vectors
+        moved = (vectors - self.whitening[0]) @ self.whitening[1:]
+        moved[~vectors.any(axis=1)] = 0  # a text of which nothing is known stays near nothing
+        return np.asarray(moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-9), np.float32)
 
     @property
     def mark(self) -> str:
@@ -182,6 +197,7 @@ def dump(calibration: Calibration) -> bytes:
         },
         "numbers": dict(calibration.numbers),
         **_measured(calibration),
+        **({"whitening": _packed(calibration.whitening)} if len(calibration.whitening) else {}),
         "cohort": _packed(calibration.cohort),
     }  # fmt: skip
     return (json.dumps(document, indent=1, ensure_ascii=True) + "\n").encode()
@@ -204,7 +220,7 @@ def parse(document: bytes, space: str) -> Calibration:
             made={str(key): str(value) for key, value in told["made"].items()},
             layers={str(name): _layer(layer) for name, layer in told["layers"].items()},
             numbers={str(name): _finite(value) for name, value in told["numbers"].items()},
-            cohort=_unpacked(told["cohort"]),
+            cohort=_unpacked(told["cohort"]), whitening=_whitening(told),
             reliability={str(name): _reliable(one) for name, one in told.get("reliability", {}).items()},
             digest=hashlib.sha256(document).hexdigest(),
         )  # fmt: skip
@@ -213,6 +229,15 @@ def parse(document: bytes, space: str) -> Calibration:
             f"the calibration of {space[:60]} is damaged, or of another format or space; "
             f"make it again with {HOW}"
         ) from None
+
+
+def _whitening(told: Any) -> Vectors:
+    if "whitening" not in told:
+        return np.zeros((0, 0), np.float32)
+    found = _unpacked(told["whitening"])
+    if len(found) != found.shape[1] + 1:
+        raise ValueError
+    return found
 
 
 def _layer(told: Any) -> Layer:

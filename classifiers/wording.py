@@ -2,7 +2,7 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate, chain
 from typing import Final
 
@@ -180,7 +180,15 @@ def readable_run(text: str, known: Callable[[Sequence[str]], Sequence[bool]]) ->
 
 def clauses(text: str) -> list[str]:
     """The parts of a text that say one thing each, each once."""
-    parts = chain.from_iterable(_cut(part) for part in _POINTS.split(text))
+    return _saying(chain.from_iterable(_cut(part) for part in _POINTS.split(text)))
+
+
+def items(text: str) -> list[str]:
+    """The parts of a text between its points, however long, each once: those of a list are short."""
+    return _saying(_POINTS.split(text))
+
+
+def _saying(parts: Iterable[str]) -> list[str]:
     kept = (" ".join(part.split()) for part in parts)
     return list(dict.fromkeys(part for part in kept if sum(map(str.isalnum, part)) >= MIN_LETTERS))
 

@@ -10,6 +10,7 @@ from pipeline.cohort import FOLDER, Cohort
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:
+    from classifiers.alike import Discerner
     from classifiers.embed import OpenClipEmbedder
     from classifiers.faces import FaceFinder
     from classifiers.judges import ChatJudge, LabelJudge
@@ -33,6 +34,15 @@ class JudgeSettings:
     form: str = "auto"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiscernerSettings:
+    """The chat model that is asked whether a prompt means a subject or one like it; empty: none."""
+
+    model: str = ""
+    sha256: str = ""
+    seconds: float = 20.0
+
+
 class Eyes:
     """What looks at prompts and clips: the CLIP of the settings, MiniLM, what judges prompts, faces, words,
     and their calibrations.
@@ -44,10 +54,12 @@ class Eyes:
     def __init__(
         self, clip_model: str, clip_sha256: str | None, home: Path, *, face_model: str = EMBEDDED,
         face_digests: tuple[str, str] = ("", ""), judge: JudgeSettings | None = None,
+        discerner: DiscernerSettings | None = None,
     ) -> None:  # fmt: skip
         self._clip_model, self._clip_sha256 = clip_model, clip_sha256
         self._face_model, self._face_digests = face_model, face_digests
         self._judge = judge or JudgeSettings()
+        self._discerner = discerner or DiscernerSettings()
         self._files = CalibrationFiles(home / CALIBRATIONS)
         self._cohort = Cohort(home / FOLDER)
         self._lock = threading.RLock()
@@ -63,6 +75,10 @@ class Eyes:
             judge=JudgeSettings(
                 model=settings.prompt_judge or "", sha256=settings.prompt_judge_sha256 or "",
                 form=settings.prompt_judge_form,
+            ),
+            discerner=DiscernerSettings(
+                model=settings.description_judge or "", sha256=settings.description_judge_sha256 or "",
+                seconds=settings.description_judge_seconds,
             ),
         )  # fmt: skip
 
@@ -101,6 +117,15 @@ class Eyes:
         return self._once("judge", kind, lambda: open_judge(told.model, sha256=told.sha256, form=told.form))
 
     @property
+    def discerner(self) -> "Discerner | None":
+        """What is asked about look-alikes, where the settings name a model for it."""
+        if not self._discerner.model:
+            return None
+        from classifiers.alike import Discerner
+
+        return self._once("discerner", Discerner, self._open_discerner)
+
+    @property
     def faces(self) -> "FaceFinder":
         """The finder of faces."""
         with self._lock:
@@ -132,7 +157,7 @@ class Eyes:
         spaces = [self.clip.space, self.minilm.space, *spaces_of(self.faces.space)]
         for space in (*spaces, *(moderator.space for moderator in self.moderators)):
             self._files.demand(space)
-        _ = self.words
+        _ = self.words, self.discerner
         return self
 
     def _open_clip(self) -> "OpenClipEmbedder":
@@ -142,6 +167,20 @@ class Eyes:
         if self._clip_model == EMBEDDED:
             return OpenClipEmbedder(sha256=digest)
         return OpenClipEmbedder(self._clip_model, sha256=digest)
+
+    def _open_discerner(self) -> "Discerner":
+        """The judge of prompts where it is the same model, which is then in memory once."""
+        from classifiers.alike import Discerner
+        from classifiers.errors import ModelUnusable
+        from classifiers.judges import ChatJudge, open_judge
+
+        told = self._discerner
+        same = (told.model, told.sha256) == (self._judge.model, self._judge.sha256)
+        judge = self.judge if same else open_judge(told.model, sha256=told.sha256)
+        if not isinstance(judge, ChatJudge):
+            raise ModelUnusable(f"{told.model[:120]} is no chat model: name one in description_judge")
+        name = Path(told.model).name if Path(told.model).is_dir() else told.model
+        return Discerner(judge, model=name, digest=judge.digest, seconds=told.seconds)
 
     def _open_faces(self) -> "FaceFinder":
         if self._face_model == EMBEDDED:

@@ -10,8 +10,10 @@ from functools import partial
 from itertools import chain
 from typing import Final, Protocol
 
+from classifiers.alike import Discerner
 from classifiers.base import CheckReport, CheckState, Sight, TextEmbedder
 from classifiers.unsafe.check import Moderator
+from pipeline import opinions
 from pipeline import policy as policies
 from pipeline.clock import clock
 from pipeline.errors import UsageError
@@ -24,7 +26,7 @@ from pipeline.policy import Policy
 from pipeline.recheck import Uses, in_full, wishes_of
 from pipeline.settings import Settings
 from pipeline.texts import CAME_IN, ENHANCED, PROMPT, Texts, with_origins
-from pipeline.types import Decision, Json, Reason
+from pipeline.types import Decision, Json, Opinion, Reason
 from registry import uses
 from registry.db import open_database
 from registry.names import Layer
@@ -34,7 +36,7 @@ from registry.view import Snapshot, View
 ALWAYS: Final = (policies.NAMES, policies.DESCRIPTIONS)
 _TOLD: Final = (
     "subject", "subject_name", "owner", "score", "threshold", "probability", "reference", "sure",
-    "quarantined", "origin", "turn", "span", "quote", "won", "lost", "asks", "category",
+    "quarantined", "origin", "turn", "span", "quote", "won", "lost", "asks", "category", "judge",
 )  # fmt: skip
 
 
@@ -47,6 +49,8 @@ class TextEyes(Protocol):
     def minilm(self) -> TextEmbedder: ...  # noqa: D102
     @property
     def moderators(self) -> Sequence[Moderator]: ...  # noqa: D102
+    @property
+    def discerner(self) -> Discerner | None: ...  # noqa: D102
     @property
     def calibrations(self) -> Calibrations: ...  # noqa: D102
 
@@ -179,6 +183,7 @@ class Gate:
         if self._names_only(snapshot):
             del checks[policies.DESCRIPTIONS]
         reports = examine(tuple(checks), sight, snapshot, self._eyes.calibrations)
+        reports, said = self._discerned(reports, sight, snapshot)
         if self._names_only(snapshot):
             reports = (*reports, _NOTHING_TO_COMPARE)
         reports = in_full(reports, sight, snapshot)
@@ -186,10 +191,20 @@ class Gate:
             policy, reports, sound=policies.Sound.ACCEPT, has_sound=False, registry_seq=snapshot.seq,
             now=now, wishes=wishes_of(snapshot.subjects, account, now, self._uses),
         )  # fmt: skip
+        decision = opinions.with_opinions(decision, said)
         if look.first is not None:
             decision = self._as_asked(decision, look.first, snapshot)
         decision = with_origins(decision, told)
         return GateResult(sight=sight, reports=reports, decision=decision, snapshot_seq=snapshot.seq)
+
+    def _discerned(
+        self, reports: tuple[CheckReport, ...], sight: Sight, snapshot: Snapshot
+    ) -> tuple[tuple[CheckReport, ...], tuple[Opinion, ...]]:
+        """The reports after the judge of the settings, where there is one, was asked about look-alikes."""
+        discerner = self._eyes.discerner
+        if discerner is None:
+            return reports, ()
+        return opinions.asked(discerner, reports, sight, snapshot, snapshot.subjects, self._eyes.calibrations)
 
     def _as_asked(self, decision: Decision, first: Sight, snapshot: Snapshot) -> Decision:
         """The decision, whose reasons say whether the prompt described a subject before it was enhanced."""

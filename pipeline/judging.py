@@ -11,6 +11,7 @@ from pipeline import policy as policies
 from pipeline.examine import examine, unasked
 from pipeline.gate import Gate
 from pipeline.media.types import MediaLimits
+from pipeline.opinions import standing, weighed, with_opinions
 from pipeline.orders import ask_of
 from pipeline.reasons import Wish
 from pipeline.recheck import (
@@ -163,15 +164,20 @@ class Judge:
     ) -> Json:  # fmt: skip
         """Compare everything that was seen with the registry as it is now, and decide.
 
+        What a judge said at the gate counts as long as the same would be asked; it is not asked again.
+
         What was made from a release that is withdrawn is held.
         """
         snapshot = self._bench.view.current()
-        reports = self._reports(self.sight(looks), snapshot)
+        asked = [one for part in looks for one in policies.opinions_of(part.get("decision") or {})]
+        said = standing(asked, self.texts.all, snapshot.subjects)
+        reports = weighed(self._reports(self.sight(looks), snapshot), said)
         report = None
         if heard.get("state"):
             told = str(heard["detail"])
             report = CheckReport(check=policies.AUDIO, state=CheckState(heard["state"]), detail=told)
         decision = self._decided(self._policy, reports, snapshot, has_sound=has_sound, heard=report)
+        decision = with_opinions(decision, said)
         # Asked after the snapshot: what is withdrawn or revoked later than that, the publish fence sees.
         decision = self._with_parents(decision, made_from)
         return policies.to_json(_without_key(decision) if self._key_revoked() else decision)

@@ -259,6 +259,7 @@ def question_of(bench: Workbench, released: Release, rows: Sequence[SightRow]) -
     decision = Decision(
         verdict=Verdict.ALLOW, policy=policy.name, policy_version=policy.version, reasons=(), checks={},
         registry_seq=released.registry_seq, decided_at=bench.clock(),
+        opinions=policies.opinions_of(released.facts),
     )  # fmt: skip
     return Question(
         policy=policy, decision=decision, sight=sight_of(bench.sealer, released.facts, rows),

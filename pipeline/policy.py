@@ -21,7 +21,7 @@ from classifiers.base import WORST_LAST, CheckReport, CheckState, Finding
 from classifiers.unsafe.taxonomy import Category, category_of
 from pipeline.errors import UsageError
 from pipeline.reasons import MAX_LOST, Wish, Wishes, intent_of, nobody, reason_of
-from pipeline.types import Decision, Json, Reason, Ruled, Verdict
+from pipeline.types import Decision, Json, Opinion, Reason, Ruled, Verdict
 from registry.ruling import DISPUTED
 
 NAMES: Final = "prompt_names"
@@ -253,6 +253,8 @@ def to_json(decision: Decision) -> Json:
         "allowed": list(decision.allowed),
         "rulings": rulings,
     }
+    opinions = document.pop("opinions")
+    lists |= {"opinions": list(opinions)} if opinions else {}
     return document | lists | {"verdict": str(decision.verdict)}
 
 
@@ -282,7 +284,13 @@ def from_json(document: dict[str, Any]) -> Decision:
         Ruled(**ruled | {"effect": Verdict(ruled["effect"]), "lost": tuple(ruled["lost"])})
         for ruled in document.get("rulings", ())
     )
+    lists["opinions"] = opinions_of(document)
     return Decision(**document | lists | {"reasons": reasons, "verdict": Verdict(document["verdict"])})
+
+
+def opinions_of(document: Mapping[str, Any]) -> tuple[Opinion, ...]:
+    """What a judge said, in `to_json`'s document or in what is stored beside a release."""
+    return tuple(Opinion(**one) for one in document.get("opinions", ()))
 
 
 _SOUND: Final = "The clip has sound and no check listens to it; name --audio accept or --audio strip."

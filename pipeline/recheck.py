@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from classifiers.base import CheckReport, CheckState, Kind, References, Sight
 from pipeline import policy as policies
 from pipeline.examine import Calibrations, examine, unasked
+from pipeline.opinions import standing, weighed
 from pipeline.policy import Policy
 from pipeline.reasons import Wish, Wishes, nobody
 from pipeline.types import Decision, Json, Reason, Verdict
@@ -179,14 +180,14 @@ def compare(
     checks = [check for check in question.policy.required if check in policies.COMPARED]
     unable = unprompted(checks, question.sight) if _without_prompt(question) else ()
     asked = [check for check in checks if check not in unable]
-    reports = (*examine(asked, question.sight, references, calibrations, matcher), *unasked(unable))
+    by_id = {subject.id: subject for subject in subjects}
+    opinions = standing(question.decision.opinions, question.sight.texts, by_id)
+    examined = examine(asked, question.sight, references, calibrations, matcher)
+    reports = (*weighed(examined, opinions), *unasked(unable))
     fresh = policies.decide(
         question.policy.only(checks), reports, sound=policies.Sound.ACCEPT, has_sound=False,
         registry_seq=question.decision.registry_seq, now=now,
-        wishes=wishes_of(
-            {subject.id: subject for subject in subjects}, question.ask or question.account, now,
-            question.uses,
-        ),
+        wishes=wishes_of(by_id, question.ask or question.account, now, question.uses),
     )  # fmt: skip
     reasons = [*fresh.reasons, *_incomparable(question, subjects, checks)]  # 3, 4
     if not reasons:

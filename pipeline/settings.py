@@ -45,6 +45,14 @@ class Settings(BaseModel):
     prompt_judge_form: Literal["auto", "qwen3guard", "llama-guard", "granite-guardian", "questions"] = Field(
         "auto", description="how this judge is asked and answers"
     )
+    description_judge: str | None = Field(
+        None, max_length=500,
+        description="a chat model that is asked whether a prompt means a subject or one like it; empty: none",
+    )  # fmt: skip
+    description_judge_sha256: str | None = Field(None, description="digest that this judge's files must have")
+    description_judge_seconds: float = Field(
+        20.0, gt=0, le=600, description="time that this judge has for one prompt"
+    )
     generator: str = Field("embedded", description="what `create` draws with, when none is named")
     rewrite: bool = Field(
         False, description="draw a rewritten prompt where one is held only since it may describe a subject"

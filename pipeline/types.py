@@ -51,11 +51,28 @@ class Ruled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Opinion:
+    """What a local judge said of a subject that a prompt may describe (`pipeline.opinions`).
+
+    ``answer``: same | similar | unknown; ``model``, ``sha256``: of the judge; ``question``: SHA-256 of what
+    it was asked, empty where nothing was; ``why``: of an unknown answer.
+    """
+
+    subject: str
+    answer: str
+    model: str
+    sha256: str
+    question: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """A policy's judgement; ``checks`` names every check and its state, also those that did not run.
 
     ``permits``: the rules and licences without which the verdict would be stricter; ``allowed``: the subjects
-    that were found, and whose owners allow it; ``rulings``: what decided about each subject that was found.
+    that were found, and whose owners allow it; ``rulings``: what decided about each subject that was found;
+    ``opinions``: what a judge said of those that may be described.
     """
 
     verdict: Verdict
@@ -68,6 +85,7 @@ class Decision:
     permits: tuple[str, ...] = ()
     allowed: tuple[str, ...] = ()
     rulings: tuple[Ruled, ...] = ()
+    opinions: tuple[Opinion, ...] = ()
 
 
 class EvidenceState(StrEnum):

@@ -113,9 +113,10 @@ def _description(rng: random.Random, form: str) -> str:
 
 def _keywords(rng: random.Random, being: str) -> str:
     more = [_part(rng), _worn(rng), _prop(rng), rng.choice(SIZES), rng.choice(HUES), rng.choice(STYLES)]
-    more += [*rng.sample(MOODS, 3), _part(rng), _worn(rng), rng.choice(PLACES), rng.choice(BEINGS)]
+    more += [*rng.sample(MOODS, 6), _part(rng), _worn(rng), rng.choice(PLACES), rng.choice(BEINGS)]
+    more += [rng.choice(PARTS), rng.choice(GARMENTS), rng.choice(STYLES), rng.choice(HUES)]
     rng.shuffle(more)
-    kept = [being, *more[: rng.choice((4, 4, 9, 12))]]
+    kept = [being, *more[: rng.choice((4, 4, 9, 19))]]
     rng.shuffle(kept)
     return ", ".join(kept)
 

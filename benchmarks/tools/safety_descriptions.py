@@ -3,16 +3,20 @@
 1. The characters of copycat.jsonl are registered by one description each, half of them at a time. The right
    owner has to score highest and over the threshold; a threshold is never made with the character it is tried
    on. It lies where a share `ALIKE` of the look-alikes it is made with would be held.
-2. The same for parts of the score alone, one more at a time: CLIP (the embedded one, which knows few words),
-   the sentence model's whole prompts, with clauses, with the cohort, with a threshold of their own for lists.
+2. The same for parts of the score alone (condition ``score``), one more at a time: CLIP only (the embedded
+   one, which knows few words), MiniLM only (whole prompts; clauses), both parts fused, with the cohort, with
+   a threshold of their own for lists, with whitening of lists ("as shipped", which has rule 4 besides).
 3. The cartoon characters of t2i_riskyprompt.jsonl are registered by one prompt each, names taken out; their
    other prompts are tried, at the threshold that one in a thousand ordinary prompts reaches.
-4. Ordinary prompts of benign.jsonl that the shipped thresholds hold, without those they were made with.
+4. Ordinary prompts of benign.jsonl that the shipped thresholds hold, without those they were made with, and
+   descriptions and lists of invented subjects, with all characters registered. Both presets hold the same:
+   what is found, and what is sure, does not depend on them.
 """
 
 import json
 import random
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
@@ -21,14 +25,22 @@ import numpy as np
 
 from benchmarks.calibrate_prompts import least_of
 from benchmarks.common import Conditions, Row, rate, say, wilson
-from benchmarks.tools import described
+from benchmarks.tools import described, invented
 from benchmarks.tools.described import Described, Looked, Trials, layer_of, threshold_at
 from benchmarks.tools.given import Given
 from classifiers import thresholds
 from classifiers.base import TextEmbedder, Vectors
-from classifiers.descriptions import SURE
+from classifiers.descriptions import PERHAPS, SURE
 from classifiers.embed import OpenClipEmbedder
-from classifiers.fused import CLAUSE_SHARE, CLAUSE_WEIGHT, LIST_LEAST, WHOLE_LEAST
+from classifiers.fused import (
+    CLAUSE_SHARE,
+    CLAUSE_WEIGHT,
+    FUSED,
+    LIST_CLAUSE_WEIGHT,
+    LIST_LEAST,
+    LISTED,
+    WHOLE_LEAST,
+)
 from classifiers.minilm import MiniLm
 from classifiers.similarity import COHORT_WEIGHT
 from classifiers.thresholds import Calibration
@@ -36,6 +48,8 @@ from classifiers.wording import without_names
 
 ALIKE: Final = 0.04
 SAMPLE: Final = 1000
+INVENTED: Final = 1000
+INVENTED_SEED: Final = 77
 QUICK: Final = 200
 CALIBRATED_WITH: Final = 1500
 """Ordinary prompts that the shipped thresholds were made with, as `benchmarks.calibrate_prompts` chooses."""
@@ -66,20 +80,33 @@ def characters(told: Sequence[Described], ordinary: Sequence[str]) -> list[Row]:
     usual = described.look(ordinary, minilm)
     scores = described.scores(usual, looked.references, shipped)
     rows = _found(looked, looked.trials(shipped), least_of(ordinary, scores), {"score": "as shipped"})
-    rows += _held(ordinary, scores, shipped)
+    rows += _held("ordinary prompts", ordinary, scores, shipped, REAL)
+    nobody = invented.descriptions(INVENTED, INVENTED_SEED)
+    of_nobody = described.scores(described.look(nobody, minilm), looked.references, shipped)
+    for layer in (FUSED, LISTED):
+        mine = [place for place, text in enumerate(nobody) if layer_of(text) == layer]
+        texts = [nobody[place] for place in mine]
+        rows += _held(f"invented, {layer}", texts, of_nobody[mine], shipped, {"material": "written"})
     for name, numbers, lists in _WITHOUT:
-        other = replace(shipped, numbers={**shipped.numbers, **numbers})
+        other = _without(shipped, numbers)
         least = least_of(ordinary, described.scores(usual, looked.references, other))
         plain = least if lists else dict.fromkeys(least, max(least.values()))
         rows += _found(looked, looked.trials(other, lists=lists), plain, {"score": name})
     return [*rows, *_by_clip(told, ordinary, shipped)]
 
 
+def _without(shipped: Calibration, numbers: Mapping[str, float]) -> Calibration:
+    """The calibration with other numbers, the same for lists as for sentences, and without whitening."""
+    made = {**shipped.numbers, **numbers}
+    made |= {LIST_CLAUSE_WEIGHT: made[CLAUSE_WEIGHT]}
+    return replace(shipped, numbers=made, whitening=shipped.whitening[:0])
+
+
 _NO_RULE: Final = {WHOLE_LEAST: -1.0, LIST_LEAST: -1.0}
 _WITHOUT: Final[Sequence[tuple[str, Mapping[str, float], bool]]] = (
-    ("whole prompt alone", _NO_RULE | {CLAUSE_WEIGHT: 0.0}, False),
-    ("clauses alone", _NO_RULE | {CLAUSE_WEIGHT: 1.0, COHORT_WEIGHT: 0.0}, False),
-    ("whole and all clauses", _NO_RULE | {COHORT_WEIGHT: 0.0, CLAUSE_SHARE: 1.0}, False),
+    ("MiniLM only: whole prompt", _NO_RULE | {CLAUSE_WEIGHT: 0.0}, False),
+    ("MiniLM only: clauses", _NO_RULE | {CLAUSE_WEIGHT: 1.0, COHORT_WEIGHT: 0.0}, False),
+    ("fused: whole and all clauses", _NO_RULE | {COHORT_WEIGHT: 0.0, CLAUSE_SHARE: 1.0}, False),
     ("and the best clauses only", _NO_RULE | {COHORT_WEIGHT: 0.0}, False),
     ("and the cohort", _NO_RULE, False),
     ("and a threshold for lists", _NO_RULE, True),
@@ -89,17 +116,23 @@ _WITHOUT: Final[Sequence[tuple[str, Mapping[str, float], bool]]] = (
 def _by_clip(told: Sequence[Described], ordinary: Sequence[str], shipped: Calibration) -> list[Row]:
     """What the embedded CLIP's texts alone say; of most of these words it knows nothing."""
     clip = OpenClipEmbedder()
+    way = {"score": "CLIP only: whole prompt"}
     alone = replace(
-        shipped, space=clip.space, cohort=shipped.cohort[:0],
-        numbers={**shipped.numbers, **_NO_RULE, CLAUSE_WEIGHT: 0.0},
-    )  # fmt: skip
+        _without(shipped, {**_NO_RULE, CLAUSE_WEIGHT: 0.0}), space=clip.space, cohort=shipped.cohort[:0]
+    )
     try:
         looked = Looked.of(told, clip)
         least = least_of(ordinary, described.scores(described.look(ordinary, clip), looked.references, alone))
     except ValueError:  # it knows too few words of every description
-        return []
+        counts = Counter(one.kind for one in told if one.kind in described.KINDS)
+        return [
+            rate(
+                "right owner found", 0, count, {**REAL, **way, "kind": kind, "why": "no description is read"}
+            )
+            for kind, count in counts.items()
+        ]
     plain = dict.fromkeys(least, max(least.values()))
-    return _found(looked, looked.trials(alone, lists=False), plain, {"score": "CLIP, whole prompt alone"})
+    return _found(looked, looked.trials(alone, lists=False), plain, way)
 
 
 def _found(looked: Looked, trials: Trials, least: Mapping[str, float], way: Mapping[str, str]) -> list[Row]:
@@ -128,16 +161,23 @@ def _share(metric: str, found: Sequence[bool], prompts: int, conditions: Mapping
     )  # fmt: skip
 
 
-def _held(ordinary: Sequence[str], scores: Vectors, shipped: Calibration) -> list[Row]:
+def _held(
+    what: str, ordinary: Sequence[str], scores: Vectors, shipped: Calibration, material: Mapping[str, str]
+) -> list[Row]:
     best, layers = scores.max(axis=1), [layer_of(text) for text in ordinary]
     held = [value >= shipped.layer(layer).threshold for value, layer in zip(best, layers, strict=True)]
     sure = [
         value >= shipped.numbers[SURE.format(layer=layer)] for value, layer in zip(best, layers, strict=True)
     ]
-    way = {**REAL, "score": "as shipped", "registered": scores.shape[1]}
+    asked = [
+        value >= shipped.numbers.get(PERHAPS.format(layer=layer), shipped.layer(layer).threshold)
+        for value, layer in zip(best, layers, strict=True)
+    ]
+    way = {**material, "score": "as shipped", "registered": scores.shape[1]}
     return [
-        rate("ordinary prompts held", sum(held), len(held), way),
-        rate("ordinary prompts surely found", sum(sure), len(sure), way),
+        rate(f"{what} held", sum(held), len(held), way),
+        rate(f"{what} surely found", sum(sure), len(sure), way),
+        rate(f"{what} that a judge would be asked about", sum(asked), len(asked), way),
     ]
 
 
@@ -162,8 +202,10 @@ def _entities(lines: Sequence[Mapping[str, object]], ordinary: Sequence[str]) ->
     looked = Looked.of(told, minilm, ("other",))
     trials = looked.trials(shipped)
     usual = described.scores(described.look(ordinary, minilm), looked.references, shipped).max(axis=1)
-    best, first = trials.scores.max(axis=1), trials.scores.argmax(axis=1) == trials.own
-    # One threshold for all: of ordinary prompts hardly any is a list.
+    # How far over its layer's threshold, since hardly any ordinary prompt is a list: both move by as much.
+    usual -= np.array([shipped.layer(layer_of(text)).threshold for text in ordinary], np.float32)
+    needed = np.array([shipped.layer(layer).threshold for layer in trials.layers], np.float32)
+    best, first = trials.scores.max(axis=1) - needed, trials.scores.argmax(axis=1) == trials.own
     over = best >= threshold_at(usual, RARE) + 1e-6
     way: Conditions = {**REAL, "registered": len(looked.references.subjects), "by": "one prompt each"}
     return [

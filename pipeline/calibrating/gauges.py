@@ -13,7 +13,14 @@ from typing import Final, Protocol
 import numpy as np
 
 from classifiers.base import Embedder, Kind, Sight, TextEmbedder, Vectors
-from classifiers.descriptions import SURE, check_descriptions, look_at_texts, vectors_of_subject
+from classifiers.descriptions import (
+    ASKED,
+    PERHAPS,
+    SURE,
+    check_descriptions,
+    look_at_texts,
+    vectors_of_subject,
+)
 from classifiers.errors import TooFewScores
 from classifiers.fitting import Scores, Target, demand, fitted
 from classifiers.fused import FUSED, LISTED, layer_of
@@ -258,12 +265,13 @@ class Sentences:
         return self._found
 
     def numbers(self, target: Target) -> Mapping[str, float]:
-        """Those before, and from which score on a layer is sure."""
-        sure = {
-            SURE.format(layer=layer): round(max(scores.strangers, default=1.0) + SURE_MARGIN, 3)
-            for layer, scores in self.scores(target).items()
-        }
-        return {**self.before.numbers, **sure}
+        """Those before, from which score on a layer is sure, and from which on a judge is asked."""
+        fitted = dict(self.before.numbers)
+        for layer, scores in self.scores(target).items():
+            strangers = np.array(scores.strangers or [1.0])
+            fitted[SURE.format(layer=layer)] = round(float(strangers.max()) + SURE_MARGIN, 3)
+            fitted[PERHAPS.format(layer=layer)] = round(float(np.quantile(strangers, 1 - ASKED)), 3)
+        return fitted
 
     def _each(self, prompts: Sequence[str]) -> list[tuple[Scores, dict[str, float]]]:
         """Where the scores of each prompt belong, and its score for each subject that is near at all."""

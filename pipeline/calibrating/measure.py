@@ -127,6 +127,7 @@ def _calibration(space: str, gauges: Sequence[Gauge], order: Order, known: Calib
     numbers = dict(known.numbers) if known else {}
     measured = dict(known.reliability) if known else {}
     cohort = known.cohort if known else np.zeros((0, 0), np.float32)
+    whitening = known.whitening if known else np.zeros((0, 0), np.float32)
     told: dict[str, str] = {}
     for gauge in gauges:
         for layer, scores in gauge.scores(order.target).items():
@@ -141,7 +142,7 @@ def _calibration(space: str, gauges: Sequence[Gauge], order: Order, known: Calib
     return Calibration(
         space=space, version=known.version + 1 if known else 1,
         made={**order.made, "data": order.material.told, "threshold": _aim(order.target), **told},
-        layers=layers, numbers=numbers, cohort=cohort, reliability=measured,
+        layers=layers, numbers=numbers, cohort=cohort, whitening=whitening, reliability=measured,
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 
 from classifiers.base import Kind, Match, NameEntry, Vectors
+from classifiers.fused import Signs
 
 NO_NAMES: Final[Sequence[NameEntry]] = ()
 
@@ -56,6 +57,14 @@ class Rows:
                     for at in np.argsort(-scores, kind="stable")[:neighbours]
                 ]  # fmt: skip
         return [sorted(matches, key=lambda match: -match.score)[:neighbours] for matches in found]
+
+    def rows_of(self, space: str, kind: str, subjects: Sequence[str]) -> tuple[list[str], Vectors, Signs]:
+        """As `classifiers.fused.Rowed` says."""
+        owners = self._owners.get((space, kind), [])
+        wanted = set(subjects)
+        mine = [at for at, owner in enumerate(owners) if owner in wanted]
+        rows = np.concatenate(self._parts.get((space, kind), [np.zeros((0, 0), np.float32)]))
+        return [owners[at] for at in mine], rows[mine], np.ones(len(mine), np.int8)
 
 
 def _scores(kind: str, vectors: Vectors, rows: Vectors) -> Vectors:

@@ -49,6 +49,7 @@ def stored(
         **texts.facts(), "account": inputs["account"], "key": inputs["key"], "policy": inputs["policy"],
         "source_sha256": origin["sha256"], "job": job.id, "use": inputs.get("use", {}),
         "rulings": decision.get("rulings", []), **owed(decision),
+        **({"opinions": decision["opinions"]} if decision.get("opinions") else {}),
     }  # fmt: skip
     if generated:
         salted = f"{origin['salt']} {texts.prompt}".encode()

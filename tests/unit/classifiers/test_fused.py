@@ -1,5 +1,6 @@
 """The score of a prompt's words for a subject: the same in a crowd as alone, and what counts in it."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -55,8 +56,11 @@ def record(
 
 
 @settings(max_examples=25, deadline=None)
-@given(seed=st.integers(0, 10_000), clauses=st.integers(0, 6), layer=st.sampled_from([FUSED, LISTED]))
-def test_the_score_is_the_same_in_a_crowd_as_alone(seed: int, clauses: int, layer: str) -> None:
+@given(
+    seed=st.integers(0, 10_000), clauses=st.integers(0, 6), layer=st.sampled_from([FUSED, LISTED]),
+    white=st.booleans(),
+)  # fmt: skip
+def test_the_score_is_the_same_in_a_crowd_as_alone(seed: int, clauses: int, layer: str, white: bool) -> None:
     drawn = np.random.default_rng(seed)
     centre = units(drawn, 1)[0]
     crowd = [
@@ -69,6 +73,7 @@ def test_the_score_is_the_same_in_a_crowd_as_alone(seed: int, clauses: int, laye
     whole = Seen(kind=Kind.PROMPT, space="m", vectors=units(drawn, 2, centre, 4))
     parts = [Seen(kind=Kind.CLAUSE, space="m", vectors=units(drawn, clauses, centre, 4))] if clauses else []
     made = calibration(0.45, units(drawn, 6))
+    made = replace(made, whitening=whitening(drawn)) if white else made
     together = fused(whole, parts, SubjectSet(crowd), made, layer)
     enough = {FUSED: 0.45, LISTED: 0.225}
     for one in crowd:
@@ -79,6 +84,33 @@ def test_the_score_is_the_same_in_a_crowd_as_alone(seed: int, clauses: int, laye
         if one.id in together:
             assert alone is not None
             assert together[one.id].score == pytest.approx(alone.score, abs=1e-4)
+
+
+def whitening(drawn: np.random.Generator) -> Vectors:
+    half = drawn.standard_normal((DIMENSION, DIMENSION))
+    return np.asarray(np.concatenate([units(drawn, 1) / 4, half @ half.T / DIMENSION]), np.float32)
+
+
+def test_a_list_is_compared_after_whitening() -> None:
+    common, own = AXES[0], AXES[1]
+    both = (common * 3 + own) / np.sqrt(10)
+    other = (common * 3 + AXES[2]) / np.sqrt(10)
+    taken = np.concatenate([common[None] * both[0], np.eye(DIMENSION)]).astype(np.float32)
+    made = replace(calibration(0.2, list_clause_weight=0.5), whitening=taken)
+    whole, listing = (
+        Seen(kind=Kind.PROMPT, space="m", vectors=both[None]),
+        SubjectSet([record("same", both[None], AXES[5:6]), record("alike", other[None], AXES[5:6])]),
+    )
+    found = fused(whole, [], listing, made, LISTED)
+    assert found["same"].score == pytest.approx(0.5, abs=1e-3)
+    assert found["alike"].score == pytest.approx(0, abs=1e-3)  # the cosine is 0.9 before
+    sentences = fused(whole, [], listing, made, FUSED)
+    assert sentences["alike"].score == pytest.approx(0.6 * 0.9, abs=1e-3)
+    assert not made.whitened(np.zeros((1, DIMENSION), np.float32)).any()
+    # Who has no description is judged as in sentences, and what is in no space at all by nobody.
+    bare = SubjectSet([record("bare", AXES[:0], AXES[5:6])])
+    seen = [Seen(kind=Kind.CLAUSE, space="m", vectors=AXES[5:6])]
+    assert fused(whole, seen, bare, made, LISTED) == fused(whole, seen, bare, made, FUSED)
 
 
 def told(parts: Vectors, one: SubjectRecord, made: Calibration, towards: Vectors) -> float:
@@ -114,6 +146,7 @@ def test_lists_have_a_threshold_of_their_own() -> None:
     assert listed(["red cap, moustache, blue overalls"])
     assert not listed(["a red cap"])
     assert not listed(["A stout man with a moustache walks through a green meadow, smiling, at noon"])
+    assert not listed(["An otter in a straw hat and a weasel with round goggles on a boat in fog"])
     one = record("s", AXES[:1], AXES[1:4])
     seen = (AXES[0] * 0.5 + AXES[8] * 0.86)[None].astype(np.float32)
     parts = (

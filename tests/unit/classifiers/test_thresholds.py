@@ -44,6 +44,14 @@ def test_read_back() -> None:
         {"support_weight": 0.25},
     )
     np.testing.assert_array_equal(told.cohort, calibration().cohort)
+    assert not len(told.whitening)
+
+
+def test_whitening_is_read_back_or_refused() -> None:
+    made = replace(calibration(), whitening=np.eye(9, 8, dtype=np.float32))
+    np.testing.assert_array_equal(parse(dump(made), SPACE).whitening, made.whitening)
+    with pytest.raises(CalibrationUnusable):
+        parse(dump(replace(made, whitening=made.whitening[:8])), SPACE)
 
 
 def test_probability() -> None:
