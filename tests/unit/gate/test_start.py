@@ -45,7 +45,7 @@ def copy_of(package: str, target: Path, *changed: str) -> Path:
     """A copy of an installed package by links, but for some files, which become plain ones."""
     spec = find_spec(package)
     assert spec is not None
-    [place] = spec.submodule_search_locations or ()
+    [place] = spec.submodule_search_locations or []
     shutil.copytree(place, target / package, copy_function=lambda old, new: Path(new).symlink_to(old))
     for name in changed:
         data = (target / package / name).read_bytes()

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from classifiers.base import CheckReport, CheckState, Finding
+from classifiers.base import CheckReport, CheckState, Finding, Sight
 from classifiers.unsafe.taxonomy import Category, Side, category_of, code
 from pipeline import policy, reasons
 from pipeline.appeals import appeal
 from pipeline.cli.release_words import say_outcome
-from pipeline.gate import GateResult, Sight, document
+from pipeline.gate import GateResult, document
 from pipeline.policy import PRESETS
 from pipeline.reasons import Wish
 from pipeline.settings import load
@@ -120,7 +120,8 @@ def test_the_gate_and_a_job_say_how_to_object(
     monkeypatch.setenv("COUNTERMARK_CONTACT", "help@studio.test")
     decision = of_finding("name_match")
     told = document(GateResult(sight=Sight(), reports=(), decision=decision, snapshot_seq=1))
-    [reason] = told["reasons"]  # type: ignore[misc]
+    assert isinstance(told["reasons"], list)
+    [reason] = told["reasons"]
     assert isinstance(reason, Mapping)
     assert (reason["layer"], reason["owner"], reason["origin"]) == (policy.NAMES, "a studio", "prompt")
     job = Job(
@@ -134,10 +135,10 @@ def test_the_gate_and_a_job_say_how_to_object(
         finished_at=NOW,
         owner=None,
     )
-    recorded = policy.to_json(decision)
+    recorded: Any = policy.to_json(decision)
     outcome = Outcome(
         job=job, decision=recorded, release=None, held=tuple(recorded["reasons"]), stages={}, file=None
-    )  # type: ignore[arg-type]
+    )
     assert say_outcome(outcome, None, load(tmp_path), as_json=True) == 1
     shown = capsys.readouterr()
     assert "[prompt_names, characters 3 to 12 of the prompt]" in shown.err
