@@ -49,6 +49,7 @@ def test_a_clip_is_released_with_every_check_named(released: Any, clip: Path) ->
         "prompt_names": "not_configured", "prompt_descriptions": "not_configured",
         "unregistered_names": "not_configured", "unsafe_content": "not_configured",
         "frames": "not_configured", "likeness": "not_configured", "words": "not_configured",
+        "unsafe_frames": "not_checked",
         "audio": "absent",
     }  # fmt: skip
     assert set(document["release"]) >= {"id", "payload", "file", "sha256", "urn"}

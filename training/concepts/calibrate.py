@@ -28,6 +28,15 @@ MARGIN_SHARE: Final = 0.25
 SURE_SHARE: Final = 1 / 3
 
 
+def demand_enough(items: Sequence[Item], categories: Sequence[Category], share: float) -> None:
+    """Raises: TooFewScores where no threshold could be read from so many items, before any is looked at."""
+    for category in categories:
+        own = sum(category in item.labels for item in items)
+        harmless = sum(not item.labels for item in items)
+        scores = Scores(own=[0.0] * own, strangers=[0.0] * harmless)
+        demand(scores, code(category, Side.CLIP), Target(strangers=share))
+
+
 def calibrated(
     items: Sequence[Item], seen: Sequence[Seen], categories: Sequence[Category], space: str, share: float,
     made: Mapping[str, str],

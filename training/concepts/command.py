@@ -30,7 +30,7 @@ from pipeline.errors import CountermarkError, UsageError
 from pipeline.eyes import CALIBRATIONS
 from pipeline.media.types import MediaLimits
 from training.concepts import fit, material, words
-from training.concepts.calibrate import calibrated
+from training.concepts.calibrate import calibrated, demand_enough
 from training.concepts.convert import converted
 from training.concepts.material import Item, Only
 
@@ -83,8 +83,10 @@ def _head(asked: argparse.Namespace) -> int:
         raise UsageError(f"{target} is there already; keep it, or replace it with --force")
     clip = OpenClipEmbedder(asked.model or EMBEDDED)
     made = _made(asked, items, clip.name)
-    # What is there already is read before pictures are looked at, so that a mistake costs no hour.
+    # What can be known before pictures are looked at is asked first, so that a mistake costs no hour.
     ready = _ready(asked, clip, material.categories_of(items))
+    judged = sorted(ready.judged) if ready else material.categories_of(items)
+    demand_enough(items, judged, asked.false_positives)
     looks = list(material.look(items, Only(clip=clip), MediaLimits(), say))
     head, seen = ready, []
     if head is None:
@@ -132,6 +134,7 @@ def _classifier(asked: argparse.Namespace) -> int:
     judge = open_classifier(
         asked.classifier, sha256=asked.classifier_sha256, labels=parse_labels(asked.labels)
     )
+    demand_enough(items, sorted(judge.judged), asked.false_positives)
     eyes = Only(classifier=judge)
     looks = list(material.look(items, eyes, MediaLimits(), say))
     made = _made(asked, items, Path(asked.classifier).name)

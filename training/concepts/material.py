@@ -20,11 +20,18 @@ from classifiers.base import Box, Kind, Picture, Seen, Vectors
 from classifiers.unsafe.frames import FrameJudges, PictureJudge
 from classifiers.unsafe.labels import HARMLESS
 from classifiers.unsafe.taxonomy import Category
-from pipeline.calibrating.folder import CLIPS, PICTURES, FileShow
+from pipeline import checks
+from pipeline.calibrating.folder import CLIPS, PICTURES
+from pipeline.checks import look as look_at_clip
+from pipeline.checks import look_at_pictures
 from pipeline.errors import UsageError
 from pipeline.media.types import MediaLimits
+from pipeline.pictures.reader import read_all
+from pipeline.pictures.types import GIVEN
 
 MAX_ITEMS: Final = 200_000
+BATCH: Final = 64
+"""Pictures in memory at a time."""
 SEVERAL: Final = "+"
 NEVER_JUDGED: Final = (Category.SEXUAL_LIKENESS, Category.MINORS)
 """They are made of others, and of what else is known of a clip; no picture of them is wanted."""
@@ -125,11 +132,24 @@ def look(
     items: Sequence[Item], eyes: Only, limits: MediaLimits, say: Callable[[str], None]
 ) -> Iterator[Looked]:
     """What is seen of each. Raises: what reading a file raises, UsageError for one that cannot be judged."""
-    for number, item in enumerate(items):
-        [seen] = FileShow(path=item.path, limits=limits).seen(eyes).of(eyes.kind)
-        yield Looked(item=item, seen=seen)
-        if (number + 1) % 500 == 0:
-            say(f"looked at {number + 1} of {len(items)}")
+    for start in range(0, len(items), BATCH):
+        batch = items[start : start + BATCH]
+        pictures = [item.path for item in batch if item.path.suffix.lower() in PICTURES]
+        read_now = iter(read_all(pictures, GIVEN))
+        for item in batch:
+            if item.path.suffix.lower() in PICTURES:
+                seen = look_at_pictures([next(read_now).rgb], eyes)
+            else:
+                seen = look_at_clip(item.path, eyes, limits)
+            yield Looked(item=item, seen=_seen(item, seen, eyes))
+        say(f"looked at {start + len(batch)} of {len(items)}")
+
+
+def _seen(item: Item, looked: checks.Looked, eyes: Only) -> Seen:
+    for report in looked.unfinished:
+        raise UsageError(f"{item.path.name} could not be looked at: {report.detail or report.state}")
+    [seen] = looked.sight.of(eyes.kind)
+    return seen
 
 
 def whole(boxes: Sequence[Box]) -> NDArray[np.bool_]:
