@@ -1,4 +1,4 @@
-"""A service that judges frames: what it refuses, holds and releases. A tiny classifier takes red for sexual."""
+"""A service that judges frames: what it refuses, holds and releases. Its tiny model takes red for sexual."""
 
 import sys
 from collections.abc import Iterator
@@ -38,6 +38,7 @@ from pipeline.release.staging import Staging
 from pipeline.settings import Settings, load
 from pipeline.workbench import Outcome
 from registry.db import read
+from registry.ids import new_id
 from registry.sights import of
 
 RATE = Fraction(12)
@@ -124,7 +125,7 @@ def test_pictures_that_a_clip_is_made_from_are_judged(app: App, tmp_path: Path) 
         cv2.imwrite(str(tmp_path / f"{name}.png"), cv2.cvtColor(tinted(colour, 6), cv2.COLOR_RGB2BGR))
     question = Question(policy="opt-out")
     assert app.asking.demand_material([tmp_path / "blue.png"], question) == ()
-    with pytest.raises(Refused, match="nudity or sexual acts.*is made from"):
+    with pytest.raises(Refused, match=r"nudity or sexual acts.*is made from"):
         app.asking.demand_material([tmp_path / "red.png"], question)
 
 
@@ -149,10 +150,12 @@ def test_a_clip_that_could_not_be_judged_is_held(app: App, folder: Path, tmp_pat
 
 @pytest.mark.parametrize("check", ["frames", "unsafe_frames"])
 def test_what_was_seen_of_material_does_not_stand_in_for_the_clip(app: App, check: str) -> None:
-    order = GuardOrder(source=Path("clip.mp4"), policy="opt-out", sound=Sound.STRIP, prompt=None)
     bench = app._bench
-    inputs = {**_inputs(order, app), "policy": "opt-out"}
-    judge = Judge(bench, inputs, Staging(bench.store, "0" * 36))
+    inputs = {
+        "policy": "opt-out", "sound": "strip", "prompt": None, "key": None, "account": "local",
+        "history": [], "use": {},
+    }  # fmt: skip
+    judge = Judge(bench, inputs, Staging(bench.store, new_id(bench.clock())))
     seen = look_at_pictures([tinted((60, 60, 255), 7)], bench.eyes).sight
     of_material = {"sight": judge._keep(seen), "words": [], "unfinished": {}}
     of_clip = {"sight": judge._keep(Sight(seen=())), "unfinished": {check: "failed"}}
@@ -164,17 +167,9 @@ def test_what_was_seen_of_material_does_not_stand_in_for_the_clip(app: App, chec
     assert whole["verdict"] == "allow"
 
 
-def _inputs(order: GuardOrder, app: App) -> dict[str, Any]:
-    """As a job has them, without the file."""
-    return {
-        "policy": order.policy, "sound": str(order.sound), "prompt": None, "key": None, "account": "local",
-        "history": [], "use": {},
-    }  # fmt: skip
-
-
 def test_a_service_without_what_it_requires_does_not_start(settings: Settings) -> None:
     nothing = settings.model_copy(update={"frame_classifier": None})
-    with pytest.raises(ModelUnusable, match="unsafe_frames requires .* frame_head or frame_classifier"):
+    with pytest.raises(ModelUnusable, match=r"unsafe_frames requires .* frame_head or frame_classifier"):
         required_eyes(nothing)
     gone = settings.model_copy(update={"frame_head": settings.home / "gone.safetensors"})
     with pytest.raises(ModelUnusable, match="cannot be read"):
