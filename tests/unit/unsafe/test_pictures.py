@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_pictures import SIDE, save_checker, save_classifier
+from tiny_pictures import SIDE, save_checker, save_classifier, save_shieldgemma
 
 from classifiers.base import Picture
 from classifiers.errors import ModelUnusable
@@ -91,7 +91,9 @@ def test_the_safety_checker_says_what_it_says_in_diffusers(tmp_path: Path) -> No
     pictures = [rng.integers(0, 256, (SIDE, SIDE, 3), np.uint8) for _ in range(3)]
     found = judge.judge(pictures)[:, SEXUAL]
     for number, picture in zip(found, pictures, strict=True):
-        pixels = torch.from_numpy(np.asarray(judge._cut([picture], return_tensors="np")["pixel_values"]))
+        pixels = torch.from_numpy(
+            np.asarray(judge._form._cut([picture], return_tensors="np")["pixel_values"])
+        )
         seen = model.visual_projection(model.vision_model(pixels)[1])
         cosines = torch.nn.functional.cosine_similarity
         special = cosines(seen, model.special_care_embeds) - model.special_care_embeds_weights
@@ -102,6 +104,24 @@ def test_the_safety_checker_says_what_it_says_in_diffusers(tmp_path: Path) -> No
         assert flagged == [round(wanted, 3) > 0]
     with pytest.raises(ModelUnusable, match="has no labels"):
         open_classifier(str(tmp_path / "safety_checker"), labels=parse_labels("nsfw=sexual"))
+
+
+def test_shieldgemma_is_asked_about_each_of_its_policies(tmp_path: Path) -> None:
+    model, processor = save_shieldgemma(tmp_path / "shieldgemma-2")
+    judge = open_classifier(str(tmp_path / "shieldgemma-2"))
+    assert judge.judged == {Category.ILLEGAL, Category.SEXUAL, Category.VIOLENCE}
+    rng = np.random.default_rng(3)
+    pictures = [rng.integers(0, 256, (40, 60, 3), np.uint8) for _ in range(2)]
+    found = judge.judge(pictures)
+    for row, picture in zip(found, pictures, strict=True):
+        shares = model(**processor(images=[picture], return_tensors="pt")).probabilities
+        order = [Category.ILLEGAL, Category.SEXUAL, Category.VIOLENCE]  # dangerous, sexual, violence
+        for category, share in zip(order, shares[:, 0].tolist(), strict=True):
+            assert 1 / (1 + np.exp(-row[CATEGORIES.index(category)])) == pytest.approx(share, abs=0.02)
+    told = parse_labels("dangerous=harmless,sexual=sexual,violence=gore")
+    assert open_classifier(str(tmp_path / "shieldgemma-2"), labels=told).judged == {
+        Category.SEXUAL, Category.GORE
+    }  # fmt: skip
 
 
 def test_the_sides_of_a_wide_frame_are_seen_where_the_processor_cuts_them_off(tmp_path: Path) -> None:
@@ -162,6 +182,6 @@ def test_weights_that_are_damaged_or_missing_are_refused(folder: Path, tmp_path:
 def test_an_answer_that_is_no_number_is_none(tmp_path: Path) -> None:
     folder = save_classifier(tmp_path / "broken", ["nsfw", "normal"])
     judge = open_classifier(str(folder))
-    judge._reads._model.classifier.bias.data.fill_(float("nan"))  # type: ignore[union-attr]
+    judge._form._model.classifier.bias.data.fill_(float("nan"))  # type: ignore[attr-defined]
     with pytest.raises(ValueError, match="no number"):
         judge.judge([RED])

@@ -10,9 +10,15 @@ import torch_compat
 
 torch_compat.complete_torchvision()
 
+from tokenizers import Tokenizer, models, pre_tokenizers  # noqa: E402
 from transformers import (  # noqa: E402
     CLIPConfig,
     CLIPImageProcessor,
+    Gemma3ImageProcessor,
+    PreTrainedTokenizerFast,
+    ShieldGemma2Config,
+    ShieldGemma2ForImageClassification,
+    ShieldGemma2Processor,
     ViTConfig,
     ViTForImageClassification,
     ViTImageProcessor,
@@ -68,3 +74,39 @@ def save_checker(folder: Path) -> Any:
     model.save_pretrained(folder)
     CLIPImageProcessor(size={"shortest_edge": SIDE}, crop_size=SIDE).save_pretrained(folder)
     return model.eval().requires_grad_(False)
+
+
+TEMPLATE = (
+    "{% for message in messages %}{% for part in message['content'] %}"
+    "{% if part['type'] == 'image' %}<boi>{% else %}{{ part['text'] }}{% endif %}"
+    "{% endfor %}{% endfor %}"
+)
+
+
+def save_shieldgemma(folder: Path) -> tuple[Any, Any]:
+    """A ShieldGemma 2 with random weights, of a few letters; the model and its processor come back."""
+    torch.manual_seed(7)
+    signs = [chr(code) for code in range(32, 127)] + ["\n"]
+    special = ["<pad>", "<unk>", "<eos>", "<boi>", "<eoi>", "<img>"]
+    letters = {sign: number for number, sign in enumerate([*special, *signs])}
+    words = Tokenizer(models.WordLevel(letters, unk_token="<unk>"))
+    words.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=words, pad_token="<pad>", unk_token="<unk>", eos_token="<eos>",
+        extra_special_tokens={"boi_token": "<boi>", "eoi_token": "<eoi>", "image_token": "<img>"},
+    )  # fmt: skip
+    cut = Gemma3ImageProcessor(size={"height": SIDE, "width": SIDE})
+    processor: Any = ShieldGemma2Processor(cut, tokenizer, chat_template=TEMPLATE, image_seq_length=4)
+    small = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = ShieldGemma2Config(
+        text_config=small | {"num_key_value_heads": 1, "head_dim": 8, "vocab_size": len(letters),
+                             "sliding_window": 64, "pad_token_id": 0, "eos_token_id": 2,
+                             "bos_token_id": None},
+        vision_config=small | {"image_size": SIDE, "patch_size": 8},
+        mm_tokens_per_image=4, boi_token_index=3, eoi_token_index=4, image_token_index=5,
+    )  # fmt: skip
+    config.yes_token_index, config.no_token_index = letters["Y"], letters["N"]
+    model: Any = ShieldGemma2ForImageClassification(config)
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return model.eval().requires_grad_(False), processor
