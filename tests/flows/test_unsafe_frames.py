@@ -185,7 +185,7 @@ def test_a_head_that_nobody_calibrated_or_only_in_part_does_not_start(
     path = tmp_path / "concepts.safetensors"
     path.write_bytes(dump_head(head))
     told = settings.model_copy(update={"home": tmp_path, "frame_head": path, "frame_classifier": None})
-    with pytest.raises(CalibrationMissing, match="no calibration of concepts-"):
+    with pytest.raises(CalibrationMissing, match=r"no calibration of concepts-.*python -m training concepts"):
         Eyes.of(told).frame_judges()
     from classifiers.unsafe.heads import load as load_head
     from classifiers.unsafe.heads import space_of

@@ -69,6 +69,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument(
         "--softmax", action="store_true", help="for --convert: its outputs are of one softmax"
     )
+    parser.add_argument("--plain", action="store_true", help="for --convert: no ReLU between its layers")
     parser.add_argument("--classifier-sha256", default="", help="digest of the classifier's files")
     parser.add_argument("--labels", default="", help="what its labels mean: nsfw=sexual,normal=harmless")
     return parser
@@ -117,7 +118,9 @@ def _ready(asked: argparse.Namespace, clip: Any, categories: Sequence[Category])
         return head
     if asked.convert:
         outputs = [_output(one.strip()) for one in asked.outputs.split(",")]
-        return converted(asked.convert, clip.space, clip.dimension, outputs, one=asked.softmax)
+        return converted(
+            asked.convert, clip.space, clip.dimension, outputs, one=asked.softmax, plain=asked.plain
+        )
     return None
 
 

@@ -4,6 +4,7 @@
    with nothing but tensors in it (``torch.load(weights_only=True)``, which runs no code).
 2. Layers of a ``torch.nn.Sequential`` are numbered (``layers.0``, ``layers.3`` …): between two whose numbers
    follow one another there is room for no ReLU, between others there is one. LAION's ``h14_nsfw.pth`` is so.
+   Where none stood there, say so (`plain`); a head taken over wrongly shows in its figures.
    Layers counted from one (``linear_1``, ``linear_2`` …) have a ReLU between all: the ports of LAION's heads
    for ViT-L/14 and ViT-B/32 are so. Their ``norm.mean`` and ``norm.variance`` go into the first layer.
 3. A head says of which CLIP's vectors it is only by their length: who converts it says which CLIP that is.
@@ -31,15 +32,16 @@ LEAST_SPREAD: Final = 1e-7
 
 
 def converted(
-    path: Path, space: str, dimension: int, categories: Sequence[Category | None], *, one: bool = False
-) -> Head:
+    path: Path, space: str, dimension: int, categories: Sequence[Category | None], *, one: bool = False,
+    plain: bool = False,
+) -> Head:  # fmt: skip
     """A head from a file of weights, for a CLIP of that space and dimension.
 
-    `categories`: of its outputs, None for a harmless one; `one`: they are of one softmax.
-    Raises: ModelUnusable.
+    `categories`: of its outputs, None for a harmless one; `one`: they are of one softmax; `plain`: there is
+    no ReLU anywhere. Raises: ModelUnusable.
     """
     tensors = _tensors(path)
-    layers = _normalised(_layers(tensors, path.name), tensors)
+    layers = _normalised(_layers(tensors, path.name, plain=plain), tensors)
     wide, outputs = layers[0].weight.shape[1], len(layers[-1].bias)
     if wide != dimension:
         raise ModelUnusable(
@@ -83,7 +85,7 @@ def _of_torch(path: Path) -> dict[str, Floats]:
     return {str(name): one.detach().float().numpy() for name, one in told.items() if hasattr(one, "detach")}
 
 
-def _layers(tensors: dict[str, Floats], name: str) -> list[Linear]:
+def _layers(tensors: dict[str, Floats], name: str, *, plain: bool) -> list[Linear]:
     """Rule 2. Raises: ModelUnusable."""
     found: dict[int, tuple[str, bool]] = {}
     for key in tensors:
@@ -102,7 +104,7 @@ def _layers(tensors: dict[str, Floats], name: str) -> list[Linear]:
         weight, bias = tensors[key], tensors.get(key.removesuffix("weight") + "bias")
         if weight.ndim != 2 or bias is None or bias.shape != weight.shape[:1]:
             raise ModelUnusable(f"{name} has a layer {key[:60]} that is not linear: it is no plain head")
-        room = following is not None and (counted or following > number + 1)
+        room = not plain and following is not None and (counted or following > number + 1)
         layers.append(Linear(weight=weight, bias=bias, relu=room))
     for before, after in pairwise(layers):
         if after.weight.shape[1] != before.weight.shape[0]:

@@ -212,6 +212,19 @@ def test_heads_of_laion_are_taken_over(
         converted(path, "clip-1", wide, [Category.SEXUAL, None])
 
 
+def test_a_head_without_relu_is_taken_over_as_such(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    nn = torch.nn
+    model = nn.Sequential(nn.Linear(8, 6), nn.Dropout(0.2), nn.Linear(6, 2)).eval()
+    torch.save(model.state_dict(), tmp_path / "plain.pth")
+    head = converted(tmp_path / "plain.pth", "clip-1", 8, [None, Category.SEXUAL], plain=True)
+    rows = torch.randn(5, 8)
+    with torch.no_grad():
+        wanted = model(rows)[:, 1].numpy()
+    found = head.logits(rows.numpy())[:, CATEGORIES.index(Category.SEXUAL)]
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
 def test_a_converted_head_is_calibrated_and_starts(
     data: Path, clip: OpenClipEmbedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
