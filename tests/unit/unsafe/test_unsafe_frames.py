@@ -1,5 +1,6 @@
 """Whether frames are unsafe: over time, with what else is known of a clip, and what the decision says."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -223,3 +224,10 @@ def test_a_decision_says_where_nobody_looked() -> None:
 
 def test_the_kind_is_kept_apart_from_that_of_prompts() -> None:
     assert seen(1).kind is Kind.UNSAFE_FRAME is not Kind.UNSAFE
+
+
+@pytest.mark.parametrize("text", ["a " * 50_000, "1" * 100_000, "year old " * 11_000, "\u4e00" * 33_000])
+def test_a_long_prompt_does_not_keep_a_sexual_clip_waiting(text: str) -> None:
+    begun = time.process_time()
+    assert SEXUAL in {finding.code for finding in checked(seen(4, 4, 4), texts=(text,)).findings}
+    assert time.process_time() - begun < 3
