@@ -158,6 +158,7 @@ def test_the_default_policy_looks_at_the_clip(run: Any, clip: Path, tmp_path: Pa
         "prompt_names": "not_applicable", "prompt_descriptions": "not_applicable",
         "unregistered_names": "not_configured", "unsafe_content": "not_applicable",
         "frames": "completed", "likeness": "completed", "words": "completed", "audio": "absent",
+        "unsafe_frames": "not_checked",
     }  # fmt: skip
     assert (tmp_path / "out.mp4").exists()
 
