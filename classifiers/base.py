@@ -51,6 +51,7 @@ class Kind(StrEnum):
     FACE = "face"  # a face in a frame
     WORDS = "words"  # a line of words in a frame: a text, no vector
     UNSAFE = "unsafe"  # how unsafe parts of a prompt are, a number for each category; no vector to compare
+    UNSAFE_FRAME = "unsafe_frame"  # the same of a frame or a region of one
     PICTURE = "picture"  # a registered picture
     DESCRIPTION = "description"  # a subject's description
     ATTRIBUTE = "attribute"  # one distinctive attribute of a subject

@@ -16,6 +16,7 @@ from typing import Any, Final
 from classifiers.clip_source import refuse_pickles
 from classifiers.errors import ModelUnusable
 
+SETTING: Final = "prompt_judge"
 FETCHED: Final = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")
 CONFIG: Final = "config.json"
 MAX_JSON_BYTES: Final = 64 << 20
@@ -31,24 +32,27 @@ class JudgeSource:
     digest: str
 
 
-def find_judge(model: str, sha256: str = "") -> JudgeSource:
-    """The files of a judge: a folder, or ``owner/name@commit``. Raises: ModelUnusable."""
+def find_judge(model: str, sha256: str = "", setting: str = SETTING) -> JudgeSource:
+    """The files of a judge: a folder, or ``owner/name@commit``; `setting`: which names it, for errors.
+
+    Raises: ModelUnusable.
+    """
     if Path(model).is_dir():
         folder = Path(model)
     elif _HUB.match(model):
         if not sha256:
-            raise ModelUnusable(f"{model} comes from the hub without a digest: set prompt_judge_sha256")
+            raise ModelUnusable(f"{model} comes from the hub without a digest: set {setting}_sha256")
         folder = _fetched(*model.split("@"))
     else:
         raise ModelUnusable(
-            f"{model[:120]} is no folder and no owner/name@commit with 40 digits; correct prompt_judge"
+            f"{model[:120]} is no folder and no owner/name@commit with 40 digits; correct {setting}"
         )
     _refuse_code(folder)
     digest = judge_digest(folder)
     if sha256 and digest != sha256.lower():
         raise ModelUnusable(
             f"the judge {model[:120]} has the digest {digest}, not {sha256.lower()}: fetch it again, or "
-            "correct prompt_judge_sha256"
+            f"correct {setting}_sha256"
         )
     return JudgeSource(folder=folder, config=_json(folder / CONFIG), digest=digest)
 

@@ -30,6 +30,9 @@ MARK_DIGITS: Final = 16
 HOW: Final = "countermark calibrate"
 HOW_PROMPTS: Final = "python -m benchmarks.calibrate_prompts"
 HOW_FACES: Final = "python -m benchmarks.calibrate_faces"
+HOW_CONCEPTS: Final = "python -m training concepts"
+JUDGES_OF_FRAMES: Final = ("concepts-", "pictures-")
+"""How the names of the spaces begin in which frames are judged."""
 FACES: Final = "-face-"
 """Part of the name of every space of faces."""
 
@@ -155,6 +158,8 @@ def load(space: str, folders: Sequence[Path] = ()) -> Calibration:
 
 def how_of(space: str) -> str:
     """The command that calibrates a space."""
+    if space.startswith(JUDGES_OF_FRAMES):
+        return HOW_CONCEPTS
     return HOW_FACES if FACES in space else HOW
 
 

@@ -46,7 +46,8 @@ class Asking:
 
         Raises: Refused, with the reasons, unless they are allowed; and what reading them raises.
         """
-        bench, policy = self.bench, policies.preset(question.policy)
+        bench = self.bench
+        policy = policies.preset(question.policy).judging_frames(bench.eyes.frames.asked)
         if not policy.required:
             return ()
         from pipeline import material

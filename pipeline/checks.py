@@ -2,9 +2,10 @@
 
 1. A clip is streamed once; frames at cuts, changes and regular times are kept, made smaller.
 2. Every kept frame and its regions are embedded; some of the frames are searched for faces and for words.
-3. What looks as it did when it was looked at last is not looked at again: a region keeps its vector, a frame
-   its faces and words, each with the new time.
-4. An eye that fails or runs out of time is a report that is not completed, and what it saw is not used: a
+3. Where something is set up that judges whether frames are unsafe, it is shown the very vectors, or frames.
+4. What looks as it did when it was looked at last is not looked at again: a region keeps its vector, a frame
+   what was found in it, each with the new time.
+5. An eye that fails or runs out of time is a report that is not completed, and what it saw is not used: a
    clip that was half looked at is never passed.
 """
 
@@ -13,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from os import PathLike
-from typing import Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
@@ -28,6 +29,9 @@ from pipeline import policy
 from pipeline.media.reader import open_clip
 from pipeline.media.rgb import reduced, rgb
 from pipeline.media.types import ClipInfo, Frame, MediaLimits
+
+if TYPE_CHECKING:
+    from classifiers.unsafe.frames import FrameJudges, PictureJudge
 
 LONGEST_SIDE: Final = 1280
 """Pixels of the longer side of a frame that is looked at."""
@@ -71,6 +75,15 @@ class Eyes(Protocol):
     def words(self) -> Words: ...  # noqa: D102
 
 
+@runtime_checkable
+class JudgingEyes(Protocol):
+    """Eyes that may judge what they see as well (`pipeline.eyes.Eyes`)."""
+
+    def frame_judges(self) -> "FrameJudges":
+        """What judges; it is loaded when first asked for."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Looked:
     """What was seen; `unfinished`: a report for each check whose eye failed, which no check replaces."""
@@ -89,17 +102,6 @@ class _Deadline:
     def check(self) -> None:
         if time.monotonic() - self.begun > self.seconds:
             raise TimeoutError(f"looking took over {self.seconds:g} s and was given up")
-
-
-def look_at_clip(
-    path: str | PathLike[str],
-    eyes: Eyes,
-    limits: MediaLimits,
-    progress: Progress | None = None,
-    seconds: float = SECONDS,
-) -> Sight:
-    """What `eyes` see of a clip, without what `look` calls unfinished: a check that misses it holds."""
-    return look(path, eyes, limits, progress, seconds).sight
 
 
 def look(
@@ -154,11 +156,10 @@ class _Look(Protocol):
 
 def _look(samples: Sequence[Sample[Shown]], eyes: Eyes, deadline: _Deadline) -> Looked:
     """Show each sample to all eyes in turn, so that it becomes a picture once."""
-    going: list[_Look] = [
-        _Frames(eyes),
-        _Faces(eyes, spread(samples, FACE_FRAMES)),
-        _Words(eyes, deadline),
-    ]
+    frames = _Frames(eyes)
+    going: list[_Look] = [frames, _Faces(eyes, spread(samples, FACE_FRAMES)), _Words(eyes, deadline)]
+    if isinstance(eyes, JudgingEyes) and (judges := eyes.frame_judges()).all:
+        going.append(_Unsafe(judges, frames, deadline))
     unfinished: list[CheckReport] = []
     for sample in samples:
         shown = cache(sample.content)
@@ -200,6 +201,8 @@ class _Frames:
         self._waiting: list[Picture] = []
         self._vectors: list[Vectors] = []
         self._made = 0
+        self.found: Seen | None = None
+        """What was seen, once `seen` was asked."""
 
     def see(self, sample: Sample[Shown], shown: Picture) -> None:
         """Take the regions that are new; they are embedded by and by."""
@@ -220,7 +223,8 @@ class _Frames:
         vectors = np.concatenate(self._vectors)[self._rows]
         boxes = REGIONS * (len(self._times) // len(REGIONS))
         space, times = self._eyes.clip.space, tuple(self._times)
-        return [Seen(kind=Kind.FRAME, space=space, vectors=vectors, times=times, boxes=boxes)]
+        self.found = Seen(kind=Kind.FRAME, space=space, vectors=vectors, times=times, boxes=boxes)
+        return [self.found]
 
     def _embed(self) -> None:
         if self._waiting:
@@ -249,6 +253,59 @@ class _Faces:
     def seen(self) -> Sequence[Seen]:
         """What was seen, in each space of faces."""
         return with_drawn(seen_faces(self._eyes.faces.space, self._looks))
+
+
+class _Unsafe:
+    """How unsafe frames are: to the head by the vectors of `_Frames`, to the classifier by themselves.
+
+    One report for both: a clip that only one of them has judged was not judged.
+    """
+
+    check = policy.UNSAFE_FRAMES
+
+    def __init__(self, judges: "FrameJudges", frames: _Frames, deadline: _Deadline) -> None:
+        self._judges, self._frames, self._deadline = judges, frames, deadline
+        self._alike = Alike(sampling.LOOKED_AT)
+        self._waiting: list[Picture] = []
+        self._logits: list[Vectors] = []
+        self._times: list[float] = []
+        self._rows: list[int] = []
+        self._made = 0
+
+    def see(self, sample: Sample[Shown], shown: Picture) -> None:
+        """Take a frame that is new for the classifier, which judges by and by."""
+        classifier = self._judges.classifier
+        if classifier is None:
+            return
+        if not self._alike.again(sampling.glimpse(shown, sampling.LOOKED_AT.size)):
+            self._waiting.append(shown)
+            self._made += 1
+        self._rows.append(self._made - 1)
+        self._times.append(sample.time)
+        if len(self._waiting) >= BATCH_FRAMES:
+            self._classify(classifier)
+
+    def seen(self) -> Sequence[Seen]:
+        """What each of them says."""
+        from classifiers.unsafe.frames import seen_unsafe
+
+        told: list[Seen] = []
+        head, classifier, frames = self._judges.head, self._judges.classifier, self._frames.found
+        if head is not None:
+            if frames is None:
+                raise RuntimeError("the frames were not embedded, so no head could judge them")
+            told.append(seen_unsafe(head.space, head.judge(frames.vectors), frames.times, frames.boxes))
+        if classifier is not None:
+            self._classify(classifier)
+            logits = np.concatenate(self._logits)[self._rows]
+            told.append(seen_unsafe(classifier.space, logits, self._times))
+        return told
+
+    def _classify(self, classifier: "PictureJudge") -> None:
+        if self._waiting:
+            self._deadline.check()
+            self._logits.append(classifier.judge(self._waiting))
+            self._waiting = []
 
 
 class _Words:

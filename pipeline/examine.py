@@ -33,6 +33,7 @@ def examine(
     from classifiers.similarity import check_frames
     from classifiers.unsafe.check import check_unsafe
     from classifiers.unsafe.embedded import quoted
+    from classifiers.unsafe.frames import check_unsafe_frames, with_likeness
     from classifiers.words import check_words
 
     known = {
@@ -43,6 +44,7 @@ def examine(
         policy.UNREGISTERED: partial(check_unregistered, sight, references, matcher),
         policy.UNSAFE: partial(check_unsafe, sight, calibrations, quoted),
         policy.FRAMES: partial(check_frames, sight, references, calibrations),
+        policy.UNSAFE_FRAMES: partial(check_unsafe_frames, sight, calibrations),
         policy.LIKENESS: partial(check_faces, sight, references, calibrations),
         policy.WORDS: partial(check_words, sight, references, matcher),
     }
@@ -50,7 +52,7 @@ def examine(
     missing = [
         CheckReport(check=check, state=CheckState.NOT_CONFIGURED) for check in checks if check not in known
     ]
-    return (*run_checks(asked, seconds=DEADLINE_SECONDS), *missing)
+    return with_likeness((*run_checks(asked, seconds=DEADLINE_SECONDS), *missing))
 
 
 def unasked(checks: Sequence[str]) -> tuple[CheckReport, ...]:

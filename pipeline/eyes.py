@@ -18,9 +18,14 @@ if TYPE_CHECKING:
     from classifiers.reader import WordReader
     from classifiers.thresholds import Calibration
     from classifiers.unsafe.check import Moderator
+    from classifiers.unsafe.frames import FrameJudges
 
 CALIBRATIONS: Final = "calibrations"
 EMBEDDED: Final = "embedded"
+NO_FRAME_JUDGE: Final = (
+    "the setting unsafe_frames requires that frames are judged, and nothing for it is set: name a model with "
+    "frame_head or frame_classifier (docs/checks.md, unsafe frames)"
+)
 
 T = TypeVar("T")
 
@@ -43,9 +48,41 @@ class DiscernerSettings:
     seconds: float = 20.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameSettings:
+    """What judges whether frames are unsafe: a head, a classifier, both or none; ``required``: never none."""
+
+    head: Path | None = None
+    head_sha256: str = ""
+    classifier: str = ""
+    classifier_sha256: str = ""
+    labels: str = ""
+    required: bool = False
+
+    @classmethod
+    def of(cls, settings: Settings) -> "FrameSettings":
+        """What these settings name."""
+        return cls(
+            head=settings.frame_head, head_sha256=settings.frame_head_sha256 or "",
+            classifier=settings.frame_classifier or "",
+            classifier_sha256=settings.frame_classifier_sha256 or "",
+            labels=settings.frame_classifier_labels, required=settings.unsafe_frames == "required",
+        )  # fmt: skip
+
+    @property
+    def named(self) -> bool:
+        """Whether there is any."""
+        return bool(self.head or self.classifier)
+
+    @property
+    def asked(self) -> bool:
+        """Whether frames are to be judged."""
+        return self.named or self.required
+
+
 class Eyes:
-    """What looks at prompts and clips: the CLIP of the settings, MiniLM, what judges prompts, faces, words,
-    and their calibrations.
+    """What looks at prompts and clips: the CLIP of the settings, MiniLM, what judges prompts and frames,
+    faces, words, and their calibrations.
 
     Raises, when a model is first used: `classifiers.errors.ModelUnusable`, and CalibrationMissing for a
     model that nobody has calibrated. Safe to share between threads.
@@ -55,11 +92,13 @@ class Eyes:
         self, clip_model: str, clip_sha256: str | None, home: Path, *, face_model: str = EMBEDDED,
         face_digests: tuple[str, str] = ("", ""), judge: JudgeSettings | None = None,
         discerner: DiscernerSettings | None = None,
+        frames: FrameSettings | None = None,
     ) -> None:  # fmt: skip
         self._clip_model, self._clip_sha256 = clip_model, clip_sha256
         self._face_model, self._face_digests = face_model, face_digests
         self._judge = judge or JudgeSettings()
         self._discerner = discerner or DiscernerSettings()
+        self.frames = frames or FrameSettings()
         self._files = CalibrationFiles(home / CALIBRATIONS)
         self._cohort = Cohort(home / FOLDER)
         self._lock = threading.RLock()
@@ -80,6 +119,7 @@ class Eyes:
                 model=settings.description_judge or "", sha256=settings.description_judge_sha256 or "",
                 seconds=settings.description_judge_seconds,
             ),
+            frames=FrameSettings.of(settings),
         )  # fmt: skip
 
     @property
@@ -115,6 +155,12 @@ class Eyes:
         told = self._judge
         kind: type[ChatJudge | LabelJudge] = ChatJudge | LabelJudge  # type: ignore[assignment]
         return self._once("judge", kind, lambda: open_judge(told.model, sha256=told.sha256, form=told.form))
+
+    def frame_judges(self) -> "FrameJudges":
+        """What judges frames; nothing where the settings name nothing. Raises: CalibrationMissing besides."""
+        from classifiers.unsafe.frames import FrameJudges
+
+        return self._once("frames", FrameJudges, self._open_frame_judges)
 
     @property
     def discerner(self) -> "Discerner | None":
@@ -158,7 +204,29 @@ class Eyes:
         for space in (*spaces, *(moderator.space for moderator in self.moderators)):
             self._files.demand(space)
         _ = self.words, self.discerner
+        self.frame_judges()
         return self
+
+    def _open_frame_judges(self) -> "FrameJudges":
+        """Each with a calibration for all that it judges: one without would judge nothing."""
+        from classifiers.errors import ModelUnusable
+        from classifiers.unsafe.frames import FrameJudges, demand_layers
+        from classifiers.unsafe.heads import ConceptHead
+
+        told, classifier = self.frames, None
+        if told.required and not told.named:
+            raise ModelUnusable(NO_FRAME_JUDGE)
+        head = ConceptHead(told.head, self.clip.space, sha256=told.head_sha256) if told.head else None
+        if told.classifier:
+            from classifiers.unsafe.labels import parse_labels
+            from classifiers.unsafe.pictures import open_classifier
+
+            labels = parse_labels(told.labels)
+            classifier = open_classifier(told.classifier, sha256=told.classifier_sha256, labels=labels)
+        judges = FrameJudges(head=head, classifier=classifier)
+        for judge in judges.all:
+            demand_layers(judge, self._files.demand(judge.space))
+        return judges
 
     def _open_clip(self) -> "OpenClipEmbedder":
         from classifiers.embed import OpenClipEmbedder

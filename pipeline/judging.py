@@ -42,7 +42,7 @@ class Judge:
 
     def __init__(self, bench: Workbench, inputs: dict[str, Any], staging: Staging) -> None:
         self._bench, self._inputs, self._staging = bench, inputs, staging
-        self._policy = policies.preset(inputs["policy"])
+        self._policy = policies.preset(inputs["policy"]).judging_frames(bench.eyes.frames.asked)
         self.ask = ask_of(inputs, staging.job_id)
         self.texts = texts_of(inputs)
         """What is said of the clip; a step that learns more of it says so here."""
@@ -97,12 +97,17 @@ class Judge:
         return decision if decision.verdict is Verdict.BLOCK else None
 
     def look(self, source: Path, limits: MediaLimits, progress: Callable[[float], None]) -> Json:
-        """Look at the clip: {"sight"}, null where the policy asks for no check of it."""
-        if not self._policy.only(policies.CLIP_CHECKS).required:
-            return {"sight": None}
-        from pipeline.checks import look_at_clip
+        """Look at the clip: {"sight", "unfinished"}, null where the policy asks for no check of it.
 
-        return {"sight": self._keep(look_at_clip(source, self._bench.eyes, limits, progress))}
+        ``unfinished``: the checks whose eyes failed, with their states.
+        """
+        if not self._policy.only(policies.CLIP_CHECKS).required:
+            return {"sight": None, "unfinished": {}}
+        from pipeline.checks import look
+
+        seen = look(source, self._bench.eyes, limits, progress)
+        unfinished: Json = {report.check: str(report.state) for report in seen.unfinished}
+        return {"sight": self._keep(seen.sight), "unfinished": unfinished}
 
     def look_at_material(self, paths: Sequence[Path], limits: MediaLimits) -> Json:
         """Look at what the clip was made from: {"sight", "words", "unfinished"}; null where nothing is asked.
@@ -123,13 +128,7 @@ class Judge:
             return {"decision": None}
         from pipeline import material
 
-        seen = material.Material(
-            sight=self._read(looked["sight"]),
-            unfinished=tuple(
-                CheckReport(check=check, state=CheckState(state))
-                for check, state in looked["unfinished"].items()
-            ),
-        )
+        seen = material.Material(sight=self._read(looked["sight"]), unfinished=_unfinished(looked))
         snapshot = self._bench.view.current()
         asked = self._policy.only(policies.CLIP_CHECKS)
         reports = material.reports_of(seen, asked, snapshot, self._bench.eyes.calibrations)
@@ -172,6 +171,8 @@ class Judge:
         asked = [one for part in looks for one in policies.opinions_of(part.get("decision") or {})]
         said = standing(asked, self.texts.all, snapshot.subjects)
         reports = weighed(self._reports(self.sight(looks), snapshot), said)
+        # What was seen of the material does not stand in for a clip at which an eye failed.
+        reports += tuple(report for look in looks for report in _unfinished(look))
         report = None
         if heard.get("state"):
             told = str(heard["detail"])
@@ -288,6 +289,12 @@ class Fence:
             self._question = replace(self._question, decision=found)
         found = with_origins(found, self._texts)
         return Fenced(verdict=found.verdict, reasons=found.reasons, shown=shown(found))
+
+
+def _unfinished(look: dict[str, Any]) -> tuple[CheckReport, ...]:
+    """A report for each check whose eye failed in a look, as its step recorded it."""
+    told = look.get("unfinished") or {}
+    return tuple(CheckReport(check=check, state=CheckState(state)) for check, state in told.items())
 
 
 def _not_reached(policy: policies.Policy, reports: Sequence[CheckReport]) -> tuple[CheckReport, ...]:

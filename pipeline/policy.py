@@ -29,12 +29,13 @@ DESCRIPTIONS: Final = "prompt_descriptions"
 UNREGISTERED: Final = "unregistered_names"
 UNSAFE: Final = "unsafe_content"
 FRAMES: Final = "frames"
+UNSAFE_FRAMES: Final = "unsafe_frames"
 LIKENESS: Final = "likeness"
 WORDS: Final = "words"
 PRESET: Final = "preset"
 AUDIO: Final = "audio"
 PROMPT_CHECKS: Final = (NAMES, DESCRIPTIONS, UNREGISTERED, UNSAFE)
-CLIP_CHECKS: Final = (FRAMES, LIKENESS, WORDS)
+CLIP_CHECKS: Final = (FRAMES, UNSAFE_FRAMES, LIKENESS, WORDS)
 CHECKS: Final = (*PROMPT_CHECKS, *CLIP_CHECKS)
 COMPARED: Final = (NAMES, DESCRIPTIONS, FRAMES, LIKENESS, WORDS)
 """The checks that compare with what is registered."""
@@ -46,6 +47,10 @@ class Sound(StrEnum):
     ACCEPT = "accept"
     STRIP = "strip"
     HOLD = "hold"
+
+
+NOT_CHECKED: Final = "not_checked"
+"""How a decision names a check for which no model is set up, and which nobody demands: nobody looked."""
 
 
 class SoundState(StrEnum):
@@ -84,6 +89,12 @@ class Policy:
     def only(self, checks: Sequence[str]) -> "Policy":
         """The same policy at a stage at which only these checks can have run."""
         return replace(self, required=tuple(check for check in self.required if check in checks))
+
+    def judging_frames(self, asked: bool) -> "Policy":
+        """The same policy where frames are judged as well; one that looks at no clip stays as it is."""
+        if not asked or FRAMES not in self.required or UNSAFE_FRAMES in self.required:
+            return self
+        return replace(self, required=(*self.required, UNSAFE_FRAMES))
 
 
 DEFAULT_DENY: Final[Mapping[str, Verdict]] = {
@@ -183,12 +194,14 @@ def decide(
     if has_sound and sound is not Sound.STRIP:
         judged += [(Verdict.REVIEW, reason) for reason in _unheard(sound, heard)]
     strictest_first = sorted(judged, key=lambda pair: pair[0] is not Verdict.BLOCK)
+    named = {name: str(state) for name, state in states.items()}
+    if UNSAFE_FRAMES not in (*policy.required, *(report.check for report in reports)):
+        named[UNSAFE_FRAMES] = NOT_CHECKED
     return Decision(
         verdict=strictest_first[0][0] if judged else Verdict.ALLOW,
         policy=policy.name, policy_version=policy.version,
         reasons=tuple(reason for _, reason in strictest_first),
-        checks={name: str(state) for name, state in states.items()}
-        | {AUDIO: _sound(sound, has_sound, heard)},
+        checks=named | {AUDIO: _sound(sound, has_sound, heard)},
         registry_seq=registry_seq, decided_at=now,
         permits=tuple(sorted({wish.rule for _, wish in found if wish and wish.rule})),
         allowed=tuple(sorted({one.subject for (one, _), (effect, _) in zip(found, ruled, strict=True)

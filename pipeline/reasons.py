@@ -91,7 +91,7 @@ def reason_of(finding: Finding, wish: Wish | None) -> Reason:
     whom = _whom(wish) if wish else (finding.subject or "something nobody registered")
     when = f" at {finding.times[0]:.1f} s" if finding.times else ""
     if category is not None:
-        return _unsafe(finding, category, when)
+        return _unsafe(finding, category, when, wish)
     sentence = _SENTENCES.get(finding.code, _OTHER)
     told = sentence.format(
         quote=finding.quote[:MAX_QUOTE], whom=whom, when=when, where=_where(finding), check=finding.check
@@ -116,12 +116,18 @@ def _whom(wish: Wish) -> str:
     return f"{wish.name} ({wish.owner}){died}"
 
 
-def _unsafe(finding: Finding, category: taxonomy.Category, when: str) -> Reason:
+def _unsafe(finding: Finding, category: taxonomy.Category, when: str, wish: Wish | None) -> Reason:
+    """Whose likeness it is stands in it; what they wish does not: it decides nothing here."""
     side = next(side for side in taxonomy.Side if taxonomy.code(category, side) == finding.code)
+    whom = {} if wish is None else {
+        "subject_name": wish.name, "owner": wish.owner, "subject_kind": wish.kind
+    }  # fmt: skip
     return Reason(
         code=finding.code, check=finding.check,
-        detail=taxonomy.sentence(category, side, finding.quote[:MAX_QUOTE], when),
-        evidence=_evidence(finding, None) | {"category": str(category)},
+        detail=taxonomy.sentence(
+            category, side, finding.quote[:MAX_QUOTE], when, _whom(wish) if wish else ""
+        ),
+        evidence=_evidence(finding, None) | whom | {"category": str(category)},
     )  # fmt: skip
 
 

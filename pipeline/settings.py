@@ -53,6 +53,20 @@ class Settings(BaseModel):
     description_judge_seconds: float = Field(
         20.0, gt=0, le=600, description="time that this judge has for one prompt"
     )
+    frame_head: Path | None = Field(
+        None, description="concept head that judges whether frames are unsafe; empty: none"
+    )
+    frame_head_sha256: str | None = Field(None, description="digest that this file must have")
+    frame_classifier: str | None = Field(
+        None, max_length=500, description="an image classifier that judges frames; empty: none"
+    )
+    frame_classifier_sha256: str | None = Field(None, description="digest that its files must have")
+    frame_classifier_labels: str = Field(
+        "", max_length=10_000, description="what its labels mean, as nsfw=sexual,normal=harmless"
+    )
+    unsafe_frames: Literal["optional", "required"] = Field(
+        "optional", description="whether frames must be judged, or only are where a model for it is set"
+    )
     generator: str = Field("embedded", description="what `create` draws with, when none is named")
     rewrite: bool = Field(
         False, description="draw a rewritten prompt where one is held only since it may describe a subject"

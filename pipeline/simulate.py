@@ -159,9 +159,12 @@ class Simulation:
         own = PRESETS.get(case.policy)
         if own is None:
             return UNKNOWN, UNKNOWN, ()
+        # Frames are judged by settings and not by the preset: what was judged, and can still be, is.
+        judged = any(seen.space in self._calibrations for seen in case.sight.of(Kind.UNSAFE_FRAME))
+        own = own.judging_frames(judged)
         reports = self._reports(case, own, self._calibrations)
         before, _ = self._decided(case, own, reports, self._subjects)
-        policy = self._change.policy or own
+        policy = (self._change.policy or own).judging_frames(judged)
         if self._change.thresholds or policy.required != own.required:
             reports = self._reports(case, policy, self._changed)
         after, codes = self._decided(case, policy, reports, self._changed_subjects)

@@ -38,7 +38,9 @@ class Watch:
         self._eyes, self._snapshot = eyes, snapshot
         self._limits = media_limits(settings)
         folder = settings.home / CALIBRATIONS
-        spaces = (eyes.clip.space, *spaces_of(eyes.faces.space))
+        self._policy = policy.preset(POLICY).only(policy.CLIP_CHECKS).judging_frames(eyes.frames.asked)
+        judges = eyes.frame_judges().all if eyes.frames.asked else ()
+        spaces = (eyes.clip.space, *spaces_of(eyes.faces.space), *(judge.space for judge in judges))
         self._calibrations: dict[str, Calibration] = {
             space: thresholds.load(space, [folder]) for space in spaces
         }
@@ -69,20 +71,22 @@ class Watch:
 
     def judge(self, looked: Looked) -> tuple[tuple[CheckReport, ...], Decision]:
         """The reports of the checks, and what `POLICY` decides on them for `LOCAL_ACCOUNT`."""
-        compared = examine(policy.CLIP_CHECKS, looked.sight, self._snapshot, self._calibrations)
+        compared = examine(self._policy.required, looked.sight, self._snapshot, self._calibrations)
         compared = in_full(compared, looked.sight, self._snapshot)
         failed = {report.check for report in looked.unfinished}
         reports = (*looked.unfinished, *(report for report in compared if report.check not in failed))
         now = clock()
         decision = policy.decide(
-            policy.preset(POLICY).only(policy.CLIP_CHECKS), reports, sound=policy.Sound.ACCEPT,
+            self._policy, reports, sound=policy.Sound.ACCEPT,
             has_sound=False, registry_seq=self.seq, now=now,
             wishes=wishes_of(self._snapshot.subjects, LOCAL_ACCOUNT, now),
         )  # fmt: skip
         return reports, decision
 
     def about(self, subject: str) -> Json:
-        """Name, kind and owner of a subject."""
+        """Name, kind and owner of a subject; nothing of what concerns nobody."""
+        if not subject:
+            return {}
         record = self._snapshot.subjects[subject]
         return {"name": record.name, "kind": record.kind, "owner": record.owner}
 

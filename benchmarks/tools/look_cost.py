@@ -125,9 +125,9 @@ def _rows(file: Path, eyes: checks.Eyes, told: dict[str, Any]) -> list[Row]:
     for _ in range(REPEATS):
         clock = Clock()
         timed = TimedEyes(eyes, clock)
-        begun = _cpu()
+        begun = cpu()
         looked = checks.look(file, timed, MediaLimits())
-        totals.append(_cpu() - begun)
+        totals.append(cpu() - begun)
         rest = totals[-1] - sum(clock.spent.values())
         for part, spent in {**clock.spent, "decoding and sampling": rest}.items():
             parts.setdefault(part, []).append(spent)
@@ -146,7 +146,8 @@ def _rows(file: Path, eyes: checks.Eyes, told: dict[str, Any]) -> list[Row]:
     ]
 
 
-def _cpu() -> float:
+def cpu() -> float:
+    """CPU seconds of this process and of those that it has waited for."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(one.ru_utime + one.ru_stime for one in used)
 

@@ -87,12 +87,13 @@ def category_of(reason_code: str) -> Category | None:
     return None
 
 
-def sentence(category: Category, side: Side, quote: str = "", when: str = "") -> str:
+def sentence(category: Category, side: Side, quote: str = "", when: str = "", whom: str = "") -> str:
     """What a person is told: what was found, in which words or when, whom to turn to, and how to appeal.
 
-    `when`: as " at 1.5 s".
+    `when`: as " at 1.5 s"; `whom`: the registered person whom a face in it resembles.
     """
     where = "The prompt asks for" if side is Side.PROMPT else "The clip seems to show"
     words = f" (“{quote}”)" if quote else ""
-    told = [f"{where} {_WHAT[category]}{words}{when}.", _HELP.get(category, ""), APPEAL]
+    seen = f"A face in it looks like {whom}." if whom else ""
+    told = [f"{where} {_WHAT[category]}{words}{when}.", seen, _HELP.get(category, ""), APPEAL]
     return " ".join(part for part in told if part)

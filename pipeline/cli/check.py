@@ -10,6 +10,7 @@ import typer
 from pipeline.appeals import appeal
 from pipeline.cli import output
 from pipeline.errors import CountermarkError, HomeUnusable, LimitExceeded, UsageError
+from pipeline.policy import NOT_CHECKED
 from pipeline.settings import load
 from pipeline.telling import line
 from pipeline.types import Decision, Verdict
@@ -116,7 +117,15 @@ def _checks(judged: Sequence[Judged]) -> dict[str, Any]:
             told.update(state=str(report.state), detail=report.detail)
         for layer, score in report.scores.items():
             told["scores"][layer] = max(score, told["scores"].get(layer, score))
+    for name in _unset(judged):
+        checks.setdefault(name, {"state": NOT_CHECKED, "detail": "no model for it is set", "scores": {}})
     return checks
+
+
+def _unset(judged: Sequence[Judged]) -> list[str]:
+    """The checks for which no model is set up."""
+    told = [one.decision.checks for one in judged if one.decision]
+    return sorted({name for each in told for name, state in each.items() if state == NOT_CHECKED})
 
 
 def _say(document: dict[str, Any], judged: Sequence[Judged], contact: str | None) -> None:
@@ -128,6 +137,9 @@ def _say(document: dict[str, Any], judged: Sequence[Judged], contact: str | None
         output.say(f"{one.file}: {'nothing found' if not reasons else 'found'}", style="bold")
         for reason in reasons:
             output.say(f"  {line(reason.check, reason.detail, reason.evidence)}")
+    unset = _unset(judged)
+    if unset:
+        output.say(f"Not checked: {', '.join(unset)}.")
     if any(one.decision and one.decision.reasons for one in judged):
         output.say(appeal(contact))
     output.say(f"Compared with the registry at {document['registry_seq']}.")

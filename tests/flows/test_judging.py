@@ -111,6 +111,7 @@ def test_a_harmless_prompt_is_released_and_every_check_is_told(app: App) -> None
     assert isinstance(checks, dict)
     required = ("prompt_names", "prompt_descriptions", "unsafe_content", "frames", "likeness", "words")
     assert {checks[check] for check in required} == {"completed"}
+    assert checks["unsafe_frames"] == "not_checked"  # no model for it ships, and none is set
     assert outcome.release.facts["prompt"] == "a quiet landscape at dusk"
     with read(app.engine) as conn:
         [rows] = of(conn, [outcome.release.id]).values()

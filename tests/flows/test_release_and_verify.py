@@ -49,6 +49,7 @@ def test_a_clip_is_released_with_every_check_named(released: Any, clip: Path) ->
         "prompt_names": "not_configured", "prompt_descriptions": "not_configured",
         "unregistered_names": "not_configured", "unsafe_content": "not_configured",
         "frames": "not_configured", "likeness": "not_configured", "words": "not_configured",
+        "unsafe_frames": "not_checked",
         "audio": "absent",
     }  # fmt: skip
     assert set(document["release"]) >= {"id", "payload", "file", "sha256", "urn"}
@@ -157,6 +158,7 @@ def test_the_default_policy_looks_at_the_clip(run: Any, clip: Path, tmp_path: Pa
         "prompt_names": "not_applicable", "prompt_descriptions": "not_applicable",
         "unregistered_names": "not_configured", "unsafe_content": "not_applicable",
         "frames": "completed", "likeness": "completed", "words": "completed", "audio": "absent",
+        "unsafe_frames": "not_checked",
     }  # fmt: skip
     assert (tmp_path / "out.mp4").exists()
 

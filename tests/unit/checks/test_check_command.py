@@ -120,6 +120,7 @@ def test_a_stranger_passes(run: Run, tmp_path: Path) -> None:
     _, told = run(drawn(tmp_path / "stranger.mp4", STRANGER, background="room"), 0)
     assert (told["verdict"], told["findings"]) == ("allow", [])
     assert told["checks"]["frames"]["scores"]
+    assert told["checks"]["unsafe_frames"]["state"] == "not_checked"  # no model for it ships, and none is set
 
 
 def test_a_folder_of_pictures(run: Run, home: Path, tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ class Eyes:
 def test_a_clip(make_clip: MakeClip, tmp_path: Path) -> None:
     eyes, told = Eyes(), list[float]()
     clip = make_clip(tmp_path / "clip.mp4", frames=48, fps=24)
-    sight = checks.look_at_clip(clip, eyes, MediaLimits(), told.append)
+    sight = checks.look(clip, eyes, MediaLimits(), told.append).sight
     frames, faces, words = sight.seen
     moments = sorted(set(frames.times))
     assert moments[0] == 0
@@ -98,7 +98,7 @@ def test_a_clip(make_clip: MakeClip, tmp_path: Path) -> None:
     assert len(words.lines) == len(words.times) == len(words.boxes) <= eyes.words.looked <= checks.WORD_FRAMES
     assert len(told) == 48
     np.testing.assert_array_equal(
-        frames.vectors, checks.look_at_clip(clip, Eyes(), MediaLimits()).seen[0].vectors
+        frames.vectors, checks.look(clip, Eyes(), MediaLimits()).sight.seen[0].vectors
     )
 
 

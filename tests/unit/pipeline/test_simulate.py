@@ -19,6 +19,9 @@ from classifiers.thresholds import (
     Calibration,
     Layer,
 )  # fmt: skip
+from classifiers.unsafe.check import CATEGORIES, NEVER
+from classifiers.unsafe.frames import seen_unsafe
+from classifiers.unsafe.taxonomy import Category
 from classifiers.words import seen_words
 from pipeline.errors import UsageError
 from pipeline.past import HELD, REFUSED, RELEASE, Past
@@ -98,6 +101,22 @@ def outcomes(change: Change, *cases: Past) -> dict[tuple[str, str], int]:
 def test_without_a_change_nothing_changes() -> None:
     told = outcomes(Change(), case(), case(cosine=0.9), case("Zorbolino dances"), case(None))
     assert told == {("allow", "allow"): 2, ("review", "review"): 1, ("block", "block"): 1}
+
+
+def test_a_threshold_of_what_judges_frames() -> None:
+    judge, code = "concepts-1", "unsafe_clip_gore"
+    numbers = np.full((2, len(CATEGORIES)), NEVER, np.float32)
+    numbers[:, CATEGORIES.index(Category.GORE)] = 1.0
+    plain = case()
+    shown = replace(plain.sight, seen=(*plain.sight.seen, seen_unsafe(judge, numbers, (0.0, 1.0))))
+    known = {**CALIBRATIONS, judge: calibration(judge, code, least=2.0)}
+    stricter = Simulation(REGISTRY, known, Change(thresholds={(judge, code): 0.5}), now=NOW)
+    assert stricter.outcomes(replace(plain, sight=shown)) == ("allow", "review", (code,))
+    assert stricter.outcomes(plain) == ("allow", "allow", ())
+    forgotten = Simulation(
+        REGISTRY, CALIBRATIONS, Change(), now=NOW
+    )  # the judge and its calibration are gone
+    assert forgotten.outcomes(replace(plain, sight=shown))[:2] == ("allow", "allow")
 
 
 def test_a_threshold() -> None:

@@ -1,0 +1,1 @@
+"""The recipe for what judges frames: material, fits, conversions, words, and calibrations."""
