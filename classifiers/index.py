@@ -137,16 +137,9 @@ class NameIndex:
             forms.add(hashes, owners)
         strange = [(looked(e.text), at + n) for n, e in enumerate(entries) if not e.text.isascii()]
         self._gather_plain(strange, forms)
-        known = [(part, at + number) for number, part in self._by_word(parts)]
+        known = [(part, at + number) for number, part in _by_word(parts)]
         self._gather_plain(known, forms, APART)
         return "".join(letters for letters, _ in parts), some.sizes, some.alphabets()
-
-    @staticmethod
-    def _by_word(names: Sequence[tuple[str, bytes]]) -> Iterator[tuple[int, str]]:
-        """The word by which each name is known whose words stand apart."""
-        for number, (letters, gaps) in enumerate(names):
-            if found := apart.parts(_words(letters, gaps)):
-                yield number, max(found, key=len)
 
     def _gather_plain(self, texts: Sequence[tuple[str, int]], forms: Forms, way: int = PLAIN) -> None:
         group = [(letters, number) for letters, number in texts if letters]
@@ -154,6 +147,13 @@ class NameIndex:
         sums = running(scattered(codes_of("".join(letters for letters, _ in group))))
         starts = np.concatenate((np.zeros(1, np.intp), ends[:-1])) if group else ends
         forms.add(salted(stretches(sums, starts, ends), way), np.array([n for _, n in group], np.intp))
+
+
+def _by_word(names: Sequence[tuple[str, bytes]]) -> Iterator[tuple[int, str]]:
+    """The word by which each name is known whose words stand apart."""
+    for number, (letters, gaps) in enumerate(names):
+        if found := apart.parts(_words(letters, gaps)):
+            yield number, max(found, key=len)
 
 
 class _Some:
