@@ -209,7 +209,7 @@ class Judged:
         return max(level, self.threshold(scoring))
 
     def useful(self, scoring: str) -> float:
-        """The threshold that `FOUND_RATE` of the registered clips pass, and at most `FALSE_RATE` of others."""
+        """The threshold that `FOUND_RATE` of registered clips pass, and at most `FALSE_RATE` of others."""
         level = float(np.quantile(self._own(scoring, self._plain(REGISTERED)), 1 - FOUND_RATE))
         return max(level, self.threshold(scoring))
 

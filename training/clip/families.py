@@ -38,7 +38,7 @@ FULL: Final = 0.97
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Designs of a family, scenes of each, and so many pictures near the character beside whole and region."""
+    """Designs of a family, scenes of each, and pictures near the character, beside whole and region."""
 
     members: int = MEMBERS
     scenes: int = SCENES
@@ -60,7 +60,9 @@ def main() -> None:
     )
     parser.add_argument("--members", type=int, default=MEMBERS, help="designs of a family")
     parser.add_argument("--scenes", type=int, default=SCENES, help="scenes that each family is drawn in")
-    parser.add_argument("--close", type=int, default=0, help="further pictures of a frame, near the character")
+    parser.add_argument(
+        "--close", type=int, default=0, help="further pictures of a frame, near the character"
+    )
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     begun = time.process_time()
@@ -69,9 +71,7 @@ def main() -> None:
     print(f"{given.folder}: {count} pictures, {time.process_time() - begun:.0f} s of processor time")
 
 
-def draw(
-    folder: Path, families: int, others: int, seed: int, stock: Material, plan: Plan = PLAIN
-) -> int:
+def draw(folder: Path, families: int, others: int, seed: int, stock: Material, plan: Plan = PLAIN) -> int:
     """Write ``pictures.npy`` ``uint8[n, side, side, 3]`` and ``rows.jsonl``, a line each; return n."""
     rng, wear = np.random.default_rng(seed), Wear(stock)
     most = families * plan.scenes * ((2 + plan.close) * plan.members + 1) + others
@@ -143,9 +143,7 @@ def _views(
     return views
 
 
-def _close(
-    frame: Rendered, row: dict[str, Any], rng: np.random.Generator
-) -> tuple[Picture, dict[str, Any]]:
+def _close(frame: Rendered, row: dict[str, Any], rng: np.random.Generator) -> tuple[Picture, dict[str, Any]]:
     """The frame about the character, or all of it where the character is not to be seen."""
     height, width = frame.picture.shape[:2]
     box = box_of(frame.cover) or (0, 0, width, height)

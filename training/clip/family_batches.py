@@ -55,7 +55,8 @@ class FamilyBatch:
 class FamilyBatches:
     """Draws batches at random from folders that ``training.clip.families`` made.
 
-    ``stock``: what things are made of; without it there are none. ``features``: files of `training.clip.trunk.features_of`, which a batch then holds instead of pictures.
+    ``stock``: what things are made of; without it there are none. ``features``: files of
+    `training.clip.trunk.features_of`, which a batch then holds instead of pictures.
     """
 
     def __init__(

@@ -21,8 +21,8 @@ from training.clip.family_batches import FamilyBatch, FamilyBatches
 from training.clip.family_losses import family_losses
 from training.clip.learning import BETAS, Learning, scale_of, vectors_of
 from training.clip.load import load_folder
-from training.clip.others import material
 from training.clip.muon import Muon, Together
+from training.clip.others import material
 from training.clip.trunk import features_of, head
 
 SHIPPED: Final = Path(__file__).resolve().parents[2] / "classifiers" / "embedded"
@@ -80,7 +80,7 @@ class Tuning(Learning):
             torch.optim.AdamW(
                 [
                     {"params": [part for _, part in known if part.ndim in (2, 3)], "most": RATE},
-                    {"params": [part for _, part in known if part.ndim < 2], "weight_decay": 0.0, "most": RATE},
+                    {"params": [part for _, part in known if part.ndim < 2], "most": RATE, "weight_decay": 0},
                     {"params": [*self.heads.parameters()], "most": HEADS_RATE},
                 ],
                 lr=RATE, betas=BETAS, weight_decay=DECAY,

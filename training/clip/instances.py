@@ -1,8 +1,8 @@
 """Things that no caption names: pieces of photographs and of made-up pictures, each to be known again.
 
-The drawn world teaches to tell its own designs apart and nothing else, so that all other pictures came to lie
-in one place. Two views of one piece, cut, lit, coded and surrounded otherwise, are a design of their own here,
-so that what is registered from a film has a place too.
+The drawn world teaches to tell its own designs apart and nothing else, so that all other pictures came to
+lie in one place. Two views of one piece, cut, lit, coded and surrounded otherwise, are a design of their own
+here, so that what is registered from a film has a place too.
 """
 
 from typing import Final
@@ -34,9 +34,14 @@ def _piece(stock: Material, rng: np.random.Generator) -> Picture:
     return _cut(photo, rng.uniform(SMALLEST, LARGEST, 2), rng)
 
 
-def _cut(picture: Picture, shares: np.ndarray[tuple[int], np.dtype[np.float64]], rng: np.random.Generator) -> Picture:
+def _cut(
+    picture: Picture, shares: np.ndarray[tuple[int], np.dtype[np.float64]], rng: np.random.Generator
+) -> Picture:
     high, wide = (max(16, round(share * side)) for share, side in zip(shares, picture.shape[:2], strict=True))
-    top, left = (int(rng.integers(0, side - part + 1)) for side, part in zip(picture.shape[:2], (high, wide), strict=True))
+    top, left = (
+        int(rng.integers(0, side - part + 1))
+        for side, part in zip(picture.shape[:2], (high, wide), strict=True)
+    )
     return picture[top : top + high, left : left + wide]
 
 
@@ -45,13 +50,18 @@ def _view(piece: Picture, stock: Material, rng: np.random.Generator) -> Picture:
     part = _cut(piece, rng.uniform(KEPT, 1.0, 2), rng)
     if rng.random() < 0.5:
         part = np.ascontiguousarray(part[:, ::-1])
-    gain, lift = rng.uniform(0.35, 1.25) * rng.uniform(0.85, 1.15, 3), rng.uniform(-20, 90) * (rng.random() < 0.5)
+    gain, lift = (
+        rng.uniform(0.35, 1.25) * rng.uniform(0.85, 1.15, 3),
+        rng.uniform(-20, 90) * (rng.random() < 0.5),
+    )
     part = np.asarray(np.clip(part * gain + lift, 0, 255), dtype=np.uint8)
     if rng.random() < PASTED_SHARE:
         behind = random_backdrop(stock, SIDE, rng)
         high, wide = (int(rng.uniform(0.5, 0.9) * SIDE) for _ in range(2))
         top, left = int(rng.integers(0, SIDE - high + 1)), int(rng.integers(0, SIDE - wide + 1))
         behind = np.array(behind)
-        behind[top : top + high, left : left + wide] = cv2.resize(part, (wide, high), interpolation=cv2.INTER_AREA)
+        behind[top : top + high, left : left + wide] = cv2.resize(
+            part, (wide, high), interpolation=cv2.INTER_AREA
+        )
         part = behind
     return worn(part, rng)

@@ -131,7 +131,7 @@ class Learning(ABC):
         self.step, self.spent = state["step"], state["spent"]
 
     def _go_on(self, start: Path) -> None:
-        """Take the classifiers from where the weights come from, when they lie beside and nothing is learnt yet."""
+        """Take the classifiers that lie beside the weights it starts with, when nothing is learnt yet."""
         beside = start.parent / "state.pt"
         if not self.step and start.name == "export" and beside.exists():
             state = torch.load(beside, weights_only=True)

@@ -22,13 +22,14 @@ class Muon(torch.optim.Optimizer):
         super().__init__(parts, {"lr": lr, "weight_decay": weight_decay})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """One step down the gradients that are there."""
-        assert closure is None
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """One step down the gradients that are there; what ``closure`` says, where there is one."""
+        told = None if closure is None else closure()
         for group in self.param_groups:
             for weight in group["params"]:
                 if weight.grad is not None:
                     self._step(weight, group["lr"], group["weight_decay"])
+        return told
 
     def _step(self, weight: Tensor, rate: float, decay: float) -> None:
         kept = self.state[weight].setdefault("momentum", torch.zeros_like(weight.grad))

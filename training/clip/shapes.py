@@ -1,9 +1,10 @@
 """Between the two stages of the small CLIP's training: its convolutions learn to see shapes.
 
-Usage: ``python -m training.clip.shapes FOLDER --cache PART [PART ...] --minutes 15 [--side 64] [--start WEIGHTS]``.
-After the first stage the vectors told colours and little else: of pictures of unseen designs that show all of a
-character, linear readers told 63 % of the hats' colours and 18 % of the species. Here nothing is learnt but to read
-the ten attributes of single pictures, from the last convolutions and from the vectors.
+Usage: ``python -m training.clip.shapes FOLDER --cache PART [PART ...] --minutes 15 [--side 64]
+[--start WEIGHTS]``.
+After the first stage the vectors told colours and little else: of unseen designs, linear readers told 63 % of
+the hats' colours and 18 % of the species. Here nothing is learnt but to read the ten attributes of single
+pictures that show all of a character, from the last convolutions and from the vectors.
 First for some minutes at 64 pixels, which costs less than half, and only the convolutions; then at 96.
 Resumes where it stopped, as `training.clip.finetune` does, and leaves the same files.
 """
@@ -42,7 +43,7 @@ Drawn = tuple[torch.Tensor, torch.Tensor]
 
 def main() -> None:
     """Train for so many minutes of processor time, counted over all runs."""
-    parser = argparse.ArgumentParser(description="Train the convolutions of the small CLIP to read attributes.")
+    parser = argparse.ArgumentParser(description="Train the small CLIP to read attributes.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--cache", type=Path, nargs="+", required=True)
     parser.add_argument("--minutes", type=float, default=15)
