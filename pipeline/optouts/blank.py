@@ -1,4 +1,4 @@
-"""Pictures of nothing: one colour, gradients, noise. Whoever registered one would stop every fade to black."""
+"""Pictures of nothing: one colour, gradients, noise. Whoever registered one would stop every such moment."""
 
 from typing import Final
 
