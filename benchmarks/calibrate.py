@@ -82,8 +82,8 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Make the calibration of the CLIP that ships.")
     parser.add_argument("--groups", type=int, default=10, help=f"groups of {DESIGNS} designs")
-    parser.add_argument("--false-share", type=float, default=0.04, help="of strangers that may be held")
-    parser.add_argument("--look-alikes", type=float, help="share of look-alikes that may be held")
+    parser.add_argument("--false-share", type=float, default=0.01, help="of strangers that may be held")
+    parser.add_argument("--look-alikes", type=float, default=0.35, help="share of them that may be held")
     parser.add_argument("--prompts", type=Path, help="ordinary prompts, a JSON object with `text` a line")
     parser.add_argument("--out", type=Path, help="folder; default: that of the calibrations that ship")
     return parser.parse_args()

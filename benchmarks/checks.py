@@ -83,6 +83,9 @@ def main() -> None:
 def _options() -> Any:
     parser = options(__doc__, clips=True)
     parser.add_argument("--rounds", type=whole(1), default=3, help="rounds of twenty designs")
+    parser.add_argument(
+        "--small-rounds", type=whole(1), default=10, help="rounds of twenty designs, drawn small"
+    )
     parser.add_argument("--faces", type=Path, help="folder of photographs, named after who is shown")
     parser.add_argument("--strangers", type=whole(1), default=50, help="strangers whose faces become clips")
     parser.add_argument("--parts", default=",".join(PARTS), type=_parts, help="what to measure")
@@ -101,7 +104,7 @@ def _more(given: Any, eyes: Eyes) -> list[Row]:
     calibration = thresholds.load(eyes.clip.space)
     told = _conditions(calibration)
     if "small" in given.parts:
-        rows += small_figures.rows(given.rounds, DESIGNS, eyes, calibration, told, say)
+        rows += small_figures.rows(given.small_rounds, DESIGNS, eyes, calibration, told, say)
     if "real" in given.parts:
         rows += real_character.rows(given.clips, eyes.clip, untrained(), calibration, say)
     if "words" in given.parts:

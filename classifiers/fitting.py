@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifiers.errors import TooFewScores
-from classifiers.thresholds import Bin, Layer, Reliability
+from classifiers.thresholds import FACE_PORTRAIT, FRAME_PICTURE, Bin, Layer, Reliability
 
 ORDINARY_REFUSED: Final = 0.002
 """Share of ordinary prompts that may be refused."""
@@ -26,6 +26,8 @@ ROUNDS, RIDGE = 50, 1e-3
 STEP: Final = 1e-6
 """The least difference of scores that a threshold tells apart."""
 TINY: Final = 1e-9
+RESEMBLED: Final = (FRAME_PICTURE, FACE_PORTRAIT)
+"""Layers of clips, of which material may show what only looks like a subject; prompts do not show."""
 LEAST_OWN: Final = 10
 """Scores of registered subjects without which there is no curve."""
 
@@ -61,7 +63,7 @@ def demand(scores: Scores, layer: str, target: Target) -> None:
         ("of registered subjects", len(scores.own), LEAST_OWN, target.strangers),
         ("of strangers", len(scores.strangers), _least(target.strangers), target.strangers),
     ]
-    if target.alike is not None:
+    if target.alike is not None and layer in RESEMBLED:
         wanted.append(("of look-alikes", len(scores.alike), _least(target.alike), target.alike))
     for told, found, needed, share in wanted:
         if found < needed:

@@ -30,6 +30,7 @@ from sqlalchemy import func, select
 
 from benchmarks.common import ROOT, Row, once, present, say
 from benchmarks.tools.places import place
+from benchmarks.tools.shipped_space import embedded_space
 from classifiers.ambiguity import tier_of
 from classifiers.base import NameTier
 from registry import log
@@ -42,7 +43,7 @@ from registry.tables_parties import work
 SUITE: Final = "registry_imports"
 GOAL_SECONDS: Final = 60.0
 KILLS: Final = 2
-SPACE: Final = "clip-9ff7351efc66fa8a"  # of the CLIP that ships: vectors of others are refused
+SPACE: Final = embedded_space()  # of the CLIP that ships: vectors of others are refused
 DIMENSION: Final = 256  # of the embedded model, whose space the vectors are said to be of
 SEED: Final = 20261128
 LANGUAGES: Final = {

@@ -29,6 +29,7 @@ from benchmarks.tools import fence_world as world
 from benchmarks.tools.past_bulk import DIMENSION, EACH, THREADS, Bulk, write
 from benchmarks.tools.past_bulk import name as bulk_name
 from benchmarks.tools.past_home import PastHome, opened
+from benchmarks.tools.shipped_space import embedded_space
 from classifiers import thresholds
 from classifiers.base import Kind, Seen, Sight, Vectors
 from classifiers.bounds import Bound, bounds_of
@@ -54,7 +55,7 @@ from registry.subject_types import (
 from registry.subjectset import SubjectSet
 from registry.tables import subject
 
-SPACE: Final = "clip-9ff7351efc66fa8a"
+SPACE: Final = embedded_space()
 REFERENCES: Final = 20
 VECTORS: Final = 12_000_000
 QUICK_VECTORS: Final = 100_000

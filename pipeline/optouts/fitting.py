@@ -4,8 +4,11 @@
    against ordinary prompts (`pipeline.cohort`) as a prompt would be, by the same scores and thresholds.
 2. The words of a subject are measured against ordinary prompts by the very check that judges prompts, in
    each space alone. What one model hardly understands resembles everything there: it is left to the other.
-3. What matches a large share is refused: it would stop everybody, a picture of noise as much as a famous
-   one. What matches a smaller, still remarkable share is registered in quarantine, and the holder is told.
+   It is also measured against pictures of nothing (`pipeline.optouts.blank`): a model may well know that a
+   black picture is no drawing, and still find it in every fade to black.
+3. What matches a large share, or one picture of nothing, is refused: it would stop everybody, a picture of
+   noise as much as a famous one. What matches a smaller, still remarkable share is registered in quarantine,
+   and the holder is told.
 4. Portraits are not measured: no faces ship with this, and one that shows no face is not taken anyway. Nor
    are negative references, which can only take their own owner's matches away.
 A space without a calibration is not measured: its scores mean nothing, and its checks hold everything.
@@ -21,6 +24,7 @@ import numpy as np
 from classifiers.base import Embedder, Kind, Sight, TextEmbedder, Vectors
 from pipeline.cohort import Cohort
 from pipeline.errors import PictureRefused, UsageError
+from pipeline.optouts.blank import blanks
 from registry.quarantine import PICTURE, WORDS
 from registry.subject_types import OptOutDraft, QuarantineDraft, SubjectRecord, VectorDraft, VectorRow
 from registry.subjectset import SubjectSet
@@ -57,6 +61,7 @@ class PictureFit:
     sha256: str
     clips: float
     prompts: float
+    blank: bool = False
 
     @property
     def share(self) -> float:
@@ -89,6 +94,11 @@ class Fit:
     def demand(self) -> None:
         """Raises: PictureRefused, UsageError for what would stop everybody."""
         for fit in self.pictures:
+            if fit.blank:
+                raise PictureRefused(
+                    f"{fit.name}: it shows nothing, as noise and plain pictures do, and would stop whatever "
+                    "is plain; choose a picture that shows it large"
+                )
             if fit.share >= REFUSED_SHARE:
                 raise PictureRefused(
                     f"{fit.name}: it resembles {_told(fit)} that mean nobody, as noise and plain pictures "
@@ -161,6 +171,7 @@ class Fitting:
     def __init__(self, eyes: Measures) -> None:
         self._eyes = eyes
         self._least: dict[str, Vectors] = {}
+        self._nothing: Vectors | None = None
 
     def of(self, drafts: Sequence[OptOutDraft]) -> list[Fit]:
         """Measure these, all of them together. Raises: UsageError for a vector of another size."""
@@ -181,10 +192,28 @@ class Fitting:
             if calibration is None:
                 continue
             clips, prompts = self._shares(calibration, [vector for _, vector in rows])
-            for (n, vector), clip, prompt in zip(rows, clips.tolist(), prompts.tolist(), strict=True):
+            blank = self._blank(calibration, np.stack([_numbers(vector) for _, vector in rows]))
+            each = zip(rows, clips.tolist(), prompts.tolist(), blank, strict=True)
+            for (n, vector), clip, prompt, nothing in each:
                 name = names[n][vector.reference] or vector.reference[:12]
-                found[n].append(PictureFit(name=name, sha256=vector.reference, clips=clip, prompts=prompt))
+                fit = PictureFit(
+                    name=name, sha256=vector.reference, clips=clip, prompts=prompt, blank=nothing
+                )  # fmt: skip
+                found[n].append(fit)
         return found
+
+    def _blank(self, calibration: "Calibration", vectors: Vectors) -> list[bool]:
+        """Which of the pictures would be found in a picture of nothing."""
+        from classifiers.similarity import Scoring, nearness
+        from classifiers.thresholds import FRAME_PICTURE
+
+        if calibration.space != self._eyes.clip.space:
+            return [False] * len(vectors)
+        if self._nothing is None:
+            self._nothing = self._eyes.clip.embed_images(blanks())
+        offsets = nearness(self._nothing, calibration.cohort, Scoring.of(calibration))
+        best = (vectors @ self._nothing.T - offsets).max(axis=1)
+        return [bool(score >= calibration.layer(FRAME_PICTURE).threshold) for score in best]
 
     def _shares(self, calibration: "Calibration", shown: Sequence[VectorDraft]) -> tuple[Vectors, Vectors]:
         """Of pictures of nobody and of ordinary prompts, the share that each picture matches."""

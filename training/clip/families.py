@@ -12,7 +12,7 @@ Several folders of different seeds can be drawn; training takes any number.
 import argparse
 import json
 import time
-from dataclasses import astuple, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,6 +36,18 @@ EMPTY_SHARE: Final = 0.1
 FULL: Final = 0.97
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Designs of a family, scenes of each, and pictures near the character, beside whole and region."""
+
+    members: int = MEMBERS
+    scenes: int = SCENES
+    close: int = 0
+
+
+PLAIN: Final = Plan()
+
+
 def main() -> None:
     """Draw one folder."""
     parser = argparse.ArgumentParser(description="Draw families of look-alikes for the small CLIP.")
@@ -46,24 +58,30 @@ def main() -> None:
     parser.add_argument(
         "--material", type=Path, nargs="*", default=[], help="folders of further pictures of nobody"
     )
+    parser.add_argument("--members", type=int, default=MEMBERS, help="designs of a family")
+    parser.add_argument("--scenes", type=int, default=SCENES, help="scenes that each family is drawn in")
+    parser.add_argument(
+        "--close", type=int, default=0, help="further pictures of a frame, near the character"
+    )
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     begun = time.process_time()
-    count = draw(given.folder, given.families, given.others, given.seed, material(given.material))
+    plan = Plan(members=given.members, scenes=given.scenes, close=given.close)
+    count = draw(given.folder, given.families, given.others, given.seed, material(given.material), plan)
     print(f"{given.folder}: {count} pictures, {time.process_time() - begun:.0f} s of processor time")
 
 
-def draw(folder: Path, families: int, others: int, seed: int, stock: Material) -> int:
+def draw(folder: Path, families: int, others: int, seed: int, stock: Material, plan: Plan = PLAIN) -> int:
     """Write ``pictures.npy`` ``uint8[n, side, side, 3]`` and ``rows.jsonl``, a line each; return n."""
     rng, wear = np.random.default_rng(seed), Wear(stock)
-    most = families * SCENES * (2 * MEMBERS + 1) + others
+    most = families * plan.scenes * ((2 + plan.close) * plan.members + 1) + others
     pictures = np.lib.format.open_memmap(
         folder / "pictures.new.npy", mode="w+", dtype=np.uint8, shape=(most, SIDE, SIDE, 3)
     )
     at = 0
     with (folder / "rows.jsonl").open("w") as rows:
         for number in range(families):
-            for picture, row in _family(number, wear, rng):
+            for picture, row in _family(number, wear, rng, plan):
                 pictures[at] = picture
                 rows.write(json.dumps(row) + "\n")
                 at += 1
@@ -76,10 +94,10 @@ def draw(folder: Path, families: int, others: int, seed: int, stock: Material) -
     return at
 
 
-def members(rng: np.random.Generator) -> list[Design]:
+def members(rng: np.random.Generator, count: int = MEMBERS) -> list[Design]:
     """A design and look-alikes of it, no two of which have the same attribute changed."""
     made = [random_design(rng)]
-    while len(made) < MEMBERS:
+    while len(made) < count:
         other = variant_of(made[0], rng)
         changed = differing(made[0], other)
         if changed and all(changed != differing(made[0], known) for known in made[1:]):
@@ -87,9 +105,11 @@ def members(rng: np.random.Generator) -> list[Design]:
     return made
 
 
-def _family(number: int, wear: Wear, rng: np.random.Generator) -> list[tuple[Picture, dict[str, Any]]]:
-    family, drawn = members(rng), []
-    for place in range(SCENES):
+def _family(
+    number: int, wear: Wear, rng: np.random.Generator, plan: Plan
+) -> list[tuple[Picture, dict[str, Any]]]:
+    family, drawn = members(rng, plan.members), []
+    for place in range(plan.scenes):
         scene = replace(random_scene(rng), size=float(rng.uniform(SMALLEST, LARGEST)))
         aspect = ASPECTS[int(rng.choice(len(ASPECTS), p=(0.5, 0.2, 0.2, 0.1)))]
         height, moment = int(rng.choice([112, 144, 176])), float(rng.uniform(0, 3))
@@ -103,6 +123,7 @@ def _family(number: int, wear: Wear, rng: np.random.Generator) -> list[tuple[Pic
                 "attributes": list(astuple(design)), "captions": captions(design, scene, rng),
             }  # fmt: skip
             drawn += _views(frame, row, np.random.default_rng(seed) if region else None, rng)
+            drawn += [_close(frame, row, rng) for _ in range(plan.close)]
         if rng.random() < EMPTY_SHARE:
             frame = render_frame(None, scene, width=shape[0], height=shape[1], time=moment)
             row = {"kind": "empty", "family": -1, "captions": captions(None, scene, rng)}
@@ -120,6 +141,15 @@ def _views(
         part = frame.picture[top:bottom, left:right]
         views.append((worn(part, rng), row | _measured(frame.cover[top:bottom, left:right], frame.cover)))
     return views
+
+
+def _close(frame: Rendered, row: dict[str, Any], rng: np.random.Generator) -> tuple[Picture, dict[str, Any]]:
+    """The frame about the character, or all of it where the character is not to be seen."""
+    height, width = frame.picture.shape[:2]
+    box = box_of(frame.cover) or (0, 0, width, height)
+    left, top, right, bottom = around(box, width, height, rng)
+    part, cover = frame.picture[top:bottom, left:right], frame.cover[top:bottom, left:right]
+    return worn(part, rng), row | _measured(cover, frame.cover)
 
 
 def _measured(part: Picture, whole: Picture) -> dict[str, float | bool]:

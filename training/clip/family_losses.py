@@ -5,8 +5,9 @@
    as in circle loss, Sun et al. 2020, without its weights).
 2. pairs: one threshold for all pairs, look-alikes among them. Parts of a character say nothing about the
    rest of it, so a part and another member of its family are left out everywhere.
-3. The losses of the first stage hold what was learned: all designs apart, nobody apart from all, captions at
-   their designs, attributes to be read from the vectors.
+3. The losses of the first stage hold what was learned: all designs apart, captions at their designs,
+   attributes to be read from the vectors. Pictures of nobody are apart from all others, also from each other:
+   in one place they would be alike, and with them all that is no drawing of this world.
 """
 
 from typing import Final
@@ -31,22 +32,22 @@ def family_losses(
 ) -> dict[str, Tensor]:
     """Named losses from unit vectors ``float32[n, d]`` of pictures and ``float32[m, d]`` of texts."""
     batch, cosines = drawn.batch, images @ images.T
-    same = batch.designs[:, None] == batch.designs[None, :]
+    seen = batch.designs >= 0
+    same = (batch.designs[:, None] == batch.designs[None, :]) & seen[:, None]
     kin = (drawn.families[:, None] == drawn.families[None, :]) & ~same
     itself = torch.eye(len(images), dtype=torch.bool)
     both_whole = drawn.whole[:, None] & drawn.whole[None, :]
     among = ~itself & ~(kin & ~both_whole)
-    seen = batch.designs >= 0
-    across = (batch.designs[:, None] == batch.text_designs[None, :])[drawn.whole]
+    across = ((batch.designs[:, None] == batch.text_designs[None, :]) & seen[:, None])[drawn.whole]
     rows = contrast(cosines / TEMPERATURE, same & among, among)
     spoken = images[drawn.whole] @ texts.T
     return {
         "family": _ranked(cosines, same & ~itself & both_whole, kin & both_whole),
         "picture": rows[seen].mean(),
-        "nobody": rows[~seen].mean(),
         "pairs": _leveled(cosines, same & among, ~same & among),
         "clip": contrast(spoken * scale, across).mean() + contrast(spoken.T * scale, across.T).mean(),
         "attributes": attributes_told(heads.attributes, images, batch.attributes),
+        "told": attributes_told(heads.words, texts, drawn.text_attributes),
     }
 
 

@@ -3,7 +3,10 @@
 Both are evaluated on the same held-out designs, and on more than one trial. The new ones pass when
 1. more registered clips are found at the threshold that 5 % of one-attribute look-alikes pass: the lower end
    of the 95 % interval lies above the old figure; in both scorings;
-2. fewer look-alikes are accepted at 1 % FPR: the upper end lies below the old figure; in both scorings;
+2. fewer look-alikes are accepted at the threshold that 80 % of registered clips pass, or 1 % of others: the
+   upper end lies below the old figure; in both scorings. How many are accepted at the threshold that 1 % of
+   others pass is told and not judged: the further away the others are, the lower lies that threshold, so the
+   better a model, the more look-alikes pass it;
 3. nothing else is worse than the old figure by more than ``SLACK``: recall, TPR at 1 % FPR, every style,
    descriptions; what is a mistake (clips of nobody over the threshold) is not more by as much.
 Exit status 0: pass; 1: the weights stay as they are.
@@ -18,12 +21,13 @@ from typing import Final
 import torch
 
 from benchmarks.common import Row, rate
-from training.clip.evaluate import DESIGNS, FRAMES, SHIPPED, VARIANT_RATE, Judged, Trial
+from training.clip.evaluate import DESIGNS, FOUND_RATE, FRAMES, SHIPPED, VARIANT_RATE, Judged, Trial
 
 SEEDS: Final = (7, 1007)
 SLACK: Final = 0.02
 FOUND: Final = f"open-set TPR, variants accepted at most {VARIANT_RATE:.0%}"
-ACCEPTED: Final = "one-attribute variants accepted at 1 % FPR"
+ACCEPTED: Final = f"one-attribute variants accepted, {FOUND_RATE:.0%} found"
+TOLD: Final = "one-attribute variants accepted at 1 % FPR"
 MISTAKES: Final = (
     "clips of other designs in finishes over the threshold",
     "clips of empty scenes over the threshold",
@@ -74,6 +78,8 @@ def objections(old: Pooled, new: Pooled) -> Iterator[str]:
     for name, before in old.items():
         now, told = new[name], " · ".join(filter(None, name))
         change = now.value - before.value
+        if name[0] == TOLD:
+            continue
         if name[0] == FOUND:
             fault = "" if now.interval[0] > before.value else "NOT clearly better"
         elif name[0] == ACCEPTED:

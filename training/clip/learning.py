@@ -5,7 +5,7 @@ that open_clip loads. One thread; mixed precision.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -35,13 +35,13 @@ class Learning(ABC):
     log_steps: ClassVar[int]
 
     def __init__(
-        self, folder: Path, model: "CLIP", seconds: float, every: float, rate: float, *, moving: bool = True
+        self, folder: Path, model: "CLIP", seconds: float, every: float, *, moving: bool = True
     ) -> None:
         self.folder, self.model, self.seconds, self.every = folder, model, seconds, every
         self.moving = moving
         self.heads = Heads()
         self.mean = deepcopy(model).eval().requires_grad_(False)
-        self.optimiser = torch.optim.AdamW(self._groups(), lr=rate, betas=BETAS)
+        self.optimiser = self._optimiser()
         self.step, self.spent = 0, 0.0
         if self._state.exists():
             self._load()
@@ -51,8 +51,8 @@ class Learning(ABC):
         return self.folder / "state.pt"
 
     @abstractmethod
-    def _groups(self) -> list[dict[str, Any]]:
-        """The parameters that learn, as the optimiser wants them."""
+    def _optimiser(self) -> Any:
+        """What changes the parameters that learn; each of its groups says in "most" its highest rate."""
 
     @abstractmethod
     def _clock(self) -> float:
@@ -63,18 +63,8 @@ class Learning(ABC):
         """Set the rate of the next step."""
 
     @abstractmethod
-    def _pictures(self, drawn: Any) -> torch.Tensor:
-        """Vectors of a batch's pictures, of any length."""
-
-    @abstractmethod
-    def _texts(self, drawn: Any) -> torch.Tensor:
-        """A batch's texts, as numbers."""
-
-    @abstractmethod
-    def _losses(
-        self, images: torch.Tensor, texts: torch.Tensor, scale: torch.Tensor, drawn: Any
-    ) -> dict[str, torch.Tensor]:
-        """The losses of a batch, by name."""
+    def _lost(self, drawn: Any) -> dict[str, torch.Tensor]:
+        """The losses of a batch, by name; `vectors_of` gives the vectors."""
 
     @abstractmethod
     def _told(self) -> str:
@@ -99,17 +89,20 @@ class Learning(ABC):
     def learn(self, drawn: Any) -> dict[str, float]:
         """One step; the losses before it, by name."""
         self.model.train(self.moving)
-        with torch.autocast("cpu", torch.bfloat16):
-            images, texts = self._pictures(drawn), told_vectors(self.model, self._texts(drawn))
-        images, texts = (functional.normalize(part.float(), dim=1) for part in (images, texts))
-        scale = self.model.logit_scale.exp().clamp(max=30)
-        parts = self._losses(images, texts, scale, drawn)
+        parts = self._lost(drawn)
         self.optimiser.zero_grad(set_to_none=True)
         torch.stack([self.weights[name] * value for name, value in parts.items()]).sum().backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
         self.optimiser.step()
         self._average()
         return {name: float(value.detach()) for name, value in parts.items()}
+
+    def _rates(self, warm: int, fall: float, least: float) -> None:
+        """Warm up over so many steps, stay, and fall in a line over the last share of the time."""
+        share = min(1.0, (self.step + 1) / warm)
+        share *= max(least, min(1.0, (1 - self.spent / self.seconds) / fall))
+        for group in self.optimiser.param_groups:
+            group["lr"] = group["most"] * share
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -137,9 +130,32 @@ class Learning(ABC):
             part.load_state_dict(state[name])
         self.step, self.spent = state["step"], state["spent"]
 
+    def _go_on(self, start: Path) -> None:
+        """Take the classifiers that lie beside the weights it starts with, when nothing is learnt yet."""
+        beside = start.parent / "state.pt"
+        if not self.step and start.name == "export" and beside.exists():
+            state = torch.load(beside, weights_only=True)
+            for name, part in self._parts().items():
+                if name not in ("model", "mean", "optimiser") and name in state:
+                    part.load_state_dict(state[name])
+
     def _log(self, told: str) -> None:
         with (self.folder / "log.txt").open("a") as log:
             log.write(f"step {self.step} at {self.spent:.0f} s: {told}\n")
+
+
+def vectors_of(
+    model: "CLIP", pictures: Callable[[], torch.Tensor], texts: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Unit vectors ``float32[n, d]`` of pictures, of which the vectors are asked for, and of texts."""
+    with torch.autocast("cpu", torch.bfloat16):
+        images, words = pictures(), told_vectors(model, texts)
+    return functional.normalize(images.float(), dim=1), functional.normalize(words.float(), dim=1)
+
+
+def scale_of(model: "CLIP") -> torch.Tensor:
+    """How steep the contrast of pictures and texts is."""
+    return model.logit_scale.exp().clamp(max=30)
 
 
 def told_vectors(model: "CLIP", texts: torch.Tensor) -> torch.Tensor:

@@ -73,8 +73,13 @@ def _pairs(cosines: Tensor, same: Tensor, heads: Heads, kind: int, among: Tensor
 
 def attributes_told(heads: nn.ModuleList, vectors: Tensor, wanted: Tensor) -> Tensor:
     """How well the classifiers of attributes read vectors; a wanted value of -1 is not asked for."""
+    return read(heads, vectors * 16, wanted)
+
+
+def read(heads: nn.ModuleList, values: Tensor, wanted: Tensor) -> Tensor:
+    """As `attributes_told`, of values of any length."""
     told = [
-        functional.cross_entropy(head(vectors * 16), wanted[:, index], ignore_index=-1, label_smoothing=0.05)
+        functional.cross_entropy(head(values), wanted[:, index], ignore_index=-1, label_smoothing=0.05)
         for index, head in enumerate(heads)
     ]
     return torch.stack(told).mean()

@@ -9,13 +9,13 @@ import argparse
 import math
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import torch
 
 from training.clip.batches import Batch, Batches
 from training.clip.evaluate import Trial, figures
-from training.clip.learning import Learning
+from training.clip.learning import BETAS, Learning, scale_of, vectors_of
 from training.clip.losses import losses
 from training.clip.model import new_model
 
@@ -52,15 +52,16 @@ class Run(Learning):
     weights, keep, log_steps = WEIGHTS, KEEP, LOG_STEPS
 
     def __init__(self, folder: Path, seconds: float, export: float = EXPORT_SECONDS) -> None:
-        super().__init__(folder, new_model(), seconds, export, RATE)
+        super().__init__(folder, new_model(), seconds, export)
         self.trial = Trial.drawn(seed=99, registered=20, clips=40, frames=1)
 
-    def _groups(self) -> list[dict[str, Any]]:
+    def _optimiser(self) -> torch.optim.Optimizer:
         parts = [*self.model.parameters(), *self.heads.parameters()]
-        return [
+        groups = [
             {"params": [part for part in parts if part.ndim > 1], "weight_decay": DECAY},
             {"params": [part for part in parts if part.ndim <= 1], "weight_decay": 0.0},
         ]
+        return torch.optim.AdamW(groups, lr=RATE, betas=BETAS)
 
     def _clock(self) -> float:
         return time.monotonic()
@@ -72,16 +73,9 @@ class Run(Learning):
         for group in self.optimiser.param_groups:
             group["lr"] = RATE * warm * max(fall, 0.01)
 
-    def _pictures(self, drawn: Batch) -> torch.Tensor:
-        return self.model.encode_image(drawn.pictures)
-
-    def _texts(self, drawn: Batch) -> torch.Tensor:
-        return drawn.texts
-
-    def _losses(
-        self, images: torch.Tensor, texts: torch.Tensor, scale: torch.Tensor, drawn: Batch
-    ) -> dict[str, torch.Tensor]:
-        return losses(images, texts, scale, self.heads, drawn)
+    def _lost(self, drawn: Batch) -> dict[str, torch.Tensor]:
+        images, texts = vectors_of(self.model, lambda: self.model.encode_image(drawn.pictures), drawn.texts)
+        return losses(images, texts, scale_of(self.model), self.heads, drawn)
 
     def _told(self) -> str:
         return str(figures(self.mean, self.trial))

@@ -13,13 +13,15 @@ from torch_compat import complete_torchvision
 complete_torchvision()
 
 from generator.embedded.world.design import differing  # noqa: E402
-from training.clip import families, family_batches, finetune, gate  # noqa: E402
+from training.clip import families, family_batches, finetune, gate, instances, shapes  # noqa: E402
 from training.clip.coded import coded  # noqa: E402
 from training.clip.evaluate import Trial  # noqa: E402
-from training.clip.families import MEMBERS, draw, members  # noqa: E402
+from training.clip.families import MEMBERS, Plan, draw, members  # noqa: E402
 from training.clip.family_batches import FamilyBatches  # noqa: E402
 from training.clip.family_losses import family_losses  # noqa: E402
+from training.clip.instances import random_instance  # noqa: E402
 from training.clip.losses import Heads  # noqa: E402
+from training.clip.muon import orthogonal  # noqa: E402
 from training.clip.others import Material  # noqa: E402
 
 STOCK = Material(photos=[np.full((120, 120, 3), 90, np.uint8)], figures=[])
@@ -35,6 +37,7 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(family_batches, "FAMILIES", 2)
     monkeypatch.setattr(family_batches, "NOBODY", 8)
+    monkeypatch.setattr(family_batches, "SINGLES", 2)
 
 
 def test_no_two_members_of_a_family_have_the_same_change() -> None:
@@ -53,6 +56,17 @@ def test_the_cache_says_what_is_in_it(cache: Path) -> None:
     whole = [row for row in rows if row["kind"] == "world" and row["full"]]
     assert len(whole) >= 5 * families.SCENES * MEMBERS
     assert not (cache / "pictures.new.npy").exists()
+
+
+def test_designs_without_look_alikes_are_drawn_from_near_too(tmp_path: Path) -> None:
+    draw(tmp_path, 3, 2, 4, STOCK, Plan(members=1, scenes=2, close=2))
+    rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+    shown = [row for row in rows if row["kind"] == "world"]
+    assert {row["member"] for row in shown} == {0}
+    assert 3 * 2 * 3 <= len(shown) <= 3 * 2 * 4
+    batches = FamilyBatches([tmp_path], seed=1)
+    assert not batches.able
+    assert set(batches.singles) <= {0, 1, 2}
 
 
 def test_coarse_coding_keeps_the_picture(cache: Path) -> None:
@@ -81,6 +95,69 @@ def test_the_losses_know_right_from_wrong(cache: Path, monkeypatch: pytest.Monke
     for name in ("family", "pairs", "picture", "clip"):
         assert right[name] < kin[name], name
     assert right["family"] < 0.01
+
+
+def test_things_are_designs_of_their_own(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small(monkeypatch)
+    drawn = FamilyBatches([cache], seed=1, stock=STOCK).draw()
+    things = drawn.batch.designs[drawn.batch.designs >= family_batches.FIRST_THING]
+    assert len(things) == family_batches.THINGS * family_batches.THING_VIEWS
+    assert len(set(things.tolist())) == family_batches.THINGS
+    assert len(drawn.batch.pictures) == len(drawn.batch.designs) == len(drawn.families) == len(drawn.whole)
+
+
+def test_views_of_a_thing_are_more_alike_than_two_things(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(instances, "DRAWN_SHARE", 0)
+    monkeypatch.setattr(instances, "PASTED_SHARE", 0)
+    rng = np.random.default_rng(3)
+    blocks = rng.integers(0, 256, (8, 8, 3), np.uint8)
+    stock = Material(photos=[blocks.repeat(60, axis=0).repeat(60, axis=1)], figures=[])
+    pairs = [np.stack(random_instance(stock, 2, rng)).mean(axis=(1, 2)) for _ in range(60)]
+    tints = np.array([pair - pair.mean(axis=1, keepdims=True) for pair in pairs])
+    same = np.abs(tints[:, 0] - tints[:, 1]).mean()
+    other = np.abs(tints[:-1, 0] - tints[1:, 1]).mean()
+    assert same < 0.8 * other
+
+
+def test_nobody_is_like_nobody(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures of nobody in one place cost more than apart from each other."""
+    small(monkeypatch)
+    drawn = FamilyBatches([cache], seed=1).draw()
+    heads, scale, places = Heads(), torch.tensor(20.0), torch.eye(256)
+    names = sorted({*drawn.batch.designs.tolist()})
+    numbers = torch.tensor([names.index(name) for name in drawn.batch.designs.tolist()])
+    texts = places[[names.index(name) for name in drawn.batch.text_designs.tolist()]]
+    together = family_losses(places[numbers], texts, scale, heads, drawn)
+    nobody = drawn.batch.designs < 0
+    numbers[nobody] = torch.arange(100, 100 + int(nobody.sum()))
+    apart = family_losses(places[numbers], texts, scale, heads, drawn)
+    assert apart["pairs"] < together["pairs"]
+
+
+def test_orthogonal_brings_singular_values_near_one() -> None:
+    for shape in ((24, 60), (60, 24)):
+        matrix = torch.from_numpy(np.random.default_rng(1).normal(size=shape).astype(np.float32))
+        made = torch.linalg.svdvals(orthogonal(matrix))
+        assert made.shape == (24,)
+        assert 0.5 < float(made.min()) < float(made.max()) < 1.4
+
+
+def test_shapes_learn_and_hand_on_their_readers(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(1)
+    monkeypatch.setattr(shapes, "PICTURES", 16)
+    (tmp_path / "first").mkdir()
+    run = shapes.Shapes(tmp_path / "first", shapes.SHIPPED, seconds=1e-6, side=64)
+    before = run.model.visual.conv1.weight.detach().clone()
+    lost = run.learn(shapes.Pictures([cache], 1, 64).draw())
+    assert set(lost) == {"features"}
+    assert np.isfinite(lost["features"])
+    assert not torch.equal(before, run.model.visual.conv1.weight)
+    run._keep()
+    later = shapes.Shapes(tmp_path / "second", tmp_path / "first" / "export", seconds=1, side=96)
+    assert torch.equal(later.features[0].weight, run.features[0].weight)
+    assert set(later.learn(shapes.Pictures([cache], 1, 96).draw())) == {"features", "vectors"}
 
 
 def test_a_run_learns_and_resumes(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

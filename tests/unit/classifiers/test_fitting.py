@@ -84,3 +84,8 @@ def test_too_little_material(own: int, strangers: int, alike: int, told: str) ->
     scores = Scores(own=[1.0] * own, strangers=[0.0] * strangers, alike=[0.5] * alike)
     with pytest.raises(TooFewScores, match=told):
         demand(scores, "frame_picture", Target(strangers=0.01, alike=0.05))
+
+
+def test_prompts_have_no_look_alikes_to_bound() -> None:
+    scores = Scores(own=[0.5] * 10, strangers=[0.1] * 100)
+    demand(scores, "prompt_picture", Target(strangers=0.01, alike=0.05))
