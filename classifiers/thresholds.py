@@ -29,7 +29,7 @@ MAX_BINS: Final = 100
 MARK_DIGITS: Final = 16
 HOW: Final = "countermark calibrate"
 HOW_PROMPTS: Final = "python -m benchmarks.calibrate_prompts"
-HOW_FACES: Final = "python -m benchmarks.calibrate_faces"
+HOW_FACES: Final = "countermark calibrate --kind faces --material FOLDER"
 FACES: Final = "-face-"
 """Part of the name of every space of faces."""
 
