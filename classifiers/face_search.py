@@ -77,7 +77,7 @@ class FaceSearch:
         self._first, self._second, self._third = (_session(path) for path in weights)
 
     def search(self, picture: Picture, smallest: float) -> tuple[Place, ...]:
-        """The places of faces from `smallest` pixels on in ``picture[h, w, 3]`` (RGB), the surest first."""
+        """The places of faces of about `smallest` pixels or more in ``picture[h, w, 3]`` (RGB), surest first."""
         found = self._squares(picture, smallest)
         for network, side, least, most in (
             (self._second, SIDES[1], LEAST[1], self._bounds.second),
@@ -88,6 +88,14 @@ class FaceSearch:
             found = _judged(network, picture, _square(found[:most]), side, least)
             found = _distinct(found, SAME) if network is self._second else _apart(found)
         return tuple(Place(box=_box(row), certainty=float(row[4])) for row in found)
+
+    def stands(self, picture: Picture, place: Place) -> bool:
+        """Whether the face at a place stands: turned by quarters, it is more of a face in no other way."""
+        row = _square(np.array([[*place.box, place.certainty]], np.float32))[0]
+        cut = _cut(picture, row, SIDES[2])
+        ways = np.stack([_levels(np.asarray(np.rot90(cut, turn))) for turn in range(4)])
+        sure = self._third.run(None, {self._third.get_inputs()[0].name: ways})[-1][:, 1]
+        return int(sure.argmax()) == 0
 
     def _squares(self, picture: Picture, smallest: float) -> Places:
         """What the first network marks, the surest first."""
@@ -145,13 +153,11 @@ def _cut(picture: Picture, row: NDArray[np.float32], side: int) -> Picture:
     left, top = (int(value) for value in np.floor(row[:2]))
     size = max(1, round(float(row[2] - row[0])))
     inside = picture[max(0, top) : max(0, top + size), max(0, left) : max(0, left + size)]
+    if not inside.size:
+        return np.zeros((side, side, 3), np.uint8)
     if inside.shape[:2] != (size, size):
-        around = (
-            max(0, -top), max(0, size + top - height) if top < height else size,
-            max(0, -left), max(0, size + left - width) if left < width else size,
-        )  # fmt: skip
-        if not inside.size or inside.shape[0] + around[0] + around[1] != size:
-            return np.zeros((side, side, 3), np.uint8)
+        below, right = max(0, top + size - height), max(0, left + size - width)
+        around = max(0, -top), below, max(0, -left), right
         inside = np.asarray(cv2.copyMakeBorder(inside, *around, cv2.BORDER_CONSTANT), np.uint8)
     how = cv2.INTER_AREA if size > side else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(inside, (side, side), interpolation=how), np.uint8)

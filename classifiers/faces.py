@@ -58,7 +58,7 @@ class FaceLimits:
 
     pixels: int = 1280 * 720
     smallest: float = 20.0
-    finest: float = 1 / 30
+    finest: float = 1 / 24
     turned: int = 640 * 360
     lying: float = 48.0
     faces: int = 8

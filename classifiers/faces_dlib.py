@@ -142,11 +142,18 @@ class DlibFaces:
     def _searched(self, picture: Picture, smallest: float, back: NDArray[np.float64]) -> list[_Found]:
         return [
             _Found(
-                picture=picture, box=self._rectangle(place),
-                certainty=(place.certainty - SURE_PLACE) / OUT_OF, back=back,
+                picture=picture,
+                box=self._rectangle(place),
+                certainty=self._certainty(picture, place),
+                back=back,
             )
             for place in self._search.search(picture, smallest)
-        ]  # fmt: skip
+        ]
+
+    def _certainty(self, picture: Picture, place: Place) -> float:
+        """A face that lies is found too, but its points are not: it is sure in the turned picture."""
+        certainty = (place.certainty - SURE_PLACE) / OUT_OF
+        return certainty if certainty < SURE or self._search.stands(picture, place) else LEAST
 
     def _rectangle(self, place: Place) -> Any:
         left, top, right, bottom = place.box
