@@ -178,9 +178,8 @@ def _sized(picture: Picture, factor: float) -> Picture:
 
 def _ratio(picture: Picture, sized: Picture) -> NDArray[np.float32]:
     """Across and down: pixels of the picture for one of the sized one."""
-    return np.array(
-        [one / other for one, other in zip(picture.shape[1::-1], sized.shape[1::-1], strict=True)]
-    )
+    of, by = (np.array(one.shape[1::-1], np.float32) for one in (picture, sized))
+    return np.asarray(of / by, np.float32)
 
 
 def _distinct(places: Places, share: float) -> Places:
@@ -214,9 +213,7 @@ def _session(path: Path) -> Any:
     try:
         import onnxruntime
     except ImportError:
-        raise ModelUnusable(
-            "onnxruntime is not installed; run: pip install 'countermark[classify]'"
-        ) from None
+        raise ModelUnusable(f"onnxruntime is not installed; run: {INSTALL}") from None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
