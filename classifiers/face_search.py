@@ -77,7 +77,7 @@ class FaceSearch:
         self._first, self._second, self._third = (_session(path) for path in weights)
 
     def search(self, picture: Picture, smallest: float) -> tuple[Place, ...]:
-        """The places of faces of about `smallest` pixels or more in ``picture[h, w, 3]`` (RGB), surest first."""
+        """The places of faces of about `smallest` pixels or more in a picture (RGB ``[h, w, 3]``), surest first."""
         found = self._squares(picture, smallest)
         for network, side, least, most in (
             (self._second, SIDES[1], LEAST[1], self._bounds.second),
