@@ -77,7 +77,7 @@ class FaceSearch:
         self._first, self._second, self._third = (_session(path) for path in weights)
 
     def search(self, picture: Picture, smallest: float) -> tuple[Place, ...]:
-        """The places of faces of about `smallest` pixels or more in a picture (RGB ``[h, w, 3]``), surest first."""
+        """Places of faces of some `smallest` pixels or more in RGB ``picture[h, w, 3]``, the surest first."""
         found = self._squares(picture, smallest)
         for network, side, least, most in (
             (self._second, SIDES[1], LEAST[1], self._bounds.second),
@@ -188,7 +188,7 @@ def _distinct(places: Places, share: float) -> Places:
         return places
     sides = np.column_stack([places[:, :2], places[:, 2:4] - places[:, :2]])
     kept = cv2.dnn.NMSBoxes(sides.tolist(), places[:, 4].tolist(), 0.0, share)
-    return places[np.asarray(kept, int).ravel()]
+    return np.asarray(places[np.asarray(kept, int).ravel()], np.float32)
 
 
 def _apart(places: Places) -> Places:
