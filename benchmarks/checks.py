@@ -27,6 +27,7 @@ from benchmarks.common import Conditions, Row, commit, machine, once, options, p
 from benchmarks.tools import (
     drawn_checks,
     face_checks,
+    face_rows,
     look_cost,
     real_character,
     shown_words,
@@ -86,10 +87,26 @@ def _options() -> Any:
     parser.add_argument(
         "--small-rounds", type=whole(1), default=10, help="rounds of twenty designs, drawn small"
     )
-    parser.add_argument("--faces", type=Path, help="folder of photographs, named after who is shown")
+    parser.add_argument("--faces", type=_folder, help="folder of photographs, named after who is shown")
     parser.add_argument("--strangers", type=whole(1), default=50, help="strangers whose faces become clips")
+    parser.add_argument(
+        "--shown", type=whole(1), help="photographs of each person that become clips; default: all"
+    )
+    parser.add_argument(
+        "--conditions", type=whole(1), help="conditions that each photograph is shown in; default: all"
+    )
     parser.add_argument("--parts", default=",".join(PARTS), type=_parts, help="what to measure")
     return parser.parse_args()
+
+
+def _folder(told: str) -> Path:
+    folder = Path(told).absolute()
+    if not folder.is_dir():
+        raise argparse.ArgumentTypeError(
+            f"{folder} is no folder; name one of photographs whose names begin with who is shown "
+            "(jane1.jpg, jane2.jpg, john.png), or leave it out for the one that ships"
+        )
+    return folder
 
 
 def _parts(told: str) -> list[str]:
@@ -192,8 +209,8 @@ def untrained() -> OpenClipEmbedder:
 def _face_rows(given: Any, eyes: Eyes) -> list[Row]:
     calibrations = [thresholds.load(space) for space in spaces_of(eyes.faces.space)]
     say("faces")
-    found = face_checks.measured(given.faces, eyes, eyes.faces, say, given.strangers)
-    return face_checks.rows(found, calibrations)
+    plan = face_checks.Plan(shown=given.shown, conditions=given.conditions, strangers=given.strangers)
+    return face_rows.rows(face_checks.measured(given.faces, eyes.faces, say, plan), calibrations)
 
 
 if __name__ == "__main__":

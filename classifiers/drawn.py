@@ -9,17 +9,20 @@ Drawing moves the vector of a face as far as another person would: pencil stroke
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import cv2
 import numpy as np
 
 from classifiers.base import Box, Kind, Picture, Seen, Vectors
 from classifiers.errors import ModelUnusable
+
+if TYPE_CHECKING:
+    from classifiers.faces import Face
 
 FILE: Final = "drawn_faces.safetensors"
 MAP, MIDDLE, SOURCE = "map", "middle", "source"
@@ -29,6 +32,14 @@ SIDE: Final = 130
 ROOM: Final = 0.8
 """What is drawn around a face, as a share of its longer side."""
 MARK: Final = "-drawn-"
+
+
+class Faces(Protocol):
+    """Finds faces in RGB pictures."""
+
+    @property
+    def space(self) -> str: ...  # noqa: D102
+    def look(self, picture: Picture) -> "Sequence[Face]": ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +80,24 @@ def with_drawn(seen: Seen) -> tuple[Seen, ...]:
         return (seen,)
     vectors = drawn.moved(seen.vectors)
     return seen, Seen(kind=seen.kind, space=drawn.space, vectors=vectors, times=seen.times, boxes=seen.boxes)
+
+
+def of_portrait(picture: Picture, face: "Face", faces: Faces) -> dict[str, Vectors]:
+    """By space, the vectors of a portrait's `face`: itself, and where there is a space of drawings, it and
+    what filters draw of it.
+    """
+    found = {faces.space: face.vector[None]}
+    drawn = drawn_space(faces.space)
+    if drawn is not None:
+        looks = (faces.look(drawing) for drawing in drawings(picture, face.box))
+        views = [face.vector, *(max(look, key=_area).vector for look in looks if look)]
+        found[drawn.space] = drawn.moved(np.stack(views))
+    return found
+
+
+def _area(face: "Face") -> float:
+    left, top, right, bottom = face.box
+    return (right - left) * (bottom - top)
 
 
 def drawings(picture: Picture, box: Box) -> Iterator[Picture]:

@@ -50,16 +50,17 @@ MAX_MOMENTS: Final = 16
 class FaceLimits:
     """What one look may cost.
 
-    ``pixels``: of a picture; a larger one is made smaller. ``searched``: pixels of the enlarged picture that
-    is searched for small faces, ``enlarged``: how much larger it may be. ``turned``: pixels of the picture
-    that is turned to find faces that lie on their side. ``faces``: of one picture, the surest first.
-    ``side``: of the smallest picture that is searched.
+    ``pixels``: of a picture; a larger one is made smaller. ``smallest``: pixels of the smallest face that is
+    searched, ``finest``: its least share of the picture's side (the root of its area). ``turned``: pixels of
+    the picture that is turned to find faces that lie on their side, ``lying``: of the smallest of these.
+    ``faces``: of one picture, the surest first. ``side``: of the smallest picture that is searched.
     """
 
     pixels: int = 1280 * 720
-    searched: int = 1920 * 1080
-    enlarged: float = 2.5
+    smallest: float = 20.0
+    finest: float = 1 / 24
     turned: int = 640 * 360
+    lying: float = 48.0
     faces: int = 8
     side: int = 32
 

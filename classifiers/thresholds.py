@@ -29,7 +29,7 @@ MAX_BINS: Final = 100
 MARK_DIGITS: Final = 16
 HOW: Final = "countermark calibrate"
 HOW_PROMPTS: Final = "python -m benchmarks.calibrate_prompts"
-HOW_FACES: Final = "python -m benchmarks.calibrate_faces"
+HOW_FACES: Final = "countermark calibrate --kind faces --material FOLDER"
 HOW_CONCEPTS: Final = "python -m training concepts"
 JUDGES_OF_FRAMES: Final = ("concepts-", "pictures-")
 """How the names of the spaces begin in which frames are judged."""

@@ -1,7 +1,7 @@
 """Whose faces are measured: photographs named after who is shown, one that ships, and strangers that ship."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifiers.base import Picture, Vectors
-from classifiers.drawn import drawings, drawn_space
+from classifiers.drawn import of_portrait
 from classifiers.faces import Face, FaceFinder
 
 SUFFIXES: Final = (".jpg", ".jpeg", ".png")
@@ -22,11 +22,16 @@ LEARNT_FROM: Final = 50
 STRANGER_SIDE, STRANGER_EDGE = 110, 50
 """Pixels to which a stranger's 25 are enlarged, and of border, since the crops are tight."""
 
+PROMINENT: Final = 2.0
+"""A photograph is of the one whose face is so many times as large as any other, as for a portrait."""
+GREY: Final = 12
+"""Levels of 255 that the colours of a grey picture differ by at most."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Photograph:
     """A photograph of one person: ``box``: of the face, in pixels; ``portraits``: by space, what is
-    registered of it.
+    registered of it; ``grey``: whether it has no colours.
     """
 
     who: str
@@ -34,12 +39,14 @@ class Photograph:
     picture: Picture
     box: tuple[int, int, int, int]
     portraits: Mapping[str, Vectors]
+    grey: bool
 
 
 def photographs(folder: Path | None, faces: FaceFinder) -> list[Photograph]:
     """Those of the folder, by the letters that their names begin with, and NASA's portrait of scikit-image.
 
-    Raises: FileNotFoundError for a folder without any. One without a face is left out.
+    Raises: FileNotFoundError for a folder without any. One without a face, or with several as large, is left
+    out.
     """
     found = list(_read(folder)) if folder else []
     if folder and not found:
@@ -87,18 +94,27 @@ def _shipped() -> tuple[str, str, Picture]:
 
 
 def _photograph(who: str, name: str, picture: Picture, faces: FaceFinder) -> Photograph | None:
-    look = faces.look(picture)
-    if not look:
+    face = alone(faces.look(picture))
+    if face is None:
         return None
-    face = look[0]
-    portraits = {faces.space: face.vector[None]}
-    drawn = drawn_space(faces.space)
-    if drawn is not None:
-        looks = (faces.look(drawing) for drawing in drawings(picture, face.box))
-        portraits[drawn.space] = drawn.moved(
-            np.stack([face.vector, *(one[0].vector for one in looks if one)])
-        )
-    return Photograph(who=who, name=name, picture=picture, box=_pixels(face, picture), portraits=portraits)
+    return Photograph(
+        who=who, name=name, picture=picture, box=_pixels(face, picture),
+        portraits=of_portrait(picture, face, faces),
+        grey=int(np.ptp(picture.astype(np.int16), axis=2).max()) <= GREY,
+    )  # fmt: skip
+
+
+def alone(found: Sequence[Face]) -> Face | None:
+    """The face that a photograph shows; None where another is nearly as large: nobody can say whose it is."""
+    sure = sorted((face for face in found if face.certainty >= 0), key=_area, reverse=True) or list(found[:1])
+    if not sure or (len(sure) > 1 and _area(sure[1]) * PROMINENT > _area(sure[0])):
+        return None
+    return sure[0]
+
+
+def _area(face: Face) -> float:
+    left, top, right, bottom = face.box
+    return (right - left) * (bottom - top)
 
 
 def _pixels(face: Face, picture: Picture) -> tuple[int, int, int, int]:

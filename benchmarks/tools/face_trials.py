@@ -13,7 +13,7 @@ from benchmarks.tools.face_styles import STYLES
 Picture = NDArray[np.uint8]
 
 WIDTH, HEIGHT = 640, 360
-FRAMES, FRAME_RATE = 9, 8
+FRAMES, FRAME_RATE = 5, 4
 GROUND: Final = (96, 104, 112)
 ROOM_ABOVE, ROOM_BELOW, ROOM_ASIDE = 0.75, 0.5, 0.5
 """How much of the picture around a face is shown with it, in heights and widths of the face."""

@@ -21,6 +21,7 @@ from classifiers.descriptions import (
     look_at_texts,
     vectors_of_subject,
 )
+from classifiers.drawn import of_portrait
 from classifiers.errors import TooFewScores
 from classifiers.fitting import Scores, Target, demand, fitted
 from classifiers.fused import FUSED, LISTED, layer_of
@@ -42,7 +43,7 @@ from classifiers.thresholds import (
     Calibration,
 )
 from classifiers.wording import CLIP_WINDOW, windows
-from pipeline.calibrating.material import Group
+from pipeline.calibrating.material import Group, Registered
 from pipeline.calibrating.registered import Rows
 from pipeline.checks import Faces
 
@@ -290,32 +291,51 @@ class Sentences:
         ]
 
 
+class Portraits:
+    """The portraits of a group, in every space of faces: each picture is looked at once for all of them."""
+
+    def __init__(self, faces: Faces) -> None:
+        self.faces = faces
+        self._group: Group | None = None
+        self._found: dict[str, dict[str, Vectors]] = {}
+
+    def of(self, group: Group, space: str) -> dict[str, Vectors]:
+        """By subject, what is registered of the surest face of every picture."""
+        if group is not self._group:
+            self._group, self._found = group, {}
+            for one in group.registered:
+                self._look(one)
+        return self._found.get(space, {})
+
+    def _look(self, one: Registered) -> None:
+        found: dict[str, list[Vectors]] = {}
+        for picture in one.pictures:
+            for face in self.faces.look(picture)[:1]:
+                for space, vectors in of_portrait(picture, face, self.faces).items():
+                    found.setdefault(space, []).append(vectors)
+        for space, parts in found.items():
+            self._found.setdefault(space, {})[one.name] = np.concatenate(parts)
+
+
 @dataclass(slots=True)
 class Likeness:
-    """Faces against portraits. What shows no face has no score; ``faceless`` counts it."""
+    """Faces against portraits in one space. What shows no face has no score; ``faceless`` counts it."""
 
-    faces: Faces
+    portraits: Portraits
+    space: str
     faceless: int = 0
     _rows: dict[str, Vectors] = field(default_factory=dict)
     _crossed: bool = False
     _found: Scores = field(default_factory=Scores)
 
-    @property
-    def space(self) -> str:
-        """That of the faces."""
-        return self.faces.space
-
     def register(self, group: Group) -> None:
-        """The surest face of every picture."""
-        self._rows, self._crossed = {}, group.crossed
-        for one in group.registered:
-            found = [faces[0].vector for picture in one.pictures if (faces := self.faces.look(picture))]
-            if found:
-                self._rows[one.name] = np.stack(found)
+        """The portraits of every subject."""
+        self._rows, self._crossed = self.portraits.of(group, self.space), group.crossed
 
     def show(self, sight: Sight, owner: str | None, *, alike: bool = False) -> None:
         """The least distance of any face to any portrait of each subject, as a negative number."""
-        vectors = [seen.vectors for seen in sight.of(Kind.FACE) if len(seen.vectors)]
+        found = [seen for seen in sight.of(Kind.FACE) if seen.space == self.space]
+        vectors = [seen.vectors for seen in found if len(seen.vectors)]
         if not vectors:
             self.faceless += 1
             return

@@ -13,9 +13,10 @@ from typing import Final, Protocol
 import numpy as np
 
 from classifiers.base import Embedder, Picture, TextEmbedder, Vectors
+from classifiers.drawn import spaces_of
 from classifiers.fitting import Scores, Target, demand, fitted, reliability
 from classifiers.thresholds import Calibration
-from pipeline.calibrating.gauges import Frames, Gauge, Likeness, Prompts, Sentences
+from pipeline.calibrating.gauges import Frames, Gauge, Likeness, Portraits, Prompts, Sentences
 from pipeline.calibrating.material import Group, Material
 from pipeline.checks import Faces
 from pipeline.errors import UsageError
@@ -89,7 +90,8 @@ def _gauges(order: Order, models: Models, before: Before) -> list[Gauge]:
             )
         made.append(Sentences(models.minilm, known, ordinary))
     if Measured.FACES in order.kinds:
-        made.append(Likeness(models.faces))
+        portraits = Portraits(models.faces)
+        made += [Likeness(portraits, space) for space in spaces_of(models.faces.space)]
     return made
 
 

@@ -120,8 +120,11 @@ def _made(
 
 
 def _spaces(kinds: list[str], eyes: Any) -> list[str]:
+    from classifiers.drawn import spaces_of
+
     of = {"frames": "clip", "prompts": "clip", "sentences": "minilm", "faces": "faces"}
-    return list(dict.fromkeys(str(getattr(eyes, of[name]).space) for name in kinds))
+    spaces = [str(getattr(eyes, of[name]).space) for name in kinds]
+    return list(dict.fromkeys(one for space in spaces for one in spaces_of(space)))
 
 
 def _model_name(kinds: list[str], eyes: Any) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 
 from classifiers.base import Box, Kind, Picture, Vectors
 from classifiers.descriptions import vectors_of_exclusions, vectors_of_subject
-from classifiers.drawn import drawings, drawn_space
+from classifiers.drawn import of_portrait
 from classifiers.faces import Face
 from classifiers.sampling import WHOLE, cut_out
 from pipeline.errors import PictureRefused
@@ -172,20 +172,10 @@ def _face(picture: ReadPicture, faces: Faces) -> Seen:
     face, note = _face_of(faces.look(picture.rgb), picture.rgb.shape[1])
     if face is None:
         return _seen(picture, faces.space, Kind.PORTRAIT, (), f"{picture.name}: {note}")
-    placed = [(faces.space, face.vector), *_drawn(picture, face, faces)]
-    vectors = tuple(stored(vector) for _, vector in placed)
-    seen = _seen(picture, faces.space, Kind.PORTRAIT, vectors)
+    found = of_portrait(picture.rgb, face, faces)
+    placed = [(space, vector) for space, vectors in found.items() for vector in vectors]
+    seen = _seen(picture, faces.space, Kind.PORTRAIT, tuple(stored(vector) for _, vector in placed))
     return replace(seen, spaces=tuple(space for space, _ in placed))
-
-
-def _drawn(picture: ReadPicture, face: Face, faces: Faces) -> list[tuple[str, Vectors]]:
-    """The portrait, and what filters draw of it, in the space of drawn faces, where there is one."""
-    space = drawn_space(faces.space)
-    if space is None:
-        return []
-    looks = (faces.look(drawing) for drawing in drawings(picture.rgb, face.box))
-    views = [face.vector, *(max(look, key=_area).vector for look in looks if look)]
-    return [(space.space, vector) for vector in space.moved(np.stack(views))]
 
 
 def _seen(

@@ -11,7 +11,7 @@ from classifiers.faces import Face, seen_faces
 from classifiers.fitting import Target
 from classifiers.thresholds import FACE_PORTRAIT
 from pipeline.calibrating.drawn import DrawnMaterial
-from pipeline.calibrating.gauges import Likeness
+from pipeline.calibrating.gauges import Likeness, Portraits
 from pipeline.calibrating.material import Group, Registered
 from pipeline.calibrating.measure import Measured, Order, measure
 from pipeline.calibrating.registered import Rows
@@ -40,7 +40,7 @@ def seen(picture: Picture) -> Sight:
 
 
 def gauge(*, crossed: bool) -> Likeness:
-    made = Likeness(MeanColours())
+    made = Likeness(Portraits(MeanColours()), MeanColours.space)
     subjects = [
         Registered(name="red", pictures=[plain(255)]),
         Registered(name="green", pictures=[plain(0, 255)]),
@@ -67,6 +67,16 @@ def test_what_shows_no_face_has_no_score() -> None:
     faces.show(seen(plain(0)), "red")
     assert faces.scores(EVERYBODY)[FACE_PORTRAIT].own == []
     assert faces.faceless == 1
+
+
+def test_what_was_seen_in_another_space_is_not_compared() -> None:
+    faces = gauge(crossed=False)
+    there = seen_faces("another-face", [(0.0, MeanColours().look(plain(255)))])
+    faces.show(Sight(seen=(there,)), "red")
+    assert faces.scores(EVERYBODY)[FACE_PORTRAIT].own == []
+    both = (*seen(plain(200)).seen, there)
+    faces.show(Sight(seen=both), "red")
+    assert faces.scores(EVERYBODY)[FACE_PORTRAIT].own == pytest.approx([-55 / 255], abs=1e-3)
 
 
 class Models:

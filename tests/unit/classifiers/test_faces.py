@@ -134,7 +134,7 @@ def test_pictures_of_any_size(shape: tuple[int, int, int]) -> None:
 
 
 def test_limits_on_pixels_and_faces() -> None:
-    small = DlibFaces(limits=FaceLimits(pixels=300 * 300, searched=300 * 300, faces=1))
+    small = DlibFaces(limits=FaceLimits(pixels=300 * 300, faces=1))
     many = np.tile(portrait(), (2, 2, 1))
     assert len(small.look(many)) <= 1
     assert len(finder().look(many)) >= 4

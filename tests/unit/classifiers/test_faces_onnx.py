@@ -179,7 +179,7 @@ def calibration(space: str) -> Calibration:
 def test_nobody_has_calibrated_other_weights(tmp_path: Path) -> None:
     models = folder_of(tmp_path / "tiny")
     eyes = Eyes("embedded", None, tmp_path, face_model=str(models))
-    with pytest.raises(CalibrationMissing, match=r"make one with python -m benchmarks\.calibrate_faces"):
+    with pytest.raises(CalibrationMissing, match=r"make one with countermark calibrate --kind faces"):
         eyes.calibrations.demand(eyes.faces.space)
     (tmp_path / CALIBRATIONS).mkdir()
     (tmp_path / CALIBRATIONS / file_name(eyes.faces.space)).write_bytes(dump(calibration(eyes.faces.space)))
