@@ -27,8 +27,8 @@ PLACES: Final = "place_words.txt"
 COMPOUND: Final = 3.5  # Zipf, of both words of which a rare one is made
 _ENDS: Final = frozenset((
     "airport", "avenue", "basilica", "boulevard", "bridge", "canyon", "cathedral", "desert", "fjord",
-    "glacier", "harbor", "harbour", "mosque", "mountains", "museum", "ocean", "palace", "peninsula", "railway", "river",
-    "skyline", "square", "stadium", "station", "strait", "temple", "tower", "university", "waterfall",
+    "glacier", "harbor", "harbour", "mosque", "mountains", "museum", "ocean", "palace", "peninsula", "railway",
+    "river", "skyline", "square", "stadium", "station", "strait", "temple", "tower", "university", "waterfall",
 ))  # fmt: skip
 _BEGINS: Final = frozenset(("bay", "cape", "cathedral", "gulf", "lake", "mount", "temple", "university"))
 _LINK: Final = "(?:of|the|de|van|von|da|del|la|le|bin|al)"
