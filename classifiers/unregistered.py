@@ -27,10 +27,14 @@ PLACES: Final = "place_words.txt"
 COMPOUND: Final = 3.5  # Zipf, of both words of which a rare one is made
 _ENDS: Final = frozenset((
     "airport", "avenue", "basilica", "boulevard", "bridge", "canyon", "cathedral", "desert", "fjord",
-    "glacier", "harbor", "harbour", "mosque", "mountains", "museum", "ocean", "palace", "peninsula", "railway",
-    "river", "skyline", "square", "stadium", "station", "strait", "temple", "tower", "university", "waterfall",
+    "glacier", "harbor", "harbour", "mosque", "mountains", "museum", "ocean", "palace", "peninsula",
+    "railway", "river", "skyline", "square", "stadium", "station", "strait", "temple", "tower",
+    "university", "waterfall",
 ))  # fmt: skip
+"""Last words of names of places; those that end as many titles of works ("park", "hill", "street") are not
+among them."""
 _BEGINS: Final = frozenset(("bay", "cape", "cathedral", "gulf", "lake", "mount", "temple", "university"))
+"""First words of names of places, but for an article."""
 _LINK: Final = "(?:of|the|de|van|von|da|del|la|le|bin|al)"
 _RUN: Final = re.compile(rf"(?<![\w'’])[A-Z][\w'’]*[a-z][\w'’]*(?:[ -](?:{_LINK}[ -])?[A-Z][\w'’]*)*")
 _OPENING: Final = re.compile(r"(?:\A|[.!?:;\"“”\n(])\s*\Z")
