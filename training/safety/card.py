@@ -40,7 +40,8 @@ def written(calibration: Calibration, texts: Sequence[Text], size: int) -> str:
     """The card."""
     found = json.loads(calibration.made["found of texts whose words were not learnt"])
     return _TEXT.format(
-        count=len(found), size=size, texts=len(texts), harmless=sum(not text.labels for text in texts),
+        count=len(found), size=size, texts=int(calibration.made["texts"]),
+        harmless=int(calibration.made["harmless texts"]),
         date=calibration.made["date"], seed=calibration.made["seed"],
         share=f"{float(calibration.made['share of harmless texts that count']):.2%}",
         rows="\n".join(f"| {name} | {share:.0%} |" for name, share in found.items()),
