@@ -2,7 +2,7 @@
 words.
 
 1. From a category's threshold on, one in so many harmless texts counts (`SHARES`): fewer where the policy
-   refuses or holds, more where a name is merely noted. Half of the harmless texts are look-alikes on
+   refuses or holds, more where a name is merely noted. Two in three harmless texts are look-alikes on
    purpose, so that ordinary prompts are hit less often than that. A text's score is that of its worst part,
    as at the gate, so that long prompts are hit no more often than short ones.
 2. A finding is sure from the score on that a third of that share of harmless texts reaches.
@@ -21,12 +21,12 @@ from classifiers.unsafe.taxonomy import TRAINED, Category, Side, code
 from training.safety.corpus import Text
 from training.safety.fit import Floats, fit_dense
 
-SHARE: Final = 0.0012
+SHARE: Final = 0.0024
 SHARES: Final[Mapping[Category, float]] = {
-    Category.REAL_PERSON: 0.002, Category.KNOWN_WORK: 0.002,
+    Category.REAL_PERSON: 0.004, Category.KNOWN_WORK: 0.004,
     # Ordinary prompts are nearer to these than our harmless texts are: animals, ruins, sport, news.
-    Category.DISTURBING: 0.0006, Category.VIOLENCE: 0.0006, Category.MISINFORMATION: 0.0008,
-    Category.HARASSMENT: 0.0008,
+    Category.DISTURBING: 0.0012, Category.VIOLENCE: 0.0012, Category.MISINFORMATION: 0.0016,
+    Category.HARASSMENT: 0.0016,
 }  # fmt: skip
 SURE_SHARE: Final = 1 / 3
 MINORS_AT: Final = 0.0

@@ -20,8 +20,8 @@ the project write (`training/safety/grammar`): scenes, keywords, requests, chat,
 look-alikes that are harmless. No text from elsewhere was used. {date}, seed {seed}.
 
 Found, of texts whose words and sentence patterns the fit had not learnt, where {share} of harmless ones
-count (0.2 % of names of persons and works; 0.06 to 0.08 % of violence, disturbing, misinformation and
-harassment):
+count (0.4 % of names of persons and works; 0.12 to 0.16 % of violence, disturbing, misinformation and
+harassment; a long text counts by its worst part):
 
 | category | found |
 |---|---|
