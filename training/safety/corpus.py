@@ -69,7 +69,7 @@ def corpus(each: int, harmless: int, seed: int = SEED, *, everyday: int = 0) -> 
         keep = partial(eq, part)
         quiet = Grammar(HARMLESS, keep)
         dresser = Dresser(quiet, common)
-        kinds = {category: Grammar(category, keep) for category in TRAINED}
+        kinds: dict[Category, Grammar] = {category: Grammar(category, keep) for category in TRAINED}
         for category, grammar in kinds.items():
             random = Random(f"{seed} {category} {part}")  # noqa: S311 - no secret; one for each, so that a new
             for _ in range(each // PARTS):  # line changes only the texts of its own grammar

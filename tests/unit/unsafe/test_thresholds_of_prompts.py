@@ -4,7 +4,7 @@ import numpy as np
 
 from classifiers.unsafe.check import SURE
 from classifiers.unsafe.taxonomy import TRAINED, Category, Side, code
-from training.safety.calibrate import calibrated
+from training.safety.calibrate import SHARE, SHARES, calibrated
 from training.safety.corpus import Text
 
 HARMLESS = 2000
@@ -40,4 +40,4 @@ def test_no_more_harmless_texts_count_than_the_share_allows() -> None:
     whole = np.maximum(logits[:HARMLESS], logits[len(cut) - HARMLESS :])
     for column, category in enumerate(TRAINED):
         hits = (whole[:, column] >= made.layer(code(category, Side.PROMPT)).threshold).mean()
-        assert hits <= 0.0031
+        assert hits <= SHARES.get(category, SHARE) + 1 / HARMLESS
