@@ -25,6 +25,11 @@ CONFIGURATION: Final = "config.json"
 LENGTH: Final = 256  # word pieces
 ENDS: Final = 2  # of them mark the beginning and the end
 BATCH: Final = 32
+MAX_WINDOWS: Final = 12
+"""Windows of a long text that `MiniLm.inner` looks at."""
+MEANS: Final = (2, 3, 4, 5)
+HIGHEST: Final = (3, 4, 5)
+"""The hidden layers whose words `MiniLm.inner` averages, and those of which it takes the highest values."""
 CHUNK: Final = 1 << 20  # bytes
 
 
@@ -65,6 +70,36 @@ class MiniLm:
             places = order[at : at + BATCH]
             found[places] = self._embedded([texts[place] for place in places])
         return found
+
+    @torch.inference_mode()
+    def inner(self, texts: Sequence[str]) -> Vectors:
+        """What inner layers make of whole texts ``float32[n, 8 * dimension]``; not of unit length.
+
+        The mean over all words of each layer of `MEANS`, the highest values over them of each of `HIGHEST`,
+        and the mean of the last layer over the first window. A text of more than `LENGTH` pieces is read in
+        windows. The last layer is trained to say what a text is about, those before it keep how it is said.
+        """
+        width = (len(MEANS) + len(HIGHEST) + 1) * self.dimension
+        rows = [self._inner(text) for text in texts]
+        return np.array(rows, np.float32).reshape(len(texts), width)
+
+    def _inner(self, text: str) -> Vectors:
+        clean = _clean(text[: LENGTH * 16 * MAX_WINDOWS])
+        ids = self._words(clean, add_special_tokens=False, verbose=False)["input_ids"]
+        ids = ids[: MAX_WINDOWS * self.context]
+        starts = range(0, max(len(ids), 1), self.context)
+        windows = [self._layers(ids[at : at + self.context]) for at in starts]
+        inside = [window[:, 1:-1] if window.shape[1] > ENDS else window for window in windows]
+        words = torch.cat(inside, dim=1)
+        parts = [words[layer].mean(0) for layer in MEANS]
+        parts += [words[layer].amax(0) for layer in HIGHEST]
+        return np.asarray(torch.cat([*parts, windows[0][-1].mean(0)]), np.float32)
+
+    def _layers(self, ids: Sequence[int]) -> torch.Tensor:
+        """The words of one window in each layer ``[layers, pieces, dimension]``."""
+        whole = torch.tensor([[self._words.cls_token_id, *ids, self._words.sep_token_id]])
+        read = self._model(input_ids=whole, attention_mask=torch.ones_like(whole), output_hidden_states=True)
+        return torch.stack(read.hidden_states)[:, 0]
 
     @torch.inference_mode()
     def _embedded(self, texts: Sequence[str]) -> Vectors:

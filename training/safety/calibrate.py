@@ -2,8 +2,9 @@
 words.
 
 1. From a category's threshold on, one in so many harmless texts counts (`SHARES`): fewer where the policy
-   refuses or holds, more where a name is merely noted. Half of the harmless texts are look-alikes on
-   purpose, so that ordinary prompts are hit less often than that.
+   refuses or holds, more where a name is merely noted. Two in three harmless texts are look-alikes on
+   purpose, so that ordinary prompts are hit less often than that. A text's score is that of its worst part,
+   as at the gate, so that long prompts are hit no more often than short ones.
 2. A finding is sure from the score on that a third of that share of harmless texts reaches.
 3. The two categories that are made of others have the thresholds that follow from theirs.
 """
@@ -20,12 +21,12 @@ from classifiers.unsafe.taxonomy import TRAINED, Category, Side, code
 from training.safety.corpus import Text
 from training.safety.fit import Floats, fit_dense
 
-SHARE: Final = 0.0012
+SHARE: Final = 0.0024
 SHARES: Final[Mapping[Category, float]] = {
-    Category.REAL_PERSON: 0.002, Category.KNOWN_WORK: 0.002,
+    Category.REAL_PERSON: 0.004, Category.KNOWN_WORK: 0.004,
     # Ordinary prompts are nearer to these than our harmless texts are: animals, ruins, sport, news.
-    Category.DISTURBING: 0.0006, Category.VIOLENCE: 0.0006, Category.MISINFORMATION: 0.0008,
-    Category.HARASSMENT: 0.0008,
+    Category.DISTURBING: 0.0012, Category.VIOLENCE: 0.0012, Category.MISINFORMATION: 0.0016,
+    Category.HARASSMENT: 0.0016,
 }  # fmt: skip
 SURE_SHARE: Final = 1 / 3
 MINORS_AT: Final = 0.0
@@ -34,20 +35,18 @@ MINORS_AT: Final = 0.0
 
 def calibrated(unseen: Floats, texts: Sequence[Text], space: str, made: Mapping[str, str]) -> Calibration:
     """The calibration of `space` from logits ``[texts, categories]``, with the figures of the fit."""
-    harmless = np.array([not text.labels for text in texts])
+    harmless = _worst(unseen, texts)
     layers: dict[str, Layer] = {}
     numbers: dict[str, float] = {}
     figures: dict[str, float] = {}
     for column, category in enumerate(TRAINED):
-        name, scores = code(category, Side.PROMPT), unseen[:, column]
+        name, scores, quiet = code(category, Side.PROMPT), unseen[:, column], harmless[:, column]
         mine = np.array([category in text.labels for text in texts])
         share = SHARES.get(category, SHARE)
-        threshold = float(np.quantile(scores[harmless], 1 - share))
-        slope, intercept = _curve(scores[mine], scores[harmless])
+        threshold = float(np.quantile(quiet, 1 - share))
+        slope, intercept = _curve(scores[mine], quiet)
         layers[name] = Layer(threshold=round(threshold, 3), slope=slope, intercept=intercept)
-        numbers[SURE.format(layer=name)] = round(
-            float(np.quantile(scores[harmless], 1 - share * SURE_SHARE)), 3
-        )
+        numbers[SURE.format(layer=name)] = round(float(np.quantile(quiet, 1 - share * SURE_SHARE)), 3)
         figures[str(category)] = round(float((scores[mine] >= threshold).mean()), 3)
     sexual, minors = code(Category.SEXUAL, Side.PROMPT), code(Category.MINORS, Side.PROMPT)
     likeness = code(Category.SEXUAL_LIKENESS, Side.PROMPT)
@@ -58,12 +57,21 @@ def calibrated(unseen: Floats, texts: Sequence[Text], space: str, made: Mapping[
     return Calibration(
         space=space, version=1, layers=layers, numbers=numbers,
         made=dict(made) | {
-            "harmless texts": str(int(harmless.sum())),
+            "harmless texts": str(len(harmless)),
             "share of harmless texts that count": str(SHARE),
             "other shares": json.dumps({str(category): share for category, share in SHARES.items()}),
             "found of texts whose words were not learnt": json.dumps(figures),
         },
     )  # fmt: skip
+
+
+def _worst(unseen: Floats, texts: Sequence[Text]) -> Floats:
+    """The highest logits of any part of each harmless text ``float32[harmless texts, categories]``."""
+    worst = unseen.copy()
+    for place, text in enumerate(texts):
+        if text.of >= 0:
+            worst[text.of] = np.maximum(worst[text.of], unseen[place])
+    return worst[[not text.labels and text.of < 0 for text in texts]]
 
 
 def _curve(mine: Floats, harmless: Floats) -> tuple[float, float]:

@@ -20,8 +20,8 @@ the project write (`training/safety/grammar`): scenes, keywords, requests, chat,
 look-alikes that are harmless. No text from elsewhere was used. {date}, seed {seed}.
 
 Found, of texts whose words and sentence patterns the fit had not learnt, where {share} of harmless ones
-count (0.2 % of names of persons and works; 0.06 to 0.08 % of violence, disturbing, misinformation and
-harassment):
+count (0.4 % of names of persons and works; 0.12 to 0.16 % of violence, disturbing, misinformation and
+harassment; a long text counts by its worst part):
 
 | category | found |
 |---|---|
@@ -40,7 +40,8 @@ def written(calibration: Calibration, texts: Sequence[Text], size: int) -> str:
     """The card."""
     found = json.loads(calibration.made["found of texts whose words were not learnt"])
     return _TEXT.format(
-        count=len(found), size=size, texts=len(texts), harmless=sum(not text.labels for text in texts),
+        count=len(found), size=size, texts=int(calibration.made["texts"]),
+        harmless=int(calibration.made["harmless texts"]),
         date=calibration.made["date"], seed=calibration.made["seed"],
         share=f"{float(calibration.made['share of harmless texts that count']):.2%}",
         rows="\n".join(f"| {name} | {share:.0%} |" for name, share in found.items()),

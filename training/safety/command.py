@@ -27,7 +27,7 @@ from classifiers.unsafe.features import features
 from classifiers.unsafe.known import KnownNames
 from training.safety import card, folds
 from training.safety.calibrate import calibrated
-from training.safety.corpus import SEED, corpus
+from training.safety.corpus import SEED, corpus, sentences
 from training.safety.grammar import part_of
 from training.safety.judging import calibrate_judge
 from training.safety.labelled import DataUnusable, read
@@ -39,6 +39,7 @@ WEIGHTS: Final = ROOT / "unsafe" / "weights"
 CALIBRATIONS: Final = ROOT / "calibrations"
 EACH: Final = 800
 HARMLESS: Final = 10_000
+EVERYDAY: Final = 5000
 
 
 def main() -> int:
@@ -48,6 +49,7 @@ def main() -> int:
     )
     parser.add_argument("--each", type=int, default=EACH, help="texts of each category")
     parser.add_argument("--harmless", type=int, default=HARMLESS, help="harmless texts")
+    parser.add_argument("--everyday", type=int, default=EVERYDAY, help="harmless texts near unsafe ones")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--cache", type=Path, help="folder in which sentence vectors are kept between runs")
     parser.add_argument("--out", type=Path, help="folder for the files; by default where they ship")
@@ -93,8 +95,10 @@ def _judge(asked: argparse.Namespace) -> int:
 
 def _train(asked: argparse.Namespace) -> int:
     minilm = MiniLm()
-    texts = corpus(asked.each, asked.harmless, asked.seed)
-    say(f"{len(texts)} texts")
+    texts = corpus(asked.each, asked.harmless, asked.seed, everyday=asked.everyday)
+    whole = len(texts)
+    texts += sentences(texts)
+    say(f"{whole} texts, and {len(texts) - whole} sentences of harmless ones")
     left_out = frozenset(
         name for which in known.LISTS for name in known.names(which) if part_of(f"sign {name}") == 0
     )
@@ -118,7 +122,7 @@ def _ship(fitted: Fitted, inputs: Inputs, asked: argparse.Namespace) -> None:
     weights = model.parse(document)
     made = {
         "command": "python -m training safety", "date": _today(), "seed": str(asked.seed),
-        "texts": str(len(inputs.texts)),
+        "texts": str(sum(text.of < 0 for text in inputs.texts)),
         "data": "text the project writes itself (training/safety/grammar); no other",
     }  # fmt: skip
     calibration = calibrated(fitted.unseen, inputs.texts, weights.space, made)

@@ -6,10 +6,12 @@
 can be
    judged on words that it has not learnt.
 3. Some texts are of two categories.
+4. A prompt is judged whole and sentence by sentence (`classifiers.unsafe.units`), so the sentences of
+   harmless texts are there too: nothing is fitted to them, but thresholds come from a text's worst part.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from operator import eq
 from random import Random
@@ -19,11 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifiers.unsafe.taxonomy import TRAINED, Category
+from classifiers.unsafe.units import units
 from training.safety.dress import Dresser
 from training.safety.grammar import PARTS, Grammar
 
 SEED: Final = 20261128
 HARMLESS: Final = "benign"
+EVERYDAY: Final = "everyday"
+"""Harmless texts near what is unsafe, short ones and long ones."""
 UNKNOWN: Final[Mapping[Category, tuple[Category, ...]]] = {
     Category.SEXUAL: (),
     Category.VIOLENCE: (Category.GORE, Category.ILLEGAL, Category.DISTURBING, Category.HATE),
@@ -44,32 +49,48 @@ UNKNOWN: Final[Mapping[Category, tuple[Category, ...]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text:
-    """A text, what it is (nothing: harmless), what it may be besides, and the part its words come from."""
+    """A text, what it is (nothing: harmless), what it may be besides, and the part its words come from.
+
+    ``of``: the place of the text that this is a sentence of; -1 for a whole text.
+    """
 
     text: str
     labels: tuple[Category, ...]
     unknown: tuple[Category, ...]
     part: int
+    of: int = -1
 
 
-def corpus(each: int, harmless: int, seed: int = SEED) -> list[Text]:
-    """`each` texts of every category and `harmless` ones; the same seed makes the same texts."""
+def corpus(each: int, harmless: int, seed: int = SEED, *, everyday: int = 0) -> list[Text]:
+    """`each` texts of every category, `harmless` ones and `everyday` ones; the same seed, the same texts."""
     common = Grammar(HARMLESS)
     found: list[Text] = []
     for part in range(PARTS):
         keep = partial(eq, part)
         quiet = Grammar(HARMLESS, keep)
         dresser = Dresser(quiet, common)
-        kinds = {category: Grammar(category, keep) for category in TRAINED}
+        kinds: dict[Category, Grammar] = {category: Grammar(category, keep) for category in TRAINED}
         for category, grammar in kinds.items():
             random = Random(f"{seed} {category} {part}")  # noqa: S311 - no secret; one for each, so that a new
             for _ in range(each // PARTS):  # line changes only the texts of its own grammar
                 found.append(_unsafe(category, grammar, kinds, dresser, random, part))
-        random = Random(f"{seed} {HARMLESS} {part}")  # noqa: S311
-        for _ in range(harmless // PARTS):
-            text = dresser.dress(quiet.make(random), random)
-            found.append(Text(text=text, labels=(), unknown=(), part=part))
+        for kind, count in ((HARMLESS, harmless), (EVERYDAY, everyday)):
+            random, grammar = Random(f"{seed} {kind} {part}"), Grammar(kind, keep)  # noqa: S311
+            for _ in range(count // PARTS):
+                text = dresser.dress(grammar.make(random), random)
+                found.append(Text(text=text, labels=(), unknown=(), part=part))
     return found
+
+
+def sentences(texts: Sequence[Text]) -> list[Text]:
+    """The sentences of harmless texts that have several, each as a text that is only judged."""
+    return [
+        replace(text, text=piece.text, unknown=TRAINED, of=place)
+        for place, text in enumerate(texts)
+        if not text.labels
+        for piece in units((text.text,)) or ()
+        if piece.text != text.text
+    ]
 
 
 def _unsafe(

@@ -1,33 +1,45 @@
-"""Cross-validation of the recipe on labelled prompts: the same inputs, fitted to some of the lines at a time.
+"""Cross-validation of the recipe on labelled prompts: the same models, fitted to some of the lines at a time.
 
 A labelled set has hundreds of lines where the corpus has thousands, so the regression is written in its
-kernel form: nearness of sentence vectors, the same words, the same letters. `kernel` says how they are
-added up.
+kernel form.
+1. Two texts are near where MiniLM's inner layers say alike things of them (`classifiers.minilm.MiniLm.inner`;
+   long texts are read in windows) and where they share words and letters, rare ones most (`kernel`).
+2. Each label has a regression of its own, and so has "any".
+3. What is found for "any" is raised by how likely it is that at least one of the labels applies.
+The scale of the inputs and the rarity of words come from all lines, without their labels.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from classifiers.base import TextEmbedder
 from classifiers.unsafe.features import BUCKETS, Sparse, hashed
 from training.safety.fit import matrix
 from training.safety.labelled import DataUnusable, Labelled
 
 MAX_LINES: Final = 6000
 """More lines make matrices that no small machine holds."""
-NEARNESS: Final = 2.0
-"""Of two sentence vectors: exp(-NEARNESS · squared distance)."""
-SHARE: Final = 0.5
-"""How much hashed letters and words count beside them."""
-SPREAD: Final = 4.0
+NEARNESS: Final = 0.3
+"""Of two texts: exp(-NEARNESS · mean squared distance of what the layers say, in each number's spread)."""
+SHARE: Final = 0.3
+"""How much hashed letters and words count beside that."""
+ANY_OF: Final = 0.5
+"""How much the chance that any label applies counts for "any", as a logit."""
+SPREAD: Final = 20.0
 """How freely the regression may follow its lines."""
 ROUNDS: Final = 15
+MOST: Final = 30.0  # of a logit
 BLOCK: Final = 256  # texts that are compared with all others at a time
 Floats = NDArray[np.float64]
+
+
+class Inner(Protocol):
+    """Says of texts what its inner layers make of them."""
+
+    def inner(self, texts: Sequence[str]) -> NDArray[np.float32]: ...  # noqa: D102
 
 
 def cross_validated(data: Labelled, scores: Floats, count: int) -> Iterator[dict[str, Any]]:
@@ -43,16 +55,14 @@ def cross_validated(data: Labelled, scores: Floats, count: int) -> Iterator[dict
         }  # fmt: skip
 
 
-def held_out(
-    data: Labelled, embedder: TextEmbedder, count: int, *, seed: int, say: Callable[[str], None]
-) -> Floats:
+def held_out(data: Labelled, embedder: Inner, count: int, *, seed: int, say: Callable[[str], None]) -> Floats:
     """Logits ``[n, labels + 1]`` of each line by a fit that has not seen it; the last column is "any"."""
     if len(data.texts) > MAX_LINES:
         raise DataUnusable(f"there are more than {MAX_LINES} lines; take some of them")
     if min(int(data.any.sum()), int((~data.any).sum())) < count:
         raise DataUnusable(f"there are too few lines of one kind for {count} folds")
-    say("sentence vectors")
-    near = kernel(embedder.embed_texts(data.texts), [hashed(text) for text in data.texts])
+    say("what the sentence model says")
+    near = kernel(embedder.inner(data.texts), [hashed(text) for text in data.texts])
     wanted = np.column_stack([data.wanted, data.any]).astype(float)
     judged = np.column_stack([data.counts, np.ones(len(wanted))]) > 0
     part = _dealt(data.any, count, seed)
@@ -64,13 +74,23 @@ def held_out(
             learnt = np.flatnonzero((part != held) & judged[:, column])
             weights, bias = fit_kernel(near[np.ix_(learnt, learnt)], wanted[learnt, column])
             found[asked, column] = near[np.ix_(asked, learnt)] @ weights + bias
+    found[:, -1] += ANY_OF * any_of(found[:, :-1])
     return found
 
 
+def any_of(logits: Floats) -> Floats:
+    """The logit of the chance that any label of each line applies, as if they were independent."""
+    none = -np.logaddexp(0, np.clip(logits, -MOST, MOST)).sum(axis=1)
+    return np.asarray(np.log(-np.expm1(none)) - none)
+
+
 def kernel(vectors: NDArray[np.float32], words: Sequence[Sparse]) -> Floats:
-    """How near each text is to each other: sentence vectors, and hashed features, rare ones most."""
-    cosine = vectors.astype(float) @ vectors.T.astype(float)
-    return np.asarray(np.exp(-NEARNESS * np.maximum(2 - 2 * cosine, 0)) + SHARE * _overlap(words))
+    """How near each text is to each other: what the model says, and hashed features, rare ones most."""
+    scaled = (vectors - vectors.mean(axis=0)) / (vectors.std(axis=0) + 1e-6) / np.sqrt(vectors.shape[1])
+    scaled = scaled.astype(float)
+    lengths = (scaled**2).sum(axis=1)
+    apart = np.maximum(lengths[:, None] + lengths - 2 * scaled @ scaled.T, 0)
+    return np.asarray(np.exp(-NEARNESS * apart) + SHARE * _overlap(words))
 
 
 def _overlap(words: Sequence[Sparse]) -> Floats:

@@ -6,6 +6,7 @@
 3. Both are fitted to everything; the three are added up to one line of weights for each category.
 4. The conjunction for minors is fitted to logits of step 2 (`training.safety.minors`).
 5. Thresholds come from step 2 as well, since what step 3 says of texts that it has learnt is too sure.
+Sentences of texts are asked about and never learnt.
 """
 
 from collections.abc import Callable, Sequence
@@ -55,10 +56,11 @@ def fit(inputs: Inputs, minilm: str, say: Say) -> Fitted:
     """Apply the recipe; `minilm`: the space of the vectors."""
     wanted, counts = targets(inputs.texts)
     part = np.array([text.part for text in inputs.texts])
+    whole = np.array([text.of < 0 for text in inputs.texts])
     dense, hashed = np.zeros_like(wanted), np.zeros_like(wanted)
     for held in range(PARTS):
         say(f"part {held + 1} of {PARTS}")
-        learnt, asked = np.flatnonzero(part != held), np.flatnonzero(part == held)
+        learnt, asked = np.flatnonzero((part != held) & whole), np.flatnonzero(part == held)
         lines = _lines(inputs, wanted, counts, learnt)
         dense[asked] = lines[0].of(inputs.vectors[asked])
         hashed[asked] = apply_hashed(lines[1], [inputs.hashed[at] for at in asked])
@@ -69,7 +71,7 @@ def fit(inputs: Inputs, minilm: str, say: Say) -> Fitted:
         line.of(_row(dense[:, c], hashed[:, c], inputs.signs))[:, 0] for c, line in enumerate(fused)
     ], axis=1)  # fmt: skip
     say("all parts")
-    everything = _lines(inputs, wanted, counts, np.arange(len(part)))
+    everything = _lines(inputs, wanted, counts, np.flatnonzero(whole))
     weights = joined(*everything, fused, minilm, _minors(unseen, inputs.texts))
     return Fitted(weights=weights, unseen=unseen)
 
@@ -107,5 +109,5 @@ def joined(dense: Line, hashed: Line, fused: Sequence[Line], minilm: str, minors
 def _minors(unseen: Floats, texts: Sequence[Text]) -> Floats:
     column = TRAINED.index(Category.SEXUAL)
     sexual = np.array([Category.SEXUAL in text.labels for text in texts])
-    harmless = np.array([not text.labels for text in texts])
+    harmless = np.array([not text.labels and text.of < 0 for text in texts])
     return fit_minors(unseen[sexual, column], unseen[harmless, column])

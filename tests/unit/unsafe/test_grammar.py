@@ -9,10 +9,10 @@ import pytest
 
 from classifiers.unsafe.features import ages
 from classifiers.unsafe.taxonomy import TRAINED, Category
-from training.safety.corpus import HARMLESS, corpus, targets
+from training.safety.corpus import EVERYDAY, HARMLESS, corpus, sentences, targets
 from training.safety.grammar import PARTS, Grammar, part_of
 
-KINDS = [*map(str, TRAINED), HARMLESS]
+KINDS = [*map(str, TRAINED), HARMLESS, EVERYDAY]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -50,3 +50,16 @@ def test_no_sexual_text_speaks_of_somebody_under_age() -> None:
 def test_parts_are_about_even() -> None:
     counts = [sum(part_of(str(number)) == part for number in range(4000)) for part in range(PARTS)]
     assert min(counts) > 800
+
+
+def test_sentences_of_harmless_texts_are_judged_and_never_learnt() -> None:
+    texts = corpus(4, 40, everyday=40)
+    pieces = sentences(texts)
+    assert pieces
+    for piece in pieces:
+        whole = texts[piece.of]
+        assert piece.text in whole.text
+        assert (whole.labels, whole.part) == ((), piece.part)
+    assert not targets(pieces)[1].any()
+    assert corpus(4, 40) == corpus(4, 40, everyday=0)
+    assert [text for text in texts if text.labels] == [text for text in corpus(4, 40) if text.labels]
