@@ -63,8 +63,8 @@ class Said(Protocol):
 class Judge(Protocol):
     """Answers questions with yes or no (`classifiers.judges.ChatJudge`)."""
 
-    def ask(self, question: str, *, whole: bool = False) -> Said:
-        """Raises: UnreadableAnswer for a question that it cannot see whole, where that is wanted."""
+    def ask(self, question: str) -> Said:
+        """Raises: UnreadableAnswer, also for a question that it cannot see whole."""
         ...
 
 
@@ -166,7 +166,7 @@ def _unknown(texts: Sequence[str], entry: Entry, why: str) -> Asked:
 
 def _asked(judge: Judge, texts: Sequence[str], entry: Entry) -> Asked:
     try:
-        same, other = (_yes(judge.ask(question, whole=True)) for question in questions(texts, entry))
+        same, other = (_yes(judge.ask(question)) for question in questions(texts, entry))
     except UnreadableAnswer as error:
         return _unknown(texts, entry, str(error))
     except Exception as error:  # noqa: BLE001 - whatever it was, there is no answer

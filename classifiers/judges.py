@@ -11,7 +11,7 @@
 
 import math
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -27,7 +27,12 @@ from classifiers.unsafe.check import CATEGORIES, MOST, NEVER
 from classifiers.unsafe.taxonomy import Category
 
 MAX_TOKENS: Final = 2048
-"""Of a question; what is longer is cut at its end, before the template closes it."""
+"""Of a question. A longer text is judged in parts that overlap, and the worst part counts."""
+OVERLAP: Final = 200
+"""Letters that stand in two parts, so that nothing is said only across a cut."""
+SHORTEST: Final = 16  # letters of what is still cut in two
+MAX_PARTS: Final = 64
+"""Of one text; one that needs more is not judged."""
 ANSWER_TOKENS: Final = 48
 LEAST: Final = 1e-6
 YES_NO: Final = "{question}\nAnswer with one word, yes or no."
@@ -47,7 +52,11 @@ class Asked(Protocol):
 
     @property
     def space(self) -> str: ...  # noqa: D102
-    def ask(self, question: str, *, whole: bool = False) -> Answer: ...  # noqa: D102
+    def ask(self, question: str) -> Answer: ...  # noqa: D102
+
+
+class TooLong(UnreadableAnswer):
+    """A text that the model would see a part of."""
 
 
 class ChatJudge:
@@ -67,12 +76,12 @@ class ChatJudge:
         self._lock = threading.Lock()
         self._yes, self._no = self._first("yes", "Yes", "YES"), self._first("no", "No", "NO")
 
-    def ask(self, question: str, *, whole: bool = False) -> Answer:
+    def ask(self, question: str) -> Answer:
         """Yes or no, and how likely yes is. Any question; it is asked in the model's own template.
 
-        ``whole``: raise UnreadableAnswer for a question that the model would see a part of.
+        Raises: TooLong for a question that the model would see a part of.
         """
-        read = self._read([{"role": "user", "content": YES_NO.format(question=question)}], {}, whole=whole)
+        read = self._read([{"role": "user", "content": YES_NO.format(question=question)}], {})
         with self._lock, torch.inference_mode():
             last = self._model(**read).logits[0, -1].float()
         yes, no = (torch.logsumexp(last[ids], 0) for ids in (self._yes, self._no))
@@ -81,8 +90,7 @@ class ChatJudge:
 
     def judge(self, texts: Sequence[str]) -> Vectors:
         """Logits ``float32[n, len(CATEGORIES)]``. Raises: UnreadableAnswer for an answer in another form."""
-        rows = [self._judged(text) for text in texts]
-        return np.array(rows, np.float32).reshape(len(texts), len(CATEGORIES))
+        return in_parts(self._judged, texts)
 
     def _judged(self, text: str) -> list[float]:
         if self._form.questions:
@@ -115,28 +123,19 @@ class ChatJudge:
             )  # fmt: skip
         return str(self._words.decode(made[0, read["input_ids"].shape[1] :], skip_special_tokens=True))
 
-    def _read(
-        self, messages: list[dict[str, Any]], settings: Mapping[str, Any], *, whole: bool = False
-    ) -> dict[str, torch.Tensor]:
-        """The question in the model's template; the user's words are cut so that the template stays whole.
+    def _read(self, messages: list[dict[str, Any]], settings: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+        """The question in the model's template. Raises: TooLong.
 
         What the model takes for the marks of its template is none in the user's words.
         """
         content = messages[-1]["content"].encode("utf-8", "replace").decode()
         for mark in self._marks:
             content = content.replace(mark, " ".join(mark))
-        while True:
-            told = [*messages[:-1], messages[-1] | {"content": self._form.content(content)}]
-            text = self._words.apply_chat_template(
-                told, tokenize=False, add_generation_prompt=True, **settings
-            )
-            read = self._words(text, return_tensors="pt", add_special_tokens=False)
-            count = read["input_ids"].shape[1]
-            if count <= MAX_TOKENS or len(content) < 16:
-                return {name: read[name] for name in ("input_ids", "attention_mask")}
-            if whole:
-                raise UnreadableAnswer(f"the question has {count} pieces; the judge sees {MAX_TOKENS}")
-            content = content[: int(len(content) * MAX_TOKENS / count * 0.95)]
+        told = [*messages[:-1], messages[-1] | {"content": self._form.content(content)}]
+        text = self._words.apply_chat_template(told, tokenize=False, add_generation_prompt=True, **settings)
+        read = self._words(text, return_tensors="pt", add_special_tokens=False)
+        _demand_seen(read, MAX_TOKENS)
+        return {name: read[name] for name in ("input_ids", "attention_mask")}
 
     def _first(self, *words: str) -> list[int]:
         """The first pieces with which these words can begin."""
@@ -170,13 +169,13 @@ class LabelJudge:
         self._lock = threading.Lock()
 
     def judge(self, texts: Sequence[str]) -> Vectors:
-        """Logits ``float32[n, len(CATEGORIES)]``."""
-        rows = [self._judged(text) for text in texts]
-        return np.array(rows, np.float32).reshape(len(texts), len(CATEGORIES))
+        """Logits ``float32[n, len(CATEGORIES)]``. Raises: TooLong."""
+        return in_parts(self._judged, texts)
 
     def _judged(self, text: str) -> list[float]:
         clean = text.encode("utf-8", "replace").decode()
-        read = self._words(clean, truncation=True, max_length=self._longest, return_tensors="pt")
+        read = self._words(clean, return_tensors="pt")
+        _demand_seen(read, self._longest)
         with self._lock, torch.inference_mode():
             logits = self._model(**read).logits[0].float()
         shares = torch.sigmoid(logits) if self._many else torch.softmax(logits, 0)
@@ -190,6 +189,31 @@ class LabelJudge:
     def _longest(self) -> int:
         places = getattr(self._model.config, "max_position_embeddings", 512)
         return min(int(places) - 2, 512)
+
+
+def in_parts(judged: Callable[[str], list[float]], texts: Sequence[str]) -> Vectors:
+    """Rows of texts; of one that the model does not see whole, the highest of its parts."""
+    rows = []
+    for text in texts:
+        left, found = [text], []
+        while left:
+            part = left.pop()
+            try:
+                found.append(judged(part))
+            except TooLong:
+                if len(part) < SHORTEST or len(left) + len(found) >= MAX_PARTS:
+                    raise
+                middle, more = len(part) // 2, min(OVERLAP, len(part) // 4) // 2
+                left += [part[middle - more :], part[: middle + more]]
+        rows.append(np.max(found, axis=0))
+    return np.array(rows, np.float32).reshape(len(texts), len(CATEGORIES))
+
+
+def _demand_seen(read: Mapping[str, torch.Tensor], most: int) -> None:
+    """Raises: TooLong."""
+    count = read["input_ids"].shape[1]
+    if count > most:
+        raise TooLong(f"the text has {count} pieces; the judge sees {most}")
 
 
 def open_judge(model: str, *, sha256: str = "", form: str = "auto") -> ChatJudge | LabelJudge:

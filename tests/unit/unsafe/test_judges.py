@@ -1,16 +1,19 @@
 """Judges that an operator brings: chat models with forms of their own, and classifiers with labels."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tiny_judges
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from classifiers.errors import ModelUnusable
 from classifiers.judge_forms import FORMS, SURELY, UnreadableAnswer, label_category, read_llama, read_qwen
 from classifiers.judge_source import find_judge, judge_digest
-from classifiers.judges import ChatJudge, LabelJudge, open_judge
+from classifiers.judges import MAX_PARTS, ChatJudge, LabelJudge, TooLong, in_parts, open_judge
 from classifiers.unsafe.check import CATEGORIES, NEVER
 from classifiers.unsafe.taxonomy import Category
 
@@ -56,7 +59,7 @@ def test_any_question_has_a_probability(tmp_path: Path) -> None:
     assert judge.ask("Is it blue?").probability < 0.1
 
 
-def test_a_long_or_broken_text_is_cut_and_not_feared(tmp_path: Path) -> None:
+def test_a_long_or_broken_text_is_not_feared(tmp_path: Path) -> None:
     judge = open_judge(str(tiny_judges.save_chat(tmp_path, [])), form="granite-guardian")
     rows = judge.judge(["x" * 5_000, "\ud800\0", ""])
     assert np.isfinite(rows).all()
@@ -65,10 +68,38 @@ def test_a_long_or_broken_text_is_cut_and_not_feared(tmp_path: Path) -> None:
     }
 
 
+def _reads(word: str, most: int) -> Callable[[str], list[float]]:
+    def judged(text: str) -> list[float]:
+        if len(text) > most:
+            raise TooLong(text[:10])
+        return [float(word in text)] * len(CATEGORIES)
+
+    return judged
+
+
+@settings(deadline=None)
+@given(st.integers(0, 6_000), st.integers(0, 6_000), st.integers(1_000, 3_000))
+def test_what_stands_anywhere_in_a_long_text_is_seen(before: int, after: int, most: int) -> None:
+    word = "he hits the man " * 6
+    text = "y" * before + word + "z" * after
+    assert (in_parts(_reads(word, most), [text, "y" * before]) == [[1.0], [0.0]]).all()
+
+
+def test_a_text_of_too_many_parts_is_not_judged() -> None:
+    with pytest.raises(TooLong):
+        in_parts(_reads("", 500), ["y" * 500 * 2 * MAX_PARTS])
+
+
+def test_a_chat_judge_sees_the_end_of_a_long_text(tmp_path: Path) -> None:
+    judge = open_judge(str(tiny_judges.save_chat(tmp_path, [])), form="granite-guardian")
+    alike, other = judge.judge(["x" * 5_000, "x" * 4_900 + " a man hits a man" * 20])
+    assert (alike != other).any()
+
+
 def test_labels_are_categories(labels: Path) -> None:
     judge = open_judge(str(labels))
     assert isinstance(judge, LabelJudge)
-    rows = judge.judge([BAD, "y" * 10_000])
+    rows = judge.judge([BAD, "y" * 2_000])
     known = {category for category, share in zip(CATEGORIES, rows[0], strict=True) if share > NEVER}
     assert known == {Category.VIOLENCE, Category.SEXUAL}
     shares = 1 / (1 + np.exp(-rows[:, [CATEGORIES.index(one) for one in sorted(known)]]))
