@@ -21,12 +21,12 @@ from classifiers.unsafe.taxonomy import TRAINED, Category, Side, code
 from training.safety.corpus import Text
 from training.safety.fit import Floats, fit_dense
 
-SHARE: Final = 0.0024
+SHARE: Final = 0.003
 SHARES: Final[Mapping[Category, float]] = {
-    Category.REAL_PERSON: 0.004, Category.KNOWN_WORK: 0.004,
+    Category.REAL_PERSON: 0.004,
     # Ordinary prompts are nearer to these than our harmless texts are: animals, ruins, sport, news.
-    Category.DISTURBING: 0.0012, Category.VIOLENCE: 0.0012, Category.MISINFORMATION: 0.0016,
-    Category.HARASSMENT: 0.0016,
+    Category.DISTURBING: 0.0005, Category.VIOLENCE: 0.0005, Category.MISINFORMATION: 0.0015,
+    Category.HARASSMENT: 0.0015,
 }  # fmt: skip
 SURE_SHARE: Final = 1 / 3
 MINORS_AT: Final = 0.0

@@ -20,7 +20,7 @@ the project write (`training/safety/grammar`): scenes, keywords, requests, chat,
 look-alikes that are harmless. No text from elsewhere was used. {date}, seed {seed}.
 
 Found, of texts whose words and sentence patterns the fit had not learnt, where {share} of harmless ones
-count (0.4 % of names of persons and works; 0.12 to 0.16 % of violence, disturbing, misinformation and
+count (0.4 % of persons in public life; 0.05 % of violence and disturbing; 0.15 % of misinformation and
 harassment; a long text counts by its worst part):
 
 | category | found |

@@ -30,7 +30,8 @@ ANY_OF: Final = 0.5
 """How much the chance that any label applies counts for "any", as a logit."""
 SPREAD: Final = 20.0
 """How freely the regression may follow its lines."""
-ROUNDS: Final = 15
+ROUNDS: Final = 30
+LEAST_STEP: Final = 1e-4
 MOST: Final = 30.0  # of a logit
 BLOCK: Final = 256  # texts that are compared with all others at a time
 Floats = NDArray[np.float64]
@@ -113,24 +114,44 @@ def _unit(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def fit_kernel(near: Floats, wanted: Floats) -> tuple[Floats, float]:
-    """Weights and bias of a logistic regression in kernel form, by Newton's method."""
+    """Weights and bias of a logistic regression in kernel form, by Newton's method with shortened steps.
+
+    A whole step can overshoot where few of many lines are wanted, and the next one farther; so a step is
+    halved until what is minimised falls.
+    """
     weights = np.zeros(len(wanted))
     mean = float(np.clip(wanted.mean(), 1e-3, 1 - 1e-3))
     bias = float(np.log(mean / (1 - mean)))
+    reached = _loss(near @ weights, weights, bias, wanted)
     for _ in range(ROUNDS):
         logits = near @ weights + bias
-        share = 1 / (1 + np.exp(-np.clip(logits, -30, 30)))
+        share = 1 / (1 + np.exp(-np.clip(logits, -MOST, MOST)))
         curve = np.maximum(share * (1 - share), 1e-6)
         target = logits + (wanted - share) / curve
         solved = np.linalg.solve(near + np.diag(1 / (SPREAD * curve)),
                                  np.stack([target, np.ones(len(target))], axis=1))  # fmt: skip
-        bias = float(solved[:, 0].sum() / solved[:, 1].sum())
-        following = solved[:, 0] - bias * solved[:, 1]
-        done = bool(np.abs(following - weights).max() < 1e-4)
-        weights = following
-        if done:
+        aimed = float(solved[:, 0].sum() / solved[:, 1].sum())
+        step = solved[:, 0] - aimed * solved[:, 1] - weights
+        across = near @ step
+        size, before = 1.0, reached
+        while size > LEAST_STEP:
+            following, moved = weights + size * step, bias + size * (aimed - bias)
+            reached = _loss(near @ weights + size * across, following, moved, wanted)
+            if reached < before:
+                break
+            size /= 2
+        else:
+            break
+        weights, bias = following, moved
+        if before - reached < 1e-6 * len(wanted):
             break
     return weights, bias
+
+
+def _loss(logits: Floats, weights: Floats, bias: float, wanted: Floats) -> float:
+    """What `fit_kernel` minimises; `logits` without the bias."""
+    whole = logits + bias
+    return float((np.logaddexp(0, whole) - wanted * whole).sum() + weights @ logits / (2 * SPREAD))
 
 
 def area(wanted: NDArray[np.bool_], scores: Floats) -> float:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from classifiers.minilm import HIGHEST, LENGTH, MAX_WINDOWS, MEANS, MiniLm
-from training.safety.folds import any_of, area, cross_validated, held_out, kernel
+from training.safety.folds import SPREAD, any_of, area, cross_validated, fit_kernel, held_out, kernel
 from training.safety.labelled import DataUnusable, Labelled
 
 pytestmark = pytest.mark.filterwarnings("ignore:Sparse CSR tensor support")  # torch says so once
@@ -102,3 +102,16 @@ def test_inner_layers_read_a_long_text_to_its_end_and_no_farther_than_the_limit(
     endless = "garden " * (LENGTH * MAX_WINDOWS)
     assert np.array_equal(*minilm.inner([endless + "calm", endless + "bomb"]))
     assert minilm.inner([]).shape == (0, short.shape[1])
+
+
+@pytest.mark.parametrize("wanted_lines", [0, 1, 3, 40])
+def test_the_fit_ends_where_nothing_is_left_to_gain_also_for_rare_labels(wanted_lines: int) -> None:
+    random = np.random.default_rng(7)
+    points = random.normal(0, 1, (300, 6))
+    near = np.exp(-0.3 * ((points[:, None] - points) ** 2).sum(axis=2))
+    wanted = np.zeros(300)
+    wanted[:wanted_lines] = 1
+    weights, bias = fit_kernel(near, wanted)
+    share = 1 / (1 + np.exp(-(near @ weights + bias)))
+    # At the optimum each weight is its line's error, times how freely the regression may follow.
+    assert np.abs(weights - SPREAD * (wanted - share)).max() < 0.05
