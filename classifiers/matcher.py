@@ -134,7 +134,7 @@ class NameMatcher:
 
         Such a hit is told of the later text, with the part that lies there. A context word counts for all.
         """
-        if not self._index.entries:
+        if not (texts and self._index.entries):
             return [[] for _ in texts]
         found: list[list[Hit]] = [[] for _ in texts]
         context: set[str] = set()

@@ -216,6 +216,12 @@ def test_the_words_of_a_name_may_stand_apart(turns: tuple[str, ...], subject: st
     assert told == ([(subject, False, quote)] if subject else [])
 
 
+def test_no_texts_hold_no_names() -> None:
+    assert PEOPLE.match_turns([]) == []
+    assert PEOPLE.match_turns([""]) == [[]]
+    assert PEOPLE.match_turns(["", ""]) == [[], []]
+
+
 def test_words_apart_are_looked_for_in_long_prompts_too() -> None:
     text = "Taylor " * 7000 + "Ilvane " * 7000 + "swift"
     begun = time.process_time()
