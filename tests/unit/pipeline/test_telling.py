@@ -55,7 +55,7 @@ def decided(*reports: CheckReport, preset: str = "permission-first", **told: Any
         return Wish(effect=Verdict.BLOCK, name="Spider-Man", owner="a studio") if subject else None
 
     found = policy.decide(
-        PRESETS[preset], reports, sound=told.pop("sound", policy.Sound.ACCEPT),
+        PRESETS[preset].judging_frames(True), reports, sound=told.pop("sound", policy.Sound.ACCEPT),
         has_sound=told.pop("has_sound", False), registry_seq=1, now=NOW, wishes=wish, **told,
     )  # fmt: skip
     return with_origins(found, TEXTS)

@@ -1,7 +1,7 @@
 """Fitting, converting and calibrating what judges frames: on pictures that the test draws, by the small CLIP.
 
-Drawn characters that are red stand for one category, others for harmless pictures: that is what the small
-CLIP knows. Such a head says nothing about anything unsafe.
+Drawn characters with a pointed hat stand for one category, others for harmless pictures: that is what the
+small CLIP knows. Such a head says nothing about anything unsafe.
 """
 
 import sys
@@ -33,13 +33,13 @@ from pipeline.eyes import Eyes, FrameSettings
 from training.concepts import command, material, words
 from training.concepts.convert import converted
 
-RED, EACH = Category.DISTURBING, 24
+HATTED, EACH = Category.DISTURBING, 24
 
 
-def drawn(number: int, *, red: bool) -> Picture:
-    rng = np.random.default_rng(40_000 + number + 500 * red)
+def drawn(number: int, *, hat: bool) -> Picture:
+    rng = np.random.default_rng(40_000 + number + 500 * hat)
     design = random_design(rng)
-    while (design.colour == "red") != red:
+    while (design.hat == "pointed hat") != hat:
         design = random_design(rng)
     return render_frame(design, random_scene(rng), width=128, height=128, time=0.0).picture
 
@@ -47,10 +47,10 @@ def drawn(number: int, *, red: bool) -> Picture:
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("labelled")
-    for name, red in ((str(RED), True), ("harmless", False)):
+    for name, hat in ((str(HATTED), True), ("harmless", False)):
         (folder / name).mkdir()
         for number in range(EACH):
-            picture = drawn(number, red=red)
+            picture = drawn(number, hat=hat)
             cv2.imwrite(str(folder / name / f"{number:03}.png"), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     return folder
 
@@ -84,7 +84,7 @@ def test_a_head_is_fitted_calibrated_and_starts(
     assert measured.passed <= 0.25 * EACH
     assert (home / "calibrations" / f"{judge.space}.svg").is_file()
     # New pictures, by the checks themselves.
-    found = [_found(drawn(2000 + number, red=red), eyes) for red in (True, False) for number in range(8)]
+    found = [_found(drawn(2000 + number, hat=hat), eyes) for hat in (True, False) for number in range(8)]
     assert sum(found[:8]) >= sum(found[8:]) + 4
     # The same order again is refused unless it is forced.
     assert run(monkeypatch, "--data", data, "--out", home, "--false-positives", 0.1) == 3
@@ -287,7 +287,7 @@ def test_the_head_of_another_clip_is_not_calibrated(
     torch.save(Sequential(clip.dimension).state_dict(), tmp_path / "theirs.pth")
     from classifiers.unsafe.heads import dump
 
-    other = converted(tmp_path / "theirs.pth", clip.space, clip.dimension, [RED])
+    other = converted(tmp_path / "theirs.pth", clip.space, clip.dimension, [HATTED])
     (tmp_path / "other.safetensors").write_bytes(dump(replace(other, space="clip-other")))
     arguments = ["--data", data, "--out", tmp_path / "home", "--head", tmp_path / "other.safetensors"]
     assert run(monkeypatch, *arguments) == 3
