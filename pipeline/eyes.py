@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 CALIBRATIONS: Final = "calibrations"
 EMBEDDED: Final = "embedded"
+NOT_AS_SHIPPED: Final = (
+    "the weights of {space} are not those that ship with Countermark: damaged, or of another version; "
+    "install it again, or calibrate them if they are your own"
+)
 NO_FRAME_JUDGE: Final = (
     "the setting unsafe_frames requires that frames are judged, and nothing for it is set: name a model with "
     "frame_head or frame_classifier (docs/checks.md, unsafe frames)"
@@ -200,12 +204,26 @@ class Eyes:
         """Load everything now, so that what is missing stops the start and not the first request."""
         from classifiers.drawn import spaces_of
 
-        spaces = [self.clip.space, self.minilm.space, *spaces_of(self.faces.space)]
-        for space in (*spaces, *(moderator.space for moderator in self.moderators)):
-            self._files.demand(space)
+        self._demand(self.clip.space, ships=self._clip_model == EMBEDDED)
+        self._demand(self.minilm.space, ships=True)
+        for space in spaces_of(self.faces.space):
+            self._demand(space, ships=self._face_model == EMBEDDED)
+        for moderator in self.moderators:
+            self._demand(moderator.space, ships=False)
         _ = self.words, self.discerner
         self.frame_judges()
         return self
+
+    def _demand(self, space: str, *, ships: bool) -> None:
+        """Raises: CalibrationMissing. A model that ships without one is another than what shipped."""
+        from classifiers.errors import CalibrationMissing, ModelUnusable
+
+        try:
+            self._files.demand(space)
+        except CalibrationMissing:
+            if not ships:
+                raise
+            raise ModelUnusable(NOT_AS_SHIPPED.format(space=space)) from None
 
     def _open_frame_judges(self) -> "FrameJudges":
         """Each with a calibration for all that it judges: one without would judge nothing."""

