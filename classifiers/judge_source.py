@@ -104,3 +104,18 @@ def _fetched(repository: str, revision: str) -> Path:
         raise ModelUnusable(
             f"{repository}@{revision} could not be fetched and is not cached: check name, commit and network"
         ) from error
+
+
+def whole_model(kind: Any, source: JudgeSource, **settings: Any) -> Any:
+    """The model of a class of transformers or diffusers by its files, from safetensors alone.
+
+    Raises: ValueError for weights that lack a part, which would otherwise be filled with random numbers, and
+    what the library raises.
+    """
+    model, told = kind.from_pretrained(
+        str(source.folder), use_safetensors=True, output_loading_info=True, **settings
+    )
+    lacking = sorted(map(str, (*told["missing_keys"], *told["mismatched_keys"])))
+    if lacking:
+        raise ValueError(f"it lacks {len(lacking)} weights, {lacking[0][:60]} among them")
+    return model

@@ -22,8 +22,9 @@ import torch_compat
 from classifiers.base import Vectors
 from classifiers.errors import ModelUnusable
 from classifiers.judge_forms import FORMS, Form, UnreadableAnswer, label_category
-from classifiers.judge_source import JudgeSource, find_judge
+from classifiers.judge_source import JudgeSource, find_judge, whole_model
 from classifiers.unsafe.check import CATEGORIES, MOST, NEVER
+from classifiers.unsafe.labels import logit
 from classifiers.unsafe.taxonomy import Category
 
 MAX_TOKENS: Final = 2048
@@ -34,7 +35,6 @@ SHORTEST: Final = 16  # letters of what is still cut in two
 MAX_PARTS: Final = 64
 """Of one text; one that needs more is not judged."""
 ANSWER_TOKENS: Final = 48
-LEAST: Final = 1e-6
 YES_NO: Final = "{question}\nAnswer with one word, yes or no."
 ABOUT: Final = "Does the following request to a video generator ask for {what}?\nRequest: {text}"
 
@@ -250,8 +250,7 @@ def _row(told: Mapping[Category, float]) -> list[float]:
 def _logit(share: float) -> float:
     if math.isnan(share):
         raise UnreadableAnswer("the judge answered with no number")
-    kept = min(max(share, LEAST), 1 - LEAST)
-    return math.log(kept / (1 - kept))
+    return logit(share)
 
 
 def _loaded(source: JudgeSource, kind: str) -> tuple[Any, Any]:
@@ -262,14 +261,7 @@ def _loaded(source: JudgeSource, kind: str) -> tuple[Any, Any]:
     kept: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     try:
         words = transformers.AutoTokenizer.from_pretrained(str(source.folder), **kept)
-        loader: Any = getattr(transformers, kind)
-        model, told = loader.from_pretrained(
-            str(source.folder), use_safetensors=True, output_loading_info=True, **kept
-        )
-        # What a file lacks would otherwise be filled with random numbers.
-        lacking = sorted(map(str, (*told["missing_keys"], *told["mismatched_keys"])))
-        if lacking:
-            raise ValueError(f"it lacks {len(lacking)} weights, {lacking[0][:60]} among them")
+        model = whole_model(getattr(transformers, kind), source, **kept)
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
         why = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
         raise ModelUnusable(

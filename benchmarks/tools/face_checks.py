@@ -27,10 +27,11 @@ from numpy.typing import NDArray
 from benchmarks.tools.drawn_trials import write_clip
 from benchmarks.tools.face_material import STRANGERS, Photograph, photographs, strangers
 from benchmarks.tools.face_trials import FRAME_RATE, TRIALS, FaceTrial, frames_of
-from classifiers.base import Kind, Picture, Sight, Vectors
+from classifiers.base import Kind, Sight, Vectors
 from classifiers.drawn import spaces_of
 from classifiers.faces import FaceFinder
 from pipeline import checks
+from pipeline.calibrating.measure import Unasked
 from pipeline.media.types import MediaLimits
 
 OTHER, SAME, NOBODY = "another photograph", "the same photograph", "nothing"
@@ -73,22 +74,7 @@ class FacesOnly:
     """Eyes that look for faces alone."""
 
     def __init__(self, faces: checks.Faces) -> None:
-        self.clip, self.faces, self.words = _Blind(), faces, _Blind()
-
-
-class _Blind:
-    """Sees nothing, and what it saw is compared with nothing."""
-
-    space, dimension = "unasked", 1
-
-    def embed_images(self, images: Sequence[Picture]) -> Vectors:
-        return np.zeros((len(images), 1), np.float32)
-
-    def embed_texts(self, texts: Sequence[str]) -> Vectors:
-        return np.zeros((len(texts), 1), np.float32)
-
-    def look(self, _picture: Picture) -> tuple[()]:
-        return ()
+        self.clip, self.faces, self.words = Unasked(), faces, Unasked()
 
 
 def measured(

@@ -13,7 +13,7 @@ import torch
 import torch_compat
 from classifiers.base import Picture
 from classifiers.errors import ModelUnusable
-from classifiers.judge_source import JudgeSource
+from classifiers.judge_source import JudgeSource, whole_model
 from classifiers.unsafe.labels import added, meanings
 from classifiers.unsafe.taxonomy import Category
 
@@ -186,13 +186,7 @@ def _loaded(source: JudgeSource, kind: Any) -> Any:
     shown = bars.is_progress_bar_enabled()
     bars.disable_progress_bar()  # the terminal is not ours
     try:
-        model, told = kind.from_pretrained(
-            str(source.folder), use_safetensors=True, output_loading_info=True, **kept
-        )
-        # What a file lacks would otherwise be filled with random numbers.
-        lacking = sorted(map(str, (*told["missing_keys"], *told["mismatched_keys"])))
-        if lacking:
-            raise ValueError(f"it lacks {len(lacking)} weights, {lacking[0][:60]} among them")
+        model = whole_model(kind, source, **kept)
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
         raise _damaged(source, error, "its weights") from None
     finally:

@@ -168,12 +168,12 @@ class _Eyes:
 
     def __init__(self, kinds: Sequence[Measured], models: Models) -> None:
         self.looks = Measured.FRAMES in kinds or Measured.FACES in kinds
-        self.clip: Embedder = models.clip if Measured.FRAMES in kinds else _Unasked()
-        self.faces: Faces = models.faces if Measured.FACES in kinds else _Unasked()
-        self.words = _Unasked()
+        self.clip: Embedder = models.clip if Measured.FRAMES in kinds else Unasked()
+        self.faces: Faces = models.faces if Measured.FACES in kinds else Unasked()
+        self.words = Unasked()
 
 
-class _Unasked:
+class Unasked:
     """Stands where nothing is measured: it sees nothing, and what it saw is compared with nothing."""
 
     space = "unasked"

