@@ -1,0 +1,128 @@
+"""What marks survive: attacks × clips × sizes × keys × seeds, each rate with its interval against its goal.
+
+`core` is twenty rows, `suite` all of them (docs/attacks.md), `peer` those of VideoSeal's evaluation. Results
+of single cells are kept in a folder, so a run that was stopped goes on, and only what changed is tried again.
+"""
+
+import os
+import sys
+import tempfile
+import time
+from argparse import Namespace
+from pathlib import Path
+from typing import Final
+
+from benchmarks import common
+from benchmarks.attacks.catalog import SUITE, chosen
+from benchmarks.common import Row, once, say
+from benchmarks.trials import figures, material, quality
+from benchmarks.trials.cells import MARKED, UNMARKED
+from benchmarks.trials.material import SIZES, NoMaterial, Source
+from benchmarks.trials.running import Order, Outcome, run, tasks
+from benchmarks.trials.schemes import SCHEMES
+
+SUITE_NAME: Final = "watermark"
+NAMED: Final = ("core", "suite", "peer")
+CELLS: Final = Path(tempfile.gettempdir()) / "countermark-cells"
+
+
+def main() -> int:
+    """The command; 2 where there is nothing to try."""
+    asked = _asked()
+    if asked.list:
+        for attack in SUITE.values():
+            print(f"{attack.name}\t{attack.family}\t{'VideoSeal' if attack.peer else ''}\t{attack.told}")
+        return 0
+    at_commit, measured = common.commit(), common.machine()
+    try:
+        sources = _sources(asked)
+    except NoMaterial as error:
+        print(error, file=sys.stderr)
+        return 2
+    order = _order(asked)
+    if order.quality and not quality.can_measure():
+        print("no VMAF here: pip install imageio-ffmpeg (extra dev), or add --no-quality", file=sys.stderr)
+        return 2
+    outcome = _run(asked, order, sources)
+    named = [once("clips", len(sources), "count", {"names": " ".join(one.name for one in sources)})]
+    rows = [*measured, *named, *_run_rows(order, outcome), *figures.rows(outcome.results), *common.machine()]
+    common.present(SUITE_NAME, rows, at_commit, as_json=asked.json)
+    return 0
+
+
+def _asked() -> Namespace:
+    parser = common.options(__doc__, clips=False)
+    add = parser.add_argument
+    add("--clips", metavar="DIR", help="folder of video files; without it, rendered clips only")
+    add("--rendered", type=common.whole(0), default=6, help="clips rendered from the repository's own world")
+    add("--attacks", nargs="+", default=["core"], metavar="NAME", help="core, suite, peer, or names (--list)")
+    add("--sizes", nargs="+", choices=list(SIZES), default=["1080p", "480p", "256p"])
+    add("--windows", type=common.whole(1), default=1, help="parts of each clip")
+    add("--keys", type=common.whole(1), default=1)
+    add("--seeds", type=common.whole(1), default=1, help="of the attacks' chance")
+    add("--scheme", choices=list(SCHEMES), default="countermark")
+    add("--decibels", type=float, help="fixed luma PSNR of the mark; by default what a release would get")
+    add("--unmarked", action="store_true", help="try the same cells without a mark too")
+    add("--quality", action="store_true", default=True, help="what the mark costs each clip (the default)")
+    add("--no-quality", dest="quality", action="store_false")
+    add("--jobs", type=common.whole(1), default=len(os.sched_getaffinity(0)), help="processes")
+    add("--minutes", type=float, help="begin no further cell after so long")
+    add("--cells", type=Path, default=CELLS, metavar="DIR", help="where results of cells are kept")
+    add("--list", action="store_true", help="print every attack with its steps and stop")
+    asked = parser.parse_args()
+    unknown = [name for name in asked.attacks if name not in NAMED and name not in SUITE]
+    if unknown:
+        parser.error(f"there is no attack {unknown[0]!r}; --list shows all of them")
+    return asked
+
+
+def _sources(asked: Namespace) -> list[Source]:
+    """All clips. Raises: NoMaterial with what to do."""
+    found: list[Source] = []
+    if asked.clips is None:
+        say("no --clips DIR: rendered clips only, which say little about real ones")
+    else:
+        folder = Path(asked.clips)
+        if not folder.is_dir():
+            raise NoMaterial(f"there is no folder {folder}; --clips names one that holds video files")
+        try:
+            found += material.real(common.folder_of_clips(asked.clips))
+        except ValueError as error:
+            raise NoMaterial(str(error)) from None
+    found += material.rendered(asked.rendered, asked.cells / "rendered")
+    if not found:
+        raise NoMaterial("nothing to try: name a folder with --clips DIR, or ask for --rendered 6")
+    return found
+
+
+def _order(asked: Namespace) -> Order:
+    names = dict.fromkeys(attack.name for name in asked.attacks for attack in chosen(name))
+    return Order(
+        scheme=asked.scheme, decibels=asked.decibels, attacks=tuple(names), sizes=tuple(asked.sizes),
+        windows=asked.windows, keys=asked.keys, seeds=asked.seeds, quality=asked.quality,
+        kinds=(MARKED, UNMARKED) if asked.unmarked else (MARKED,),
+    )  # fmt: skip
+
+
+def _run(asked: Namespace, order: Order, sources: list[Source]) -> Outcome:
+    # The deadline is compared in other processes: on Linux they share the monotonic clock.
+    deadline = time.monotonic() + 60 * asked.minutes if asked.minutes is not None else None
+    work = tasks(order, sources, asked.cells, deadline)
+    say(f"{len(work)} windows of {len(sources)} clips, {len(order.attacks)} attacks; cells in {asked.cells}")
+    return run(work, asked.jobs, say)
+
+
+def _run_rows(order: Order, outcome: Outcome) -> list[Row]:
+    told = {
+        "scheme": order.scheme, "decibels": order.decibels, "windows": order.windows, "keys": order.keys,
+        "seeds": order.seeds,
+    }  # fmt: skip
+    return [
+        once("cells", len(outcome.results), "count", told),
+        once("cells failed", len(outcome.failed), "count", {"first": (outcome.failed or [None])[0]}),
+        once("cells left by the time limit", outcome.left, "count"),
+    ]
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
