@@ -16,6 +16,12 @@ from benchmarks.attacks.footage import Footage, Parameters, Situation, Step
 FOLLOWED: Final = "+h264_26"
 
 
+DRAWN: Final = frozenset({
+    geometry.crop, geometry.perspective, photometry.noise, timing.thin, timing.stutter, timing.reorder,
+    covers.overlay, covers.picture_in_picture, removers.telea, removers.temporal_median,
+})  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
     """One step with its parameters."""
@@ -47,6 +53,11 @@ class Attack:
     def told(self) -> str:
         """All steps in order."""
         return " → ".join(part.told for part in self.parts) or "nothing"
+
+    @property
+    def drawn(self) -> bool:
+        """Whether chance has a part in it: without, more seeds are no more trials."""
+        return any(part.step in DRAWN for part in self.parts)
 
     def apply(self, footage: Footage, situation: Situation) -> Footage:
         """The attacked footage; work is done while it is played. Raises: CannotAttack."""
@@ -186,6 +197,7 @@ def _chains() -> list[Attack]:
 def _removal() -> list[Attack]:
     subtract = removers.subtract_estimate
     return [
+        _one("visible", "removal", visible=True),  # the control: nothing was painted over
         _one("inpaint_telea", "removal", _part(removers.telea), visible=True),
         _one("inpaint_median", "removal", _part(removers.temporal_median, seconds=2.0), visible=True),
         *(_one(f"remark_{n}", "removal", _part(removers.mark_again, keys=n)) for n in range(1, 6)),

@@ -255,12 +255,11 @@ def _fill_by_median(whole: Plane, box: Box, near: list[tuple[Plane, list[Box]]])
     x0, y0, x1, y1 = box
     if x1 <= x0 or y1 <= y0:
         return
-    stack = np.ma.masked_array(np.stack([plane[y0:y1, x0:x1] for plane, _ in near]).astype(np.float32))
-    for values, (_, theirs) in zip(stack, near, strict=True):
+    stack = np.stack([plane[y0:y1, x0:x1] for plane, _ in near]).astype(np.float32)
+    covered = np.zeros(stack.shape, bool)
+    for own, (_, theirs) in zip(covered, near, strict=True):
         for left, top, right, bottom in theirs:
-            values[max(0, top - y0) : max(0, bottom - y0), max(0, left - x0) : max(0, right - x0)] = (
-                np.ma.masked
-            )
-    middle = np.ma.median(stack, axis=0)
+            own[max(0, top - y0) : max(0, bottom - y0), max(0, left - x0) : max(0, right - x0)] = True
+    middle = np.ma.median(np.ma.masked_array(stack, covered), axis=0)
     whole[y0:y1, x0:x1] = middle.filled(NEUTRAL)
     _inpaint(whole, box, np.ma.getmaskarray(middle).astype(np.uint8) * 255)

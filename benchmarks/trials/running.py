@@ -173,11 +173,11 @@ def attempt(task: Task) -> Outcome:
 
 
 def _named(task: Task) -> list[tuple[str, int]]:
-    """Attacks and seeds; the quality of a clip has no seed."""
+    """Attacks and seeds: only chance is tried more than once."""
     return [
         (attack, seed)
         for attack in task.attacks
-        for seed in range(1 if attack in (QUALITY, "none") else task.seeds)
+        for seed in range(task.seeds if attack != QUALITY and SUITE[attack].drawn else 1)
     ]
 
 

@@ -4,6 +4,7 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -79,8 +80,9 @@ class CannotMark(Exception):
     """The scheme refuses this footage; the text says why."""
 
 
+@lru_cache(maxsize=8)
 def tree_digest(*parts: str) -> str:
-    """Digest of the Python files under some folders or files of this checkout."""
+    """Digest of the Python files under some folders or files of this checkout, as they were when first asked."""
     whole = hashlib.sha256()
     for part in parts:
         path = ROOT / part
