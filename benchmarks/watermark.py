@@ -8,7 +8,7 @@ import os
 import sys
 import tempfile
 import time
-from argparse import Namespace
+from argparse import ArgumentTypeError, Namespace
 from pathlib import Path
 from typing import Final
 
@@ -87,7 +87,7 @@ def _sources(asked: Namespace) -> list[Source]:
             raise NoMaterial(f"there is no folder {folder}; --clips names one that holds video files")
         try:
             found += material.real(common.folder_of_clips(asked.clips))
-        except ValueError as error:
+        except ArgumentTypeError as error:
             raise NoMaterial(str(error)) from None
     found += material.rendered(asked.rendered, asked.cells / "rendered")
     if not found:
