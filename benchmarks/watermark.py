@@ -119,7 +119,7 @@ def _run_rows(order: Order, outcome: Outcome) -> list[Row]:
     }  # fmt: skip
     return [
         once("cells", len(outcome.results), "count", told),
-        once("cells failed", len(outcome.failed), "count", {"first": (outcome.failed or [None])[0]}),
+        once("cells failed", len(outcome.failed), "count", {"first": next(iter(outcome.failed), None)}),
         once("cells left by the time limit", outcome.left, "count"),
     ]
 

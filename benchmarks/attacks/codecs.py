@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import av
 import numpy as np
@@ -65,7 +65,7 @@ def through(
 
     Raises: av.FFmpegError when the encoder refuses the size.
     """
-    decoder = av.VideoCodecContext.create(chosen.decoder, "r")
+    decoder = _context(chosen.decoder, "r")
     decoder.thread_count = 1
     encoder: av.VideoCodecContext | None = None
     times: deque[float] = deque()
@@ -82,8 +82,14 @@ def through(
         yield from (Frame(times.popleft(), _image(picture)) for picture in decoder.decode(None))
 
 
+def _context(name: str, mode: Literal["r", "w"]) -> av.VideoCodecContext:
+    context = av.CodecContext.create(name, mode)
+    assert isinstance(context, av.VideoCodecContext)
+    return context
+
+
 def _encoder(chosen: Codec, image: Image, rate: float, crf: float, preset: str) -> av.VideoCodecContext:
-    encoder = av.VideoCodecContext.create(chosen.encoder, "w")
+    encoder = _context(chosen.encoder, "w")
     encoder.width, encoder.height = image.shape[1], image.shape[0] * 2 // 3
     spaced = Fraction(min(rate, MOST_RATE)).limit_denominator(1001)
     encoder.pix_fmt, encoder.time_base, encoder.framerate = chosen.pixels, 1 / spaced, spaced

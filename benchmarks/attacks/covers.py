@@ -99,6 +99,6 @@ def picture_in_picture(footage: Footage, situation: Situation, *, side: float) -
 def _backdrop(random: np.random.Generator, width: int, height: int) -> Image:
     """Smooth colours with fine grain, ``uint8[height, width, 3]``."""
     grid = random.integers(20, 236, (BACKDROP_GRID, 2 * BACKDROP_GRID, 3)).astype(np.float32)
-    smooth = cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC)
+    smooth = np.asarray(cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC), dtype=np.float32)
     smooth += random.standard_normal((height, width, 1), dtype=np.float32) * np.float32(3)
     return np.clip(smooth, 0, 255).astype(np.uint8)

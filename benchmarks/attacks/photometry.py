@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -85,7 +85,7 @@ def jpeg(footage: Footage, _situation: Situation, *, quality: int) -> Footage:
     def change(rgb: Image) -> Image:
         settings = [cv2.IMWRITE_JPEG_QUALITY, int(quality)]
         _, data = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), settings)
-        decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        decoded = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), dtype=np.uint8)
         return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
     return _in_rgb(footage, change)
@@ -137,11 +137,11 @@ def denoise(footage: Footage, _situation: Situation, *, strength: float) -> Foot
     return footage.each(change)
 
 
-def _in_rgb(footage: Footage, change: Callable[[Image], Image]) -> Footage:
-    return footage.each(lambda image: from_rgb(np.ascontiguousarray(change(to_rgb(image)))))
+def _in_rgb(footage: Footage, change: Callable[[Image], Any]) -> Footage:
+    return footage.each(lambda image: from_rgb(np.ascontiguousarray(change(to_rgb(image)), dtype=np.uint8)))
 
 
-def _planewise(footage: Footage, change: Callable[[Image], Image]) -> Footage:
+def _planewise(footage: Footage, change: Callable[[Image], Any]) -> Footage:
     return footage.each(
         lambda image: joined(*(np.asarray(change(plane), dtype=np.uint8) for plane in planes(image)))
     )

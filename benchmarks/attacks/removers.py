@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -89,7 +89,9 @@ def delogo(footage: Footage, _situation: Situation, *, width: float, height: flo
     return footage.each(painted)
 
 
-def subtract_estimate(footage: Footage, _situation: Situation, *, gain: float, seconds: float = 0.0) -> Footage:
+def subtract_estimate(
+    footage: Footage, _situation: Situation, *, gain: float, seconds: float = 0.0
+) -> Footage:
     """What is common to the frames' fine detail, taken for the mark and taken away ``gain`` times.
 
     ``seconds``: estimated anew for every piece of this length; 0: once, over the whole clip. The estimate is
@@ -175,7 +177,7 @@ def mark_again(footage: Footage, situation: Situation, *, keys: int) -> Footage:
 
 
 def _tracked(footage: Footage, situation: Situation) -> Callable[[float], list[Box]]:
-    """A remover's boxes at any time: exact ones ten times a second, off by a pixel or two, joined by lines."""
+    """A remover's boxes at any time: known ten times a second but for a pixel or two, joined by lines."""
     true = footage.boxes
     if true is None:
         raise CannotAttack("the clip bears no visible mark")
@@ -222,9 +224,7 @@ def _inpaint(whole: Plane, box: Box, mask: Plane) -> None:
     part = np.ascontiguousarray(whole[top : y1 + around, left : x1 + around])
     missing = np.zeros(part.shape, np.uint8)
     missing[y0 - top : y1 - top, x0 - left : x1 - left] = mask
-    whole[top : y1 + around, left : x1 + around] = cv2.inpaint(
-        part, missing, TELEA_RADIUS, cv2.INPAINT_TELEA
-    )
+    whole[top : y1 + around, left : x1 + around] = cv2.inpaint(part, missing, TELEA_RADIUS, cv2.INPAINT_TELEA)
 
 
 def _sampled(footage: Footage, every: float) -> Iterator[Frame]:
@@ -260,6 +260,6 @@ def _fill_by_median(whole: Plane, box: Box, near: list[tuple[Plane, list[Box]]])
     for own, (_, theirs) in zip(covered, near, strict=True):
         for left, top, right, bottom in theirs:
             own[max(0, top - y0) : max(0, bottom - y0), max(0, left - x0) : max(0, right - x0)] = True
-    middle = np.ma.median(np.ma.masked_array(stack, covered), axis=0)
+    middle: Any = np.ma.median(np.ma.masked_array(stack, covered), axis=0)  # type: ignore[no-untyped-call]
     whole[y0:y1, x0:x1] = middle.filled(NEUTRAL)
     _inpaint(whole, box, np.ma.getmaskarray(middle).astype(np.uint8) * 255)

@@ -1,4 +1,4 @@
-"""Rows of a result out of cells: rates against goals, apart for real and rendered clips and for every size."""
+"""Rows of a result out of cells: rates against goals, for each size, real and rendered clips apart."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -51,7 +51,8 @@ def _grouped(results: Iterable[Result]) -> dict[Key, list[Result]]:
         base = one["cell"]["base"]
         groups[one["cell"]["attack"], base["size"], base["material"], length(one)].append(one)
     order, sizes = list(SUITE), list(SIZES)
-    return dict(sorted(groups.items(), key=lambda item: (order.index(item[0][0]), sizes.index(item[0][1]), item[0])))
+    ordered = sorted(groups, key=lambda key: (order.index(key[0]), sizes.index(key[1]), key))
+    return {key: groups[key] for key in ordered}
 
 
 def _conditions(key: Key) -> dict[str, str | int | float | bool | None]:
@@ -96,8 +97,9 @@ def _false_rows(key: Key, group: Sequence[Result]) -> list[Row]:
     told = _conditions(key) | {"marks": "none"}
     if not done:
         return []
+    accepted = sum(one["payload"] in (EXACT, WRONG) for one in done)
     return [
-        rate("payload accepted without a mark", sum(one["payload"] in (EXACT, WRONG) for one in done), len(done), told),
+        rate("payload accepted without a mark", accepted, len(done), told),
         rate("mark claimed without a mark", sum(bool(one["present"]) for one in done), len(done), told),
         once("highest score without a mark", max(one["score"] for one in done), "score", told),
     ]  # fmt: skip
@@ -111,7 +113,12 @@ def _summary(made: Sequence[Row]) -> list[Row]:
             column = tuple(str(row.conditions[name]) for name in ("size", "material", "length"))
             counts[column][str(row.conditions["reached"])] += 1  # type: ignore[index]
     return [
-        once(f"goals {state}", by[state], "rows", dict(zip(("size", "material", "length"), column, strict=True)))
+        once(
+            f"goals {state}",
+            by[state],
+            "rows",
+            dict(zip(("size", "material", "length"), column, strict=True)),
+        )
         for column, by in sorted(counts.items())
         for state in (goals.MET, goals.NOT_SHOWN, goals.MISSED)
     ]
@@ -141,7 +148,10 @@ def _quality_goal(name: str, values: Sequence[float]) -> dict[str, float | str]:
     """Goals of the picture are of what was measured, so there is no interval to wait for."""
     average = sum(values) / len(values)
     met = {
-        "vmaf loss": (goals.VMAF_LOSS[0], average <= goals.VMAF_LOSS[0] and max(values) <= goals.VMAF_LOSS[1]),
+        "vmaf loss": (
+            goals.VMAF_LOSS[0],
+            average <= goals.VMAF_LOSS[0] and max(values) <= goals.VMAF_LOSS[1],
+        ),
         "bitrate": (goals.BITRATE, average <= goals.BITRATE),
         "psnr": (goals.PSNR_FLOOR, min(values) >= goals.PSNR_FLOOR),
     }.get(name)

@@ -49,8 +49,8 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """A column of the tables: ``lines`` of the short side (0: as the clip is) and how much of a clip it takes:
-    ``seconds``, or so many ``frames``.
+    """A column of the tables: ``lines`` of the short side (0: as the clip is), and how much of a clip is
+    looked at: ``seconds`` or, where that is not 0, ``frames``.
     """
 
     name: str
@@ -111,7 +111,7 @@ def _source(path: Path, material: str) -> Source:
 
 
 def starts(source: Source, size: Size, windows: int) -> list[float]:
-    """Where windows begin: spread evenly from the clip's start; only one where it is hardly longer than one."""
+    """Where windows begin: evenly spread; a clip hardly longer than one window has only the first."""
     room = source.seconds - size.seconds if size.frames == 0 else 0.0
     if windows == 1 or room < 0.5:
         return [0.0]

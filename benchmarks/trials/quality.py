@@ -23,6 +23,7 @@ from benchmarks.tools.quality import vmaf
 from watermark.quality import psnr, squared_error
 
 CRF: Final = 23
+BYTES_PER_KBIT: Final = 125
 SSIM_EVERY: Final = 5  # frames
 SSIM_SIGMA: Final = 1.5
 SSIM_CONSTANTS: Final = ((0.01 * 255) ** 2, (0.03 * 255) ** 2)
@@ -89,7 +90,8 @@ def measure(plain: Footage, marked: Footage, scratch: Path) -> Figures:
         flickers.append(flicker.value)
     (scratch / "reference.y4m").unlink()
     return figures | {
-        "vmaf plain": scores[0], "vmaf loss": scores[0] - scores[1], "kbit/s plain": sizes[0] / plain.seconds / 125,
+        "vmaf plain": scores[0], "vmaf loss": scores[0] - scores[1],
+        "kbit/s plain": sizes[0] / plain.seconds / BYTES_PER_KBIT,
         "bitrate": sizes[1] / sizes[0] - 1, "flicker encoded plain": flickers[0],
         "flicker encoded marked": flickers[1],
     }  # fmt: skip

@@ -82,7 +82,7 @@ class CannotMark(Exception):
 
 @lru_cache(maxsize=8)
 def tree_digest(*parts: str) -> str:
-    """Digest of the Python files under some folders or files of this checkout, as they were when first asked."""
+    """Digest of Python files under some folders or files of this checkout, as they were when first asked."""
     whole = hashlib.sha256()
     for part in parts:
         path = ROOT / part
@@ -92,9 +92,9 @@ def tree_digest(*parts: str) -> str:
 
 
 class Countermark:
-    """This repository's marks: the hidden one, and the visible one where it is asked for.
+    """The marks of this repository: the hidden one, and the visible one where it is asked for.
 
-    ``decibels``: a fixed luma PSNR; None: the strength that a release would get (`pipeline.release.strength`).
+    ``decibels``: a fixed luma PSNR; None: what a release would get (`pipeline.release.strength`).
     """
 
     def __init__(self, decibels: float | None = None) -> None:

@@ -1,6 +1,7 @@
 """Every attack of the suite: it runs, the same seed gives the same frames, it does what its name says."""
 
 import hashlib
+import itertools
 import sys
 import weakref
 from collections.abc import Iterator
@@ -77,7 +78,7 @@ def test_an_attack_runs_and_its_seed_decides(name: str, marked: dict[bool, Foota
     assert attacked.width % 2 == attacked.height % 2 == 0
     times = [frame.time for frame in frames]
     assert times[0] == 0
-    assert all(now > before for before, now in zip(times, times[1:], strict=False))
+    assert all(now > before for before, now in itertools.pairwise(times))
     assert times[-1] < attacked.seconds + 1e-6
     assert digest(frames) == digest(list(attack.apply(source, situation()).play()))
     other = digest(list(attack.apply(source, situation(seed=2)).play()))
@@ -229,7 +230,10 @@ def test_photometry_says_what_it_does() -> None:
     noisy = luma(after("noise_6")).astype(float) - luma(image)
     assert noisy.std() == pytest.approx(6, rel=0.1)
     assert luma(after("blur_9")).std() < luma(image).std()
-    assert cv2.Laplacian(luma(after("sharpen_1")), cv2.CV_64F).std() > cv2.Laplacian(luma(image), cv2.CV_64F).std()
+    assert (
+        cv2.Laplacian(luma(after("sharpen_1")), cv2.CV_64F).std()
+        > cv2.Laplacian(luma(image), cv2.CV_64F).std()
+    )
 
 
 def test_hue_goes_round() -> None:
@@ -250,7 +254,9 @@ def test_a_warp_keeps_chroma_with_luma() -> None:
         assert np.array_equal(before[:, :-step], after[:, step:])
 
 
-@pytest.mark.parametrize("name", [name for name in PLAIN if SUITE[name].family not in ("codec", "chain", "none")])
+@pytest.mark.parametrize(
+    "name", [name for name in PLAIN if SUITE[name].family not in ("codec", "chain", "none")]
+)
 def test_memory_does_not_grow(name: str) -> None:
     """Frames that were played are let go, however long the clip is."""
     alive: list[weakref.ref[reel.Image]] = []

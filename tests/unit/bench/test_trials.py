@@ -15,8 +15,7 @@ import cv2
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).resolve().parents[3]
-sys.path.insert(0, str(ROOT))  # benchmarks are not installed
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # benchmarks are not installed
 
 from benchmarks import watermark
 from benchmarks.attacks.catalog import CORE, SUITE
@@ -28,6 +27,7 @@ from benchmarks.trials.cells import QUALITY, Base, Cell, Store
 from benchmarks.trials.running import Order
 from benchmarks.trials.schemes import SCHEMES, Countermark
 
+ROOT = Path(__file__).resolve().parents[3]
 WIDTH, HEIGHT, RATE = 256, 192, 12.0
 GRADIENTS = {"scheme": "countermark", "decibels": 42.0}
 
@@ -62,7 +62,9 @@ def order(*attacks: str, **other: Any) -> Order:
     return Order(**(GRADIENTS | {"attacks": attacks, "sizes": ("native",)} | other))
 
 
-def tried(wanted: Order, source: material.Source, store: Path, deadline: float | None = None) -> running.Outcome:
+def tried(
+    wanted: Order, source: material.Source, store: Path, deadline: float | None = None
+) -> running.Outcome:
     return running.run(running.tasks(wanted, [source], store, deadline), 1, lambda _line: None)
 
 
@@ -101,11 +103,13 @@ def test_a_broken_file_is_tried_again(source: material.Source, tmp_path: Path) -
 def test_a_run_that_is_killed_goes_on_where_it_stood(folder: Path, tmp_path: Path) -> None:
     names = ["none", "flip", "turn_90", "h264_23", "h264_30", "jpeg_40", "resize_0.71", "hue_0.25", "logo"]
     command = [
-        sys.executable, "-m", "benchmarks.watermark", "--clips", str(folder), "--rendered", "0", "--jobs", "1",
-        "--sizes", "native", "--no-quality", "--cells", str(tmp_path), "--json", "--attacks", *names,
+        sys.executable, "-m", "benchmarks.watermark", "--clips", str(folder), "--rendered", "0",
+        "--jobs", "1", "--sizes", "native", "--no-quality", "--cells", str(tmp_path), "--json", "--attacks", *names,
     ]  # fmt: skip
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    begun = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    begun = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    )
     until = time.monotonic() + 120
     while len(list(tmp_path.rglob("*.json"))) < 2 and time.monotonic() < until and begun.poll() is None:
         time.sleep(0.02)
@@ -134,7 +138,8 @@ def test_two_processes_give_what_one_gives(source: material.Source, tmp_path: Pa
 
     def comparable(outcome: running.Outcome) -> list[Any]:
         return sorted(
-            (result["digest"], result["payload"], result["score"], result["size"]) for result in outcome.results
+            (result["digest"], result["payload"], result["score"], result["size"])
+            for result in outcome.results
         )
 
     assert comparable(alone) == comparable(together)
@@ -203,7 +208,9 @@ def test_the_code_of_the_marks_is_part_of_the_name(tmp_path: Path, monkeypatch: 
 
 def test_a_store_is_whole_or_nothing(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    cell = Cell(base=Base(clip="c", name="n", material="real", size="480p", start=0, key=0), attack="flip", seed=0)
+    cell = Cell(
+        base=Base(clip="c", name="n", material="real", size="480p", start=0, key=0), attack="flip", seed=0
+    )
     assert store.get("ab12") is None
     kept = store.put("ab12", cell, {"state": "done"})
     assert store.get("ab12") == kept
@@ -283,7 +290,8 @@ def test_rates_keep_real_and_rendered_long_and_short_apart() -> None:
 
 def test_removal_is_judged_by_what_was_done() -> None:
     found = figures.rows([
-        result("exact", attack="inpaint_telea", removed=True), result("exact", attack="visible", removed=True),
+        result("exact", attack="inpaint_telea", removed=True),
+        result("exact", attack="visible", removed=True),
     ])  # fmt: skip
     assert one(found, "removal of the visible mark noticed").conditions["reached"] == goals.NOT_SHOWN
     mistaken = one(found, "removal of the visible mark claimed by mistake")
@@ -354,13 +362,17 @@ def test_a_folder_that_is_not_there_is_said_plainly(
     assert "nothing to try: name a folder with --clips DIR" in capsys.readouterr().err
 
 
-def test_an_unknown_attack_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_attack_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit):
         ended(monkeypatch, "--attacks", "nonsense")
     assert "no attack 'nonsense'; --list shows all" in capsys.readouterr().err
 
 
-def test_the_list_names_every_attack(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_list_names_every_attack(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert ended(monkeypatch, "--list") == 0
     listed = [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()]
     assert listed == list(SUITE)
