@@ -24,7 +24,7 @@ from benchmarks.attacks.catalog import Attack
 from benchmarks.trials import material
 from benchmarks.trials.schemes import Scheme
 
-VERSION: Final = 1
+VERSION: Final = 1  # raise it when `running` changes what a cell does or what its result says
 MARKED: Final = "marked"
 UNMARKED: Final = "unmarked"
 QUALITY: Final = "quality"

@@ -16,11 +16,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
 import cv2
 
+from benchmarks.attacks import codecs
 from benchmarks.attacks.catalog import SUITE
 from benchmarks.attacks.footage import CannotAttack, Footage, Frame, Situation
 from benchmarks.trials import quality
@@ -182,7 +184,10 @@ def _named(task: Task) -> list[tuple[str, int]]:
 
 
 def _work(attack: str) -> str:
-    return source_digest(quality) if attack == QUALITY else attack_digest(SUITE[attack])
+    """Digest of what is done to the base."""
+    if attack == QUALITY:
+        return source_digest(quality) + source_digest(codecs) + version("imageio-ffmpeg")
+    return attack_digest(SUITE[attack])
 
 
 class _Bench:

@@ -325,6 +325,18 @@ def test_the_catalog() -> None:
             assert {base, base + FOLLOWED} <= set(SUITE)
 
 
+def test_the_page_lists_every_attack_with_its_parameters() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs/attacks.md").read_text()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines()]
+    documented = {row[0].strip("`"): row[1:] for row in rows if len(row) == 4 and row[0].startswith("`")}
+    sizes = {"1080p", "480p", "256p", "native"}
+    wanted = {}
+    for name in PLAIN:
+        core = "yes" if name in CORE else "followed" if name + FOLLOWED in CORE else ""
+        wanted[name] = [SUITE[name].told, "yes" if SUITE[name].peer else "", core]
+    assert {name: cells for name, cells in documented.items() if name not in sizes} == wanted
+
+
 EVEN = st.integers(1, 24).map(lambda half: 2 * half)
 
 

@@ -104,7 +104,8 @@ def test_a_run_that_is_killed_goes_on_where_it_stood(folder: Path, tmp_path: Pat
     names = ["none", "flip", "turn_90", "h264_23", "h264_30", "jpeg_40", "resize_0.71", "hue_0.25", "logo"]
     command = [
         sys.executable, "-m", "benchmarks.watermark", "--clips", str(folder), "--rendered", "0",
-        "--jobs", "1", "--sizes", "native", "--no-quality", "--cells", str(tmp_path), "--json", "--attacks", *names,
+        "--jobs", "1", "--sizes", "native", "--no-quality", "--cells", str(tmp_path), "--json",
+        "--attacks", *names,
     ]  # fmt: skip
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     begun = subprocess.Popen(
