@@ -14,9 +14,7 @@ from benchmarks.attacks.footage import (
     Image,
     Situation,
     from_rgb,
-    joined,
     luma,
-    planes,
     to_rgb,
     with_luma,
 )
@@ -93,7 +91,7 @@ def jpeg(footage: Footage, _situation: Situation, *, quality: int) -> Footage:
 
 def blur(footage: Footage, _situation: Situation, *, kernel: int = 0, sigma: float = 0.0) -> Footage:
     """Gaussian blur. ``kernel`` alone: sigma = 0.3 ((kernel − 1) / 2 − 1) + 0.8, as in torchvision."""
-    return _planewise(footage, lambda plane: cv2.GaussianBlur(plane, (int(kernel), int(kernel)), sigma))
+    return _in_rgb(footage, lambda rgb: cv2.GaussianBlur(rgb, (int(kernel), int(kernel)), sigma))
 
 
 def sharpen(footage: Footage, _situation: Situation, *, amount: float) -> Footage:
@@ -139,9 +137,3 @@ def denoise(footage: Footage, _situation: Situation, *, strength: float) -> Foot
 
 def _in_rgb(footage: Footage, change: Callable[[Image], Any]) -> Footage:
     return footage.each(lambda image: from_rgb(np.ascontiguousarray(change(to_rgb(image)), dtype=np.uint8)))
-
-
-def _planewise(footage: Footage, change: Callable[[Image], Any]) -> Footage:
-    return footage.each(
-        lambda image: joined(*(np.asarray(change(plane), dtype=np.uint8) for plane in planes(image)))
-    )

@@ -6,6 +6,7 @@ as often as they like: memory stays that of a frame.
 
 import hashlib
 import math
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from benchmarks.tools.drawn_trials import write_clip
 from generator.embedded.world.design import random_design
 from generator.embedded.world.render import render_clip
 from generator.embedded.world.scene import random_scene
+from pipeline.errors import CountermarkError
 from pipeline.media.reader import open_clip
 from pipeline.media.types import MediaLimits
 
@@ -94,15 +96,18 @@ def _draw(index: int, path: Path) -> None:
         random_design(random), random_scene(random), width=width, height=height,
         frames=round(RENDERED_SECONDS * RENDERED_RATE), frame_rate=RENDERED_RATE,
     )  # fmt: skip
-    partial = path.with_suffix(".partial.mp4")
+    partial = path.with_suffix(f".{os.getpid()}.partial.mp4")
     write_clip(pictures, partial, RENDERED_RATE, RENDERED_CRF)
     partial.rename(path)
 
 
 def _source(path: Path, material: str) -> Source:
-    with open_clip(path, limits=MediaLimits(), planes="y") as clip:
-        times = [frame.time for frame in clip.frames()]
-        seconds = clip.info.duration or (times[-1] if times else 0.0)
+    try:
+        with open_clip(path, limits=MediaLimits(), planes="y") as clip:
+            times = [frame.time for frame in clip.frames()]
+            seconds = clip.info.duration or (times[-1] if times else 0.0)
+    except CountermarkError as error:
+        raise NoMaterial(f"{path}: {error}; leave it out of the folder") from None
     if len(times) < 2:
         raise NoMaterial(f"{path} has fewer than two pictures; leave it out of the folder")
     with path.open("rb") as file:

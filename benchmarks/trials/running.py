@@ -10,6 +10,7 @@ The rules:
 
 import hashlib
 import multiprocessing
+import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +24,7 @@ from typing import Final
 import cv2
 
 from benchmarks.attacks import codecs
-from benchmarks.attacks.catalog import SUITE
+from benchmarks.attacks.catalog import FOLLOWED, SUITE
 from benchmarks.attacks.footage import CannotAttack, Footage, Frame, Situation
 from benchmarks.trials import quality
 from benchmarks.trials.cells import (
@@ -134,6 +135,9 @@ def _outcomes(work: Sequence[Task], jobs: int) -> Iterator[tuple[Task, Outcome]]
         _quiet()
         yield from ((task, attempt(task)) for task in work)
         return
+    # A child reads these when it loads numpy; by then it is too late for this process.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=_quiet) as pool:
         waiting = {pool.submit(attempt, task): task for task in work}
@@ -214,7 +218,7 @@ class _Bench:
         try:
             marked = self._copy(visible=attack.visible)
             prepared = time.process_time()
-            # The attack's name is in its chance: two attacks of one seed cut different places.
+            # The attack's name is in its chance: crops of two sizes are cut in different places.
             situation = Situation(seed=chance_of(name, seed), remark=self._remark)
             attacked = attack.apply(marked.footage, situation)
         except (CannotAttack, CannotMark) as error:
@@ -271,5 +275,6 @@ class Spent:
 
 
 def chance_of(name: str, seed: int) -> int:
-    """A number of an attack's name and a seed, the same in every process."""
-    return int.from_bytes(hashlib.sha256(f"{name}/{seed}".encode()).digest()[:6])
+    """A number of an attack's name and a seed; an attack that H.264 follows gets the same as without."""
+    told = f"{name.removesuffix(FOLLOWED)}/{seed}"
+    return int.from_bytes(hashlib.sha256(told.encode()).digest()[:6])

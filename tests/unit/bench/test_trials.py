@@ -152,6 +152,7 @@ def test_seeds_are_for_chance_only(source: material.Source, tmp_path: Path) -> N
     assert [name for name, _ in running._named(task)] == ["flip", "crop_0.71", "crop_0.71", "crop_0.71"]
     assert running.chance_of("crop_0.71", 0) != running.chance_of("crop_0.71", 1)
     assert running.chance_of("crop_0.71", 0) != running.chance_of("crop_0.55", 0)
+    assert running.chance_of("crop_0.71", 0) == running.chance_of("crop_0.71+h264_26", 0)
 
 
 def test_a_failure_is_told_and_not_kept(
@@ -232,6 +233,12 @@ def test_a_window_has_its_size_and_begins_at_zero(source: material.Source, tmp_p
     assert len(frames) == 48  # four seconds
     assert cut.seconds == pytest.approx(4.0)
     assert all(np.array_equal(a.image, b.image) for a, b in zip(frames, cut.play(), strict=True))
+
+
+def test_a_file_that_is_no_video_is_named(tmp_path: Path) -> None:
+    (tmp_path / "broken.mp4").write_bytes(b"not a video")
+    with pytest.raises(material.NoMaterial, match=r"broken\.mp4: .*leave it out of the folder"):
+        material.real([tmp_path / "broken.mp4"])
 
 
 def test_rendered_clips_need_no_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
