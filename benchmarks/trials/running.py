@@ -88,7 +88,7 @@ class Outcome:
 
 
 def tasks(order: Order, sources: Sequence[Source], store: Path, deadline: float | None) -> list[Task]:
-    """All tasks, so ordered that a run cut short has tried every clip and size at least in part."""
+    """All tasks, key by key: a run that is cut short has tried the first keys on every clip first."""
     made = []
     attacks = order.attacks + ((QUALITY,) if order.quality else ())
     for key in range(order.keys):
