@@ -107,7 +107,9 @@ def test_a_run_that_is_killed_goes_on_where_it_stood(folder: Path, tmp_path: Pat
         "--jobs", "1", "--sizes", "native", "--no-quality", "--cells", str(tmp_path), "--json",
         "--attacks", *names,
     ]  # fmt: skip
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    scratch = tmp_path / "scratch"  # a process that is killed leaves its scratch files behind
+    scratch.mkdir()
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(scratch)}
     begun = subprocess.Popen(
         command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
     )
