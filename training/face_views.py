@@ -42,7 +42,7 @@ def _blurred(sigma: float) -> View:
 def _coded(quality: int) -> View:
     def code(picture: Picture, _place: Place) -> Picture:
         _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
-        return _picture(cv2.imdecode(data, cv2.IMREAD_COLOR))
+        return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
 
     return code
 

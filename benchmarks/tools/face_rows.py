@@ -117,7 +117,7 @@ def _part_rows(clips: Sequence[Clip], told: Conditions) -> list[Row]:
         for name, beyond, how in (("", 0.0, told), (", at 0 false pairs", np.nextafter(worst, 2.0), clean)):
             if some:
                 made += _found_rows(some, beyond, name, {**how, **by})
-    made += _drawn_again([one for one in clips if one.told.registered != SAME], persons, clean)
+    made += _drawn_again(clips, persons, clean)
     mine = [one for one in clips if one.told.registered == OTHER]
     made += face_halves.rows(clips, mine, {**told, "registered by": OTHER})
     for group, those in _groups(clips):

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ pytest.importorskip("skimage.data")
 
 from benchmarks.checks import _folder
 from benchmarks.common import Row
-from benchmarks.tools.face_checks import NOBODY, OTHER, Measured, Plan, conditions_of
+from benchmarks.tools.face_checks import NOBODY, OTHER, SAME, Measured, Plan, conditions_of
 from benchmarks.tools.face_rows import rows
 from benchmarks.tools.face_trials import TRIALS
 from classifiers.thresholds import FACE_PORTRAIT, Calibration, Layer
@@ -74,6 +75,15 @@ def test_the_interval_over_persons_holds_the_share_and_knows_how_few_there_are()
     assert share.interval[0] <= share.value <= share.interval[1]
     assert share.interval[0] == 0.5  # all draws of ben alone
     assert share.interval[1] == 1.0
+
+
+def test_pairs_of_who_is_registered_by_the_same_photograph_count_over_persons_too() -> None:
+    alone = replace(clip("cid", [0.0], ann=[0.25], ben=[0.9]), registered=SAME)
+    found = rows([*measured(), alone], [calibration(0.6)])
+    share = one(found, "person found in a frame, at 0 false pairs, over persons")
+    told = {"registered by": OTHER}
+    assert share.value == one(found, "person found in a frame, at 0 false pairs", **told).value
+    assert share.value == 1 / 4  # 0.2 alone is nearer than 0.25
 
 
 def test_thresholds_of_other_persons_know_nothing_of_those_they_are_told_of() -> None:

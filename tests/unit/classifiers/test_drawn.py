@@ -1,12 +1,14 @@
 """Drawn faces: the learnt map and its space; a portrait finds its drawing there, and nobody else."""
 
 from functools import cache
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from classifiers import drawn
@@ -173,7 +175,7 @@ def test_every_view_that_is_learnt_from_is_another_picture_and_always_the_same()
     picture, place = portrait()[0:220, 130:330], (60, 60, 140, 150)
     for name, view in VIEWS.items():
         seen = view(picture, place)
-        assert seen.dtype == np.uint8 and seen.ndim == 3 and seen.shape[2] == 3, name
+        assert (seen.dtype, seen.ndim, seen.shape[2]) == (np.uint8, 3, 3), name
         assert seen.shape != picture.shape or (seen != picture).mean() > 0.2, name
         assert np.array_equal(seen, view(picture, place)), name
     assert VIEWS["36 pixels"](picture, place).shape == (99, 90, 3)  # of a face of 80
@@ -184,7 +186,7 @@ def test_the_shipped_space_is_calibrated() -> None:
 
 
 def test_a_damaged_file() -> None:
-    right = {
+    right: dict[str, NDArray[Any]] = {
         drawn.MAP: np.eye(4, dtype=np.float32), drawn.MIDDLE: np.zeros(4, np.float32),
         drawn.APART: np.array([0.1], np.float32), drawn.SOURCE: np.frombuffer(b"s", np.uint8),
     }  # fmt: skip
