@@ -1,11 +1,15 @@
-"""Drawn faces: a second space, in which a drawing lies nearer to the person than to other drawings.
+"""A second space of faces, in which a person stays near when drawn, blurred, small, relit or turned.
 
 Drawing moves the vector of a face as far as another person would: pencil strokes look alike whoever is drawn.
-1. A linear map, learnt from faces and what filters draw of them (`training.drawn_faces`), shrinks the
-   directions in which the same person differs when drawn. Applied to a vector of the source space it gives
-   one of unit length in a space of its own, with a calibration of its own; no picture is looked at again.
-2. Of a portrait, what three filters draw of it is registered in that space as well.
-3. The source space stays what it is: what was seen or registered in it before is compared there as ever.
+Blur, darkness and few pixels move it too, only less.
+1. A linear map, learnt from faces and how they look otherwise (`training.drawn_faces`), shrinks the
+   directions in which one person differs. Applied to a vector of the source space it gives one of unit
+   length in a space of its own, with a calibration of its own; no picture is looked at again.
+2. Of a portrait, what three filters draw of it is registered in that space as well. Two drawings are alike
+   whoever is drawn, so each counts only from nearer on: vectors have one number more, which is nought but
+   in what is drawn at registration, and sets that apart from whatever is seen.
+3. The source space stays what it is: what was seen or registered in it before is compared there as ever,
+   from a stricter threshold on.
 """
 
 import hashlib
@@ -25,8 +29,8 @@ if TYPE_CHECKING:
     from classifiers.faces import Face
 
 FILE: Final = "drawn_faces.safetensors"
-MAP, MIDDLE, SOURCE = "map", "middle", "source"
-"""Names in the file: ``float32[d, d]``, ``float32[d]``, and the letters of the source space."""
+MAP, MIDDLE, APART, SOURCE = "map", "middle", "apart", "source"
+"""Names in the file: ``float32[d, d]``, ``float32[d]``, ``float32[1]``, the letters of the source space."""
 SIDE: Final = 130
 """Pixels of a face that is drawn: strokes have a width."""
 ROOM: Final = 0.8
@@ -44,18 +48,29 @@ class Faces(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrawnSpace:
-    """The map from vectors of the space ``source`` into ``space``."""
+    """The map from vectors of the space ``source`` into ``space``; ``apart``: what the square of a distance
+    to what is drawn at registration is lengthened by.
+    """
 
     source: str
     space: str
     map: Vectors
     middle: Vectors
+    apart: float
 
     def moved(self, vectors: Vectors) -> Vectors:
-        """Unit vectors ``float32[n, d]`` of those of the source space."""
+        """``float32[n, d + 1]`` of those of the source space: of unit length, and nought at the end."""
+        return self._moved(vectors, 0.0)
+
+    def moved_drawings(self, vectors: Vectors) -> Vectors:
+        """The same of what is drawn of a portrait: set apart at the end."""
+        return self._moved(vectors, self.apart**0.5)
+
+    def _moved(self, vectors: Vectors, last: float) -> Vectors:
         moved = (vectors - self.middle) @ self.map.T
         lengths = np.linalg.norm(moved, axis=1, keepdims=True)
-        return np.asarray(moved / np.maximum(lengths, np.finfo(np.float32).tiny), np.float32)
+        units = moved / np.maximum(lengths, np.finfo(np.float32).tiny)
+        return np.column_stack([units, np.full(len(units), last)]).astype(np.float32)
 
 
 def drawn_space(space: str) -> DrawnSpace | None:
@@ -90,8 +105,9 @@ def of_portrait(picture: Picture, face: "Face", faces: Faces) -> dict[str, Vecto
     drawn = drawn_space(faces.space)
     if drawn is not None:
         looks = (faces.look(drawing) for drawing in drawings(picture, face.box))
-        views = [face.vector, *(max(look, key=_area).vector for look in looks if look)]
-        found[drawn.space] = drawn.moved(np.stack(views))
+        views = [max(look, key=_area).vector for look in looks if look]
+        own = drawn.moved(face.vector[None])
+        found[drawn.space] = np.concatenate([own, drawn.moved_drawings(np.stack(views))]) if views else own
     return found
 
 
@@ -158,14 +174,15 @@ def parse(data: bytes) -> DrawnSpace:
 
     try:
         tensors = load(data)
-        linear, middle = tensors[MAP], tensors[MIDDLE]
+        linear, middle, apart = tensors[MAP], tensors[MIDDLE], tensors[APART]
         size = len(middle)
         source = bytes(tensors[SOURCE]).decode()
     except (SafetensorError, KeyError, UnicodeDecodeError, TypeError):
         raise ModelUnusable(f"{FILE} is damaged; install countermark again") from None
-    if linear.shape != (size, size) or not (np.isfinite(linear).all() and np.isfinite(middle).all()):
+    finite = all(np.isfinite(one).all() for one in (linear, middle, apart))
+    if linear.shape != (size, size) or apart.shape != (1,) or not finite or apart[0] < 0:
         raise ModelUnusable(f"{FILE} is damaged; install countermark again")
     return DrawnSpace(
         source=source, space=f"{source}{MARK}{hashlib.sha256(data).hexdigest()[:8]}",
-        map=linear.astype(np.float32), middle=middle.astype(np.float32),
+        map=linear.astype(np.float32), middle=middle.astype(np.float32), apart=float(apart[0]),
     )  # fmt: skip

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.common import Conditions, Row, once, rate
+from benchmarks.tools import face_halves
 from benchmarks.tools.face_checks import NOBODY, OTHER, SAME, Measured
 from benchmarks.tools.face_styles import KEPT_APART, LEARNT
 from benchmarks.tools.face_trials import DRAWN, TURNED
@@ -36,6 +37,16 @@ class Clip:
     told: Measured
     own: Margins
     others: Margins
+
+    @property
+    def who(self) -> str:
+        """Who is shown."""
+        return self.told.who
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The other persons."""
+        return self.told.names
 
 
 def rows(found: Sequence[Measured], calibrations: Sequence[Calibration]) -> list[Row]:
@@ -106,7 +117,9 @@ def _part_rows(clips: Sequence[Clip], told: Conditions) -> list[Row]:
         for name, beyond, how in (("", 0.0, told), (", at 0 false pairs", np.nextafter(worst, 2.0), clean)):
             if some:
                 made += _found_rows(some, beyond, name, {**how, **by})
-    made += _drawn_again([one for one in clips if one.told.registered != SAME], persons, clean)
+    made += _drawn_again(clips, persons, clean)
+    mine = [one for one in clips if one.told.registered == OTHER]
+    made += face_halves.rows(clips, mine, {**told, "registered by": OTHER})
     for group, those in _groups(clips):
         for name, beyond, how in (("", 0.0, told), (", at 0 false pairs", np.nextafter(worst, 2.0), clean)):
             made += _found_rows(those, beyond, name, {**how, **group})

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ pytest.importorskip("skimage.data")
 
 from benchmarks.checks import _folder
 from benchmarks.common import Row
-from benchmarks.tools.face_checks import NOBODY, OTHER, Measured, Plan, conditions_of
+from benchmarks.tools.face_checks import NOBODY, OTHER, SAME, Measured, Plan, conditions_of
 from benchmarks.tools.face_rows import rows
 from benchmarks.tools.face_trials import TRIALS
 from classifiers.thresholds import FACE_PORTRAIT, Calibration, Layer
@@ -74,6 +75,51 @@ def test_the_interval_over_persons_holds_the_share_and_knows_how_few_there_are()
     assert share.interval[0] <= share.value <= share.interval[1]
     assert share.interval[0] == 0.5  # all draws of ben alone
     assert share.interval[1] == 1.0
+
+
+def test_pairs_of_who_is_registered_by_the_same_photograph_count_over_persons_too() -> None:
+    alone = replace(clip("cid", [0.0], ann=[0.25], ben=[0.9]), registered=SAME)
+    found = rows([*measured(), alone], [calibration(0.6)])
+    share = one(found, "person found in a frame, at 0 false pairs, over persons")
+    told = {"registered by": OTHER}
+    assert share.value == one(found, "person found in a frame, at 0 false pairs", **told).value
+    assert share.value == 1 / 4  # 0.2 alone is nearer than 0.25
+
+
+def test_thresholds_of_other_persons_know_nothing_of_those_they_are_told_of() -> None:
+    """Two persons are nearer to each other than all else: with them as the half, thresholds are stricter."""
+    near, far = ("ann", "ben"), ("cid", "dan")
+    clips = [
+        clip(
+            who, [0.3],
+            **{name: [0.2 if {who, name} == set(near) else 0.6] for name in (*near, *far) if name != who},
+        )
+        for who in (*near, *far)
+    ]  # fmt: skip
+    found = rows(clips, [calibration(0.5)])
+    told = [row for row in found if row.metric == "person found in a frame, thresholds of other persons"]
+    assert [row.n for row in told] == [4, 4]
+    assert 0.5 < told[0].value < 1  # all but where the near two are the half that is fitted on
+    false = one(found, "pairs of a frame and another person, false, thresholds of other persons")
+    assert 0 < false.value < 0.5
+    aside = one(found, "person found in a frame, at 0 false pairs, the two nearest persons aside")
+    assert (aside.value, one(found, "person found in a frame, at 0 false pairs").value) == (1, 0)
+
+
+def test_fewer_pairs_are_an_easier_demand() -> None:
+    rng = np.random.default_rng(1)
+    clips = [
+        clip(f"p{n}", list(rng.uniform(0.2, 0.7, 5)), **{
+            f"p{m}": list(rng.normal(0.9, 0.12, 5)) for m in range(40) if m != n
+        })
+        for n in range(40)
+    ]  # fmt: skip
+    found = rows(clips, [calibration(0.5)])
+    few = one(found, "person found in a frame, at 0 false of 3000 pairs")
+    every = one(found, "person found in a frame, at 0 false pairs")
+    assert every.value < few.value
+    assert every.value - 1e-9 <= few.interval[0] <= few.value <= few.interval[1] < 1
+    assert not [row for row in rows(measured(), [calibration(0.6)]) if "3000" in row.metric]
 
 
 def test_each_condition_is_shown_as_often() -> None:

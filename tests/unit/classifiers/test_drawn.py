@@ -1,17 +1,19 @@
 """Drawn faces: the learnt map and its space; a portrait finds its drawing there, and nobody else."""
 
 from functools import cache
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from classifiers import drawn
 from classifiers.base import Kind, Picture, Seen, Sight, Vectors
-from classifiers.drawn import DrawnSpace, drawings, drawn_space, parse, spaces_of, with_drawn
+from classifiers.drawn import DrawnSpace, drawings, drawn_space, of_portrait, parse, spaces_of, with_drawn
 from classifiers.errors import ModelUnusable
 from classifiers.faces import check_faces, seen_faces
 from classifiers.faces_dlib import DlibFaces
@@ -70,8 +72,7 @@ class Portraits:
 def registered() -> dict[str, Vectors]:
     """What an opt-out keeps of the portrait, by space."""
     face = finder().look(portrait())[0]
-    views = [face.vector, *(finder().look(one)[0].vector for one in drawings(portrait(), face.box))]
-    return {finder().space: face.vector[None], space().space: space().moved(np.stack(views))}
+    return of_portrait(portrait(), face, finder())
 
 
 def test_a_drawing_is_found_in_the_space_of_drawings_only() -> None:
@@ -118,7 +119,7 @@ def test_other_spaces_have_no_drawn_one() -> None:
 def test_a_clip_without_faces_was_looked_at_in_both_spaces() -> None:
     both = with_drawn(seen_faces(finder().space, [(0.0, ())]))
     assert [(one.space, one.vectors.shape) for one in both] == [
-        (one, (0, 128)) for one in spaces_of(finder().space)
+        (one, (0, size)) for one, size in zip(spaces_of(finder().space), (128, 129), strict=True)
     ]
 
 
@@ -129,6 +130,22 @@ def test_vectors_are_of_unit_length_and_one_does_not_change_another(seed: int, c
     moved = space().moved(vectors)
     assert np.allclose(np.linalg.norm(moved, axis=1), 1, atol=1e-5)
     assert np.allclose(space().moved(vectors[:1]), moved[:1], atol=1e-5)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 1000))
+def test_what_is_drawn_at_registration_is_farther_from_all_that_is_seen_by_as_much(seed: int) -> None:
+    seen, portrait = np.random.default_rng(seed).normal(0, 0.12, (2, 3, 128)).astype(np.float32)
+    plain = ((space().moved(seen) - space().moved(portrait)) ** 2).sum(axis=1)
+    drawn = ((space().moved(seen) - space().moved_drawings(portrait)) ** 2).sum(axis=1)
+    assert space().apart > 0
+    assert np.allclose(drawn, plain + space().apart, atol=1e-4)
+
+
+def test_a_portrait_is_registered_as_it_is_and_as_it_is_drawn() -> None:
+    own = registered()[space().space]
+    assert own.shape == (1 + len(drawn.FILTERS), 129)
+    assert own[:, -1].tolist() == pytest.approx([0.0] + [space().apart ** 0.5] * len(drawn.FILTERS))
 
 
 @settings(max_examples=10, deadline=None)
@@ -142,7 +159,8 @@ def test_what_drawing_changes_counts_less(seed: int) -> None:
     groups = [
         person + np.hstack([rng.normal(0, 0.05, (5, 6)), rng.normal(0, 2, (5, 2))]) for person in persons
     ]
-    made = DrawnSpace(source="s", space="d", **dict(zip(("map", "middle"), learnt(groups, 0.1), strict=True)))
+    linear, middle = learnt(groups, 0.1)
+    made = DrawnSpace(source="s", space="d", map=linear, middle=middle, apart=0.0)
     moved = [made.moved(np.asarray(group, np.float32)) for group in groups]
     same = max(float(np.linalg.norm(one[0] - one[1])) for one in moved)
     plain = max(float(np.linalg.norm(one[0] - one[1])) for one in groups)
@@ -151,19 +169,33 @@ def test_what_drawing_changes_counts_less(seed: int) -> None:
     assert same / apart < plain / usual
 
 
+def test_every_view_that_is_learnt_from_is_another_picture_and_always_the_same() -> None:
+    from training.face_views import VIEWS
+
+    picture, place = portrait()[0:220, 130:330], (60, 60, 140, 150)
+    for name, view in VIEWS.items():
+        seen = view(picture, place)
+        assert (seen.dtype, seen.ndim, seen.shape[2]) == (np.uint8, 3, 3), name
+        assert seen.shape != picture.shape or (seen != picture).mean() > 0.2, name
+        assert np.array_equal(seen, view(picture, place)), name
+    assert VIEWS["36 pixels"](picture, place).shape == (99, 90, 3)  # of a face of 80
+
+
 def test_the_shipped_space_is_calibrated() -> None:
     assert -1.2 < load(space().space).layer(FACE_PORTRAIT).threshold < -0.5
 
 
 def test_a_damaged_file() -> None:
-    right = {
+    right: dict[str, NDArray[Any]] = {
         drawn.MAP: np.eye(4, dtype=np.float32), drawn.MIDDLE: np.zeros(4, np.float32),
-        drawn.SOURCE: np.frombuffer(b"s", np.uint8),
+        drawn.APART: np.array([0.1], np.float32), drawn.SOURCE: np.frombuffer(b"s", np.uint8),
     }  # fmt: skip
     assert parse(save(right)).space.startswith("s-drawn-")
     for wrong in (
         b"", b"words", save(right)[:40], save({**right, drawn.MAP: np.eye(3, dtype=np.float32)}),
         save({**right, drawn.MIDDLE: np.full(4, np.nan, np.float32)}), save({drawn.MAP: right[drawn.MAP]}),
+        save({**right, drawn.APART: np.array([-0.1], np.float32)}),
+        save({**right, drawn.APART: np.zeros(2, np.float32)}),
     ):  # fmt: skip
         with pytest.raises(ModelUnusable, match="is damaged"):
             parse(wrong)
