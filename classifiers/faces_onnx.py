@@ -48,10 +48,7 @@ class OnnxFaces:
         self, folder: Path, digests: tuple[str, str] = ("", ""), limits: FaceLimits | None = None
     ) -> None:
         self._limits = limits or FaceLimits()
-        detector, recogniser = (
-            _read(_only(folder, pattern), digest)
-            for pattern, digest in zip((DETECTOR, RECOGNISER), digests, strict=True)
-        )
+        detector, recogniser = _weights(folder, digests)
         self._space = _space(detector, recogniser)
         self._lock = threading.Lock()
         try:
@@ -120,6 +117,17 @@ class OnnxFaces:
         if not (np.isfinite(length) and length > 0):
             raise ValueError("the model of faces answered with what is no direction")
         return np.asarray(vector / length, np.float32)
+
+
+def space_of(folder: Path, digests: tuple[str, str] = ("", "")) -> str:
+    """The name of the space of a folder's models, none of which is opened. Raises: ModelUnusable."""
+    return _space(*_weights(folder, digests))
+
+
+def _weights(folder: Path, digests: tuple[str, str]) -> tuple[bytes, bytes]:
+    """The files of the detector and of the recogniser. Raises: ModelUnusable."""
+    detector, recogniser = digests
+    return _read(_only(folder, DETECTOR), detector), _read(_only(folder, RECOGNISER), recogniser)
 
 
 def _space(detector: bytes, recogniser: bytes) -> str:
