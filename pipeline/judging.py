@@ -16,10 +16,10 @@ from pipeline.orders import ask_of
 from pipeline.reasons import Wish
 from pipeline.recheck import (
     KEY_REVOKED,
-    PARENT_WITHDRAWN,
     Question,
     Uses,
     in_full,
+    parent_withdrawn,
     recheck,
     shown,
     unprompted,
@@ -192,9 +192,10 @@ class Judge:
 
     def _with_parents(self, decision: Decision, made_from: Sequence[Parent]) -> Decision:
         found = [releases.get(self._bench.engine, one) for one in self.ancestors(made_from)]
-        if not any(one is not None and one.state is ReleaseState.WITHDRAWN for one in found):
+        gone = [one.id for one in found if one is not None and one.state is ReleaseState.WITHDRAWN]
+        if not gone:
             return decision
-        reason = Reason(code="parent_withdrawn", check="release_parent", detail=PARENT_WITHDRAWN)
+        reason = parent_withdrawn(gone)
         verdict = Verdict.BLOCK if decision.verdict is Verdict.BLOCK else Verdict.REVIEW
         return replace(decision, verdict=verdict, reasons=(*decision.reasons, reason))
 

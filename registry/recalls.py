@@ -17,7 +17,7 @@ from typing import Final, Protocol
 
 from sqlalchemy import Connection, Engine, select
 
-from registry import cases, changes, log, parents
+from registry import cases, changes, holds, log, parents
 from registry.canonical import Json
 from registry.cases import DERIVATIVE, DISMISSED, OPEN, RETRO_MATCH, UPHELD, Case
 from registry.checkpoint import NoteSigner
@@ -29,7 +29,7 @@ from registry.release_rows import demand
 from registry.tables import release
 from registry.tables_parties import claim
 from registry.tables_recalls import release_stop
-from registry.types import Change, RecheckResult, Release, ReleaseState
+from registry.types import Change, ReasonLike, RecheckResult, Release, ReleaseState
 
 ENTRY_VERSION: Final = 1
 MANUAL, WISH, CASE, CLAIM = "manual", "wish", "case", "claim"
@@ -101,7 +101,8 @@ def open_case(
 def _derive(conn: Connection, release_id: str, *, now: str, hold: bool) -> None:
     told: Json = {
         "code": "parent_withdrawn", "check": "release_parent",
-        "detail": "It was made from a release that was withdrawn.",
+        "detail": f"It was made from the release {release_id}, which was withdrawn.",
+        "evidence": {"releases": [release_id]},
     }  # fmt: skip
     for child in sorted(parents.descendants(conn, release_id)):
         open_case(conn, DERIVATIVE, child, release_id, [told], now=now, hold=hold)
@@ -276,18 +277,22 @@ def set_child_free(
 
 def _keep_back(conn: Connection, release_id: str, answer: RecheckResult, now: str) -> None:
     """Found while it was away: a wish that forbids it stands against it, or a case that a person decides."""
-    told: list[Json] = [
-        {"code": one.code, "check": one.check, "detail": one.detail} for one in answer.reasons
-    ]
+    told = [holds.reason_json(one) for one in answer.reasons]
     named = [str(one.evidence.get("subject") or "") for one in answer.reasons]
     about = next(filter(None, named), release_id)
     if answer.verdict == BLOCK:
-        stop(conn, release_id, WISH, about, why={"reasons": [*told]}, now=now)
+        stop(conn, release_id, WISH, about, why={"reasons": [*map(_short, answer.reasons)]}, now=now)
     else:
         made = open_case(conn, RETRO_MATCH, release_id, about, told, now=now, hold=True)
         known = cases.find_open(conn, RETRO_MATCH, release_id, about)
         if made is None and known is not None:  # it was open before, and kept nothing back so far
             stop(conn, release_id, CASE, known, why={"case": known}, now=now)
+
+
+def _short(reason: ReasonLike) -> Json:
+    """As the log keeps it, with whom it is about, so that evidence bundles and erasures find the entry."""
+    told: Json = {"code": reason.code, "check": reason.check, "detail": reason.detail}
+    return told | {"subject": reason.evidence.get("subject")}
 
 
 def _lighten(conn: Connection, released: Release, gone: Collection[Stop], why: Json, now: str) -> None:
