@@ -43,7 +43,17 @@ class NameRefused(ClassifierError):
     http_status: ClassVar[int] = 422
 
 
-class TooManyWords(ClassifierError):
+class TooMuchToSee(ClassifierError):
+    """A clip or frame shows more than is looked at; it is not looked at in part."""
+
+
+class TooManyFaces(TooMuchToSee):
+    """A frame shows more faces than are told apart: none of them is left out unseen."""
+
+    code = "too_many_faces"
+
+
+class TooManyWords(TooMuchToSee):
     """A clip shows more words than are read: it is not read in part."""
 
     code = "too_many_words"

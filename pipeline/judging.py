@@ -97,30 +97,26 @@ class Judge:
         return decision if decision.verdict is Verdict.BLOCK else None
 
     def look(self, source: Path, limits: MediaLimits, progress: Callable[[float], None]) -> Json:
-        """Look at the clip: {"sight", "unfinished"}, null where the policy asks for no check of it.
+        """Look at the clip: {"sight", "unfinished", "why"}, null where the policy asks for no check of it.
 
-        ``unfinished``: the checks whose eyes failed, with their states.
+        ``unfinished``: the checks whose eyes failed, with their states; ``why``: what is said of them.
         """
         if not self._policy.only(policies.CLIP_CHECKS).required:
-            return {"sight": None, "unfinished": {}}
+            return {"sight": None, "unfinished": {}, "why": {}}
         from pipeline.checks import look
 
         seen = look(source, self._bench.eyes, limits, progress)
-        unfinished: Json = {report.check: str(report.state) for report in seen.unfinished}
-        return {"sight": self._keep(seen.sight), "unfinished": unfinished}
+        return {"sight": self._keep(seen.sight), **_unfinished_json(seen.unfinished)}
 
     def look_at_material(self, paths: Sequence[Path], limits: MediaLimits) -> Json:
-        """Look at what the clip was made from: {"sight", "words", "unfinished"}; null where nothing is asked.
-
-        ``unfinished``: the checks whose eyes failed, with their states.
-        """
+        """Look at what the clip was made from: as `look`, and {"words"}; null where nothing is asked."""
         if not self._policy.required:
-            return {"sight": None, "words": [], "unfinished": {}}
+            return {"sight": None, "words": [], "unfinished": {}, "why": {}}
         from pipeline.material import look_at_material
 
         seen = look_at_material(paths, self._bench.eyes, limits)
-        unfinished: Json = {report.check: str(report.state) for report in seen.unfinished}
-        return {"sight": self._keep(seen.sight), "words": list(seen.words), "unfinished": unfinished}
+        sight = self._keep(seen.sight)
+        return {"sight": sight, "words": list(seen.words), **_unfinished_json(seen.unfinished)}
 
     def decide_material(self, looked: dict[str, Any]) -> Json:
         """Compare what it was made from with the registry as it is now: {"decision"}, null as above."""
@@ -294,8 +290,18 @@ class Fence:
 
 def _unfinished(look: dict[str, Any]) -> tuple[CheckReport, ...]:
     """A report for each check whose eye failed in a look, as its step recorded it."""
-    told = look.get("unfinished") or {}
-    return tuple(CheckReport(check=check, state=CheckState(state)) for check, state in told.items())
+    told, why = look.get("unfinished") or {}, look.get("why") or {}
+    return tuple(
+        CheckReport(check=check, state=CheckState(state), detail=str(why.get(check, "")))
+        for check, state in told.items()
+    )
+
+
+def _unfinished_json(reports: Sequence[CheckReport]) -> Json:
+    return {
+        "unfinished": {report.check: str(report.state) for report in reports},
+        "why": {report.check: report.detail for report in reports},
+    }
 
 
 def _not_reached(policy: policies.Policy, reports: Sequence[CheckReport]) -> tuple[CheckReport, ...]:
