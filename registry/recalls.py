@@ -53,14 +53,15 @@ class Judge(Protocol):
     """Compares a release with wishes, as it would be compared if it were published now.
 
     ``changes``: with these, None: with everything in force at log position ``seq``; ``cleared``: subjects
-    that a person found not to be in it, with the position up to which that counts.
+    that a person found not to be in it, with the position up to which that counts; ``by_itself``: whether it
+    would come back without a person who asked for that.
     """
 
     @property
     def seq(self) -> int: ...  # noqa: D102
 
     def __call__(  # noqa: D102
-        self, released: Release, changes: Sequence[Change] | None, cleared: dict[str, int]
+        self, released: Release, changes: Sequence[Change] | None, cleared: dict[str, int], *, by_itself: bool
     ) -> RecheckResult: ...
 
 
@@ -198,10 +199,13 @@ def reinstate(
 
 
 class Asked:
-    """Answers of a judge, most of them asked for before the transaction."""
+    """Answers of a judge, most of them asked for before the transaction.
 
-    def __init__(self, judge: Judge) -> None:
-        self._judge = judge
+    ``by_itself``: whether nobody asked for the release itself; nobody ever does for what hangs on it.
+    """
+
+    def __init__(self, judge: Judge, *, by_itself: bool = False) -> None:
+        self._judge, self._by_itself = judge, by_itself
         self._known: dict[str, RecheckResult] = {}
 
     def ahead(
@@ -216,16 +220,18 @@ class Asked:
         for released, clear in found:
             if closing is not None and released.id == release_id and closing.kind == RETRO_MATCH:
                 clear = clear | {closing.about: closing.log_seq}
-            self._known[released.id] = self._judge(released, None, clear)
+            alone = self._by_itself or released.id != release_id
+            self._known[released.id] = self._judge(released, None, clear, by_itself=alone)
 
-    def about(self, conn: Connection, released: Release) -> RecheckResult:
+    def about(self, conn: Connection, released: Release, *, by_itself: bool) -> RecheckResult:
         """The answer as of this write transaction."""
         clear = cases.decided(conn, released.id)
-        known = self._known.get(released.id) or self._judge(released, None, clear)
+        known = self._known.get(released.id)
+        known = known or self._judge(released, None, clear, by_itself=by_itself)
         if known.verdict != ALLOW:
             return known
         fresh = changes.load(conn, self._judge.seq, log.registry_seq(conn))
-        return self._judge(released, fresh, clear) if fresh else known
+        return self._judge(released, fresh, clear, by_itself=by_itself) if fresh else known
 
 
 def _lift(
@@ -235,7 +241,7 @@ def _lift(
     if len(standing(conn, released.id)) > len(gone):
         _lighten(conn, released, gone, why, now)
         return
-    answer = asked.about(conn, released)
+    answer = asked.about(conn, released, by_itself=False)
     if answer.verdict != ALLOW:
         raise StillForbidden(
             "The release may not be served: " + " ".join(one.detail for one in answer.reasons)
@@ -265,7 +271,7 @@ def set_child_free(
     """Lift these stops; where none is left it is served again, or kept back by what forbids it now."""
     child = demand(conn, child_id)
     if len(standing(conn, child_id)) == len(mine):
-        answer = asked.about(conn, child)
+        answer = asked.about(conn, child, by_itself=True)
         if answer.verdict == ALLOW:
             _set_free(conn, child, mine, asked, why, now)
             return
