@@ -197,7 +197,8 @@ class Finding:
     ``code``: stable reason code; ``score`` counts from ``threshold`` on; ``sure``: False where it can only
     ask for a person's look; ``reference``: the nearest registered picture or text; ``span``, ``quote``:
     the words in ``texts[turn]`` of the sight; ``quarantined``: nothing but what is in quarantine was found;
-    ``calibration``: the mark of the one that the threshold is from, empty where there is none.
+    ``calibration``: the mark of the one that the threshold is from, empty where there is none; ``part``: in
+    which of several passes over the texts it was found.
     """
 
     check: str
@@ -215,6 +216,7 @@ class Finding:
     boxes: tuple[Box, ...] = ()
     quarantined: bool = False
     calibration: str = ""
+    part: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
