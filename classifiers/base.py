@@ -221,10 +221,14 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckReport:
-    """The result of one check. ``scores``: the best score of each layer, also below the threshold."""
+    """The result of one check. ``scores``: the best score of each layer, also below the threshold.
+
+    ``plain``: the detail is for whoever asks, and says what they can do.
+    """
 
     check: str
     state: CheckState
     findings: tuple[Finding, ...] = ()
     detail: str = ""
+    plain: bool = False
     scores: dict[str, float] = field(default_factory=dict)

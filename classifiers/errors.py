@@ -44,13 +44,19 @@ class NameRefused(ClassifierError):
 
 
 class TooMuchToSee(ClassifierError):
-    """A clip or frame shows more than is looked at; it is not looked at in part."""
+    """There is more than is looked at or compared, and it is not done in part: who asks is told so."""
 
 
 class TooManyFaces(TooMuchToSee):
     """A frame shows more faces than are told apart: none of them is left out unseen."""
 
     code = "too_many_faces"
+
+
+class TooManyAlike(TooMuchToSee):
+    """More registered subjects are alike than a check compares."""
+
+    code = "too_many_alike"
 
 
 class TooManyWords(TooMuchToSee):
