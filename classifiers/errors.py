@@ -46,6 +46,8 @@ class NameRefused(ClassifierError):
 class TooMuchToSee(ClassifierError):
     """There is more than is looked at or compared, and it is not done in part: who asks is told so."""
 
+    code = "too_much"
+
 
 class TooManyFaces(TooMuchToSee):
     """A frame shows more faces than are told apart: none of them is left out unseen."""

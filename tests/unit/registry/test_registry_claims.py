@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from party_builders import BY, delegate, filing, party, said
 from registry_builders import SIGNER, Home, draft, picture, vector
 
-from registry import changes, claim_log, claims, delegations, log, optouts, parties, statements
+from registry import changes, claim_log, claims, log, optouts, parties, statements
 from registry.db import read
 from registry.errors import ActRefused, ClaimInvalid, NotFound, OptOutInvalid
 from registry.migrations import r0005_triggers
@@ -240,38 +240,6 @@ def test_the_operators_word_can_be_disputed_and_upheld(home: Home) -> None:
     delegate(home, studio, agency, acts=("dispute",))
     again = claims.dispute(home.engine, claim.id, by=agency.id, owner=studio.id, why={}, **BY)
     assert (again.id, again.disputed_by) == (claim.id, studio.id)
-
-
-def test_a_party_that_nobody_verified_has_so_many_disputes_open(home: Home) -> None:
-    someone, studio = party(home, "Someone"), party(home, "Studio")
-    made = [home.opt_out(f"Hero {n}").subject for n in range(4)]
-    first, *_ = [claims.dispute(home.engine, one, by=someone.id, why={}, **CAP, **BY) for one in made[:2]]
-    with pytest.raises(ActRefused, match="2 disputes of this party wait"):
-        claims.dispute(home.engine, made[2], by=someone.id, why={}, **CAP, **BY)
-    assert record(home, made[2]).standing == "active"
-    claims.dispute(home.engine, made[3], by=studio.id, why={}, **CAP, **BY)  # each for itself
-    assert decide(home, first.id, True) == "active"
-    claims.dispute(home.engine, made[2], by=someone.id, why={}, **CAP, **BY)
-    claims.verify(home.engine, someone.id, "domain", why={}, **BY)
-    claims.dispute(home.engine, first.id, by=someone.id, why={}, **CAP, **BY)  # a third
-    claims.dispute(home.engine, home.opt_out("Hero 9").subject, by=None, why={}, **CAP, **BY)
-
-
-@pytest.mark.parametrize("verified", ["agency", "owner"])
-def test_what_a_revoked_agency_said_becomes_active_for_nobodys_being_verified(
-    home: Home, verified: str
-) -> None:
-    owner, agency = party(home, "Owner"), party(home, "Agency", "agency")
-    given_ = delegate(home, owner, agency)
-    made, own = said(home, agency, owner="Owner"), said(home, owner, "Zabble")
-    assert (made.standing, own.standing) == ("provisional", "provisional")
-    delegations.revoke(home.engine, given_.id, **BY)
-    who = agency if verified == "agency" else owner
-    done = claims.verify(home.engine, who.id, "document", why={}, **BY)
-    assert done == ([] if verified == "agency" else [own.claim])
-    assert state(home, made.claim) == "provisional"  # until it is decided, or its clock ends
-    assert made.claim in expire(home)
-    assert state(home, made.claim) == "expired"
 
 
 def test_withdrawing_ends_the_claim_and_is_itself_one(home: Home) -> None:
