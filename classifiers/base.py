@@ -197,7 +197,8 @@ class Finding:
     ``code``: stable reason code; ``score`` counts from ``threshold`` on; ``sure``: False where it can only
     ask for a person's look; ``reference``: the nearest registered picture or text; ``span``, ``quote``:
     the words in ``texts[turn]`` of the sight; ``quarantined``: nothing but what is in quarantine was found;
-    ``calibration``: the mark of the one that the threshold is from, empty where there is none.
+    ``calibration``: the mark of the one that the threshold is from, empty where there is none; ``part``: in
+    which of several passes over the texts it was found.
     """
 
     check: str
@@ -215,14 +216,19 @@ class Finding:
     boxes: tuple[Box, ...] = ()
     quarantined: bool = False
     calibration: str = ""
+    part: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckReport:
-    """The result of one check. ``scores``: the best score of each layer, also below the threshold."""
+    """The result of one check. ``scores``: the best score of each layer, also below the threshold.
+
+    ``plain``: the detail is for whoever asks, and says what they can do.
+    """
 
     check: str
     state: CheckState
     findings: tuple[Finding, ...] = ()
     detail: str = ""
+    plain: bool = False
     scores: dict[str, float] = field(default_factory=dict)

@@ -43,7 +43,25 @@ class NameRefused(ClassifierError):
     http_status: ClassVar[int] = 422
 
 
-class TooManyWords(ClassifierError):
+class TooMuchToSee(ClassifierError):
+    """There is more than is looked at or compared, and it is not done in part: who asks is told so."""
+
+    code = "too_much"
+
+
+class TooManyFaces(TooMuchToSee):
+    """A frame shows more faces than are told apart: none of them is left out unseen."""
+
+    code = "too_many_faces"
+
+
+class TooManyAlike(TooMuchToSee):
+    """More registered subjects are alike than a check compares."""
+
+    code = "too_many_alike"
+
+
+class TooManyWords(TooMuchToSee):
     """A clip shows more words than are read: it is not read in part."""
 
     code = "too_many_words"

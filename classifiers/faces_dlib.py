@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from classifiers.base import Box, Picture
 from classifiers.errors import ModelUnusable
 from classifiers.face_search import FaceSearch, Place
-from classifiers.faces import DIMENSION, Face, FaceLimits, clipped, overlap, within
+from classifiers.faces import DIMENSION, Face, FaceLimits, clipped, demand_few, overlap, within
 from classifiers.packaged import checked, folder_of
 
 PACKAGE: Final = "face_recognition_models"
@@ -117,7 +117,7 @@ class DlibFaces:
         return DIMENSION
 
     def look(self, picture: Picture) -> tuple[Face, ...]:
-        """The faces in ``picture[h, w, 3]`` (RGB), the surest first; within the limits."""
+        """The faces in ``picture[h, w, 3]`` (RGB), the surest first. Raises: TooManyFaces."""
         small = lit(within(picture, self._limits.pixels))
         if min(small.shape[:2]) < self._limits.side:
             return ()
@@ -126,7 +126,9 @@ class DlibFaces:
             if all(one.certainty < SURE for one in found):
                 smaller = within(small, self._limits.turned)
                 found += [*self._lying(smaller), *self._by_dlib(smaller)]
-            return tuple(self._face(one) for one in _distinct(found)[: self._limits.faces])
+            apart = _distinct(found)
+            demand_few(len(apart), self._limits)
+            return tuple(map(self._face, apart))
 
     def _standing(self, picture: Picture) -> list[_Found]:
         height, width = picture.shape[:2]

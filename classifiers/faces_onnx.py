@@ -20,7 +20,7 @@ import numpy as np
 
 from classifiers.base import Picture, Vectors
 from classifiers.errors import ModelUnusable
-from classifiers.faces import Face, FaceLimits, clipped, within
+from classifiers.faces import Face, FaceLimits, clipped, demand_few, within
 
 DETECTOR: Final = "face_detection_*.onnx"
 RECOGNISER: Final = "face_recognition_*.onnx"
@@ -30,8 +30,8 @@ PREPARED: Final = "yunet+sface/1"
 CERTAINTY: Final = 0.6
 """YuNet's score from which on something is a face; below it are the backs of heads and patterns."""
 OVERLAP: Final = 0.3
-CANDIDATES: Final = 200
-"""Faces that are compared with each other for their overlap: hostile pictures are full of them."""
+CANDIDATES: Final = 5000
+"""Places, a dozen for each face, that are compared with each other for their overlap; OpenCV's own number."""
 PROBES: Final = ((64, 96), (160, 96))
 """Widths and heights of what is tried when a model is loaded: it has to take any size."""
 _FRAMEWORK: Final = "onnx"
@@ -48,10 +48,7 @@ class OnnxFaces:
         self, folder: Path, digests: tuple[str, str] = ("", ""), limits: FaceLimits | None = None
     ) -> None:
         self._limits = limits or FaceLimits()
-        detector, recogniser = (
-            _read(_only(folder, pattern), digest)
-            for pattern, digest in zip((DETECTOR, RECOGNISER), digests, strict=True)
-        )
+        detector, recogniser = _weights(folder, digests)
         self._space = _space(detector, recogniser)
         self._lock = threading.Lock()
         try:
@@ -78,9 +75,9 @@ class OnnxFaces:
         return self._dimension
 
     def look(self, picture: Picture) -> tuple[Face, ...]:
-        """The faces in ``picture[h, w, 3]`` (RGB), the surest first; within the limits.
+        """The faces in ``picture[h, w, 3]`` (RGB), the surest first.
 
-        Raises: ValueError for a model that answers with what is no number.
+        Raises: TooManyFaces, ValueError for a model that answers with what is no number.
         """
         small = within(picture, self._limits.pixels)
         if min(small.shape[:2]) < self._limits.side:
@@ -88,7 +85,8 @@ class OnnxFaces:
         shown = cv2.cvtColor(small, cv2.COLOR_RGB2BGR)
         with self._lock:
             found = sorted(self._found(shown), key=lambda row: -float(row[-1]))
-            return tuple(self._face(shown, row) for row in found[: self._limits.faces])
+            demand_few(len(found), self._limits)
+            return tuple(self._face(shown, row) for row in found)
 
     def _tried(self) -> int:
         """The length of a vector. Raises: cv2.error, ValueError."""
@@ -120,6 +118,17 @@ class OnnxFaces:
         if not (np.isfinite(length) and length > 0):
             raise ValueError("the model of faces answered with what is no direction")
         return np.asarray(vector / length, np.float32)
+
+
+def space_of(folder: Path, digests: tuple[str, str] = ("", "")) -> str:
+    """The name of the space of a folder's models, none of which is opened. Raises: ModelUnusable."""
+    return _space(*_weights(folder, digests))
+
+
+def _weights(folder: Path, digests: tuple[str, str]) -> tuple[bytes, bytes]:
+    """The files of the detector and of the recogniser. Raises: ModelUnusable."""
+    detector, recogniser = digests
+    return _read(_only(folder, DETECTOR), detector), _read(_only(folder, RECOGNISER), recogniser)
 
 
 def _space(detector: bytes, recogniser: bytes) -> str:

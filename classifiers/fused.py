@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifiers.base import Kind, Match, References, Seen, Vectors, doubted
-from classifiers.errors import CalibrationMissing
+from classifiers.errors import CalibrationMissing, TooManyAlike
 from classifiers.similarity import Scoring, all_near, nearest_of, nearness
 from classifiers.thresholds import HOW_PROMPTS, Calibration
 from classifiers.wording import items, undisguised, words
@@ -140,8 +140,8 @@ def fused(
 ) -> dict[str, Told]:
     """The score of every subject that may reach its threshold, and of others that are near.
 
-    ``whole``, ``parts``: windows and clauses of the prompt. Raises: ValueError where more subjects are near
-    than can be compared: then the check is not completed.
+    ``whole``, ``parts``: windows and clauses of the prompt. Raises: TooManyAlike where more subjects are near
+    than are compared: then the check is not completed.
     """
     asked = Asked.of(whole, parts, calibration, layer)
     near = _Near.of(whole, parts, references, asked, calibration)
@@ -150,7 +150,7 @@ def fused(
     found: dict[str, Told] = {}
     hopeful = near.hopeful(asked, calibration)
     if len(hopeful) > MOST_SUBJECTS:
-        raise ValueError(f"more than {MOST_SUBJECTS} registered descriptions are alike here; withdraw some")
+        raise TooManyAlike(f"more than {MOST_SUBJECTS} registered descriptions fit it; say it in other words")
     for at in range(0, len(hopeful), AT_ONCE):
         some = hopeful[at : at + AT_ONCE]
         table = _in_full(whole.space, some, references, asked, calibration, near.held)
@@ -271,7 +271,7 @@ class _Near:
         # Whose description is not near has to have none, and then a clause that is near enough alone.
         alone = {subject for one in told for subject, score in one.items() if not score < bare}
         if len({*described, *alone}) * len(told) > MOST_CELLS:
-            raise ValueError("the prompt says so much that fits so many that it is not compared; shorten it")
+            raise TooManyAlike("more registered descriptions fit it than are compared; say it in other words")
         return cls(
             subjects=sorted({*described, *alone}), whole=described, clauses=told,
             floor=max(map(_floor, wholes), default=-math.inf), floors=floors, held=held,

@@ -22,7 +22,7 @@ import torch_compat
 from classifiers.base import Vectors
 from classifiers.errors import ModelUnusable
 from classifiers.judge_forms import FORMS, Form, UnreadableAnswer, label_category
-from classifiers.judge_source import JudgeSource, find_judge, whole_model
+from classifiers.judge_source import SETTING, JudgeSource, find_judge, whole_model
 from classifiers.unsafe.check import CATEGORIES, MOST, NEVER
 from classifiers.unsafe.labels import logit
 from classifiers.unsafe.taxonomy import Category
@@ -35,6 +35,8 @@ SHORTEST: Final = 16  # letters of what is still cut in two
 MAX_PARTS: Final = 64
 """Of one text; one that needs more is not judged."""
 ANSWER_TOKENS: Final = 48
+PROBES: Final = ("Is a dog an animal?", "Can a stone swim?")
+"""What a judge is tried with when it is loaded."""
 YES_NO: Final = "{question}\nAnswer with one word, yes or no."
 ABOUT: Final = "Does the following request to a video generator ask for {what}?\nRequest: {text}"
 
@@ -75,6 +77,22 @@ class ChatJudge:
         self._marks = _marks(self._words)
         self._lock = threading.Lock()
         self._yes, self._no = self._first("yes", "Yes", "YES"), self._first("no", "No", "NO")
+        self._try(source.folder.name)
+
+    def _try(self, name: str) -> None:
+        """Ask what anybody can be asked, so that damage shows at the start. Raises: ModelUnusable."""
+        try:
+            asked = [self._read([{"role": "user", "content": text}], {})["input_ids"] for text in PROBES]
+            share = self.ask(PROBES[0]).probability
+        except Exception as error:  # noqa: BLE001 - a template of its own may raise anything
+            why = f"{type(error).__name__}: {str(error)[:80]}"
+            raise ModelUnusable(f"the judge {name} cannot be asked ({why}); fetch it again") from None
+        if torch.equal(*asked):
+            raise ModelUnusable(
+                f"the chat template of the judge {name} leaves out what it is asked: fetch it again"
+            )
+        if math.isnan(share):
+            raise ModelUnusable(f"the weights of the judge {name} answer with no number: fetch it again")
 
     def ask(self, question: str) -> Answer:
         """Yes or no, and how likely yes is. Any question; it is asked in the model's own template.
@@ -216,9 +234,14 @@ def _demand_seen(read: Mapping[str, torch.Tensor], most: int) -> None:
         raise TooLong(f"the text has {count} pieces; the judge sees {most}")
 
 
-def open_judge(model: str, *, sha256: str = "", form: str = "auto") -> ChatJudge | LabelJudge:
-    """The judge of a folder or ``owner/name@commit``, by its configuration. Raises: ModelUnusable."""
-    source = find_judge(model, sha256)
+def open_judge(
+    model: str, *, sha256: str = "", form: str = "auto", setting: str = SETTING
+) -> ChatJudge | LabelJudge:
+    """The judge of a folder or ``owner/name@commit``, by its configuration; `setting`: which names it.
+
+    Raises: ModelUnusable.
+    """
+    source = find_judge(model, sha256, setting)
     kinds = " ".join(map(str, source.config.get("architectures") or ()))
     return LabelJudge(source) if "ForSequenceClassification" in kinds else ChatJudge(source, form=form)
 

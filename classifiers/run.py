@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from classifiers.base import CheckReport, CheckState
+from classifiers.errors import TooMuchToSee
 
 Check = Callable[[], CheckReport]
 
@@ -42,6 +43,8 @@ def reported(name: str, check: Check) -> CheckReport:
     """The report of `check`, or a report of its failure, whatever it was."""
     try:
         report = check()
+    except TooMuchToSee as error:
+        return CheckReport(check=name, state=CheckState.FAILED, detail=str(error), plain=True)
     except Exception as error:  # noqa: BLE001 - a check that fails says so in its report, whatever it was
         return failed(name, error)
     if report.check == name:

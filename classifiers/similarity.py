@@ -29,7 +29,7 @@ from classifiers.base import (
     Vectors,
     doubted,
 )
-from classifiers.errors import CalibrationMissing
+from classifiers.errors import CalibrationMissing, TooManyAlike
 from classifiers.run import skipped
 from classifiers.thresholds import FRAME_PICTURE, HOW, Calibration
 
@@ -193,7 +193,7 @@ def all_near(
     """For each vector seen its nearest registered ones, and all that score at least ``least[n]``.
 
     Otherwise an owner of many pictures that are alike, or many owners together, would hide those of another
-    behind them. Raises: ValueError where `MOST` count, and there may be more: a check that meets so many is
+    behind them. Raises: TooManyAlike where `MOST` count, and there may be more: a check that meets so many is
     not completed; without `demand` it has to do with those.
     """
     found = list(references.search(seen.space, (kind,), seen.vectors, neighbours))
@@ -205,7 +205,10 @@ def all_near(
             found[row] = matches
         rows = _cut_off(rows, found, neighbours, least)
     if rows and demand:
-        raise ValueError(f"more than {MOST} registered vectors are alike here; withdraw some")
+        raise TooManyAlike(
+            f"more than {MOST} registered pictures or descriptions fit it; say it in other words, or show "
+            "something else"
+        )
     return found
 
 

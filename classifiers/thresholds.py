@@ -31,7 +31,9 @@ HOW: Final = "countermark calibrate"
 HOW_PROMPTS: Final = "python -m benchmarks.calibrate_prompts"
 HOW_FACES: Final = "countermark calibrate --kind faces --material FOLDER"
 HOW_CONCEPTS: Final = "python -m training concepts"
+HOW_JUDGES: Final = "python -m training safety --judge MODEL --out HOME/calibrations"
 JUDGES_OF_FRAMES: Final = ("concepts-", "pictures-")
+JUDGES_OF_PROMPTS: Final = ("judge-", "labels-")
 """How the names of the spaces begin in which frames are judged."""
 FACES: Final = "-face-"
 """Part of the name of every space of faces."""
@@ -160,6 +162,8 @@ def how_of(space: str) -> str:
     """The command that calibrates a space."""
     if space.startswith(JUDGES_OF_FRAMES):
         return HOW_CONCEPTS
+    if space.startswith(JUDGES_OF_PROMPTS):
+        return HOW_JUDGES
     return HOW_FACES if FACES in space else HOW
 
 

@@ -12,6 +12,7 @@ from pipeline.gate import Gate, GateResult
 from pipeline.media.limits import media_limits
 from pipeline.orders import LOCAL_ACCOUNT, NO_USE, Use, ask_of, use_json
 from pipeline.recheck import wishes_of
+from pipeline.telling import line
 from pipeline.texts import Texts
 from pipeline.types import Decision, Json, Verdict
 from pipeline.workbench import Workbench
@@ -87,5 +88,5 @@ class Asking:
 
     def _demand_allowed(self, decision: Decision) -> None:
         if decision.verdict is not Verdict.ALLOW:
-            told = [*(reason.detail for reason in decision.reasons), appeal(self.bench.settings.contact)]
-            raise Refused(" ".join(told))
+            told = [line(reason.check, reason.detail, reason.evidence) for reason in decision.reasons]
+            raise Refused(" ".join([*told, appeal(self.bench.settings.contact)]))

@@ -5,8 +5,9 @@
 3. Where something is set up that judges whether frames are unsafe, it is shown the very vectors, or frames.
 4. What looks as it did when it was looked at last is not looked at again: a region keeps its vector, a frame
    what was found in it, each with the new time.
-5. An eye that fails or runs out of time is a report that is not completed, and what it saw is not used: a
-   clip that was half looked at is never passed.
+5. An eye that fails, runs out of time or has more before it than it looks at (a crowd of faces, a wall of
+   words) is a report that is not completed, and what it saw is not used: a clip that was half looked at is
+   never passed.
 """
 
 import time
@@ -21,8 +22,9 @@ import numpy as np
 from classifiers import sampling
 from classifiers.base import CheckReport, CheckState, Embedder, Kind, Picture, Seen, Sight, Vectors
 from classifiers.drawn import with_drawn
+from classifiers.errors import TooMuchToSee
 from classifiers.faces import Face, seen_faces
-from classifiers.run import failed
+from classifiers.run import failed, skipped
 from classifiers.sampling import REGIONS, Alike, Sample, Sampler, cut_out
 from classifiers.words import ReadLine, seen_words
 from pipeline import policy
@@ -182,6 +184,8 @@ def _tried(check: str, work: Callable[[], None], deadline: _Deadline) -> CheckRe
         work()
     except TimeoutError as error:
         return CheckReport(check=check, state=CheckState.TIMED_OUT, detail=str(error))
+    except TooMuchToSee as error:
+        return skipped(check, str(error))  # what the clip shows, and no failure of ours: its owner is told
     except Exception as error:  # noqa: BLE001 - whatever fails in a model is reported, and holds
         return failed(check, error)
     return None

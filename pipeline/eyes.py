@@ -22,9 +22,19 @@ if TYPE_CHECKING:
 
 CALIBRATIONS: Final = "calibrations"
 EMBEDDED: Final = "embedded"
+DISCERNER: Final = "description_judge"
+"""The setting that names it."""
 NOT_AS_SHIPPED: Final = (
     "the weights of {space} are not those that ship with Countermark: damaged, or of another version; "
     "install it again, or calibrate them if they are your own"
+)
+NOT_AS_CALIBRATED: Final = (
+    "nobody has calibrated {space}, only {other}: the model's files were damaged or changed since, so fetch "
+    "them again, or make a calibration of the new ones with {how}"
+)
+NO_DIGEST: Final = (
+    "description_judge names files that nothing vouches for, and nobody calibrates this judge: set "
+    "description_judge_sha256 to {digest}, if that is what their publisher says"
 )
 NO_FRAME_JUDGE: Final = (
     "the setting unsafe_frames requires that frames are judged, and nothing for it is set: name a model with "
@@ -206,6 +216,11 @@ class Eyes:
 
         self._demand(self.clip.space, ships=self._clip_model == EMBEDDED)
         self._demand(self.minilm.space, ships=True)
+        if self._face_model != EMBEDDED:
+            from classifiers.faces_onnx import space_of
+
+            # OpenCV may end the process over a damaged file, so nobody opens what is not known by its digest.
+            self._demand(space_of(Path(self._face_model), self._face_digests), ships=False)
         for space in spaces_of(self.faces.space):
             self._demand(space, ships=self._face_model == EMBEDDED)
         for moderator in self.moderators:
@@ -215,15 +230,22 @@ class Eyes:
         return self
 
     def _demand(self, space: str, *, ships: bool) -> None:
-        """Raises: CalibrationMissing. A model that ships without one is another than what shipped."""
+        """Raises: CalibrationMissing; ModelUnusable for a model that ships, or another one of whose kind was
+        calibrated: it is not what it was.
+        """
         from classifiers.errors import CalibrationMissing, ModelUnusable
+        from classifiers.thresholds import how_of
 
         try:
             self._files.demand(space)
         except CalibrationMissing:
-            if not ships:
+            if ships:
+                raise ModelUnusable(NOT_AS_SHIPPED.format(space=space)) from None
+            other = self._files.another(space)
+            if other is None:
                 raise
-            raise ModelUnusable(NOT_AS_SHIPPED.format(space=space)) from None
+            told = NOT_AS_CALIBRATED.format(space=space, other=other, how=how_of(space))
+            raise ModelUnusable(told) from None
 
     def _open_frame_judges(self) -> "FrameJudges":
         """Each with a calibration for all that it judges: one without would judge nothing."""
@@ -243,6 +265,7 @@ class Eyes:
             classifier = open_classifier(told.classifier, sha256=told.classifier_sha256, labels=labels)
         judges = FrameJudges(head=head, classifier=classifier)
         for judge in judges.all:
+            self._demand(judge.space, ships=False)
             demand_layers(judge, self._files.demand(judge.space))
         return judges
 
@@ -262,9 +285,11 @@ class Eyes:
 
         told = self._discerner
         same = (told.model, told.sha256) == (self._judge.model, self._judge.sha256)
-        judge = self.judge if same else open_judge(told.model, sha256=told.sha256)
+        judge = self.judge if same else open_judge(told.model, sha256=told.sha256, setting=DISCERNER)
         if not isinstance(judge, ChatJudge):
             raise ModelUnusable(f"{told.model[:120]} is no chat model: name one in description_judge")
+        if not (same or told.sha256):
+            raise ModelUnusable(NO_DIGEST.format(digest=judge.digest))
         name = Path(told.model).name if Path(told.model).is_dir() else told.model
         return Discerner(judge, model=name, digest=judge.digest, seconds=told.seconds)
 
@@ -300,6 +325,14 @@ class CalibrationFiles(Mapping[str, "Calibration"]):
         if space not in self._read:
             self._read[space] = thresholds.load(space, [self._folder])
         return self._read[space]
+
+    def another(self, space: str) -> str | None:
+        """Another space of the same kind of model (its name up to the first dash) with one in the home."""
+        from classifiers.thresholds import SUFFIX
+
+        kind = space.partition("-")[0]
+        found = sorted(path.name.removesuffix(SUFFIX) for path in self._folder.glob(f"{kind}-*{SUFFIX}"))
+        return next(iter(found), None)
 
     @property
     def used(self) -> "tuple[Calibration, ...]":

@@ -25,7 +25,7 @@ from pipeline.passes import joined
 from pipeline.policy import Policy
 from pipeline.recheck import Uses, in_full, wishes_of
 from pipeline.settings import Settings
-from pipeline.texts import CAME_IN, ENHANCED, PROMPT, Texts, with_origins
+from pipeline.texts import CAME_IN, ENHANCED, PROMPT, Texts, quoted, with_origins, with_texts
 from pipeline.types import Decision, Json, Opinion, Reason
 from registry import uses
 from registry.db import open_database
@@ -33,7 +33,6 @@ from registry.names import Layer
 from registry.ruling import Ask
 from registry.view import Snapshot, View
 
-ALWAYS: Final = (policies.NAMES, policies.DESCRIPTIONS)
 _TOLD: Final = (
     "subject", "subject_name", "owner", "score", "threshold", "probability", "reference", "sure",
     "quarantined", "origin", "turn", "span", "quote", "won", "lost", "asks", "category", "judge",
@@ -131,7 +130,7 @@ class Gate:
         """Judge what is said of several clips, each with a prompt; all of it was checked before."""
         asked = policy.only(policies.PROMPT_CHECKS)
         snapshot = self._view.current()
-        looks = self._looked(texts, snapshot, unsafe=policies.UNSAFE in asked.required)
+        looks = self._looked(texts, snapshot, asked.required)
         return [
             self._judged(told, look, snapshot, asked, account, now)
             for told, look in zip(texts, looks, strict=True)
@@ -139,13 +138,16 @@ class Gate:
 
     def look(self, texts: Texts, *, unsafe: bool) -> Sight:
         """What the models see of everything that is said of a clip, with or without a prompt."""
-        [seen] = self._looked([texts], self._view.current(), unsafe=unsafe)
+        checks = (policies.DESCRIPTIONS, policies.UNSAFE) if unsafe else (policies.DESCRIPTIONS,)
+        [seen] = self._looked([texts], self._view.current(), checks)
         return seen.whole
 
-    def _looked(self, texts: Sequence[Texts], snapshot: Snapshot, *, unsafe: bool) -> list[_Look]:
-        """What the models see; those that compare are not loaded where names are all that is registered."""
+    def _looked(self, texts: Sequence[Texts], snapshot: Snapshot, checks: Sequence[str]) -> list[_Look]:
+        """What the models see for these checks; those that compare are not loaded where names are all that is
+        registered.
+        """
         looks = [_Look(whole=Sight(texts=told.all)) for told in texts]
-        if not self._names_only(snapshot):
+        if policies.DESCRIPTIONS in checks and not self._names_only(snapshot):
             from classifiers.descriptions import look_at_texts
 
             passes = [_passes(told) for told in texts]
@@ -154,7 +156,7 @@ class Gate:
             looks = [
                 _look(told, [next(seen) for _ in mine]) for told, mine in zip(texts, passes, strict=True)
             ]
-        if not unsafe:
+        if policies.UNSAFE not in checks:
             return looks
         from classifiers.unsafe.check import look_unsafe
 
@@ -179,12 +181,12 @@ class Gate:
         self, told: Texts, look: _Look, snapshot: Snapshot, policy: Policy, account: Ask | str, now: str
     ) -> GateResult:
         sight = look.whole
-        checks = dict.fromkeys((*ALWAYS, *policy.required))
-        if self._names_only(snapshot):
-            del checks[policies.DESCRIPTIONS]
-        reports = examine(tuple(checks), sight, snapshot, self._eyes.calibrations)
-        reports, said = self._discerned(reports, sight, snapshot)
-        if self._names_only(snapshot):
+        described = policies.DESCRIPTIONS in policy.required
+        idle = described and self._names_only(snapshot)
+        checks = tuple(one for one in policy.required if not (idle and one == policies.DESCRIPTIONS))
+        reports = examine(checks, sight, snapshot, self._eyes.calibrations)
+        reports, said = self._discerned(reports, sight, snapshot) if described else (reports, ())
+        if idle:
             reports = (*reports, _NOTHING_TO_COMPARE)
         reports = in_full(reports, sight, snapshot)
         decision = policies.decide(
@@ -192,8 +194,9 @@ class Gate:
             now=now, wishes=wishes_of(snapshot.subjects, account, now, self._uses),
         )  # fmt: skip
         decision = opinions.with_opinions(decision, said)
+        decision = with_texts(decision, told)
         if look.first is not None:
-            decision = self._as_asked(decision, look.first, snapshot)
+            decision = self._as_asked(decision, look.first, snapshot, told)
         decision = with_origins(decision, told)
         return GateResult(sight=sight, reports=reports, decision=decision, snapshot_seq=snapshot.seq)
 
@@ -206,24 +209,34 @@ class Gate:
             return reports, ()
         return opinions.asked(discerner, reports, sight, snapshot, snapshot.subjects, self._eyes.calibrations)
 
-    def _as_asked(self, decision: Decision, first: Sight, snapshot: Snapshot) -> Decision:
+    def _as_asked(self, decision: Decision, first: Sight, snapshot: Snapshot, texts: Texts) -> Decision:
         """The decision, whose reasons say whether the prompt described a subject before it was enhanced."""
-        described = [one for one in decision.reasons if one.check == policies.DESCRIPTIONS]
-        if not any("turn" in one.evidence for one in described):
+        origins = texts.origins
+        late = [one for one in decision.reasons if _described_in(one, origins) == ENHANCED]
+        if not late:
             return decision
         reports = examine((policies.DESCRIPTIONS,), first, snapshot, self._eyes.calibrations)
         before = {finding.subject for report in reports for finding in report.findings}
 
         def told(reason: Reason) -> Reason:
-            if reason.check != policies.DESCRIPTIONS or "turn" not in reason.evidence:
+            if reason not in late:
                 return reason
             if reason.evidence.get("subject") not in before:
                 return replace(
                     reason, detail=reason.detail + CAME_IN, evidence=reason.evidence | {"origin": ENHANCED}
                 )
-            return replace(reason, evidence=reason.evidence | {"origin": PROMPT})
+            asked = quoted(texts, origins.index(PROMPT))
+            return replace(reason, evidence=reason.evidence | asked | {"origin": PROMPT})
 
         return replace(decision, reasons=tuple(told(one) for one in decision.reasons))
+
+
+def _described_in(reason: Reason, origins: Sequence[str]) -> str | None:
+    """Where the text comes from that describes a subject; None for a reason of another kind."""
+    turn = reason.evidence.get("turn")
+    if reason.check != policies.DESCRIPTIONS or not isinstance(turn, int):
+        return None
+    return origins[turn] if 0 <= turn < len(origins) else None
 
 
 def _passes(told: Texts) -> tuple[tuple[str, ...], ...]:

@@ -44,6 +44,7 @@ from pipeline.media.writer import ClipWriter
 from pipeline.orders import LOCAL_ACCOUNT, MAX_MATERIAL, GuardOrder
 from pipeline.policy import Sound, from_json, preset
 from pipeline.settings import Settings, load
+from pipeline.telling import line_of
 from pipeline.texts import Texts
 from pipeline.types import Decision
 
@@ -233,7 +234,7 @@ class GuardedPipeline:
         )  # fmt: skip
         outcome = self._opened().guard(order, _silent)
         if outcome.release is None or outcome.file is None or outcome.decision is None:
-            told = [str(reason["detail"]) for reason in outcome.held] or ["The clip is held."]
+            told = [line_of(reason) for reason in outcome.held] or ["The clip is held."]
             told.append(of_job(self._settings.contact, outcome.job.id))
             raise Refused(" ".join(told))
         release = GuardedRelease(

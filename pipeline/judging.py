@@ -16,10 +16,10 @@ from pipeline.orders import ask_of
 from pipeline.reasons import Wish
 from pipeline.recheck import (
     KEY_REVOKED,
-    PARENT_WITHDRAWN,
     Question,
     Uses,
     in_full,
+    parent_withdrawn,
     recheck,
     shown,
     unprompted,
@@ -97,30 +97,26 @@ class Judge:
         return decision if decision.verdict is Verdict.BLOCK else None
 
     def look(self, source: Path, limits: MediaLimits, progress: Callable[[float], None]) -> Json:
-        """Look at the clip: {"sight", "unfinished"}, null where the policy asks for no check of it.
+        """Look at the clip: {"sight", "unfinished", "why"}, null where the policy asks for no check of it.
 
-        ``unfinished``: the checks whose eyes failed, with their states.
+        ``unfinished``: the checks whose eyes failed, with their states; ``why``: what is said of them.
         """
         if not self._policy.only(policies.CLIP_CHECKS).required:
-            return {"sight": None, "unfinished": {}}
+            return {"sight": None, "unfinished": {}, "why": {}}
         from pipeline.checks import look
 
         seen = look(source, self._bench.eyes, limits, progress)
-        unfinished: Json = {report.check: str(report.state) for report in seen.unfinished}
-        return {"sight": self._keep(seen.sight), "unfinished": unfinished}
+        return {"sight": self._keep(seen.sight), **_unfinished_json(seen.unfinished)}
 
     def look_at_material(self, paths: Sequence[Path], limits: MediaLimits) -> Json:
-        """Look at what the clip was made from: {"sight", "words", "unfinished"}; null where nothing is asked.
-
-        ``unfinished``: the checks whose eyes failed, with their states.
-        """
+        """Look at what the clip was made from: as `look`, and {"words"}; null where nothing is asked."""
         if not self._policy.required:
-            return {"sight": None, "words": [], "unfinished": {}}
+            return {"sight": None, "words": [], "unfinished": {}, "why": {}}
         from pipeline.material import look_at_material
 
         seen = look_at_material(paths, self._bench.eyes, limits)
-        unfinished: Json = {report.check: str(report.state) for report in seen.unfinished}
-        return {"sight": self._keep(seen.sight), "words": list(seen.words), "unfinished": unfinished}
+        sight = self._keep(seen.sight)
+        return {"sight": sight, "words": list(seen.words), **_unfinished_json(seen.unfinished)}
 
     def decide_material(self, looked: dict[str, Any]) -> Json:
         """Compare what it was made from with the registry as it is now: {"decision"}, null as above."""
@@ -192,9 +188,10 @@ class Judge:
 
     def _with_parents(self, decision: Decision, made_from: Sequence[Parent]) -> Decision:
         found = [releases.get(self._bench.engine, one) for one in self.ancestors(made_from)]
-        if not any(one is not None and one.state is ReleaseState.WITHDRAWN for one in found):
+        gone = [one.id for one in found if one is not None and one.state is ReleaseState.WITHDRAWN]
+        if not gone:
             return decision
-        reason = Reason(code="parent_withdrawn", check="release_parent", detail=PARENT_WITHDRAWN)
+        reason = parent_withdrawn(gone)
         verdict = Verdict.BLOCK if decision.verdict is Verdict.BLOCK else Verdict.REVIEW
         return replace(decision, verdict=verdict, reasons=(*decision.reasons, reason))
 
@@ -293,8 +290,18 @@ class Fence:
 
 def _unfinished(look: dict[str, Any]) -> tuple[CheckReport, ...]:
     """A report for each check whose eye failed in a look, as its step recorded it."""
-    told = look.get("unfinished") or {}
-    return tuple(CheckReport(check=check, state=CheckState(state)) for check, state in told.items())
+    told, why = look.get("unfinished") or {}, look.get("why") or {}
+    return tuple(
+        CheckReport(check=check, state=CheckState(state), detail=str(why.get(check, "")))
+        for check, state in told.items()
+    )
+
+
+def _unfinished_json(reports: Sequence[CheckReport]) -> Json:
+    return {
+        "unfinished": {report.check: str(report.state) for report in reports},
+        "why": {report.check: report.detail for report in reports},
+    }
 
 
 def _not_reached(policy: policies.Policy, reports: Sequence[CheckReport]) -> tuple[CheckReport, ...]:

@@ -7,6 +7,7 @@ checked by itself, wherever a sight is checked; what any finds is found.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from classifiers.base import WORST_LAST, CheckReport, Finding, Kind, Seen, Sight
@@ -37,8 +38,13 @@ def passes_of(sight: Sight) -> list[Sight]:
 
 
 def by_pass(check: Callable[[Sight], CheckReport], sight: Sight) -> CheckReport:
-    """The report of a check that is asked about each pass: the worst state, and the strongest findings."""
+    """The report of a check that is asked about each pass: the worst state, and the strongest findings.
+
+    Of several passes, a finding says in which it was.
+    """
     reports = [check(one) for one in passes_of(sight)]
+    if len(reports) > 1:
+        reports = [_numbered(report, number) for number, report in enumerate(reports)]
     worst = max(reports, key=lambda report: WORST_LAST.index(report.state))
     scores: dict[str, float] = {}
     for report in reports:
@@ -47,6 +53,10 @@ def by_pass(check: Callable[[Sight], CheckReport], sight: Sight) -> CheckReport:
         check=worst.check, state=worst.state, detail=worst.detail, scores=scores,
         findings=_strongest([finding for report in reports for finding in report.findings]),
     )  # fmt: skip
+
+
+def _numbered(report: CheckReport, number: int) -> CheckReport:
+    return replace(report, findings=tuple(replace(one, part=number) for one in report.findings))
 
 
 def _strongest(findings: Sequence[Finding]) -> tuple[Finding, ...]:

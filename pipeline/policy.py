@@ -322,9 +322,10 @@ def _missing(check: str, policy: Policy) -> Reason:
 
 def _unfinished(check: str, state: CheckState, reports: Sequence[CheckReport]) -> Reason:
     told = f"The check {check} did not complete: {state}."
-    if state is CheckState.SKIPPED:  # what failed or took too long says more of us than of the clip
-        why = {report.detail for report in reports if report.check == check and report.state is state}
-        told = " ".join([told, *(f"{one[:1].upper()}{one[1:]}." for one in sorted(why) if one)])
+    ours = [report for report in reports if report.check == check and report.state is state]
+    # What failed or took too long says, as a rule, more of us than of the clip.
+    why = {report.detail for report in ours if state is CheckState.SKIPPED or report.plain}
+    told = " ".join([told, *(f"{one[:1].upper()}{one[1:]}." for one in sorted(why) if one)])
     return Reason(code="check_unfinished", check=check, detail=told, evidence={"state": str(state)})
 
 

@@ -10,6 +10,8 @@ from registry.ruling import Lost
 from registry.vocabulary import DEPICT, STYLE
 
 STYLE_CODE: Final = "style_of_holder"
+PART: Final = "part"
+"""In the evidence: the number of the pass over the texts, until `pipeline.texts` says which text that is."""
 MAX_LOST: Final = 20  # rules that a reason names beside the one that won
 MAX_QUOTE: Final = 80  # characters of a prompt that a sentence repeats
 
@@ -144,6 +146,7 @@ def _evidence(finding: Finding, wish: Wish | None) -> Json:
         "turn": finding.turn, "span": list(finding.span) if finding.span else None, "quote": finding.quote,
         "times": [round(time, 3) for time in finding.times],
         "boxes": [[round(side, 4) for side in box] for box in finding.boxes],
+        **({} if finding.part is None else {PART: finding.part}),
     }  # fmt: skip
 
 

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from classifiers.names import NameMatcher
 
 FENCE: Final = "publish_fence"
-PARENT_WITHDRAWN: Final = "It was made from a release that was withdrawn."
 KEY_REVOKED: Final = "The API key that this was asked with was revoked."
 COUNTERPARTS: Final = {
     policies.DESCRIPTIONS: ({Kind.DESCRIPTION, Kind.ATTRIBUTE}, {Kind.PROMPT, Kind.CLAUSE}),
@@ -87,8 +86,8 @@ def recheck(
         return _with(decision, Verdict.REVIEW, [_reason("policy_changed", told)], now)
     if question.key and any(change.revoked_key == question.key for change in changes):  # 2
         return _with(decision, Verdict.BLOCK, [_reason("key_revoked", KEY_REVOKED)], now)
-    if _withdrawn(changes) & set(question.parents):
-        return _with(decision, Verdict.REVIEW, [_reason("parent_withdrawn", PARENT_WITHDRAWN)], now)
+    if parents := _withdrawn(changes) & set(question.parents):
+        return _with(decision, Verdict.REVIEW, [parent_withdrawn(parents)], now)
     subjects = changed_subjects(changes)
     if subjects and policy.required:
         found = compare(question, subjects, SubjectSet(subjects), calibrations, now=now)
@@ -282,6 +281,16 @@ def _ended(subject: str, intent: str, wish: Wish | None) -> Reason:
 
 def _with(decision: Decision, verdict: Verdict, reasons: Sequence[Reason], now: str) -> Decision:
     return replace(decision, verdict=verdict, reasons=tuple(reasons), decided_at=now)
+
+
+def parent_withdrawn(releases: Collection[str]) -> Reason:
+    """Why what was made from these releases is held."""
+    named = sorted(releases)
+    told = f"the release {named[0]}, which was" if len(named) == 1 else f"{len(named)} releases that were"
+    return Reason(
+        code="parent_withdrawn", check="release_parent", detail=f"It was made from {told} withdrawn.",
+        evidence={"releases": [*named]},
+    )  # fmt: skip
 
 
 def _reason(code: str, detail: str) -> Reason:

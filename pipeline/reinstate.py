@@ -2,17 +2,21 @@
 
 The release is compared with everything in force as if it asked to leave today, under its own policy and for
 its account, by `pipeline.recheck`; the registry does it once more for what changes until it is served
-(`registry.recalls`). What cannot be compared any more, since its faces were forgotten or a model was changed,
-keeps nothing back: a person decides here, and knows. What a check had no time to compare does: by itself it
-becomes a case, and who asks for it is told to ask again.
+(`registry.recalls`).
+1. What a check had no time to compare, or failed at, is kept back: what would come back by itself becomes a
+   case, and who asks for it is told to ask again.
+2. What cannot be compared any more, since a model was changed, is kept back as well where it would come back
+   by itself; a person who asks for it decides, and knows.
+3. What is not there any more, since its faces were forgotten, keeps nothing back.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 from classifiers.base import CheckState, Vectors
+from pipeline.examine import Calibrations
 from pipeline.lookback import question_of
-from pipeline.recheck import changed_subjects, compare
+from pipeline.recheck import COUNTERPARTS, Question, changed_subjects, compare
 from pipeline.retroscan import UNCLEAR
 from pipeline.types import Decision, Json, Reason, Verdict
 from pipeline.workbench import Workbench, note_signer
@@ -38,7 +42,7 @@ class Returning:
         return self._snapshot.seq
 
     def __call__(
-        self, released: Release, changes: Sequence[Change] | None, cleared: dict[str, int]
+        self, released: Release, changes: Sequence[Change] | None, cleared: dict[str, int], *, by_itself: bool
     ) -> Decision:
         """Compare a release with these changes, or with everything in force."""
         with read(self._bench.engine) as conn:
@@ -54,7 +58,11 @@ class Returning:
         else:
             fresh = [s for s in changed_subjects(changes) if s.seq >= cleared.get(s.id, 0)]
             found = compare(question, fresh, SubjectSet(fresh), calibrations, now=now)
-        clear = tuple(reason for reason in found.reasons if reason.code not in UNCLEAR or _late(reason))
+        clear = tuple(
+            reason
+            for reason in found.reasons
+            if reason.code not in UNCLEAR or _unasked(reason, question, calibrations, by_itself=by_itself)
+        )
         return replace(found, reasons=clear, verdict=found.verdict if clear else Verdict.ALLOW)
 
 
@@ -128,9 +136,14 @@ def dismiss(bench: Workbench, case_id: str, by: str, decision: str) -> tuple[Cas
     )  # fmt: skip
 
 
-def _late(reason: Reason) -> bool:
-    """Whether a check ran out of time: asked again it may find something."""
-    return reason.evidence.get("state") == CheckState.TIMED_OUT
+def _unasked(reason: Reason, question: Question, calibrations: Calibrations, *, by_itself: bool) -> bool:
+    """Rules 1 and 2: whether a check did not answer, so that it might find something."""
+    state = reason.evidence.get("state")
+    if state != CheckState.FAILED:
+        return state == CheckState.TIMED_OUT
+    _, looked_at = COUNTERPARTS.get(reason.check, (set(), set()))
+    changed = any(seen.space not in calibrations for seen in question.sight.of(*looked_at))
+    return by_itself or not changed
 
 
 def _nothing_asked(released: Release, now: str) -> Decision:

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from pipeline.reasons import PART
 from pipeline.types import Decision, Json, Reason
 
 TURN: Final = "turn"
@@ -31,6 +32,8 @@ _TOLD: Final = {
     ASKED: " It stands in the prompt before it was rewritten.",
     ENHANCED: " It stands in the enhanced prompt.",
 }
+_TOGETHER: Final = " Taken together with what stands before it."
+MAX_QUOTE: Final = 200  # characters of a text that is quoted as a whole
 CAME_IN: Final = " It is not in your prompt: the enhancement of the prompt brought it in."
 
 
@@ -75,6 +78,15 @@ class Texts:
         return (*((text,) for text in before), *((*start, text) for text in last for start in starts))
 
     @property
+    def told_in(self) -> tuple[tuple[int, bool], ...]:
+        """For each of `passes` its last text, as a number in `all`, and whether that stands there alone."""
+        origins = self.origins
+        before = sum(origin in (TURN, PICTURE) for origin in origins) if PROMPT in origins else 0
+        last = [origins.index(origin) for origin in (PROMPT, ENHANCED) if origin in origins]
+        ways = (True, False) if before else (True,)
+        return (*((number, True) for number in range(before)), *((one, way) for one in last for way in ways))
+
+    @property
     def drawn(self) -> str | None:
         """What a generator is given."""
         return self.prompt if self.enhanced is None else self.enhanced
@@ -105,10 +117,32 @@ def with_origins(decision: Decision, texts: Texts) -> Decision:
 
     What is in the enhanced prompt and not in what was asked is told as brought in by the enhancement.
     """
-    origins = texts.origins
+    decision, origins = with_texts(decision, texts), texts.origins
     elsewhere = {_what(one) for one in decision.reasons if _origin(one, origins) not in (ENHANCED, None)}
     reasons = tuple(_placed(one, _origin(one, origins), elsewhere) for one in decision.reasons)
     return replace(decision, reasons=reasons)
+
+
+def with_texts(decision: Decision, texts: Texts) -> Decision:
+    """The decision, whose reasons quote the text in which a thing was found where they named a pass."""
+    told = texts.told_in
+    return replace(decision, reasons=tuple(_quoting(reason, texts, told) for reason in decision.reasons))
+
+
+def _quoting(reason: Reason, texts: Texts, told: Sequence[tuple[int, bool]]) -> Reason:
+    part = reason.evidence.get(PART)
+    if not isinstance(part, int) or not told:
+        return reason
+    number, alone = told[part % len(told)]  # a look that was made again has the same passes again
+    rest = {name: value for name, value in reason.evidence.items() if name != PART}
+    detail = reason.detail if alone else reason.detail + _TOGETHER
+    return replace(reason, detail=detail, evidence=rest | quoted(texts, number))
+
+
+def quoted(texts: Texts, number: int) -> Json:
+    """What evidence says of a text that was found as a whole."""
+    text = texts.all[number]
+    return {"turn": number, "span": [0, len(text)], "quote": text[:MAX_QUOTE]}
 
 
 def _placed(reason: Reason, origin: str | None, elsewhere: set[tuple[str, str]]) -> Reason:

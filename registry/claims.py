@@ -3,8 +3,10 @@
 1. Whatever happens is a log entry; a subject that stands on it moves with it (`registry.claim_log`).
 2. A claim that is rejected, or whose clock ends, takes its subject out of force in the same transaction.
 3. A party that was verified stands behind all that it claimed: what is provisional becomes active, what waits
-   as a draft comes into force, unless it was filed by a path of delegations that is not in force any more.
-4. A dispute softens, it does not lift: until it is decided, what is found is held.
+   as a draft comes into force, unless either was filed by a path of delegations that is not in force any
+   more: then it waits on, for the operator or for its clock.
+4. A dispute softens, it does not lift: until it is decided, what is found is held. A party that nobody
+   verified has as many disputes open at a time as claims.
 5. A notice is about a clip that is out. A clip of a takedown notice stops being served at once, of another
    when it is accepted; where the notice ends without that, the clip comes back (`grounds.settle`).
 6. A takedown notice, or one of a verified party, that nobody decided on in time is accepted: silence does not
@@ -66,13 +68,14 @@ def notify(
 
 
 def dispute(
-    engine: Engine, told: str, *, by: str | None, owner: str | None = None, why: Json, now: str,
-    sign_checkpoint: NoteSigner,
+    engine: Engine, told: str, *, by: str | None, owner: str | None = None, terms: Terms = TERMS, why: Json,
+    now: str, sign_checkpoint: NoteSigner,
 ) -> Claim:  # fmt: skip
     """Object to a claim, by its id or its subject's; what stands on it is held instead of blocked (4).
 
-    ``by``: the party that objects, None for trust and safety; ``owner``: in whose name, else its own.
-    Raises `ClaimInvalid`, `ActRefused`, `NotFound`.
+    ``by``: the party that objects, None for trust and safety; ``owner``: in whose name, else its own. Of a
+    party that nobody verified as many disputes as the cap says are open at a time: each makes a block
+    milder. Raises `ClaimInvalid`, `ActRefused`, `NotFound`.
     """
     with write(engine) as conn:
         found = _open_to_acts(_claimed(conn, told, now))
@@ -81,6 +84,7 @@ def dispute(
             if ({by, owner} & {found.party, found.by}) - {None}:  # nobody is the operator, on either side
                 raise ActRefused("Nobody disputes what they claimed themselves; withdraw it instead.")
             Rights(conn, now).demand(by, owner or by, "dispute", _target(conn, found))
+            _demand_room(conn, {by, owner or by}, terms)
         claim_log.move(conn, found, DISPUTED, "dispute", why, now, disputed_by=owner or by)
         log.add_checkpoint(conn, sign_checkpoint, now)
         return claim_log.get(conn, found.id)
@@ -130,9 +134,9 @@ def verify(
         done = []
         if level != UNVERIFIED:
             for found in _open(conn, party_id):
+                if not delegations.hold(conn, found.path, now):
+                    continue  # it goes on waiting, for the operator or for its clock
                 if found.state == DRAFT:
-                    if not delegations.hold(conn, found.path, now):
-                        continue  # it goes on waiting, for the operator or for its clock
                     _activate(conn, found, terms, now)
                 else:
                     claim_log.move(conn, found, ACTIVE, "verify", why, now)
@@ -241,6 +245,19 @@ def _pending(conn: Connection, by: str, party_id: str) -> int:
         or_(claim.c.by_party == by, claim.c.party_id == party_id),
     )  # fmt: skip
     return int(conn.execute(query).scalar_one())
+
+
+def _demand_room(conn: Connection, who: set[str], terms: Terms) -> None:
+    """Raises: ActRefused where parties that nobody verified dispute more than the cap says."""
+    if any(parties.one(conn, one).verified for one in who):
+        return
+    query = select(func.count()).where(claim.c.state == DISPUTED, claim.c.disputed_by.in_(sorted(who)))
+    count = int(conn.execute(query).scalar_one())
+    if count >= terms.cap:
+        raise ActRefused(
+            f"{count} disputes of this party wait for a decision, and nobody verified it; have it verified, "
+            "or wait for them."
+        )
 
 
 def _target(conn: Connection, found: Claim) -> Target:

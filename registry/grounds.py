@@ -43,7 +43,7 @@ def settle(engine: Engine, judge: Callable[[], Judge], *, now: str, sign_checkpo
     for release_id in waiting:
         with read(engine) as conn:
             gone = {one.id for one in _gone(conn, release_id)}
-        asked = Asked(judge())
+        asked = Asked(judge(), by_itself=True)
         asked.ahead(engine, release_id, lambda one, gone=gone: one.id in gone)  # type: ignore[misc]
         with write(engine) as conn:
             before = demand(conn, release_id).state

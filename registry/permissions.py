@@ -25,6 +25,7 @@ from registry.checkpoint import NoteSigner
 from registry.db import read, write
 from registry.errors import NotFound, PermissionAnswered
 from registry.ids import new_id, parse_time
+from registry.naming import about, whom
 from registry.subject_types import RuleRow
 from registry.tables import held, job, subject
 from registry.tables_rules import permission
@@ -41,8 +42,8 @@ ONCE: Final = "once"
 ACCOUNT: Final = "account"
 _VERBS: Final = {APPROVED: "approve", REFUSED: "refuse", EXPIRED: "expire"}
 _TOLD: Final = {
-    REFUSED: "The rights holder was asked, and refused.",
-    EXPIRED: "The rights holder was asked, and did not answer in time.",
+    REFUSED: "The rights holder of {whom} was asked, and refused.",
+    EXPIRED: "The rights holder of {whom} was asked, and did not answer in time.",
 }
 
 
@@ -251,9 +252,10 @@ def _end(
 
 def _refuse_job(conn: Connection, row: Row[Any], state: str, now: str) -> None:
     before = conn.execute(select(job.c.result).where(job.c.id == row.job_id)).one().result or {}
+    evidence = about(conn, row.subject_id)
     reason: Json = {
-        "code": f"permission_{state}", "check": "permission", "detail": _TOLD[state],
-        "evidence": {"permission": row.id, "subject": row.subject_id},
+        "code": f"permission_{state}", "check": "permission",
+        "detail": _TOLD[state].format(whom=whom(evidence)), "evidence": {"permission": row.id, **evidence},
     }  # fmt: skip
     decided = before.get("decision")
     decision = decided | {"verdict": "block", "reasons": [reason]} if isinstance(decided, dict) else None

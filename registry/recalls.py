@@ -17,7 +17,7 @@ from typing import Final, Protocol
 
 from sqlalchemy import Connection, Engine, select
 
-from registry import cases, changes, log, parents
+from registry import cases, changes, holds, log, parents
 from registry.canonical import Json
 from registry.cases import DERIVATIVE, DISMISSED, OPEN, RETRO_MATCH, UPHELD, Case
 from registry.checkpoint import NoteSigner
@@ -29,7 +29,7 @@ from registry.release_rows import demand
 from registry.tables import release
 from registry.tables_parties import claim
 from registry.tables_recalls import release_stop
-from registry.types import Change, RecheckResult, Release, ReleaseState
+from registry.types import Change, ReasonLike, RecheckResult, Release, ReleaseState
 
 ENTRY_VERSION: Final = 1
 MANUAL, WISH, CASE, CLAIM = "manual", "wish", "case", "claim"
@@ -53,14 +53,15 @@ class Judge(Protocol):
     """Compares a release with wishes, as it would be compared if it were published now.
 
     ``changes``: with these, None: with everything in force at log position ``seq``; ``cleared``: subjects
-    that a person found not to be in it, with the position up to which that counts.
+    that a person found not to be in it, with the position up to which that counts; ``by_itself``: whether it
+    would come back without a person who asked for that.
     """
 
     @property
     def seq(self) -> int: ...  # noqa: D102
 
     def __call__(  # noqa: D102
-        self, released: Release, changes: Sequence[Change] | None, cleared: dict[str, int]
+        self, released: Release, changes: Sequence[Change] | None, cleared: dict[str, int], *, by_itself: bool
     ) -> RecheckResult: ...
 
 
@@ -101,7 +102,8 @@ def open_case(
 def _derive(conn: Connection, release_id: str, *, now: str, hold: bool) -> None:
     told: Json = {
         "code": "parent_withdrawn", "check": "release_parent",
-        "detail": "It was made from a release that was withdrawn.",
+        "detail": f"It was made from the release {release_id}, which was withdrawn.",
+        "evidence": {"releases": [release_id]},
     }  # fmt: skip
     for child in sorted(parents.descendants(conn, release_id)):
         open_case(conn, DERIVATIVE, child, release_id, [told], now=now, hold=hold)
@@ -197,10 +199,13 @@ def reinstate(
 
 
 class Asked:
-    """Answers of a judge, most of them asked for before the transaction."""
+    """Answers of a judge, most of them asked for before the transaction.
 
-    def __init__(self, judge: Judge) -> None:
-        self._judge = judge
+    ``by_itself``: whether nobody asked for the release itself; nobody ever does for what hangs on it.
+    """
+
+    def __init__(self, judge: Judge, *, by_itself: bool = False) -> None:
+        self._judge, self._by_itself = judge, by_itself
         self._known: dict[str, RecheckResult] = {}
 
     def ahead(
@@ -215,16 +220,18 @@ class Asked:
         for released, clear in found:
             if closing is not None and released.id == release_id and closing.kind == RETRO_MATCH:
                 clear = clear | {closing.about: closing.log_seq}
-            self._known[released.id] = self._judge(released, None, clear)
+            alone = self._by_itself or released.id != release_id
+            self._known[released.id] = self._judge(released, None, clear, by_itself=alone)
 
-    def about(self, conn: Connection, released: Release) -> RecheckResult:
+    def about(self, conn: Connection, released: Release, *, by_itself: bool) -> RecheckResult:
         """The answer as of this write transaction."""
         clear = cases.decided(conn, released.id)
-        known = self._known.get(released.id) or self._judge(released, None, clear)
+        known = self._known.get(released.id)
+        known = known or self._judge(released, None, clear, by_itself=by_itself)
         if known.verdict != ALLOW:
             return known
         fresh = changes.load(conn, self._judge.seq, log.registry_seq(conn))
-        return self._judge(released, fresh, clear) if fresh else known
+        return self._judge(released, fresh, clear, by_itself=by_itself) if fresh else known
 
 
 def _lift(
@@ -234,7 +241,7 @@ def _lift(
     if len(standing(conn, released.id)) > len(gone):
         _lighten(conn, released, gone, why, now)
         return
-    answer = asked.about(conn, released)
+    answer = asked.about(conn, released, by_itself=False)
     if answer.verdict != ALLOW:
         raise StillForbidden(
             "The release may not be served: " + " ".join(one.detail for one in answer.reasons)
@@ -264,7 +271,7 @@ def set_child_free(
     """Lift these stops; where none is left it is served again, or kept back by what forbids it now."""
     child = demand(conn, child_id)
     if len(standing(conn, child_id)) == len(mine):
-        answer = asked.about(conn, child)
+        answer = asked.about(conn, child, by_itself=True)
         if answer.verdict == ALLOW:
             _set_free(conn, child, mine, asked, why, now)
             return
@@ -276,18 +283,22 @@ def set_child_free(
 
 def _keep_back(conn: Connection, release_id: str, answer: RecheckResult, now: str) -> None:
     """Found while it was away: a wish that forbids it stands against it, or a case that a person decides."""
-    told: list[Json] = [
-        {"code": one.code, "check": one.check, "detail": one.detail} for one in answer.reasons
-    ]
+    told = [holds.reason_json(one) for one in answer.reasons]
     named = [str(one.evidence.get("subject") or "") for one in answer.reasons]
     about = next(filter(None, named), release_id)
     if answer.verdict == BLOCK:
-        stop(conn, release_id, WISH, about, why={"reasons": [*told]}, now=now)
+        stop(conn, release_id, WISH, about, why={"reasons": [*map(_short, answer.reasons)]}, now=now)
     else:
         made = open_case(conn, RETRO_MATCH, release_id, about, told, now=now, hold=True)
         known = cases.find_open(conn, RETRO_MATCH, release_id, about)
         if made is None and known is not None:  # it was open before, and kept nothing back so far
             stop(conn, release_id, CASE, known, why={"case": known}, now=now)
+
+
+def _short(reason: ReasonLike) -> Json:
+    """As the log keeps it, with whom it is about, so that evidence bundles and erasures find the entry."""
+    told: Json = {"code": reason.code, "check": reason.check, "detail": reason.detail}
+    return told | {"subject": reason.evidence.get("subject")}
 
 
 def _lighten(conn: Connection, released: Release, gone: Collection[Stop], why: Json, now: str) -> None:

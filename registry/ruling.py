@@ -17,6 +17,8 @@ block asks for a look instead. Then:
    review there;
 8. a subject that is out of force wishes nothing.
 
+What is not said makes nothing milder: a review or block that asks for a region, purpose or class of content
+applies to who says none, unless it is milder than the mode that counts without it; an allow never does.
 An allow whose cap for the day is used up does not apply. It follows that a rule that is added changes the
 outcome to its own effect or not at all, and that adding a block never turns a block into an allow.
 """
@@ -108,7 +110,8 @@ def ruling(record: SubjectRecord, ask: Ask, now: str) -> Ruling:
         return Ruling(outcome="allow", by=NOTHING)
     own, at = {row.id for row in record.rules}, parse_time(now)
     rows = {row.id: row for row in (*record.inherited, *record.rules)}
-    missing = {row.id: _missing(row, ask, at) for row in rows.values()}
+    least = EFFECTS.index(_of_mode(record, ask))
+    missing = {row.id: _missing(row, ask, at, least) for row in rows.values()}
     applying = [row for row in rows.values() if not missing[row.id]]
     others = tuple(
         Lost(rule=row.id, effect=row.effect, why=missing[row.id])
@@ -185,8 +188,8 @@ def _article(row: RuleRow) -> str:
     return {"job": "this job", "account": "an account", "tag": "a tag"}.get(_SCOPES[scope(row)], "everybody")
 
 
-def _missing(row: RuleRow, ask: Ask, at: datetime) -> str:
-    """Which condition of a rule does not hold; empty if it applies."""
+def _missing(row: RuleRow, ask: Ask, at: datetime, least: int) -> str:
+    """Which condition of a rule does not hold; empty if it applies. ``least``: how strict the mode is."""
     conditions = row.conditions
     if row.valid_from is not None and at < parse_time(row.valid_from):
         return "not yet"
@@ -201,7 +204,7 @@ def _missing(row: RuleRow, ask: Ask, at: datetime) -> str:
         return "another job"
     if conditions.intent and conditions.intent != ask.intent:
         return "another intent"
-    strict = row.effect != "allow"
+    strict = row.effect != "allow" and EFFECTS.index(row.effect) >= least
     for what, said, wanted in (
         ("region", ask.region, conditions.countries()), ("purpose", ask.purpose, conditions.purposes),
         ("class of content", ask.content_class, conditions.content),

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, Text, func, select, type_coerce
 from registry import holds
 from registry.db import read, write
 from registry.ids import parse_time
+from registry.naming import about, whom
 from registry.ruling import Used
 from registry.subject_types import RuleRow
 from registry.tables import held, release, rule
@@ -48,13 +49,17 @@ def day_of(now: str) -> str:
 def used_up(conn: Connection, shown: Sequence[Shown], account: str, now: str) -> Reason | None:
     """Why these uses cannot be had today, inside the transaction that would record them; None if they can."""
     for rule_id in _rules(shown):
-        row = conn.execute(select(rule.c.conditions).where(rule.c.id == rule_id)).first()
+        columns = rule.c.conditions, rule.c.subject_id
+        row = conn.execute(select(*columns).where(rule.c.id == rule_id)).first()
         conditions = from_json(row.conditions if row else {})
         used = _used(conn, rule_id, account, day_of(now))
         caps = ((conditions.cap_account, used.account), (conditions.cap_all, used.everybody))
         if any(cap is not None and count >= cap for cap, count in caps):
-            told = "A permission allows so many releases a day; today's are used up."
-            return Reason(code=CAP_REACHED, check="publish_fence", detail=told, evidence={"rule": rule_id})
+            evidence = about(conn, row.subject_id) if row else {}
+            told = f"The permission to show {whom(evidence)} is used up for today."
+            return Reason(
+                code=CAP_REACHED, check="publish_fence", detail=told, evidence={"rule": rule_id, **evidence}
+            )
     return None
 
 

@@ -1,4 +1,4 @@
-"""The categories of what is unsafe, with their public names: codes, a sentence each, and how to appeal.
+"""The categories of what is unsafe, with their public names: codes, and a sentence each.
 
 1. A code never changes its meaning: ``unsafe_prompt_sexual`` for what was asked, ``unsafe_clip_sexual``
    for what the clip shows. Both sides share the categories, whatever finds them.
@@ -46,10 +46,6 @@ TRAINED: Final = tuple(
 )
 """The categories that have weights of their own; two are made of theirs, and one is for other judges."""
 
-APPEAL: Final = (
-    "If this is a mistake, ask the operator for a review and name the reference of this decision; "
-    "a person will look at it."
-)
 _WHAT: Final[Mapping[Category, str]] = {
     Category.SEXUAL: "nudity or sexual acts",
     Category.SEXUAL_LIKENESS: "a named or recognisable person in a sexual scene",
@@ -88,12 +84,13 @@ def category_of(reason_code: str) -> Category | None:
 
 
 def sentence(category: Category, side: Side, quote: str = "", when: str = "", whom: str = "") -> str:
-    """What a person is told: what was found, in which words or when, whom to turn to, and how to appeal.
+    """What a person is told: what was found, in which words or when, and who helps.
 
-    `when`: as " at 1.5 s"; `whom`: the registered person whom a face in it resembles.
+    `when`: as " at 1.5 s"; `whom`: the registered person whom a face in it resembles. How to object is told
+    once with the decision, not with each reason (`pipeline.appeals`).
     """
     where = "The prompt asks for" if side is Side.PROMPT else "The clip seems to show"
     words = f" (“{quote}”)" if quote else ""
     seen = f"A face in it looks like {whom}." if whom else ""
-    told = [f"{where} {_WHAT[category]}{words}{when}.", seen, _HELP.get(category, ""), APPEAL]
+    told = [f"{where} {_WHAT[category]}{words}{when}.", seen, _HELP.get(category, "")]
     return " ".join(part for part in told if part)

@@ -129,7 +129,7 @@ def _held(engine: Engine, job: Job) -> list[Any]:
     with read(engine) as conn:
         hold = holds.open_hold(conn, job.id)
     listed = hold.reasons if hold else ()
-    return [{"code": one.code, "check": one.check, "detail": one.detail} for one in listed]
+    return [holds.reason_json(one) for one in listed]
 
 
 def _decision(found: Any, reasons: list[Any], *, released: bool) -> Json | None:

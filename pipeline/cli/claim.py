@@ -134,6 +134,7 @@ def dispute(
             claim,
             by=who,
             owner=whose,
+            terms=opened.settings.terms,
             why={**told},
             now=clock(),
             sign_checkpoint=opened.signer,

@@ -57,7 +57,7 @@ def create(
     with open_app(settings) as app, output.bar("opening") as bar:
         observe = observer(bar)
         for resumed in app.resume(observe):
-            say_resumed(resumed)
+            say_resumed(resumed, settings)
         outcome = app.create(order, observe)
         if outcome.file is not None and out is not None:
             deliver(outcome.file, out)

@@ -92,7 +92,8 @@ def gate(
     with open_gate(settings) as opened:
         if source is not None:
             with source:
-                return _many(opened, _lines(source), chosen, ask, BATCH if jsonl != STDIN else 1)
+                batch = BATCH if jsonl != STDIN else 1
+                return _many(opened, _lines(source), chosen, ask, appeal(settings.contact), batch)
         from pipeline.gate import Prompt
 
         asked = Prompt(text=text or "", enhanced=enhanced)
@@ -117,13 +118,16 @@ def _one(gate: "Gate", prompt: "Prompt", policy: Policy, ask: "Ask", objection: 
     return output.OK if told["verdict"] == "allow" else output.FOUND
 
 
-def _many(gate: "Gate", asked: Iterable[Asked], policy: Policy, ask: "Ask", batch: int) -> int:
+def _many(
+    gate: "Gate", asked: Iterable[Asked], policy: Policy, ask: "Ask", objection: str, batch: int
+) -> int:
     """One JSON line for each line, in order; a line that cannot be judged gets an error instead."""
     verdicts: set[str] = set()
     failed = False
     for group in _batches(asked, batch):
         for answer in _answers(gate, group, policy, ask):
             failed |= "error" in answer
+            answer |= {"appeal": objection if answer.get("reasons") else None} if "verdict" in answer else {}
             verdicts.add(answer.get("verdict", ""))
             sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()

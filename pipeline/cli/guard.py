@@ -51,7 +51,7 @@ def guard(
     with open_app(settings) as app, output.bar("opening") as bar:
         observe = observer(bar)
         for resumed in app.resume(observe):
-            say_resumed(resumed)
+            say_resumed(resumed, settings)
         order = GuardOrder(
             source=clip, policy=policy or settings.policy, sound=audio or Sound(settings.sound),
             prompt=prompt, enhanced=enhanced, material=tuple(material or ()),

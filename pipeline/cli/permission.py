@@ -159,7 +159,7 @@ def _go_on(opened: "App", one: "Permission") -> str:
     """Go on with what is open, as `create` does first; the state of the job that was asked about."""
     with output.bar("going on") as bar:
         for resumed in opened.resume(observer(bar)):
-            say_resumed(resumed)
+            say_resumed(resumed, opened.settings)
     state = opened.job(one.job_id).state
     output.say(f"The job is {state}.")
     return str(state)

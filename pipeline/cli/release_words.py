@@ -22,9 +22,9 @@ def observer(bar: output.Bar) -> Callable[[str, str, float], None]:
     return observe
 
 
-def say_resumed(resumed: Any) -> None:
+def say_resumed(resumed: Any, settings: Settings) -> None:
     """One sentence about a job that was interrupted before."""
-    output.say(_told(resumed))
+    output.say(_told(resumed, settings))
 
 
 def say_outcome(outcome: Any, out: Path | None, settings: Settings, *, as_json: bool) -> int:
@@ -36,14 +36,15 @@ def say_outcome(outcome: Any, out: Path | None, settings: Settings, *, as_json: 
     return output.OK if outcome.release else output.FOUND
 
 
-def _told(resumed: Any) -> str:
+def _told(resumed: Any, settings: Settings) -> str:
     what = f"The interrupted job {resumed.job.id} on {resumed.job.inputs.get('name', 'a prompt')}"
     if resumed.error:
         return f"{what} could not be finished: {resumed.error}"
     if resumed.outcome.release:
         return f"{what} was finished: release {resumed.outcome.release.id}, file {resumed.outcome.file}"
     reasons = " ".join(line_of(reason) for reason in resumed.outcome.held)
-    return f"{what} is {resumed.outcome.job.state}, nothing of it was released: {reasons}"
+    objection = of_job(settings.contact, resumed.job.id)
+    return f"{what} is {resumed.outcome.job.state}, nothing of it was released: {reasons} {objection}"
 
 
 def _document(outcome: Any, out: Path | None, settings: Settings) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import numpy as np
 from classifiers.base import Box, Kind, Picture, Vectors
 from classifiers.descriptions import vectors_of_exclusions, vectors_of_subject
 from classifiers.drawn import of_portrait
+from classifiers.errors import TooManyFaces
 from classifiers.faces import Face
 from classifiers.sampling import WHOLE, cut_out
 from pipeline.errors import PictureRefused
@@ -169,7 +170,10 @@ def _whole(pictures: Sequence[ReadPicture], eyes: Eyes) -> list[Seen]:
 
 
 def _face(picture: ReadPicture, faces: Faces) -> Seen:
-    face, note = _face_of(faces.look(picture.rgb), picture.rgb.shape[1])
+    try:
+        face, note = _face_of(faces.look(picture.rgb), picture.rgb.shape[1])
+    except TooManyFaces as error:
+        face, note = None, f"{error}; crop it to the person"
     if face is None:
         return _seen(picture, faces.space, Kind.PORTRAIT, (), f"{picture.name}: {note}")
     found = of_portrait(picture.rgb, face, faces)

@@ -10,6 +10,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "classifiers"))
 import tiny_chat
 
 from classifiers.alike import Entry, questions
+from classifiers.judge_source import judge_digest
 from pipeline.app import App, open_app
 from pipeline.clock import clock
 from pipeline.optouts.desk import Desk
@@ -31,7 +32,8 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     first, second = questions([SIMILAR], entry)
     model = tiny_chat.save(tmp_path_factory.mktemp("judge"), [(first, "no"), (second, "yes")])
     settings = load(tmp_path_factory.mktemp("alike") / "home")
-    with open_app(settings.model_copy(update={"description_judge": str(model)})) as opened:
+    told = {"description_judge": str(model), "description_judge_sha256": judge_digest(model)}
+    with open_app(settings.model_copy(update=told)) as opened:
         desk = Desk(engine=opened.engine, eyes=opened.eyes, signer=opened.signer, clock=clock)
         desk.register(OptOutOrder(name=NAME, kind="character", description=DESCRIPTION, owner="Studio"))
         yield opened

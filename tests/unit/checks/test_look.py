@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from classifiers.base import CheckState, Kind, Line, Picture, Vectors
+from classifiers.errors import TooManyFaces, TooManyWords
 from classifiers.faces import Face
 from classifiers.sampling import REGIONS
 from classifiers.words import ReadLine
@@ -152,6 +153,8 @@ def test_small_changes_add_up_until_they_are_looked_at() -> None:
         (Eyes(clip=Colours(RuntimeError("out of memory"))), "frames", CheckState.FAILED),
         (Eyes(faces=Bright(ValueError("no face model"))), "likeness", CheckState.FAILED),
         (Eyes(words=Spells(RuntimeError("no reader"))), "words", CheckState.FAILED),
+        (Eyes(faces=Bright(TooManyFaces("70 faces"))), "likeness", CheckState.SKIPPED),
+        (Eyes(words=Spells(TooManyWords("70 lines"))), "words", CheckState.SKIPPED),
     ],
 )
 def test_an_eye_that_fails_is_reported_and_saw_nothing(eyes: Any, check: str, state: CheckState) -> None:

@@ -1,5 +1,6 @@
 """Places of faces: found at their size, few of them whatever is shown; damaged weights are refused."""
 
+import time
 from functools import cache
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from classifiers import face_search
 from classifiers.base import Picture
-from classifiers.errors import ModelUnusable
+from classifiers.errors import ModelUnusable, TooManyFaces
 from classifiers.face_search import Bounds, FaceSearch
 
 data = pytest.importorskip("skimage.data")
@@ -49,12 +50,31 @@ def test_the_smallest_that_is_wanted() -> None:
     assert search().search(small(26), 80) == ()
 
 
-def test_a_crowd_and_noise_are_bounded() -> None:
-    few = FaceSearch(bounds=Bounds(level=6, second=4, third=2))
-    assert len(search().search(np.tile(small(40), (2, 3, 1)), 24)) >= 6
-    assert 1 <= len(few.search(np.tile(small(40), (2, 3, 1)), 24)) <= 2
+@pytest.mark.parametrize("step", [{"level": 6}, {"second": 4}, {"third": 2}])
+def test_what_is_more_than_is_looked_at_is_not_searched_in_part(step: dict[str, int]) -> None:
+    crowd = np.tile(small(40), (2, 3, 1))
+    assert len(search().search(crowd, 24)) >= 6
+    with pytest.raises(TooManyFaces):
+        FaceSearch(bounds=Bounds(**step)).search(crowd, 24)
+
+
+def crowd(side: int, rows: int, columns: int) -> Picture:
+    """One head beside the other, each of so many pixels."""
+    head = cv2.resize(portrait()[20:200, 130:310], (side, side), interpolation=cv2.INTER_AREA)
+    return np.tile(np.asarray(head, np.uint8), (rows, columns, 1))
+
+
+def test_in_a_crowd_nobody_is_left_out() -> None:
+    assert sum(place.certainty > 0.9 for place in search().search(crowd(96, 6, 10), 24)) == 60
+
+
+def test_a_stadium_and_noise_cost_little() -> None:
+    begun = time.process_time()
+    with pytest.raises(TooManyFaces):
+        search().search(crowd(48, 15, 26), 20)
     noise = np.random.default_rng(0).integers(0, 256, (360, 640, 3), dtype=np.uint8)
     assert search().search(noise, 20) == ()
+    assert time.process_time() - begun < 2
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 900, 3), (13, 700, 3), (64, 64, 3)])

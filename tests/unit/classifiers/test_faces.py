@@ -11,7 +11,7 @@ import pytest
 
 from classifiers import faces_dlib
 from classifiers.base import CheckState, Kind, Picture, Seen, Sight, Vectors
-from classifiers.errors import ModelUnusable
+from classifiers.errors import ModelUnusable, TooManyFaces
 from classifiers.faces import FaceLimits, check_faces, overlap, seen_faces
 from classifiers.faces_dlib import DlibFaces, lit
 from classifiers.thresholds import Calibration, Layer, load
@@ -134,10 +134,18 @@ def test_pictures_of_any_size(shape: tuple[int, int, int]) -> None:
 
 
 def test_limits_on_pixels_and_faces() -> None:
-    small = DlibFaces(limits=FaceLimits(pixels=300 * 300, faces=1))
     many = np.tile(portrait(), (2, 2, 1))
-    assert len(small.look(many)) <= 1
     assert len(finder().look(many)) >= 4
+    few = DlibFaces(limits=FaceLimits(pixels=300 * 300, faces=3))
+    assert few.look(portrait())
+    with pytest.raises(TooManyFaces, match=r"a frame shows \d faces; 3 are compared"):
+        few.look(many)
+
+
+def test_more_than_eight_faces_are_all_told_apart() -> None:
+    """A ninth was dropped in silence in old days."""
+    other = np.tile(cv2.resize(portrait()[20:200, 130:310], (120, 120)), (3, 4, 1))
+    assert len(finder().look(np.ascontiguousarray(other))) == 12
 
 
 def test_looked_and_found_none_is_completed_not_looked_is_skipped() -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from classifiers.base import Kind, Picture, Sight
-from classifiers.errors import CalibrationMissing, ModelUnusable
+from classifiers.errors import CalibrationMissing, ModelUnusable, TooManyFaces
 from classifiers.faces import FaceLimits, check_faces, seen_faces
 from classifiers.faces_onnx import OnnxFaces
 from classifiers.thresholds import FACE_PORTRAIT, Calibration, Layer, dump, file_name
@@ -261,5 +261,11 @@ def test_a_picture_full_of_faces_costs_no_more_than_the_limits(tmp_path: Path) -
     few = OnnxFaces(folder_of(tmp_path / "tiny"), limits=FaceLimits(pixels=256 * 256, faces=3))
     crowd = np.tile(face(1), (60, 60, 1))
     begun = time.process_time()
-    assert len(few.look(crowd)) == 3
+    with pytest.raises(TooManyFaces, match="faces; 3 are compared"):
+        few.look(crowd)
     assert time.process_time() - begun < 1.0
+
+
+def test_a_crowd_is_looked_at_whole(finder: OnnxFaces) -> None:
+    rows = [(row, column) for row in range(0, 480, 64) for column in range(0, 512, 64)]
+    assert len(finder.look(scene(*((1, *place) for place in rows[:60]), size=(480, 640)))) == 60

@@ -68,6 +68,14 @@ def test_verdicts_follow_the_owner_and_the_context(gate: Gate) -> None:
     assert judged(gate, "a Woblekin in the snow")["verdict"] == "review"
 
 
+def test_where_a_job_looks_at_nothing_the_gate_says_the_same(gate: Gate, home: Path) -> None:
+    told = document(gate.judge("Spider-Man swings", policy=preset("marks-only")))
+    assert (told["verdict"], told["reasons"]) == ("allow", [])
+    assert set(told["checks"].values()) == {"not_configured"}  # type: ignore[union-attr]
+    with open_app(load(home)) as opened:
+        assert opened.judge("Spider-Man swings", policy="marks-only").verdict == "allow"
+
+
 def test_permission_first_holds_unregistered_names(gate: Gate) -> None:
     told = document(gate.judge("a walk with Zoltan Kovacs", policy=preset("permission-first")))
     assert told["verdict"] == "review"
@@ -109,7 +117,11 @@ def test_descriptions_and_names_are_judged_together(tmp_path: Path) -> None:
         # Nor do turns about other things thin out what one of them describes.
         others = [f"a quiet lake with trees, and the camera pans left past house {n}" for n in range(6)]
         told = "a violet heron with nine brass wings plays the bassoon"
-        assert judged(gate, "now make it rain", told, *others)["verdict"] != "allow"
+        said = judged(gate, "now make it rain", *others[:2], told, *others[2:])
+        assert said["verdict"] != "allow"
+        [reason] = said["reasons"]
+        assert (reason["origin"], reason["turn"], reason["quote"]) == ("turn", 2, told)
+        assert reason["span"] == [0, len(told)]
         assert judged(gate, "now make it rain", *others)["verdict"] == "allow"
         # Too long to be compared: held, not passed in part.
         held = judged(gate, "dog " * 24_999)

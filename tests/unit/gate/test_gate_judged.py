@@ -70,7 +70,8 @@ def alone(home: Path) -> Iterator[Gate]:
 
 @pytest.fixture(scope="module")
 def gate(home: Path, model: Path) -> Iterator[Gate]:
-    with open_gate(load(home).model_copy(update={"description_judge": str(model)})) as opened:
+    told = {"description_judge": str(model), "description_judge_sha256": judge_digest(model)}
+    with open_gate(load(home).model_copy(update=told)) as opened:
         yield opened
 
 

@@ -119,7 +119,8 @@ def test_a_prompt_of_a_hundred_kilobytes_is_held_and_costs_nothing(gate: Gate) -
 
 def test_marks_only_looks_at_nothing(gate: Gate) -> None:
     told = judged(gate, "a naked woman has sex on a bed, porn video", policy="marks-only")
-    assert (told["verdict"], told["checks"]["unsafe_content"]) == ("allow", "not_configured")
+    assert told["verdict"] == "allow"
+    assert set(told["checks"].values()) == {"not_configured"}  # as a job's decision says
 
 
 def test_a_damaged_calibration_stops_the_service(tmp_path: Path) -> None:

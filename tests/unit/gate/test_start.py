@@ -9,10 +9,21 @@ from typing import Any
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "unsafe"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "classifiers"))
+import test_faces_onnx
+import tiny_judges
+import tiny_pictures
+
 from classifiers import rebus, thresholds
 from classifiers.errors import CalibrationUnusable, ClassifierError, ModelUnusable
+from classifiers.faces_onnx import space_of
+from classifiers.judge_source import judge_digest
+from classifiers.judges import open_judge
 from classifiers.names import demand_tables
+from classifiers.thresholds import Calibration, Layer, dump, file_name
 from classifiers.unsafe import known, model
+from classifiers.unsafe.pictures import open_classifier
 from generator.errors import GeneratorError
 from pipeline.api.server import required_eyes
 from pipeline.cli.serve import _open_models
@@ -60,6 +71,8 @@ def spoil(path: Path, how: str) -> None:
     if how == "damaged":
         data[len(data) // 2] ^= 1
         path.write_bytes(data)
+    elif how == "cut":
+        path.write_bytes(data[: len(data) // 2])
 
 
 def test_all_that_ships_starts(start: Callable[..., Eyes]) -> None:
@@ -223,6 +236,125 @@ def test_a_model_that_reads_or_hears_is_tried_at_the_start(
         with pytest.raises((ModelUnusable, GeneratorError)) as refused:
             _open_models(load(tmp_path))
         one_sentence(refused.value)
+
+
+def calibrate(home: Path, space: str, *layers: str) -> None:
+    """A calibration in the home, so that the start comes to the next question."""
+    (home / CALIBRATIONS).mkdir(exist_ok=True)
+    told = dict.fromkeys(layers, Layer(threshold=0.5, slope=1.0, intercept=0.0))
+    made = Calibration(space=space, version=1, made={"command": "a test"}, layers=told)
+    (home / CALIBRATIONS / file_name(space)).write_bytes(dump(made))
+
+
+@pytest.fixture(scope="module")
+def brought(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A tiny model for each setting that names one."""
+    base = tmp_path_factory.mktemp("brought")
+    return {
+        "prompt_judge": tiny_judges.save_labels(base / "labels", ["safe", "violence"]),
+        "description_judge": tiny_judges.save_chat(base / "chat", []),
+        "frame_classifier": tiny_pictures.save_classifier(base / "pictures", ["nsfw", "normal"]),
+        "face_model": test_faces_onnx.folder_of(base / "faces"),
+    }
+
+
+@pytest.fixture
+def named(brought: dict[str, Path], tmp_path: Path) -> Callable[[str], tuple[Path, dict[str, object]]]:
+    """A copy of such a model that starts, and the settings with which it does."""
+
+    def of(setting: str) -> tuple[Path, dict[str, object]]:
+        folder = tmp_path / "model"
+        shutil.copytree(brought[setting], folder)
+        told: dict[str, object] = {setting: folder}
+        if setting == "description_judge":
+            told["description_judge_sha256"] = judge_digest(folder)
+        elif setting == "prompt_judge":
+            calibrate(tmp_path, open_judge(str(folder)).space)
+        elif setting == "frame_classifier":
+            calibrate(tmp_path, open_classifier(str(folder)).space, "unsafe_clip_sexual")
+        else:
+            calibrate(tmp_path, space_of(folder), thresholds.FACE_PORTRAIT)
+        return folder, told
+
+    return of
+
+
+@pytest.fixture(scope="module")
+def open_eyes() -> Eyes:
+    """All that ships, loaded once."""
+    return Eyes.of(load(Path("/nonexistent-home"))).open()
+
+
+@pytest.fixture
+def start_with(open_eyes: Eyes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Eyes]:
+    """A start at which all that ships is loaded already."""
+
+    def started(**settings: object) -> Eyes:
+        for name, value in settings.items():
+            monkeypatch.setenv(f"COUNTERMARK_{name.upper()}", str(value))
+        eyes = Eyes.of(load(tmp_path))
+        eyes._loaded.update({name: open_eyes._loaded[name] for name in ("clip", "minilm", "unsafe", "words")})
+        eyes._faces = None if "face_model" in settings else open_eyes.faces
+        return eyes.open()
+
+    return started
+
+
+Named = Callable[[str], tuple[Path, dict[str, object]]]
+BROUGHT = {
+    "prompt_judge": ("model.safetensors", "tokenizer.json", "config.json"),
+    "description_judge": ("model.safetensors", "tokenizer.json", "config.json", "chat_template.jinja"),
+    "frame_classifier": ("model.safetensors", "preprocessor_config.json", "config.json"),
+    "face_model": ("face_detection_tiny.onnx", "face_recognition_tiny.onnx"),
+}
+
+
+@pytest.mark.parametrize("setting", BROUGHT)
+def test_a_model_that_is_brought_starts(setting: str, start_with: Callable[..., Eyes], named: Named) -> None:
+    _, told = named(setting)
+    start_with(**told)
+
+
+@pytest.mark.parametrize(
+    ("setting", "name"), [(one, file) for one, files in BROUGHT.items() for file in files]
+)
+@pytest.mark.parametrize("how", ["missing", "damaged", "cut"])
+def test_a_model_that_is_brought_and_is_not_what_it_was(
+    setting: str, name: str, how: str, start_with: Callable[..., Eyes], named: Named
+) -> None:
+    folder, told = named(setting)
+    spoil(folder / name, how)
+    with pytest.raises(ModelUnusable) as refused:
+        start_with(**told)
+    one_sentence(refused.value)
+
+
+@pytest.mark.parametrize("name", BROUGHT["face_model"])
+def test_a_damaged_model_of_faces_is_not_even_opened(
+    name: str, named: Named, open_eyes: Eyes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenCV ends the process over some of them."""
+    folder, _ = named("face_model")
+    spoil(folder / name, "damaged")
+    monkeypatch.setenv("COUNTERMARK_FACE_MODEL", str(folder))
+    eyes = Eyes.of(load(tmp_path))
+    eyes._loaded.update({name: open_eyes._loaded[name] for name in ("clip", "minilm")})
+    with pytest.raises(ModelUnusable, match=r"opencv-face-.* fetch"):
+        eyes.open()
+    assert eyes._faces is None
+
+
+def test_a_judge_that_nobody_calibrates_is_known_by_its_digest(
+    start_with: Callable[..., Eyes], named: Named
+) -> None:
+    folder, told = named("description_judge")
+    with pytest.raises(
+        ModelUnusable, match=f"set description_judge_sha256 to {judge_digest(folder)}"
+    ) as asked:
+        start_with(description_judge=folder)
+    one_sentence(asked.value)
+    with pytest.raises(ModelUnusable, match="correct description_judge_sha256"):
+        start_with(**told | {"description_judge_sha256": "0" * 64})
 
 
 def one_sentence(error: Any) -> None:

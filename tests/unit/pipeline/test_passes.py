@@ -48,5 +48,5 @@ def test_the_worst_state_and_the_strongest_findings_count(state: CheckState) -> 
 
     report = by_pass(check, joined(("a", "b"), [look(1), look(2)]))
     assert report.state is state
-    assert [(one.subject, one.score) for one in report.findings] == [("a", 0.9), ("b", 0.7)]
+    assert [(one.subject, one.score, one.part) for one in report.findings] == [("a", 0.9, 1), ("b", 0.7, 0)]
     assert report.scores == {"l": 0.9}

@@ -1,6 +1,7 @@
 """What looks back by the clock, and what had no time: nothing is left out, nothing comes back unseen."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from past_builders import CALIBRATIONS, PICTURED, name, open_cases, opt_out, pro
 
 from benchmarks.tools import fence_world as world
 from benchmarks.tools.past_home import PastHome, opened
-from classifiers.base import Sight
+from classifiers.base import Kind, Sight
 from pipeline import examine, policy, recheck, reinstate
 from pipeline.clock import rfc3339
 from registry import names, optouts, rules, scans
@@ -116,6 +117,46 @@ def test_what_ran_out_of_time_does_not_come_back_by_itself(home: PastHome, monke
         home.app.dismiss(case.id, "Ada", "")
     optouts.withdraw(home.app.engine, second, why={}, **told(home))
     assert home.app.dismiss(case.id, "Ada", "")[1].state == "released"
+
+
+def test_what_a_check_failed_at_does_not_come_back_by_itself(home: PastHome, monkeypatch: Any) -> None:
+    made = prompt(home, "Hollowmere Tix sings")
+    first = name(home, "Hollowmere Tix")
+    home.app.retroscan()
+    theirs = OptOutDraft(
+        kind="character", name="Tix", owner="Another", names=(NameDraft(text="Hollowmere Tix"),)
+    )
+    optouts.add(home.app.engine, theirs, **told(home))
+    home.app.retroscan()
+    optouts.withdraw(home.app.engine, first, why={}, **told(home))
+
+    def broken(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("out of memory")
+
+    with monkeypatch.context() as failing:
+        failing.setattr("classifiers.names.hits_in", broken)
+        assert home.app.settle() == []
+        assert home.state(made.id) == "withdrawn"
+        [case] = open_cases(home)
+        assert [one["code"] for one in case.reasons] == ["check_unfinished"]
+        with pytest.raises(StillForbidden, match="did not complete: failed"):
+            home.app.dismiss(case.id, "Ada", "")
+    with pytest.raises(StillForbidden, match="Hollowmere Tix"):
+        home.app.dismiss(case.id, "Ada", "")
+
+
+def test_what_no_model_compares_any_more_comes_back_by_a_person_alone(home: PastHome) -> None:
+    seen = world.sight(PICTURED, np.random.default_rng(PICTURED)).seen
+    old = tuple(replace(one, space="clip-of-old") if one.kind is Kind.FRAME else one for one in seen)
+    made = home.publish(Sight(texts=("Hollowmere Tix sings",), seen=old))
+    subject = name(home, "Hollowmere Tix")
+    opt_out(home, PICTURED)
+    home.app.retroscan()
+    optouts.withdraw(home.app.engine, subject, why={}, **told(home))
+    assert home.app.settle() == []
+    [case] = open_cases(home)
+    assert home.app.dismiss(case.id, "Ada", "")[1].state == "released"
+    assert home.state(made.id) == "released"
 
 
 def test_who_is_left_out_costs_no_new_index_of_all_names(home: PastHome, monkeypatch: Any) -> None:

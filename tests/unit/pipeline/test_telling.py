@@ -1,25 +1,37 @@
-"""What people are told: every reason names its check, where, whose right it is, and whom to turn to."""
+"""What people are told: every reason names its check, where, whose right it is, and whom to turn to, once."""
 
+import ast
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from test_recheck import NAMED, PICTURED, change, question, rule, seen
 
-from classifiers.base import CheckReport, CheckState, Finding, Sight
+from classifiers.base import CheckReport, CheckState, Finding, Kind, Sight
 from classifiers.unsafe.taxonomy import Category, Side, category_of, code
 from pipeline import policy, reasons
 from pipeline.appeals import appeal
 from pipeline.cli.release_words import say_outcome
 from pipeline.gate import GateResult, document
+from pipeline.judging import _without_key
 from pipeline.policy import PRESETS
 from pipeline.reasons import Wish
+from pipeline.recheck import parent_withdrawn, recheck, wishes_of
+from pipeline.release.facts import MARK_MISSED, TESTER, missed, never_published
 from pipeline.settings import load
 from pipeline.telling import line, line_of
 from pipeline.texts import Texts, with_origins
-from pipeline.types import Decision, Verdict
-from pipeline.workbench import Outcome
+from pipeline.types import Decision, Json, Reason, Verdict
+from pipeline.workbench import Outcome, reason_json
+from registry.ruling import Used
 from registry.types import Job, JobState
+from registry.uses import CAP_REACHED
+from registry.vocabulary import Conditions
 
 NOW = "2026-01-01T00:00:00Z"
 WORDS = "Sp1der-M4n"
@@ -48,6 +60,131 @@ def finding(reason_code: str) -> Finding:
         check=check, subject="s1" if reason_code in OWNED else "", score=1.0, threshold=0.5, code=reason_code,
         turn=1, span=(2, 12), quote=WORDS,
     )  # fmt: skip
+
+
+def at_the_fence(changes: Any = (), **asked: Any) -> Decision:
+    return recheck(question(**asked), changes, {}, now=NOW)
+
+
+def with_rule(**told: Any) -> Decision:
+    """Who was found and allowed, by a rule that is gone, or used up, when the fence asks."""
+    record = replace(NAMED, rules=(replace(rule("allow"), conditions=Conditions(cap_all=1)),))
+    wishes = wishes_of({"s1": record}, "a", NOW, lambda *_: {})
+    found = policy.ruled_of(PRESETS["opt-out"], "s1", "depict", wishes("s1"))  # type: ignore[arg-type]
+    decision = replace(question().decision, allowed=("s1",), rulings=(found,))
+    return at_the_fence(decision=decision, **told)
+
+
+def stopped(check: str, state: CheckState) -> Decision:
+    return decided(CheckReport(check=check, state=state, detail="it is too long"))
+
+
+BY_THE_SYSTEM: dict[str, Callable[[], Any]] = {
+    "check_not_configured": lambda: stopped(policy.FRAMES, CheckState.NOT_CONFIGURED).reasons[0],
+    "check_unfinished": lambda: next(
+        one for one in stopped(policy.FRAMES, CheckState.FAILED).reasons if one.code == "check_unfinished"
+    ),
+    "audio_not_checked": lambda: next(
+        one for one in decided(sound=policy.Sound.HOLD, has_sound=True).reasons if one.check == policy.AUDIO
+    ),
+    "policy_changed": lambda: at_the_fence(
+        decision=replace(question().decision, policy_version=0)
+    ).reasons[0],
+    "key_revoked": lambda: _without_key(question().decision).reasons[0],
+    "parent_withdrawn": lambda: parent_withdrawn(["rel-1"]),
+    "not_comparable": lambda: next(
+        one
+        for one in at_the_fence(
+            [change("reference", PICTURED)],
+            sight=Sight(texts=("x",), seen=(seen(Kind.FRAME, "another-clip", np.ones(8)),)),
+        ).reasons
+        if one.code == "not_comparable"
+    ),
+    "permission_ended": lambda: with_rule(wishes=wishes_of({"s1": NAMED}, "a", NOW)).reasons[0],
+    CAP_REACHED: lambda: with_rule(
+        wishes=wishes_of(
+            {"s1": replace(NAMED, rules=(replace(rule("allow"), conditions=Conditions(cap_all=1)),))}, "a",
+            NOW, lambda *_: {"r1": Used(account=1, everybody=1)},
+        )
+    ).reasons[0],
+    MARK_MISSED: missed,
+    TESTER: never_published,
+}  # fmt: skip
+BY_THE_REGISTRY = {"job_died", "held", "permission_refused", "permission_expired"}
+"""Told by tests of the registry: test_registry_jobs, test_registry_publish, test_registry_permissions."""
+ABOUT_SOMEBODY = ("not_comparable", "permission_ended", CAP_REACHED)
+PACKAGES = Path(policy.__file__).parents[1]
+
+
+def codes_in(tree: ast.AST) -> set[str]:
+    """What stands as the code of a reason: in a call of Reason or _reason, in a dictionary with a check."""
+    found: list[ast.expr] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            named = {word.arg: word.value for word in node.keywords}
+            found += [named["code"]] if node.func.id in ("Reason", "OurReason") and "code" in named else []
+            found += node.args[:1] if node.func.id == "_reason" else []
+        if isinstance(node, ast.Dict):
+            keys = [key.value if isinstance(key, ast.Constant) else None for key in node.keys]
+            found += [node.values[keys.index("code")]] if {"code", "check"} <= set(keys) else []
+    constants = {"MARK_MISSED": MARK_MISSED, "TESTER": TESTER, "CAP_REACHED": CAP_REACHED}
+    told = set()
+    for one in found:
+        if isinstance(one, ast.Constant):
+            told.add(str(one.value))
+        elif isinstance(one, ast.Name) and one.id in constants:
+            told.add(constants[one.id])
+        elif isinstance(one, ast.JoinedStr):
+            told.add(ast.unparse(one))
+    return told
+
+
+def test_no_code_of_the_system_is_left_out() -> None:
+    found = set()
+    for package in ("pipeline", "registry"):
+        for path in (PACKAGES / package).rglob("*.py"):
+            found |= codes_in(ast.parse(path.read_text()))
+    found.remove("f'permission_{state}'")
+    assert found | {"permission_refused", "permission_expired"} == {*BY_THE_SYSTEM} | BY_THE_REGISTRY
+    listed = (PACKAGES / "docs" / "api.md").read_text().partition("## Reasons")[2].partition("\n## ")[0]
+    assert set(re.findall(r"^\| `(\w+)`", listed, re.MULTILINE)) == {*BY_THE_SYSTEM} | BY_THE_REGISTRY
+
+
+@pytest.mark.parametrize("reason_code", BY_THE_SYSTEM)
+def test_every_reason_of_the_system_names_check_and_owner_and_how_to_object(
+    reason_code: str, tmp_path: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = BY_THE_SYSTEM[reason_code]()
+    reason: Any = reason_json(made) if isinstance(made, Reason) else made
+    assert reason["code"] == reason_code
+    told = line_of(reason)
+    assert told.endswith(f"[{reason['check']}]")
+    if reason_code in ABOUT_SOMEBODY:
+        assert "Zorbolino (Studio)" in told
+        assert (reason["evidence"]["subject_name"], reason["evidence"]["owner"]) == ("Zorbolino", "Studio")
+    assert objections(shown_for([reason], tmp_path, capsys)) == 1
+
+
+@pytest.mark.parametrize("reason_code", [*IN_TEXT, *IN_CLIP, *UNSAFE])
+def test_how_to_object_is_told_once(
+    reason_code: str, tmp_path: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listed: Any = policy.to_json(of_finding(reason_code))["reasons"]
+    assert objections(shown_for(listed, tmp_path, capsys)) == 1
+
+
+def objections(told: str) -> int:
+    return len(re.findall(r"to object|mistake|appeal", told.lower()))
+
+
+def shown_for(listed: Any, home: Any, capsys: pytest.CaptureFixture[str]) -> str:
+    """What `create` says of a job that these reasons ended."""
+    job = Job(id="j1", kind="create/1", key="k", state=JobState.REFUSED, inputs={}, result=None,
+              created_at=NOW, finished_at=NOW, owner=None)  # fmt: skip
+    recorded: Json = {"verdict": "block", "reasons": listed, "checks": {}}
+    outcome = Outcome(job=job, decision=recorded, release=None, held=tuple(listed), stages={}, file=None)
+    say_outcome(outcome, None, load(home), as_json=False)
+    return capsys.readouterr().err
 
 
 def decided(*reports: CheckReport, preset: str = "permission-first", **told: Any) -> Decision:

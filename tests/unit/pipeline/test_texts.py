@@ -1,5 +1,7 @@
 """What is said of a clip: order, origins, and documents that can be read again."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,6 +41,23 @@ def test_what_is_said_is_compared_each_alone_and_the_prompts_after_what_stands_b
     last = [text for text in (told.prompt, told.enhanced) if text]
     wanted = [one for text in last for one in (((text,), (*before, text)) if before else ((text,),))]
     assert list(told.passes) == [*((text,) for text in before), *wanted]
+
+
+@given(told=texts, again=st.integers(0, 2))
+def test_what_describes_is_quoted_from_the_text_of_its_pass(told: Texts, again: int) -> None:
+    for number, texts_of_pass in enumerate(told.passes):
+        place, alone = told.told_in[number]
+        assert (told.all[place], alone) == (texts_of_pass[-1], len(texts_of_pass) == 1)
+        part = number + again * len(told.passes)  # of a look that was made again
+        reason = Reason(
+            code="description_match", check="prompt_descriptions", detail="It.",
+            evidence={"subject": "a", "part": part, "turn": len(told.all) - 1, "quote": told.all[-1]},
+        )  # fmt: skip
+        [found] = with_origins(replace(decided(), reasons=(reason,)), told).reasons
+        assert found.evidence["quote"] == texts_of_pass[-1]
+        assert found.evidence["origin"] == told.origins[place]
+        assert ("together" in found.detail) is not alone
+        assert "part" not in found.evidence
 
 
 def test_without_a_prompt_only_what_is_written_or_spoken_is_said() -> None:

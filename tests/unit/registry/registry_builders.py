@@ -125,10 +125,17 @@ class Judging:
     def __init__(self, answer: Judgement | None = None, seq: int = 0) -> None:
         self.answer, self.seq = answer or Judgement(), seq
         self.asked: list[tuple[str, int | None, dict[str, int]]] = []
+        self.alone: list[tuple[str, bool]] = []
 
     def __call__(
-        self, released: Release, changes: Sequence[Change] | None, cleared: dict[str, int]
+        self,
+        released: Release,
+        changes: Sequence[Change] | None,
+        cleared: dict[str, int],
+        *,
+        by_itself: bool,
     ) -> Judgement:
+        self.alone.append((released.id, by_itself))
         self.asked.append((released.id, None if changes is None else len(changes), cleared))
         return self.answer
 

@@ -67,6 +67,9 @@ def test_publishers_at_once_get_exactly_as_many_as_the_cap(home: Home, by: str) 
     assert sum(isinstance(one, Release) for one in made) == 5
     held = [one for one in made if isinstance(one, Held)]
     assert (len(held), {one.reasons[0].code for one in held}) == (19, {uses.CAP_REACHED})
+    told = held[0].reasons[0]
+    assert (told.evidence["subject"], told.evidence["owner"]) == (subject, "Acme")
+    assert "(Acme) is used up for today" in told.detail
     assert uses.today(home.engine, [rule], "a", NOW) == {rule: Used(account=5, everybody=5)}
 
 

@@ -132,8 +132,9 @@ def test_a_withdrawn_portfolio_gives_back_what_it_covered(home: Home, keep: bool
     )
 
     class Asked(Judging):
-        def __call__(self, released: Release, *rest: Any) -> Judgement:
-            return again if released.id == own.id else super().__call__(released, *rest)
+        def __call__(self, released: Release, *rest: Any, by_itself: bool) -> Judgement:
+            assert by_itself
+            return again if released.id == own.id else super().__call__(released, *rest, by_itself=True)
 
     assert grounds.settle(home.engine, Asked, **BY) == ([] if keep else [free.id])
     assert stands(home, free) == ([("manual", "")] if keep else [])

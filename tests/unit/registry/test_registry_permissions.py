@@ -124,7 +124,10 @@ def test_one_refusal_ends_the_job_and_the_other_requests(home: Home) -> None:
     ended = home.jobs.get(job.id)
     assert ended.state is JobState.REFUSED
     assert ended.result is not None
-    assert [told["code"] for told in ended.result["reasons"]] == ["permission_refused"]  # type: ignore[union-attr, index, call-overload]
+    told: Any = ended.result["reasons"][0]  # type: ignore[index]
+    assert told["code"] == "permission_refused"
+    assert told["detail"] == "The rights holder of Wobble (Acme) was asked, and refused."
+    assert (told["evidence"]["subject_name"], told["evidence"]["owner"]) == ("Wobble", "Acme")
     assert ended.result["decision"]["verdict"] == "block"  # type: ignore[index, call-overload]
     states = [permissions.get(home.engine, one.id).state for one in asked]
     assert states == ["approved", "refused", "expired"]

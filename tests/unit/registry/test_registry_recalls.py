@@ -158,8 +158,11 @@ def test_only_what_was_held_back_for_that_comes_back(home: Home) -> None:
     assert dismiss(home, by_release[dismissed.id]).state == "released"
 
     class Finds(Judging):
-        def __call__(self, released: Release, *rest: Any) -> Judgement:
-            return REVIEW if released.id == found.id else super().__call__(released, *rest)
+        def __call__(self, released: Release, *rest: Any, by_itself: bool) -> Judgement:
+            assert by_itself is (released.id != root.id)
+            return (
+                REVIEW if released.id == found.id else super().__call__(released, *rest, by_itself=by_itself)
+            )
 
     reinstate(home, root, Finds(seq=head(home)))
     assert state(home, root, wished, upheld, dismissed, found) == [
@@ -202,8 +205,11 @@ def test_what_was_made_from_what_is_kept_back_stays_away(home: Home, answer: Jud
     releases.withdraw(home.engine, root.id, why={}, **BY)
 
     class Finds(Judging):
-        def __call__(self, released: Release, *rest: Any) -> Judgement:
-            return answer if released.id == first.id else super().__call__(released, *rest)
+        def __call__(self, released: Release, *rest: Any, by_itself: bool) -> Judgement:
+            assert by_itself is (released.id != root.id)
+            return (
+                answer if released.id == first.id else super().__call__(released, *rest, by_itself=by_itself)
+            )
 
     reinstate(home, root, Finds(seq=head(home)))
     assert state(home, root, first, second) == ["released", "withdrawn", "withdrawn"]

@@ -147,7 +147,9 @@ def test_the_winner_beats_every_loser_alone(record: SubjectRecord, ask: Ask, cou
 
 @given(records(), asks, counted, st.sampled_from(["region", "purpose", "content_class"]))
 def test_what_is_not_said_never_opens(record: SubjectRecord, ask: Ask, counts: list[int], what: str) -> None:
-    """An allow that names what is not said does not apply; a review or block that names it does."""
+    """An allow that names what is not said does not apply; a review or block that names it does, unless it is
+    milder than the mode.
+    """
     ask = replace(asked(record, ask, counts), **{what: ""})
     named = {"region": "regions", "purpose": "purposes", "content_class": "content"}[what]
     found = ruling(record, ask, NOW)
@@ -157,8 +159,24 @@ def test_what_is_not_said_never_opens(record: SubjectRecord, ask: Ask, counts: l
         assert rows[name].effect != "allow" or not getattr(rows[name].conditions, named)
     for one in found.not_applying:
         assert one.why != f"no {what.replace('content_class', 'class of content')} was said" or (
-            rows[one.rule].effect == "allow"
+            rows[one.rule].effect == "allow" or (rows[one.rule].effect, record.mode) == ("review", "block")
         )
+
+
+@given(records(), asks, counted)
+def test_saying_nothing_is_no_way_around_the_mode(record: SubjectRecord, ask: Ask, counts: list[int]) -> None:
+    def asking(row: RuleRow) -> bool:
+        return row.effect != "allow" and bool(
+            row.conditions.regions or row.conditions.purposes or row.conditions.content
+        )
+
+    strict = replace(
+        record, standing="active", state="active", rules=tuple(filter(asking, record.rules)),
+        inherited=tuple(filter(asking, record.inherited)),
+    )  # fmt: skip
+    nothing = replace(asked(record, ask, counts), region="", purpose="", content_class="")
+    without = ruling(replace(strict, rules=(), inherited=()), nothing, NOW).outcome
+    assert EFFECTS.index(ruling(strict, nothing, NOW).outcome) >= EFFECTS.index(without)
 
 
 @given(records(), asks, counted)

@@ -96,6 +96,22 @@ def test_a_chat_judge_sees_the_end_of_a_long_text(tmp_path: Path) -> None:
     assert (alike != other).any()
 
 
+@pytest.mark.parametrize("template", ["words", "{{ messages", "{% for message in messages %}x{% endfor %}"])
+def test_a_template_that_does_not_say_what_is_asked_is_refused(tmp_path: Path, template: str) -> None:
+    folder = tiny_judges.save_chat(tmp_path, [])
+    (folder / "chat_template.jinja").write_text(template)
+    with pytest.raises(ModelUnusable, match="fetch it again"):
+        open_judge(str(folder))
+
+
+def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+    folder = tiny_judges.save_chat(tmp_path, [])
+    weights = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(weights[: len(weights) // 2] + b"\xff" * (len(weights) // 2))
+    with pytest.raises(ModelUnusable, match="no number"):
+        open_judge(str(folder))
+
+
 def test_labels_are_categories(labels: Path) -> None:
     judge = open_judge(str(labels))
     assert isinstance(judge, LabelJudge)
