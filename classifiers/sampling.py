@@ -256,14 +256,19 @@ def _strokes_apart(one: Picture, other: Picture) -> float:
 def regions_of(width: int, height: int) -> tuple[Box, ...]:
     """The parts of a frame that are looked at: all of it, and squares that overlap.
 
-    Models look at squares, and squeeze or cut what is none: only in a square a character keeps its proportions.
+    Models look at squares, and squeeze or cut what is none: only in a square all keeps its proportions.
     """
-    short = min(width, height)
-    aspect = max(width, height) / short
-    placed = [(0.0, start, FULL_SIDE) for start in _starts(aspect, FULL_SIDE, FULL_STEP)] if aspect > 1 else []
-    for across in (0.0, 1 - NEAR_SIDE):
-        placed += [(across, start, NEAR_SIDE) for start in _starts(aspect, NEAR_SIDE, NEAR_STEP)]
-    boxes = [(along / aspect, across, (along + side) / aspect, across + side) for across, along, side in placed]
+    aspect = max(width, height) / min(width, height)
+    full = [(start, 0.0, FULL_SIDE) for start in _starts(aspect, FULL_SIDE, FULL_STEP) if aspect > 1]
+    near = [
+        (start, across, NEAR_SIDE)
+        for across in (0.0, 1 - NEAR_SIDE)
+        for start in _starts(aspect, NEAR_SIDE, NEAR_STEP)
+    ]
+    boxes = [
+        (along / aspect, across, (along + side) / aspect, across + side)
+        for along, across, side in (*full, *near)
+    ]
     if height > width:
         boxes = [(top, left, bottom, right) for left, top, right, bottom in boxes]
     return (WHOLE, *boxes)

@@ -5,7 +5,8 @@ rows of the issue's table, each with n and a 95 % interval.
 
 1. A hundred designs are registered by six pictures each.
 2. Clips in other scenes are drawn: of them, of look-alikes with one attribute changed, of other designs
-   (twice as many), of empty scenes, and some in each finish that no caption names. Four frames, cut as the product cuts them.
+   (twice as many), of empty scenes, and some in each finish that no caption names. Four frames, cut as the
+   product cuts them.
 3. A clip's score for a design is the highest cosine over frames, regions and references (``best``), or as the
    product scores it, with a cohort and several moments (``product``).
 4. The threshold is where one in a hundred clips of other designs passes for one of the hundred.
