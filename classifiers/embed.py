@@ -21,8 +21,8 @@ from classifiers.base import Picture, Vectors
 from classifiers.clip_source import EMBEDDED, Source, find_source
 from classifiers.errors import ModelUnusable
 
-# Raised whenever a picture comes out otherwise than before, or a frame is cut into other regions: thresholds are
-# those of the best of its regions.
+# Raised whenever a picture comes out otherwise than before, or a frame is cut into other regions: thresholds
+# are about the best of its regions.
 CROP_POLICY: Final = "2"
 BATCH: Final = 32
 TEXT_BATCH: Final = 64
