@@ -122,6 +122,17 @@ def test_pictures() -> None:
     assert [line.text for line in words.lines] == ["255.00"]  # neither has an edge: one of them is read
 
 
+def test_pictures_of_other_proportions_have_other_regions() -> None:
+    wide, high = np.full((90, 160, 3), 80, np.uint8), np.full((160, 90, 3), 80, np.uint8)
+    eyes = Eyes()
+    frames = checks.look_at_pictures([wide, wide, high, wide], eyes).sight.seen[0]
+    regions = [regions_of(160, 90), regions_of(160, 90), regions_of(90, 160), regions_of(160, 90)]
+    assert frames.boxes == sum(regions, ())
+    assert frames.times == tuple(float(at) for at, boxes in enumerate(regions) for _ in boxes)
+    assert len(frames.vectors) == len(frames.boxes)
+    assert len(eyes.clip.sizes) == len(frames.boxes) - len(regions[1])  # the second looked as the first
+
+
 def test_what_looks_as_before_is_not_looked_at_again() -> None:
     """Only the corner in which something moves is embedded anew; every time and box is still told."""
     noise = np.random.default_rng(1).integers(0, 256, (9, 16, 3), np.uint8)
