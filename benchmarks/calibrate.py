@@ -22,9 +22,9 @@ from benchmarks.tools.plain_references import Pictures
 from classifiers import fitting
 from classifiers.base import Kind, Seen
 from classifiers.fitting import Scores, Target, logistic
-from classifiers.sampling import REGIONS, cut_out
+from classifiers.sampling import cut_out, regions_of
 from classifiers.thresholds import Layer, file_name, load
-from pipeline.calibrating.drawn import DESIGNS, MOMENTS, SEED, DrawnMaterial
+from pipeline.calibrating.drawn import CLIP_SIZE, DESIGNS, MOMENTS, SEED, DrawnMaterial
 from pipeline.calibrating.files import in_force, write
 from pipeline.calibrating.measure import Measured, Order, measure
 from pipeline.eyes import EMBEDDED, Eyes
@@ -36,11 +36,11 @@ SHIPPED: Final = ROOT / "classifiers" / "calibrations"
 
 def seen_of(drawn: DrawnClip, clip: Pictures) -> Seen:
     """What is seen of a drawn clip, as of a file."""
-    moments = list(drawn.moments(MOMENTS))
-    vectors = clip.embed_images([cut_out(frame, box) for _, frame in moments for box in REGIONS])
+    moments, regions = list(drawn.moments(MOMENTS)), regions_of(*CLIP_SIZE)
+    vectors = clip.embed_images([cut_out(frame, box) for _, frame in moments for box in regions])
     return Seen(
         kind=Kind.FRAME, space=clip.space, vectors=vectors,
-        times=tuple(at for at, _ in moments for _ in REGIONS), boxes=REGIONS * len(moments),
+        times=tuple(at for at, _ in moments for _ in regions), boxes=regions * len(moments),
     )  # fmt: skip
 
 

@@ -21,8 +21,9 @@ from classifiers.base import Picture, Vectors
 from classifiers.clip_source import EMBEDDED, Source, find_source
 from classifiers.errors import ModelUnusable
 
-# Raised whenever a picture comes out otherwise than before.
-CROP_POLICY: Final = "1"
+# Raised whenever a picture comes out otherwise than before, or a frame is cut into other regions: thresholds
+# are about the best of its regions.
+CROP_POLICY: Final = "2"
 BATCH: Final = 32
 TEXT_BATCH: Final = 64
 # Of a text of which the model knows a smaller share of the words, it says nothing: what it makes of the rest

@@ -10,8 +10,10 @@ What is not kept cannot be found later either: the stored sight is all that a re
 kept is left out of a look, but what has not changed since it was looked at last (`Alike`).
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Generic, TypeVar
 
 import cv2
@@ -54,15 +56,13 @@ SAME_STROKES: Final = 4.0
 """By how much (of 255) the edges in no cell differ on average where two frames have the same words."""
 
 WHOLE: Final[Box] = (0.0, 0.0, 1.0, 1.0)
-GRID: Final[tuple[Box, ...]] = (
-    (0.0, 0.0, 0.6, 0.6),
-    (0.4, 0.0, 1.0, 0.6),
-    (0.0, 0.4, 0.6, 1.0),
-    (0.4, 0.4, 1.0, 1.0),
-    (0.2, 0.2, 0.8, 0.8),
-)
-"""Four overlapping corners and the middle: a character of half the frame's height lies within one of them."""
-REGIONS: Final = (WHOLE, *GRID)
+FULL_SIDE, FULL_STEP = 1.0, 0.4
+"""Squares as high as a wide frame (as wide as a high one): their side, and how far apart they lie at most, in
+shares of the frame's short side, ..."""
+NEAR_SIDE, NEAR_STEP = 0.7, 0.56
+"""... and smaller ones in two rows: a character of half the frame's height lies within one of them."""
+MOST_ALONG: Final = 5
+"""Squares in a row, whatever the frame's proportions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,6 +250,34 @@ def _strokes_apart(one: Picture, other: Picture) -> float:
     if one.shape != other.shape:  # pictures that are no frames of one clip
         return float("inf") if one is not other else 0.0
     return float(cv2.resize(cv2.absdiff(one, other), STROKE_CELLS, interpolation=cv2.INTER_AREA).max())
+
+
+@lru_cache(maxsize=64)
+def regions_of(width: int, height: int) -> tuple[Box, ...]:
+    """The parts of a frame that are looked at: all of it, and squares that overlap.
+
+    Models look at squares, and squeeze or cut what is none: only in a square all keeps its proportions.
+    """
+    aspect = max(width, height) / min(width, height)
+    full = [(start, 0.0, FULL_SIDE) for start in _starts(aspect, FULL_SIDE, FULL_STEP) if aspect > 1]
+    near = [
+        (start, across, NEAR_SIDE)
+        for across in (0.0, 1 - NEAR_SIDE)
+        for start in _starts(aspect, NEAR_SIDE, NEAR_STEP)
+    ]
+    boxes = [
+        (along / aspect, across, (along + side) / aspect, across + side)
+        for along, across, side in (*full, *near)
+    ]
+    if height > width:
+        boxes = [(top, left, bottom, right) for left, top, right, bottom in boxes]
+    return (WHOLE, *boxes)
+
+
+def _starts(length: float, side: float, step: float) -> list[float]:
+    """Where squares begin that cover a length, all as far apart, at most by `step` if they are few enough."""
+    count = min(MOST_ALONG, math.ceil(round((length - side) / step, 6)) + 1)
+    return [number * (length - side) / max(1, count - 1) for number in range(count)]
 
 
 def cut_out(picture: Picture, box: Box) -> Picture:

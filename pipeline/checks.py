@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar, runtime_checkable
 import numpy as np
 
 from classifiers import sampling
-from classifiers.base import CheckReport, CheckState, Embedder, Kind, Picture, Seen, Sight, Vectors
+from classifiers.base import Box, CheckReport, CheckState, Embedder, Kind, Picture, Seen, Sight, Vectors
 from classifiers.drawn import with_drawn
 from classifiers.errors import TooMuchToSee
 from classifiers.faces import Face, seen_faces
 from classifiers.run import failed, skipped
-from classifiers.sampling import REGIONS, Alike, Sample, Sampler, cut_out
+from classifiers.sampling import Alike, Sample, Sampler, cut_out, regions_of
 from classifiers.words import ReadLine, seen_words
 from pipeline import policy
 from pipeline.media.reader import open_clip
@@ -198,10 +198,12 @@ class _Frames:
 
     def __init__(self, eyes: Eyes) -> None:
         self._eyes = eyes
-        self._alike = [Alike(sampling.LOOKED_AT) for _ in REGIONS]
+        self._regions: tuple[Box, ...] = ()
+        self._alike: list[Alike] = []
+        self._latest: list[int] = []
         self._times: list[float] = []
+        self._boxes: list[Box] = []
         self._rows: list[int] = []
-        self._latest = [0] * len(REGIONS)
         self._waiting: list[Picture] = []
         self._vectors: list[Vectors] = []
         self._made = 0
@@ -211,22 +213,26 @@ class _Frames:
     def see(self, sample: Sample[Shown], shown: Picture) -> None:
         """Take the regions that are new; they are embedded by and by."""
         small = sampling.glimpse(shown, sampling.LOOKED_AT.size)
-        for place, (box, alike) in enumerate(zip(REGIONS, self._alike, strict=True)):
+        regions = regions_of(shown.shape[1], shown.shape[0])
+        if regions != self._regions:  # pictures need not all have one size, as frames do
+            self._regions, self._latest = regions, [0] * len(regions)
+            self._alike = [Alike(sampling.LOOKED_AT) for _ in regions]
+        for place, (box, alike) in enumerate(zip(regions, self._alike, strict=True)):
             if not alike.again(cut_out(small, box)):
                 self._waiting.append(cut_out(shown, box))
                 self._latest[place] = self._made
                 self._made += 1
         self._rows += self._latest
-        self._times += [sample.time] * len(REGIONS)
-        if len(self._waiting) >= BATCH_FRAMES * len(REGIONS):
+        self._boxes += regions
+        self._times += [sample.time] * len(regions)
+        if len(self._waiting) >= BATCH_FRAMES * len(regions):
             self._embed()
 
     def seen(self) -> Sequence[Seen]:
         """What was seen."""
         self._embed()
         vectors = np.concatenate(self._vectors)[self._rows]
-        boxes = REGIONS * (len(self._times) // len(REGIONS))
-        space, times = self._eyes.clip.space, tuple(self._times)
+        space, times, boxes = self._eyes.clip.space, tuple(self._times), tuple(self._boxes)
         self.found = Seen(kind=Kind.FRAME, space=space, vectors=vectors, times=times, boxes=boxes)
         return [self.found]
 

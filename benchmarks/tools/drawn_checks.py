@@ -15,6 +15,7 @@ from benchmarks.calibrate import Scores, fitted, seen_of
 from benchmarks.common import Conditions, Row, mean, rate
 from benchmarks.tools.drawn_trials import (
     BRIEF,
+    CLIP_SIZE,
     EMPTY,
     FRAME_RATE,
     LOOK_ALIKE,
@@ -27,7 +28,7 @@ from benchmarks.tools.drawn_trials import (
 )  # fmt: skip
 from benchmarks.tools.plain_references import Pictures, PlainReferences
 from classifiers.base import CheckReport, CheckState, Kind, Picture, Seen, Vectors
-from classifiers.sampling import REGIONS
+from classifiers.sampling import regions_of
 from classifiers.similarity import Scoring, check_frames, clip_score, subject_moments
 from classifiers.thresholds import FRAME_PICTURE, Calibration, Layer
 from pipeline import checks
@@ -115,7 +116,7 @@ def frame_rows(
     """Single frames over the clip's threshold, by kind: with regions, and whole frames alone."""
     scoring, layer = Scoring.of(calibration), calibration.layer(FRAME_PICTURE)
     made = []
-    for name, step in (("frames with regions", 1), ("whole frames", len(REGIONS))):
+    for name, step in (("frames with regions", 1), ("whole frames", len(regions_of(*CLIP_SIZE)))):
         for kind in (REGISTERED, UNREGISTERED):
             over = total = 0
             for one in (one for one in found if one.drawn.kind == kind):
@@ -141,7 +142,7 @@ def anchor_rows(
     whole_only: bool = False,
 ) -> list[Row]:  # fmt: skip
     """What another way of comparing pictures holds, at the threshold of a calibration made the same way."""
-    scoring, step = Scoring(), len(REGIONS) if whole_only else 1
+    scoring, step = Scoring(), len(regions_of(*CLIP_SIZE)) if whole_only else 1
     scores = Scores()
     for seed in calibration_seeds:
         _score(draw_trial(seed, designs=20), anchor, scoring, step, scores)

@@ -25,7 +25,7 @@ from benchmarks.tools.drawn_trials import write_clip
 from benchmarks.tools.pdq import Pdq
 from benchmarks.tools.plain_references import Pictures, PlainReferences
 from classifiers.base import Box, Kind, Picture, Seen, Vectors
-from classifiers.sampling import REGIONS, WHOLE, cut_out
+from classifiers.sampling import WHOLE, cut_out, regions_of
 from classifiers.similarity import Scoring, clip_score, subject_moments
 from classifiers.thresholds import FRAME_PICTURE, Calibration
 
@@ -56,7 +56,7 @@ class Way:
 
     name: str
     pictures: Pictures
-    regions: tuple[Box, ...] = REGIONS
+    whole_only: bool = False
     scoring: Scoring = PLAIN
     cohort: Vectors = field(default_factory=lambda: NO_COHORT)
 
@@ -80,7 +80,7 @@ def rows(
     scoring = Scoring.of(calibration)
     ways = [
         Way(name="small CLIP", pictures=clip, scoring=scoring, cohort=calibration.cohort),
-        Way(name="small CLIP, whole frame only", pictures=clip, regions=(WHOLE,), scoring=scoring,
+        Way(name="small CLIP, whole frame only", pictures=clip, whole_only=True, scoring=scoring,
             cohort=calibration.cohort),
         Way(name="small CLIP, no cohort", pictures=clip),
         Way(name="PDQ hash", pictures=Pdq()),
@@ -109,7 +109,7 @@ def _rows(
         ),
         once("real character: AUROC", higher, "share of pairs", told),
     ]
-    if way.pictures.space == calibration.space and way.regions == REGIONS and len(way.cohort):
+    if way.pictures.space == calibration.space and not way.whole_only and len(way.cohort):
         told = {**told, "threshold": calibration.layer(FRAME_PICTURE).threshold}
         over = [sum(one >= calibration.layer(FRAME_PICTURE).threshold for one in each) for each in (yes, no)]
         made.append(rate("real character: found at the product's threshold", over[0], len(yes), told))
@@ -118,11 +118,15 @@ def _rows(
 
 
 def _score(way: Way, references: PlainReferences, frames: Frames) -> float:
-    pictures = [cut_out(frame, box) for frame in frames for box in way.regions]
+    places = [
+        (float(number), box)
+        for number, frame in enumerate(frames)
+        for box in ((WHOLE,) if way.whole_only else regions_of(frame.shape[1], frame.shape[0]))
+    ]
+    pictures = [cut_out(frames[int(time)], box) for time, box in places]
     seen = Seen(
         kind=Kind.FRAME, space=way.pictures.space, vectors=way.pictures.embed_images(pictures),
-        times=tuple(float(n) for n in range(len(frames)) for _ in way.regions),
-        boxes=way.regions * len(frames),
+        times=tuple(time for time, _ in places), boxes=tuple(box for _, box in places),
     )  # fmt: skip
     moments = subject_moments(seen, references, way.scoring, way.cohort)[SUBJECT]
     return clip_score([moment.score for moment in moments], way.scoring)

@@ -5,7 +5,8 @@ rows of the issue's table, each with n and a 95 % interval.
 
 1. A hundred designs are registered by six pictures each.
 2. Clips in other scenes are drawn: of them, of look-alikes with one attribute changed, of other designs
-   (twice as many), of empty scenes, and some in each finish that no caption names. Four frames, six regions.
+   (twice as many), of empty scenes, and some in each finish that no caption names. Four frames, cut as the
+   product cuts them.
 3. A clip's score for a design is the highest cosine over frames, regions and references (``best``), or as the
    product scores it, with a cohort and several moments (``product``).
 4. The threshold is where one in a hundred clips of other designs passes for one of the hundred.
@@ -25,6 +26,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.common import Conditions, Row, commit, present, rate
+from classifiers.sampling import cut_out, regions_of
 from classifiers.similarity import Scoring, clip_score, nearness
 from generator.embedded.world.design import Design, random_design, variant_of
 from generator.embedded.world.finish import FINISHES, finished
@@ -48,15 +50,6 @@ REFERENCES: Final = 6
 FRAMES: Final = 4
 COHORT: Final = 160
 SIZE: Final = (320, 180)
-# The whole frame, four corners and the middle: left, top, share of the sides.
-REGIONS: Final = (
-    (0.0, 0.0, 1.0),
-    (0.0, 0.0, 0.6),
-    (0.4, 0.0, 0.6),
-    (0.0, 0.4, 0.6),
-    (0.4, 0.4, 0.6),
-    (0.2, 0.2, 0.6),
-)
 FALSE_RATE, VARIANT_RATE, TEXT_RATE = 0.01, 0.05, 0.05
 # The share of registered clips that a threshold should find, by the issue's table.
 FOUND_RATE: Final = 0.8
@@ -148,11 +141,7 @@ def clip_views(
 
 def regions(frame: Picture) -> list[Picture]:
     """The parts of a frame that are looked at."""
-    height, width = frame.shape[:2]
-    boxes = [
-        (round(x * width), round(y * height), round(s * width), round(s * height)) for x, y, s in REGIONS
-    ]
-    return [frame[top : top + high, left : left + wide] for left, top, wide, high in boxes]
+    return [cut_out(frame, box) for box in regions_of(frame.shape[1], frame.shape[0])]
 
 
 def vectors(model: "CLIP", pictures: Picture, size: int = 128) -> Vectors:

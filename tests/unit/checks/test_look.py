@@ -10,11 +10,14 @@ import pytest
 from classifiers.base import CheckState, Kind, Line, Picture, Vectors
 from classifiers.errors import TooManyFaces, TooManyWords
 from classifiers.faces import Face
-from classifiers.sampling import REGIONS
+from classifiers.sampling import regions_of
 from classifiers.words import ReadLine
 from pipeline import checks
 from pipeline.errors import LimitExceeded, MediaUnreadable
 from pipeline.media.types import MediaLimits
+
+# Of the frames of 16:9 that are looked at here.
+REGIONS = regions_of(160, 90)
 
 MakeClip = Callable[..., Path]
 
@@ -91,7 +94,7 @@ def test_a_clip(make_clip: MakeClip, tmp_path: Path) -> None:
     assert moments[0] == 0
     assert moments[-1] == pytest.approx(47 / 24)
     assert frames.vectors.shape == (len(frames.times), 12) == (len(moments) * len(REGIONS), 12)
-    assert frames.boxes[: len(REGIONS)] == REGIONS
+    assert frames.boxes[: len(REGIONS)] == regions_of(160, 96)
     assert (frames.kind, frames.space) == (Kind.FRAME, "colours")
     assert (faces.kind, faces.space, faces.vectors.shape) == (Kind.FACE, "bright", (0, 128))
     assert eyes.faces.looked <= checks.FACE_FRAMES
@@ -120,6 +123,17 @@ def test_pictures() -> None:
     assert [line.text for line in words.lines] == ["255.00"]  # neither has an edge: one of them is read
 
 
+def test_pictures_of_other_proportions_have_other_regions() -> None:
+    wide, high = np.full((90, 160, 3), 80, np.uint8), np.full((160, 90, 3), 80, np.uint8)
+    eyes = Eyes()
+    frames = checks.look_at_pictures([wide, wide, high, wide], eyes).sight.seen[0]
+    regions = [regions_of(160, 90), regions_of(160, 90), regions_of(90, 160), regions_of(160, 90)]
+    assert frames.boxes == sum(regions, ())
+    assert frames.times == tuple(float(at) for at, boxes in enumerate(regions) for _ in boxes)
+    assert len(frames.vectors) == len(frames.boxes)
+    assert len(eyes.clip.sizes) == len(frames.boxes) - len(regions[1])  # the second looked as the first
+
+
 def test_what_looks_as_before_is_not_looked_at_again() -> None:
     """Only the corner in which something moves is embedded anew; every time and box is still told."""
     noise = np.random.default_rng(1).integers(0, 256, (9, 16, 3), np.uint8)
@@ -130,7 +144,7 @@ def test_what_looks_as_before_is_not_looked_at_again() -> None:
     frames, faces, words = checks.look_at_pictures(
         [still, still, still + (still < 254), moved], eyes
     ).sight.seen
-    assert len(eyes.clip.sizes) == len(REGIONS) + 2  # the whole and the upper left corner
+    assert len(eyes.clip.sizes) == len(REGIONS) + 3  # the whole and the two squares of the upper left corner
     assert (eyes.faces.looked, eyes.words.looked) == (2, 2)
     assert frames.times == tuple(float(n) for n in range(4) for _ in REGIONS)
     assert frames.boxes == REGIONS * 4

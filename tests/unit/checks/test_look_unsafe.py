@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from classifiers.base import CheckState, Kind, Picture, Vectors
-from classifiers.sampling import REGIONS
+from classifiers.sampling import regions_of
 from classifiers.unsafe.check import CATEGORIES, NEVER
 from classifiers.unsafe.frames import FrameJudges
 from classifiers.unsafe.heads import ConceptHead, Head, Linear, dump
@@ -17,6 +17,8 @@ from pipeline.media.types import MediaLimits
 
 MakeClip = Callable[..., Path]
 GORE = CATEGORIES.index(Category.GORE)
+# Of the frames of 16:9 that are looked at here.
+REGIONS = regions_of(160, 90)
 
 
 class Means:

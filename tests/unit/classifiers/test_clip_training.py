@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from torch_compat import complete_torchvision
 
@@ -16,7 +18,7 @@ from generator.embedded.world.design import differing  # noqa: E402
 from training.clip import families, family_batches, finetune, gate, instances, shapes  # noqa: E402
 from training.clip.coded import coded  # noqa: E402
 from training.clip.evaluate import Trial  # noqa: E402
-from training.clip.families import MEMBERS, Plan, draw, members  # noqa: E402
+from training.clip.families import MEMBERS, Plan, draw, members, squared  # noqa: E402
 from training.clip.family_batches import FamilyBatches  # noqa: E402
 from training.clip.family_losses import family_losses  # noqa: E402
 from training.clip.instances import random_instance  # noqa: E402
@@ -67,6 +69,34 @@ def test_designs_without_look_alikes_are_drawn_from_near_too(tmp_path: Path) -> 
     batches = FamilyBatches([tmp_path], seed=1)
     assert not batches.able
     assert set(batches.singles) <= {0, 1, 2}
+
+
+@pytest.mark.parametrize(("share", "full"), [(0.0, True), (1.0, False)])
+def test_a_frame_that_is_squeezed_says_nothing_about_the_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float, full: bool
+) -> None:
+    """It counts as a part, which is compared with no other member of its family."""
+    monkeypatch.setattr(families, "WIDE_SHARE", share)
+    monkeypatch.setattr(families, "REGION_SHARE", 0.0)
+    draw(tmp_path, 2, 0, 5, STOCK, Plan(members=2, scenes=2, square=True))
+    rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+    assert {row["full"] for row in rows if row["kind"] == "world"} == {full}
+
+
+@given(
+    width=st.integers(1, 400), height=st.integers(1, 400), data=st.data(),
+)  # fmt: skip
+def test_the_square_about_a_box_lies_in_the_frame(width: int, height: int, data: st.DataObject) -> None:
+    left, top = data.draw(st.integers(0, width - 1)), data.draw(st.integers(0, height - 1))
+    right, bottom = data.draw(st.integers(left + 1, width)), data.draw(st.integers(top + 1, height))
+    x, y, end, low = squared((left, top, right, bottom), width, height)
+    side = min(max(right - left, bottom - top), width, height)
+    assert (end - x, low - y) == (side, side)
+    assert 0 <= x < end <= width
+    assert 0 <= y < low <= height
+    if side == max(right - left, bottom - top):
+        assert x <= left < right <= end
+        assert y <= top < bottom <= low
 
 
 def test_coarse_coding_keeps_the_picture(cache: Path) -> None:

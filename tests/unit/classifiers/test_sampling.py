@@ -5,18 +5,21 @@ from collections.abc import Iterable
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from classifiers.base import Picture
 from classifiers.sampling import (
     CUT,
     LONG,
-    REGIONS,
+    WHOLE,
     Sampler,
     SamplingLimits,
     cut_out,
     limits_for,
     local_unlikeness,
     most_unlike,
+    regions_of,
     strokes,
     thumbnail_of,
 )
@@ -114,16 +117,48 @@ def test_long_clips_get_more() -> None:
     assert limits_for(10.0) == limits_for(None) == SamplingLimits()
 
 
-def test_regions() -> None:
+@pytest.mark.parametrize(
+    "size", [(480, 270), (270, 480), (400, 300), (300, 300), (640, 268), (1, 1), (301, 300)]
+)
+def test_regions_are_the_whole_and_squares(size: tuple[int, int]) -> None:
+    width, height = size
+    picture = np.zeros((height, width, 3), np.uint8)
+    boxes = regions_of(width, height)
+    assert boxes[0] == WHOLE
+    for box in boxes[1:]:
+        high, wide, _ = cut_out(picture, box).shape
+        assert abs(high - wide) <= 1
+        assert all(0 <= side <= 1 + 1e-9 for side in box)
+    assert len(boxes) <= 16
+
+
+@given(
+    width=st.integers(16, 2000), aspect=st.floats(0.42, 2.4), side=st.floats(0.05, 0.4),
+    left=st.floats(0, 1), top=st.floats(0, 1),
+)  # fmt: skip
+def test_what_is_small_lies_within_a_square(
+    width: int, aspect: float, side: float, left: float, top: float
+) -> None:
+    """Anything square of two fifths of the short side, wherever it is."""
+    height = max(1, round(width / aspect))
+    short = min(width, height)
+    wide, high = side * short / width, side * short / height
+    left, top = left * (1 - wide), top * (1 - high)
+    assert any(
+        box[0] <= left + 1e-6 and box[1] <= top + 1e-6
+        and left + wide <= box[2] + 1e-6 and top + high <= box[3] + 1e-6
+        for box in regions_of(width, height)[1:]
+    )  # fmt: skip
+
+
+def test_a_cut_has_the_pixels_of_its_box() -> None:
     picture = np.arange(100 * 200 * 3, dtype=np.uint32).astype(np.uint8).reshape(100, 200, 3)
-    sizes = [cut_out(picture, box).shape for box in REGIONS]
-    assert sizes == [(100, 200, 3), *[(60, 120, 3)] * 5]
     assert cut_out(picture, (0.4, 0.4, 1.0, 1.0))[-1, -1].tolist() == picture[-1, -1].tolist()
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 7, 3), (2, 1, 3)])
 def test_regions_of_tiny_pictures_have_pixels(shape: tuple[int, int, int]) -> None:
-    assert all(cut_out(np.zeros(shape, np.uint8), box).size for box in REGIONS)
+    assert all(cut_out(np.zeros(shape, np.uint8), box).size for box in regions_of(shape[1], shape[0]))
 
 
 def test_local_unlikeness_sees_a_corner() -> None:
