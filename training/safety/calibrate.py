@@ -35,14 +35,14 @@ MINORS_AT: Final = 0.0
 
 def calibrated(unseen: Floats, texts: Sequence[Text], space: str, made: Mapping[str, str]) -> Calibration:
     """The calibration of `space` from logits ``[texts, categories]``, with the figures of the fit."""
-    harmless = _worst(unseen, texts)
+    harmless = worst(unseen, texts)
     layers: dict[str, Layer] = {}
     numbers: dict[str, float] = {}
     figures: dict[str, float] = {}
     for column, category in enumerate(TRAINED):
         name, scores, quiet = code(category, Side.PROMPT), unseen[:, column], harmless[:, column]
         mine = np.array([category in text.labels for text in texts])
-        share = SHARES.get(category, SHARE)
+        share = share_of(category)
         threshold = float(np.quantile(quiet, 1 - share))
         slope, intercept = _curve(scores[mine], quiet)
         layers[name] = Layer(threshold=round(threshold, 3), slope=slope, intercept=intercept)
@@ -65,7 +65,12 @@ def calibrated(unseen: Floats, texts: Sequence[Text], space: str, made: Mapping[
     )  # fmt: skip
 
 
-def _worst(unseen: Floats, texts: Sequence[Text]) -> Floats:
+def share_of(category: Category) -> float:
+    """The share of harmless texts that counts as `category`."""
+    return SHARES.get(category, SHARE)
+
+
+def worst(unseen: Floats, texts: Sequence[Text]) -> Floats:
     """The highest logits of any part of each harmless text ``float32[harmless texts, categories]``."""
     worst = unseen.copy()
     for place, text in enumerate(texts):

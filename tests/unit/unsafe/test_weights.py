@@ -40,7 +40,13 @@ def test_the_file_says_again_what_was_written() -> None:
     weights = model.shipped()
     again = model.parse(model.dump(weights))
     assert np.allclose(again.hashed, weights.hashed, atol=np.abs(weights.hashed).max() / 100)
+    assert np.allclose(again.native, weights.native, atol=np.abs(weights.native).max() / 100)
+    assert np.array_equal(again.native_bias, weights.native_bias)
     assert np.array_equal(again.minors, weights.minors)
+
+
+def test_the_same_weights_always_make_the_same_bytes() -> None:
+    assert len({model.dump(model.shipped()) for _ in range(8)}) == 1
 
 
 @pytest.mark.parametrize("damage", ["cut", "flip", "other", "no digest", "nothing"])
