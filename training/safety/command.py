@@ -130,9 +130,12 @@ def _ship(fitted: Fitted, inputs: Inputs, asked: argparse.Namespace) -> None:
     made = {
         "command": "python -m training safety", "date": _today(), "seed": str(asked.seed),
         "texts": str(sum(text.of < 0 for text in inputs.texts)),
+        "texts in other languages": str(len(inputs.foreign)),
         "data": "text the project writes itself (training/safety/grammar); no other",
     }  # fmt: skip
-    calibration = calibrated(fitted.unseen, inputs.texts, weights.space, made)
+    calibration = calibrated(
+        fitted.unseen, inputs.texts, weights.space, made, (fitted.foreign, inputs.foreign)
+    )
     place, beside = asked.out or WEIGHTS, asked.out or CALIBRATIONS
     for old in beside.glob("unsafe-*.json"):
         old.unlink()

@@ -38,11 +38,12 @@ def foreign(each: int, harmless: int, seed: int = SEED) -> list[Text]:
                 unknown = tuple(set(TRAINED) - set(JUDGED) | set(UNKNOWN[category]) - {category})
                 found += [
                     Text(text=told(grammar, language, str(category), random), labels=(category,), unknown=unknown,
-                         part=part)
+                         part=part, language=language)
                     for _ in range(each // PARTS)
                 ]  # fmt: skip
             found += [
-                Text(text=told(grammar, language, HARMLESS, random), labels=(), unknown=(), part=part)
+                Text(text=told(grammar, language, HARMLESS, random), labels=(), unknown=(), part=part,
+                     language=language)
                 for _ in range(harmless // PARTS)
             ]
     return found + [Text(text=line, labels=(), unknown=(), part=part_of(line)) for line in ordinary_prompts()]
