@@ -85,7 +85,7 @@ def _narrow(gap: re.Match[str]) -> str:
 def latin_words(text: str) -> str:
     """Folded text; words of Latin letters among letters of other scripts by their looks.
 
-    Where a script writes without spaces, Latin letters and digits stand beside its words and disguise nothing.
+    Where a script writes without spaces, Latin letters and digits stand beside words as they are.
     """
     return _LETTERS.sub(lambda word: _latin(word.group()), text)
 

@@ -103,7 +103,8 @@ def hashed(text: str) -> Sparse:
 
 def _places(text: str) -> Iterator[int]:
     words = [
-        word if _NATIVE.search(word) else word[:MAX_WORD] for word in _WORD.findall(latin_words(fold(text).text))
+        word if _NATIVE.search(word) else word[:MAX_WORD]
+        for word in _WORD.findall(latin_words(fold(text).text))
     ]
     for word in words:
         yield _place(f"w {word}")

@@ -73,7 +73,9 @@ class Weights:
     def words(self, category: int, gram: Sparse) -> float:
         """What hashed letters and words alone add to a category's logit, in English or another language."""
         places, values = gram
-        return max(float(self.hashed[category, places] @ values), float(self.native[category, places] @ values))
+        return max(
+            float(self.hashed[category, places] @ values), float(self.native[category, places] @ values)
+        )
 
 
 class PromptModel:
@@ -162,7 +164,8 @@ def parse(document: bytes) -> Weights:
         weights = Weights(
             minilm=str(told["minilm"]), digest=hashlib.sha256(document).hexdigest(),
             sentence=tensors["sentence"].astype(np.float32),
-            hashed=_wide("hashed", tensors), native=_wide("native", tensors), native_bias=tensors["native_bias"],
+            hashed=_wide("hashed", tensors), native=_wide("native", tensors),
+            native_bias=tensors["native_bias"],
             signs=tensors["signs"], bias=tensors["bias"], minors=tensors["minors"],
         )  # fmt: skip
         _check(weights)
@@ -183,8 +186,10 @@ def _check(weights: Weights) -> None:
     }
     if any(found != wanted for found, wanted in shapes.items()):
         raise ValueError(shapes)
-    parts = (weights.sentence, weights.hashed, weights.native, weights.native_bias, weights.signs, weights.bias,
-             weights.minors)  # fmt: skip
+    parts = (
+        weights.sentence, weights.hashed, weights.native, weights.native_bias, weights.signs, weights.bias,
+        weights.minors,
+    )  # fmt: skip
     if not all(np.isfinite(part).all() for part in parts):
         raise ValueError("not finite")
 

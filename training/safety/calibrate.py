@@ -32,18 +32,23 @@ SHARES: Final[Mapping[Category, float]] = {
 }  # fmt: skip
 SURE_SHARE: Final = 1 / 3
 FOUND_ELSEWHERE: Final = "found in other languages, of texts whose words were not learnt"
+LEARNT_ELSEWHERE: Final = "found in other languages, of texts whose words were learnt"
 STOPPED_ELSEWHERE: Final = "harmless texts in other languages that count"
 MINORS_AT: Final = 0.0
 """The logit of the conjunction from which on it counts, and is sure: as likely as not is enough here."""
 
 
 def calibrated(
-    unseen: Floats, texts: Sequence[Text], space: str, made: Mapping[str, str],
-    foreign: tuple[Floats, Sequence[Text]] | None = None,
+    unseen: Floats,
+    texts: Sequence[Text],
+    space: str,
+    made: Mapping[str, str],
+    foreign: tuple[Floats, Floats, Sequence[Text]] | None = None,
 ) -> Calibration:
     """The calibration of `space` from logits ``[texts, categories]``, with the figures of the fit.
 
-    `foreign`: the same of texts in other languages.
+    `foreign`: logits of texts in other languages whose words were not learnt, of the same once they are, and
+    the texts.
     """  # fmt: skip
     harmless = worst(unseen, texts)
     layers: dict[str, Layer] = {}
@@ -62,7 +67,11 @@ def calibrated(
     likeness = code(Category.SEXUAL_LIKENESS, Side.PROMPT)
     layers[likeness] = layers[sexual]
     numbers[SURE.format(layer=likeness)] = layers[sexual].threshold
-    told = by_language(layers, *foreign) if foreign else {}
+    told: dict[str, dict[str, float]] = {}
+    if foreign:
+        strange, learnt, others = foreign
+        told = by_language(layers, strange, others)
+        told[LEARNT_ELSEWHERE] = by_language(layers, learnt, others)[FOUND_ELSEWHERE]
     layers[minors] = Layer(threshold=MINORS_AT, slope=1.0, intercept=0.0)
     numbers[SURE.format(layer=minors)] = MINORS_AT
     return Calibration(
@@ -79,14 +88,17 @@ def calibrated(
 def by_language(
     layers: Mapping[str, Layer], unseen: Floats, texts: Sequence[Text]
 ) -> dict[str, dict[str, float]]:
-    """Shares of each language's texts that count: of unsafe ones for their category, of harmless ones for any."""
+    """Shares of each language's texts that count: unsafe ones for their category, harmless ones for any."""
     limits = np.array([layers[code(category, Side.PROMPT)].threshold for category in TRAINED], np.float32)
     over = unseen >= limits
     right = np.array([
         any(over[at, TRAINED.index(one)] for one in text.labels) if text.labels else over[at].any()
         for at, text in enumerate(texts)
     ], bool)  # fmt: skip
-    language, unsafe = np.array([text.language for text in texts]), np.array([bool(text.labels) for text in texts])
+    language, unsafe = (
+        np.array([text.language for text in texts]),
+        np.array([bool(text.labels) for text in texts]),
+    )
     return {
         name: {
             str(one): round(float(right[(language == one) & (unsafe == kind)].mean()), 4)

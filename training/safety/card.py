@@ -5,22 +5,24 @@ from collections.abc import Sequence
 from typing import Final
 
 from classifiers.thresholds import Calibration
-from training.safety.calibrate import FOUND_ELSEWHERE, STOPPED_ELSEWHERE
+from training.safety.calibrate import FOUND_ELSEWHERE, LEARNT_ELSEWHERE, STOPPED_ELSEWHERE
 from training.safety.corpus import Text
 
 _TEXT: Final = """# What judges prompts
 
 Logistic regressions, one for each of {count} categories, on the sentence vector of MiniLM
 (all-MiniLM-L6-v2, Apache-2.0, not part of these weights) and on hashed letters and words, with four plain
-signs (a known politician, another known person, a work, a brand). Beside them, for eleven of the categories, a
-regression on hashed letters alone for other languages, since MiniLM reads English; of both the higher logit
-counts. {size:,} bytes, safetensors; the same text makes the same bytes on the same machine. Two more categories are made of these: a sexual scene with a known person, and somebody under age in a sexual context
+signs (a known politician, another known person, a work, a brand). Beside them, for eleven of the
+categories, a regression on hashed letters alone for other languages, since MiniLM reads English; of both the
+higher logit counts. {size:,} bytes, safetensors. Two more categories are made of these: a sexual scene with
+a known person, and somebody under age in a sexual context
 (a conjunction of features; no text about it was written).
 
 Trained by `python -m training safety` on {texts:,} texts ({harmless:,} of them harmless) that grammars of
 the project write (`training/safety/grammar`): scenes, keywords, requests, chat, harm told by its motion
 alone, dialects, look-alikes that are harmless; and on {foreign:,} in other languages, each written in that
-language, with harmless texts of the same words and about the same groups of people. No text from elsewhere was used. {date}, seed {seed}.
+language, with harmless texts of the same words and about the same groups of people. No text from elsewhere
+was used. {date}, seed {seed}.
 
 Found, of texts whose words and sentence patterns the fit had not learnt, where {share} of harmless ones
 count (0.4 % of persons in public life; 0.05 % of violence and disturbing; 0.15 % of misinformation and
@@ -30,11 +32,12 @@ harassment; a long text counts by its worst part):
 |---|---|
 {rows}
 
-In other languages: texts found, for their category, and harmless ones that count for any, of words and
-patterns that were not learnt.
+In other languages: texts found, for their category, where every word of them was learnt, and where a quarter
+of all words and patterns was held back; and harmless texts with words held back that count for any category.
+Half of these use the words of unsafe ones on purpose. What people write lies between both figures.
 
-| language | found | harmless that count |
-|---|---|---|
+| language | found, words learnt | found, words held back | harmless that count |
+|---|---|---|---|
 {languages}
 
 These are grammars judged by grammars: they say that the recipe works, not how well it does on prompts that
@@ -42,8 +45,8 @@ people write. For that see `countermark bench safety --parts moderation`, and cr
 prompts of your own.
 
 It does not understand irony, long stories, or harm that lies in the order of harmless scenes. Of other
-languages it knows words and their forms, not what a sentence says: what its lists do not name passes, harm told
-by harmless words first of all, and so do traditional Chinese signs that differ, transliteration, and
+languages it knows words and their forms, not what a sentence says: what its lists do not name passes, harm
+told by harmless words first of all, and so do traditional Chinese signs that differ, transliteration, and
 languages that are not named here. It is a net with a known mesh in front of a person, no judge.
 """
 
@@ -52,11 +55,16 @@ def written(calibration: Calibration, texts: Sequence[Text], size: int) -> str:
     """The card."""
     made = calibration.made
     found = json.loads(made["found of texts whose words were not learnt"])
-    elsewhere, stopped = json.loads(made[FOUND_ELSEWHERE]), json.loads(made[STOPPED_ELSEWHERE])
+    learnt, strange, stopped = (
+        json.loads(made[name]) for name in (LEARNT_ELSEWHERE, FOUND_ELSEWHERE, STOPPED_ELSEWHERE)
+    )
     return _TEXT.format(
         count=len(found), size=size, texts=int(made["texts"]), harmless=int(made["harmless texts"]),
         foreign=int(made["texts in other languages"]), date=made["date"], seed=made["seed"],
-        languages="\n".join(f"| {one} | {share:.0%} | {stopped[one]:.1%} |" for one, share in elsewhere.items()),
+        languages="\n".join(
+            f"| {one} | {learnt[one]:.0%} | {share:.0%} | {stopped[one]:.1%} |"
+            for one, share in strange.items()
+        ),
         share=f"{float(made['share of harmless texts that count']):.2%}",
         rows="\n".join(f"| {name} | {share:.0%} |" for name, share in found.items()),
     )  # fmt: skip

@@ -28,10 +28,11 @@ from classifiers.unsafe.known import KnownNames
 from training.safety import card, folds
 from training.safety.calibrate import calibrated
 from training.safety.corpus import SEED, corpus, sentences
+from training.safety.fit import Line, apply_hashed
 from training.safety.grammar import part_of
 from training.safety.judging import calibrate_judge
-from training.safety.languages import foreign
 from training.safety.labelled import DataUnusable, read
+from training.safety.languages import foreign
 from training.safety.recipe import Fitted, Inputs, fit
 from training.safety.vectors import Vectors
 
@@ -42,7 +43,7 @@ EACH: Final = 800
 HARMLESS: Final = 10_000
 EVERYDAY: Final = 5000
 NATIVE_EACH: Final = 60
-NATIVE_HARMLESS: Final = 800
+NATIVE_HARMLESS: Final = 1600
 
 
 def main() -> int:
@@ -53,8 +54,12 @@ def main() -> int:
     parser.add_argument("--each", type=int, default=EACH, help="texts of each category")
     parser.add_argument("--harmless", type=int, default=HARMLESS, help="harmless texts")
     parser.add_argument("--everyday", type=int, default=EVERYDAY, help="harmless texts near unsafe ones")
-    parser.add_argument("--native-each", type=int, default=NATIVE_EACH, help="texts of each category and language")
-    parser.add_argument("--native-harmless", type=int, default=NATIVE_HARMLESS, help="harmless ones of a language")
+    parser.add_argument(
+        "--native-each", type=int, default=NATIVE_EACH, help="texts of each category and language"
+    )
+    parser.add_argument(
+        "--native-harmless", type=int, default=NATIVE_HARMLESS, help="harmless ones of a language"
+    )
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--cache", type=Path, help="folder in which sentence vectors are kept between runs")
     parser.add_argument("--out", type=Path, help="folder for the files; by default where they ship")
@@ -133,8 +138,9 @@ def _ship(fitted: Fitted, inputs: Inputs, asked: argparse.Namespace) -> None:
         "texts in other languages": str(len(inputs.foreign)),
         "data": "text the project writes itself (training/safety/grammar); no other",
     }  # fmt: skip
+    learnt = apply_hashed(Line(weights=weights.native, bias=weights.native_bias), inputs.foreign_hashed)
     calibration = calibrated(
-        fitted.unseen, inputs.texts, weights.space, made, (fitted.foreign, inputs.foreign)
+        fitted.unseen, inputs.texts, weights.space, made, (fitted.foreign, learnt, inputs.foreign)
     )
     place, beside = asked.out or WEIGHTS, asked.out or CALIBRATIONS
     for old in beside.glob("unsafe-*.json"):

@@ -1,6 +1,6 @@
 """Dresses a scene as people write prompts: bare, as keywords, with camera and style, as a long description,
-as a request, in capitals, with slips, in a dialect. What is unsafe and what is harmless are dressed alike, so that the
-dress says nothing.
+as a request, in capitals, with slips, in a dialect. What is unsafe and what is harmless are dressed alike, so
+that the dress says nothing.
 """
 
 import re
@@ -33,14 +33,16 @@ _TAILS: Final = (
 
 
 _DIALECTS: Final[Sequence[dict[str, str]]] = (
-    {"the": "da", "that": "dat", "with": "wit", "my": "mah", "going": "finna", "they": "dey", "friend": "homie"},
+    {"the": "da", "that": "dat", "with": "wit", "my": "mah", "going": "finna", "they": "dey",
+     "friend": "homie"},
     {"the": "th'", "you": "y'all", "going": "fixin'", "of": "o'", "them": "'em", "isn't": "ain't"},
     {"small": "wee", "little": "wee", "child": "bairn", "house": "hoose", "down": "doon", "out": "oot",
      "not": "nae", "of": "o'", "old": "auld", "woman": "wumman", "head": "heid", "my": "ma", "do": "dae"},
-    {"the": "di", "that": "dat", "with": "wid", "they": "dem", "them": "dem", "he": "im", "my": "mi", "me": "mi",
-     "there": "deh", "and": "an", "this": "dis", "is": "a"},
+    {"the": "di", "that": "dat", "with": "wid", "they": "dem", "them": "dem", "he": "im", "my": "mi",
+     "me": "mi", "there": "deh", "and": "an", "this": "dis", "is": "a"},
     {"is": "dey", "are": "dey", "the": "di", "his": "im", "person": "pesin", "them": "dem", "want": "wan"},
-    {"my": "me", "very": "proper", "friend": "mate", "man": "bloke", "woman": "bird", "you": "ya", "of": "o'"},
+    {"my": "me", "very": "proper", "friend": "mate", "man": "bloke", "woman": "bird", "you": "ya",
+     "of": "o'"},
 )  # fmt: skip
 """Words of English dialects: they are said of harmless things as of others."""
 

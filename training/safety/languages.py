@@ -1,8 +1,8 @@
-"""The training text in other languages: what a line on hashed letters is fitted to, without the sentence model.
+"""The training text in other languages: what a line on hashed letters is fitted to.
 
 1. Each language is a grammar of its own (``grammar/languages``), with a list for each category and harmless
    texts that use the same words and name the same groups of people. Nothing is translated by machine.
-2. Lists that are missing in a language are not judged there: known persons and works are found by their names.
+2. Known persons and works have no list: they are found by their names in any language.
 3. Harmless texts stand in front of some, so that a request is found behind others.
 4. Ordinary prompts of the project in further languages are harmless texts as well (`classifiers.ordinary`).
 """
@@ -37,13 +37,18 @@ def foreign(each: int, harmless: int, seed: int = SEED) -> list[Text]:
             for category in JUDGED:
                 unknown = tuple(set(TRAINED) - set(JUDGED) | set(UNKNOWN[category]) - {category})
                 found += [
-                    Text(text=told(grammar, language, str(category), random), labels=(category,), unknown=unknown,
-                         part=part, language=language)
+                    Text(text=told(grammar, language, str(category), random), labels=(category,),
+                         unknown=unknown, part=part, language=language)
                     for _ in range(each // PARTS)
                 ]  # fmt: skip
             found += [
-                Text(text=told(grammar, language, HARMLESS, random), labels=(), unknown=(), part=part,
-                     language=language)
+                Text(
+                    text=told(grammar, language, HARMLESS, random),
+                    labels=(),
+                    unknown=(),
+                    part=part,
+                    language=language,
+                )
                 for _ in range(harmless // PARTS)
             ]
     return found + [Text(text=line, labels=(), unknown=(), part=part_of(line)) for line in ordinary_prompts()]
