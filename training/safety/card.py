@@ -13,15 +13,16 @@ _TEXT: Final = """# What judges prompts
 Logistic regressions, one for each of {count} categories, on the sentence vector of MiniLM
 (all-MiniLM-L6-v2, Apache-2.0, not part of these weights) and on hashed letters and words, with four plain
 signs (a known politician, another known person, a work, a brand). Beside them, for eleven of the
-categories, a regression on hashed letters alone for other languages, since MiniLM reads English; of both the
-higher logit counts. {size:,} bytes, safetensors. Two more categories are made of these: a sexual scene with
+categories, a regression on hashed letters alone for what MiniLM does not see: other languages, and harm that
+harmless English words tell by its motion (`en` below); of both the higher logit counts. {size:,} bytes, safetensors. Two more categories are made of these: a sexual scene with
 a known person, and somebody under age in a sexual context
 (a conjunction of features; no text about it was written).
 
 Trained by `python -m training safety` on {texts:,} texts ({harmless:,} of them harmless) that grammars of
-the project write (`training/safety/grammar`): scenes, keywords, requests, chat, harm told by its motion
-alone, dialects, look-alikes that are harmless; and on {foreign:,} in other languages, each written in that
-language, with harmless texts of the same words and about the same groups of people. No text from elsewhere
+the project write (`training/safety/grammar`): scenes, keywords, requests, chat, look-alikes that are
+harmless; and the second line on {foreign:,} in {languages_count} languages (`grammar/languages`), each
+written in its language, with harmless texts of the same words and about the same groups of people, and with
+half of the harmless English texts. No text from elsewhere
 was used. {date}, seed {seed}.
 
 Found, of texts whose words and sentence patterns the fit had not learnt, where {share} of harmless ones
@@ -32,7 +33,7 @@ harassment; a long text counts by its worst part):
 |---|---|
 {rows}
 
-In other languages: texts found, for their category, where every word of them was learnt, and where a quarter
+By the second line alone: texts found, for their category, where every word of them was learnt, and where a quarter
 of all words and patterns was held back; and harmless texts with words held back that count for any category.
 Half of these use the words of unsafe ones on purpose. What people write lies between both figures.
 
@@ -61,6 +62,7 @@ def written(calibration: Calibration, texts: Sequence[Text], size: int) -> str:
     return _TEXT.format(
         count=len(found), size=size, texts=int(made["texts"]), harmless=int(made["harmless texts"]),
         foreign=int(made["texts in other languages"]), date=made["date"], seed=made["seed"],
+        languages_count=len(strange),
         languages="\n".join(
             f"| {one} | {learnt[one]:.0%} | {share:.0%} | {stopped[one]:.1%} |"
             for one, share in strange.items()

@@ -1,9 +1,8 @@
 """Dresses a scene as people write prompts: bare, as keywords, with camera and style, as a long description,
-as a request, in capitals, with slips, in a dialect. What is unsafe and what is harmless are dressed alike, so
-that the dress says nothing.
+as a request, in capitals, with slips. What is unsafe and what is harmless are dressed alike, so that the
+dress says nothing.
 """
 
-import re
 from collections.abc import Sequence
 from random import Random
 from typing import Final
@@ -30,21 +29,6 @@ _TAILS: Final = (
     "The overall tone is {mood} and cinematic", "shadows dancing on the walls",
     "with dust floating in the light", "surrounded by {mood} details",
 )  # fmt: skip
-
-
-_DIALECTS: Final[Sequence[dict[str, str]]] = (
-    {"the": "da", "that": "dat", "with": "wit", "my": "mah", "going": "finna", "they": "dey",
-     "friend": "homie"},
-    {"the": "th'", "you": "y'all", "going": "fixin'", "of": "o'", "them": "'em", "isn't": "ain't"},
-    {"small": "wee", "little": "wee", "child": "bairn", "house": "hoose", "down": "doon", "out": "oot",
-     "not": "nae", "of": "o'", "old": "auld", "woman": "wumman", "head": "heid", "my": "ma", "do": "dae"},
-    {"the": "di", "that": "dat", "with": "wid", "they": "dem", "them": "dem", "he": "im", "my": "mi",
-     "me": "mi", "there": "deh", "and": "an", "this": "dis", "is": "a"},
-    {"is": "dey", "are": "dey", "the": "di", "his": "im", "person": "pesin", "them": "dem", "want": "wan"},
-    {"my": "me", "very": "proper", "friend": "mate", "man": "bloke", "woman": "bird", "you": "ya",
-     "of": "o'"},
-)  # fmt: skip
-"""Words of English dialects: they are said of harmless things as of others."""
 
 
 class Dresser:
@@ -96,8 +80,6 @@ class Dresser:
 
 
 def _slips(text: str, random: Random) -> str:
-    if random.random() < 0.06:
-        text = _dialect(text, random)
     way = random.random()
     if way < 0.55:
         text = text[:1].upper() + text[1:]
@@ -110,13 +92,6 @@ def _slips(text: str, random: Random) -> str:
     if random.random() < 0.08:
         text = _typo(text, random)
     return text
-
-
-def _dialect(text: str, random: Random) -> str:
-    """The words of one dialect, and endings as they are spoken."""
-    words = random.choice(_DIALECTS)
-    told = re.sub(r"[A-Za-z']+", lambda word: words.get(word.group().lower(), word.group()), text)
-    return re.sub(r"ing\b", "in'", told) if random.random() < 0.6 else told
 
 
 def _typo(text: str, random: Random) -> str:

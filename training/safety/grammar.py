@@ -62,6 +62,11 @@ class Grammar:
         self._shared = set(_read(COMMON))
         self._tidy = _tidy if "/" not in kind else _spaced
 
+    @property
+    def lists(self) -> frozenset[str]:
+        """The names of all lists."""
+        return frozenset(self._lists)
+
     def make(self, random: Random) -> str:
         """One text."""
         return self._tidy(self._from(self._kind, random, 0))

@@ -14,17 +14,19 @@ from training.safety.grammar import PARTS, Grammar
 from training.safety.languages import HARMLESS, JUDGED, LANGUAGES, foreign, told
 
 LISTS = [*map(str, JUDGED), HARMLESS]
+SOME = frozenset(("en",))  # English text of all categories stands elsewhere
 
 
 def test_the_languages_that_the_docs_name_are_there() -> None:
-    assert LANGUAGES == ("ar", "de", "es", "fr", "hi", "it", "ja", "ko", "pt", "ru", "tr", "zh")
+    assert LANGUAGES == ("ar", "de", "en", "es", "fr", "hi", "it", "ja", "ko", "pt", "ru", "tr", "zh")
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_list_of_a_language_speaks_and_leaves_no_bracket(language: str) -> None:
     for part in range(PARTS):
         grammar = Grammar(f"languages/{language}", partial(eq, part))
-        for name in LISTS:
+        assert language in SOME or grammar.lists >= set(LISTS)
+        for name in grammar.lists & set(LISTS):
             for number in range(20):
                 text = told(grammar, language, name, Random(f"{part} {name} {number}"))
                 assert text
@@ -48,7 +50,8 @@ def test_the_same_seed_makes_the_same_texts_and_some_are_harmless() -> None:
     texts = foreign(4, 8)
     assert texts == foreign(4, 8)
     wanted, counts = targets(texts)
-    assert wanted.sum() == len(LANGUAGES) * len(JUDGED) * 4
+    assert wanted.sum() == len([text for text in texts if text.labels])
+    assert (len(LANGUAGES) - 1) * len(JUDGED) * 4 < wanted.sum() < len(LANGUAGES) * len(JUDGED) * 4
     harmless = [text for text in texts if not text.labels]
     assert len(harmless) > len(LANGUAGES) * 8  # and ordinary prompts
     assert counts[[not text.labels for text in texts]].all()
