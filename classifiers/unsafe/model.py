@@ -1,7 +1,7 @@
 """The embedded classifier: MiniLM's sentence vector and hashed letters, one line of weights per category.
 
 MiniLM reads English alone. For other languages there is a second line, on hashed letters only, and of both
-the higher logit counts.
+the higher logit counts, the second only from the one on that a finding needs: below it, it knows nothing.
 
 Logistic regressions, fitted by ``python -m training safety`` to text the project writes itself
 (MODEL_CARD.md). The weights belong to one sentence model; their space is named after both and needs a
@@ -34,13 +34,16 @@ DIGEST: Final = "prompts.sha256"
 TOLD: Final = "countermark"
 """The one key of what is told beside the weights."""
 HOW: Final = "python -m training safety"
+NOTHING: Final = -30.0
+"""The logit of what the line for other languages does not know."""
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
     """``sentence[c, d]``, ``hashed[c, BUCKETS]``, ``signs[c, s]``, ``bias[c]`` for each of `TRAINED`; of
-    other languages ``native[c, BUCKETS]``, ``native_bias[c]``.
+    other languages ``native[c, BUCKETS]``, ``native_bias[c]``, and ``native_least[c]``, below which they
+    say nothing.
 
     ``minors[4]``: weights of (words about age, how sexual, both multiplied) and a bias. ``minilm``: the
     space of the sentence model; ``digest``: SHA-256 of the file.
@@ -53,6 +56,7 @@ class Weights:
     bias: Floats
     native: Floats
     native_bias: Floats
+    native_least: Floats
     minors: Floats
     digest: str = ""
 
@@ -67,8 +71,14 @@ class Weights:
         for row, one in enumerate(seen):
             places, values = one.hashed
             found[row] += self.hashed[:, places] @ values + self.signs @ one.signs
-            np.maximum(found[row], self.native[:, places] @ values + self.native_bias, out=found[row])
+            np.maximum(found[row], self.elsewhere(one.hashed), out=found[row])
         return np.asarray(found, np.float32)
+
+    def elsewhere(self, gram: Sparse) -> Floats:
+        """What the line for other languages says of a text ``float32[categories]``."""
+        places, values = gram
+        found = self.native[:, places] @ values + self.native_bias
+        return np.asarray(np.where(found >= self.native_least, found, NOTHING), np.float32)
 
     def words(self, category: int, gram: Sparse) -> float:
         """What hashed letters and words alone add to a category's logit, in English or another language."""
@@ -131,6 +141,7 @@ def dump(weights: Weights) -> bytes:
         **_narrow("hashed", weights.hashed),
         **_narrow("native", weights.native),
         "native_bias": weights.native_bias.astype(np.float32),
+        "native_least": weights.native_least.astype(np.float32),
         "signs": weights.signs.astype(np.float32),
         "bias": weights.bias.astype(np.float32),
         "minors": weights.minors.astype(np.float32),
@@ -165,7 +176,7 @@ def parse(document: bytes) -> Weights:
             minilm=str(told["minilm"]), digest=hashlib.sha256(document).hexdigest(),
             sentence=tensors["sentence"].astype(np.float32),
             hashed=_wide("hashed", tensors), native=_wide("native", tensors),
-            native_bias=tensors["native_bias"],
+            native_bias=tensors["native_bias"], native_least=tensors["native_least"],
             signs=tensors["signs"], bias=tensors["bias"], minors=tensors["minors"],
         )  # fmt: skip
         _check(weights)
@@ -180,15 +191,15 @@ def _check(weights: Weights) -> None:
     count = len(TRAINED)
     shapes = {
         (weights.hashed.shape, weights.native.shape): ((count, BUCKETS), (count, BUCKETS)),
-        (weights.bias.shape, weights.native_bias.shape): ((count,), (count,)),
+        (weights.bias.shape, weights.native_bias.shape, weights.native_least.shape): ((count,),) * 3,
         (weights.signs.shape, weights.minors.shape): ((count, len(SIGNS)), (4,)),
         (weights.sentence.shape[:1],): ((count,),),
     }
     if any(found != wanted for found, wanted in shapes.items()):
         raise ValueError(shapes)
     parts = (
-        weights.sentence, weights.hashed, weights.native, weights.native_bias, weights.signs, weights.bias,
-        weights.minors,
+        weights.sentence, weights.hashed, weights.native, weights.native_bias, weights.native_least,
+        weights.signs, weights.bias, weights.minors,
     )  # fmt: skip
     if not all(np.isfinite(part).all() for part in parts):
         raise ValueError("not finite")

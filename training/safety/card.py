@@ -13,10 +13,10 @@ _TEXT: Final = """# What judges prompts
 Logistic regressions, one for each of {count} categories, on the sentence vector of MiniLM
 (all-MiniLM-L6-v2, Apache-2.0, not part of these weights) and on hashed letters and words, with four plain
 signs (a known politician, another known person, a work, a brand). Beside them, for eleven of the
-categories, a regression on hashed letters alone for what MiniLM does not see: other languages, and harm that
-harmless English words tell by its motion (`en` below); of both the higher logit counts. {size:,} bytes, safetensors. Two more categories are made of these: a sexual scene with
-a known person, and somebody under age in a sexual context
-(a conjunction of features; no text about it was written).
+categories, a regression on hashed letters alone for what MiniLM does not see: other languages, and harm
+that harmless English words tell by its motion (`en` below); of both the higher logit counts. {size:,}
+bytes, safetensors. Two more categories are made of these: a sexual scene with a known person, and somebody
+under age in a sexual context (a conjunction of features; no text about it was written).
 
 Trained by `python -m training safety` on {texts:,} texts ({harmless:,} of them harmless) that grammars of
 the project write (`training/safety/grammar`): scenes, keywords, requests, chat, look-alikes that are
@@ -33,9 +33,10 @@ harassment; a long text counts by its worst part):
 |---|---|
 {rows}
 
-By the second line alone: texts found, for their category, where every word of them was learnt, and where a quarter
-of all words and patterns was held back; and harmless texts with words held back that count for any category.
-Half of these use the words of unsafe ones on purpose. What people write lies between both figures.
+By the second line alone: texts found, for their category, where every word of them was learnt, and where a
+quarter of all words and patterns was held back; and harmless texts with words held back that count for any
+category. Half of these use the words of unsafe ones on purpose. What people write lies between both
+figures.
 
 | language | found, words learnt | found, words held back | harmless that count |
 |---|---|---|---|

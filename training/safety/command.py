@@ -28,7 +28,6 @@ from classifiers.unsafe.known import KnownNames
 from training.safety import card, folds
 from training.safety.calibrate import calibrated
 from training.safety.corpus import SEED, corpus, sentences
-from training.safety.fit import Line, apply_hashed
 from training.safety.grammar import part_of
 from training.safety.judging import calibrate_judge
 from training.safety.labelled import DataUnusable, read
@@ -138,7 +137,7 @@ def _ship(fitted: Fitted, inputs: Inputs, asked: argparse.Namespace) -> None:
         "texts in other languages": str(len(inputs.foreign)),
         "data": "text the project writes itself (training/safety/grammar); no other",
     }  # fmt: skip
-    learnt = apply_hashed(Line(weights=weights.native, bias=weights.native_bias), inputs.foreign_hashed)
+    learnt = np.stack([weights.elsewhere(one) for one in inputs.foreign_hashed])
     calibration = calibrated(
         fitted.unseen, inputs.texts, weights.space, made, (fitted.foreign, learnt, inputs.foreign)
     )

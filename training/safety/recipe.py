@@ -6,8 +6,9 @@
 3. Both are fitted to everything; the three are added up to one line of weights for each category.
 4. The conjunction for minors is fitted to logits of step 2 (`training.safety.minors`).
 5. The line for other languages is fitted to hashed letters of `training.safety.languages`, with harmless
-   English texts beside them, so that it says nothing of English. It is moved so that as many harmless texts
-   in other languages count as of the English ones (`training.safety.calibrate`).
+   English texts beside them, so that it says nothing of English. It is moved so that a small share of its
+   harmless texts reaches what a finding needs (`training.safety.calibrate`), and speaks only where it is
+   surer still.
 6. Thresholds come from step 2 as well, since what step 3 says of texts that it has learnt is too sure.
 Sentences of texts are asked about and never learnt.
 """
@@ -20,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifiers.unsafe.features import SIGNS, Sparse
-from classifiers.unsafe.model import Weights
+from classifiers.unsafe.model import NOTHING, Weights
 from classifiers.unsafe.taxonomy import TRAINED, Category
 from training.safety.calibrate import SHARE, share_of, worst
 from training.safety.corpus import Text, targets
@@ -35,8 +36,8 @@ FUSE_DECAY: Final = 1e-4
 NATIVE_DECAY: Final = 1e-5
 EVERY: Final = 2
 """One in so many harmless English texts is learnt by the line for other languages."""
-NOT_JUDGED: Final = -30.0
-"""The logit of a category that the grammars of other languages do not have."""
+MARGIN: Final = 0.5
+"""By how much, as a logit, the line for other languages has to be surer than a finding needs."""
 Say = Callable[[str], None]
 
 
@@ -92,14 +93,14 @@ def fit(inputs: Inputs, minilm: str, say: Say) -> Fitted:
     everything = _lines(inputs, wanted, counts, np.flatnonzero(whole))
     minors = _minors(unseen, inputs.texts)
     say("other languages")
-    native, foreign, beside = _native(inputs, unseen)
-    weights = joined(*everything, fused, minilm, minors, native)
+    native, least, foreign, beside = _native(inputs, unseen)
+    weights = joined(*everything, fused, minilm, minors, native, least)
     return Fitted(weights=weights, unseen=np.maximum(unseen, beside), foreign=foreign)
 
 
-def _native(inputs: Inputs, unseen: Floats) -> tuple[Line, Floats, Floats]:
-    """The line for other languages, and what it says of texts whose words it has not learnt: of those in
-    other languages, and of the whole corpus.
+def _native(inputs: Inputs, unseen: Floats) -> tuple[Line, Floats, Floats, Floats]:
+    """The line for other languages, from which logits on it says something, and what it says of texts whose
+    words it has not learnt: of those in other languages, and of the whole corpus.
     """
     quiet = [at for at, text in enumerate(inputs.texts) if not text.labels and text.of < 0][::EVERY]
     texts = [*inputs.foreign, *(inputs.texts[at] for at in quiet)]
@@ -119,33 +120,29 @@ def _native(inputs: Inputs, unseen: Floats) -> tuple[Line, Floats, Floats]:
         foreign[asked] = apply_hashed(line, [seen[at] for at in asked])
         places = np.flatnonzero(english == held)
         beside[places] = apply_hashed(line, [inputs.hashed[at] for at in places])
-    moved = _moved(unseen, foreign, inputs)
+    limits = _limits(unseen, inputs)
+    still = np.array([not text.labels for text in inputs.foreign])
+    moved = limits - np.quantile(foreign[still], 1 - SHARE, axis=0).astype(np.float32)
+    least = limits + MARGIN
     line = fitted(np.arange(len(texts)))
     silent = np.array([category not in JUDGED for category in TRAINED])
     weights, bias = (
         np.where(silent[:, None], 0, line.weights),
-        np.where(silent, NOT_JUDGED, line.bias + moved),
+        np.where(silent, NOTHING, line.bias + moved),
     )
     for found in (foreign, beside):
         found += moved
-        found[:, silent] = NOT_JUDGED
-    return Line(weights=weights.astype(np.float32), bias=bias.astype(np.float32)), foreign, beside
+        found[silent | (found < least)] = NOTHING
+    return Line(weights=weights.astype(np.float32), bias=bias.astype(np.float32)), least, foreign, beside
 
 
-def _moved(unseen: Floats, foreign: Floats, inputs: Inputs) -> Floats:
-    """What is added to the logits of other languages, so that they mean what those of English texts mean.
-
-    The share is the same for all categories: what is near some of them in English (animals, sport, news) is
-    not near their words elsewhere.
-    """
-    quiet = np.array([not text.labels for text in inputs.foreign])
+def _limits(unseen: Floats, inputs: Inputs) -> Floats:
+    """The logits from which on English texts count."""
     harmless = worst(unseen, inputs.texts)
     return np.array(
-        [
-            np.quantile(harmless[:, c], 1 - share_of(category)) - np.quantile(foreign[quiet, c], 1 - SHARE)
-            for c, category in enumerate(TRAINED)
-        ], np.float32,
-    )  # fmt: skip
+        [np.quantile(harmless[:, c], 1 - share_of(category)) for c, category in enumerate(TRAINED)],
+        np.float32,
+    )
 
 
 def _lines(inputs: Inputs, wanted: Floats, counts: Floats, rows: NDArray[np.int64]) -> tuple[Line, Line]:
@@ -166,13 +163,20 @@ def fuse(dense: Floats, hashed: Floats, signs: Floats, wanted: Floats, counts: F
 
 
 def joined(
-    dense: Line, hashed: Line, fused: Sequence[Line], minilm: str, minors: Floats, native: Line
+    dense: Line,
+    hashed: Line,
+    fused: Sequence[Line],
+    minilm: str,
+    minors: Floats,
+    native: Line,
+    least: Floats,
 ) -> Weights:
     """All three as one line for each category, and the one for other languages beside it."""
     by = np.concatenate([line.weights for line in fused])
     bias = np.concatenate([line.bias for line in fused])
     return Weights(
         minilm=minilm, minors=minors, native=native.weights, native_bias=native.bias,
+        native_least=least,
         sentence=(dense.weights * by[:, :1]).astype(np.float32),
         hashed=(hashed.weights * by[:, 1:2]).astype(np.float32),
         signs=by[:, 2 : 2 + len(SIGNS)].astype(np.float32),
