@@ -28,6 +28,7 @@ MAX_PIECES: Final = 4
 """Pieces of a word that is taken for one; what is glued together of more is counted by its pieces."""
 _ESCAPED: Final = re.compile(r"[&%\\]")
 _LETTERS: Final = re.compile(r"[^\W_]+")
+_WITHOUT_SPACES: Final = re.compile("[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7ff]{2}")
 _GAP: Final = re.compile(r"\s{2,}")
 _APART: Final = re.compile(r"(?<![^\W_])[^\W_]([ ._*·-])(?:[^\W_]\1){2,}[^\W_](?![^\W_])")
 _SIGNED: Final = re.compile(r"(?=[0-9@$!]*[A-Za-z])(?=[A-Za-z]*[0-9@$!])[A-Za-z0-9@$!]+(?<![!@])")
@@ -48,7 +49,7 @@ def undisguised(text: str) -> str:
     if text.isascii() and not _ESCAPED.search(text):
         return text
     plain = fold(text).text.translate(_UNSEEN)
-    return _LETTERS.sub(lambda word: _latin(word.group()), plain)
+    return latin_words(plain)
 
 
 def as_read(text: str) -> str:
@@ -81,9 +82,16 @@ def _narrow(gap: re.Match[str]) -> str:
     return "\n" if _NEW_LINE.search(gap.group()) else " "
 
 
+def latin_words(text: str) -> str:
+    """Folded text; words of Latin letters among letters of other scripts by their looks.
+
+    Where a script writes without spaces, Latin letters and digits stand beside words as they are.
+    """
+    return _LETTERS.sub(lambda word: _latin(word.group()), text)
+
+
 def _latin(word: str) -> str:
-    """The word; by its looks where Latin letters stand among others."""
-    if word.isascii() or not any(letter.isascii() for letter in word):
+    if word.isascii() or not any(letter.isascii() for letter in word) or _WITHOUT_SPACES.search(word):
         return word
     return by_look(fold(word)).text
 

@@ -1,7 +1,8 @@
 """What the weights look at besides the sentence vector: hashed letters and words, and a few plain signs.
 
 1. A text is folded first (case, marks, look-alike letters), as for names.
-2. Letters: runs of three to five in each word with its edges; of scripts without spaces, one to three.
+2. Letters: runs of three to five in each word with its edges; of scripts without spaces, one to three. Vowel
+   signs of Indian scripts, where they are left of a word, are part of it.
    Words: each, and each pair of neighbours. All are hashed into `BUCKETS` places (CRC-32), counted, damped
    by the logarithm and brought to unit length.
 3. Signs: whether a known name of each list is there, and whether somebody under age is spoken of.
@@ -19,18 +20,20 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from classifiers.normalise import by_look, fold
+from classifiers.normalise import fold
 from classifiers.unsafe import known
 from classifiers.unsafe.known import Known, KnownNames
+from classifiers.wording import latin_words
 
 BUCKETS: Final = 1 << 16
 LETTERS: Final = (3, 4, 5)
 NATIVE: Final = (1, 2, 3)
 MAX_WORD: Final = 40
-"""Letters of a word that are looked at; longer runs are no words."""
+"""Letters of a word that are looked at; longer runs are no words, but in scripts without spaces."""
 SIGNS: Final = known.LISTS
 UNDER_AGE: Final = 18
-_WORD: Final = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+_LETTER: Final = r"(?:[^\W_]|[\u0900-\u0963\u0971-\u0dff])"
+_WORD: Final = re.compile(rf"{_LETTER}+(?:['’]{_LETTER}+)*")
 _NATIVE: Final = re.compile("[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7ff]")
 _YEARS: Final = re.compile(
     r"(?<!\d)(\d{1,2})[\s-]*(?:years?|yrs?|y/?o|j[aä]hr\w*|a[nñ]os|ans|anni|anos|jaar|лет|년|歳|岁)\b",
@@ -99,23 +102,15 @@ def hashed(text: str) -> Sparse:
 
 
 def _places(text: str) -> Iterator[int]:
-    words = [word[:MAX_WORD] for word in _WORD.findall(by_look_if_mixed(text))]
+    words = [
+        word if _NATIVE.search(word) else word[:MAX_WORD]
+        for word in _WORD.findall(latin_words(fold(text).text))
+    ]
     for word in words:
         yield _place(f"w {word}")
         yield from _of_word(word)
     for first, second in pairwise(words):
         yield _place(f"p {first} {second}")
-
-
-def by_look_if_mixed(text: str) -> str:
-    """The folded text; words that mix ASCII with look-alike letters as the ASCII that they look like."""
-    folded = fold(text)
-    if folded.text.isascii():
-        return folded.text
-    mixed = any(
-        any(letter.isascii() for letter in word) and not word.isascii() for word in _WORD.findall(folded.text)
-    )
-    return by_look(folded).text if mixed else folded.text
 
 
 def _place(gram: str) -> int:

@@ -14,7 +14,7 @@ from classifiers.wording import MAX_WORDS, SENTENCE_WINDOW, word_spans, words
 
 LONGEST: Final = 40
 """Words of a part that counts as a sentence; a longer one is cut."""
-_SENTENCE: Final = re.compile(r"[^.!?\n。！？;]+[.!?\n。！？;]*")
+_SENTENCE: Final = re.compile(r"[^.!?\n。！？;।؟۔]+[.!?\n。！？;।؟۔]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

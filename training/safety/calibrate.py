@@ -6,7 +6,9 @@ words.
    purpose, so that ordinary prompts are hit less often than that. A text's score is that of its worst part,
    as at the gate, so that long prompts are hit no more often than short ones.
 2. A finding is sure from the score on that a third of that share of harmless texts reaches.
-3. The two categories that are made of others have the thresholds that follow from theirs.
+3. Texts in other languages move no threshold, since their line was moved to these (`training.safety.recipe`);
+   how many of each language count is written down.
+4. The two categories that are made of others have the thresholds that follow from theirs.
 """
 
 import json
@@ -29,20 +31,33 @@ SHARES: Final[Mapping[Category, float]] = {
     Category.HARASSMENT: 0.0015,
 }  # fmt: skip
 SURE_SHARE: Final = 1 / 3
+FOUND_ELSEWHERE: Final = "found in other languages, of texts whose words were not learnt"
+LEARNT_ELSEWHERE: Final = "found in other languages, of texts whose words were learnt"
+STOPPED_ELSEWHERE: Final = "harmless texts in other languages that count"
 MINORS_AT: Final = 0.0
 """The logit of the conjunction from which on it counts, and is sure: as likely as not is enough here."""
 
 
-def calibrated(unseen: Floats, texts: Sequence[Text], space: str, made: Mapping[str, str]) -> Calibration:
-    """The calibration of `space` from logits ``[texts, categories]``, with the figures of the fit."""
-    harmless = _worst(unseen, texts)
+def calibrated(
+    unseen: Floats,
+    texts: Sequence[Text],
+    space: str,
+    made: Mapping[str, str],
+    foreign: tuple[Floats, Floats, Sequence[Text]] | None = None,
+) -> Calibration:
+    """The calibration of `space` from logits ``[texts, categories]``, with the figures of the fit.
+
+    `foreign`: logits of texts in other languages whose words were not learnt, of the same once they are, and
+    the texts.
+    """  # fmt: skip
+    harmless = worst(unseen, texts)
     layers: dict[str, Layer] = {}
     numbers: dict[str, float] = {}
     figures: dict[str, float] = {}
     for column, category in enumerate(TRAINED):
         name, scores, quiet = code(category, Side.PROMPT), unseen[:, column], harmless[:, column]
         mine = np.array([category in text.labels for text in texts])
-        share = SHARES.get(category, SHARE)
+        share = share_of(category)
         threshold = float(np.quantile(quiet, 1 - share))
         slope, intercept = _curve(scores[mine], quiet)
         layers[name] = Layer(threshold=round(threshold, 3), slope=slope, intercept=intercept)
@@ -52,6 +67,11 @@ def calibrated(unseen: Floats, texts: Sequence[Text], space: str, made: Mapping[
     likeness = code(Category.SEXUAL_LIKENESS, Side.PROMPT)
     layers[likeness] = layers[sexual]
     numbers[SURE.format(layer=likeness)] = layers[sexual].threshold
+    told: dict[str, dict[str, float]] = {}
+    if foreign:
+        strange, learnt, others = foreign
+        told = by_language(layers, strange, others)
+        told[LEARNT_ELSEWHERE] = by_language(layers, learnt, others)[FOUND_ELSEWHERE]
     layers[minors] = Layer(threshold=MINORS_AT, slope=1.0, intercept=0.0)
     numbers[SURE.format(layer=minors)] = MINORS_AT
     return Calibration(
@@ -61,11 +81,39 @@ def calibrated(unseen: Floats, texts: Sequence[Text], space: str, made: Mapping[
             "share of harmless texts that count": str(SHARE),
             "other shares": json.dumps({str(category): share for category, share in SHARES.items()}),
             "found of texts whose words were not learnt": json.dumps(figures),
-        },
+        } | {name: json.dumps(shares) for name, shares in told.items()},
     )  # fmt: skip
 
 
-def _worst(unseen: Floats, texts: Sequence[Text]) -> Floats:
+def by_language(
+    layers: Mapping[str, Layer], unseen: Floats, texts: Sequence[Text]
+) -> dict[str, dict[str, float]]:
+    """Shares of each language's texts that count: unsafe ones for their category, harmless ones for any."""
+    limits = np.array([layers[code(category, Side.PROMPT)].threshold for category in TRAINED], np.float32)
+    over = unseen >= limits
+    right = np.array([
+        any(over[at, TRAINED.index(one)] for one in text.labels) if text.labels else over[at].any()
+        for at, text in enumerate(texts)
+    ], bool)  # fmt: skip
+    language, unsafe = (
+        np.array([text.language for text in texts]),
+        np.array([bool(text.labels) for text in texts]),
+    )
+    return {
+        name: {
+            str(one): round(float(right[(language == one) & (unsafe == kind)].mean()), 4)
+            for one in sorted({text.language for text in texts} - {""})
+        }
+        for name, kind in ((FOUND_ELSEWHERE, True), (STOPPED_ELSEWHERE, False))
+    }
+
+
+def share_of(category: Category) -> float:
+    """The share of harmless texts that counts as `category`."""
+    return SHARES.get(category, SHARE)
+
+
+def worst(unseen: Floats, texts: Sequence[Text]) -> Floats:
     """The highest logits of any part of each harmless text ``float32[harmless texts, categories]``."""
     worst = unseen.copy()
     for place, text in enumerate(texts):

@@ -23,7 +23,7 @@ from classifiers import thresholds
 from classifiers.errors import ClassifierError
 from classifiers.minilm import MiniLm
 from classifiers.unsafe import known, model
-from classifiers.unsafe.features import features
+from classifiers.unsafe.features import features, hashed
 from classifiers.unsafe.known import KnownNames
 from training.safety import card, folds
 from training.safety.calibrate import calibrated
@@ -31,6 +31,7 @@ from training.safety.corpus import SEED, corpus, sentences
 from training.safety.grammar import part_of
 from training.safety.judging import calibrate_judge
 from training.safety.labelled import DataUnusable, read
+from training.safety.languages import foreign
 from training.safety.recipe import Fitted, Inputs, fit
 from training.safety.vectors import Vectors
 
@@ -40,6 +41,8 @@ CALIBRATIONS: Final = ROOT / "calibrations"
 EACH: Final = 800
 HARMLESS: Final = 10_000
 EVERYDAY: Final = 5000
+NATIVE_EACH: Final = 60
+NATIVE_HARMLESS: Final = 1600
 
 
 def main() -> int:
@@ -50,6 +53,12 @@ def main() -> int:
     parser.add_argument("--each", type=int, default=EACH, help="texts of each category")
     parser.add_argument("--harmless", type=int, default=HARMLESS, help="harmless texts")
     parser.add_argument("--everyday", type=int, default=EVERYDAY, help="harmless texts near unsafe ones")
+    parser.add_argument(
+        "--native-each", type=int, default=NATIVE_EACH, help="texts of each category and language"
+    )
+    parser.add_argument(
+        "--native-harmless", type=int, default=NATIVE_HARMLESS, help="harmless ones of a language"
+    )
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--cache", type=Path, help="folder in which sentence vectors are kept between runs")
     parser.add_argument("--out", type=Path, help="folder for the files; by default where they ship")
@@ -105,14 +114,16 @@ def _train(asked: argparse.Namespace) -> int:
     names = KnownNames(left_out)
     seen = [features(text.text, names) for text in texts]
     say("features")
+    others = foreign(asked.native_each, asked.native_harmless, asked.seed)
     vectors = Vectors(minilm, asked.cache, say).of([text.text for text in texts])
     inputs = Inputs(
         texts=texts, vectors=vectors, hashed=[one.hashed for one in seen],
-        signs=np.stack([one.signs for one in seen]),
+        signs=np.stack([one.signs for one in seen]), foreign=others,
+        foreign_hashed=[hashed(text.text) for text in others],
     )  # fmt: skip
     fitted = fit(inputs, minilm.space, say)
     if asked.cache:  # for whoever wants other thresholds without another fit
-        np.savez(asked.cache / "unseen.npz", unseen=fitted.unseen)
+        np.savez(asked.cache / "unseen.npz", unseen=fitted.unseen, foreign=fitted.foreign)
     _ship(fitted, inputs, asked)
     return 0
 
@@ -123,9 +134,13 @@ def _ship(fitted: Fitted, inputs: Inputs, asked: argparse.Namespace) -> None:
     made = {
         "command": "python -m training safety", "date": _today(), "seed": str(asked.seed),
         "texts": str(sum(text.of < 0 for text in inputs.texts)),
+        "texts in other languages": str(len(inputs.foreign)),
         "data": "text the project writes itself (training/safety/grammar); no other",
     }  # fmt: skip
-    calibration = calibrated(fitted.unseen, inputs.texts, weights.space, made)
+    learnt = np.stack([weights.elsewhere(one) for one in inputs.foreign_hashed])
+    calibration = calibrated(
+        fitted.unseen, inputs.texts, weights.space, made, (fitted.foreign, learnt, inputs.foreign)
+    )
     place, beside = asked.out or WEIGHTS, asked.out or CALIBRATIONS
     for old in beside.glob("unsafe-*.json"):
         old.unlink()

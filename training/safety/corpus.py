@@ -51,7 +51,8 @@ UNKNOWN: Final[Mapping[Category, tuple[Category, ...]]] = {
 class Text:
     """A text, what it is (nothing: harmless), what it may be besides, and the part its words come from.
 
-    ``of``: the place of the text that this is a sentence of; -1 for a whole text.
+    ``of``: the place of the text that this is a sentence of; -1 for a whole text. ``language``: of a text in
+    another language than English.
     """
 
     text: str
@@ -59,6 +60,7 @@ class Text:
     unknown: tuple[Category, ...]
     part: int
     of: int = -1
+    language: str = ""
 
 
 def corpus(each: int, harmless: int, seed: int = SEED, *, everyday: int = 0) -> list[Text]:

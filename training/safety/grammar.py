@@ -4,7 +4,8 @@
 2. ``(a|b)`` chooses, ``{name}`` takes from a list of the same file or else of ``common.txt``; a ``?`` after
    either leaves it out half the time. ``an?`` is the article that fits. ``@politician`` and the like is a
    known name (`classifiers.unsafe.known`).
-3. Lines can be held out: a `Grammar` of some of the lines makes texts that one of the others never makes,
+3. Other languages have files of their own (``grammar/languages``), which take nothing of English grammar.
+4. Lines can be held out: a `Grammar` of some of the lines makes texts that one of the others never makes,
    so that figures and thresholds come from words that were not learnt.
 """
 
@@ -59,14 +60,24 @@ class Grammar:
         self._kind = kind
         self._keep = keep
         self._shared = set(_read(COMMON))
+        self._tidy = _tidy if "/" not in kind else _spaced
+
+    @property
+    def lists(self) -> frozenset[str]:
+        """The names of all lists."""
+        return frozenset(self._lists)
 
     def make(self, random: Random) -> str:
         """One text."""
-        return _tidy(self._from(self._kind, random, 0))
+        return self._tidy(self._from(self._kind, random, 0))
 
     def of(self, name: str, random: Random) -> str:
         """One text from the list called `name`."""
-        return _tidy(self._from(name, random, 0))
+        return self._tidy(self._from(name, random, 0))
+
+    def fill(self, line: str, random: Random) -> str:
+        """One text from a line that names lists."""
+        return self._tidy(self._nodes(_parsed(line), random, 0))
 
     def _from(self, name: str, random: Random, depth: int) -> str:
         if depth > MAX_DEPTH:
@@ -167,7 +178,11 @@ def _choice(line: str, at: int) -> tuple[_Choice, int]:
 
 def _tidy(text: str) -> str:
     """One space between words, none before a comma, and the article that fits."""
-    text = " ".join(text.replace("an?", "a").split())
-    text = re.sub(r" ([,.:!?])", r"\1", text)
+    text = _spaced(text.replace("an?", "a"))
     text = re.sub(r"\b([Aa])n? (?=[aeiouAEIOU])", r"\1n ", text)
-    return re.sub(r"\b([Aa])n (?=[^aeiouAEIOUh8])", r"\1 ", text).strip(" ,")
+    return re.sub(r"\b([Aa])n (?=[^aeiouAEIOUh8])", r"\1 ", text)
+
+
+def _spaced(text: str) -> str:
+    """One space between words, none before a comma, no comma at the ends."""
+    return re.sub(r" ([,.:!?])", r"\1", " ".join(text.split())).strip(" ,")

@@ -27,6 +27,24 @@ def test_letters_and_case_in_disguise_are_the_same() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("हत्या करना", ["हतया", "करना"]), ("做一个3D动画", ["做一个3d动画"]),
+        ("3명의 사람", ["3명의", "사람"]),
+        ("穿T恤的男人", ["穿t恤的男人"]),
+    ],
+)  # fmt: skip
+def test_words_of_other_scripts_are_whole_and_no_disguise(text: str, words: list[str]) -> None:
+    places = set(hashed(text)[0].tolist())
+    assert places == set(hashed(" ".join(words))[0].tolist())
+    assert not places & set(hashed("zuoyige3ddonghua 3myeongui chuantxudenanren")[0].tolist())
+
+
+def test_what_stands_at_the_end_of_a_long_run_without_spaces_is_seen() -> None:
+    assert set(hashed("杀人")[0].tolist()) & set(hashed("风" * 60 + "杀人")[0].tolist())
+
+
+@pytest.mark.parametrize(
     ("text", "list_"),
     [
         ("a portrait of Winston Churchill", known.POLITICIANS), ("elvis presley sings", known.CELEBRITIES),
