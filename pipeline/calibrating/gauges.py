@@ -24,7 +24,7 @@ from classifiers.descriptions import (
 from classifiers.drawn import of_portrait
 from classifiers.errors import TooFewScores
 from classifiers.fitting import Scores, Target, demand, fitted
-from classifiers.fused import FUSED, LISTED, layer_of
+from classifiers.fused import layer_of
 from classifiers.similarity import (
     COHORT_NEAREST,
     COHORT_WEIGHT,
@@ -43,6 +43,7 @@ from classifiers.thresholds import (
     Calibration,
 )
 from classifiers.wording import CLIP_WINDOW, windows
+from classifiers.weighing import FUSED, LISTED
 from pipeline.calibrating.material import Group, Registered
 from pipeline.calibrating.registered import Rows
 from pipeline.checks import Faces

@@ -10,7 +10,7 @@ from classifiers.base import Kind, Seen, Sight
 from classifiers.bounds import basis, bounds_of, reached, taken_off
 from classifiers.descriptions import check_descriptions
 from classifiers.faces import check_faces
-from classifiers.fused import (
+from classifiers.weighing import (
     BARE_LEAST,
     CLAUSE_FEWEST,
     CLAUSE_FULL,

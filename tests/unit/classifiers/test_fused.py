@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from classifiers.base import Kind, Seen, Sight, Vectors
 from classifiers.descriptions import check_descriptions
 from classifiers.errors import CalibrationMissing
-from classifiers.fused import FUSED, LISTED, NEIGHBOURS, fused, listed
+from classifiers.fused import NEIGHBOURS, fused
 from classifiers.thresholds import Calibration, Layer
+from classifiers.weighing import FUSED, LISTED
+from classifiers.wording import listed
 from registry.subject_types import SubjectRecord, VectorRow
 from registry.subjectset import SubjectSet
 

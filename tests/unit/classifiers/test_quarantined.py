@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from classifiers.base import Finding, Kind, Seen, Sight, Vectors
 from classifiers.descriptions import SURE, check_descriptions
 from classifiers.faces import check_faces
-from classifiers.fused import CLAUSE_WEIGHT, FUSED
+from classifiers.weighing import CLAUSE_WEIGHT, FUSED
 from classifiers.names import check_names
 from classifiers.similarity import check_frames
 from classifiers.thresholds import (

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from classifiers.base import Kind, Seen, Sight
-from classifiers.fused import CLAUSE_WEIGHT, FUSED
+from classifiers.weighing import CLAUSE_WEIGHT, FUSED
 from classifiers.thresholds import (
     FACE_PORTRAIT,
     FRAME_PICTURE,
