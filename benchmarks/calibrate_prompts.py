@@ -29,25 +29,24 @@ from numpy.typing import NDArray
 from benchmarks.calibrate import SHIPPED, logistic
 from benchmarks.common import commit, say
 from benchmarks.tools import described, invented
-from benchmarks.tools.described import layer_of, threshold_at
+from benchmarks.tools.described import LAYERS, layer_of, over, threshold_at
 from classifiers.base import TextEmbedder, Vectors
 from classifiers.descriptions import ASKED, PERHAPS, SURE
-from classifiers.fused import (
+from classifiers.minilm import MiniLm
+from classifiers.ordinary import ordinary_prompts
+from classifiers.similarity import COHORT_NEAREST, COHORT_WEIGHT
+from classifiers.thresholds import Calibration, Layer, dump, file_name
+from classifiers.weighing import (
     BARE_LEAST,
     CLAUSE_FEWEST,
     CLAUSE_FULL,
     CLAUSE_SHARE,
     CLAUSE_WEIGHT,
-    FUSED,
     LIST_CLAUSE_WEIGHT,
     LIST_LEAST,
     LISTED,
     WHOLE_LEAST,
 )
-from classifiers.minilm import MiniLm
-from classifiers.ordinary import ordinary_prompts
-from classifiers.similarity import COHORT_NEAREST, COHORT_WEIGHT
-from classifiers.thresholds import Calibration, Layer, dump, file_name
 
 NUMBERS: Final[Mapping[str, float]] = {
     CLAUSE_WEIGHT: 0.4, CLAUSE_SHARE: 0.4, CLAUSE_FEWEST: 2, CLAUSE_FULL: 3,
@@ -60,7 +59,6 @@ WHOLES: Final = 2000
 WHOLES_SEED: Final = 231
 SHRUNK: Final = 3.0
 """How many times the mean variance is added to that of each direction, so that rare ones are not blown up."""
-LAYERS: Final = (FUSED, LISTED)
 ORDINARY: Final = 0.002
 MARGIN: Final = 0.02
 ASKED_ORDINARY: Final = 0.01
@@ -122,13 +120,12 @@ def _numbers(scores: Vectors) -> NDArray[np.float64]:
     return scores[np.isfinite(scores)].astype(np.float64)
 
 
-def least_of(texts: Sequence[str], scores: Vectors, share: float = ORDINARY) -> dict[str, float]:
-    """By layer, the score that at most this share of the ordinary prompts reach."""
-    layers = np.array([layer_of(text) for text in texts])
-    best = scores.max(axis=1)
+def least_of(scores: Vectors, share: float = ORDINARY) -> dict[str, float]:
+    """By layer, the score that at most this share of the ordinary prompts reach with a passage of it."""
+    best = scores.max(axis=2)
     return {
-        layer: threshold_at(best[layers == layer], share) + 1e-3
-        for layer in LAYERS if (layers == layer).any()
+        layer: threshold_at(mine, share) + 1e-3
+        for layer, mine in zip(LAYERS, best, strict=True) if np.isfinite(mine).any()
     }  # fmt: skip
 
 
@@ -143,14 +140,14 @@ def calibrated(
     trials = looked.trials(plain)
     say("looking at ordinary prompts")
     usual = described.scores(described.look(ordinary, minilm), looked.references, plain)
-    least, asked = least_of(ordinary, usual), least_of(ordinary, usual, ASKED_ORDINARY)
+    least, asked = least_of(usual), least_of(usual, ASKED_ORDINARY)
     layers: dict[str, Layer] = {}
     sure: dict[str, float] = {}
     for layer in LAYERS:
         alike = trials.alike(layer)
         threshold = max(threshold_at(alike, share), least.get(layer, -1.0))
         mine = trials.layers == layer
-        own = trials.scores[mine, trials.own[mine]]
+        own = trials.of(layer)[mine, trials.own[mine]]
         slope, intercept = logistic(_numbers(own), _numbers(alike))
         layers[layer] = Layer(
             threshold=round(threshold, 3), slope=round(slope, 3), intercept=round(intercept, 3)
@@ -158,8 +155,7 @@ def calibrated(
         sure[SURE.format(layer=layer)] = round(float(alike.max()) + MARGIN, 3)
         perhaps = max(threshold_at(alike, ASKED), asked.get(layer, -1.0))
         sure[PERHAPS.format(layer=layer)] = round(min(perhaps, threshold), 3)
-    judged = [layers[layer_of(text)].threshold for text in ordinary]
-    held = sum(line.max() >= threshold for line, threshold in zip(usual, judged, strict=True))
+    held = int((over(usual, replace(plain, layers=layers)).max(axis=1) >= 0).sum())
     kinds = np.array([one.kind for one in looked.asked])
     figures = {}
     for kind in described.KINDS:

@@ -8,8 +8,8 @@ follows from how its check makes a score:
 3. prompts and pictures, prompts and descriptions in CLIP's space: the nearest pair counts;
 4. prompts and descriptions in the sentence model's space (`classifiers.fused`): a description that is not
    near to a passage of the prompt is not meant by it, and the score is a mean of that cosine and of clauses'
-   cosines with attributes, of which something is taken off; who has no description has the clauses' mean instead of it. A
-   mean is no more than its largest part.
+   cosines with attributes, of which something is taken off; who has no description has the clauses' mean
+   instead of it. A mean is no more than its largest part.
 Pictures that are named as not meant only ever take away.
 """
 

@@ -88,7 +88,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Cosines of n passages, k clauses and m subjects: ``whole[n, m]``, NaN: no description; ``clauses[k, m]``.
+    """Cosines of n passages, k clauses and m subjects: ``whole[n, m]`` (NaN: undescribed), ``clauses[k, m]``.
 
     ``white[n, m]``: what a passage's cosine is after whitening, where that counts instead.
     """

@@ -42,8 +42,8 @@ from classifiers.thresholds import (
     PROMPT_PICTURE,
     Calibration,
 )
-from classifiers.wording import CLIP_WINDOW, windows
 from classifiers.weighing import FUSED, LISTED
+from classifiers.wording import CLIP_WINDOW, windows
 from pipeline.calibrating.material import Group, Registered
 from pipeline.calibrating.registered import Rows
 from pipeline.checks import Faces

@@ -10,6 +10,15 @@ from classifiers.base import Kind, Seen, Sight
 from classifiers.bounds import basis, bounds_of, reached, taken_off
 from classifiers.descriptions import check_descriptions
 from classifiers.faces import check_faces
+from classifiers.similarity import check_frames
+from classifiers.thresholds import (
+    FACE_PORTRAIT,
+    FRAME_PICTURE,
+    PROMPT_DESCRIPTION,
+    PROMPT_PICTURE,
+    Calibration,
+    Layer,
+)
 from classifiers.weighing import (
     BARE_LEAST,
     CLAUSE_FEWEST,
@@ -20,15 +29,6 @@ from classifiers.weighing import (
     LIST_LEAST,
     LISTED,
     WHOLE_LEAST,
-)
-from classifiers.similarity import check_frames
-from classifiers.thresholds import (
-    FACE_PORTRAIT,
-    FRAME_PICTURE,
-    PROMPT_DESCRIPTION,
-    PROMPT_PICTURE,
-    Calibration,
-    Layer,
 )
 from registry.subject_types import SubjectRecord, VectorRow
 from registry.subjectset import SubjectSet

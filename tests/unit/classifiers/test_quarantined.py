@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from classifiers.base import Finding, Kind, Seen, Sight, Vectors
 from classifiers.descriptions import SURE, check_descriptions
 from classifiers.faces import check_faces
-from classifiers.weighing import CLAUSE_WEIGHT, FUSED
 from classifiers.names import check_names
 from classifiers.similarity import check_frames
 from classifiers.thresholds import (
@@ -21,6 +20,7 @@ from classifiers.thresholds import (
     Calibration,
     Layer,
 )  # fmt: skip
+from classifiers.weighing import CLAUSE_WEIGHT, FUSED
 
 CLIP, MINI, FACE = "clip-test", "mini-test", "face-test"
 LAYER = Layer(threshold=0.5, slope=10.0, intercept=-5.0)
