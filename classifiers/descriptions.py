@@ -116,13 +116,13 @@ def _cut(texts: tuple[str, ...], clip: TextEmbedder | None, minilm: TextEmbedder
     whole = "\n".join(plain)
     if any(_pieces(whole, model) > MAX_PIECES_SEEN for model in (clip, minilm) if model):
         return _NOTHING
-    turns = [_windows(one, minilm, SENTENCE_WINDOW) for one in sentences_of(plain)]
+    turns = [_cut_to(one, minilm, SENTENCE_WINDOW) for one in sentences_of(plain)]
     if sum(map(len, turns)) > MAX_SENTENCES:
         return _NOTHING
     wholes = dict.fromkeys((plain[-1], whole))
     return _Cut(
         _readable(_windows(wholes, clip, CLIP_WINDOW), clip) if clip else [],
-        passages_of(turns, lambda parts: _windows(parts, minilm, SENTENCE_WINDOW)),
+        passages_of(turns, lambda parts: _cut_to(parts, minilm, SENTENCE_WINDOW)),
     )  # fmt: skip
 
 
@@ -136,12 +136,17 @@ def _pieces(text: str, model: TextEmbedder) -> int:
 
 
 def _windows(wholes: Iterable[str], model: TextEmbedder, size: int) -> list[str]:
+    """The texts in windows that the model sees whole, each once."""
+    return list(dict.fromkeys(_cut_to(wholes, model, size)))
+
+
+def _cut_to(wholes: Iterable[str], model: TextEmbedder, size: int) -> list[str]:
     """The texts in windows that the model sees whole: `size` words where it does not say what it sees."""
     if isinstance(model, Reader):
         cut = (within(whole, model.context, model.pieces) for whole in wholes)
     else:
         cut = (windows(whole, size) for whole in wholes)
-    return list(dict.fromkeys(chain.from_iterable(cut)))
+    return list(chain.from_iterable(cut))
 
 
 def _readable(parts: Sequence[str], clip: TextEmbedder) -> list[str]:

@@ -40,7 +40,9 @@ _SIGNS: Final = {ord(sign): letter for sign, letter in zip("03457@$!", "oeastasi
 _NEW_LINE: Final = re.compile(r"[\n\r]")
 _UNSEEN: Final = {ord("\u200b"): None}  # what `fold` puts for all that has no width
 _POINTS: Final = re.compile(r"[,;:.!?\n()\[\]{}\"“”、。！？，；]+|\s[-–—]+\s")
-_ENDS: Final = re.compile(r"(?<=[.!?;…])[\"'”’)\]]*\s+|[。！？；]+|\s*\n\s*")
+_ENDS: Final = re.compile(
+    r"(?<=[.!?;:…])\s+|(?<=[.!?;:…][\"”’)\]])\s+|[。！？；]+|\s*\n\s*|\s[-–—|/]+\s|(?<=[a-z][.!?;])(?=[A-Z])"
+)
 _JOINTS: Final = re.compile(
     r"\s(?:and|with|who|which|that|while|wearing|holding|carrying|featuring|whose|but|as|in|on)\s",
     re.IGNORECASE,

@@ -35,7 +35,7 @@ def test_a_threshold_is_made_without_the_character_it_is_tried_on() -> None:
 def test_a_passage_of_another_layer_counts_by_that_layers_threshold() -> None:
     made = trials()
     scores = made.scores.copy()
-    layers = made.layers.copy()
+    layers = made.layers.astype("U20")
     layers[10:] = LISTED
     scores[1, 10:] = 0.05
     scores[1, 0, 0] = 0.06  # part of the first one's prompt is a list
