@@ -3,8 +3,10 @@
 1. The cohort of words about nobody is made from the grammar of `benchmarks.tools.invented`, and the whitening
    from its descriptions and lists and from the ordinary prompts that ship (`classifiers.ordinary`).
 2. The characters of DIR/copycat.jsonl are registered by one description each.
-3. Each layer's threshold is where the given share of the prompts about characters that are *not* registered
-   would be held, while half of the others are, and at most `ORDINARY` of those of DIR/benign.jsonl.
+3. A prompt's score by a layer is that of its best passage (`classifiers.passages`), so that a threshold
+   accounts for all of them. Each layer's threshold is where the given share of the prompts about characters
+   that are *not* registered would be held, while half of the others are, and at most `ORDINARY` of those of
+   DIR/benign.jsonl.
 4. The second threshold, from which on a finding is sure, lies `MARGIN` over the best look-alike. A judge,
    where there is one, is asked from where a share `ASKED` of the look-alikes are and at most
    `ASKED_ORDINARY` of the ordinary prompts.
@@ -34,6 +36,7 @@ from classifiers.base import TextEmbedder, Vectors
 from classifiers.descriptions import ASKED, PERHAPS, SURE
 from classifiers.minilm import MiniLm
 from classifiers.ordinary import ordinary_prompts
+from classifiers.passages import MAX_PASSAGE
 from classifiers.similarity import COHORT_NEAREST, COHORT_WEIGHT
 from classifiers.thresholds import Calibration, Layer, dump, file_name
 from classifiers.weighing import (
@@ -45,6 +48,7 @@ from classifiers.weighing import (
     LIST_CLAUSE_WEIGHT,
     LIST_LEAST,
     LISTED,
+    PASSAGES,
     WHOLE_LEAST,
 )
 
@@ -52,6 +56,7 @@ NUMBERS: Final[Mapping[str, float]] = {
     CLAUSE_WEIGHT: 0.4, CLAUSE_SHARE: 0.4, CLAUSE_FEWEST: 2, CLAUSE_FULL: 3,
     COHORT_WEIGHT: 1.0, COHORT_NEAREST: 20,
     WHOLE_LEAST: 0.5, LIST_LEAST: 0.4, BARE_LEAST: 0.6, LIST_CLAUSE_WEIGHT: 0.5,
+    PASSAGES: MAX_PASSAGE,
 }  # fmt: skip
 COHORT: Final = 1000
 COHORT_SEED: Final = 230
@@ -62,7 +67,7 @@ SHRUNK: Final = 3.0
 ORDINARY: Final = 0.002
 MARGIN: Final = 0.02
 ASKED_ORDINARY: Final = 0.01
-VERSION: Final = 3
+VERSION: Final = 4
 
 
 def main() -> None:

@@ -4,7 +4,7 @@
    nothing), and one without any by force. A list of keywords is one sentence, however long.
 2. Up to `MAX_PASSAGE` neighbouring sentences are a passage, and of longer texts windows of neighbours, too;
    so whatever is said around a description, the passage that is the description is compared by itself.
-3. A stretch of short parts within a sentence, which would be a list if it stood alone, is a passage.
+3. A stretch of short parts within a sentence, which would be a list if it stood alone, is a passage, too.
 4. The vector of a passage is the mean of those of its sentences, each counting by how many pieces the model
    makes of it. That is what a mean over words would be if the sentences told the model nothing of each
    other; the passages of a text cost no more than its sentences.
@@ -23,7 +23,9 @@ from classifiers.wording import SENTENCE_WINDOW, clauses, is_list, items, senten
 MAX_PASSAGE: Final = 8  # sentences
 MAX_SENTENCES: Final = 400
 """Of a prompt with its turns; one of more is not compared at all."""
-SHORT: Final = 4  # words of a part of a list within a sentence
+SHORT: Final = 4  # words of a part of a list within a sentence, ...
+STRETCH: Final = 5
+"""... which has at least so many; of three or four each second sentence has one."""
 _TINY: Final = 1e-9
 
 
@@ -116,7 +118,7 @@ def _stretches(parts: Sequence[str]) -> list[str]:
         if part and len(word_spans(part)) <= SHORT:
             run.append(part)
             continue
-        if is_list(run):
+        if len(run) >= STRETCH and is_list(run):
             found.append(", ".join(run))
         run = []
     return found

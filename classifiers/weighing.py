@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from classifiers.base import Passage, Seen, Vectors
 from classifiers.errors import CalibrationMissing
+from classifiers.passages import MAX_PASSAGE
 from classifiers.similarity import Scoring, nearness
 from classifiers.thresholds import HOW_PROMPTS, Calibration
 
@@ -30,8 +31,8 @@ CLAUSE_FULL: Final = "clause_full"
 WHOLE_LEAST: Final = "whole_least"
 LIST_LEAST: Final = "list_least"
 BARE_LEAST: Final = "bare_least"
-OUTDATED: Final = "clause_count"
-"""A number that calibrations had whose thresholds belong to another score."""
+PASSAGES: Final = "passages"
+"""The most sentences of a passage (`classifiers.passages`); thresholds without it belong to another score."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +55,7 @@ class Weighing:
     def of(cls, calibration: Calibration, layer: str = FUSED) -> "Weighing":
         """The weighing that a layer was calibrated with. Raises: CalibrationMissing for one of old."""
         numbers = calibration.numbers
-        if CLAUSE_WEIGHT not in numbers or OUTDATED in numbers:
+        if CLAUSE_WEIGHT not in numbers or numbers.get(PASSAGES) != MAX_PASSAGE:
             raise CalibrationMissing(
                 f"the calibration of {calibration.space} is for an earlier way to compare descriptions; "
                 f"make it again with {HOW_PROMPTS}"

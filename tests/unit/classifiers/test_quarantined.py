@@ -39,7 +39,7 @@ CALIBRATIONS = {
         prompt_description_sure=0.8,
     ),
     MINI: calibration(
-        MINI, FUSED, **{CLAUSE_WEIGHT: 0.5, SURE.format(layer=FUSED): 0.8}
+        MINI, FUSED, **{CLAUSE_WEIGHT: 0.5, "passages": 8, SURE.format(layer=FUSED): 0.8}
     ),
     FACE: Calibration(
         space=FACE, version=1, made={},

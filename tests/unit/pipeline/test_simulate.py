@@ -47,7 +47,7 @@ def calibration(space: str, *layers: str, least: float = 0.5, **numbers: float) 
 
 CALIBRATIONS = {
     CLIP: calibration(CLIP, FRAME_PICTURE, PROMPT_PICTURE, PROMPT_DESCRIPTION),
-    MINI: calibration(MINI, FUSED, **{CLAUSE_WEIGHT: 0.5}),
+    MINI: calibration(MINI, FUSED, **{CLAUSE_WEIGHT: 0.5, "passages": 8}),
     FACE: calibration(FACE, FACE_PORTRAIT, least=-0.6),
 }
 
