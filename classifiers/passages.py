@@ -68,7 +68,7 @@ def passages_of(
         )
         for first, end in spans
     ]  # fmt: skip
-    stretches = [one for mine in parts for one in _stretches(mine) if not is_list(mine)]
+    stretches = [one for mine in parts for one in _stretches(mine)]
     at = ends[-1]
     for place, stretch in enumerate(stretches, len(single)):
         said.append(within(clauses(stretch)))
@@ -111,14 +111,14 @@ def _spans(counts: Sequence[int], last: int) -> list[tuple[int, int]]:
 
 
 def _stretches(parts: Sequence[str]) -> list[str]:
-    """Rule 3: the longest runs of neighbouring short parts that are lists."""
+    """Rule 3: the longest runs of neighbouring short parts that are lists; not all of the parts."""
     found: list[str] = []
     run: list[str] = []
     for part in (*parts, ""):
         if part and len(word_spans(part)) <= SHORT:
             run.append(part)
             continue
-        if len(run) >= STRETCH and is_list(run):
+        if STRETCH <= len(run) < len(parts) and is_list(run):
             found.append(", ".join(run))
         run = []
     return found
