@@ -11,6 +11,8 @@
 4. Ordinary prompts of benign.jsonl that the shipped thresholds hold, without those they were made with, and
    descriptions and lists of invented subjects, with all characters registered. Both presets hold the same:
    what is found, and what is sure, does not depend on them.
+5. The prompts about characters once more, among ordinary sentences that ship, at a place drawn with a seed:
+   what stands around a description must not hide it. By the shipped thresholds, all characters registered.
 """
 
 import json
@@ -41,6 +43,7 @@ from classifiers.base import TextEmbedder, Vectors
 from classifiers.descriptions import PERHAPS, SURE
 from classifiers.embed import OpenClipEmbedder
 from classifiers.minilm import MiniLm
+from classifiers.ordinary import ordinary_prompts
 from classifiers.similarity import COHORT_WEIGHT
 from classifiers.thresholds import Calibration
 from classifiers.weighing import (
@@ -62,6 +65,8 @@ QUICK: Final = 200
 CALIBRATED_WITH: Final = 1500
 """Ordinary prompts that the shipped thresholds were made with, as `benchmarks.calibrate_prompts` chooses."""
 RARE: Final = 0.001
+AROUND: Final = (0, 2, 10)
+AROUND_SEED: Final = 78
 REAL: Final = {"material": "real"}
 CARTOON: Final = "Copyright_Infringement--Cartoon_Characters"
 _TITLED: Final = re.compile(r"A photo describes .*? from (.*?)\. (.*)", re.DOTALL)
@@ -94,11 +99,39 @@ def characters(told: Sequence[Described], ordinary: Sequence[str]) -> list[Row]:
     for layer in (FUSED, LISTED):
         mine = [place for place, text in enumerate(nobody) if layer_of(text) == layer]
         rows += _held(f"invented, {layer}", of_nobody[:, mine], shipped, {"material": "written"})
+    rows += _among(looked, shipped, minilm)
     for name, numbers, lists in _WITHOUT:
         other = _without(shipped, numbers, lists=lists)
         least = least_of(described.scores(usual, looked.references, other))
         rows += _found(looked, looked.trials(other), least, {"score": name})
     return [*rows, *_by_clip(told, ordinary, shipped)]
+
+
+def _among(looked: Looked, shipped: Calibration, minilm: TextEmbedder) -> list[Row]:
+    """The same prompts among ordinary sentences, by the shipped thresholds, with all characters registered."""
+    around = [text.rstrip(".") + "." for text in ordinary_prompts() if text.isascii()]
+    subjects = looked.references.subjects
+    own = np.array([subjects.index(one.target) for one in looked.asked])
+    kinds = np.array([one.kind for one in looked.asked])
+    rows: list[Row] = []
+    for count in AROUND:
+        rng = random.Random(AROUND_SEED)
+        texts = []
+        for one in looked.asked:
+            kept = rng.sample(around, count)
+            before = rng.randint(0, count)
+            texts.append(" ".join([*kept[:before], one.text.rstrip(".") + ".", *kept[before:]]))
+        lines = over(described.scores(described.look(texts, minilm), looked.references, shipped), shipped)
+        found = (lines.argmax(axis=1) == own) & (lines.max(axis=1) >= 0)
+        way = {**REAL, "score": "as shipped", "registered": len(subjects), "sentences around": count}
+        rows += [
+            rate(
+                "right owner found by the shipped threshold", int(found[kinds == kind].sum()),
+                int((kinds == kind).sum()), {**way, "kind": kind},
+            )
+            for kind in described.KINDS if (kinds == kind).any()
+        ]  # fmt: skip
+    return rows
 
 
 def _without(shipped: Calibration, numbers: Mapping[str, float], *, lists: bool) -> Calibration:
