@@ -108,7 +108,7 @@ def characters(told: Sequence[Described], ordinary: Sequence[str]) -> list[Row]:
 
 
 def _among(looked: Looked, shipped: Calibration, minilm: TextEmbedder) -> list[Row]:
-    """The same prompts among ordinary sentences, by the shipped thresholds, with all characters registered."""
+    """The same prompts among ordinary sentences, by the shipped thresholds, all characters registered."""
     around = [text.rstrip(".") + "." for text in ordinary_prompts() if text.isascii()]
     subjects = looked.references.subjects
     own = np.array([subjects.index(one.target) for one in looked.asked])
