@@ -58,7 +58,7 @@ class Weighing:
         if CLAUSE_WEIGHT not in numbers or numbers.get(PASSAGES) != MAX_PASSAGE:
             raise CalibrationMissing(
                 f"the calibration of {calibration.space} is for an earlier way to compare descriptions; "
-                f"make it again with {HOW_PROMPTS}"
+                f"take its file away, so that the one that ships counts, or make it again with {HOW_PROMPTS}"
             )
         own = LIST_CLAUSE_WEIGHT if layer == LISTED else CLAUSE_WEIGHT
         return cls(
