@@ -3,10 +3,11 @@
 1. The cohort of words about nobody is made from the grammar of `benchmarks.tools.invented`, and the whitening
    from its descriptions and lists and from the ordinary prompts that ship (`classifiers.ordinary`).
 2. The characters of DIR/copycat.jsonl are registered by one description each.
-3. A prompt's score by a layer is that of its best passage (`classifiers.passages`), so that a threshold
-   accounts for all of them. Each layer's threshold is where the given share of the prompts about characters
-   that are *not* registered would be held, while half of the others are, and at most `ORDINARY` of those of
-   DIR/benign.jsonl.
+3. A prompt's score by a layer is that of its best passage (`classifiers.passages`). Passages around which
+   more is said are many, so they count less, by as much as look-alikes reach more by them than by all that
+   was said; thresholds account for all passages. Each layer's threshold is where the given share of the
+   prompts about characters that are *not* registered would be held, while half of the others are, and at most
+   `ORDINARY` of those of DIR/benign.jsonl.
 4. The second threshold, from which on a finding is sure, lies `MARGIN` over the best look-alike. A judge,
    where there is one, is asked from where a share `ASKED` of the look-alikes are and at most
    `ASKED_ORDINARY` of the ordinary prompts.
@@ -32,7 +33,7 @@ from benchmarks.calibrate import SHIPPED, logistic
 from benchmarks.common import commit, say
 from benchmarks.tools import described, invented
 from benchmarks.tools.described import LAYERS, layer_of, over, threshold_at
-from classifiers.base import TextEmbedder, Vectors
+from classifiers.base import Sight, TextEmbedder, Vectors
 from classifiers.descriptions import ASKED, PERHAPS, SURE
 from classifiers.minilm import MiniLm
 from classifiers.ordinary import ordinary_prompts
@@ -48,6 +49,7 @@ from classifiers.weighing import (
     LIST_CLAUSE_WEIGHT,
     LIST_LEAST,
     LISTED,
+    PART_LESS,
     PASSAGES,
     WHOLE_LEAST,
 )
@@ -67,6 +69,7 @@ SHRUNK: Final = 3.0
 ORDINARY: Final = 0.002
 MARGIN: Final = 0.02
 ASKED_ORDINARY: Final = 0.01
+FAR: Final = 10.0  # more than any two scores lie apart
 VERSION: Final = 4
 
 
@@ -134,6 +137,28 @@ def least_of(scores: Vectors, share: float = ORDINARY) -> dict[str, float]:
     }  # fmt: skip
 
 
+def _less(
+    looked: described.Looked, usual: Sequence[Sight], plain: Calibration, share: float
+) -> dict[str, float]:
+    """By layer, how much less a passage counts around which more is said: so that as many look-alikes, or
+    ordinary prompts, reach the threshold by one as by all that was said.
+    """
+    reached: list[dict[str, float]] = []
+    for less in (FAR, -FAR):  # all that was said alone, then the rest alone
+        numbers = {**plain.numbers} | {PART_LESS.format(layer=layer): less for layer in LAYERS}
+        alone = replace(plain, numbers=numbers)
+        trials, least = looked.trials(alone), least_of(described.scores(usual, looked.references, alone))
+        reached.append(
+            {
+                layer: max(threshold_at(trials.alike(layer), share), least.get(layer, -1.0)) + min(less, 0.0)
+                for layer in LAYERS
+            }
+        )
+    whole, rest = reached
+    # Where too few have a passage of the kind, what is left is who has none, and lies far below.
+    return {layer: round(max(0.0, rest[layer] - whole[layer]), 3) for layer in LAYERS}
+
+
 def calibrated(
     told: Sequence[described.Described], ordinary: Sequence[str], minilm: TextEmbedder, share: float,
     numbers: Mapping[str, float],
@@ -142,9 +167,13 @@ def calibrated(
     plain = draft(minilm, numbers)
     say("looking at descriptions")
     looked = described.Looked.of(told, minilm)
-    trials = looked.trials(plain)
     say("looking at ordinary prompts")
-    usual = described.scores(described.look(ordinary, minilm), looked.references, plain)
+    seen = described.look(ordinary, minilm)
+    less = {PART_LESS.format(layer=one): by for one, by in _less(looked, seen, plain, share).items()}
+    numbers = {**numbers, **less}
+    plain = replace(plain, numbers=numbers)
+    trials = looked.trials(plain)
+    usual = described.scores(seen, looked.references, plain)
     least, asked = least_of(usual), least_of(usual, ASKED_ORDINARY)
     layers: dict[str, Layer] = {}
     sure: dict[str, float] = {}

@@ -76,12 +76,13 @@ class Line:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passage:
     """Some neighbouring sentences of a prompt: its clauses are those from ``first`` to before ``end`` of all
-    that were seen; ``listed``: they are a list of keywords.
+    that were seen; ``listed``: they are a list of keywords; ``part``: more stands around them.
     """
 
     first: int
     end: int
     listed: bool = False
+    part: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

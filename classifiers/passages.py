@@ -8,10 +8,12 @@
 4. The vector of a passage is the mean of those of its sentences, each counting by how many pieces the model
    makes of it. That is what a mean over words would be if the sentences told the model nothing of each
    other; the passages of a text cost no more than its sentences.
+5. All that was said, in windows where it is long, is also embedded as it stands. It is the usual case, and
+   one try; the others are many, and count a little less (`classifiers.weighing.PART_LESS`).
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import accumulate, chain
 from typing import Final
 
@@ -61,23 +63,32 @@ def passages_of(
     said = [within(clauses(one)) for one in single]
     ends = [0, *accumulate(map(len, said))]
     parts = [items(one) for one in single]
-    spans = _spans([words([one]) for one in single], last)
+    counts = [words([one]) for one in single]
+    wholes = _wholes(counts, last)
+    spans = sorted(wholes.union(_runs(len(single))))
     told = [
         Passage(
-            first=ends[first], end=ends[end], listed=is_list(list(chain.from_iterable(parts[first:end])))
+            first=ends[first], end=ends[end], part=(first, end) not in wholes or end > first + 1,
+            listed=is_list(list(chain.from_iterable(parts[first:end]))),
         )
         for first, end in spans
     ]  # fmt: skip
+    of_several = [
+        place for place, (first, end) in enumerate(spans) if (first, end) in wholes and end > first + 1
+    ]
+    joined = [" ".join(single[slice(*spans[place])]) for place in of_several]
+    told += [replace(told[place], part=False) for place in of_several]
+    spans += [(place, place + 1) for place in range(len(single), len(single) + len(joined))]
     stretches = [one for mine in parts for one in _stretches(mine)]
     at = ends[-1]
-    for place, stretch in enumerate(stretches, len(single)):
+    for place, stretch in enumerate(stretches, len(single) + len(joined)):
         said.append(within(clauses(stretch)))
-        told.append(Passage(first=at, end=at + len(said[-1]), listed=True))
+        told.append(Passage(first=at, end=at + len(said[-1]), listed=True, part=True))
         spans.append((place, place + 1))
         at += len(said[-1])
     return Passages(
-        sentences=(*single, *stretches), clauses=tuple(chain.from_iterable(said)), spans=tuple(spans),
-        told=tuple(told),
+        sentences=(*single, *joined, *stretches), clauses=tuple(chain.from_iterable(said)),
+        spans=tuple(spans), told=tuple(told),
     )  # fmt: skip
 
 
@@ -86,17 +97,20 @@ def sentences_of(texts: Iterable[str]) -> list[list[str]]:
     return [sentences(text) for text in texts]
 
 
-def _spans(counts: Sequence[int], last: int) -> list[tuple[int, int]]:
-    """Which runs of sentences, of so many words each, are passages; from the last turn's `last` on, one is
-    all that follows.
+def _runs(count: int) -> Iterator[tuple[int, int]]:
+    """The runs of up to `MAX_PASSAGE` of so many sentences."""
+    for first in range(count):
+        for end in range(first + 1, min(first + MAX_PASSAGE, count) + 1):
+            yield first, end
+
+
+def _wholes(counts: Sequence[int], last: int) -> set[tuple[int, int]]:
+    """All that was said, in windows where it is long, and the prompt itself: the sentences, of so many words
+    each, from `last` on.
     """
     count = len(counts)
-    found = {
-        (first, end)
-        for first in range(count)
-        for end in range(first + 1, min(first + MAX_PASSAGE, count) + 1)
-    }
     ends = list(accumulate(counts))
+    found: set[tuple[int, int]] = set()
     first = end = 0
     while end < count:
         before = ends[first - 1] if first else 0
@@ -107,7 +121,7 @@ def _spans(counts: Sequence[int], last: int) -> list[tuple[int, int]]:
         first = next((at for at in range(first + 1, end) if ends[at] - before > SENTENCE_WINDOW // 2), end)
     if last < count and ends[-1] - (ends[last - 1] if last else 0) <= SENTENCE_WINDOW:
         found.add((last, count))
-    return sorted(found)
+    return found
 
 
 def _stretches(parts: Sequence[str]) -> list[str]:

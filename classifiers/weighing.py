@@ -31,6 +31,8 @@ CLAUSE_FULL: Final = "clause_full"
 WHOLE_LEAST: Final = "whole_least"
 LIST_LEAST: Final = "list_least"
 BARE_LEAST: Final = "bare_least"
+PART_LESS: Final = "{layer}_part"
+"""By how much a passage that is not all that was said counts less, by layer: there are many of them."""
 PASSAGES: Final = "passages"
 """The most sentences of a passage (`classifiers.passages`); thresholds without it belong to another score."""
 
@@ -106,6 +108,7 @@ class _Part:
     whole: NDArray[np.intp]
     clauses: NDArray[np.intp]
     layer: str
+    less: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +148,7 @@ class Asked:
         found = np.full(len(self.whole), np.inf, np.float32)
         for part in self.parts:
             extra = (best - self.taken)[part.clauses]
-            found[part.whole] = np.minimum(found[part.whole], _least(part.layer, extra, calibration))
+            found[part.whole] = np.minimum(found[part.whole], _least(part, extra, calibration))
         return found
 
     def told(
@@ -191,17 +194,18 @@ class Asked:
             counts = np.where(bare, whole, table.white[part.whole].max(axis=0))
         weight = np.where(bare, Weighing.of(calibration).clauses, how.clauses)
         scores = (1 - weight) * counts + weight * extra
+        scores -= part.less
         scores[whole < np.where(bare, how.bare, how.least)] = -np.inf
         return np.asarray(scores, np.float32), bare
 
 
-def _least(layer: str, extra: Vectors, calibration: Calibration) -> float:
-    how = Weighing.of(calibration, layer)
-    if layer == LISTED and len(calibration.whitening):
+def _least(part: _Part, extra: Vectors, calibration: Calibration) -> float:
+    how = Weighing.of(calibration, part.layer)
+    if part.layer == LISTED and len(calibration.whitening):
         return how.least  # a cosine says little of what it is after whitening
     most = float(how.of_clauses(extra[:, None])[0])
     needed = (
-        (calibration.layer(layer).threshold - how.clauses * most) / (1 - how.clauses)
+        (calibration.layer(part.layer).threshold + part.less - how.clauses * most) / (1 - how.clauses)
         if how.clauses < 1
         else -1.0
     )
@@ -220,7 +224,11 @@ def _parts(
     # The same clause said twice is one.
     first = np.array([known.setdefault(row.tobytes(), place) for place, row in enumerate(clauses)], np.intp)
     lists = LISTED if LISTED in calibration.layers else FUSED
+    layers = [lists if one.listed else FUSED for one in passages]
     return tuple(
-        _Part(np.array([row]), np.unique(first[one.first : one.end]), lists if one.listed else FUSED)
-        for row, one in enumerate(passages)
-    )
+        _Part(
+            np.array([row]), np.unique(first[one.first : one.end]), layer,
+            calibration.numbers.get(PART_LESS.format(layer=layer), 0.0) if one.part else 0.0,
+        )
+        for row, (one, layer) in enumerate(zip(passages, layers, strict=True))
+    )  # fmt: skip

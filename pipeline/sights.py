@@ -175,12 +175,12 @@ def _box(row: Any) -> Box:
 
 
 def _passages(told: Sequence[Passage]) -> list[Box]:
-    return [(float(one.first), float(one.end), float(one.listed), 0.0) for one in told]
+    return [(float(one.first), float(one.end), float(one.listed), float(one.part)) for one in told]
 
 
 def _passage(row: Any) -> Passage:
-    first, end, listed, _ = (float(number) for number in row)
-    return Passage(first=int(first), end=int(end), listed=listed > 0)
+    first, end, listed, part = (float(number) for number in row)
+    return Passage(first=int(first), end=int(end), listed=listed > 0, part=part > 0)
 
 
 def _row_json(row: SightRow) -> dict[str, Any]:

@@ -139,7 +139,7 @@ DESCRIBED = {
     "description": "a violet clockwork heron with nine brass wings that plays the bassoon",
     "attributes": ("violet clockwork heron", "nine brass wings", "plays the bassoon"),
 }
-ASKED = "a violet clockwork heron with nine brass wings, walking by a quiet lake"
+ASKED = "a violet clockwork heron with nine brass wings, walking by a quiet lake in the morning"
 
 
 def test_a_prompt_that_only_describes_somebody_is_rewritten_where_the_setting_says_so(app: App) -> None:

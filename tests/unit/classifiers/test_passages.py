@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -16,7 +17,7 @@ from classifiers.minilm import MiniLm
 from classifiers.ordinary import ordinary_prompts
 from classifiers.passages import MAX_PASSAGE, MAX_SENTENCES, passages_of, sentences_of
 from classifiers.thresholds import Calibration, Layer, load
-from classifiers.weighing import FUSED, LISTED
+from classifiers.weighing import FUSED, LISTED, PART_LESS
 from classifiers.wording import MAX_WORDS, is_list, items, sentences, words
 from registry.subject_types import SubjectRecord, VectorRow
 from registry.subjectset import SubjectSet
@@ -72,16 +73,26 @@ def registered(description: str, model: WordBag | MiniLm) -> SubjectSet:
     ])  # fmt: skip
 
 
-def scores(text: str, shelf: SubjectSet, model: WordBag | MiniLm, made: Calibration) -> dict[str, float]:
+def scores(
+    text: str, shelf: SubjectSet, model: WordBag | MiniLm, made: Calibration, *, runs: bool = False
+) -> dict[str, float]:
+    """By layer; `runs`: without what is embedded of several sentences as they stand."""
     sight = look_at_text([text], None, model)
     [whole] = sight.of(Kind.PROMPT)
+    if runs and len(whole.vectors) > 1:
+        kept = [row for row, passage in enumerate(whole.passages) if passage.part]
+        whole = replace(
+            whole, vectors=whole.vectors[kept], passages=tuple(whole.passages[row] for row in kept)
+        )
     told = compared(whole, sight.of(Kind.CLAUSE), shelf, made, FUSED, ["s"])
     return {layer: float(found[0]) for layer, found in told.items()}
 
 
-def plain_calibration() -> Calibration:
+def plain_calibration(less: float = 0.0) -> Calibration:
     layer = Layer(threshold=0.5, slope=1, intercept=0)
     numbers = {
+        PART_LESS.format(layer=FUSED): less,
+        PART_LESS.format(layer=LISTED): less,
         "passages": MAX_PASSAGE,
         "clause_weight": 0.4,
         "clause_share": 0.4,
@@ -98,17 +109,26 @@ said = st.lists(st.sampled_from(WORDS), min_size=2, max_size=7).map(lambda told:
 @given(
     described=st.lists(said, min_size=1, max_size=MAX_PASSAGE),
     before=st.lists(said, max_size=12), after=st.lists(said, max_size=12),
-    between=st.sampled_from([" ", "\n", "  \n "]),
+    between=st.sampled_from([" ", "\n", "  \n "]), less=st.sampled_from([0.0, 0.03]),
 )  # fmt: skip
 def test_sentences_around_a_description_never_make_its_score_less(
-    described: list[str], before: list[str], after: list[str], between: str
+    described: list[str], before: list[str], after: list[str], between: str, less: float
 ) -> None:
-    model, made = WordBag(), plain_calibration()
+    """But by what a part of a prompt counts less, whatever there is around it."""
+    model, made = WordBag(), plain_calibration(less)
     shelf = registered("a red fox, an old blue cap, moss on the horn, a lamp", model)
-    alone = scores(" ".join(described), shelf, model, made)
+    alone = scores(" ".join(described), shelf, model, made, runs=True)
     padded = between.join([*before, " ".join(described), *after])
     for layer, score in scores(padded, shelf, model, made).items():
-        assert score >= alone.get(layer, -np.inf) - 1e-5
+        assert score >= alone.get(layer, -np.inf) - less - 1e-5
+
+
+def test_a_part_of_a_prompt_counts_less_and_all_of_it_does_not() -> None:
+    model, told = WordBag(), "red fox old blue cap moss horn lamp."
+    shelf = registered("a red fox, an old blue cap, moss on the horn, a lamp", model)
+    for text, less in ((told, 0.0), (f"{told} " + "Sea ring sea hat. " * 4, 0.03)):
+        full, taken = (scores(text, shelf, model, plain_calibration(by))[FUSED] for by in (0.0, 0.03))
+        assert full - taken == pytest.approx(less, abs=1e-5)
 
 
 @cache
@@ -206,8 +226,13 @@ def test_how_a_text_is_cut() -> None:
         sentences_of(["A fox sat. It ran, red cap, horn, moss, blue lamp, and it went on down to the shore."])
     )
     assert told.sentences[-1] == "It ran, red cap, horn, moss, blue lamp"
-    assert told.told[-1] == Passage(first=len(told.clauses) - 5, end=len(told.clauses), listed=True)
+    assert told.told[-1] == Passage(
+        first=len(told.clauses) - 5, end=len(told.clauses), listed=True, part=True
+    )
     assert not told.told[0].listed
+    # Two sentences, both, both as they stand, and the list within the second.
+    assert [one.part for one in told.told] == [True, True, True, False, True]
+    assert told.sentences[2] == " ".join(told.sentences[:2])
 
 
 def test_passages_of_other_clauses_are_refused() -> None:
