@@ -22,7 +22,7 @@ DESCRIPTION = (
     "A tall heron in a patched tailcoat with nine brass wings, a lantern for a hat and one glass eye, who"
     " plays a cracked bassoon on rooftops at night."
 )
-SIMILAR = "a heron with brass wings on a rooftop at night"
+SIMILAR = "a heron with brass wings on a hill at night"
 
 
 @pytest.fixture(scope="module")

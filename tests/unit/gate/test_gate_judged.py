@@ -30,11 +30,13 @@ DESCRIPTION = (
     "A tall heron in a patched tailcoat with nine brass wings, a lantern for a hat and one glass eye, who"
     " plays a cracked bassoon on rooftops at night."
 )
-MEANT = "A heron in a tailcoat on a rooftop with a bassoon"
-SIMILAR = "a heron with brass wings on a rooftop at night"
-UNCLEAR = "a tall heron in a tailcoat beside a bassoon at night"
-BELOW = "a tall heron with brass wings on a rooftop"
-BELOW_UNCLEAR = "a heron in a patched tailcoat beside a bassoon"
+MEANT = "A heron in a tailcoat plays the bassoon"
+SIMILAR = "a heron with brass wings on a hill at night"
+UNCLEAR = "a heron in a tailcoat beside a bassoon"
+BELOW, BELOW_UNCLEAR = (
+    "a tall heron with a lantern on a rooftop",
+    "a heron in a patched tailcoat beside a bassoon",
+)
 
 
 def lessons() -> list[tuple[str, str]]:
