@@ -3,8 +3,11 @@
 1. The cohort of words about nobody is made from the grammar of `benchmarks.tools.invented`, and the whitening
    from its descriptions and lists and from the ordinary prompts that ship (`classifiers.ordinary`).
 2. The characters of DIR/copycat.jsonl are registered by one description each.
-3. Each layer's threshold is where the given share of the prompts about characters that are *not* registered
-   would be held, while half of the others are, and at most `ORDINARY` of those of DIR/benign.jsonl.
+3. A prompt's score by a layer is that of its best passage (`classifiers.passages`). Passages around which
+   more is said are many, so they count less, by as much as look-alikes reach more by them than by all that
+   was said; thresholds account for all passages. Each layer's threshold is where the given share of the
+   prompts about characters that are *not* registered would be held, while half of the others are, and at most
+   `ORDINARY` of those of DIR/benign.jsonl.
 4. The second threshold, from which on a finding is sure, lies `MARGIN` over the best look-alike. A judge,
    where there is one, is asked from where a share `ASKED` of the look-alikes are and at most
    `ASKED_ORDINARY` of the ordinary prompts.
@@ -29,30 +32,33 @@ from numpy.typing import NDArray
 from benchmarks.calibrate import SHIPPED, logistic
 from benchmarks.common import commit, say
 from benchmarks.tools import described, invented
-from benchmarks.tools.described import layer_of, threshold_at
-from classifiers.base import TextEmbedder, Vectors
+from benchmarks.tools.described import LAYERS, layer_of, over, threshold_at
+from classifiers.base import Sight, TextEmbedder, Vectors
 from classifiers.descriptions import ASKED, PERHAPS, SURE
-from classifiers.fused import (
+from classifiers.minilm import MiniLm
+from classifiers.ordinary import ordinary_prompts
+from classifiers.passages import MAX_PASSAGE
+from classifiers.similarity import COHORT_NEAREST, COHORT_WEIGHT
+from classifiers.thresholds import Calibration, Layer, dump, file_name
+from classifiers.weighing import (
     BARE_LEAST,
     CLAUSE_FEWEST,
     CLAUSE_FULL,
     CLAUSE_SHARE,
     CLAUSE_WEIGHT,
-    FUSED,
     LIST_CLAUSE_WEIGHT,
     LIST_LEAST,
     LISTED,
+    PART_LESS,
+    PASSAGES,
     WHOLE_LEAST,
 )
-from classifiers.minilm import MiniLm
-from classifiers.ordinary import ordinary_prompts
-from classifiers.similarity import COHORT_NEAREST, COHORT_WEIGHT
-from classifiers.thresholds import Calibration, Layer, dump, file_name
 
 NUMBERS: Final[Mapping[str, float]] = {
     CLAUSE_WEIGHT: 0.4, CLAUSE_SHARE: 0.4, CLAUSE_FEWEST: 2, CLAUSE_FULL: 3,
     COHORT_WEIGHT: 1.0, COHORT_NEAREST: 20,
     WHOLE_LEAST: 0.5, LIST_LEAST: 0.4, BARE_LEAST: 0.6, LIST_CLAUSE_WEIGHT: 0.5,
+    PASSAGES: MAX_PASSAGE,
 }  # fmt: skip
 COHORT: Final = 1000
 COHORT_SEED: Final = 230
@@ -60,11 +66,11 @@ WHOLES: Final = 2000
 WHOLES_SEED: Final = 231
 SHRUNK: Final = 3.0
 """How many times the mean variance is added to that of each direction, so that rare ones are not blown up."""
-LAYERS: Final = (FUSED, LISTED)
 ORDINARY: Final = 0.002
 MARGIN: Final = 0.02
 ASKED_ORDINARY: Final = 0.01
-VERSION: Final = 3
+FAR: Final = 10.0  # more than any two scores lie apart
+VERSION: Final = 4
 
 
 def main() -> None:
@@ -122,14 +128,35 @@ def _numbers(scores: Vectors) -> NDArray[np.float64]:
     return scores[np.isfinite(scores)].astype(np.float64)
 
 
-def least_of(texts: Sequence[str], scores: Vectors, share: float = ORDINARY) -> dict[str, float]:
-    """By layer, the score that at most this share of the ordinary prompts reach."""
-    layers = np.array([layer_of(text) for text in texts])
-    best = scores.max(axis=1)
+def least_of(scores: Vectors, share: float = ORDINARY) -> dict[str, float]:
+    """By layer, the score that at most this share of the ordinary prompts reach with a passage of it."""
+    best = scores.max(axis=2)
     return {
-        layer: threshold_at(best[layers == layer], share) + 1e-3
-        for layer in LAYERS if (layers == layer).any()
+        layer: threshold_at(mine, share) + 1e-3
+        for layer, mine in zip(LAYERS, best, strict=True) if np.isfinite(mine).any()
     }  # fmt: skip
+
+
+def _less(
+    looked: described.Looked, usual: Sequence[Sight], plain: Calibration, share: float
+) -> dict[str, float]:
+    """By layer, how much less a passage counts around which more is said: so that as many look-alikes, or
+    ordinary prompts, reach the threshold by one as by all that was said.
+    """
+    reached: list[dict[str, float]] = []
+    for less in (FAR, -FAR):  # all that was said alone, then the rest alone
+        numbers = {**plain.numbers} | {PART_LESS.format(layer=layer): less for layer in LAYERS}
+        alone = replace(plain, numbers=numbers)
+        trials, least = looked.trials(alone), least_of(described.scores(usual, looked.references, alone))
+        reached.append(
+            {
+                layer: max(threshold_at(trials.alike(layer), share), least.get(layer, -1.0)) + min(less, 0.0)
+                for layer in LAYERS
+            }
+        )
+    whole, rest = reached
+    # Where too few have a passage of the kind, what is left is who has none, and lies far below.
+    return {layer: round(max(0.0, rest[layer] - whole[layer]), 3) for layer in LAYERS}
 
 
 def calibrated(
@@ -140,17 +167,21 @@ def calibrated(
     plain = draft(minilm, numbers)
     say("looking at descriptions")
     looked = described.Looked.of(told, minilm)
-    trials = looked.trials(plain)
     say("looking at ordinary prompts")
-    usual = described.scores(described.look(ordinary, minilm), looked.references, plain)
-    least, asked = least_of(ordinary, usual), least_of(ordinary, usual, ASKED_ORDINARY)
+    seen = described.look(ordinary, minilm)
+    less = {PART_LESS.format(layer=one): by for one, by in _less(looked, seen, plain, share).items()}
+    numbers = {**numbers, **less}
+    plain = replace(plain, numbers=numbers)
+    trials = looked.trials(plain)
+    usual = described.scores(seen, looked.references, plain)
+    least, asked = least_of(usual), least_of(usual, ASKED_ORDINARY)
     layers: dict[str, Layer] = {}
     sure: dict[str, float] = {}
     for layer in LAYERS:
         alike = trials.alike(layer)
         threshold = max(threshold_at(alike, share), least.get(layer, -1.0))
         mine = trials.layers == layer
-        own = trials.scores[mine, trials.own[mine]]
+        own = trials.of(layer)[mine, trials.own[mine]]
         slope, intercept = logistic(_numbers(own), _numbers(alike))
         layers[layer] = Layer(
             threshold=round(threshold, 3), slope=round(slope, 3), intercept=round(intercept, 3)
@@ -158,8 +189,7 @@ def calibrated(
         sure[SURE.format(layer=layer)] = round(float(alike.max()) + MARGIN, 3)
         perhaps = max(threshold_at(alike, ASKED), asked.get(layer, -1.0))
         sure[PERHAPS.format(layer=layer)] = round(min(perhaps, threshold), 3)
-    judged = [layers[layer_of(text)].threshold for text in ordinary]
-    held = sum(line.max() >= threshold for line, threshold in zip(usual, judged, strict=True))
+    held = int((over(usual, replace(plain, layers=layers)).max(axis=1) >= 0).sum())
     kinds = np.array([one.kind for one in looked.asked])
     figures = {}
     for kind in described.KINDS:

@@ -74,11 +74,24 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Passage:
+    """Some neighbouring sentences of a prompt: its clauses are those from ``first`` to before ``end`` of all
+    that were seen; ``listed``: they are a list of keywords; ``part``: more stands around them.
+    """
+
+    first: int
+    end: int
+    listed: bool = False
+    part: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """Vectors of one kind in one space: ``float32[n, d]``, unit length but for faces.
 
     ``times``: seconds of each, or empty; ``boxes``: where in the frame, or empty; ``lines``: of words, which
-    have no vectors (``float32[n, 0]``): they are compared whatever model read them.
+    have no vectors (``float32[n, 0]``): they are compared whatever model read them. ``passages``: what each
+    vector of a prompt is of; empty where it was looked at as a whole.
     """
 
     kind: Kind
@@ -87,6 +100,7 @@ class Seen:
     times: tuple[float, ...] = ()
     boxes: tuple[Box, ...] = ()
     lines: tuple[Line, ...] = ()
+    passages: tuple[Passage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,9 +7,9 @@ follows from how its check makes a score:
 2. faces: the nearest face counts (`classifiers.faces`);
 3. prompts and pictures, prompts and descriptions in CLIP's space: the nearest pair counts;
 4. prompts and descriptions in the sentence model's space (`classifiers.fused`): a description that is not
-   near to the whole prompt is not meant, and the score is a mean of that cosine and of clauses' cosines with
-   attributes, of which something is taken off; who has no description has the clauses' mean instead of it. A
-   mean is no more than its largest part.
+   near to a passage of the prompt is not meant by it, and the score is a mean of that cosine and of clauses'
+   cosines with attributes, of which something is taken off; who has no description has the clauses' mean
+   instead of it. A mean is no more than its largest part.
 Pictures that are named as not meant only ever take away.
 """
 
@@ -22,7 +22,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifiers.base import Kind, Vectors
-from classifiers.fused import FUSED, LISTED, Weighing
 from classifiers.similarity import Scoring, nearness
 from classifiers.thresholds import (
     FACE_PORTRAIT,
@@ -31,6 +30,7 @@ from classifiers.thresholds import (
     PROMPT_PICTURE,
     Calibration,
 )
+from classifiers.weighing import FUSED, LISTED, Weighing
 
 MOST_SCORES: Final = 8 << 20  # in memory at a time
 SLACK: Final = 2e-3

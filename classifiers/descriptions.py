@@ -1,12 +1,14 @@
 """Prompts that describe a registered subject without naming it.
 
 1. In CLIP's space the prompt is compared with registered pictures and with descriptions.
-2. In the sentence model's space the prompt is compared with descriptions and its clauses with the attributes
-   by which a subject can be told; both together make one score (`classifiers.fused`).
+2. In the sentence model's space each passage of the prompt, some neighbouring sentences, is compared with
+   descriptions and its clauses with the attributes by which a subject can be told; both together make one
+   score (`classifiers.fused`), and the best passage counts.
 3. What reaches a layer's calibrated threshold asks for a person's look. Only from the layer's second, higher
    threshold on it is sure, where the calibration has one: a description fits look-alikes too. What is in
    quarantine makes nothing sure.
-A prompt of more words than the models are given is not compared in part: the check is skipped, never passed.
+A prompt of more words or sentences than are compared is not compared in part: the check is skipped, never
+passed.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -31,10 +33,12 @@ from classifiers.base import (
     doubted,
 )
 from classifiers.errors import CalibrationMissing
-from classifiers.fused import FUSED, NEIGHBOURS, fused, layer_of
+from classifiers.fused import NEIGHBOURS, fused, layer_of
+from classifiers.passages import MAX_SENTENCES, Passages, passages_of, sentences_of
 from classifiers.run import skipped
 from classifiers.similarity import all_near, nearest_of
 from classifiers.thresholds import HOW, PROMPT_DESCRIPTION, PROMPT_PICTURE, Calibration
+from classifiers.weighing import FUSED
 from classifiers.wording import (
     CLIP_WINDOW,
     MAX_WORDS,
@@ -82,12 +86,14 @@ def look_at_texts(
     given = [tuple(texts) for texts in prompts]
     cuts = [_cut(texts, clip, minilm) for texts in given]
     by_clip = _embedded(clip, [cut.for_clip for cut in cuts]) if clip else None
-    whole = _embedded(minilm, [cut.for_sentences for cut in cuts])
-    parts = _embedded(minilm, [cut.clauses for cut in cuts])
+    single = _embedded(minilm, [cut.for_sentences.sentences for cut in cuts])
+    parts = _embedded(minilm, [cut.for_sentences.clauses for cut in cuts])
     sights = []
-    for row, texts in enumerate(given):
+    for row, (texts, cut) in enumerate(zip(given, cuts, strict=True)):
         seen = [Seen(kind=Kind.PROMPT, space=clip.space, vectors=by_clip[row])] if clip and by_clip else []
-        seen.append(Seen(kind=Kind.PROMPT, space=minilm.space, vectors=whole[row]))
+        made = cut.for_sentences
+        whole = made.vectors(single[row], _weights(made.sentences, minilm))
+        seen.append(Seen(kind=Kind.PROMPT, space=minilm.space, vectors=whole, passages=made.told))
         seen.append(Seen(kind=Kind.CLAUSE, space=minilm.space, vectors=parts[row]))
         sights.append(Sight(texts=texts, seen=tuple(part for part in seen if len(part.vectors))))
     return sights
@@ -96,23 +102,33 @@ def look_at_texts(
 @dataclass(frozen=True, slots=True)
 class _Cut:
     for_clip: list[str]
-    for_sentences: list[str]
-    clauses: list[str]
+    for_sentences: Passages
+
+
+_NOTHING: Final = _Cut([], passages_of(()))
 
 
 def _cut(texts: tuple[str, ...], clip: TextEmbedder | None, minilm: TextEmbedder) -> _Cut:
     """What each model is given of a prompt: all of it, or nothing."""
     if not texts or words(texts) > MAX_WORDS:
-        return _Cut([], [], [])
+        return _NOTHING
     plain = [as_read(text) for text in texts]
-    wholes = list(dict.fromkeys((plain[-1], "\n".join(plain))))
-    if any(_pieces(wholes[-1], model) > MAX_PIECES_SEEN for model in (clip, minilm) if model):
-        return _Cut([], [], [])
-    parts = dict.fromkeys(part for whole in wholes for part in clauses(whole))
+    whole = "\n".join(plain)
+    if any(_pieces(whole, model) > MAX_PIECES_SEEN for model in (clip, minilm) if model):
+        return _NOTHING
+    turns = [_cut_to(one, minilm, SENTENCE_WINDOW) for one in sentences_of(plain)]
+    if sum(map(len, turns)) > MAX_SENTENCES:
+        return _NOTHING
+    wholes = dict.fromkeys((plain[-1], whole))
     return _Cut(
         _readable(_windows(wholes, clip, CLIP_WINDOW), clip) if clip else [],
-        _windows(wholes, minilm, SENTENCE_WINDOW), _windows(parts, minilm, SENTENCE_WINDOW),
+        passages_of(turns, lambda parts: _cut_to(parts, minilm, SENTENCE_WINDOW)),
     )  # fmt: skip
+
+
+def _weights(texts: Sequence[str], model: TextEmbedder) -> Sequence[int]:
+    """How much each text counts in a mean: its pieces, or its words where the model does not say."""
+    return model.pieces(texts) if isinstance(model, Reader) else [words([text]) for text in texts]
 
 
 def _pieces(text: str, model: TextEmbedder) -> int:
@@ -120,12 +136,17 @@ def _pieces(text: str, model: TextEmbedder) -> int:
 
 
 def _windows(wholes: Iterable[str], model: TextEmbedder, size: int) -> list[str]:
+    """The texts in windows that the model sees whole, each once."""
+    return list(dict.fromkeys(_cut_to(wholes, model, size)))
+
+
+def _cut_to(wholes: Iterable[str], model: TextEmbedder, size: int) -> list[str]:
     """The texts in windows that the model sees whole: `size` words where it does not say what it sees."""
     if isinstance(model, Reader):
         cut = (within(whole, model.context, model.pieces) for whole in wholes)
     else:
         cut = (windows(whole, size) for whole in wholes)
-    return list(dict.fromkeys(chain.from_iterable(cut)))
+    return list(chain.from_iterable(cut))
 
 
 def _readable(parts: Sequence[str], clip: TextEmbedder) -> list[str]:
@@ -328,6 +349,8 @@ def _unseen(sight: Sight, *, unreadable: bool) -> str:
         return f"the prompt has {count} words; more than {MAX_WORDS} are not compared: shorten it"
     if unreadable:
         return "no model knows the words of the prompt; say it in others"
+    if sum(map(len, sentences_of(map(as_read, sight.texts)))) > MAX_SENTENCES:
+        return f"the prompt has more than {MAX_SENTENCES} sentences, which are not compared: shorten it"
     if sight.texts:
         return "the prompt is of more letters and signs than are compared; shorten it or use ordinary words"
     return "nothing of the prompt was looked at"

@@ -8,10 +8,12 @@
    missing ones count as nothing.
 4. Nobody is meant whose description the whole prompt is not near, whatever single clauses say.
 5. A list of keywords never comes as near to a description as a sentence does, nor do those of others: lists
-   have a threshold of their own (`listed`). What lists have in common with each other, and descriptions with
+   have a threshold of their own. What lists have in common with each other, and descriptions with
    each other, is taken out before the two are compared, where the calibration says how: by whitening, which
    makes no direction of the space weigh more than another.
-6. Searching says who may score enough; the scores are made from all vectors of those, so that they are the
+6. A prompt is judged by the best of its passages (`classifiers.passages`), each with its own clauses: what
+   stands around a description thins nothing out. Rules 1 to 5 are about each of them.
+7. Searching says who may score enough; the scores are made from all vectors of those, so that they are the
    same among a hundred thousand subjects as alone, in the gate, in the publish fence and years later.
 Exclusions of a subject are rows of polarity -1: what is nearer to one of them than to what is meant does not
 count. A subject without description, as older ones are, has the mean of its clauses for it, which has to be
@@ -19,7 +21,7 @@ high, and the threshold of sentences.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, runtime_checkable
 
@@ -27,15 +29,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifiers.base import Kind, Match, References, Seen, Vectors, doubted
-from classifiers.errors import CalibrationMissing, TooManyAlike
-from classifiers.similarity import Scoring, all_near, nearest_of, nearness
-from classifiers.thresholds import HOW_PROMPTS, Calibration
-from classifiers.wording import items, undisguised, words
+from classifiers.errors import TooManyAlike
+from classifiers.similarity import all_near, nearest_of
+from classifiers.thresholds import Calibration
+from classifiers.weighing import FUSED, LISTED, Asked, Table, Told, Weighing
+from classifiers.wording import listed
 
-FUSED: Final = "prompt_fused"
-"""The layer of whole prompt and clauses together."""
-LISTED: Final = "prompt_listed"
-"""The same for prompts that are lists of keywords, where a calibration has it."""
 NEIGHBOURS: Final = 128
 MOST_SUBJECTS: Final = 8192
 """Subjects that are compared in full."""
@@ -44,21 +43,6 @@ MOST_CELLS: Final = 4_000_000
 """Pairs of a clause and a subject that are looked at."""
 EXCLUDED: Final = -1.0
 """For the cosine of a description that an exclusion of its subject is nearer than."""
-LIST_CLAUSES: Final = 3
-LIST_WORDS: Final = 3.0
-"""A list has at least so many parts between points, of at most so many words on average."""
-
-# Numbers of a calibration: see `Weighing`.
-CLAUSE_WEIGHT: Final = "clause_weight"
-LIST_CLAUSE_WEIGHT: Final = "list_clause_weight"
-CLAUSE_SHARE: Final = "clause_share"
-CLAUSE_FEWEST: Final = "clause_fewest"
-CLAUSE_FULL: Final = "clause_full"
-WHOLE_LEAST: Final = "whole_least"
-LIST_LEAST: Final = "list_least"
-BARE_LEAST: Final = "bare_least"
-OUTDATED: Final = "clause_count"
-"""A number that calibrations had whose thresholds belong to another score."""
 
 
 @runtime_checkable
@@ -73,65 +57,8 @@ class Rowed(Protocol):
 Signs = NDArray[np.int8]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Weighing:
-    """How cosines become a score.
-
-    ``clauses``: share of the score that the clauses have. Of n of them the best ``share``, at least
-    ``fewest``, count, as if they were at least ``full``. ``least``: what the whole prompt's cosine with the
-    description must be at least; ``bare``: the same of the clauses' mean, for who has no description.
-    """
-
-    clauses: float
-    share: float = 1.0
-    fewest: int = 1
-    full: int = 1
-    least: float = -1.0
-    bare: float = -1.0
-
-    @classmethod
-    def of(cls, calibration: Calibration, layer: str = FUSED) -> "Weighing":
-        """The weighing that a layer was calibrated with. Raises: CalibrationMissing for one of old."""
-        numbers = calibration.numbers
-        if CLAUSE_WEIGHT not in numbers or OUTDATED in numbers:
-            raise CalibrationMissing(
-                f"the calibration of {calibration.space} is for an earlier way to compare descriptions; "
-                f"make it again with {HOW_PROMPTS}"
-            )
-        own = LIST_CLAUSE_WEIGHT if layer == LISTED else CLAUSE_WEIGHT
-        return cls(
-            clauses=numbers.get(own, numbers[CLAUSE_WEIGHT]), share=numbers.get(CLAUSE_SHARE, 1.0),
-            fewest=max(1, int(numbers.get(CLAUSE_FEWEST, 1))), full=max(1, int(numbers.get(CLAUSE_FULL, 1))),
-            least=numbers.get(LIST_LEAST if layer == LISTED else WHOLE_LEAST, -1.0),
-            bare=numbers.get(BARE_LEAST, -1.0),
-        )  # fmt: skip
-
-    def of_clauses(self, scores: Vectors) -> Vectors:
-        """From ``float32[clauses, subjects]`` what the clauses say of each subject: ``float32[subjects]``."""
-        count = len(scores)
-        if not count:
-            return np.zeros(scores.shape[1], np.float32)
-        kept = min(count, max(self.fewest, math.ceil(self.share * count)))
-        best = np.partition(scores, count - kept, axis=0)[count - kept :]
-        return np.asarray(best.sum(axis=0) / max(kept, self.full), np.float32)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """A subject near a prompt: by which layer, its score, and the same without what is in quarantine."""
-
-    layer: str
-    score: float
-    sound: float
-
-
-def listed(texts: Sequence[str]) -> bool:
-    """Whether any turn of a prompt is a list of keywords."""
-    return any(_is_list(items(undisguised(text))) for text in texts)
-
-
 def layer_of(texts: Sequence[str], calibration: Calibration) -> str:
-    """The layer by which a prompt is judged."""
+    """The layer by which a prompt is judged that is not looked at in passages."""
     return LISTED if LISTED in calibration.layers and listed(texts) else FUSED
 
 
@@ -140,8 +67,8 @@ def fused(
 ) -> dict[str, Told]:
     """The score of every subject that may reach its threshold, and of others that are near.
 
-    ``whole``, ``parts``: windows and clauses of the prompt. Raises: TooManyAlike where more subjects are near
-    than are compared: then the check is not completed.
+    ``whole``, ``parts``: passages and clauses of the prompt; `layer`: of one without passages. Raises:
+    TooManyAlike where more subjects are near than are compared: then the check is not completed.
     """
     asked = Asked.of(whole, parts, calibration, layer)
     near = _Near.of(whole, parts, references, asked, calibration)
@@ -161,82 +88,25 @@ def fused(
 def compared(
     whole: Seen, parts: Sequence[Seen], references: References, calibration: Calibration, layer: str,
     subjects: Sequence[str],
-) -> Vectors:  # fmt: skip
-    """The scores ``float32[n]`` of these subjects, without a search: for measuring. Quarantine is ignored."""
+) -> dict[str, Vectors]:  # fmt: skip
+    """By layer the scores ``float32[n]`` of these subjects, without a search: for measuring. Quarantine is
+    ignored.
+    """
     asked = Asked.of(whole, parts, calibration, layer)
     table = _in_full(whole.space, subjects, references, asked, calibration, set())
-    return asked.scores(table, calibration)[0]
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Cosines of n clauses and m subjects: ``whole[m]`` (NaN: no description), ``clauses[n, m]``.
-
-    ``white[m]``: what the whole prompt's cosine is after whitening, where that counts instead.
-    """
-
-    whole: Vectors
-    clauses: Vectors
-    white: Vectors | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """A prompt: ``taken[n]`` is what is taken off each clause's cosines; ``whitened``: by rule 5."""
-
-    whole: Vectors
-    clauses: Vectors
-    taken: Vectors
-    layer: str
-    whitened: bool
-
-    @classmethod
-    def of(cls, whole: Seen, parts: Sequence[Seen], calibration: Calibration, layer: str) -> "Asked":
-        """A prompt's windows and clauses."""
-        seen = np.concatenate([part.vectors for part in parts]) if parts else whole.vectors[:0]
-        taken = nearness(seen, calibration.cohort, Scoring.of(calibration))
-        return cls(
-            whole=whole.vectors, clauses=seen, taken=np.maximum(taken, 0), layer=layer,
-            whitened=layer == LISTED and len(calibration.whitening) > 0,
-        )  # fmt: skip
-
-    def told(
-        self, subjects: Sequence[str], table: Table, calibration: Calibration, held: set[str]
-    ) -> dict[str, Told]:
-        """What there is to say of each of the subjects."""
-        scores, bare = self.scores(table, calibration)
-        return {
-            subject: Told(
-                layer=FUSED if plain else self.layer, score=float(score),
-                sound=-math.inf if subject in held else float(score),
-            )
-            for subject, score, plain in zip(subjects, scores, bare, strict=True)
-            if np.isfinite(score)
-        }  # fmt: skip
-
-    def scores(self, table: Table, calibration: Calibration) -> tuple[Vectors, NDArray[np.bool_]]:
-        """Scores ``float32[m]``, minus infinity for whom rule 4 rules out, and who has no description."""
-        bare = np.isnan(table.whole)
-        how = Weighing.of(calibration, self.layer)
-        whole = np.where(bare, how.of_clauses(table.clauses), table.whole)
-        extra = how.of_clauses(table.clauses - self.taken[:, None])
-        counts = whole if table.white is None else np.where(bare, whole, table.white)
-        weight = np.where(bare, Weighing.of(calibration).clauses, how.clauses)
-        scores = (1 - weight) * counts + weight * extra
-        scores[whole < np.where(bare, how.bare, how.least)] = -np.inf
-        return np.asarray(scores, np.float32), bare
+    return asked.scores(table, calibration)
 
 
 @dataclass(slots=True, kw_only=True)
 class _Near:
-    """What the searches found: ``floors``: what the score of who is not among a vector's neighbours cannot be
-    over; ``complete``: everybody is among them.
+    """What the searches found for each passage and clause: ``highest``, ``floors``: what the score of who is
+    not among its neighbours cannot be over; ``complete``: everybody is among them.
     """
 
     subjects: list[str]
-    whole: dict[str, float]
+    whole: list[dict[str, float]]
     clauses: list[dict[str, float]]
-    floor: float
+    highest: Vectors
     floors: Vectors
     held: set[str]
 
@@ -256,67 +126,55 @@ class _Near:
             )
         ]  # fmt: skip
         told = [_best(matches) for matches in found]
-        floors = np.array([_floor(matches) for matches in found], np.float32)
         best = np.array([matches[0].score if matches else 0.0 for matches in found], np.float32)
-        least = _least(asked, best, calibration)
-        wholes = all_near(references, whole, Kind.DESCRIPTION, NEIGHBOURS, _many(whole, least))
-        described: dict[str, float] = {}
-        for matches in wholes:
-            near = _best(matches)
-            for match in matches:
-                if match.polarity > 0:
-                    known = described.get(match.subject, EXCLUDED)
-                    described[match.subject] = max(near.get(match.subject, EXCLUDED), known)
+        least = asked.least(best, calibration)
+        wholes = all_near(references, whole, Kind.DESCRIPTION, NEIGHBOURS, least)
+        described = [
+            {match.subject: near.get(match.subject, EXCLUDED) for match in matches if match.polarity > 0}
+            for matches, near in ((matches, _best(matches)) for matches in wholes)
+        ]
         held = {match.subject for matches in (*found, *wholes) for match in matches if doubted(match)}
         # Whose description is not near has to have none, and then a clause that is near enough alone.
         alone = {subject for one in told for subject, score in one.items() if not score < bare}
-        if len({*described, *alone}) * len(told) > MOST_CELLS:
+        subjects = sorted(alone.union(*described))
+        if len(subjects) * (len(told) + len(described)) > MOST_CELLS:
             raise TooManyAlike("more registered descriptions fit it than are compared; say it in other words")
         return cls(
-            subjects=sorted({*described, *alone}), whole=described, clauses=told,
-            floor=max(map(_floor, wholes), default=-math.inf), floors=floors, held=held,
+            subjects=subjects, whole=described, clauses=told, held=held,
+            highest=np.array([_floor(matches) for matches in wholes], np.float32),
+            floors=np.array([_floor(matches) for matches in found], np.float32),
         )  # fmt: skip
 
     @property
     def complete(self) -> bool:
-        return self.floor == -math.inf and bool(np.isneginf(self.floors).all())
+        return bool(np.isneginf(self.highest).all() and np.isneginf(self.floors).all())
 
     def table(self) -> Table:
         """The cosines that are known; of who was not found, or only as what is not meant, none."""
-        whole = [self.whole.get(subject, math.nan) for subject in self.subjects]
-        rows = [[near.get(subject, 0.0) for subject in self.subjects] for near in self.clauses]
-        table = np.array(rows, np.float32).reshape(len(rows), len(self.subjects))
-        return Table(np.array(whole, np.float32), table)
+        nowhere = np.full(len(self.whole), np.nan, np.float32)
+        return Table(self._rows(self.whole, nowhere), self._rows(self.clauses, np.zeros_like(self.floors)))
 
     def hopeful(self, asked: Asked, calibration: Calibration) -> list[str]:
         """Those who may reach a threshold: with every cosine that is not known as high as it can be."""
-        rows = [
-            [near.get(subject, floor) for subject in self.subjects]
-            for near, floor in zip(self.clauses, np.maximum(self.floors, 0), strict=True)
-        ]
-        table = np.array(rows, np.float32).reshape(len(rows), len(self.subjects))
-        known = np.array(
-            [max(self.whole.get(subject, self.floor), self.floor) for subject in self.subjects], np.float32
-        )
-        unknown = np.array([subject not in self.whole for subject in self.subjects], np.bool_)
-        most = np.full(len(known), -np.inf, np.float32)
+        clauses = self._rows(self.clauses, np.maximum(self.floors, 0))
+        known = np.maximum(self._rows(self.whole, self.highest), self.highest[:, None])
+        described = set[str]().union(*self.whole)
+        unknown = np.array([subject not in described for subject in self.subjects], np.bool_)
         white = np.ones_like(known) if asked.whitened else None  # no cosine is higher
-        for whole, of in ((known, None), (np.full_like(known, np.nan), unknown)):
-            scores, _ = asked.scores(Table(whole, table, white), calibration)
-            most = np.maximum(most, scores if of is None else np.where(of, scores, -np.inf))
-        least = min(calibration.layer(layer).threshold for layer in {asked.layer, FUSED})
-        return [subject for subject, score in zip(self.subjects, most, strict=True) if not score < least]
+        may = np.zeros(len(self.subjects), np.bool_)
+        least = min(calibration.layer(layer).threshold for layer in (FUSED, *asked.layers))
+        for whole, of in ((known, np.ones_like(unknown)), (np.full_like(known, np.nan), unknown)):
+            for scores in asked.scores(Table(whole, clauses, white), calibration).values():
+                may |= of & ~(scores < least)
+        return [subject for subject, one in zip(self.subjects, may, strict=True) if one]
 
-
-def _least(asked: Asked, best: Vectors, calibration: Calibration) -> float:
-    """How near the whole must be to a description for a score that is enough, at the best clauses of all."""
-    how = Weighing.of(calibration, asked.layer)
-    if asked.whitened:  # a cosine says little of what it is after whitening
-        return how.least
-    most = float(how.of_clauses((best - asked.taken)[:, None])[0]) if len(best) else 0.0
-    threshold = calibration.layer(asked.layer).threshold
-    needed = (threshold - how.clauses * most) / (1 - how.clauses) if how.clauses < 1 else -1.0
-    return max(how.least, needed)
+    def _rows(self, near: Sequence[Mapping[str, float]], otherwise: Vectors) -> Vectors:
+        """What is known ``float32[near, subjects]``, or what there is `otherwise`."""
+        rows = [
+            [one.get(subject, other) for subject in self.subjects]
+            for one, other in zip(near, otherwise.tolist(), strict=True)
+        ]
+        return np.array(rows, np.float32).reshape(len(rows), len(self.subjects))
 
 
 def _in_full(
@@ -327,14 +185,14 @@ def _in_full(
     if not isinstance(references, Rowed):
         raise ValueError("the vectors of those who are registered are needed, and none are given here")
     described = references.rows_of(space, Kind.DESCRIPTION, subjects)
-    whole = _nearest(described, subjects, asked.whole, held, EXCLUDED).max(axis=0)
+    whole = _nearest(described, subjects, asked.whole, held, EXCLUDED)
     attributes = references.rows_of(space, Kind.ATTRIBUTE, subjects)
     parts = _nearest(attributes, subjects, asked.clauses, held, 0.0)
     white = None
     if asked.whitened:
         owners, vectors, signs = described
         rows = owners, calibration.whitened(vectors), signs
-        white = _nearest(rows, subjects, calibration.whitened(asked.whole), held, EXCLUDED).max(axis=0)
+        white = _nearest(rows, subjects, calibration.whitened(asked.whole), held, EXCLUDED)
     return Table(np.where(np.isneginf(whole), np.nan, whole), np.where(np.isneginf(parts), 0, parts), white)
 
 
@@ -378,7 +236,3 @@ def _floor(matches: Sequence[Match]) -> float:
 
 def _many(seen: Seen, least: float) -> Vectors:
     return np.full(len(seen.vectors), least, np.float32)
-
-
-def _is_list(parts: Sequence[str]) -> bool:
-    return len(parts) >= LIST_CLAUSES and words(parts) <= LIST_WORDS * len(parts)

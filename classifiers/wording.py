@@ -16,6 +16,11 @@ SENTENCE_WINDOW: Final = 160
 CLIP_WINDOW: Final = 48
 """Words that a CLIP sees at once (77 pieces)."""
 MAX_CLAUSE: Final = 14  # words; longer ones are cut at smaller joints
+MAX_SENTENCE: Final = 30  # words; longer ones are cut at their points, if they are no lists
+LEAST_PART: Final = 6  # words of a part of those
+LIST_PARTS: Final = 3
+LIST_WORDS: Final = 3.0
+"""A list has at least so many parts between points, of at most so many words on average."""
 MIN_LETTERS: Final = 3
 MIN_RUN: Final = 12
 """Known words of a run that a model can read among others that it cannot."""
@@ -36,6 +41,9 @@ _SIGNS: Final = {ord(sign): letter for sign, letter in zip("03457@$!", "oeastasi
 _NEW_LINE: Final = re.compile(r"[\n\r]")
 _UNSEEN: Final = {ord("\u200b"): None}  # what `fold` puts for all that has no width
 _POINTS: Final = re.compile(r"[,;:.!?\n()\[\]{}\"“”、。！？，；]+|\s[-–—]+\s")
+_ENDS: Final = re.compile(
+    r"(?<=[.!?;:…])\s+|(?<=[.!?;:…][\"”’)\]])\s+|[。！？；]+|\s*\n\s*|\s[-–—|/]+\s|(?<=[a-z][.!?;])(?=[A-Z])"
+)
 _JOINTS: Final = re.compile(
     r"\s(?:and|with|who|which|that|while|wearing|holding|carrying|featuring|whose|but|as|in|on)\s",
     re.IGNORECASE,
@@ -194,6 +202,37 @@ def clauses(text: str) -> list[str]:
 def items(text: str) -> list[str]:
     """The parts of a text between its points, however long, each once: those of a list are short."""
     return _saying(_POINTS.split(text))
+
+
+def is_list(parts: Sequence[str]) -> bool:
+    """Whether parts between points are those of a list of keywords."""
+    return len(parts) >= LIST_PARTS and words(parts) <= LIST_WORDS * len(parts)
+
+
+def listed(texts: Sequence[str]) -> bool:
+    """Whether any turn of a prompt is a list of keywords."""
+    return any(is_list(items(undisguised(text))) for text in texts)
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of a text; a long one in parts of `LEAST_PART` words or more, however often it comes."""
+    found = (" ".join(part.split()) for part in _ENDS.split(text))
+    return list(
+        chain.from_iterable(_parted(part) for part in found if sum(map(str.isalnum, part)) >= MIN_LETTERS)
+    )
+
+
+def _parted(sentence: str) -> list[str]:
+    """A sentence, at its points if it is long and no list, then by force."""
+    if len(word_spans(sentence)) <= MAX_SENTENCE or is_list(items(sentence)):
+        return [sentence]
+    made, start = list[str](), 0
+    ends = [*(point.end() for point in _POINTS.finditer(sentence)), len(sentence)]
+    for end in ends:
+        if len(word_spans(sentence, start, end)) >= LEAST_PART or end == len(sentence):
+            made += windows(sentence[start:end].strip(), MAX_SENTENCE)
+            start = end
+    return made
 
 
 def _saying(parts: Iterable[str]) -> list[str]:

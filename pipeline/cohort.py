@@ -12,11 +12,11 @@ import tempfile
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
-from classifiers.base import Kind, Seen, Sight, TextEmbedder, Vectors
+from classifiers.base import Reader, Sight, TextEmbedder, Vectors
 
 CAPTIONS: Final = 300
 SEED: Final = 930_000
@@ -54,7 +54,7 @@ class Cohort:
 
     def prompts(self, clip: TextEmbedder) -> Vectors:
         """Unit vectors ``float32[n, d]`` of the texts as whole prompts."""
-        return self._vectors(clip, texts())
+        return self.vectors(clip, texts())
 
     def prompts_in(self, space: str, dimension: int, model: Callable[[], TextEmbedder]) -> Vectors:
         """The same in a space, whose model is only loaded where they are not kept."""
@@ -62,25 +62,15 @@ class Cohort:
 
     def sights(self, clip: TextEmbedder, minilm: TextEmbedder) -> list[Sight]:
         """What both models see of each text, as `classifiers.descriptions.look_at_texts` says it."""
-        from classifiers.wording import clauses
+        from classifiers.descriptions import look_at_texts
 
-        parts = [clauses(text) for text in texts()]
-        by_clip, whole = self.prompts(clip), self._vectors(minilm, texts())
-        places = {part: row for row, part in enumerate(dict.fromkeys(p for group in parts for p in group))}
-        single = self._vectors(minilm, tuple(places))
-        return [
-            Sight(
-                texts=(text,),
-                seen=(
-                    Seen(kind=Kind.PROMPT, space=clip.space, vectors=by_clip[row : row + 1]),
-                    Seen(kind=Kind.PROMPT, space=minilm.space, vectors=whole[row : row + 1]),
-                    Seen(kind=Kind.CLAUSE, space=minilm.space, vectors=single[[places[p] for p in group]]),
-                ),
-            )
-            for row, (text, group) in enumerate(zip(texts(), parts, strict=True))
-        ]
+        return look_at_texts([[text] for text in texts()], self._kept(clip), self._kept(minilm))
 
-    def _vectors(self, model: TextEmbedder, of: Sequence[str]) -> Vectors:
+    def _kept(self, model: TextEmbedder) -> TextEmbedder:
+        return _KeptReader(self, model) if isinstance(model, Reader) else _Kept(self, model)
+
+    def vectors(self, model: TextEmbedder, of: Sequence[str]) -> Vectors:
+        """The vectors of these texts, kept as one."""
         return self._kept_or_made(model.space, model.dimension, lambda: model, of)
 
     def _kept_or_made(
@@ -117,3 +107,23 @@ class Cohort:
         with tempfile.NamedTemporaryFile(dir=self._folder, delete=False) as file:
             file.write(body + hashlib.sha256(body).digest())
         Path(file.name).replace(self._folder / digest[:32])
+
+
+class _Kept:
+    """A model whose vectors of a list of texts are kept."""
+
+    def __init__(self, cohort: Cohort, model: TextEmbedder) -> None:
+        self._cohort, self._model = cohort, model
+        self.space, self.dimension = model.space, model.dimension
+
+    def embed_texts(self, texts: Sequence[str]) -> Vectors:
+        return self._cohort.vectors(self._model, tuple(texts))
+
+
+class _KeptReader(_Kept):
+    """The same of one that says what of a text it sees."""
+
+    def __init__(self, cohort: Cohort, model: Any) -> None:
+        super().__init__(cohort, model)
+        self.context: int = model.context
+        self.pieces, self.known = model.pieces, model.known

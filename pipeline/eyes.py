@@ -213,9 +213,11 @@ class Eyes:
     def open(self) -> "Eyes":
         """Load everything now, so that what is missing stops the start and not the first request."""
         from classifiers.drawn import spaces_of
+        from classifiers.weighing import Weighing
 
         self._demand(self.clip.space, ships=self._clip_model == EMBEDDED)
         self._demand(self.minilm.space, ships=True)
+        Weighing.of(self._files.demand(self.minilm.space))  # one of an earlier score would judge nothing
         if self._face_model != EMBEDDED:
             from classifiers.faces_onnx import space_of
 

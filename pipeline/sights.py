@@ -4,6 +4,8 @@ Vectors are kept as float16, little endian. Faces are sealed (AES-256-GCM under 
 since a face vector is biometric data: a copy of the database alone says nothing about anybody's face
 (docs/adr/0008-stored-sights.md).
 
+What the passages of a prompt are made of (`classifiers.base.Passage`) stands in the place of boxes.
+
 Words have no vectors. In their place stands one JSON document, filled up with spaces to a whole number of
 half-precision numbers for each line: the lines, and their *reading*, in which a later scan looks for names
 without reading them again (`classifiers.sieve`; docs/adr/0024-words-in-frames.md).
@@ -21,7 +23,7 @@ import numpy as np
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from classifiers.base import Box, Kind, Line, Seen, Sight
+from classifiers.base import Box, Kind, Line, Passage, Seen, Sight
 from pipeline.credentials.keyfiles import locked, read_private, write_private
 from pipeline.errors import KeysUnusable, StorageFailed
 from registry.types import SightRow
@@ -72,7 +74,8 @@ class Sealer:
         return SightRow(
             kind=str(seen.kind), space=seen.space, dimension=dimension, count=len(seen.vectors),
             vectors=self._seal(vectors, _bound(seen.kind, seen.space)) if sealed else vectors,
-            times=np.array(seen.times, "<f4").tobytes(), boxes=np.array(seen.boxes, "<f4").tobytes(),
+            times=np.array(seen.times, "<f4").tobytes(),
+            boxes=np.array(_passages(seen.passages) or seen.boxes, "<f4").tobytes(),
             sealed=sealed,
         )  # fmt: skip
 
@@ -84,9 +87,12 @@ class Sealer:
         else:
             vectors = np.frombuffer(plain, "<f2").astype(np.float32).reshape(row.count, row.dimension)
         boxes = np.frombuffer(row.boxes, "<f4").reshape(-1, 4)
+        of_text = row.kind == Kind.PROMPT
         return Seen(
             kind=Kind(row.kind), space=row.space, vectors=vectors,
-            times=tuple(np.frombuffer(row.times, "<f4").tolist()), boxes=tuple(map(_box, boxes)), lines=lines,
+            times=tuple(np.frombuffer(row.times, "<f4").tolist()),
+            boxes=() if of_text else tuple(map(_box, boxes)), lines=lines,
+            passages=tuple(map(_passage, boxes)) if of_text else (),
         )  # fmt: skip
 
     def _seal(self, plain: bytes, bound: bytes) -> bytes:
@@ -166,6 +172,15 @@ def _bound(kind: str, space: str) -> bytes:
 def _box(row: Any) -> Box:
     x0, y0, x1, y1 = (float(side) for side in row)
     return x0, y0, x1, y1
+
+
+def _passages(told: Sequence[Passage]) -> list[Box]:
+    return [(float(one.first), float(one.end), float(one.listed), float(one.part)) for one in told]
+
+
+def _passage(row: Any) -> Passage:
+    first, end, listed, part = (float(number) for number in row)
+    return Passage(first=int(first), end=int(end), listed=listed > 0, part=part > 0)
 
 
 def _row_json(row: SightRow) -> dict[str, Any]:

@@ -19,14 +19,16 @@ from numpy.typing import NDArray
 from benchmarks.tools.plain_references import NAMES, PlainMatch, PlainReferences
 from classifiers.base import Kind, Sight, TextEmbedder, Vectors
 from classifiers.descriptions import look_at_texts, vectors_of_subject
-from classifiers.fused import FUSED, LISTED, Signs, compared, listed
+from classifiers.fused import Signs, compared
 from classifiers.thresholds import Calibration
-from classifiers.wording import without_names
+from classifiers.weighing import FUSED, LISTED
+from classifiers.wording import listed, without_names
 
 DESCRIPTION: Final = "desc60"
 PROSE: Final = ("desc_rewrite", "dalle")
 KEYWORDS: Final = ("kw_lm20", "kw_lm10", "kw_lm5")
 KINDS: Final = (*PROSE, *KEYWORDS)
+LAYERS: Final = (FUSED, LISTED)
 SPLITS: Final = 20
 SEED: Final = 5
 BATCH: Final = 64
@@ -99,14 +101,29 @@ def look(texts: Sequence[str], minilm: TextEmbedder) -> list[Sight]:
 
 
 def scores(sights: Sequence[Sight], references: WordReferences, calibration: Calibration) -> Vectors:
-    """Scores ``float32[sights, subjects]``, minus infinity for who is ruled out."""
+    """By the passages of each of `LAYERS` scores ``float32[layers, sights, subjects]``, minus infinity for
+    whom a rule rules out.
+    """
     found = []
     for sight in sights:
         [whole] = sight.of(Kind.PROMPT)
-        layer = LISTED if listed(sight.texts) else FUSED
         parts = sight.of(Kind.CLAUSE)
-        found.append(compared(whole, parts, references, calibration, layer, references.subjects))
-    return np.stack(found)
+        told = compared(whole, parts, references, calibration, FUSED, references.subjects)
+        nothing = np.full(len(references.subjects), -np.inf, np.float32)
+        found.append([told.get(layer, nothing) for layer in LAYERS])
+    return np.array(found, np.float32).transpose(1, 0, 2)
+
+
+def over(scores: Vectors, calibration: Calibration) -> Vectors:
+    """How far over its layer's threshold each one's best passage is ``float32[sights, subjects]``."""
+    return over_thresholds(
+        scores, [calibration.layers[one].threshold if one in calibration.layers else np.inf for one in LAYERS]
+    )
+
+
+def over_thresholds(scores: Vectors, thresholds: Sequence[float]) -> Vectors:
+    """The same by a threshold for each of `LAYERS`; infinity: there is none."""
+    return np.asarray((scores - np.array(thresholds)[:, None, None]).max(axis=0), np.float32)
 
 
 def halves(subjects: int) -> Iterator[NDArray[np.bool_]]:
@@ -136,42 +153,51 @@ class Looked:
             asked=asked, sights=look([one.text for one in asked], embedder), references=references
         )  # fmt: skip
 
-    def trials(self, calibration: Calibration, *, lists: bool = True) -> "Trials":
-        """The scores; `lists`: lists of keywords have a threshold of their own."""
+    def trials(self, calibration: Calibration) -> "Trials":
+        """The scores, by the layers that the calibration has."""
         places = {who: place for place, who in enumerate(self.references.subjects)}
         return Trials(
             scores=scores(self.sights, self.references, calibration),
             own=np.array([places[one.target] for one in self.asked]),
-            layers=np.array([layer_of(one.text) if lists else FUSED for one in self.asked]),
+            layers=np.array([layer_of(one.text, calibration) for one in self.asked]),
         )
 
 
-def layer_of(text: str) -> str:
-    """The layer by which a prompt is judged."""
-    return LISTED if listed([text]) else FUSED
+def layer_of(text: str, calibration: Calibration | None = None) -> str:
+    """The layer that a prompt as a whole belongs to; without a calibration, as if it had both."""
+    lists = calibration is None or LISTED in calibration.layers
+    return LISTED if lists and listed([text]) else FUSED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trials:
-    """Prompts against characters: ``scores[prompts, subjects]``, ``own[prompts]`` the place of each one's
-    character, ``layers[prompts]`` by which layer it is judged.
+    """Prompts against characters: ``scores[layers, prompts, subjects]``, ``own[prompts]`` the place of each
+    one's character, ``layers[prompts]`` which layer it belongs to as a whole.
+
+    A passage of a prompt may be of another layer; a threshold is made with the prompts of its own layer, and
+    holds for all.
     """
 
     scores: Vectors
     own: NDArray[np.intp]
     layers: NDArray[np.str_]
 
+    def of(self, layer: str) -> Vectors:
+        """The scores of a layer's passages ``float32[prompts, subjects]``."""
+        return np.asarray(self.scores[LAYERS.index(layer)], np.float32)
+
     def alike(self, layer: str, without: int = -1) -> Vectors:
         """The best score of each look-alike of a layer, over all halves; one character may be left out."""
         found: list[Vectors] = []
-        for half in halves(self.scores.shape[1]):
+        scores = self.of(layer)
+        for half in halves(scores.shape[1]):
             kept = half.copy()
             if without >= 0:
                 kept[without] = False
             mine = (self.layers == layer) & ~half[self.own] & (self.own != without)
             if kept.any() and mine.any():
-                found.append(self.scores[mine][:, kept].max(axis=1))
-        return np.concatenate(found) if found else np.full(1, -np.inf, np.float32)
+                found.append(scores[mine][:, kept].max(axis=1))
+        return np.concatenate(found) if found else np.full(1, np.inf, np.float32)
 
     def left_out(
         self, chosen: NDArray[np.bool_], share: float, least: Mapping[str, float]
@@ -181,17 +207,20 @@ class Trials:
 
         The threshold is where `share` of the look-alikes of other characters would be held, or `least`.
         """
-        thresholds = {
-            (who, layer): max(threshold_at(self.alike(layer, int(who)), share), least.get(str(layer), -1.0))
+        over = {
+            who: over_thresholds(
+                self.scores,
+                [max(threshold_at(self.alike(one, int(who)), share), least.get(one, -1.0)) for one in LAYERS],
+            )
             for who in np.unique(self.own)
-            for layer in np.unique(self.layers)
         }
         found: tuple[list[bool], list[bool], list[bool]] = ([], [], [])
-        for half in halves(self.scores.shape[1]):
+        for half in halves(self.scores.shape[2]):
             places = np.flatnonzero(half)
             for row in np.flatnonzero(chosen):
-                who, line = self.own[row], self.scores[row, places]
-                held = bool(line.max() >= thresholds[who, self.layers[row]])
+                who = self.own[row]
+                line = over[who][row, places]
+                held = bool(line.max() >= 0)
                 if half[who]:
                     first = bool(places[line.argmax()] == who)
                     found[0].append(held and first)

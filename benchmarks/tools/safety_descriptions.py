@@ -11,6 +11,8 @@
 4. Ordinary prompts of benign.jsonl that the shipped thresholds hold, without those they were made with, and
    descriptions and lists of invented subjects, with all characters registered. Both presets hold the same:
    what is found, and what is sure, does not depend on them.
+5. The prompts about characters once more, among ordinary sentences that ship, at a place drawn with a seed:
+   what stands around a description must not hide it. By the shipped thresholds, all characters registered.
 """
 
 import json
@@ -26,13 +28,25 @@ import numpy as np
 from benchmarks.calibrate_prompts import least_of
 from benchmarks.common import Conditions, Row, rate, say, wilson
 from benchmarks.tools import described, invented
-from benchmarks.tools.described import Described, Looked, Trials, layer_of, threshold_at
+from benchmarks.tools.described import (
+    Described,
+    Looked,
+    Trials,
+    layer_of,
+    over,
+    over_thresholds,
+    threshold_at,
+)
 from benchmarks.tools.given import Given
 from classifiers import thresholds
 from classifiers.base import TextEmbedder, Vectors
 from classifiers.descriptions import PERHAPS, SURE
 from classifiers.embed import OpenClipEmbedder
-from classifiers.fused import (
+from classifiers.minilm import MiniLm
+from classifiers.ordinary import ordinary_prompts
+from classifiers.similarity import COHORT_WEIGHT
+from classifiers.thresholds import Calibration
+from classifiers.weighing import (
     CLAUSE_SHARE,
     CLAUSE_WEIGHT,
     FUSED,
@@ -41,9 +55,6 @@ from classifiers.fused import (
     LISTED,
     WHOLE_LEAST,
 )
-from classifiers.minilm import MiniLm
-from classifiers.similarity import COHORT_WEIGHT
-from classifiers.thresholds import Calibration
 from classifiers.wording import without_names
 
 ALIKE: Final = 0.04
@@ -54,6 +65,8 @@ QUICK: Final = 200
 CALIBRATED_WITH: Final = 1500
 """Ordinary prompts that the shipped thresholds were made with, as `benchmarks.calibrate_prompts` chooses."""
 RARE: Final = 0.001
+AROUND: Final = (0, 2, 10)
+AROUND_SEED: Final = 78
 REAL: Final = {"material": "real"}
 CARTOON: Final = "Copyright_Infringement--Cartoon_Characters"
 _TITLED: Final = re.compile(r"A photo describes .*? from (.*?)\. (.*)", re.DOTALL)
@@ -79,27 +92,56 @@ def characters(told: Sequence[Described], ordinary: Sequence[str]) -> list[Row]:
     say("looking at ordinary prompts")
     usual = described.look(ordinary, minilm)
     scores = described.scores(usual, looked.references, shipped)
-    rows = _found(looked, looked.trials(shipped), least_of(ordinary, scores), {"score": "as shipped"})
-    rows += _held("ordinary prompts", ordinary, scores, shipped, REAL)
+    rows = _found(looked, looked.trials(shipped), least_of(scores), {"score": "as shipped"})
+    rows += _held("ordinary prompts", scores, shipped, REAL)
     nobody = invented.descriptions(INVENTED, INVENTED_SEED)
     of_nobody = described.scores(described.look(nobody, minilm), looked.references, shipped)
     for layer in (FUSED, LISTED):
         mine = [place for place, text in enumerate(nobody) if layer_of(text) == layer]
-        texts = [nobody[place] for place in mine]
-        rows += _held(f"invented, {layer}", texts, of_nobody[mine], shipped, {"material": "written"})
+        rows += _held(f"invented, {layer}", of_nobody[:, mine], shipped, {"material": "written"})
+    rows += _among(looked, shipped, minilm)
     for name, numbers, lists in _WITHOUT:
-        other = _without(shipped, numbers)
-        least = least_of(ordinary, described.scores(usual, looked.references, other))
-        plain = least if lists else dict.fromkeys(least, max(least.values()))
-        rows += _found(looked, looked.trials(other, lists=lists), plain, {"score": name})
+        other = _without(shipped, numbers, lists=lists)
+        least = least_of(described.scores(usual, looked.references, other))
+        rows += _found(looked, looked.trials(other), least, {"score": name})
     return [*rows, *_by_clip(told, ordinary, shipped)]
 
 
-def _without(shipped: Calibration, numbers: Mapping[str, float]) -> Calibration:
-    """The calibration with other numbers, the same for lists as for sentences, and without whitening."""
+def _among(looked: Looked, shipped: Calibration, minilm: TextEmbedder) -> list[Row]:
+    """The same prompts among ordinary sentences, by the shipped thresholds, all characters registered."""
+    around = [text.rstrip(".") + "." for text in ordinary_prompts() if text.isascii()]
+    subjects = looked.references.subjects
+    own = np.array([subjects.index(one.target) for one in looked.asked])
+    kinds = np.array([one.kind for one in looked.asked])
+    rows: list[Row] = []
+    for count in AROUND:
+        rng = random.Random(AROUND_SEED)
+        texts = []
+        for one in looked.asked:
+            kept = rng.sample(around, count)
+            before = rng.randint(0, count)
+            texts.append(" ".join([*kept[:before], one.text.rstrip(".") + ".", *kept[before:]]))
+        lines = over(described.scores(described.look(texts, minilm), looked.references, shipped), shipped)
+        found = (lines.argmax(axis=1) == own) & (lines.max(axis=1) >= 0)
+        way = {**REAL, "score": "as shipped", "registered": len(subjects), "sentences around": count}
+        rows += [
+            rate(
+                "right owner found by the shipped threshold", int(found[kinds == kind].sum()),
+                int((kinds == kind).sum()), {**way, "kind": kind},
+            )
+            for kind in described.KINDS if (kinds == kind).any()
+        ]  # fmt: skip
+    return rows
+
+
+def _without(shipped: Calibration, numbers: Mapping[str, float], *, lists: bool) -> Calibration:
+    """The calibration with other numbers, the same for lists as for sentences, and without whitening;
+    `lists`: with a threshold of their own for them.
+    """
     made = {**shipped.numbers, **numbers}
     made |= {LIST_CLAUSE_WEIGHT: made[CLAUSE_WEIGHT]}
-    return replace(shipped, numbers=made, whitening=shipped.whitening[:0])
+    layers = {name: layer for name, layer in shipped.layers.items() if lists or name != LISTED}
+    return replace(shipped, numbers=made, layers=layers, whitening=shipped.whitening[:0])
 
 
 _NO_RULE: Final = {WHOLE_LEAST: -1.0, LIST_LEAST: -1.0}
@@ -118,11 +160,13 @@ def _by_clip(told: Sequence[Described], ordinary: Sequence[str], shipped: Calibr
     clip = OpenClipEmbedder()
     way = {"score": "CLIP only: whole prompt"}
     alone = replace(
-        _without(shipped, {**_NO_RULE, CLAUSE_WEIGHT: 0.0}), space=clip.space, cohort=shipped.cohort[:0]
+        _without(shipped, {**_NO_RULE, CLAUSE_WEIGHT: 0.0}, lists=False),
+        space=clip.space,
+        cohort=shipped.cohort[:0],
     )
     try:
         looked = Looked.of(told, clip)
-        least = least_of(ordinary, described.scores(described.look(ordinary, clip), looked.references, alone))
+        least = least_of(described.scores(described.look(ordinary, clip), looked.references, alone))
     except ValueError:  # it knows too few words of every description
         counts = Counter(one.kind for one in told if one.kind in described.KINDS)
         return [
@@ -131,8 +175,7 @@ def _by_clip(told: Sequence[Described], ordinary: Sequence[str], shipped: Calibr
             )
             for kind, count in counts.items()
         ]
-    plain = dict.fromkeys(least, max(least.values()))
-    return _found(looked, looked.trials(alone, lists=False), plain, way)
+    return _found(looked, looked.trials(alone), least, way)
 
 
 def _found(looked: Looked, trials: Trials, least: Mapping[str, float], way: Mapping[str, str]) -> list[Row]:
@@ -161,23 +204,22 @@ def _share(metric: str, found: Sequence[bool], prompts: int, conditions: Mapping
     )  # fmt: skip
 
 
-def _held(
-    what: str, ordinary: Sequence[str], scores: Vectors, shipped: Calibration, material: Mapping[str, str]
-) -> list[Row]:
-    best, layers = scores.max(axis=1), [layer_of(text) for text in ordinary]
-    held = [value >= shipped.layer(layer).threshold for value, layer in zip(best, layers, strict=True)]
-    sure = [
-        value >= shipped.numbers[SURE.format(layer=layer)] for value, layer in zip(best, layers, strict=True)
-    ]
+def _held(what: str, scores: Vectors, shipped: Calibration, material: Mapping[str, str]) -> list[Row]:
+    plain = [shipped.layer(layer).threshold for layer in described.LAYERS]
+    sure = [shipped.numbers[SURE.format(layer=layer)] for layer in described.LAYERS]
     asked = [
-        value >= shipped.numbers.get(PERHAPS.format(layer=layer), shipped.layer(layer).threshold)
-        for value, layer in zip(best, layers, strict=True)
+        shipped.numbers.get(PERHAPS.format(layer=layer), least)
+        for layer, least in zip(described.LAYERS, plain, strict=True)
     ]
-    way = {**material, "score": "as shipped", "registered": scores.shape[1]}
+    count = scores.shape[1]
+    held, surely, perhaps = (
+        int((over_thresholds(scores, least).max(axis=1) >= 0).sum()) for least in (plain, sure, asked)
+    )
+    way = {**material, "score": "as shipped", "registered": scores.shape[2]}
     return [
-        rate(f"{what} held", sum(held), len(held), way),
-        rate(f"{what} surely found", sum(sure), len(sure), way),
-        rate(f"{what} that a judge would be asked about", sum(asked), len(asked), way),
+        rate(f"{what} held", held, count, way),
+        rate(f"{what} surely found", surely, count, way),
+        rate(f"{what} that a judge would be asked about", perhaps, count, way),
     ]
 
 
@@ -201,16 +243,13 @@ def _entities(lines: Sequence[Mapping[str, object]], ordinary: Sequence[str]) ->
     say("looking at cartoon characters")
     looked = Looked.of(told, minilm, ("other",))
     trials = looked.trials(shipped)
-    usual = described.scores(described.look(ordinary, minilm), looked.references, shipped).max(axis=1)
     # How far over its layer's threshold, since hardly any ordinary prompt is a list: both move by as much.
-    usual -= np.array([shipped.layer(layer_of(text)).threshold for text in ordinary], np.float32)
-    needed = np.array([shipped.layer(layer).threshold for layer in trials.layers], np.float32)
-    best, first = trials.scores.max(axis=1) - needed, trials.scores.argmax(axis=1) == trials.own
-    over = best >= threshold_at(usual, RARE) + 1e-6
+    usual = described.scores(described.look(ordinary, minilm), looked.references, shipped)
+    least = threshold_at(over(usual, shipped).max(axis=1), RARE) + 1e-6
+    lines_over = over(trials.scores, shipped)
+    far, first = lines_over.max(axis=1) >= least, lines_over.argmax(axis=1) == trials.own
     way: Conditions = {**REAL, "registered": len(looked.references.subjects), "by": "one prompt each"}
     return [
         rate("entities, right owner first", int(first.sum()), len(first), way),
-        rate(
-            "entities, right owner at 0.1 % of ordinary prompts", int((first & over).sum()), len(first), way
-        ),
+        rate("entities, right owner at 0.1 % of ordinary prompts", int((first & far).sum()), len(first), way),
     ]

@@ -24,7 +24,8 @@ from classifiers.descriptions import (
 from classifiers.drawn import of_portrait
 from classifiers.errors import TooFewScores
 from classifiers.fitting import Scores, Target, demand, fitted
-from classifiers.fused import FUSED, LISTED, layer_of
+from classifiers.fused import layer_of
+from classifiers.passages import MAX_PASSAGE
 from classifiers.similarity import (
     COHORT_NEAREST,
     COHORT_WEIGHT,
@@ -42,6 +43,7 @@ from classifiers.thresholds import (
     PROMPT_PICTURE,
     Calibration,
 )
+from classifiers.weighing import FUSED, LISTED, PASSAGES
 from classifiers.wording import CLIP_WINDOW, windows
 from pipeline.calibrating.material import Group, Registered
 from pipeline.calibrating.registered import Rows
@@ -267,7 +269,7 @@ class Sentences:
 
     def numbers(self, target: Target) -> Mapping[str, float]:
         """Those before, from which score on a layer is sure, and from which on a judge is asked."""
-        fitted = dict(self.before.numbers)
+        fitted = {**self.before.numbers, PASSAGES: MAX_PASSAGE}
         for layer, scores in self.scores(target).items():
             strangers = np.array(scores.strangers or [1.0])
             fitted[SURE.format(layer=layer)] = round(float(strangers.max()) + SURE_MARGIN, 3)

@@ -10,17 +10,7 @@ from classifiers.base import Kind, Seen, Sight
 from classifiers.bounds import basis, bounds_of, reached, taken_off
 from classifiers.descriptions import check_descriptions
 from classifiers.faces import check_faces
-from classifiers.fused import (
-    BARE_LEAST,
-    CLAUSE_FEWEST,
-    CLAUSE_FULL,
-    CLAUSE_SHARE,
-    CLAUSE_WEIGHT,
-    FUSED,
-    LIST_LEAST,
-    LISTED,
-    WHOLE_LEAST,
-)
+from classifiers.passages import MAX_PASSAGE
 from classifiers.similarity import check_frames
 from classifiers.thresholds import (
     FACE_PORTRAIT,
@@ -29,6 +19,18 @@ from classifiers.thresholds import (
     PROMPT_PICTURE,
     Calibration,
     Layer,
+)
+from classifiers.weighing import (
+    BARE_LEAST,
+    CLAUSE_FEWEST,
+    CLAUSE_FULL,
+    CLAUSE_SHARE,
+    CLAUSE_WEIGHT,
+    FUSED,
+    LIST_LEAST,
+    LISTED,
+    PASSAGES,
+    WHOLE_LEAST,
 )
 from registry.subject_types import SubjectRecord, VectorRow
 from registry.subjectset import SubjectSet
@@ -123,7 +125,8 @@ def test_fused(
 ) -> None:  # fmt: skip
     drawn = np.random.default_rng(seed)
     layers = {FUSED: layer(threshold)} | ({} if lists is None else {LISTED: layer(lists)})
-    numbers = {CLAUSE_WEIGHT: weight, CLAUSE_SHARE: share, CLAUSE_FEWEST: few[0], CLAUSE_FULL: few[1],
+    numbers = {PASSAGES: MAX_PASSAGE, CLAUSE_WEIGHT: weight,
+               CLAUSE_SHARE: share, CLAUSE_FEWEST: few[0], CLAUSE_FULL: few[1],
                "cohort_weight": cohort, "cohort_nearest": 2}  # fmt: skip
     if leasts is not None:
         numbers |= dict(zip((WHOLE_LEAST, LIST_LEAST, BARE_LEAST), leasts, strict=True))

@@ -80,7 +80,7 @@ def test_nobody_is_hidden(crowds: int) -> None:
     told = check_descriptions(
         prompt,
         Crowd(["description", "attribute"], crowds),
-        calibrations("prompt_fused", clause_weight=0.5),
+        calibrations("prompt_fused", clause_weight=0.5, passages=8),
     )
     for report in (frames, faces, shown, told):
         found = {finding.subject for finding in report.findings}

@@ -86,7 +86,7 @@ CALIBRATIONS = {
     "minilm-test": Calibration(
         space="minilm-test", version=1, made={},
         layers={"prompt_fused": Layer(threshold=0.6, slope=10, intercept=-6)},
-        numbers={"clause_weight": 0.5, "clause_share": 0.6, "prompt_fused_sure": 0.9},
+        numbers={"passages": 8, "clause_weight": 0.5, "clause_share": 0.6, "prompt_fused_sure": 0.9},
     ),
 }  # fmt: skip
 PLUMBER = "a stout plumber, red cap, blue overalls, big moustache"

@@ -11,15 +11,17 @@ from hypothesis import strategies as st
 from classifiers.base import Kind, Seen, Sight, Vectors
 from classifiers.descriptions import check_descriptions
 from classifiers.errors import CalibrationMissing
-from classifiers.fused import FUSED, LISTED, NEIGHBOURS, fused, listed
+from classifiers.fused import NEIGHBOURS, fused
 from classifiers.thresholds import Calibration, Layer
+from classifiers.weighing import FUSED, LISTED
+from classifiers.wording import listed
 from registry.subject_types import SubjectRecord, VectorRow
 from registry.subjectset import SubjectSet
 
 DIMENSION = 12
 NUMBERS = {
-    "clause_weight": 0.4, "clause_share": 0.5, "clause_fewest": 2, "clause_full": 3, "cohort_weight": 1.0,
-    "cohort_nearest": 2, "whole_least": 0.3, "list_least": 0.2, "bare_least": 0.4,
+    "passages": 8, "clause_weight": 0.4, "clause_share": 0.5, "clause_fewest": 2, "clause_full": 3,
+    "cohort_weight": 1.0, "cohort_nearest": 2, "whole_least": 0.3, "list_least": 0.2, "bare_least": 0.4,
 }  # fmt: skip
 
 
@@ -159,7 +161,8 @@ def test_lists_have_a_threshold_of_their_own() -> None:
         assert [finding.threshold for finding in found] == ([0.25] if layer else [])
 
 
-def test_a_calibration_of_the_earlier_score_is_missing() -> None:
+@pytest.mark.parametrize("passages", [0, 7])
+def test_a_calibration_of_an_earlier_score_is_missing(passages: int) -> None:
     one = record("s", AXES[:1], AXES[1:4])
     with pytest.raises(CalibrationMissing, match="make it again"):
-        told(AXES[1:2], one, calibration(clause_count=5), AXES[0])
+        told(AXES[1:2], one, calibration(passages=passages), AXES[0])

@@ -9,8 +9,8 @@ import pytest
 
 from classifiers import thresholds
 from classifiers.errors import ModelUnusable
-from classifiers.fused import FUSED
 from classifiers.minilm import MiniLm
+from classifiers.weighing import FUSED
 from classifiers.wording import within
 
 

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from classifiers.base import Finding, Kind, Seen, Sight, Vectors
 from classifiers.descriptions import SURE, check_descriptions
 from classifiers.faces import check_faces
-from classifiers.fused import CLAUSE_WEIGHT, FUSED
 from classifiers.names import check_names
 from classifiers.similarity import check_frames
 from classifiers.thresholds import (
@@ -21,6 +20,7 @@ from classifiers.thresholds import (
     Calibration,
     Layer,
 )  # fmt: skip
+from classifiers.weighing import CLAUSE_WEIGHT, FUSED
 
 CLIP, MINI, FACE = "clip-test", "mini-test", "face-test"
 LAYER = Layer(threshold=0.5, slope=10.0, intercept=-5.0)
@@ -39,7 +39,7 @@ CALIBRATIONS = {
         prompt_description_sure=0.8,
     ),
     MINI: calibration(
-        MINI, FUSED, **{CLAUSE_WEIGHT: 0.5, SURE.format(layer=FUSED): 0.8}
+        MINI, FUSED, **{CLAUSE_WEIGHT: 0.5, "passages": 8, SURE.format(layer=FUSED): 0.8}
     ),
     FACE: Calibration(
         space=FACE, version=1, made={},

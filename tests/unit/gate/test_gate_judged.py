@@ -33,7 +33,10 @@ DESCRIPTION = (
 MEANT = "A heron in a tailcoat plays the bassoon"
 SIMILAR = "a heron with brass wings on a hill at night"
 UNCLEAR = "a heron in a tailcoat beside a bassoon"
-BELOW, BELOW_UNCLEAR = "a tall heron with a lantern on a rooftop", "a tall heron with brass wings in the fog"
+BELOW, BELOW_UNCLEAR = (
+    "a tall heron with a lantern on a rooftop",
+    "a heron in a patched tailcoat beside a bassoon",
+)
 
 
 def lessons() -> list[tuple[str, str]]:

@@ -206,6 +206,16 @@ def test_the_tables_for_names(table: str, how: str, tmp_path: Path, monkeypatch:
     one_sentence(refused.value)
 
 
+def test_a_calibration_of_an_earlier_score(start: Callable[..., Eyes], tmp_path: Path) -> None:
+    [path] = [one for one in SHIPPED if "minilm" in one.name]
+    (tmp_path / CALIBRATIONS).mkdir()
+    earlier = path.read_text().replace('"passages": 8', '"passages": 7')
+    (tmp_path / CALIBRATIONS / path.name).write_text(earlier)
+    with pytest.raises(ClassifierError, match="take its file away") as refused:
+        start()
+    one_sentence(refused.value)
+
+
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_a_calibration(path: Path, start: Callable[..., Eyes], tmp_path: Path) -> None:
     (tmp_path / CALIBRATIONS).mkdir()

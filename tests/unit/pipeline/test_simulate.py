@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from classifiers.base import Kind, Seen, Sight
-from classifiers.fused import CLAUSE_WEIGHT, FUSED
 from classifiers.thresholds import (
     FACE_PORTRAIT,
     FRAME_PICTURE,
@@ -22,6 +21,7 @@ from classifiers.thresholds import (
 from classifiers.unsafe.check import CATEGORIES, NEVER
 from classifiers.unsafe.frames import seen_unsafe
 from classifiers.unsafe.taxonomy import Category
+from classifiers.weighing import CLAUSE_WEIGHT, FUSED
 from classifiers.words import seen_words
 from pipeline.errors import UsageError
 from pipeline.past import HELD, REFUSED, RELEASE, Past
@@ -47,7 +47,7 @@ def calibration(space: str, *layers: str, least: float = 0.5, **numbers: float) 
 
 CALIBRATIONS = {
     CLIP: calibration(CLIP, FRAME_PICTURE, PROMPT_PICTURE, PROMPT_DESCRIPTION),
-    MINI: calibration(MINI, FUSED, **{CLAUSE_WEIGHT: 0.5}),
+    MINI: calibration(MINI, FUSED, **{CLAUSE_WEIGHT: 0.5, "passages": 8}),
     FACE: calibration(FACE, FACE_PORTRAIT, least=-0.6),
 }
 
