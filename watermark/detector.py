@@ -24,7 +24,7 @@ from watermark.payload import ID_BITS, VERSION
 from watermark.windows import Block, blocks
 
 MAX_LOG10_CHANCE = -9.0
-CANDIDATES = 2 * sync.PEAKS + 1 + sync.FRAMES_SEARCHED * sync.PEAKS
+CANDIDATES = 19
 MAX_BLOCKS = 1000  # over three hours
 MAX_EPOCHS = 8
 RING_BINS = 10
@@ -128,7 +128,7 @@ def _searches(block: Block, design: Lattice) -> Iterable[list[sync.Placement]]:
 
 def decode(placements: Sequence[sync.Placement], design: Lattice) -> list[Reading]:
     """Decode each placement; only readings whose CRC fits are returned."""
-    measured = [measure(p.spectra, design) for p in placements]
+    measured = [measure(p.spectra, p.gains, design) for p in placements]
     soft = np.stack([_soft(values, design) for values in measured])
     return [
         Reading(message=message, z=correlation(values, design, message), placement=placement)
@@ -137,13 +137,17 @@ def decode(placements: Sequence[sync.Placement], design: Lattice) -> list[Readin
     ]
 
 
-def measure(spectra: NDArray[np.complex64], design: Lattice) -> Evidence:
-    """Evidence ``float32[8, p]`` of each payload point, before any sign of the carrier key is used."""
+def measure(spectra: NDArray[np.complex64], gains: NDArray[np.float32], design: Lattice) -> Evidence:
+    """Evidence ``float32[8, p]`` of each payload point, before any sign of the carrier key is used.
+
+    `gains` float32[8] says how much of each state the clip shows: noise grows with its root, the mark with it.
+    """
     spectra = spectra[:, TEMPLATE_POINTS:]
     values = (spectra * np.conj(design.phasors[:, TEMPLATE_POINTS:])).real
     noise = _ring_deviation(np.abs(spectra), design)
     robust = np.clip(values / noise, -CLIP_DEVIATIONS, CLIP_DEVIATIONS)
-    evidence: Evidence = (robust * design.amplitudes[TEMPLATE_POINTS:] / noise).astype(np.float32)
+    weight = design.amplitudes[TEMPLATE_POINTS:] * gains[:, None] / noise
+    evidence: Evidence = (robust * weight).astype(np.float32)
     return evidence
 
 
