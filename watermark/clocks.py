@@ -11,6 +11,7 @@ from watermark.windows import WINDOW_SECONDS
 
 SAMPLES = 8  # per window, for the mean share of each state in it
 
+Clocks = NDArray[np.float64]
 Weights = NDArray[np.float32]
 
 
@@ -21,15 +22,23 @@ class Clock(NamedTuple):
     offset: float = 0.0
 
 
-def shares(times: NDArray[np.float64], clocks: NDArray[np.float64]) -> Weights:
-    """Mean amplitude ``float32[c, 8, n]`` of each state in the windows at `times`.
+AS_MARKED = Clock()
+
+
+def grid(speeds: NDArray[np.float64], step: float) -> Clocks:
+    """All clocks ``float64[c, 2]`` of these speeds with offsets `step` seconds apart over the period."""
+    offsets = np.arange(round(PERIOD_SECONDS / step)) * step
+    return np.stack([np.repeat(speeds, len(offsets)), np.tile(offsets, len(speeds))], axis=1)
+
+
+def shares(times: NDArray[np.float64], clocks: Clocks) -> Weights:
+    """Mean amplitude ``float32[c, 8, n]`` of each state in the windows at `times`, fades and all.
 
     `times` are the windows' middles in seconds, `clocks` ``float64[c, 2]`` of (speed, offset).
     """
     inside = (np.arange(SAMPLES) + 0.5) / SAMPLES * WINDOW_SECONDS - WINDOW_SECONDS / 2
     when = (times[:, None] + inside).ravel()
-    marked = clocks[:, :1] * when + clocks[:, 1:]
-    position = (marked % PERIOD_SECONDS) / STATE_SECONDS
+    position = ((clocks[:, :1] * when + clocks[:, 1:]) % PERIOD_SECONDS) / STATE_SECONDS
     state = np.minimum(position.astype(int), STATES - 1)
     faded = np.maximum(0.0, (position - state - 1) * STATE_SECONDS + FADE_SECONDS) / FADE_SECONDS
     weights = np.zeros((len(clocks), STATES, len(when)), dtype=np.float32)
@@ -38,9 +47,3 @@ def shares(times: NDArray[np.float64], clocks: NDArray[np.float64]) -> Weights:
     weights[rows, (state + 1) % STATES, columns] = np.sin(faded * np.pi / 2)
     mean: Weights = weights.reshape(len(clocks), STATES, len(times), SAMPLES).mean(axis=3)
     return mean
-
-
-def grid(speeds: NDArray[np.float64], step: float) -> NDArray[np.float64]:
-    """All clocks ``float64[c, 2]`` of these speeds with offsets `step` seconds apart over the period."""
-    offsets = np.arange(round(PERIOD_SECONDS / step)) * step
-    return np.stack([np.repeat(speeds, len(offsets)), np.tile(offsets, len(speeds))], axis=1)

@@ -1,7 +1,7 @@
 """Blind detection of the hidden mark with a proved chance of error.
 
 The rules:
-1. Registration (`watermark.sync`) uses the template key only.
+1. Registration (`watermark.sync`, `search`, `refine`) uses the template key only.
 2. At most `CANDIDATES` placements of a block are handed to the decision, whatever the content.
 3. The decision correlates the decoded codeword with signs of the carrier key. For any content and any
    one message, P(z ≥ t) ≤ exp(−t²/2) (Hoeffding 1963); the sum over every message that could be accepted,
@@ -18,13 +18,19 @@ from numpy.typing import NDArray
 
 from watermark import channel, search, sync
 from watermark.base import Detection, Geometry, TimedLuma
+from watermark.clocks import grid
+from watermark.geometry import FrameGeometry
 from watermark.keys import DetectionKey
 from watermark.lattice import PERIOD_SECONDS, TEMPLATE_POINTS, Lattice, lattice
 from watermark.payload import ID_BITS, VERSION
-from watermark.windows import Block, blocks
+from watermark.windows import LINES, Block, blocks
 
 MAX_LOG10_CHANCE = -9.0
-CANDIDATES = 19
+PEAKS = 3  # placements handed on of a clip that was trimmed or mirrored, and of nothing else
+OFFSETS = 32  # clocks over one period, for those
+CANDIDATES = 1 + 2 * PEAKS + sum(search.HANDED_ON)
+# What the template's phases are compared at in one block: by the quick part and by the full search.
+QUICK_PLACEMENTS = 2 * OFFSETS * sync.FINEST**2
 MAX_BLOCKS = 1000  # over three hours
 MAX_EPOCHS = 8
 RING_BINS = 10
@@ -61,6 +67,7 @@ class HiddenMarkDetector:
         """Search a clip of any length once, in constant memory; see `watermark.base.Detection`."""
         best: Reading | None = None
         owner: DetectionKey | None = None
+        geometry: Geometry | None = None
         presence, count = 0.0, 0
         span: tuple[float, float] | None = None
         for index, block in enumerate(blocks(frames)):
@@ -76,13 +83,14 @@ class HiddenMarkDetector:
                 presence = min(presence, seen)
                 if reading:
                     best, owner, span = reading, key, (block.start, block.end)
+                    geometry = _geometry(reading.placement, block)
                     break
         return Detection(
             payload=best.message if best else None,
             log10_chance=self.log10_chance(best.z) if best else 0.0,
             presence_log10_chance=min(presence, self.log10_chance(best.z)) if best else presence,
             span=span,
-            geometry=_geometry(best.placement) if best else None,
+            geometry=geometry,
             key_epoch=owner.epoch if owner else None,
             frames=count,
         )
@@ -97,9 +105,11 @@ class HiddenMarkDetector:
         presence = 0.0
         if len(block.windows) < 2:  # nothing is left of it once its mean is taken off
             return None, presence
-        for placements in _searches(block, design):
+        for placements, searched in _searches(block, design):
+            if not placements:
+                continue
             strongest = max(placement.statistic for placement in placements)
-            presence = min(presence, presence_log10_chance(strongest))
+            presence = min(presence, presence_log10_chance(strongest, searched))
             readings = decode(placements, design)
             good = [r for r in readings if self._acceptable(r)]
             if good:
@@ -110,20 +120,21 @@ class HiddenMarkDetector:
         return self.log10_chance(reading.z) <= MAX_LOG10_CHANCE and self._accepts(reading.message)
 
 
-def _searches(block: Block, design: Lattice) -> Iterable[list[sync.Placement]]:
-    """Placements in helpings: unmoved, shifted or trimmed, mirrored, then the full search."""
-    # The still part of the scene goes; the carrier stays, because it moves.
-    windows = block.windows - block.windows.mean(axis=0)
-    for frame in (sync.FrameGeometry(), sync.FrameGeometry(mirrored=True)):
+def _searches(block: Block, design: Lattice) -> Iterable[tuple[list[sync.Placement], int]]:
+    """Placements in helpings, each with the number of places they are the best of.
+
+    Unmoved; shifted or trimmed; mirrored; then the full search.
+    """
+    windows, times = block.windows, block.times
+    clocks = grid(np.ones(1), PERIOD_SECONDS / OFFSETS)
+    for frame in (FrameGeometry(), FrameGeometry.stretched(1, 1, mirrored=True)):
         found = sync.coefficients(windows, design, frame)
-        if not frame.mirrored:
+        if frame == FrameGeometry():
             # By itself and first: a clip that was not moved must not be read as slightly moved.
-            yield [sync.at(found, block.times, design, frame)]
-        yield sync.place(found, block.times, design, frame)
-    for_all: list[sync.Placement] = []
-    for frame in search.frames(windows, design):
-        for_all += sync.place(sync.coefficients(windows, design, frame), block.times, design, frame)
-    yield for_all
+            yield [sync.at(found, times, design, frame)], QUICK_PLACEMENTS
+        yield sync.place(found, times, design, frame, clocks, PEAKS), QUICK_PLACEMENTS
+    for placements in search.helpings(windows, times, design):
+        yield placements, search.PLACEMENTS
 
 
 def decode(placements: Sequence[sync.Placement], design: Lattice) -> list[Reading]:
@@ -173,22 +184,28 @@ def correlation(values: NDArray[np.float32], design: Lattice, message: int) -> f
 
 
 def _confirm(block: Block, design: Lattice, known: Reading) -> bool:
-    """Whether a later block carries the known message at the known place (the time offset may drift)."""
-    windows = block.windows - block.windows.mean(axis=0)
-    found = sync.coefficients(windows, design, known.placement.frame)
-    spectra = sync.by_state(found, block.times + known.placement.offset)
-    shift = np.exp(2j * np.pi * (design.points @ np.array(known.placement.shift)))
-    values = measure(spectra * shift, design)
-    ((message, fits),) = channel.decode(_soft(values, design)[None])
+    """Whether a later block carries the known message at the known place, or with a clock that has drifted."""
+    where = known.placement
+    found = sync.coefficients(block.windows, design, where.frame)
+    there = sync.at(found, block.times, design, where.frame, where.clock, where.shift)
+    if _carries(there, design, known.message):
+        return True
+    return _carries(search.timed(found, block.times, design, where.frame, where.clock), design, known.message)
+
+
+def _carries(placement: sync.Placement, design: Lattice, message: int) -> bool:
+    values = measure(placement.spectra, placement.gains, design)
+    ((read, fits),) = channel.decode(_soft(values, design)[None])
     # Codewords of two payloads are not orthogonal: a strong mark of another release also correlates.
-    if fits and message != known.message:
-        return False
-    return correlation(values, design, known.message) >= CONFIRM_STATISTIC
+    return not (fits and read != message) and correlation(values, design, message) >= CONFIRM_STATISTIC
 
 
-def presence_log10_chance(statistic: float) -> float:
-    """Bound on a template statistic this strong without a mark: P ≤ exp(−t²), times all placements."""
-    searched = math.log10(sync.PLACEMENTS * MAX_BLOCKS * MAX_EPOCHS)
+def presence_log10_chance(statistic: float, places: int) -> float:
+    """Bound on a template statistic this strong without a mark: P ≤ exp(−t²), times all places compared.
+
+    `places` are those of one block and of one part of the search; there are two parts.
+    """
+    searched = math.log10(places) + math.log10(2 * MAX_BLOCKS * MAX_EPOCHS)
     return min(0.0, searched - statistic * abs(statistic) * math.log10(math.e))
 
 
@@ -196,11 +213,18 @@ def _known_version(message: int) -> bool:
     return message >> (channel.MESSAGE_BITS - 4) == VERSION
 
 
-def _geometry(placement: sync.Placement) -> Geometry:
-    frame = placement.frame
+def _geometry(placement: sync.Placement, block: Block) -> Geometry:
+    height, width = block.windows.shape[1:]
+    linear = placement.frame.linear(width / LINES, height / LINES)
+    mirrored = bool(np.linalg.det(linear) < 0)
+    # Upright again, unmirrored: the nearest rotation to what is left says how it was turned.
+    turned = np.linalg.inv(linear @ np.diag([-1.0 if mirrored else 1.0, 1.0]))
+    angle = math.degrees(math.atan2(turned[0, 1] - turned[1, 0], turned[0, 0] + turned[1, 1]))
     return Geometry(
-        scale=math.sqrt(frame.scale_x * frame.scale_y),
-        mirrored=frame.mirrored,
+        scale=math.sqrt(abs(float(np.linalg.det(turned)))),
+        mirrored=mirrored,
+        rotation=angle,
         shift=(placement.shift[0] / 2, placement.shift[1] / 2),
-        time_offset=placement.offset % PERIOD_SECONDS,
+        time_offset=placement.clock.offset % PERIOD_SECONDS,
+        speed=placement.clock.speed,
     )

@@ -16,6 +16,9 @@ from watermark.windows import LINES, Plane
 
 MAX_CANVAS = 4.0  # area of an upright canvas over the clip's: a turned frame needs 2
 MAX_FORESHORTENING = 2.0  # ratio of the homography's denominators at the corners
+CORNER_STEPS = 128  # per tile: the grid on which corners of a resampled frame lie
+CORNER_REACH = 64  # tiles from the first corner to any other, along each axis
+CORNER_PLACES = (2 * CORNER_STEPS * CORNER_REACH + 1) ** 6  # of three corners relative to the first
 EXACT = 1e-9  # entries below are zero: the frame is turned by quarters only, nothing is resampled
 
 Matrix = NDArray[np.float64]
@@ -72,6 +75,17 @@ def jacobian(matrix: Matrix, points: Matrix) -> Matrix:
 def corners(width: float, height: float) -> Matrix:
     """The four corners ``float64[4, 2]`` of a frame, clockwise from (0, 0)."""
     return np.array([[0.0, 0.0], [width, 0.0], [width, height], [0.0, height]])
+
+
+def snapped(frame: FrameGeometry, width: float, height: float) -> FrameGeometry | None:
+    """The nearest of `CORNER_PLACES` geometries: its corners are on the grid. None beyond the grid's reach."""
+    frame_corners = corners(width, height)
+    steps = np.rint(2 * CORNER_STEPS * apply(frame.matrix, frame_corners))
+    if not np.abs(steps).max() <= CORNER_STEPS * CORNER_REACH:
+        return None
+    images = steps / (2 * CORNER_STEPS)
+    matrix = cv2.getPerspectiveTransform(frame_corners.astype(np.float32), images.astype(np.float32))
+    return FrameGeometry.of(matrix) if np.isfinite(matrix).all() else None
 
 
 def possible(frame: FrameGeometry, width: float, height: float) -> bool:

@@ -1,11 +1,17 @@
 """The full search: which geometries and clocks are tried, and which of them are handed on.
 
-1. A fixed grid of geometries, in mirrors and quarter turns, is ranked by power without time.
-2. The best of them, and all likely ones whatever their rank, are ranked with every offset at the right speed.
-3. The best of those are ranked with every speed.
-4. The best distinct ones are refined (`watermark.refine`), and `HANDED_ON` go to the decision.
+The rules:
+1. A fixed grid of geometries, with mirrors and quarter turns, is ranked by power without time.
+2. The best of them, and all likely ones whatever their rank, are ranked at every offset at the right speed.
+3. The best of those are ranked at every speed.
+4. The best distinct ones of all are refined (`watermark.refine`), those that agree best once more.
+5. At most `HANDED_ON` go to the decision, none whose template agrees less than by `LEAST_AGREEMENT`; each lies
+   on the grid that `PLACEMENTS` counts.
+
+Nothing here knows the carrier key.
 """
 
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -13,83 +19,129 @@ import numpy as np
 from numpy.typing import NDArray
 
 from watermark import refine, spectrum, sync
-from watermark.clocks import Clock, grid
-from watermark.geometry import FrameGeometry, possible
+from watermark.clocks import Clock, Clocks, grid, shares
+from watermark.geometry import CORNER_PLACES, FrameGeometry, snapped
 from watermark.lattice import PERIOD_SECONDS, Lattice
+from watermark.spectrum import Maps, Power
 from watermark.windows import LINES, WINDOW_SECONDS, Plane
 
 SCALES = (0.45, 2.3)
-STEP = 0.028  # relative to the scale: 0.9 cycles at the template's mean frequency
-TURN = np.radians(15.0)
+STEP = 0.028  # of the scale, relative to it: 0.9 cycles at the template's mean frequency
+TURN = np.radians(15.0)  # beyond quarter turns
 STRETCH = np.log(1.36)
-TURNED_FROM = 0.7  # scale; smaller patterns are only looked for upright
-STRETCHED_FROM = 0.6
+TURNED_FROM, STRETCHED_FROM = 0.7, 0.6  # scale: a pattern smaller than that is hardly looked for slanted
 SPEEDS = np.exp(np.arange(-10, 11) * 0.04)  # 0.67 to 1.49
-SEARCHED_WINDOWS = 32
-TIMED, SPED, REFINED, CLIMBED_TWICE, HANDED_ON = 5000, 300, 16, 8, 6
-LEAST_SPREAD = 4.0
-
-Maps = NDArray[np.float64]
+SEARCHED_WINDOWS = 32  # from the middle of a block
+TIMED, SPED = 5000, 300  # hypotheses in the second and the third ranking
+REFINED = (4, 20)  # rough places in the first helping and in the second
+HANDED_ON = (2, 4)  # and what of them goes to the decision
+LEAST_AGREEMENT = 4.5
+KEPT = 400  # of one ranking, before neighbours are taken out
+LEAST_SPREAD = 4.0  # of scores by chance, so that short clips are not blown up
+LIKELY_BONUS = 0.7  # neither slanted nor stretched, as most clips are
+FINE_SPEEDS = np.linspace(-0.02, 0.02, 5)
+OFFSET_STEP = 0.05  # seconds
+FINE_OFFSETS = np.arange(-3, 4)  # of those steps
+AS_GOOD = 0.98  # a clock of the right speed that is nearly as good is the better guess
+# What the template's phases can be compared at in one block: the corners' grid, the clocks', the shifts'.
+PLACEMENTS = (
+    CORNER_PLACES * (len(SPEEDS) * len(FINE_SPEEDS)) * round(PERIOD_SECONDS / OFFSET_STEP) * sync.FINEST**2
+)
 
 
 class Start(NamedTuple):
-    """A rough geometry, a clock and their score."""
+    """A rough place: its standing among all that were ranked with it, linear map and clock."""
 
     score: float
     linear: Maps
     clock: Clock
 
 
-@lru_cache(maxsize=1)
-def hypotheses() -> tuple[Maps, NDArray[np.bool_], NDArray[np.int64]]:
-    """Linear maps ``float64[h, 2, 2]``, half of those of all mirrors and turns, and which are likely.
+class Hypotheses(NamedTuple):
+    """Linear maps float64[h, 2, 2], whether each is likely, and its scale's group; half of all: see `_grid`."""
 
-    The other half are the same upside down.
-    """
-    found, likely, size = [], [], []
-    scale = SCALES[0]
+    maps: Maps
+    likely: NDArray[np.bool_]
+    group: NDArray[np.int64]
+
+
+@lru_cache(maxsize=1)
+def hypotheses() -> Hypotheses:
+    """All geometries that are ranked; each stands for itself and for itself upside down."""
+    maps, likely, group, scale = [], [], [], SCALES[0]
     while scale <= SCALES[1]:
         step = STEP * scale
-        turns = np.arange(-(n := int(TURN / step)), n + 1) * step if scale >= TURNED_FROM else np.zeros(1)
-        reach = STRETCH if scale >= STRETCHED_FROM else 2.1 * step
-        stretches = np.arange(-(n := int(reach / (2 * step))), n + 1) * 2 * step
+        turns = _around(TURN if scale >= TURNED_FROM else 0.0, step)
         for turn in turns:
-            for stretch in stretches:
-                rotation = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
-                found.append(np.diag([np.exp(-stretch / 2), np.exp(stretch / 2)]) @ rotation / scale)
-                size.append(round(np.log(scale) / 0.1))
-                likely.append(abs(turn) < 1e-9 and abs(stretch) < 1e-9 or abs(stretch) < 1e-9 and .95<scale<1.1)
+            for stretch in _around(STRETCH if scale >= STRETCHED_FROM else 4.2 * step, 2 * step):
+                cosine, sine = np.cos(turn), np.sin(turn)
+                wide = np.diag([np.exp(-stretch / 2), np.exp(stretch / 2)])
+                maps.append(wide @ [[cosine, sine], [-sine, cosine]] / scale)
+                likely.append(turn == 0 and stretch == 0)
+                group.append(round(np.log(scale) / 0.1))
         scale *= 1 + step
-    base = np.array(found)
-    quarters = [np.array(q, float) for q in ([[1, 0], [0, 1]], [[-1, 0], [0, 1]], [[0, 1], [-1, 0]], [[0, 1], [1, 0]])]
-    return np.concatenate([base @ quarter for quarter in quarters]), np.tile(likely, len(quarters)), np.tile(size, len(quarters))
+    quarters = np.array([[[1, 0], [0, 1]], [[-1, 0], [0, 1]], [[0, 1], [-1, 0]], [[0, 1], [1, 0]]], float)
+    whole = np.concatenate([np.array(maps) @ quarter for quarter in quarters])
+    return Hypotheses(whole, np.tile(likely, len(quarters)), np.tile(group, len(quarters)))
+
+
+def _around(reach: float, step: float) -> NDArray[np.float64]:
+    count = int(reach / step)
+    return np.arange(-count, count + 1) * step
+
+
+def helpings(windows: Plane, times: NDArray[np.float64], design: Lattice) -> Iterator[list[sync.Placement]]:
+    """Placements for the decision in two helpings, the likelier ones first."""
+    rough = starts(windows, times, design)
+    done = 0
+    for refining, handing in zip(REFINED, HANDED_ON, strict=True):
+        climbed = [_refined(windows, times, design, start) for start in rough[done : done + refining]]
+        climbed.sort(key=lambda found: -found[0])
+        placements = (
+            _placed(windows, times, design, frame, clock)
+            for agreement, frame, clock in climbed[:handing]
+            if agreement >= LEAST_AGREEMENT
+        )
+        yield [placement for placement in placements if placement]
+        done += refining
 
 
 def starts(windows: Plane, times: NDArray[np.float64], design: Lattice) -> list[Start]:
-    """The `REFINED` best distinct rough places, the best first."""
+    """The best distinct rough places of ``float32[n, h, w]`` windows, n ≥ 2, the best first."""
     first = max(0, (len(windows) - SEARCHED_WINDOWS) // 2)
-    part = slice(first, first + SEARCHED_WINDOWS)
-    windows, times = windows[part], times[part]
-    found = spectrum.spectra(windows)
-    maps, likely, size = hypotheses()
-    where = spectrum.places(design, maps)
+    windows, times = (part[first : first + SEARCHED_WINDOWS] for part in (windows, times))
+    found, all_of_them = spectrum.spectra(windows), hypotheses()
+    where = spectrum.places(design, all_of_them.maps)
     rough = spectrum.by_power(found, where)
-    rough[likely] += 1e3
-    chosen = np.argsort(rough)[::-1][:TIMED]
-    clocks = grid(np.ones(1), WINDOW_SECONDS)
-    timed = spectrum.by_clock(found, _only(where, chosen), times, design, clocks)
-    timed = standard(timed, size[chosen])
-    ranked = [Start(float(timed[s, h, c]), _map(maps[chosen[h]], s), Clock(*clocks[c])) for s, h, c in _best(timed)]
-    again = chosen[np.argsort(timed.max(axis=(0, 2)))[::-1][:SPED]]
-    clocks = grid(np.delete(SPEEDS, len(SPEEDS) // 2), WINDOW_SECONDS)
-    sped = spectrum.by_clock(found, _only(where, again), times, design, clocks)
-    sped = standard(sped, size[again])
-    ranked += [Start(float(sped[s, h, c]), _map(maps[again[h]], s), Clock(*clocks[c])) for s, h, c in _best(sped)]
+    rough[all_of_them.likely] = np.inf
+    chosen = np.argsort(-rough, kind="stable")[:TIMED]
+    ranked, best = _ranked(found, where, chosen, times, design, grid(np.ones(1), WINDOW_SECONDS))
+    again = chosen[np.argsort(-best, kind="stable")[:SPED]]
+    others = grid(np.delete(SPEEDS, len(SPEEDS) // 2), WINDOW_SECONDS)
+    ranked += _ranked(found, where, again, times, design, others)[0]
     return distinct(ranked, windows.shape[2] / LINES, windows.shape[1] / LINES)
 
 
-def standard(scores: NDArray[np.float32], groups: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Scores ``float32[2, h, c]`` over their own spread among hypotheses of about the same scale.
+def _ranked(
+    found: spectrum.Spectra, where: spectrum.Places, rows: NDArray[np.int64], times: NDArray[np.float64],
+    design: Lattice, clocks: Clocks,
+) -> tuple[list[Start], Power]:  # fmt: skip
+    """The best of these hypotheses with these clocks, and the best score ``float32[h]`` of each."""
+    maps, likely, group = hypotheses()
+    scores = standard(spectrum.by_clock(found, where.only(rows), times, design, clocks), group[rows])
+    scores += LIKELY_BONUS * likely[rows][:, None]
+    order = np.argsort(-scores.ravel(), kind="stable")[:KEPT]
+    upside_down, row, clock = np.unravel_index(order, scores.shape)
+    values = scores[upside_down, row, clock]
+    places = zip(values, upside_down, rows[row], clocks[clock], strict=True)
+    return [
+        Start(float(v), maps[h] * (-1 if down else 1), Clock(float(c[0]), float(c[1])))
+        for v, down, h, c in places
+    ], scores.max(axis=(0, 2))
+
+
+def standard(scores: Power, groups: NDArray[np.int64]) -> Power:
+    """Scores ``float32[2, h, c]`` in units of their own spread among hypotheses of about the same scale.
 
     Where a picture is simple its few strong points say the same again and again, and chance reaches further.
     """
@@ -101,49 +153,61 @@ def standard(scores: NDArray[np.float32], groups: NDArray[np.int64]) -> NDArray[
     return out
 
 
-def _only(where: spectrum.Places, rows: NDArray[np.int64]) -> spectrum.Places:
-    return spectrum.Places(where.bins[rows], where.turned[rows])
-
-
-def _map(linear: Maps, upside_down: int) -> Maps:
-    return -linear if upside_down else linear
-
-
-def _best(scores: NDArray[np.float32], count: int = 400) -> list[tuple[int, int, int]]:
-    order = np.argpartition(scores.ravel(), -min(count, scores.size))[-count:]
-    return list(zip(*(axis.tolist() for axis in np.unravel_index(order, scores.shape)), strict=True))
-
-
-def distinct(ranked: list[Start], width: float, height: float) -> list[Start]:
-    """The best `REFINED` that are not neighbours of a better one."""
+def distinct(ranked: Sequence[Start], width: float, height: float) -> list[Start]:
+    """The best starts, as many as are refined, that are not neighbours of a better one."""
     chosen: list[Start] = []
-    for start in sorted(ranked, key=lambda s: -s.score):
-        if len(chosen) == REFINED:
-            break
+    for start in sorted(ranked, key=lambda start: -start.score):
         if not any(_near(start, other, width, height) for other in chosen):
             chosen.append(start)
+        if len(chosen) == sum(REFINED):
+            break
     return chosen
 
 
 def _near(one: Start, other: Start, width: float, height: float) -> bool:
-    gap = abs(one.clock.offset - other.clock.offset) % PERIOD_SECONDS
-    late = min(gap, PERIOD_SECONDS - gap) > 0.3 or abs(np.log(one.clock.speed / other.clock.speed)) > 0.05
-    apart = np.abs((one.linear - other.linear) * [width, height]).max()
-    return not late and bool(apart < 0.05)
+    gap = (one.clock.offset - other.clock.offset) % PERIOD_SECONDS
+    together = min(gap, PERIOD_SECONDS - gap) < 0.3 and abs(one.clock.speed / other.clock.speed - 1) < 0.05
+    return together and bool(np.abs((one.linear - other.linear) * [width, height]).max() < 0.05)
 
 
-def frames(windows: Plane, times: NDArray[np.float64], design: Lattice) -> list[tuple[float, FrameGeometry, Clock]]:
-    """Refined."""
-    size = windows.shape[2] / LINES, windows.shape[1] / LINES
-    found = []
-    for start in starts(windows, times, design):
-        frame = FrameGeometry.of(start.linear)
-        statistic, frame = refine.refined(windows, times, design, frame, start.clock, rounds=1)
-        found.append((statistic, frame, start.clock))
-    found.sort(key=lambda f: -f[0])
-    again = []
-    for _, frame, clock in found[:CLIMBED_TWICE]:
-        statistic, frame = refine.refined(windows, times, design, frame, clock, rounds=1)
-        again.append((statistic, frame, clock))
-    again.sort(key=lambda f: -f[0])
-    return again[:HANDED_ON]
+def _refined(
+    windows: Plane, times: NDArray[np.float64], design: Lattice, start: Start
+) -> tuple[float, FrameGeometry, Clock]:
+    states = np.tensordot(shares(times, np.array([start.clock]))[0], windows, axes=1)
+    agreement, frame = refine.refined(states, design, FrameGeometry.of(start.linear))
+    if agreement >= LEAST_AGREEMENT:
+        agreement, frame = refine.refined(states, design, frame)
+    return agreement, frame, start.clock
+
+
+def _placed(
+    windows: Plane, times: NDArray[np.float64], design: Lattice, frame: FrameGeometry, clock: Clock
+) -> sync.Placement | None:
+    """Where it lies exactly in time and space, on the grid that is counted; None beyond it."""
+    on_grid = snapped(frame, windows.shape[2] / LINES, windows.shape[1] / LINES)
+    if on_grid is None:
+        return None
+    found = sync.coefficients(windows, design, on_grid)
+    return timed(found, times, design, on_grid, clock)
+
+
+def timed(
+    found: sync.Complex, times: NDArray[np.float64], design: Lattice, frame: FrameGeometry, clock: Clock
+) -> sync.Placement:
+    """The best placement with a clock near `clock`; the right speed is preferred."""
+    near = _near_clocks(clock, clock.speed * (1 + FINE_SPEEDS), times)
+    (best,) = sync.place(found, times, design, frame, near, 1)
+    if clock.speed != 1 and abs(best.clock.speed - 1) > 2.5 * np.ptp(FINE_SPEEDS):
+        return best
+    plain = _near_clocks(clock, np.ones(1), times)
+    (right,) = sync.place(found, times, design, frame, plain, 1)
+    return right if right.statistic >= AS_GOOD * best.statistic else best
+
+
+def _near_clocks(clock: Clock, speeds: NDArray[np.float64], times: NDArray[np.float64]) -> Clocks:
+    """Clocks of these speeds that in the middle of the windows show about what `clock` shows."""
+    middle = float(times.mean())
+    at_middle = clock.offset + (clock.speed - speeds) * middle
+    steps = np.round(at_middle / OFFSET_STEP)[:, None] + FINE_OFFSETS
+    offsets = (steps * OFFSET_STEP) % PERIOD_SECONDS
+    return np.stack([np.repeat(speeds, offsets.shape[1]), offsets.ravel()], axis=1)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from watermark.clocks import Clock, shares
+from watermark.clocks import AS_MARKED, Clock, Clocks, shares
 from watermark.geometry import FrameGeometry, upright
 from watermark.lattice import RING, TEMPLATE_POINTS, Complex, Lattice
 from watermark.windows import Plane
@@ -67,7 +67,7 @@ def place(
     times: NDArray[np.float64],
     design: Lattice,
     frame: FrameGeometry,
-    clocks: NDArray[np.float64],
+    clocks: Clocks,
     peaks: int,
 ) -> list[Placement]:
     """The `peaks` best clocks of ``float64[c, 2]``, each at its best shift, by the template alone."""
@@ -78,9 +78,7 @@ def place(
     ]
 
 
-def surfaces(
-    found: Complex, times: NDArray[np.float64], design: Lattice, clocks: NDArray[np.float64]
-) -> Surface:
+def surfaces(found: Complex, times: NDArray[np.float64], design: Lattice, clocks: Clocks) -> Surface:
     """The statistic ``float32[c, GRID²]`` of each clock at all coarse shifts."""
     parts = []
     for start in range(0, len(clocks), CLOCKS_AT_ONCE):
@@ -97,7 +95,7 @@ def at(
     times: NDArray[np.float64],
     design: Lattice,
     frame: FrameGeometry,
-    clock: Clock = Clock(),
+    clock: Clock = AS_MARKED,
     shift: tuple[float, float] = (0.0, 0.0),
 ) -> Placement:
     """The placement at one place; without `clock` and `shift` of a clip neither trimmed nor cropped."""
@@ -114,17 +112,23 @@ def at(
 def shifted(
     found: Complex, times: NDArray[np.float64], design: Lattice, frame: FrameGeometry, clock: Clock
 ) -> Placement:
-    """The placement at the best shift: the coarse grid's, then the finer one's around it."""
+    """The placement at the best shift of one clock."""
     weights = shares(times, np.array([clock]))[0]
     products = template_products(weights @ found[:, :TEMPLATE_POINTS], design).sum(axis=0)
-    row, column = np.unravel_index(int(np.argmax(_correlation(products[None], design)[0])), (GRID, GRID))
+    return at(found, times, design, frame, clock, best_shift(products, design))
+
+
+def best_shift(products: Complex, design: Lattice) -> tuple[float, float]:
+    """The shift (x, y) in tiles at which ``complex64[48]`` agree best: the coarse grid's, then a finer one's."""
+    surface = _correlation(products[None], design)[0]
+    row, column = np.unravel_index(int(np.argmax(surface)), surface.shape)
     kx, ky = design.points[:TEMPLATE_POINTS].T
     steps = np.linspace(-1, 1, FINE) / GRID
     xs, ys = column / GRID + steps, row / GRID + steps
     waves_x, waves_y = np.exp(2j * np.pi * np.outer(xs, kx)), np.exp(2j * np.pi * np.outer(ys, ky))
     values = np.einsum("yk,xk,k->yx", waves_y, waves_x, products, optimize=True).real
     y, x = np.unravel_index(int(np.argmax(values)), values.shape)
-    return at(found, times, design, frame, clock, (float(xs[x]) % 1.0, float(ys[y]) % 1.0))
+    return float(xs[x]) % 1.0, float(ys[y]) % 1.0
 
 
 def strongest(placements: Sequence[Placement]) -> float:

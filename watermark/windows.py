@@ -25,8 +25,9 @@ CLIP_DEVIATIONS = 3.0
 DEVIATION_FLOOR = 0.5  # grey levels: noise on flat walls is not blown up without limit
 RESIDUAL_FLOOR = 0.1  # of a window's deviation
 RIDGE = 0.3  # of the mean: how little of the windows' common movement is left
-MAX_ASPECT = 8.0  # of a sliver's long side no more is looked at, so that its planes stay small
-MAX_WINDOWS = 96  # a block has 48; only times that jump back and forth bring more
+MAX_ASPECT = 4.0  # of a sliver's long side no more is looked at, so that its planes stay small
+MAX_WINDOWS = 56  # a block has 48; only times that jump back and forth bring more
+PIXELS_AT_ONCE = 1 << 15  # so that making windows independent needs no second copy of them
 
 Plane = NDArray[np.float32]
 
@@ -101,8 +102,11 @@ def _independent(stack: Plane) -> Plane:
     covariance = (flat @ flat.T).astype(np.float64) / flat.shape[1]
     values, vectors = np.linalg.eigh(covariance)
     values = np.maximum(values, 0) + RIDGE * max(float(values.mean()), 1e-12)
-    whitened: Plane = ((vectors / np.sqrt(values)) @ vectors.T).astype(np.float32) @ flat
-    return whitened.reshape(stack.shape)
+    mixing = ((vectors / np.sqrt(values)) @ vectors.T).astype(np.float32)
+    for start in range(0, flat.shape[1], PIXELS_AT_ONCE):
+        part = slice(start, start + PIXELS_AT_ONCE)
+        flat[:, part] = mixing @ flat[:, part]
+    return stack
 
 
 def _deviation(plane: Plane, pixels: int) -> Plane:
