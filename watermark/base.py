@@ -30,10 +30,10 @@ class Geometry:
 
     ``scale``: pattern size in the clip, in short sides of the clip, over its size when marked (1.0 for a
     plain resize, 1.41 for a crop to half the area). ``rotation``: degrees by which the clip was turned,
-    counter-clockwise as seen, after any mirroring. ``shift``: (x, y) of the pattern's origin in short sides of
-    the marked clip, modulo the tile (0.5); of a clip that was not turned. ``speed``: seconds of the marked clip
-    per second of the clip. ``time_offset``: seconds to add to `speed` times the clip's time to get the marked
-    clip's time, modulo the carrier's period.
+    counter-clockwise as seen, after any mirroring. ``shift``: (x, y) of the pattern's origin in short sides
+    of the marked clip, modulo the tile (0.5). ``speed``: seconds of the marked clip per second of the clip.
+    ``time_offset``: seconds to add to `speed` times the clip's time to get the marked clip's time, modulo the
+    carrier's period.
     """
 
     scale: float = 1.0

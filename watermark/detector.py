@@ -10,8 +10,8 @@ The rules:
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +49,16 @@ class Reading:
     placement: sync.Placement
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """An accepted reading, the key it was read with, how the clip lies, and the seconds it covers so far."""
+
+    reading: Reading
+    owner: DetectionKey
+    geometry: Geometry
+    span: tuple[float, float]
+
+
 class HiddenMarkDetector:
     """Searches for payloads of any of `keys` (newest first).
 
@@ -65,33 +75,25 @@ class HiddenMarkDetector:
 
     def detect(self, frames: Iterable[TimedLuma]) -> Detection:
         """Search a clip of any length once, in constant memory; see `watermark.base.Detection`."""
-        best: Reading | None = None
-        owner: DetectionKey | None = None
-        geometry: Geometry | None = None
-        presence, count = 0.0, 0
-        span: tuple[float, float] | None = None
-        for index, block in enumerate(blocks(frames)):
+        found: Found | None = None
+        presence, count, searched = 0.0, 0, 0
+        for block in blocks(frames):
             count += block.frames
-            if index >= MAX_BLOCKS:
-                continue
-            if best and owner:
-                if _confirm(block, lattice(owner), best):
-                    span = (span[0] if span else block.start, block.end)
-                continue
-            for key in self._keys:
-                reading, seen = self._read(block, lattice(key))
+            searched += 1  # noqa: SIM113 (enumerate would keep the last block alive)
+            if searched <= MAX_BLOCKS and found:
+                found = _followed(found, block)
+            elif searched <= MAX_BLOCKS:
+                found, seen = self._found(block)
                 presence = min(presence, seen)
-                if reading:
-                    best, owner, span = reading, key, (block.start, block.end)
-                    geometry = _geometry(reading.placement, block)
-                    break
+            del block  # its memory is free before the next one is gathered
+        chance = self.log10_chance(found.reading.z) if found else 0.0
         return Detection(
-            payload=best.message if best else None,
-            log10_chance=self.log10_chance(best.z) if best else 0.0,
-            presence_log10_chance=min(presence, self.log10_chance(best.z)) if best else presence,
-            span=span,
-            geometry=geometry,
-            key_epoch=owner.epoch if owner else None,
+            payload=found.reading.message if found else None,
+            log10_chance=chance,
+            presence_log10_chance=min(presence, chance),
+            span=found.span if found else None,
+            geometry=found.geometry if found else None,
+            key_epoch=found.owner.epoch if found else None,
             frames=count,
         )
 
@@ -100,45 +102,55 @@ class HiddenMarkDetector:
         hypotheses = self._log_messages + math.log10(CANDIDATES * MAX_BLOCKS * MAX_EPOCHS)
         return min(0.0, hypotheses - z * z / 2 * math.log10(math.e)) if z > 0 else 0.0
 
-    def _read(self, block: Block, design: Lattice) -> tuple[Reading | None, float]:
-        """The accepted reading of one block, if any, and the template's chance value."""
+    def _found(self, block: Block) -> tuple[Found | None, float]:
+        """What one block says, and the template's chance value; the quick part comes first for all keys."""
         presence = 0.0
         if len(block.windows) < 2:  # nothing is left of it once its mean is taken off
             return None, presence
-        for placements, searched in _searches(block, design):
-            if not placements:
-                continue
-            strongest = max(placement.statistic for placement in placements)
-            presence = min(presence, presence_log10_chance(strongest, searched))
-            readings = decode(placements, design)
-            good = [r for r in readings if self._acceptable(r)]
-            if good:
-                return max(good, key=lambda r: r.z), presence
+        for helpings, places in ((_quick, QUICK_PLACEMENTS), (_full, search.PLACEMENTS)):
+            for key in self._keys:
+                for placements in helpings(block, lattice(key)):
+                    presence = min(presence, presence_log10_chance(sync.strongest(placements), places))
+                    good = [r for r in decode(placements, lattice(key)) if self._acceptable(r)]
+                    if good:
+                        best = max(good, key=lambda reading: reading.z)
+                        return _kept(block, key, best), presence
         return None, presence
 
     def _acceptable(self, reading: Reading) -> bool:
         return self.log10_chance(reading.z) <= MAX_LOG10_CHANCE and self._accepts(reading.message)
 
 
-def _searches(block: Block, design: Lattice) -> Iterable[tuple[list[sync.Placement], int]]:
-    """Placements in helpings, each with the number of places they are the best of.
+def _kept(block: Block, key: DetectionKey, reading: Reading) -> Found:
+    placement = search.paced(block.windows, block.times, lattice(key), reading.placement)
+    return Found(
+        reading=replace(reading, placement=placement),
+        owner=key,
+        geometry=_geometry(placement, block),
+        span=(block.start, block.end),
+    )
 
-    Unmoved; shifted or trimmed; mirrored; then the full search.
-    """
-    windows, times = block.windows, block.times
+
+def _quick(block: Block, design: Lattice) -> Iterator[list[sync.Placement]]:
+    """Placements in helpings: unmoved; shifted or trimmed; mirrored."""
     clocks = grid(np.ones(1), PERIOD_SECONDS / OFFSETS)
     for frame in (FrameGeometry(), FrameGeometry.stretched(1, 1, mirrored=True)):
-        found = sync.coefficients(windows, design, frame)
+        found = sync.coefficients(block.windows, design, frame)
         if frame == FrameGeometry():
             # By itself and first: a clip that was not moved must not be read as slightly moved.
-            yield [sync.at(found, times, design, frame)], QUICK_PLACEMENTS
-        yield sync.place(found, times, design, frame, clocks, PEAKS), QUICK_PLACEMENTS
-    for placements in search.helpings(windows, times, design):
-        yield placements, search.PLACEMENTS
+            yield [sync.at(found, block.times, design, frame)]
+        yield sync.place(found, block.times, design, frame, clocks, PEAKS)
+
+
+def _full(block: Block, design: Lattice) -> Iterator[list[sync.Placement]]:
+    """Placements of the full search, in helpings."""
+    return search.helpings(block.windows, block.times, design)
 
 
 def decode(placements: Sequence[sync.Placement], design: Lattice) -> list[Reading]:
     """Decode each placement; only readings whose CRC fits are returned."""
+    if not placements:
+        return []
     measured = [measure(p.spectra, p.gains, design) for p in placements]
     soft = np.stack([_soft(values, design) for values in measured])
     return [
@@ -151,7 +163,7 @@ def decode(placements: Sequence[sync.Placement], design: Lattice) -> list[Readin
 def measure(spectra: NDArray[np.complex64], gains: NDArray[np.float32], design: Lattice) -> Evidence:
     """Evidence ``float32[8, p]`` of each payload point, before any sign of the carrier key is used.
 
-    `gains` float32[8] says how much of each state the clip shows: noise grows with its root, the mark with it.
+    `gains` float32[8]: how much of each state the clip shows. Noise grows with its root, the mark with it.
     """
     spectra = spectra[:, TEMPLATE_POINTS:]
     values = (spectra * np.conj(design.phasors[:, TEMPLATE_POINTS:])).real
@@ -183,14 +195,19 @@ def correlation(values: NDArray[np.float32], design: Lattice, message: int) -> f
     return float(np.sum(values * expected) / (np.sqrt(np.sum(values * values)) + 1e-12))
 
 
-def _confirm(block: Block, design: Lattice, known: Reading) -> bool:
-    """Whether a later block carries the known message at the known place, or with a clock that has drifted."""
-    where = known.placement
-    found = sync.coefficients(block.windows, design, where.frame)
-    there = sync.at(found, block.times, design, where.frame, where.clock, where.shift)
-    if _carries(there, design, known.message):
-        return True
-    return _carries(search.timed(found, block.times, design, where.frame, where.clock), design, known.message)
+def _followed(found: Found, block: Block) -> Found:
+    """`found` with its span up to the end of a later block, where that carries the message at the same place.
+
+    The clock may have drifted.
+    """
+    design, where = lattice(found.owner), found.reading.placement
+    spectra = sync.coefficients(block.windows, design, where.frame)
+    there = sync.at(spectra, block.times, design, where.frame, where.clock, where.shift)
+    if not _carries(there, design, found.reading.message):
+        drifted = search.timed(spectra, block.times, design, where.frame, where.clock)
+        if not _carries(drifted, design, found.reading.message):
+            return found
+    return replace(found, span=(found.span[0], block.end))
 
 
 def _carries(placement: sync.Placement, design: Lattice, message: int) -> bool:

@@ -78,7 +78,7 @@ def corners(width: float, height: float) -> Matrix:
 
 
 def snapped(frame: FrameGeometry, width: float, height: float) -> FrameGeometry | None:
-    """The nearest of `CORNER_PLACES` geometries: its corners are on the grid. None beyond the grid's reach."""
+    """The nearest of the `CORNER_PLACES` geometries whose corners are on the grid; None beyond its reach."""
     frame_corners = corners(width, height)
     steps = np.rint(2 * CORNER_STEPS * apply(frame.matrix, frame_corners))
     if not np.abs(steps).max() <= CORNER_STEPS * CORNER_REACH:

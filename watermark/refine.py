@@ -6,6 +6,7 @@ point; a correction only turns them. First the cells have to agree with each oth
 (power per point); then the points too.
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from watermark.sync import best_shift
 from watermark.windows import LINES, Plane
 
 CELL = 40  # pixels of a side
-STEPS = np.linspace(-1, 1, 7)
+STEPS = 3  # tried to either side
 ZOOMS = (1.0, 0.4, 0.15)  # of the first step, half a turn at the outermost cell and highest point
 LINEAR, PERSPECTIVE, SHIFT = (0, 1, 2, 3), (4, 5), (6, 7)
 
@@ -54,26 +55,25 @@ def cells(states: Plane, design: Lattice, frame: FrameGeometry) -> Cells:
     flat = np.ascontiguousarray(turned.planes).reshape(-1, width)
     phases = np.conj(design.phasors[:, :TEMPLATE_POINTS])
     columns, rows, values = _edges(width), _edges(height), []
-    for left, right in zip(columns[:-1], columns[1:], strict=True):
+    for left, right in pairwise(columns):
         parts = (flat[:, left:right] @ split[left:right]).reshape(len(states), height, 2, -1)[..., np.abs(kx)]
         along = parts[:, :, 0] + 1j * np.where(kx >= 0, parts[:, :, 1], -parts[:, :, 1])
         summed = np.einsum("shk,sk->hk", along, phases) * down
         values.append(np.add.reduceat(summed, rows[:-1], axis=0))
-    middles = np.meshgrid(_means(x, columns), _means(y, rows), indexing="ij")
-    return Cells(np.concatenate(values).astype(np.complex64), np.stack(middles, axis=-1).reshape(-1, 2))
+    middles = [(left, top) for left in _means(x, columns) for top in _means(y, rows)]
+    return Cells(np.concatenate(values).astype(np.complex64), np.array(middles))
 
 
 def _edges(pixels: int) -> NDArray[np.int64]:
     return np.linspace(0, pixels, max(1, round(pixels / CELL)) + 1).astype(np.int64)
 
 
-def _means(values: NDArray[np.float64], edges: NDArray[np.int64]) -> NDArray[np.float64]:
-    means: NDArray[np.float64] = np.add.reduceat(values, edges[:-1]) / np.diff(edges)
-    return means
+def _means(values: NDArray[np.floating], edges: NDArray[np.int64]) -> list[float]:
+    return (np.add.reduceat(values, edges[:-1]) / np.diff(edges)).tolist()
 
 
 def climb(found: Cells, design: Lattice) -> tuple[float, Matrix]:
-    """The agreement at the best correction, and that as a homography ``float64[3, 3]`` of the marked plane."""
+    """The agreement at the best correction, and this: a homography ``float64[3, 3]`` of the marked plane."""
     centre = found.middles.mean(axis=0)
     fields = _fields(found.middles - centre)
     turns = (fields @ (2.0 * design.points[:TEMPLATE_POINTS].T)).astype(np.float32)  # [8, cells, 48]
@@ -97,7 +97,10 @@ def climb(found: Cells, design: Lattice) -> tuple[float, Matrix]:
 
 
 def _fields(place: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Displacement ``float64[8, cells, 2]`` per unit: four linear, two of perspective (first order), two shifts."""
+    """Displacement ``float64[8, cells, 2]`` per unit of each parameter.
+
+    Four linear ones, two of perspective to first order, two shifts.
+    """
     x, y = place.T
     none, one = np.zeros_like(x), np.ones_like(x)
     linear = [(x, none), (y, none), (none, x), (none, y)]
@@ -108,12 +111,17 @@ def _step(
     values: Complex, turns: NDArray[np.float32], amount: NDArray[np.float64], index: int, reach: float,
     *, power: bool,
 ) -> Complex:  # fmt: skip
-    """Try `STEPS` of one parameter and take the best; `amount` is changed in place."""
-    tried = np.exp(np.complex64(-2j * np.pi) * (STEPS * reach).astype(np.float32)[:, None, None] * turns)
-    tried *= values
+    """Try `STEPS` to either side of one parameter and take the best; `amount` is changed in place."""
+    unit = reach / STEPS
+    forward = np.exp(np.complex64(-2j * np.pi * unit) * turns)
+    tried = np.empty((2 * STEPS + 1, *values.shape), dtype=np.complex64)
+    tried[STEPS] = values
+    for step in range(1, STEPS + 1):  # powers of one turn: the exponential is what costs
+        np.multiply(tried[STEPS + step - 1], forward, out=tried[STEPS + step])
+        np.multiply(tried[STEPS - step + 1], forward.conj(), out=tried[STEPS - step])
     sums = tried.sum(axis=1)
     scores = (sums.real**2 + sums.imag**2).sum(axis=1) if power else sums.real.sum(axis=1)
     best = int(np.argmax(scores))
-    amount[index] += STEPS[best] * reach
+    amount[index] += (best - STEPS) * unit
     chosen: Complex = tried[best]
     return chosen

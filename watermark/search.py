@@ -5,7 +5,7 @@ The rules:
 2. The best of them, and all likely ones whatever their rank, are ranked at every offset at the right speed.
 3. The best of those are ranked at every speed.
 4. The best distinct ones of all are refined (`watermark.refine`), those that agree best once more.
-5. At most `HANDED_ON` go to the decision, none whose template agrees less than by `LEAST_AGREEMENT`; each lies
+5. At most `HANDED_ON` go to the decision, none whose template agrees less than `LEAST_AGREEMENT`; each lies
    on the grid that `PLACEMENTS` counts.
 
 Nothing here knows the carrier key.
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from watermark import refine, spectrum, sync
 from watermark.clocks import Clock, Clocks, grid, shares
 from watermark.geometry import CORNER_PLACES, FrameGeometry, snapped
-from watermark.lattice import PERIOD_SECONDS, Lattice
+from watermark.lattice import PERIOD_SECONDS, Complex, Lattice
 from watermark.spectrum import Maps, Power
 from watermark.windows import LINES, WINDOW_SECONDS, Plane
 
@@ -58,7 +58,7 @@ class Start(NamedTuple):
 
 
 class Hypotheses(NamedTuple):
-    """Linear maps float64[h, 2, 2], whether each is likely, and its scale's group; half of all: see `_grid`."""
+    """Linear maps float64[h, 2, 2], whether each is likely, and the group that its scale belongs to."""
 
     maps: Maps
     likely: NDArray[np.bool_]
@@ -85,9 +85,9 @@ def hypotheses() -> Hypotheses:
     return Hypotheses(whole, np.tile(likely, len(quarters)), np.tile(group, len(quarters)))
 
 
-def _around(reach: float, step: float) -> NDArray[np.float64]:
+def _around(reach: float, step: float) -> list[float]:
     count = int(reach / step)
-    return np.arange(-count, count + 1) * step
+    return [index * step for index in range(-count, count + 1)]
 
 
 def helpings(windows: Plane, times: NDArray[np.float64], design: Lattice) -> Iterator[list[sync.Placement]]:
@@ -109,7 +109,8 @@ def helpings(windows: Plane, times: NDArray[np.float64], design: Lattice) -> Ite
 def starts(windows: Plane, times: NDArray[np.float64], design: Lattice) -> list[Start]:
     """The best distinct rough places of ``float32[n, h, w]`` windows, n ≥ 2, the best first."""
     first = max(0, (len(windows) - SEARCHED_WINDOWS) // 2)
-    windows, times = (part[first : first + SEARCHED_WINDOWS] for part in (windows, times))
+    part = slice(first, first + SEARCHED_WINDOWS)
+    windows, times = windows[part], times[part]
     found, all_of_them = spectrum.spectra(windows), hypotheses()
     where = spectrum.places(design, all_of_them.maps)
     rough = spectrum.by_power(found, where)
@@ -192,7 +193,7 @@ def _placed(
 
 
 def timed(
-    found: sync.Complex, times: NDArray[np.float64], design: Lattice, frame: FrameGeometry, clock: Clock
+    found: Complex, times: NDArray[np.float64], design: Lattice, frame: FrameGeometry, clock: Clock
 ) -> sync.Placement:
     """The best placement with a clock near `clock`; the right speed is preferred."""
     near = _near_clocks(clock, clock.speed * (1 + FINE_SPEEDS), times)
@@ -202,6 +203,24 @@ def timed(
     plain = _near_clocks(clock, np.ones(1), times)
     (right,) = sync.place(found, times, design, frame, plain, 1)
     return right if right.statistic >= AS_GOOD * best.statistic else best
+
+
+def paced(
+    windows: Plane, times: NDArray[np.float64], design: Lattice, placement: sync.Placement
+) -> sync.Placement:
+    """The same place with the speed that fits best, for what is said of a clip after the decision.
+
+    A quick reading took the speed for right. It stays so unless another fits better.
+    """
+    speeds = np.outer(SPEEDS, 1 + FINE_SPEEDS).ravel()
+    found = sync.coefficients(windows, design, placement.frame)
+    clocks = _near_clocks(placement.clock, speeds, times)
+    values = sync.statistics(found, times, design, clocks, placement.shift)
+    best = int(np.argmax(values))
+    if values[best] * AS_GOOD <= placement.statistic:
+        return placement
+    clock = Clock(float(clocks[best, 0]), float(clocks[best, 1]))
+    return sync.at(found, times, design, placement.frame, clock, placement.shift)
 
 
 def _near_clocks(clock: Clock, speeds: NDArray[np.float64], times: NDArray[np.float64]) -> Clocks:

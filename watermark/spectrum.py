@@ -36,7 +36,7 @@ Maps = NDArray[np.float64]
 class Spectra(NamedTuple):
     """Whitened spectra, one row per bin of the half plane; row 0 stands for all bins beyond it and is 0.
 
-    ``values`` complex64[bins, pieces, windows]; ``excess`` float32[bins]: the power of neighbouring windows in
+    ``values`` complex64[bins, pieces, windows]; ``excess`` float32[bins]: power of neighbouring windows in
     sum, less its mean.
     """
 
@@ -99,8 +99,8 @@ def _spectrum(part: Plane) -> Complex:
 
 
 def _even(power: Power) -> Power:
-    level: Power = cv2.blur(power, (NEIGHBOURHOOD, NEIGHBOURHOOD), borderType=cv2.BORDER_REFLECT)
-    return level + np.float32(1e-6 * level.max() + 1e-12)
+    level = cv2.blur(power, (NEIGHBOURHOOD, NEIGHBOURHOOD), borderType=cv2.BORDER_REFLECT)
+    return (level + 1e-6 * level.max() + 1e-12).astype(np.float32)
 
 
 def places(design: Lattice, hypotheses: Maps) -> Places:

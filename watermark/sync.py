@@ -109,6 +109,20 @@ def at(
     )  # fmt: skip
 
 
+def statistics(
+    found: Complex, times: NDArray[np.float64], design: Lattice, clocks: Clocks, shift: tuple[float, float]
+) -> NDArray[np.float32]:
+    """The statistic ``float32[c]`` of each clock at one shift."""
+    points = design.points[:TEMPLATE_POINTS] @ np.array(shift)
+    moved = (found[:, :TEMPLATE_POINTS] * np.exp(2j * np.pi * points)).astype(np.complex64)
+    values = []
+    for start in range(0, len(clocks), CLOCKS_AT_ONCE):
+        products = template_products(shares(times, clocks[start : start + CLOCKS_AT_ONCE]) @ moved, design)
+        norms = np.sqrt(np.sum(np.abs(products) ** 2, axis=(1, 2))) + 1e-9
+        values.append(products.sum(axis=(1, 2)).real / norms)
+    return np.concatenate(values).astype(np.float32, copy=False)
+
+
 def shifted(
     found: Complex, times: NDArray[np.float64], design: Lattice, frame: FrameGeometry, clock: Clock
 ) -> Placement:
@@ -119,7 +133,7 @@ def shifted(
 
 
 def best_shift(products: Complex, design: Lattice) -> tuple[float, float]:
-    """The shift (x, y) in tiles at which ``complex64[48]`` agree best: the coarse grid's, then a finer one's."""
+    """The shift (x, y) in tiles at which ``complex64[48]`` agree best: on a coarse grid, then a finer one."""
     surface = _correlation(products[None], design)[0]
     row, column = np.unravel_index(int(np.argmax(surface)), surface.shape)
     kx, ky = design.points[:TEMPLATE_POINTS].T

@@ -60,7 +60,7 @@ def blocks(frames: Iterable[TimedLuma]) -> Iterator[Block]:
         over = time - first >= BLOCK_SECONDS and window != current
         if sums and (over or len(sums) >= MAX_WINDOWS):
             yield _block(sums, times, count, last)
-            sums, times, count = [], [], 0
+            times, count = [], 0
         plane = equalise(luma)
         if sums and window == current and plane.shape == sums[-1].shape:
             sums[-1] += plane
@@ -75,8 +75,10 @@ def blocks(frames: Iterable[TimedLuma]) -> Iterator[Block]:
 
 
 def _block(sums: list[Plane], times: list[float], frames: int, end: float) -> Block:
+    """The block of these sums, which are used up: no second copy lives on while the block is looked at."""
     same = [index for index, plane in enumerate(sums) if plane.shape == sums[0].shape]
     stack = np.stack([sums[index] for index in same])
+    sums.clear()
     return Block(windows=residuals(stack), times=np.array(times)[same], frames=frames, end=end)
 
 
