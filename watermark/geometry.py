@@ -40,7 +40,8 @@ class FrameGeometry:
         moved = np.eye(3)
         moved[:2, 2] = -whole[:2, 2] / whole[2, 2]
         whole = moved @ whole
-        return cls(rows=tuple(tuple(float(x) for x in row) for row in whole / whole[2, 2]))  # type: ignore[arg-type]
+        (a, b, c), (d, e, f), (g, h, i) = (whole / whole[2, 2]).tolist()
+        return cls(rows=((a, b, c), (d, e, f), (g, h, i)))
 
     @classmethod
     def stretched(cls, scale_x: float, scale_y: float, *, mirrored: bool = False) -> "FrameGeometry":
@@ -50,11 +51,12 @@ class FrameGeometry:
     @property
     def matrix(self) -> Matrix:
         """``float64[3, 3]``."""
-        return np.array(self.rows)
+        return np.array(self.rows, dtype=np.float64)
 
     def linear(self, width: float, height: float) -> Matrix:
         """The derivative ``float64[2, 2]`` in the middle of a clip of this size (short sides)."""
-        return jacobian(self.matrix, np.array([[width / 2, height / 2]]))[0]
+        middle: Matrix = jacobian(self.matrix, np.array([[width / 2, height / 2]]))[0]
+        return middle
 
 
 def apply(matrix: Matrix, points: Matrix) -> Matrix:
@@ -85,7 +87,7 @@ def snapped(frame: FrameGeometry, width: float, height: float) -> FrameGeometry 
         return None
     images = steps / (2 * CORNER_STEPS)
     matrix = cv2.getPerspectiveTransform(frame_corners.astype(np.float32), images.astype(np.float32))
-    return FrameGeometry.of(matrix) if np.isfinite(matrix).all() else None
+    return FrameGeometry.of(matrix.astype(np.float64)) if np.isfinite(matrix).all() else None
 
 
 def possible(frame: FrameGeometry, width: float, height: float) -> bool:

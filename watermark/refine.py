@@ -69,7 +69,7 @@ def _edges(pixels: int) -> NDArray[np.int64]:
 
 
 def _means(values: NDArray[np.floating], edges: NDArray[np.int64]) -> list[float]:
-    return (np.add.reduceat(values, edges[:-1]) / np.diff(edges)).tolist()
+    return [float(values[left:right].mean()) for left, right in pairwise(edges)]
 
 
 def climb(found: Cells, design: Lattice) -> tuple[float, Matrix]:

@@ -42,7 +42,8 @@ LIKELY_BONUS = 0.7  # neither slanted nor stretched, as most clips are
 FINE_SPEEDS = np.linspace(-0.02, 0.02, 5)
 OFFSET_STEP = 0.05  # seconds
 FINE_OFFSETS = np.arange(-3, 4)  # of those steps
-AS_GOOD = 0.98  # a clock of the right speed that is nearly as good is the better guess
+CLEARLY = 0.9  # a clock that was read and says the right speed is left for one that is so much better
+NEARLY = 0.97  # and one that says another speed for one of the right speed that is nearly as good
 # What the template's phases can be compared at in one block: the corners' grid, the clocks', the shifts'.
 PLACEMENTS = (
     CORNER_PLACES * (len(SPEEDS) * len(FINE_SPEEDS)) * round(PERIOD_SECONDS / OFFSET_STEP) * sync.FINEST**2
@@ -195,30 +196,28 @@ def _placed(
 def timed(
     found: Complex, times: NDArray[np.float64], design: Lattice, frame: FrameGeometry, clock: Clock
 ) -> sync.Placement:
-    """The best placement with a clock near `clock`; the right speed is preferred."""
+    """The best placement with a clock near `clock`."""
     near = _near_clocks(clock, clock.speed * (1 + FINE_SPEEDS), times)
     (best,) = sync.place(found, times, design, frame, near, 1)
-    if clock.speed != 1 and abs(best.clock.speed - 1) > 2.5 * np.ptp(FINE_SPEEDS):
-        return best
-    plain = _near_clocks(clock, np.ones(1), times)
-    (right,) = sync.place(found, times, design, frame, plain, 1)
-    return right if right.statistic >= AS_GOOD * best.statistic else best
+    return best
 
 
 def paced(
     windows: Plane, times: NDArray[np.float64], design: Lattice, placement: sync.Placement
 ) -> sync.Placement:
-    """The same place with the speed that fits best, for what is said of a clip after the decision.
+    """The same place with the likeliest clock, for what is said of a clip after the decision.
 
-    A quick reading took the speed for right. It stays so unless another fits better.
+    A quick reading took the speed for right; it is, unless another fits clearly better.
     """
-    speeds = np.outer(SPEEDS, 1 + FINE_SPEEDS).ravel()
     found = sync.coefficients(windows, design, placement.frame)
-    clocks = _near_clocks(placement.clock, speeds, times)
-    values = sync.statistics(found, times, design, clocks, placement.shift)
-    best = int(np.argmax(values))
-    if values[best] * AS_GOOD <= placement.statistic:
-        return placement
+    speeds = np.concatenate([[1.0], np.outer(SPEEDS, 1 + FINE_SPEEDS).ravel()])
+    clocks = np.concatenate([[placement.clock], _near_clocks(placement.clock, speeds, times)])
+    values = sync.strengths(found, times, design, clocks, placement.shift)
+    # The clock as it was read comes first, then those of the right speed.
+    for likeliest, share in ((1, CLEARLY), (1 + len(FINE_OFFSETS), NEARLY), (len(clocks), 1.0)):
+        best = int(np.argmax(values[:likeliest]))
+        if clocks[best, 0] == 1 and values[best] >= share * values.max():
+            break
     clock = Clock(float(clocks[best, 0]), float(clocks[best, 1]))
     return sync.at(found, times, design, placement.frame, clock, placement.shift)
 

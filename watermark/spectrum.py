@@ -100,7 +100,7 @@ def _spectrum(part: Plane) -> Complex:
 
 def _even(power: Power) -> Power:
     level = cv2.blur(power, (NEIGHBOURHOOD, NEIGHBOURHOOD), borderType=cv2.BORDER_REFLECT)
-    return (level + 1e-6 * level.max() + 1e-12).astype(np.float32)
+    return np.asarray(level + 1e-6 * level.max() + 1e-12, np.float32)
 
 
 def places(design: Lattice, hypotheses: Maps) -> Places:

@@ -79,15 +79,33 @@ def place(
 
 
 def surfaces(found: Complex, times: NDArray[np.float64], design: Lattice, clocks: Clocks) -> Surface:
-    """The statistic ``float32[c, GRID²]`` of each clock at all coarse shifts."""
+    """How strong the template is with each clock at all coarse shifts, ``float32[c, GRID²]``."""
     parts = []
     for start in range(0, len(clocks), CLOCKS_AT_ONCE):
-        weights = shares(times, clocks[start : start + CLOCKS_AT_ONCE])
-        template = template_products(weights @ found[:, :TEMPLATE_POINTS], design)
-        norms = np.sqrt(np.sum(np.abs(template) ** 2, axis=(1, 2))) + 1e-9
-        surface = _correlation(template.sum(axis=1), design).reshape(len(weights), -1)
-        parts.append(surface / norms[:, None])
-    return np.concatenate(parts).astype(np.float32, copy=False)
+        products = _products(found, times, design, clocks[start : start + CLOCKS_AT_ONCE])
+        parts.append(_correlation(products, design).reshape(len(products), -1))
+    return np.concatenate(parts)
+
+
+def strengths(
+    found: Complex, times: NDArray[np.float64], design: Lattice, clocks: Clocks, shift: tuple[float, float]
+) -> NDArray[np.float32]:
+    """The same at one shift only, ``float32[c]``."""
+    moved = found[:, :TEMPLATE_POINTS] * np.exp(2j * np.pi * (design.points[:TEMPLATE_POINTS] @ shift))
+    parts = [
+        _products(moved.astype(np.complex64), times, design, clocks[start : start + CLOCKS_AT_ONCE])
+        for start in range(0, len(clocks), CLOCKS_AT_ONCE)
+    ]
+    return np.asarray(np.concatenate(parts).sum(axis=1).real, np.float32)
+
+
+def _products(found: Complex, times: NDArray[np.float64], design: Lattice, clocks: Clocks) -> Complex:
+    """Template coefficients ``complex64[c, 48]`` of each clock, phases off, over what noise adds to them."""
+    weights = shares(times, clocks)
+    products = template_products(weights @ found[:, :TEMPLATE_POINTS], design).sum(axis=1)
+    noise = np.sqrt(np.sum(weights * weights, axis=(1, 2)))[:, None] + np.float32(1e-9)
+    scaled: Complex = (products / noise).astype(np.complex64, copy=False)
+    return scaled
 
 
 def at(
@@ -107,20 +125,6 @@ def at(
     return Placement(
         frame=frame, clock=clock, shift=shift, statistic=statistic, spectra=moved, gains=gains,
     )  # fmt: skip
-
-
-def statistics(
-    found: Complex, times: NDArray[np.float64], design: Lattice, clocks: Clocks, shift: tuple[float, float]
-) -> NDArray[np.float32]:
-    """The statistic ``float32[c]`` of each clock at one shift."""
-    points = design.points[:TEMPLATE_POINTS] @ np.array(shift)
-    moved = (found[:, :TEMPLATE_POINTS] * np.exp(2j * np.pi * points)).astype(np.complex64)
-    values = []
-    for start in range(0, len(clocks), CLOCKS_AT_ONCE):
-        products = template_products(shares(times, clocks[start : start + CLOCKS_AT_ONCE]) @ moved, design)
-        norms = np.sqrt(np.sum(np.abs(products) ** 2, axis=(1, 2))) + 1e-9
-        values.append(products.sum(axis=(1, 2)).real / norms)
-    return np.concatenate(values).astype(np.float32, copy=False)
 
 
 def shifted(
