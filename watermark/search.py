@@ -210,15 +210,19 @@ def paced(
     A quick reading took the speed for right; it is, unless another fits clearly better.
     """
     found = sync.coefficients(windows, design, placement.frame)
-    speeds = np.concatenate([[1.0], np.outer(SPEEDS, 1 + FINE_SPEEDS).ravel()])
-    clocks = np.concatenate([[placement.clock], _near_clocks(placement.clock, speeds, times)])
-    values = sync.strengths(found, times, design, clocks, placement.shift)
-    # The clock as it was read comes first, then those of the right speed.
-    for likeliest, share in ((1, CLEARLY), (1 + len(FINE_OFFSETS), NEARLY), (len(clocks), 1.0)):
-        best = int(np.argmax(values[:likeliest]))
-        if clocks[best, 0] == 1 and values[best] >= share * values.max():
-            break
-    clock = Clock(float(clocks[best, 0]), float(clocks[best, 1]))
+
+    def best(clocks: Clocks) -> tuple[float, Clock]:
+        values = sync.strengths(found, times, design, clocks, placement.shift)
+        speed, offset = clocks[int(np.argmax(values))].tolist()
+        return float(values.max()), Clock(speed, offset)
+
+    _, rough = best(np.concatenate([grid(SPEEDS, WINDOW_SECONDS), [placement.clock]]))
+    strongest, clock = best(_near_clocks(rough, rough.speed * (1 + FINE_SPEEDS), times))
+    as_read, _ = best(np.array([placement.clock]))
+    if placement.clock.speed == 1 and as_read >= CLEARLY * strongest:
+        return placement
+    right, at_right_speed = best(_near_clocks(clock, np.ones(1), times))
+    clock = at_right_speed if right >= NEARLY * strongest else clock
     return sync.at(found, times, design, placement.frame, clock, placement.shift)
 
 

@@ -75,7 +75,7 @@ def shown(
     size: tuple[int, int] = (320, 256),
     payload: int = 0x1123456789ABCDEF,
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Windows ``float32[count, h, w]`` that show nothing but the pattern, lying as `frame` says, and their times.
+    """Windows ``float32[count, h, w]`` of nothing but the pattern, lying as `frame` says, and their times.
 
     `shift` is where its origin lies, in tiles; `noise` the deviation of grain over the pattern's.
     """

@@ -26,7 +26,9 @@ entries = st.floats(-0.3, 0.3)
 @st.composite
 def homographies(draw):
     """Any mirror and quarter turn, with a slant and a little perspective."""
-    quarter = draw(st.sampled_from([[[1, 0], [0, 1]], [[0, -1], [1, 0]], [[-1, 0], [0, 1]], [[0, 1], [1, 0]]]))
+    quarter = draw(
+        st.sampled_from([[[1, 0], [0, 1]], [[0, -1], [1, 0]], [[-1, 0], [0, 1]], [[0, 1], [1, 0]]])
+    )
     matrix = np.eye(3)
     matrix[:2, :2] = np.array(quarter) + np.array([draw(entries) for _ in range(4)]).reshape(2, 2)
     matrix[2, :2] = [draw(st.floats(-0.1, 0.1)) for _ in range(2)]
@@ -100,7 +102,9 @@ def test_what_is_turned_upright_lies_where_the_geometry_says(frame, x, y):
     assert place == pytest.approx(expected, abs=0.012)
 
 
-@pytest.mark.parametrize("matrix", [[[1, 0], [0, 1]], [[-1, 0], [0, 1]], [[0, -1], [1, 0]], [[0, 1.3], [0.8, 0]]])
+@pytest.mark.parametrize(
+    "matrix", [[[1, 0], [0, 1]], [[-1, 0], [0, 1]], [[0, -1], [1, 0]], [[0, 1.3], [0.8, 0]]]
+)
 def test_quarter_turns_resample_nothing(matrix):
     planes = np.random.default_rng(1).standard_normal((2, 256, 320)).astype(np.float32)
     turned = upright(planes, FrameGeometry.of(np.array(matrix, float)))
