@@ -14,14 +14,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from watermark import channel, search, sync
 from watermark.base import Detection, Geometry, TimedLuma
 from watermark.clocks import grid
+from watermark.evidence import correlation, measure, soft
 from watermark.geometry import FrameGeometry
 from watermark.keys import DetectionKey
-from watermark.lattice import PERIOD_SECONDS, TEMPLATE_POINTS, Lattice, lattice
+from watermark.lattice import PERIOD_SECONDS, Lattice, lattice
 from watermark.payload import ID_BITS, VERSION
 from watermark.windows import LINES, Block, blocks
 
@@ -33,11 +33,7 @@ CANDIDATES = 1 + 2 * PEAKS + sum(search.HANDED_ON)
 QUICK_PLACEMENTS = 2 * OFFSETS * sync.FINEST**2
 MAX_BLOCKS = 1000  # over three hours
 MAX_EPOCHS = 8
-RING_BINS = 10
-CLIP_DEVIATIONS = 3.0
 CONFIRM_STATISTIC = 6.0  # one known message at one known place: exp(−18)
-
-Evidence = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,47 +148,12 @@ def decode(placements: Sequence[sync.Placement], design: Lattice) -> list[Readin
     if not placements:
         return []
     measured = [measure(p.spectra, p.gains, design) for p in placements]
-    soft = np.stack([_soft(values, design) for values in measured])
+    bits = np.stack([soft(values, design) for values in measured])
     return [
         Reading(message=message, z=correlation(values, design, message), placement=placement)
-        for placement, values, (message, fits) in zip(placements, measured, channel.decode(soft), strict=True)
+        for placement, values, (message, fits) in zip(placements, measured, channel.decode(bits), strict=True)
         if fits
     ]
-
-
-def measure(spectra: NDArray[np.complex64], gains: NDArray[np.float32], design: Lattice) -> Evidence:
-    """Evidence ``float32[8, p]`` of each payload point, before any sign of the carrier key is used.
-
-    `gains` float32[8]: how much of each state the clip shows. Noise grows with its root, the mark with it.
-    """
-    spectra = spectra[:, TEMPLATE_POINTS:]
-    values = (spectra * np.conj(design.phasors[:, TEMPLATE_POINTS:])).real
-    noise = _ring_deviation(np.abs(spectra), design)
-    robust = np.clip(values / noise, -CLIP_DEVIATIONS, CLIP_DEVIATIONS)
-    weight = design.amplitudes[TEMPLATE_POINTS:] * gains[:, None] / noise
-    evidence: Evidence = (robust * weight).astype(np.float32)
-    return evidence
-
-
-def _ring_deviation(magnitudes: NDArray[np.float32], design: Lattice) -> NDArray[np.float32]:
-    """Noise level of each point: the median magnitude of its ring and state."""
-    radius = np.hypot(*design.points[TEMPLATE_POINTS:].T)
-    ring = np.minimum(((radius - radius.min()) / np.ptp(radius) * RING_BINS).astype(int), RING_BINS - 1)
-    level = np.stack([np.median(magnitudes[:, ring == r], axis=1) for r in range(RING_BINS)], axis=1)
-    floor = 1e-3 * float(level.max()) + 1e-9
-    return np.asarray(np.maximum(level, floor)[:, ring], dtype=np.float32)
-
-
-def _soft(values: NDArray[np.float32], design: Lattice) -> NDArray[np.float32]:
-    total = np.bincount(design.coded.ravel(), (values * design.signs).ravel(), channel.CODED_BITS)
-    soft: channel.Soft = (total / (np.abs(total).mean() + 1e-12)).astype(np.float32)
-    return soft
-
-
-def correlation(values: NDArray[np.float32], design: Lattice, message: int) -> float:
-    """z: agreement of all signs with the message, over the norm of the evidence."""
-    expected = design.signs * channel.encode(message)[design.coded]
-    return float(np.sum(values * expected) / (np.sqrt(np.sum(values * values)) + 1e-12))
 
 
 def _followed(found: Found, block: Block) -> Found:
@@ -212,7 +173,7 @@ def _followed(found: Found, block: Block) -> Found:
 
 def _carries(placement: sync.Placement, design: Lattice, message: int) -> bool:
     values = measure(placement.spectra, placement.gains, design)
-    ((read, fits),) = channel.decode(_soft(values, design)[None])
+    ((read, fits),) = channel.decode(soft(values, design)[None])
     # Codewords of two payloads are not orthogonal: a strong mark of another release also correlates.
     return not (fits and read != message) and correlation(values, design, message) >= CONFIRM_STATISTIC
 

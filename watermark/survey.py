@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from watermark import sync
 from watermark.base import TimedLuma
-from watermark.detector import correlation, measure
+from watermark.evidence import correlation, measure
 from watermark.geometry import FrameGeometry
 from watermark.keys import DetectionKey
 from watermark.lattice import lattice

@@ -17,11 +17,10 @@ from watermark.detector import (
     HiddenMarkDetector,
     _full,
     _quick,
-    correlation,
     decode,
-    measure,
     presence_log10_chance,
 )
+from watermark.evidence import correlation, measure
 from watermark.geometry import CORNER_STEPS, apply, corners
 from watermark.keys import DetectionKey, MintingKey, signs
 from watermark.lattice import lattice
