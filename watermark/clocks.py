@@ -11,6 +11,9 @@ from watermark.windows import WINDOW_SECONDS
 
 SAMPLES = 8  # per window, for the mean share of each state in it
 
+OTHER_SPEEDS = np.exp(np.concatenate([np.arange(-10, 0), np.arange(1, 11)]) * 0.04)  # 0.67 to 1.49
+SPEEDS = np.concatenate([[1.0], OTHER_SPEEDS])
+
 Clocks = NDArray[np.float64]
 Weights = NDArray[np.float32]
 

@@ -17,20 +17,20 @@ import numpy as np
 
 from watermark import channel, search, sync
 from watermark.base import Detection, Geometry, TimedLuma
-from watermark.clocks import grid
+from watermark.clocks import OTHER_SPEEDS, grid
 from watermark.evidence import correlation, measure, soft
 from watermark.geometry import FrameGeometry
 from watermark.keys import DetectionKey
 from watermark.lattice import PERIOD_SECONDS, Lattice, lattice
 from watermark.payload import ID_BITS, VERSION
-from watermark.windows import LINES, Block, blocks
+from watermark.windows import LINES, WINDOW_SECONDS, Block, blocks
 
 MAX_LOG10_CHANCE = -9.0
 PEAKS = 3  # placements handed on of a clip that was trimmed or mirrored, and of nothing else
-OFFSETS = 32  # clocks over one period, for those
+CLOCKS = np.concatenate([grid(np.ones(1), 0.125), grid(OTHER_SPEEDS, WINDOW_SECONDS)])  # tried for those
 CANDIDATES = 1 + 2 * PEAKS + sum(search.HANDED_ON)
 # What the template's phases are compared at in one block: by the quick part and by the full search.
-QUICK_PLACEMENTS = 2 * OFFSETS * sync.FINEST**2
+QUICK_PLACEMENTS = 2 * len(CLOCKS) * sync.FINEST**2
 MAX_BLOCKS = 1000  # over three hours
 MAX_EPOCHS = 8
 CONFIRM_STATISTIC = 6.0  # one known message at one known place: exp(−18)
@@ -128,14 +128,13 @@ def _kept(block: Block, key: DetectionKey, reading: Reading) -> Found:
 
 
 def _quick(block: Block, design: Lattice) -> Iterator[list[sync.Placement]]:
-    """Placements in helpings: unmoved; shifted or trimmed; mirrored."""
-    clocks = grid(np.ones(1), PERIOD_SECONDS / OFFSETS)
+    """Placements in helpings: unmoved; shifted, trimmed or at another speed; mirrored."""
     for frame in (FrameGeometry(), FrameGeometry.stretched(1, 1, mirrored=True)):
         found = sync.coefficients(block.windows, design, frame)
         if frame == FrameGeometry():
             # By itself and first: a clip that was not moved must not be read as slightly moved.
             yield [sync.at(found, block.times, design, frame)]
-        yield sync.place(found, block.times, design, frame, clocks, PEAKS)
+        yield sync.place(found, block.times, design, frame, CLOCKS, PEAKS)
 
 
 def _full(block: Block, design: Lattice) -> Iterator[list[sync.Placement]]:

@@ -11,7 +11,7 @@ The rules:
 Nothing here knows the carrier key.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -19,24 +19,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from watermark import refine, spectrum, sync
-from watermark.clocks import Clock, Clocks, grid, shares
+from watermark.clocks import OTHER_SPEEDS, SPEEDS, Clock, Clocks, grid, shares
 from watermark.geometry import CORNER_PLACES, FrameGeometry, snapped
 from watermark.lattice import PERIOD_SECONDS, Complex, Lattice
 from watermark.spectrum import Maps, Power
 from watermark.windows import LINES, WINDOW_SECONDS, Plane
 
-SCALES = (0.45, 2.3)
+SCALES = (0.45, 2.7)
 STEP = 0.028  # of the scale, relative to it: 0.9 cycles at the template's mean frequency
 TURN = np.radians(15.0)  # beyond quarter turns
 STRETCH = np.log(1.36)
 TURNED_FROM, STRETCHED_FROM = 0.7, 0.6  # scale: a pattern smaller than that is hardly looked for slanted
-SPEEDS = np.exp(np.arange(-10, 11) * 0.04)  # 0.67 to 1.49
 SEARCHED_WINDOWS = 32  # from the middle of a block
 TIMED, SPED = 5000, 300  # hypotheses in the second and the third ranking
-REFINED = (4, 20)  # rough places in the first helping and in the second
+REFINED = (8, 28)  # rough places in the first helping and in the second
 HANDED_ON = (2, 4)  # and what of them goes to the decision
 LEAST_AGREEMENT = 4.5
-KEPT = 400  # of one ranking, before neighbours are taken out
+QUARTERS = np.array(
+    [[[1, 0], [0, 1]], [[-1, 0], [0, 1]], [[0, 1], [-1, 0]], [[0, 1], [1, 0]]], dtype=np.float64
+)
+GROUP = 0.1  # of the scale's logarithm
+PLAIN_STEP = 0.005  # of the scale's logarithm, in sharp spectra
+SHARPENED = 160
+SHARP_ZOOMS = (0.006, 0.002)
+SHARP_STEPS = np.array([0, -1, 1, -2, 2, -3, 3])  # of equals the first is taken: no change
+# Larger and smaller, turned, wider, slanted.
+CHANGES = np.array(
+    [[[1, 0], [0, 1]], [[0, -1], [1, 0]], [[1, 0], [0, -1]], [[0, 1], [1, 0]]], dtype=np.float64
+)
+KEPT = 800  # of one ranking, before neighbours are taken out
 LEAST_SPREAD = 4.0  # of scores by chance, so that short clips are not blown up
 LIKELY_BONUS = 0.7  # neither slanted nor stretched, as most clips are
 FINE_SPEEDS = np.linspace(-0.02, 0.02, 5)
@@ -79,11 +90,18 @@ def hypotheses() -> Hypotheses:
                 wide = np.diag([np.exp(-stretch / 2), np.exp(stretch / 2)])
                 maps.append(wide @ [[cosine, sine], [-sine, cosine]] / scale)
                 likely.append(turn == 0 and stretch == 0)
-                group.append(round(np.log(scale) / 0.1))
+                group.append(round(np.log(scale) / GROUP))
         scale *= 1 + step
-    quarters = np.array([[[1, 0], [0, 1]], [[-1, 0], [0, 1]], [[0, 1], [-1, 0]], [[0, 1], [1, 0]]], float)
-    whole = np.concatenate([np.array(maps) @ quarter for quarter in quarters])
-    return Hypotheses(whole, np.tile(likely, len(quarters)), np.tile(group, len(quarters)))
+    whole = np.concatenate([np.array(maps) @ quarter for quarter in QUARTERS])
+    return Hypotheses(whole, np.tile(likely, len(QUARTERS)), np.tile(group, len(QUARTERS)))
+
+
+@lru_cache(maxsize=1)
+def plain_maps() -> tuple[Maps, NDArray[np.int64]]:
+    """Sizes only, densely, in all mirrors and quarter turns, and the group of each scale."""
+    scales = np.exp(np.arange(np.log(SCALES[0]), np.log(SCALES[1]), PLAIN_STEP))
+    maps = QUARTERS[:, None] / scales[:, None, None]
+    return maps.reshape(-1, 2, 2), np.tile(np.round(np.log(scales) / GROUP), len(QUARTERS)).astype(np.int64)
 
 
 def _around(reach: float, step: float) -> list[float]:
@@ -108,38 +126,80 @@ def helpings(windows: Plane, times: NDArray[np.float64], design: Lattice) -> Ite
 
 
 def starts(windows: Plane, times: NDArray[np.float64], design: Lattice) -> list[Start]:
-    """The best distinct rough places of ``float32[n, h, w]`` windows, n ≥ 2, the best first."""
+    """Distinct rough places of ``float32[n, h, w]`` windows, n ≥ 2: of each ranking's best in turn."""
+    width, height = windows.shape[2] / LINES, windows.shape[1] / LINES
+    plain, sharpened = _sharp(windows, times, design)
     first = max(0, (len(windows) - SEARCHED_WINDOWS) // 2)
     part = slice(first, first + SEARCHED_WINDOWS)
-    windows, times = windows[part], times[part]
-    found, all_of_them = spectrum.spectra(windows), hypotheses()
-    where = spectrum.places(design, all_of_them.maps)
+    timed, sped = _rough(windows[part], times[part], design)
+    apart = distinct(timed, width, height, SHARPENED)
+    # In sharp spectra a frame seen from the side is lost, so the rough ranking counts beside them.
+    rankings = [distinct(r, width, height, sum(REFINED)) for r in (plain, sharpened(apart), apart, sped)]
+    in_turn = [ranking[i] for i in range(sum(REFINED)) for ranking in rankings if i < len(ranking)]
+    return distinct(in_turn, width, height, sum(REFINED), sort=False)
+
+
+def _rough(windows: Plane, times: NDArray[np.float64], design: Lattice) -> tuple[list[Start], list[Start]]:
+    """The best of the whole grid at the right speed, and at other speeds."""
+    found, (maps, likely, group) = spectrum.spectra(windows), hypotheses()
+    where = spectrum.places(design, maps)
     rough = spectrum.by_power(found, where)
-    rough[all_of_them.likely] = np.inf
+    rough[likely] = np.inf
+
+    def ranked(rows: NDArray[np.int64], clocks: Clocks) -> tuple[list[Start], Power]:
+        scores = standard(spectrum.by_clock(found, where.only(rows), times, design, clocks), group[rows])
+        scores += LIKELY_BONUS * likely[rows][:, None]
+        return _best(scores, maps[rows], clocks), scores.max(axis=(0, 2))
+
     chosen = np.argsort(-rough, kind="stable")[:TIMED]
-    ranked, best = _ranked(found, where, chosen, times, design, grid(np.ones(1), WINDOW_SECONDS))
+    timed, best = ranked(chosen, grid(np.ones(1), WINDOW_SECONDS))
     again = chosen[np.argsort(-best, kind="stable")[:SPED]]
-    others = grid(np.delete(SPEEDS, len(SPEEDS) // 2), WINDOW_SECONDS)
-    ranked += _ranked(found, where, again, times, design, others)[0]
-    return distinct(ranked, windows.shape[2] / LINES, windows.shape[1] / LINES)
+    return timed, ranked(again, grid(OTHER_SPEEDS, WINDOW_SECONDS))[0]
 
 
-def _ranked(
-    found: spectrum.Spectra, where: spectrum.Places, rows: NDArray[np.int64], times: NDArray[np.float64],
-    design: Lattice, clocks: Clocks,
-) -> tuple[list[Start], Power]:  # fmt: skip
-    """The best of these hypotheses with these clocks, and the best score ``float32[h]`` of each."""
-    maps, likely, group = hypotheses()
-    scores = standard(spectrum.by_clock(found, where.only(rows), times, design, clocks), group[rows])
-    scores += LIKELY_BONUS * likely[rows][:, None]
+def _sharp(
+    windows: Plane, times: NDArray[np.float64], design: Lattice
+) -> tuple[list[Start], Callable[[Sequence[Start]], list[Start]]]:
+    """The best of `plain_maps` in sharp spectra, and what makes rough places sharp in them."""
+    planes, places, roots = spectrum.folded(windows, times)
+    if len(planes) < 2:
+        return [], list
+    found, clocks = spectrum.spectra(planes, spectrum.SHARP), grid(np.ones(1), WINDOW_SECONDS)
+    maps, group = plain_maps()
+    where = spectrum.places(design, maps, spectrum.SHARP)
+    scores = spectrum.by_clock(found, where, places, design, clocks, roots)
+
+    def sharpened(rough: Sequence[Start]) -> list[Start]:
+        linear, own = np.array([s.linear for s in rough]), np.array([s.clock for s in rough])
+        best = np.full(len(own), -np.inf)
+        for zoom in SHARP_ZOOMS:
+            for change in CHANGES:
+                tried = linear[:, None] @ (np.eye(2) + zoom * SHARP_STEPS[:, None, None] * change)
+                score = spectrum.of_pairs(
+                    found, spectrum.places(design, tried.reshape(-1, 2, 2), spectrum.SHARP), places, design,
+                    np.repeat(own, len(SHARP_STEPS), axis=0), roots,
+                ).reshape(len(own), -1)  # fmt: skip
+                linear = tried[np.arange(len(own)), score.argmax(axis=1)]
+                best = score.max(axis=1)
+        return sorted(
+            (
+                start._replace(score=float(s), linear=m)
+                for start, s, m in zip(rough, best, linear, strict=True)
+            ),
+            key=lambda start: -start.score,
+        )
+
+    return _best(standard(scores, group), maps, clocks), sharpened
+
+
+def _best(scores: Power, maps: Maps, clocks: Clocks) -> list[Start]:
+    """The `KEPT` best of ``float32[2, h, c]`` scores, the best first."""
     order = np.argsort(-scores.ravel(), kind="stable")[:KEPT]
     upside_down, row, clock = np.unravel_index(order, scores.shape)
-    values = scores[upside_down, row, clock]
-    places = zip(values, upside_down, rows[row], clocks[clock], strict=True)
+    places = zip(scores[upside_down, row, clock], upside_down, maps[row], clocks[clock], strict=True)
     return [
-        Start(float(v), maps[h] * (-1 if down else 1), Clock(float(c[0]), float(c[1])))
-        for v, down, h, c in places
-    ], scores.max(axis=(0, 2))
+        Start(float(v), m * (-1 if down else 1), Clock(float(c[0]), float(c[1]))) for v, down, m, c in places
+    ]
 
 
 def standard(scores: Power, groups: NDArray[np.int64]) -> Power:
@@ -155,13 +215,15 @@ def standard(scores: Power, groups: NDArray[np.int64]) -> Power:
     return out
 
 
-def distinct(ranked: Sequence[Start], width: float, height: float) -> list[Start]:
-    """The best starts, as many as are refined, that are not neighbours of a better one."""
+def distinct(
+    ranked: Sequence[Start], width: float, height: float, count: int, *, sort: bool = True
+) -> list[Start]:
+    """The `count` best starts that are not neighbours of a better one."""
     chosen: list[Start] = []
-    for start in sorted(ranked, key=lambda start: -start.score):
+    for start in sorted(ranked, key=lambda start: -start.score) if sort else ranked:
         if not any(_near(start, other, width, height) for other in chosen):
             chosen.append(start)
-        if len(chosen) == sum(REFINED):
+        if len(chosen) == count:
             break
     return chosen
 

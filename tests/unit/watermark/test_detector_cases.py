@@ -39,10 +39,11 @@ def test_single_frames_far_apart_cost_nothing(film, key):
 
 
 def test_presence_pays_for_exactly_the_places_compared():
-    assert QUICK_PLACEMENTS == 2 * 32 * 256**2
+    # 32 offsets at the right speed, 16 at each of 20 others, in both mirrors.
+    assert QUICK_PLACEMENTS == 2 * (32 + 20 * 16) * 256**2
     # Three corners relative to the first, 21 × 5 speeds, 80 offsets of 0.05 s, and the shifts.
     assert search.PLACEMENTS == (2 * 64 * 128 + 1) ** 6 * 105 * 80 * 256**2
-    assert presence_log10_chance(6.9, QUICK_PLACEMENTS) <= -9
+    assert presence_log10_chance(7.1, QUICK_PLACEMENTS) <= -9
     assert (
         presence_log10_chance(10.5, search.PLACEMENTS) <= -9 < presence_log10_chance(10.2, search.PLACEMENTS)
     )

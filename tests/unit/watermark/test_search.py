@@ -60,7 +60,7 @@ def test_another_speed_is_found(shown, speed):
     windows, times = shown(DESIGN, frame, clock=Clock(speed, 0.7), noise=4.0)
     best = best_of(windows, times)
     assert best is not None
-    assert best.clock.speed == pytest.approx(speed, rel=0.03)
+    assert best.clock.speed == pytest.approx(speed, rel=0.07)  # four seconds tell no more
     assert gap(best.frame, frame) < 0.04
 
 
@@ -128,8 +128,7 @@ def test_the_grid_is_dense_enough(degrees, scale, stretch):
 def test_starts_are_apart_and_no_more_than_are_refined(shown):
     windows, times = shown(DESIGN, FrameGeometry(), noise=2.0)
     found = search.starts(windows, times, DESIGN)
-    assert len(found) <= sum(search.REFINED)
-    assert [start.score for start in found] == sorted((start.score for start in found), reverse=True)
+    assert 2 < len(found) <= sum(search.REFINED)
     for index, one in enumerate(found):
         assert not any(search._near(one, other, 320 / LINES, 1.0) for other in found[:index])
 
@@ -142,3 +141,32 @@ def test_scores_are_told_in_their_own_spread():
     for group in (0, 1):
         assert out[:, groups == group].std() == pytest.approx(1.0, abs=0.1)
         assert np.median(out[:, groups == group]) == pytest.approx(0.0, abs=0.1)
+
+
+def test_plain_maps_are_sizes_only_in_every_quarter_and_mirror():
+    maps, group = search.plain_maps()
+    assert len(maps) == len(group)
+    shapes = {tuple(np.sign(np.round(m, 9)).ravel()) for m in maps}
+    assert shapes == {tuple(np.ravel(quarter)) for quarter in search.QUARTERS}
+    assert {round(abs(np.linalg.det(m)) ** -0.5, 2) for m in maps} >= {0.5, 1.0, 1.41, 2.0, 2.5}
+
+
+@pytest.mark.parametrize("scale", [0.6, 1.0, 1.82, 2.5])
+def test_a_weak_mark_of_another_size_is_found(shown, scale):
+    frame = FrameGeometry.of(np.eye(2) / scale)
+    best = best_of(*shown(DESIGN, frame, shift=(0.2, 0.4), noise=10.0))
+    assert best is not None
+    assert best.statistic > 5
+    assert gap(best.frame, frame) < 0.05
+
+
+@pytest.mark.parametrize(
+    ("larger", "slanted", "degrees"), [(0.012, -0.005, 0.9), (-0.01, 0.01, -3.0), (0, 0, 8)]
+)
+def test_rough_places_are_made_sharp(shown, larger, slanted, degrees):
+    true = linear(degrees, 1.1, 1.0)
+    windows, times = shown(DESIGN, FrameGeometry.of(true), noise=12.0)
+    change = np.array([[1 + larger, -slanted], [slanted, 1 + larger]])
+    _, sharpened = search._sharp(windows, times, DESIGN)
+    (sharp,) = sharpened([search.Start(0.0, true @ change, Clock())])
+    assert np.abs(sharp.linear - true).max() < 0.006

@@ -92,23 +92,52 @@ def test_the_power_sees_no_phases(shown):
     assert np.array_equal(one, other)
 
 
+@pytest.mark.parametrize("look", [spectrum.ROUGH, spectrum.SHARP])
 @pytest.mark.parametrize("size", [(256, 256), (455, 256), (256, 455), (1024, 256), (256, 1024), (300, 256)])
-def test_pieces_lie_in_the_frame_and_are_few(size):
+def test_pieces_lie_in_the_frame_and_are_few(size, look):
     width, height = size
-    pieces = spectrum._pieces(height, width)
-    assert 1 <= len(pieces) <= spectrum.MAX_PIECES
+    pieces = spectrum._pieces(height, width, look)
+    assert 1 <= len(pieces) <= look.pieces
     for rows, columns in pieces:
         assert 0 <= rows.start < rows.stop <= height
         assert 0 <= columns.start < columns.stop <= width
-        assert max(rows.stop - rows.start, columns.stop - columns.start) <= spectrum.SIZE
+        assert max(rows.stop - rows.start, columns.stop - columns.start) <= look.size
 
 
-def test_the_longest_frames_do_not_take_the_memory():
-    windows = np.random.default_rng(2).standard_normal((32, 256, 1024)).astype(np.float32)
+@pytest.mark.parametrize(("look", "count"), [(spectrum.ROUGH, 32), (spectrum.SHARP, 16)])
+def test_the_longest_frames_do_not_take_the_memory(look, count):
+    windows = np.random.default_rng(2).standard_normal((count, 256, 1024)).astype(np.float32)
     tracemalloc.start()
     try:
-        spectrum.spectra(windows)
+        spectrum.spectra(windows, look)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak < 130e6
+    assert peak < 140e6
+
+
+def test_folding_sums_what_lies_a_period_apart(shown):
+    windows, times = shown(DESIGN, FrameGeometry(), count=40, noise=3.0)
+    planes, places, roots = spectrum.folded(windows, times)
+    assert places.tolist() == times[:16].tolist()
+    assert roots.tolist() == pytest.approx([3**0.5] * 8 + [2**0.5] * 8)
+    assert planes[0] == pytest.approx((windows[0] + windows[16] + windows[32]) / 3**0.5, abs=1e-5)
+    assert planes[9] == pytest.approx((windows[9] + windows[25]) / 2**0.5, abs=1e-5)
+
+
+def test_folded_and_unfolded_spectra_agree_on_the_place(shown):
+    windows, times = shown(DESIGN, FrameGeometry(), count=40, noise=6.0)
+    planes, places, roots = spectrum.folded(windows, times)
+    where = spectrum.places(DESIGN, np.array([EYE, turned(30)]), spectrum.SHARP)
+    found = spectrum.spectra(planes, spectrum.SHARP)
+    scores = spectrum.by_clock(found, where, places, DESIGN, CLOCKS, roots)
+    assert np.unravel_index(np.argmax(scores), scores.shape) == (0, 0, 0)
+    pairs = spectrum.of_pairs(
+        found,
+        spectrum.places(DESIGN, np.array([EYE, EYE, turned(30)]), spectrum.SHARP),
+        places,
+        DESIGN,
+        CLOCKS[[0, 5, 0]],
+        roots,
+    )
+    assert pairs == pytest.approx([scores[0, 0, 0], scores[0, 0, 5], scores[0, 1, 0]], rel=1e-3, abs=1e-2)
