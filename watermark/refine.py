@@ -20,6 +20,7 @@ from watermark.windows import LINES, Plane
 CELL = 40  # pixels of a side
 STEPS = 3  # tried to either side
 ZOOMS = (1.0, 0.4, 0.15)  # of the first step, half a turn at the outermost cell and highest point
+SLANTS = ((0.0, 0.0), (1.5, 0.0), (-1.5, 0.0), (0.0, 1.5), (0.0, -1.5))  # in first steps
 LINEAR, PERSPECTIVE, SHIFT = (0, 1, 2, 3), (4, 5), (6, 7)
 
 
@@ -30,13 +31,17 @@ class Cells(NamedTuple):
     middles: NDArray[np.float64]
 
 
-def refined(states: Plane, design: Lattice, frame: FrameGeometry) -> tuple[float, FrameGeometry]:
+def refined(
+    states: Plane, design: Lattice, frame: FrameGeometry, *, slanted: bool = False
+) -> tuple[float, FrameGeometry]:
     """The geometry climbed to from `frame`, and the template's agreement in the cells there.
 
-    `states` float32[8, h, w] are the windows summed by state. Where the climb leads to something impossible
-    the geometry stays as it was.
+    `states` float32[8, h, w] are the windows summed by state. `slanted`: also climb from some perspective to
+    either side, for the best of all. Where that leads to something impossible the geometry stays as it was.
     """
-    agreement, correction = climb(cells(states, design, frame), design)
+    found = cells(states, design, frame)
+    climbs = [climb(found, design, slant) for slant in (SLANTS if slanted else SLANTS[:1])]
+    agreement, correction = max(climbs, key=lambda reached: reached[0])
     better = FrameGeometry.of(correction @ frame.matrix)
     sensible = possible(better, states.shape[2] / LINES, states.shape[1] / LINES)
     return (agreement, better) if sensible else (0.0, frame)
@@ -72,14 +77,16 @@ def _means(values: NDArray[np.floating], edges: NDArray[np.int64]) -> list[float
     return [float(values[left:right].mean()) for left, right in pairwise(edges)]
 
 
-def climb(found: Cells, design: Lattice) -> tuple[float, Matrix]:
+def climb(found: Cells, design: Lattice, slant: tuple[float, float] = (0.0, 0.0)) -> tuple[float, Matrix]:
     """The agreement at the best correction, and this: a homography ``float64[3, 3]`` of the marked plane."""
     centre = found.middles.mean(axis=0)
     fields = _fields(found.middles - centre)
     turns = (fields @ (2.0 * design.points[:TEMPLATE_POINTS].T)).astype(np.float32)  # [8, cells, 48]
     reach = 1.0 / (np.abs(turns).max(axis=(1, 2)) + 1e-9)
     amount = np.zeros(len(fields))
-    values = found.values
+    amount[list(PERSPECTIVE)] = slant * reach[list(PERSPECTIVE)]
+    start = np.tensordot(amount.astype(np.float32), turns, axes=1)
+    values = found.values * np.exp(np.complex64(-2j * np.pi) * start)
     for zoom in ZOOMS:
         for index in (*LINEAR, *PERSPECTIVE):
             values = _step(values, turns[index], amount, index, zoom * reach[index], power=True)

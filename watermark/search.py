@@ -32,9 +32,11 @@ STRETCH = np.log(1.36)
 TURNED_FROM, STRETCHED_FROM = 0.7, 0.6  # scale: a pattern smaller than that is hardly looked for slanted
 SEARCHED_WINDOWS = 32  # from the middle of a block
 TIMED, SPED = 5000, 300  # hypotheses in the second and the third ranking
-REFINED = (8, 28)  # rough places in the first helping and in the second
+REFINED = (8, 20)  # rough places in the first helping and in the second
 HANDED_ON = (2, 4)  # and what of them goes to the decision
-LEAST_AGREEMENT = 4.5
+CLIMBED_AGAIN = (2, 4)  # of those that were refined
+MOST_CLIMBS, GAIN = 4, 1.02
+LEAST_AGREEMENT = 4.8
 QUARTERS = np.array(
     [[[1, 0], [0, 1]], [[-1, 0], [0, 1]], [[0, 1], [-1, 0]], [[0, 1], [1, 0]]], dtype=np.float64
 )
@@ -113,13 +115,15 @@ def helpings(windows: Plane, times: NDArray[np.float64], design: Lattice) -> Ite
     """Placements for the decision in two helpings, the likelier ones first."""
     rough = starts(windows, times, design)
     done = 0
-    for refining, handing in zip(REFINED, HANDED_ON, strict=True):
+    for refining, again, handing in zip(REFINED, CLIMBED_AGAIN, HANDED_ON, strict=True):
         climbed = [_refined(windows, times, design, start) for start in rough[done : done + refining]]
-        climbed.sort(key=lambda found: -found[0])
+        climbed.sort(key=lambda found: -found.agreement)
+        best = [_climbed_again(windows, times, design, found) for found in climbed[:again]]
+        best.sort(key=lambda found: -found.agreement)
         placements = (
-            _placed(windows, times, design, frame, clock)
-            for agreement, frame, clock in climbed[:handing]
-            if agreement >= LEAST_AGREEMENT
+            _placed(windows, times, design, found.frame, found.clock)
+            for found in best[:handing]
+            if found.agreement >= LEAST_AGREEMENT
         )
         yield [placement for placement in placements if placement]
         done += refining
@@ -234,14 +238,34 @@ def _near(one: Start, other: Start, width: float, height: float) -> bool:
     return together and bool(np.abs((one.linear - other.linear) * [width, height]).max() < 0.05)
 
 
-def _refined(
-    windows: Plane, times: NDArray[np.float64], design: Lattice, start: Start
-) -> tuple[float, FrameGeometry, Clock]:
-    states = np.tensordot(shares(times, np.array([start.clock]))[0], windows, axes=1)
+class Climbed(NamedTuple):
+    """A refined geometry, its clock, and the template's agreement there."""
+
+    agreement: float
+    frame: FrameGeometry
+    clock: Clock
+
+
+def _refined(windows: Plane, times: NDArray[np.float64], design: Lattice, start: Start) -> Climbed:
+    states = _by_state(windows, times, start.clock)
     agreement, frame = refine.refined(states, design, FrameGeometry.of(start.linear))
-    if agreement >= LEAST_AGREEMENT:
-        agreement, frame = refine.refined(states, design, frame)
-    return agreement, frame, start.clock
+    return Climbed(agreement, frame, start.clock)
+
+
+def _climbed_again(windows: Plane, times: NDArray[np.float64], design: Lattice, found: Climbed) -> Climbed:
+    """Climb on, also with some perspective, for as long as that gains."""
+    states = _by_state(windows, times, found.clock)
+    for _ in range(MOST_CLIMBS):
+        agreement, frame = refine.refined(states, design, found.frame, slanted=True)
+        if agreement <= GAIN * found.agreement:
+            break
+        found = found._replace(agreement=agreement, frame=frame)
+    return found
+
+
+def _by_state(windows: Plane, times: NDArray[np.float64], clock: Clock) -> Plane:
+    summed: Plane = np.tensordot(shares(times, np.array([clock]))[0], windows, axes=1)
+    return summed
 
 
 def _placed(
