@@ -31,18 +31,19 @@ TURN = np.radians(15.0)  # beyond quarter turns
 STRETCH = np.log(1.36)
 TURNED_FROM, STRETCHED_FROM = 0.7, 0.6  # scale: a pattern smaller than that is hardly looked for slanted
 SEARCHED_WINDOWS = 32  # from the middle of a block
-TIMED, SPED = 5000, 300  # hypotheses in the second and the third ranking
-REFINED = (8, 20)  # rough places in the first helping and in the second
+TIMED, SPED = 4000, 300  # hypotheses in the second and the third ranking
+REFINED = (8, 16)  # rough places in the first helping and in the second
 HANDED_ON = (2, 4)  # and what of them goes to the decision
 CLIMBED_AGAIN = (2, 4)  # of those that were refined
 MOST_CLIMBS, GAIN = 4, 1.02
+HOPEFUL_AGREEMENT = 4.0
 LEAST_AGREEMENT = 4.8
 QUARTERS = np.array(
     [[[1, 0], [0, 1]], [[-1, 0], [0, 1]], [[0, 1], [-1, 0]], [[0, 1], [1, 0]]], dtype=np.float64
 )
 GROUP = 0.1  # of the scale's logarithm
 PLAIN_STEP = 0.005  # of the scale's logarithm, in sharp spectra
-SHARPENED = 160
+SHARPENED = 120
 SHARP_ZOOMS = (0.006, 0.002)
 SHARP_STEPS = np.array([0, -1, 1, -2, 2, -3, 3])  # of equals the first is taken: no change
 # Larger and smaller, turned, wider, slanted.
@@ -118,7 +119,8 @@ def helpings(windows: Plane, times: NDArray[np.float64], design: Lattice) -> Ite
     for refining, again, handing in zip(REFINED, CLIMBED_AGAIN, HANDED_ON, strict=True):
         climbed = [_refined(windows, times, design, start) for start in rough[done : done + refining]]
         climbed.sort(key=lambda found: -found.agreement)
-        best = [_climbed_again(windows, times, design, found) for found in climbed[:again]]
+        hopeful = [found for found in climbed[:again] if found.agreement >= HOPEFUL_AGREEMENT]
+        best = [_climbed_again(windows, times, design, found) for found in hopeful]
         best.sort(key=lambda found: -found.agreement)
         placements = (
             _placed(windows, times, design, found.frame, found.clock)

@@ -80,6 +80,7 @@ def test_presence_pays_for_every_place_in_both_parts(places):
 def test_no_more_candidates_than_counted(request, key, which, monkeypatch):
     # However good all of it looks: with no least agreement everything that may be handed on is.
     monkeypatch.setattr(search, "LEAST_AGREEMENT", -1e9)
+    monkeypatch.setattr(search, "HOPEFUL_AGREEMENT", -1e9)
     rng = np.random.default_rng(21)
     made = {
         "noise": lambda: rng.integers(0, 256, (72, 96), dtype=np.uint8),
@@ -98,6 +99,7 @@ def test_no_more_candidates_than_counted(request, key, which, monkeypatch):
 
 def test_every_full_candidate_lies_on_the_grid_that_is_counted(unmarked, key, monkeypatch):
     monkeypatch.setattr(search, "LEAST_AGREEMENT", -1e9)
+    monkeypatch.setattr(search, "HOPEFUL_AGREEMENT", -1e9)
     (block,) = blocks(unmarked)
     width, height = block.windows.shape[2] / LINES, block.windows.shape[1] / LINES
     speeds = np.outer(search.SPEEDS, 1 + search.FINE_SPEEDS).ravel()
