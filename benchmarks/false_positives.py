@@ -23,11 +23,14 @@ from benchmarks import common
 from benchmarks.common import Row, median, once, rate, say
 from pipeline.media.reader import open_clip
 from pipeline.media.types import MediaLimits
-from watermark import channel, sync
+from watermark import channel, search, sync
 from watermark import detector as product
 from watermark.base import Detection, Luma, TimedLuma
 from watermark.carrier import HiddenMark, Strength
 from watermark.detector import MAX_LOG10_CHANCE, HiddenMarkDetector
+from watermark.evidence import correlation, soft
+from watermark.evidence import measure as measured_at
+from watermark.geometry import FrameGeometry
 from watermark.keys import SECRET_BYTES, DetectionKey, MintingKey, signs
 from watermark.lattice import Lattice, lattice
 from watermark.payload import PayloadCodec
@@ -82,20 +85,16 @@ class Tap:
 
     def decode(self, placements: Sequence[sync.Placement], design: Lattice) -> list[product.Reading]:
         """The product's `decode`, observed."""
-        measured = [product.measure(placement.spectra, design) for placement in placements]
-        decoded = channel.decode(np.stack([_soft(values, design) for values in measured]))
+        if not placements:
+            return self._decode(placements, design)
+        measured = [measured_at(p.spectra, p.gains, design) for p in placements]
+        decoded = channel.decode(np.stack([soft(values, design) for values in measured]))
         for values, (message, _) in zip(measured, decoded, strict=True):
-            self.z = max(self.z, product.correlation(values, design, message))
+            self.z = max(self.z, correlation(values, design, message))
         self.template = max(self.template, *(placement.statistic for placement in placements))
         self._tally.codewords += len(decoded)
         self._tally.checks_fitted += sum(fits for _, fits in decoded)
         return self._decode(placements, design)
-
-
-def _soft(values: product.Evidence, design: Lattice) -> channel.Soft:
-    # The decoder's choice does not depend on the scale of its soft values.
-    total = np.bincount(design.coded.ravel(), (values * design.signs).ravel(), channel.CODED_BITS)
-    return total.astype(np.float32)
 
 
 @contextlib.contextmanager
@@ -235,8 +234,11 @@ def thresholds() -> list[Row]:
         needed = next(z for z in grid if detector.log10_chance(float(z)) <= MAX_LOG10_CHANCE)
         rows.append(once("z needed for a payload", float(needed), "z", {"payload check": checked}))
     grid = np.arange(0.0, 40.0, 0.001)
-    needed = next(s for s in grid if product.presence_log10_chance(float(s)) <= MAX_LOG10_CHANCE)
-    return [*rows, once("statistic needed for presence", float(needed), "statistic")]
+    for part, places in (("quick", product.QUICK_PLACEMENTS), ("full", search.PLACEMENTS)):
+        chances = (product.presence_log10_chance(float(s), places) for s in grid)
+        needed = next(s for s, chance in zip(grid, chances, strict=True) if chance <= MAX_LOG10_CHANCE)
+        rows.append(once("statistic needed for presence", float(needed), "statistic", {"search": part}))
+    return rows
 
 
 def fixed_place(material: Sequence[Material], trials: int, random: Random) -> NDArray[np.float64]:
@@ -253,11 +255,10 @@ def fixed_place(material: Sequence[Material], trials: int, random: Random) -> ND
 
 def _evidence(frames: list[TimedLuma], key: DetectionKey) -> NDArray[np.float64]:
     """Evidence of unit norm at the untouched place, before any sign is used."""
-    design, frame = lattice(key), sync.FrameGeometry()
+    design, frame = lattice(key), FrameGeometry()
     block = next(iter(blocks(frames)))
-    still = block.windows - block.windows.mean(axis=0)
-    placement = sync.at(sync.coefficients(still, design, frame), block.times, design, frame)
-    values = product.measure(placement.spectra, design).ravel().astype(np.float64)
+    placement = sync.at(sync.coefficients(block.windows, design, frame), block.times, design, frame)
+    values = measured_at(placement.spectra, placement.gains, design).ravel().astype(np.float64)
     return values / (np.linalg.norm(values) + 1e-12)
 
 

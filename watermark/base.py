@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 Luma = NDArray[np.uint8]
 
+MAX_SLANT = 0.5  # degrees
+MAX_PACE = 0.005  # relative
+
 
 class TimedLuma(NamedTuple):
     """One frame: presentation time in seconds and luma ``uint8[h, w]``."""
@@ -26,21 +29,31 @@ class Geometry:
     """How the clip that was looked at lies relative to the clip that was marked.
 
     ``scale``: pattern size in the clip, in short sides of the clip, over its size when marked (1.0 for a
-    plain resize, 1.41 for a crop to half the area). ``shift``: (x, y) of the pattern's origin in short
-    sides of the marked clip, modulo the tile (0.5). ``time_offset``: seconds to add to the clip's time to
-    get the marked clip's time, modulo the carrier's period.
+    plain resize, 1.41 for a crop to half the area). ``rotation``: degrees by which the clip was turned,
+    counter-clockwise as seen, after any mirroring. ``shift``: (x, y) of the pattern's origin in short sides
+    of the marked clip, modulo the tile (0.5). ``speed``: seconds of the marked clip per second of the clip.
+    ``time_offset``: seconds to add to `speed` times the clip's time to get the marked clip's time, modulo the
+    carrier's period.
     """
 
     scale: float = 1.0
     mirrored: bool = False
+    rotation: float = 0.0
     shift: tuple[float, float] = (0.0, 0.0)
     time_offset: float = 0.0
+    speed: float = 1.0
+
+    @property
+    def upright(self) -> bool:
+        """Whether the clip was not turned and plays at the speed at which it was marked."""
+        return abs(self.rotation) < MAX_SLANT and abs(self.speed - 1.0) < MAX_PACE
 
     @property
     def untouched(self) -> bool:
         """Whether pixels lie where they lay when marked (a plain resize counts as untouched)."""
         shifted = max(min(part % 0.5, -part % 0.5) for part in self.shift)
-        return abs(self.scale - 1.0) < 0.004 and not self.mirrored and shifted < 0.004
+        same_size = abs(self.scale - 1.0) < 0.004
+        return same_size and self.upright and not self.mirrored and shifted < 0.004
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Blind detection of the hidden mark with a proved chance of error.
 
 The rules:
-1. Registration (`watermark.sync`) uses the template key only.
+1. Registration (`watermark.sync`, `search`, `refine`) uses the template key only.
 2. At most `CANDIDATES` placements of a block are handed to the decision, whatever the content.
 3. The decision correlates the decoded codeword with signs of the carrier key. For any content and any
    one message, P(z ≥ t) ≤ exp(−t²/2) (Hoeffding 1963); the sum over every message that could be accepted,
@@ -10,28 +10,30 @@ The rules:
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from watermark import channel, search, sync
 from watermark.base import Detection, Geometry, TimedLuma
+from watermark.clocks import OTHER_SPEEDS, grid
+from watermark.evidence import correlation, measure, soft
+from watermark.geometry import FrameGeometry
 from watermark.keys import DetectionKey
-from watermark.lattice import PERIOD_SECONDS, TEMPLATE_POINTS, Lattice, lattice
+from watermark.lattice import PERIOD_SECONDS, Lattice, lattice
 from watermark.payload import ID_BITS, VERSION
-from watermark.windows import Block, blocks
+from watermark.windows import LINES, WINDOW_SECONDS, Block, blocks
 
 MAX_LOG10_CHANCE = -9.0
-CANDIDATES = 2 * sync.PEAKS + 1 + sync.FRAMES_SEARCHED * sync.PEAKS
+PEAKS = 3  # placements handed on of a clip that was trimmed or mirrored, and of nothing else
+CLOCKS = np.concatenate([grid(np.ones(1), 0.125), grid(OTHER_SPEEDS, WINDOW_SECONDS)])  # tried for those
+CANDIDATES = 1 + 2 * PEAKS + sum(search.HANDED_ON)
+# What the template's phases are compared at in one block: by the quick part and by the full search.
+QUICK_PLACEMENTS = 2 * len(CLOCKS) * sync.FINEST**2
 MAX_BLOCKS = 1000  # over three hours
 MAX_EPOCHS = 8
-RING_BINS = 10
-CLIP_DEVIATIONS = 3.0
 CONFIRM_STATISTIC = 6.0  # one known message at one known place: exp(−18)
-
-Evidence = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,16 @@ class Reading:
     message: int
     z: float
     placement: sync.Placement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """An accepted reading, the key it was read with, how the clip lies, and the seconds it covers so far."""
+
+    reading: Reading
+    owner: DetectionKey
+    geometry: Geometry
+    span: tuple[float, float]
 
 
 class HiddenMarkDetector:
@@ -59,31 +71,25 @@ class HiddenMarkDetector:
 
     def detect(self, frames: Iterable[TimedLuma]) -> Detection:
         """Search a clip of any length once, in constant memory; see `watermark.base.Detection`."""
-        best: Reading | None = None
-        owner: DetectionKey | None = None
-        presence, count = 0.0, 0
-        span: tuple[float, float] | None = None
-        for index, block in enumerate(blocks(frames)):
+        found: Found | None = None
+        presence, count, searched = 0.0, 0, 0
+        for block in blocks(frames):
             count += block.frames
-            if index >= MAX_BLOCKS:
-                continue
-            if best and owner:
-                if _confirm(block, lattice(owner), best):
-                    span = (span[0] if span else block.start, block.end)
-                continue
-            for key in self._keys:
-                reading, seen = self._read(block, lattice(key))
+            searched += 1  # noqa: SIM113 (enumerate would keep the last block alive)
+            if searched <= MAX_BLOCKS and found:
+                found = _followed(found, block)
+            elif searched <= MAX_BLOCKS:
+                found, seen = self._found(block)
                 presence = min(presence, seen)
-                if reading:
-                    best, owner, span = reading, key, (block.start, block.end)
-                    break
+            del block  # its memory is free before the next one is gathered
+        chance = self.log10_chance(found.reading.z) if found else 0.0
         return Detection(
-            payload=best.message if best else None,
-            log10_chance=self.log10_chance(best.z) if best else 0.0,
-            presence_log10_chance=min(presence, self.log10_chance(best.z)) if best else presence,
-            span=span,
-            geometry=_geometry(best.placement) if best else None,
-            key_epoch=owner.epoch if owner else None,
+            payload=found.reading.message if found else None,
+            log10_chance=chance,
+            presence_log10_chance=min(presence, chance),
+            span=found.span if found else None,
+            geometry=found.geometry if found else None,
+            key_epoch=found.owner.epoch if found else None,
             frames=count,
         )
 
@@ -92,99 +98,91 @@ class HiddenMarkDetector:
         hypotheses = self._log_messages + math.log10(CANDIDATES * MAX_BLOCKS * MAX_EPOCHS)
         return min(0.0, hypotheses - z * z / 2 * math.log10(math.e)) if z > 0 else 0.0
 
-    def _read(self, block: Block, design: Lattice) -> tuple[Reading | None, float]:
-        """The accepted reading of one block, if any, and the template's chance value."""
+    def _found(self, block: Block) -> tuple[Found | None, float]:
+        """What one block says, and the template's chance value; the quick part comes first for all keys."""
         presence = 0.0
         if len(block.windows) < 2:  # nothing is left of it once its mean is taken off
             return None, presence
-        for placements in _searches(block, design):
-            strongest = max(placement.statistic for placement in placements)
-            presence = min(presence, presence_log10_chance(strongest))
-            readings = decode(placements, design)
-            good = [r for r in readings if self._acceptable(r)]
-            if good:
-                return max(good, key=lambda r: r.z), presence
+        for helpings, places in ((_quick, QUICK_PLACEMENTS), (_full, search.PLACEMENTS)):
+            for key in self._keys:
+                for placements in helpings(block, lattice(key)):
+                    presence = min(presence, presence_log10_chance(sync.strongest(placements), places))
+                    good = [r for r in decode(placements, lattice(key)) if self._acceptable(r)]
+                    if good:
+                        best = max(good, key=lambda reading: reading.z)
+                        return _kept(block, key, best), presence
         return None, presence
 
     def _acceptable(self, reading: Reading) -> bool:
         return self.log10_chance(reading.z) <= MAX_LOG10_CHANCE and self._accepts(reading.message)
 
 
-def _searches(block: Block, design: Lattice) -> Iterable[list[sync.Placement]]:
-    """Placements in helpings: unmoved, shifted or trimmed, mirrored, then the full search."""
-    # The still part of the scene goes; the carrier stays, because it moves.
-    windows = block.windows - block.windows.mean(axis=0)
-    for frame in (sync.FrameGeometry(), sync.FrameGeometry(mirrored=True)):
-        found = sync.coefficients(windows, design, frame)
-        if not frame.mirrored:
+def _kept(block: Block, key: DetectionKey, reading: Reading) -> Found:
+    placement = search.paced(block.windows, block.times, lattice(key), reading.placement)
+    return Found(
+        reading=replace(reading, placement=placement),
+        owner=key,
+        geometry=_geometry(placement, block),
+        span=(block.start, block.end),
+    )
+
+
+def _quick(block: Block, design: Lattice) -> Iterator[list[sync.Placement]]:
+    """Placements in helpings: unmoved; shifted, trimmed or at another speed; mirrored."""
+    for frame in (FrameGeometry(), FrameGeometry.stretched(1, 1, mirrored=True)):
+        found = sync.coefficients(block.windows, design, frame)
+        if frame == FrameGeometry():
             # By itself and first: a clip that was not moved must not be read as slightly moved.
             yield [sync.at(found, block.times, design, frame)]
-        yield sync.place(found, block.times, design, frame)
-    for_all: list[sync.Placement] = []
-    for frame in search.frames(windows, design):
-        for_all += sync.place(sync.coefficients(windows, design, frame), block.times, design, frame)
-    yield for_all
+        yield sync.place(found, block.times, design, frame, CLOCKS, PEAKS)
+
+
+def _full(block: Block, design: Lattice) -> Iterator[list[sync.Placement]]:
+    """Placements of the full search, in helpings."""
+    return search.helpings(block.windows, block.times, design)
 
 
 def decode(placements: Sequence[sync.Placement], design: Lattice) -> list[Reading]:
     """Decode each placement; only readings whose CRC fits are returned."""
-    measured = [measure(p.spectra, design) for p in placements]
-    soft = np.stack([_soft(values, design) for values in measured])
+    if not placements:
+        return []
+    measured = [measure(p.spectra, p.gains, design) for p in placements]
+    bits = np.stack([soft(values, design) for values in measured])
     return [
         Reading(message=message, z=correlation(values, design, message), placement=placement)
-        for placement, values, (message, fits) in zip(placements, measured, channel.decode(soft), strict=True)
+        for placement, values, (message, fits) in zip(placements, measured, channel.decode(bits), strict=True)
         if fits
     ]
 
 
-def measure(spectra: NDArray[np.complex64], design: Lattice) -> Evidence:
-    """Evidence ``float32[8, p]`` of each payload point, before any sign of the carrier key is used."""
-    spectra = spectra[:, TEMPLATE_POINTS:]
-    values = (spectra * np.conj(design.phasors[:, TEMPLATE_POINTS:])).real
-    noise = _ring_deviation(np.abs(spectra), design)
-    robust = np.clip(values / noise, -CLIP_DEVIATIONS, CLIP_DEVIATIONS)
-    evidence: Evidence = (robust * design.amplitudes[TEMPLATE_POINTS:] / noise).astype(np.float32)
-    return evidence
+def _followed(found: Found, block: Block) -> Found:
+    """`found` with its span up to the end of a later block, where that carries the message at the same place.
+
+    The clock may have drifted.
+    """
+    design, where = lattice(found.owner), found.reading.placement
+    spectra = sync.coefficients(block.windows, design, where.frame)
+    there = sync.at(spectra, block.times, design, where.frame, where.clock, where.shift)
+    if not _carries(there, design, found.reading.message):
+        drifted = search.timed(spectra, block.times, design, where.frame, where.clock)
+        if not _carries(drifted, design, found.reading.message):
+            return found
+    return replace(found, span=(found.span[0], block.end))
 
 
-def _ring_deviation(magnitudes: NDArray[np.float32], design: Lattice) -> NDArray[np.float32]:
-    """Noise level of each point: the median magnitude of its ring and state."""
-    radius = np.hypot(*design.points[TEMPLATE_POINTS:].T)
-    ring = np.minimum(((radius - radius.min()) / np.ptp(radius) * RING_BINS).astype(int), RING_BINS - 1)
-    level = np.stack([np.median(magnitudes[:, ring == r], axis=1) for r in range(RING_BINS)], axis=1)
-    floor = 1e-3 * float(level.max()) + 1e-9
-    return np.asarray(np.maximum(level, floor)[:, ring], dtype=np.float32)
-
-
-def _soft(values: NDArray[np.float32], design: Lattice) -> NDArray[np.float32]:
-    total = np.bincount(design.coded.ravel(), (values * design.signs).ravel(), channel.CODED_BITS)
-    soft: channel.Soft = (total / (np.abs(total).mean() + 1e-12)).astype(np.float32)
-    return soft
-
-
-def correlation(values: NDArray[np.float32], design: Lattice, message: int) -> float:
-    """z: agreement of all signs with the message, over the norm of the evidence."""
-    expected = design.signs * channel.encode(message)[design.coded]
-    return float(np.sum(values * expected) / (np.sqrt(np.sum(values * values)) + 1e-12))
-
-
-def _confirm(block: Block, design: Lattice, known: Reading) -> bool:
-    """Whether a later block carries the known message at the known place (the time offset may drift)."""
-    windows = block.windows - block.windows.mean(axis=0)
-    found = sync.coefficients(windows, design, known.placement.frame)
-    spectra = sync.by_state(found, block.times + known.placement.offset)
-    shift = np.exp(2j * np.pi * (design.points @ np.array(known.placement.shift)))
-    values = measure(spectra * shift, design)
-    ((message, fits),) = channel.decode(_soft(values, design)[None])
+def _carries(placement: sync.Placement, design: Lattice, message: int) -> bool:
+    values = measure(placement.spectra, placement.gains, design)
+    ((read, fits),) = channel.decode(soft(values, design)[None])
     # Codewords of two payloads are not orthogonal: a strong mark of another release also correlates.
-    if fits and message != known.message:
-        return False
-    return correlation(values, design, known.message) >= CONFIRM_STATISTIC
+    return not (fits and read != message) and correlation(values, design, message) >= CONFIRM_STATISTIC
 
 
-def presence_log10_chance(statistic: float) -> float:
-    """Bound on a template statistic this strong without a mark: P ≤ exp(−t²), times all placements."""
-    searched = math.log10(sync.PLACEMENTS * MAX_BLOCKS * MAX_EPOCHS)
+def presence_log10_chance(statistic: float, places: int) -> float:
+    """Bound on a template statistic this strong without a mark: P ≤ exp(−t²), times all places compared.
+
+    `places` are those of one block and of one part of the search; there are two parts.
+    """
+    searched = math.log10(places) + math.log10(2 * MAX_BLOCKS * MAX_EPOCHS)
     return min(0.0, searched - statistic * abs(statistic) * math.log10(math.e))
 
 
@@ -192,11 +190,18 @@ def _known_version(message: int) -> bool:
     return message >> (channel.MESSAGE_BITS - 4) == VERSION
 
 
-def _geometry(placement: sync.Placement) -> Geometry:
-    frame = placement.frame
+def _geometry(placement: sync.Placement, block: Block) -> Geometry:
+    height, width = block.windows.shape[1:]
+    linear = placement.frame.linear(width / LINES, height / LINES)
+    mirrored = bool(np.linalg.det(linear) < 0)
+    # Upright again, unmirrored: the nearest rotation to what is left says how it was turned.
+    turned = np.linalg.inv(linear @ np.diag([-1.0 if mirrored else 1.0, 1.0]))
+    angle = math.degrees(math.atan2(turned[0, 1] - turned[1, 0], turned[0, 0] + turned[1, 1]))
     return Geometry(
-        scale=math.sqrt(frame.scale_x * frame.scale_y),
-        mirrored=frame.mirrored,
+        scale=math.sqrt(abs(float(np.linalg.det(turned)))),
+        mirrored=mirrored,
+        rotation=angle,
         shift=(placement.shift[0] / 2, placement.shift[1] / 2),
-        time_offset=placement.offset % PERIOD_SECONDS,
+        time_offset=placement.clock.offset % PERIOD_SECONDS,
+        speed=placement.clock.speed,
     )

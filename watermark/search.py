@@ -1,92 +1,323 @@
-"""The full search for scaled, stretched and mirrored patterns: the template's points in a power spectrum."""
+"""The full search: which geometries and clocks are tried, and which of them are handed on.
 
-import cv2
+The rules:
+1. A fixed grid of geometries, with mirrors and quarter turns, is ranked by power without time.
+2. The best of them, and all likely ones whatever their rank, are ranked at every offset at the right speed.
+3. The best of those are ranked at every speed.
+4. The best distinct ones of all are refined (`watermark.refine`), those that agree best once more.
+5. At most `HANDED_ON` go to the decision, none whose template agrees less than `LEAST_AGREEMENT`; each lies
+   on the grid that `PLACEMENTS` counts.
+
+Nothing here knows the carrier key.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
-from watermark.lattice import TEMPLATE_POINTS, Lattice
-from watermark.sync import ASPECTS, FRAMES_SEARCHED, FULL_SEARCH_WINDOWS, SCALES, FrameGeometry
-from watermark.windows import LINES, Plane
+from watermark import refine, spectrum, sync
+from watermark.clocks import OTHER_SPEEDS, SPEEDS, Clock, Clocks, grid, shares
+from watermark.geometry import CORNER_PLACES, FrameGeometry, snapped
+from watermark.lattice import PERIOD_SECONDS, Complex, Lattice
+from watermark.spectrum import Maps, Power
+from watermark.windows import LINES, WINDOW_SECONDS, Plane
 
-PADDING = 2
-CLIP_POWER = 8.0  # one bright peak of the picture must not outweigh 48 points
-NEIGHBOURHOOD = 31  # bins
-REFINE = np.linspace(-0.01, 0.01, 9)
-_MIN_DISTANCE = 0.02
-
-Power = NDArray[np.float32]
-
-
-def frames(windows: Plane, design: Lattice) -> list[FrameGeometry]:
-    """The `FRAMES_SEARCHED` likeliest geometries for mean-free windows ``float32[n, h, w]``."""
-    power = whitened_power(windows)
-    scale = np.repeat(SCALES, len(ASPECTS))
-    stretch = np.sqrt(np.tile(ASPECTS, len(SCALES)))
-    hypotheses = np.stack([scale * stretch, scale / stretch], axis=1)
-    found: list[tuple[float, FrameGeometry]] = []
-    for mirrored in (False, True):
-        scores = score(power, design, hypotheses, mirrored=mirrored)
-        for index in _distinct(hypotheses, scores):
-            found.append(_refine(power, design, hypotheses[index], mirrored=mirrored))
-    found.sort(key=lambda pair: -pair[0])
-    return [frame for _, frame in found[:FRAMES_SEARCHED]]
-
-
-def whitened_power(windows: Plane) -> Power:
-    """Mean power spectrum ``float32[fy, fx]`` (half plane in x), each bin over its neighbourhood's mean."""
-    count, height, width = windows.shape
-    size = (PADDING * 256 * -(-height // 256), PADDING * 256 * -(-width // 256))
-    taper = np.outer(np.hanning(height), np.hanning(width)).astype(np.float32)
-    step = max(1, count // FULL_SEARCH_WINDOWS)
-    power = np.zeros((size[0], size[1] // 2 + 1), dtype=np.float32)
-    for window in windows[::step]:
-        power += np.abs(np.fft.rfft2(window * taper, s=size)) ** 2
-    around = cv2.blur(power, (NEIGHBOURHOOD, NEIGHBOURHOOD), borderType=cv2.BORDER_REFLECT)
-    whitened: Power = np.minimum(power / (around + 1e-9), CLIP_POWER).astype(np.float32)
-    return whitened
-
-
-def score(
-    power: Power, design: Lattice, hypotheses: NDArray[np.float64], *, mirrored: bool
-) -> NDArray[np.float64]:
-    """Mean whitened power at the template's points under each (scale_x, scale_y) of ``float64[n, 2]``."""
-    kx, ky = design.points[:TEMPLATE_POINTS].T.astype(np.float64)
-    rows, columns = power.shape
-    fx = (-kx if mirrored else kx) * 2 / LINES * 2 * (columns - 1) / hypotheses[:, :1]
-    fy = ky * 2 / LINES * rows / hypotheses[:, 1:]
-    # A real picture's spectrum is symmetric: fold the left half plane onto the right.
-    fy = np.where(fx < 0, -fy, fy) % rows
-    fx = np.minimum(np.abs(fx), columns - 2)
-    x, y = np.floor(fx).astype(int), np.floor(fy).astype(int) % rows
-    u, v = fx - x, fy - np.floor(fy)
-    below = (y + 1) % rows
-    top = power[y, x] * (1 - u) + power[y, x + 1] * u
-    bottom = power[below, x] * (1 - u) + power[below, x + 1] * u
-    mean: NDArray[np.float64] = (top * (1 - v) + bottom * v).mean(axis=1)
-    return mean
+SCALES = (0.45, 2.7)
+STEP = 0.028  # of the scale, relative to it: 0.9 cycles at the template's mean frequency
+TURN = np.radians(15.0)  # beyond quarter turns
+STRETCH = np.log(1.36)
+TURNED_FROM, STRETCHED_FROM = 0.7, 0.6  # scale: a pattern smaller than that is hardly looked for slanted
+SEARCHED_WINDOWS = 32  # from the middle of a block
+TIMED, SPED = 4000, 300  # hypotheses in the second and the third ranking
+REFINED = (8, 16)  # rough places in the first helping and in the second
+HANDED_ON = (2, 4)  # and what of them goes to the decision
+CLIMBED_AGAIN = (2, 4)  # of those that were refined
+MOST_CLIMBS, GAIN = 4, 1.02
+HOPEFUL_AGREEMENT = 4.0
+LEAST_AGREEMENT = 4.8
+QUARTERS = np.array(
+    [[[1, 0], [0, 1]], [[-1, 0], [0, 1]], [[0, 1], [-1, 0]], [[0, 1], [1, 0]]], dtype=np.float64
+)
+GROUP = 0.1  # of the scale's logarithm
+PLAIN_STEP = 0.005  # of the scale's logarithm, in sharp spectra
+SHARPENED = 120
+SHARP_ZOOMS = (0.006, 0.002)
+SHARP_STEPS = np.array([0, -1, 1, -2, 2, -3, 3])  # of equals the first is taken: no change
+# Larger and smaller, turned, wider, slanted.
+CHANGES = np.array(
+    [[[1, 0], [0, 1]], [[0, -1], [1, 0]], [[1, 0], [0, -1]], [[0, 1], [1, 0]]], dtype=np.float64
+)
+KEPT = 800  # of one ranking, before neighbours are taken out
+LEAST_SPREAD = 4.0  # of scores by chance, so that short clips are not blown up
+LIKELY_BONUS = 0.7  # neither slanted nor stretched, as most clips are
+FINE_SPEEDS = np.linspace(-0.02, 0.02, 5)
+OFFSET_STEP = 0.05  # seconds
+FINE_OFFSETS = np.arange(-3, 4)  # of those steps
+CLEARLY = 0.9  # a clock that was read and says the right speed is left for one that is so much better
+NEARLY = 0.97  # and one that says another speed for one of the right speed that is nearly as good
+# What the template's phases can be compared at in one block: the corners' grid, the clocks', the shifts'.
+PLACEMENTS = (
+    CORNER_PLACES * (len(SPEEDS) * len(FINE_SPEEDS)) * round(PERIOD_SECONDS / OFFSET_STEP) * sync.FINEST**2
+)
 
 
-def _distinct(hypotheses: NDArray[np.float64], scores: NDArray[np.float64]) -> list[int]:
-    """The best few hypotheses that are not neighbours of a better one."""
-    chosen: list[int] = []
-    for index in np.argsort(scores)[::-1][:200]:
-        apart = [np.abs(np.log(hypotheses[index] / hypotheses[other])).max() for other in chosen]
-        if all(distance > _MIN_DISTANCE for distance in apart):
-            chosen.append(int(index))
-        if len(chosen) == FRAMES_SEARCHED:
+class Start(NamedTuple):
+    """A rough place: its standing among all that were ranked with it, linear map and clock."""
+
+    score: float
+    linear: Maps
+    clock: Clock
+
+
+class Hypotheses(NamedTuple):
+    """Linear maps float64[h, 2, 2], whether each is likely, and the group that its scale belongs to."""
+
+    maps: Maps
+    likely: NDArray[np.bool_]
+    group: NDArray[np.int64]
+
+
+@lru_cache(maxsize=1)
+def hypotheses() -> Hypotheses:
+    """All geometries that are ranked; each stands for itself and for itself upside down."""
+    maps, likely, group, scale = [], [], [], SCALES[0]
+    while scale <= SCALES[1]:
+        step = STEP * scale
+        turns = _around(TURN if scale >= TURNED_FROM else 0.0, step)
+        for turn in turns:
+            for stretch in _around(STRETCH if scale >= STRETCHED_FROM else 4.2 * step, 2 * step):
+                cosine, sine = np.cos(turn), np.sin(turn)
+                wide = np.diag([np.exp(-stretch / 2), np.exp(stretch / 2)])
+                maps.append(wide @ [[cosine, sine], [-sine, cosine]] / scale)
+                likely.append(turn == 0 and stretch == 0)
+                group.append(round(np.log(scale) / GROUP))
+        scale *= 1 + step
+    whole = np.concatenate([np.array(maps) @ quarter for quarter in QUARTERS])
+    return Hypotheses(whole, np.tile(likely, len(QUARTERS)), np.tile(group, len(QUARTERS)))
+
+
+@lru_cache(maxsize=1)
+def plain_maps() -> tuple[Maps, NDArray[np.int64]]:
+    """Sizes only, densely, in all mirrors and quarter turns, and the group of each scale."""
+    scales = np.exp(np.arange(np.log(SCALES[0]), np.log(SCALES[1]), PLAIN_STEP))
+    maps = QUARTERS[:, None] / scales[:, None, None]
+    return maps.reshape(-1, 2, 2), np.tile(np.round(np.log(scales) / GROUP), len(QUARTERS)).astype(np.int64)
+
+
+def _around(reach: float, step: float) -> list[float]:
+    count = int(reach / step)
+    return [index * step for index in range(-count, count + 1)]
+
+
+def helpings(windows: Plane, times: NDArray[np.float64], design: Lattice) -> Iterator[list[sync.Placement]]:
+    """Placements for the decision in two helpings, the likelier ones first."""
+    rough = starts(windows, times, design)
+    done = 0
+    for refining, again, handing in zip(REFINED, CLIMBED_AGAIN, HANDED_ON, strict=True):
+        climbed = [_refined(windows, times, design, start) for start in rough[done : done + refining]]
+        climbed.sort(key=lambda found: -found.agreement)
+        hopeful = [found for found in climbed[:again] if found.agreement >= HOPEFUL_AGREEMENT]
+        best = [_climbed_again(windows, times, design, found) for found in hopeful]
+        best.sort(key=lambda found: -found.agreement)
+        placements = (
+            _placed(windows, times, design, found.frame, found.clock)
+            for found in best[:handing]
+            if found.agreement >= LEAST_AGREEMENT
+        )
+        yield [placement for placement in placements if placement]
+        done += refining
+
+
+def starts(windows: Plane, times: NDArray[np.float64], design: Lattice) -> list[Start]:
+    """Distinct rough places of ``float32[n, h, w]`` windows, n ≥ 2: of each ranking's best in turn."""
+    width, height = windows.shape[2] / LINES, windows.shape[1] / LINES
+    plain, sharpened = _sharp(windows, times, design)
+    first = max(0, (len(windows) - SEARCHED_WINDOWS) // 2)
+    part = slice(first, first + SEARCHED_WINDOWS)
+    timed, sped = _rough(windows[part], times[part], design)
+    apart = distinct(timed, width, height, SHARPENED)
+    # In sharp spectra a frame seen from the side is lost, so the rough ranking counts beside them.
+    rankings = [distinct(r, width, height, sum(REFINED)) for r in (plain, sharpened(apart), apart, sped)]
+    in_turn = [ranking[i] for i in range(sum(REFINED)) for ranking in rankings if i < len(ranking)]
+    return distinct(in_turn, width, height, sum(REFINED), sort=False)
+
+
+def _rough(windows: Plane, times: NDArray[np.float64], design: Lattice) -> tuple[list[Start], list[Start]]:
+    """The best of the whole grid at the right speed, and at other speeds."""
+    found, (maps, likely, group) = spectrum.spectra(windows), hypotheses()
+    where = spectrum.places(design, maps)
+    rough = spectrum.by_power(found, where)
+    rough[likely] = np.inf
+
+    def ranked(rows: NDArray[np.int64], clocks: Clocks) -> tuple[list[Start], Power]:
+        scores = standard(spectrum.by_clock(found, where.only(rows), times, design, clocks), group[rows])
+        scores += LIKELY_BONUS * likely[rows][:, None]
+        return _best(scores, maps[rows], clocks), scores.max(axis=(0, 2))
+
+    chosen = np.argsort(-rough, kind="stable")[:TIMED]
+    timed, best = ranked(chosen, grid(np.ones(1), WINDOW_SECONDS))
+    again = chosen[np.argsort(-best, kind="stable")[:SPED]]
+    return timed, ranked(again, grid(OTHER_SPEEDS, WINDOW_SECONDS))[0]
+
+
+def _sharp(
+    windows: Plane, times: NDArray[np.float64], design: Lattice
+) -> tuple[list[Start], Callable[[Sequence[Start]], list[Start]]]:
+    """The best of `plain_maps` in sharp spectra, and what makes rough places sharp in them."""
+    planes, places, roots = spectrum.folded(windows, times)
+    if len(planes) < 2:
+        return [], list
+    found, clocks = spectrum.spectra(planes, spectrum.SHARP), grid(np.ones(1), WINDOW_SECONDS)
+    maps, group = plain_maps()
+    where = spectrum.places(design, maps, spectrum.SHARP)
+    scores = spectrum.by_clock(found, where, places, design, clocks, roots)
+
+    def sharpened(rough: Sequence[Start]) -> list[Start]:
+        linear, own = np.array([s.linear for s in rough]), np.array([s.clock for s in rough])
+        best = np.full(len(own), -np.inf)
+        for zoom in SHARP_ZOOMS:
+            for change in CHANGES:
+                tried = linear[:, None] @ (np.eye(2) + zoom * SHARP_STEPS[:, None, None] * change)
+                score = spectrum.of_pairs(
+                    found, spectrum.places(design, tried.reshape(-1, 2, 2), spectrum.SHARP), places, design,
+                    np.repeat(own, len(SHARP_STEPS), axis=0), roots,
+                ).reshape(len(own), -1)  # fmt: skip
+                linear = tried[np.arange(len(own)), score.argmax(axis=1)]
+                best = score.max(axis=1)
+        return sorted(
+            (
+                start._replace(score=float(s), linear=m)
+                for start, s, m in zip(rough, best, linear, strict=True)
+            ),
+            key=lambda start: -start.score,
+        )
+
+    return _best(standard(scores, group), maps, clocks), sharpened
+
+
+def _best(scores: Power, maps: Maps, clocks: Clocks) -> list[Start]:
+    """The `KEPT` best of ``float32[2, h, c]`` scores, the best first."""
+    order = np.argsort(-scores.ravel(), kind="stable")[:KEPT]
+    upside_down, row, clock = np.unravel_index(order, scores.shape)
+    places = zip(scores[upside_down, row, clock], upside_down, maps[row], clocks[clock], strict=True)
+    return [
+        Start(float(v), m * (-1 if down else 1), Clock(float(c[0]), float(c[1]))) for v, down, m, c in places
+    ]
+
+
+def standard(scores: Power, groups: NDArray[np.int64]) -> Power:
+    """Scores ``float32[2, h, c]`` in units of their own spread among hypotheses of about the same scale.
+
+    Where a picture is simple its few strong points say the same again and again, and chance reaches further.
+    """
+    out = np.empty_like(scores)
+    for group in np.unique(groups):
+        rows = groups == group
+        low, middle, high = np.quantile(scores[:, rows][:, ::4], (0.16, 0.5, 0.84))
+        out[:, rows] = (scores[:, rows] - middle) / max(LEAST_SPREAD, (high - low) / 2)
+    return out
+
+
+def distinct(
+    ranked: Sequence[Start], width: float, height: float, count: int, *, sort: bool = True
+) -> list[Start]:
+    """The `count` best starts that are not neighbours of a better one."""
+    chosen: list[Start] = []
+    for start in sorted(ranked, key=lambda start: -start.score) if sort else ranked:
+        if not any(_near(start, other, width, height) for other in chosen):
+            chosen.append(start)
+        if len(chosen) == count:
             break
     return chosen
 
 
-def _refine(
-    power: Power, design: Lattice, start: NDArray[np.float64], *, mirrored: bool
-) -> tuple[float, FrameGeometry]:
-    """Climb to the best scale per axis: steps of 0.25 %, then of 0.06 %."""
-    best = start
-    for zoom in (1.0, 0.25):
-        x, y = np.meshgrid(1 + zoom * REFINE, 1 + zoom * REFINE)
-        near = best * np.stack([x.ravel(), y.ravel()], axis=1)
-        scores = score(power, design, near, mirrored=mirrored)
-        best = near[int(np.argmax(scores))]
-    frame = FrameGeometry(scale_x=float(best[0]), scale_y=float(best[1]), mirrored=mirrored)
-    return float(scores.max()), frame
+def _near(one: Start, other: Start, width: float, height: float) -> bool:
+    gap = (one.clock.offset - other.clock.offset) % PERIOD_SECONDS
+    together = min(gap, PERIOD_SECONDS - gap) < 0.3 and abs(one.clock.speed / other.clock.speed - 1) < 0.05
+    return together and bool(np.abs((one.linear - other.linear) * [width, height]).max() < 0.05)
+
+
+class Climbed(NamedTuple):
+    """A refined geometry, its clock, and the template's agreement there."""
+
+    agreement: float
+    frame: FrameGeometry
+    clock: Clock
+
+
+def _refined(windows: Plane, times: NDArray[np.float64], design: Lattice, start: Start) -> Climbed:
+    states = _by_state(windows, times, start.clock)
+    agreement, frame = refine.refined(states, design, FrameGeometry.of(start.linear))
+    return Climbed(agreement, frame, start.clock)
+
+
+def _climbed_again(windows: Plane, times: NDArray[np.float64], design: Lattice, found: Climbed) -> Climbed:
+    """Climb on, also with some perspective, for as long as that gains."""
+    states = _by_state(windows, times, found.clock)
+    for _ in range(MOST_CLIMBS):
+        agreement, frame = refine.refined(states, design, found.frame, slanted=True)
+        if agreement <= GAIN * found.agreement:
+            break
+        found = found._replace(agreement=agreement, frame=frame)
+    return found
+
+
+def _by_state(windows: Plane, times: NDArray[np.float64], clock: Clock) -> Plane:
+    summed: Plane = np.tensordot(shares(times, np.array([clock]))[0], windows, axes=1)
+    return summed
+
+
+def _placed(
+    windows: Plane, times: NDArray[np.float64], design: Lattice, frame: FrameGeometry, clock: Clock
+) -> sync.Placement | None:
+    """Where it lies exactly in time and space, on the grid that is counted; None beyond it."""
+    on_grid = snapped(frame, windows.shape[2] / LINES, windows.shape[1] / LINES)
+    if on_grid is None:
+        return None
+    found = sync.coefficients(windows, design, on_grid)
+    return timed(found, times, design, on_grid, clock)
+
+
+def timed(
+    found: Complex, times: NDArray[np.float64], design: Lattice, frame: FrameGeometry, clock: Clock
+) -> sync.Placement:
+    """The best placement with a clock near `clock`."""
+    near = _near_clocks(clock, clock.speed * (1 + FINE_SPEEDS), times)
+    (best,) = sync.place(found, times, design, frame, near, 1)
+    return best
+
+
+def paced(
+    windows: Plane, times: NDArray[np.float64], design: Lattice, placement: sync.Placement
+) -> sync.Placement:
+    """The same place with the likeliest clock, for what is said of a clip after the decision.
+
+    A quick reading took the speed for right; it is, unless another fits clearly better.
+    """
+    found = sync.coefficients(windows, design, placement.frame)
+
+    def best(clocks: Clocks) -> tuple[float, Clock]:
+        values = sync.strengths(found, times, design, clocks, placement.shift)
+        speed, offset = clocks[int(np.argmax(values))].tolist()
+        return float(values.max()), Clock(speed, offset)
+
+    _, rough = best(np.concatenate([grid(SPEEDS, WINDOW_SECONDS), [placement.clock]]))
+    strongest, clock = best(_near_clocks(rough, rough.speed * (1 + FINE_SPEEDS), times))
+    as_read, _ = best(np.array([placement.clock]))
+    if placement.clock.speed == 1 and as_read >= CLEARLY * strongest:
+        return placement
+    right, at_right_speed = best(_near_clocks(clock, np.ones(1), times))
+    clock = at_right_speed if right >= NEARLY * strongest else clock
+    return sync.at(found, times, design, placement.frame, clock, placement.shift)
+
+
+def _near_clocks(clock: Clock, speeds: NDArray[np.float64], times: NDArray[np.float64]) -> Clocks:
+    """Clocks of these speeds that in the middle of the windows show about what `clock` shows."""
+    middle = float(times.mean())
+    at_middle = clock.offset + (clock.speed - speeds) * middle
+    steps = np.round(at_middle / OFFSET_STEP)[:, None] + FINE_OFFSETS
+    offsets = (steps * OFFSET_STEP) % PERIOD_SECONDS
+    return np.stack([np.repeat(speeds, offsets.shape[1]), offsets.ravel()], axis=1)

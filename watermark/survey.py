@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 from watermark import sync
 from watermark.base import TimedLuma
-from watermark.detector import correlation, measure
+from watermark.evidence import correlation, measure
+from watermark.geometry import FrameGeometry
 from watermark.keys import DetectionKey
 from watermark.lattice import lattice
 from watermark.windows import blocks
@@ -12,9 +13,9 @@ from watermark.windows import blocks
 
 def agreement(frames: Iterable[TimedLuma], key: DetectionKey, payload: int) -> float:
     """Correlation z of `payload` over the first block (12 s) of unmoved frames; about 16 make it readable."""
-    design, frame = lattice(key), sync.FrameGeometry()
+    design, frame = lattice(key), FrameGeometry()
     for block in blocks(frames):
-        windows = block.windows - block.windows.mean(axis=0)
-        placement = sync.at(sync.coefficients(windows, design, frame), block.times, design, frame)
-        return correlation(measure(placement.spectra, design), design, payload)
+        found = sync.coefficients(block.windows, design, frame)
+        placement = sync.at(found, block.times, design, frame)
+        return correlation(measure(placement.spectra, placement.gains, design), design, payload)
     return 0.0

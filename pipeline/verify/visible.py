@@ -142,7 +142,8 @@ def _layout(key: DetectionKey, payload: int, mark: Any) -> VisibleLayout | None:
 def _aligned(geometry: Geometry) -> bool:
     started = abs(_signed(geometry.time_offset))
     shifted = max(min(abs(part), 0.5 - abs(part)) for part in geometry.shift)
-    return abs(geometry.scale - 1) < 0.01 and shifted < 0.01 and started < ALIGNED_SECONDS
+    as_large = abs(geometry.scale - 1) < 0.01
+    return as_large and geometry.upright and shifted < 0.01 and started < ALIGNED_SECONDS
 
 
 def _signed(offset: float) -> float:

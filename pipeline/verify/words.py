@@ -8,10 +8,11 @@ from pipeline.credentials.reading import CredentialReading, CredentialState, Tim
 from pipeline.types import Evidence, EvidenceState, FileVerdict, Json, JsonValue
 from pipeline.verify.checked import Checked, CheckedState
 from pipeline.verify.types import ReleaseSummary
-from watermark.base import Detection, Geometry
+from watermark.base import MAX_SLANT, Detection, Geometry
 from watermark.detector import MAX_LOG10_CHANCE
 from watermark.payload import as_hex
 
+TOLD_PACE: Final = 0.03  # relative; the mark measures the speed of a short clip about so well
 MONTHS: Final = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
     "November", "December",
@@ -60,7 +61,9 @@ def _how(geometry: Geometry | None) -> str:
         return ""
     changes = [
         "the picture mirrored" if geometry.mirrored else "",
+        "the picture turned" if abs(geometry.rotation) >= MAX_SLANT else "",
         "the picture cut or zoomed" if abs(geometry.scale - 1) >= 0.01 else "",
+        "the speed changed" if abs(geometry.speed - 1) >= TOLD_PACE else "",
     ]
     told = [change for change in changes if change]
     return f", {' and '.join(told)}" if told else ""
@@ -147,6 +150,7 @@ def _geometry(geometry: Geometry | None) -> Json | None:
         return None
     return {
         "scale": round(geometry.scale, 4), "mirrored": geometry.mirrored,
+        "rotation": round(geometry.rotation, 2), "speed": round(geometry.speed, 3),
         "shift": [round(part, 4) for part in geometry.shift], "time_offset": round(geometry.time_offset, 3),
     }  # fmt: skip
 

@@ -10,7 +10,12 @@ from numpy.typing import NDArray
 
 from watermark.base import TimedLuma
 from watermark.carrier import HiddenMark, Strength
+from watermark.channel import encode
+from watermark.clocks import AS_MARKED, Clock, shares
+from watermark.geometry import FrameGeometry, apply
 from watermark.keys import DetectionKey
+from watermark.lattice import Lattice
+from watermark.windows import LINES, WINDOW_SECONDS
 
 Plane = NDArray[np.uint8]
 FPS = 12
@@ -57,6 +62,41 @@ def mark(
     for time, luma in frames:
         pen = pen or HiddenMark(key, payload, *luma.shape[::-1], Strength(psnr=psnr))
         yield TimedLuma(time, pen.embed(luma, time))
+
+
+def shown(
+    design: Lattice,
+    frame: FrameGeometry,
+    *,
+    clock: Clock = AS_MARKED,
+    shift: tuple[float, float] = (0.0, 0.0),
+    noise: float = 0.0,
+    count: int = 16,
+    size: tuple[int, int] = (320, 256),
+    payload: int = 0x1123456789ABCDEF,
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Windows ``float32[count, h, w]`` of nothing but the pattern, lying as `frame` says, and their times.
+
+    `shift` is where its origin lies, in tiles; `noise` the deviation of grain over the pattern's.
+    """
+    side = 512
+    kx, ky = design.points.T
+    spectrum = np.zeros((8, side, side), np.complex64)
+    spectrum[:, ky % side, kx % side] = design.coefficients(encode(payload))
+    tiles = 2 * np.fft.ifft2(spectrum, norm="forward").real.astype(np.float32)
+    columns, rows = np.meshgrid(np.arange(size[0]) + 0.5, np.arange(size[1]) + 0.5)
+    places = 2 * apply(frame.matrix, np.stack([columns.ravel(), rows.ravel()], axis=1) / LINES) - shift
+    x, y = ((places % 1.0) * side).astype(np.float32).reshape(size[1], size[0], 2).transpose(2, 0, 1)
+    times = (np.arange(count) + 0.5) * WINDOW_SECONDS
+    still = [cv2.remap(tile, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP) for tile in tiles]
+    windows = np.tensordot(shares(times, np.array([clock]))[0].T, np.array(still), axes=1)
+    grain = np.random.default_rng(17).standard_normal(windows.shape).astype(np.float32)
+    return (windows + noise * grain).astype(np.float32), times
+
+
+@pytest.fixture(scope="session", name="shown")
+def shown_fixture() -> Callable[..., tuple[NDArray[np.float32], NDArray[np.float64]]]:
+    return shown
 
 
 @pytest.fixture(scope="session", name="film")

@@ -95,6 +95,82 @@ def test_cropped_and_mirrored(marked, key, payload):
     assert found.geometry.mirrored
 
 
+def turned(luma: np.ndarray, degrees: float) -> np.ndarray:
+    height, width = luma.shape
+    turn = cv2.getRotationMatrix2D((width / 2 - 0.5, height / 2 - 0.5), degrees, 1.0)
+    return cv2.warpAffine(luma, turn, (width, height), flags=cv2.INTER_LINEAR)
+
+
+@pytest.mark.parametrize("degrees", [-10.0, 3.0])
+def test_rotated(marked, key, payload, degrees):
+    found = read(changed(marked, lambda y: turned(y, degrees)), key)
+    assert found.payload == payload
+    assert found.geometry is not None
+    assert found.geometry.rotation == pytest.approx(degrees, abs=0.3)
+    assert found.geometry.scale == pytest.approx(1.0, abs=0.01)
+    assert not found.geometry.untouched
+
+
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_turned_by_quarters(marked, key, payload, quarters):
+    found = read(changed(marked, lambda y: np.rot90(y, quarters)), key)
+    assert found.payload == payload
+    assert found.geometry is not None
+    off = (found.geometry.rotation - 90 * quarters + 180) % 360 - 180
+    assert off == pytest.approx(0.0, abs=0.3)
+    assert not found.geometry.mirrored
+    assert not found.geometry.untouched
+
+
+def test_seen_from_the_side(marked, key, payload):
+    corners = np.array([[0, 0], [319, 0], [319, 239], [0, 239]], np.float32)
+    seen = np.array([[10, 6], [315, 0], [308, 234], [2, 239]], np.float32)
+    view = cv2.getPerspectiveTransform(corners, seen)
+    found = read(changed(marked, lambda y: cv2.warpPerspective(y, view, (320, 240))), key)
+    assert found.payload == payload
+
+
+@pytest.mark.parametrize("speed", [0.75, 1.3])
+def test_played_at_another_speed(film, mark, key, payload, speed):
+    frames = [f._replace(time=f.time / speed) for f in mark(film(6), key, payload)]
+    found = read(frames, key)
+    assert found.payload == payload
+    assert found.geometry is not None
+    assert found.geometry.speed == pytest.approx(speed, rel=0.05)
+    assert not found.geometry.upright
+
+
+def test_in_a_corner_of_another_clip(film, marked, key, payload):
+    frames = []
+    for frame, other in zip(marked, film(seed=3), strict=True):
+        luma = other.luma.copy()
+        luma[60:240, 70:310] = cv2.resize(frame.luma, (240, 180), interpolation=cv2.INTER_AREA)
+        frames.append(frame._replace(luma=luma))
+    found = read(frames, key)
+    assert found.payload == payload
+    assert found.geometry is not None
+    assert found.geometry.scale == pytest.approx(0.75, abs=0.01)
+
+
+def test_between_bars(marked, key, payload):
+    found = read(changed(marked, lambda y: np.pad(y, ((40, 40), (0, 0)), constant_values=16)), key)
+    assert found.payload == payload
+
+
+def test_times_that_jump(marked, key):
+    rng = np.random.default_rng(9)
+    times = rng.choice([0.0, -3.7, 1e6, 2.2, 1e-9], len(marked))
+    frames = [frame._replace(time=float(time)) for frame, time in zip(marked, times, strict=True)]
+    assert read(frames, key).frames == len(marked)
+
+
+def test_a_sliver_and_a_huge_frame(key):
+    rng = np.random.default_rng(10)
+    for size in ((2160, 3840), (16, 1200), (1200, 16)):
+        frames = [TimedLuma(i / 4, rng.integers(0, 256, size, dtype=np.uint8)) for i in range(3)]
+        assert_nothing(read(frames, key), 3)
+
+
 @pytest.mark.parametrize("cut", [7, 14, 24])
 def test_a_trimmed_start(marked, key, payload, cut):
     found = read([frame._replace(time=frame.time - cut / 12) for frame in marked[cut:]], key)

@@ -5,9 +5,9 @@ import time
 import cv2
 import pytest
 
-from watermark import sync
+from watermark import search
 from watermark.base import Geometry, TimedLuma
-from watermark.detector import HiddenMarkDetector, presence_log10_chance
+from watermark.detector import QUICK_PLACEMENTS, HiddenMarkDetector, presence_log10_chance
 
 
 @pytest.mark.parametrize("flip", [0xFF, 0x0ABCDEF012345678, 0x0F0F0F0F0F0F0F0F])
@@ -39,5 +39,11 @@ def test_single_frames_far_apart_cost_nothing(film, key):
 
 
 def test_presence_pays_for_exactly_the_places_compared():
-    assert sync.PLACEMENTS == 6 * 32 * 256**2
-    assert presence_log10_chance(6.8) <= -9
+    # 32 offsets at the right speed, 16 at each of 20 others, in both mirrors.
+    assert QUICK_PLACEMENTS == 2 * (32 + 20 * 16) * 256**2
+    # Three corners relative to the first, 21 × 5 speeds, 80 offsets of 0.05 s, and the shifts.
+    assert search.PLACEMENTS == (2 * 64 * 128 + 1) ** 6 * 105 * 80 * 256**2
+    assert presence_log10_chance(7.1, QUICK_PLACEMENTS) <= -9
+    assert (
+        presence_log10_chance(10.5, search.PLACEMENTS) <= -9 < presence_log10_chance(10.2, search.PLACEMENTS)
+    )

@@ -4,17 +4,24 @@ import numpy as np
 import pytest
 
 from watermark import sync
+from watermark.clocks import Clock, grid, shares
+from watermark.detector import PEAKS
+from watermark.geometry import FrameGeometry
 from watermark.keys import DetectionKey
 from watermark.lattice import PERIOD_SECONDS, STATES, TEMPLATE_POINTS, lattice
-from watermark.sync import FrameGeometry
 from watermark.windows import blocks
 
 PLAIN = FrameGeometry()
+CLOCKS = grid(np.ones(1), 0.125)
 
 
 def windows_of(frames):
     (block,) = blocks(frames)
-    return block.windows - block.windows.mean(axis=0), block.times
+    return block.windows, block.times
+
+
+def place(values, times, design, frame):
+    return sync.place(values, times, design, frame, CLOCKS, PEAKS)
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +32,7 @@ def found(marked, key):
 
 def test_coefficients_are_those_of_a_direct_sum(key):
     windows = np.random.default_rng(0).standard_normal((2, 256, 300)).astype(np.float32)
-    design, frame = lattice(key), FrameGeometry(scale_x=1.3, scale_y=0.9)
+    design, frame = lattice(key), FrameGeometry.stretched(1.3, 0.9)
     got = sync.coefficients(windows, design, frame)
     rows, columns = np.mgrid[:256, :300] + 0.5
     for index in (0, 47, 48, 500, 1005):
@@ -38,33 +45,23 @@ def test_a_mirrored_frame_gives_the_same_coefficients(marked, key):
     windows, _ = windows_of(marked[:12])
     design = lattice(key)
     straight = sync.coefficients(windows, design, PLAIN)
-    mirror = sync.coefficients(windows[:, :, ::-1], design, FrameGeometry(mirrored=True))
-    # The matrices are complex64: agreement to rounding.
-    assert np.abs(straight - mirror).max() < 1e-3 * np.abs(straight).max()
-
-
-def test_states_are_summed_by_time(key):
-    times = np.array([0.125, 0.375, 0.625, 3.9, 4.1])
-    found = np.arange(10, dtype=np.complex64).reshape(5, 2)
-    spectra = sync.by_state(found, times)
-    assert spectra.shape == (STATES, 2)
-    assert spectra[0].tolist() == (found[0] + found[1] + found[4]).tolist()
-    assert spectra[1].tolist() == found[2].tolist()
-    assert spectra[7].tolist() == found[3].tolist()
-    assert not spectra[2:7].any()
+    mirror = sync.coefficients(windows[:, :, ::-1], design, FrameGeometry.stretched(1, 1, mirrored=True))
+    # Mirrored about the corner: the pattern lies a frame's width further, and complex64 rounds.
+    wide = np.exp(-4j * np.pi * design.points[:, 0] * windows.shape[2] / 256)
+    assert np.abs(straight - mirror * wide).max() < 2e-3 * np.abs(straight).max()
 
 
 def test_the_untouched_place_is_found(found, key):
     values, times = found
-    placements = sync.place(values, times, lattice(key), PLAIN)
-    assert len(placements) == sync.PEAKS
+    placements = place(values, times, lattice(key), PLAIN)
+    assert len(placements) == PEAKS
     best = max(placements, key=lambda placement: placement.statistic)
     assert best.statistic > 10
     assert all(min(shift, 1 - shift) <= 1 / 128 for shift in best.shift)
-    assert min(best.offset, PERIOD_SECONDS - best.offset) <= 0.13
+    assert min(best.clock.offset, PERIOD_SECONDS - best.clock.offset) <= 0.13
     plain = sync.at(values, times, lattice(key), PLAIN)
     assert plain.statistic == pytest.approx(best.statistic, rel=0.15)
-    assert (plain.shift, plain.offset) == ((0.0, 0.0), 0.0)
+    assert (plain.shift, plain.clock.offset) == ((0.0, 0.0), 0.0)
 
 
 @pytest.mark.parametrize(("left", "top"), [(30, 16), (7, 61)])
@@ -75,7 +72,7 @@ def test_a_crop_is_found_as_a_shift(marked, key, left, top):
         for frame in marked
     ]
     windows, times = windows_of(moved)
-    best = sync.place(sync.coefficients(windows, lattice(key), PLAIN), times, lattice(key), PLAIN)[0]
+    best = place(sync.coefficients(windows, lattice(key), PLAIN), times, lattice(key), PLAIN)[0]
     expected = (-left / 120) % 1, (-top / 120) % 1  # where the pattern's origin now lies, in tiles of 120
     for got, want in zip(best.shift, expected, strict=True):
         gap = abs(got - want) % 1
@@ -85,15 +82,15 @@ def test_a_crop_is_found_as_a_shift(marked, key, left, top):
 def test_a_trimmed_start_is_found_as_an_offset(marked, key):
     cut = [frame._replace(time=frame.time - 18 / 12) for frame in marked[18:]]
     windows, times = windows_of(cut)
-    best = sync.place(sync.coefficients(windows, lattice(key), PLAIN), times, lattice(key), PLAIN)[0]
-    assert best.offset == pytest.approx(18 / 12, abs=0.13)
+    best = place(sync.coefficients(windows, lattice(key), PLAIN), times, lattice(key), PLAIN)[0]
+    assert best.clock.offset == pytest.approx(18 / 12, abs=0.13)
 
 
 def test_refinement_never_loses(found, key):
     values, times = found
     design = lattice(key)
-    for placement in sync.place(values, times, design, PLAIN):
-        spectra = sync.by_state(values, times + placement.offset)
+    for placement in place(values, times, design, PLAIN):
+        spectra = shares(times, np.array([placement.clock]))[0] @ values
         products = spectra[:, :TEMPLATE_POINTS] * np.conj(design.phasors[:, :TEMPLATE_POINTS])
         kx, ky = design.points[:TEMPLATE_POINTS].T
         grid = np.arange(sync.GRID) / sync.GRID
@@ -106,10 +103,10 @@ def test_refinement_never_loses(found, key):
 def test_all_fine_places_lie_on_one_grid(found, key):
     # What the presence bound counts: shifts are multiples of 1/256 of a tile, offsets of 1/32 period.
     values, times = found
-    for placement in sync.place(values, times, lattice(key), PLAIN):
+    for placement in place(values, times, lattice(key), PLAIN):
         steps = np.array(placement.shift) * sync.GRID * (sync.FINE - 1) / 2
         assert np.abs(steps - np.round(steps)).max() < 1e-6
-        assert (placement.offset / PERIOD_SECONDS * sync.OFFSETS).is_integer()
+        assert (placement.clock.offset / PERIOD_SECONDS * 32).is_integer()
 
 
 def test_no_place_depends_on_the_carrier_key(found, key):
@@ -117,19 +114,52 @@ def test_no_place_depends_on_the_carrier_key(found, key):
     design = lattice(key)
     stranger = lattice(DetectionKey(epoch=0, secret=b"\x01" * 32))
     mixed = replace(design, signs=stranger.signs, coded=stranger.coded)
-    pairs = zip(
-        sync.place(values, times, design, PLAIN), sync.place(values, times, mixed, PLAIN), strict=True
-    )
+    pairs = zip(place(values, times, design, PLAIN), place(values, times, mixed, PLAIN), strict=True)
     for one, other in pairs:
-        assert (one.offset, one.shift, one.statistic) == (other.offset, other.shift, other.statistic)
+        assert (one.clock.offset, one.shift, one.statistic) == (
+            other.clock.offset,
+            other.shift,
+            other.statistic,
+        )
         assert np.array_equal(one.spectra, other.spectra)
+
+
+def test_strengths_are_the_surfaces_at_one_shift(found, key):
+    values, times = found
+    design, clocks = lattice(key), CLOCKS[::5]
+    surface = sync.surfaces(values, times, design, clocks).reshape(-1, sync.GRID, sync.GRID)
+    for x, y in ((0, 0), (5, 60)):
+        one = sync.strengths(values, times, design, clocks, (x / sync.GRID, y / sync.GRID))
+        assert one == pytest.approx(surface[:, y, x], rel=1e-3, abs=1e-2 * float(surface.max()))
+
+
+@pytest.mark.parametrize("clock", [Clock(1.0, 1.3), Clock(0.8, 2.0), Clock(1.25, 0.5)])
+def test_a_pattern_alone_is_placed_exactly(shown, key, clock):
+    design, shift = lattice(key), (0.30, 0.71)
+    windows, times = shown(design, PLAIN, clock=clock, shift=shift, noise=1.0)
+    values = sync.coefficients(windows, design, PLAIN)
+    clocks = np.concatenate([CLOCKS, grid(np.array([0.8, 1.25]), 0.25)])
+    best = sync.place(values, times, design, PLAIN, clocks, 1)[0]
+    assert best.clock.speed == clock.speed
+    assert best.clock.offset == pytest.approx(clock.offset, abs=0.13)
+    assert best.shift == pytest.approx(shift, abs=0.01)
+    assert best.statistic > 10
+
+
+def test_gains_are_what_is_seen_of_each_state(found, key):
+    values, times = found
+    some = times < 2
+    seen = sync.at(values[some], times[some], lattice(key), PLAIN).gains
+    assert seen[:4].min() > 1.2  # two windows each, but for the fades
+    assert seen[4] < 0.2  # the fade into it
+    assert not seen[5:].any()
 
 
 def test_nothing_gives_a_statistic_of_nothing(key):
     windows = np.zeros((4, 256, 256), np.float32)
     design = lattice(key)
     found = sync.coefficients(windows, design, PLAIN)
-    for placement in sync.place(found, np.arange(4) / 4 + 0.125, design, PLAIN):
+    for placement in place(found, np.arange(4) / 4 + 0.125, design, PLAIN):
         assert placement.statistic == 0.0
 
 
