@@ -65,17 +65,16 @@ def passages_of(
     parts = [items(one) for one in single]
     counts = [words([one]) for one in single]
     wholes = _wholes(counts, last)
+    several = {(first, end) for first, end in wholes if end > first + 1}
     spans = sorted(wholes.union(_runs(len(single))))
     told = [
         Passage(
-            first=ends[first], end=ends[end], part=(first, end) not in wholes or end > first + 1,
+            first=ends[first], end=ends[end], part=(first, end) not in wholes - several,
             listed=is_list(list(chain.from_iterable(parts[first:end]))),
         )
         for first, end in spans
     ]  # fmt: skip
-    of_several = [
-        place for place, (first, end) in enumerate(spans) if (first, end) in wholes and end > first + 1
-    ]
+    of_several = [place for place, span in enumerate(spans) if span in several]
     joined = [" ".join(single[slice(*spans[place])]) for place in of_several]
     told += [replace(told[place], part=False) for place in of_several]
     spans += [(place, place + 1) for place in range(len(single), len(single) + len(joined))]

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from benchmarks.attacks.codecs import CODECS, through
 from benchmarks.attacks.footage import Footage, Frame, Plane
-from benchmarks.tools.quality import vmaf
+from benchmarks.tools.quality import has_vmaf, vmaf
 from watermark.quality import psnr, squared_error
 
 CRF: Final = 23
@@ -132,8 +132,6 @@ def _write_y4m(frames: Iterable[Frame], path: Path, rate: float) -> None:
 
 def can_measure() -> bool:
     """Whether the FFmpeg of imageio-ffmpeg is there and has VMAF."""
-    from benchmarks.tools.quality import has_vmaf
-
     try:
         return has_vmaf()
     except (OSError, RuntimeError, subprocess.CalledProcessError):
