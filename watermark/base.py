@@ -1,7 +1,7 @@
 """What a mark is, and what finding one says. Interfaces only.
 
-Frames are luma planes ``uint8[h, w]`` in display orientation, each with its presentation time in
-seconds; a whole clip is an iterable of them and is never held in memory at once.
+Frames are pictures of 8 bits in display orientation, each with its presentation time in seconds; a whole clip is
+an iterable of them and is never held in memory at once.
 """
 
 from collections.abc import Iterable
@@ -22,6 +22,19 @@ class TimedLuma(NamedTuple):
 
     time: float
     luma: Luma
+
+
+class Picture(NamedTuple):
+    """One frame: presentation time in seconds, luma ``uint8[h, w]``, colour differences ``uint8[h', w']``.
+
+    The planes of colour may have any size (half of luma's in 4:2:0) and cover the same frame; both are None where
+    a clip is grey or they are not asked for.
+    """
+
+    time: float
+    y: Luma
+    u: Luma | None = None
+    v: Luma | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +91,6 @@ class Detection:
 class Detector(Protocol):
     """Searches a clip for hidden marks without the original."""
 
-    def detect(self, frames: Iterable[TimedLuma]) -> Detection:
+    def detect(self, frames: Iterable[Picture]) -> Detection:
         """Search the whole iterable once, in constant memory."""
         ...

@@ -1,16 +1,21 @@
-"""The hidden mark's embedder: a keyed, moving luma pattern, masked by the picture, in one streaming pass."""
+"""The hidden mark's embedder: keyed, moving patterns in luma and colour, in one streaming pass.
+
+Luma's pattern is masked by the picture. Those of colour are not: the eye sees little at their frequencies at this
+strength, and flat places carry them best.
+"""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from watermark.base import Luma
+from watermark.base import Luma, Picture
 from watermark.channel import encode
 from watermark.errors import GeometryError
 from watermark.keys import DetectionKey
-from watermark.lattice import PERIOD_SECONDS, STATE_SECONDS, STATES, Complex, lattice
+from watermark.lattice import PERIOD_SECONDS, STATE_SECONDS, STATES, Complex, Points, lattice
 from watermark.resample import shrink
 
 MIN_SHORT_SIDE = 108  # pixels; below, the ring's upper frequencies no longer fit on a tile
@@ -18,19 +23,32 @@ MASK_LINES = 180
 MASK_FLOOR = 2.0  # grey levels added to the local deviation, so that flat walls are not empty
 FADE_SECONDS = 0.16
 
-Pattern = NDArray[np.float32]
+Tiles = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strength:
-    """How strong the pattern is: the luma PSNR in dB that each frame is brought to."""
+    """How strong the patterns are: the PSNR in dB that each frame's luma, and each plane of colour, is brought to."""
 
-    psnr: float = 44.0
+    psnr: float = 51.0
+    chroma: float = 48.5
 
-    @property
-    def rms(self) -> float:
-        """Root mean square of the change, in grey levels of 8 bits."""
-        return float(255.0 / 10 ** (self.psnr / 20))
+    def louder(self, decibels: float) -> "Strength":
+        """Both by so much."""
+        return Strength(psnr=self.psnr - decibels, chroma=self.chroma - decibels)
+
+
+def deviation(psnr: float) -> float:
+    """Root mean square of a change in grey levels of 8 bits."""
+    return float(255.0 / 10 ** (psnr / 20))
+
+
+class Mixture(NamedTuple):
+    """States shown at a time: the first, the one it fades to, and how far that has gone, 0 … 1."""
+
+    first: int
+    second: int
+    weight: float
 
 
 class HiddenMark:
@@ -47,53 +65,82 @@ class HiddenMark:
             )
         if width % 2 or height % 2:
             raise GeometryError(f"sides must be even, got {width}×{height}")
-        design = lattice(key)
-        self._size, self._strength = (width, height), strength
-        self._tiles = _tiles(design.coefficients(encode(payload)), design.points, short // 2)
+        self._size, self._deviation = (width, height), deviation(strength.psnr)
+        codeword = encode(payload)
+        y, u, v = (pattern.coefficients(codeword) for pattern in lattice(key).patterns)
+        self._luma = tiles(*y, short / 2)
+        self._colour = [tiles(*plane, short / 4) * np.float32(deviation(strength.chroma)) for plane in (u, v)]
 
-    def embed(self, luma: Luma, time: float) -> Luma:
-        """A marked copy of ``uint8[h, w]`` shown at `time` seconds.
+    def embed(self, picture: Picture) -> Picture:
+        """A marked copy of a picture of 4:2:0, planes ``uint8[h, w]`` and ``uint8[h/2, w/2]``; without colour, of luma.
 
         Raises: GeometryError when the frame has another size than the clip.
         """
-        if luma.shape != self._size[::-1]:
-            raise GeometryError(f"the frame is {luma.shape[1]}×{luma.shape[0]}, the clip {self._size}")
+        height, width = picture.y.shape
+        if (width, height) != self._size:
+            raise GeometryError(f"the frame is {width}×{height}, the clip {self._size}")
+        shown = mixture(picture.time)
+        y = self._marked_luma(picture.y, shown)
+        if picture.u is None or picture.v is None:
+            return picture._replace(y=y)
+        if not picture.u.shape == picture.v.shape == (height // 2, width // 2):
+            raise GeometryError("the planes of colour must have half the frame's size")
+        u, v = (
+            laid(plane, _faded(patterns, shown))
+            for plane, patterns in zip((picture.u, picture.v), self._colour, strict=True)
+        )
+        return Picture(picture.time, y, u, v)
+
+    def _marked_luma(self, luma: Luma, shown: Mixture) -> Luma:
         small = perceptual_mask(luma)
-        small *= self._strength.rms / float(np.sqrt(np.mean(small * small)))
+        small *= self._deviation / float(np.sqrt(np.mean(small * small)))
         change = np.asarray(cv2.resize(small, self._size, interpolation=cv2.INTER_LINEAR), np.float32)
-        self._lay(change, self._pattern(time))
+        tile = _faded(self._luma, shown)
+        for rows, columns in _places(luma, tile):
+            part = change[rows, columns]
+            part *= tile[: part.shape[0], : part.shape[1]]
         marked: Luma = cv2.add(luma, change, dtype=cv2.CV_8U).astype(np.uint8, copy=False)
         return marked
 
-    def _lay(self, change: Pattern, tile: Pattern) -> None:
-        """Multiply `change` by the pattern, tile by tile: a whole plane of it is never made."""
-        height, width = change.shape
-        side = len(tile)
-        for top in range(0, height, side):
-            for left in range(0, width, side):
-                part = change[top : top + side, left : left + side]
-                part *= tile[: part.shape[0], : part.shape[1]]
 
-    def _pattern(self, time: float) -> Pattern:
-        """The tile shown at `time`; between cross-fades it stands still."""
-        first, second, weight = mixture(time)
-        if not weight:
-            return np.asarray(self._tiles[first])
-        angle = np.float32(weight * np.pi / 2)  # equal power
-        faded = np.cos(angle) * self._tiles[first] + np.sin(angle) * self._tiles[second]
-        return np.asarray(faded, dtype=np.float32)
+def laid(plane: Luma, tile: Tiles) -> Luma:
+    """``uint8[h, w]`` with the tile added all over; a whole plane of it is never made."""
+    marked = np.empty_like(plane)
+    for rows, columns in _places(plane, tile):
+        part = plane[rows, columns]
+        change = tile[: part.shape[0], : part.shape[1]]
+        marked[rows, columns] = cv2.add(part, change, dtype=cv2.CV_8U)
+    return marked
 
 
-def mixture(time: float) -> tuple[int, int, float]:
-    """States (a, b) shown at `time` seconds and how far the fade from a to b has gone, 0 … 1."""
+def _places(plane: Luma, tile: Tiles) -> list[tuple[slice, slice]]:
+    (height, width), (high, wide) = plane.shape, tile.shape
+    return [
+        (slice(top, top + high), slice(left, left + wide))
+        for top in range(0, height, high)
+        for left in range(0, width, wide)
+    ]
+
+
+def mixture(time: float) -> Mixture:
+    """What is shown at `time` seconds."""
     position = (time % PERIOD_SECONDS) / STATE_SECONDS
     state = int(position) % STATES
     into = (position - int(position)) * STATE_SECONDS
     weight = max(0.0, into - (STATE_SECONDS - FADE_SECONDS)) / FADE_SECONDS
-    return state, (state + 1) % STATES, weight
+    return Mixture(state, (state + 1) % STATES, weight)
 
 
-def perceptual_mask(luma: Luma) -> Pattern:
+def _faded(patterns: Tiles, shown: Mixture) -> Tiles:
+    """The tile that is shown; between cross-fades, of equal power, it stands still."""
+    if not shown.weight:
+        return np.asarray(patterns[shown.first])
+    angle = np.float32(shown.weight * np.pi / 2)
+    faded = np.cos(angle) * patterns[shown.first] + np.sin(angle) * patterns[shown.second]
+    return np.asarray(faded, dtype=np.float32)
+
+
+def perceptual_mask(luma: Luma) -> Tiles:
     """Relative strength ``float32[h', w']`` at `MASK_LINES` lines: weakly more where the picture is busy.
 
     The exponent stays small: strong texture masking would leave flat content without a mark.
@@ -102,16 +149,21 @@ def perceptual_mask(luma: Luma) -> Pattern:
     size = (max(1, round(luma.shape[1] * scale)), max(1, round(luma.shape[0] * scale)))
     small = shrink(luma, *size).astype(np.float32)
     mean, square = cv2.blur(small, (5, 5)), cv2.blur(small * small, (5, 5))
-    deviation = np.sqrt(np.maximum(square - mean * mean, 0.0))
-    return np.sqrt(np.sqrt(deviation + np.float32(MASK_FLOOR)))
+    spread = np.sqrt(np.maximum(square - mean * mean, 0.0))
+    return np.sqrt(np.sqrt(spread + np.float32(MASK_FLOOR)))
 
 
-def _tiles(coefficients: Complex, points: NDArray[np.int32], side: int) -> Pattern:
-    """Render ``float32[8, side, side]`` tiles of unit variance from half-plane coefficients."""
-    kx, ky = points.T
+def tiles(points: Points, coefficients: Complex, side: float) -> Tiles:
+    """Render ``float32[8, n, n]`` of unit variance from coefficients of the half plane: periods of `side` pixels.
+
+    Where that is no whole number two, or four, periods make a tile.
+    """
+    repeats = next(count for count in (1, 2, 4) if float(side * count).is_integer())
+    pixels = round(side * repeats)
+    kx, ky = (points * repeats).T
     # Samples sit at pixel centres, so that a resized clip keeps the pattern's place.
-    centred = coefficients * np.exp(1j * np.pi * (kx + ky) / side)
-    spectrum = np.zeros((STATES, side, side), dtype=np.complex64)
-    spectrum[:, ky % side, kx % side] = centred
-    spectrum[:, -ky % side, -kx % side] = np.conj(centred)
+    centred = coefficients * np.exp(1j * np.pi * (kx + ky) / pixels)
+    spectrum = np.zeros((STATES, pixels, pixels), dtype=np.complex64)
+    spectrum[:, ky % pixels, kx % pixels] = centred
+    spectrum[:, -ky % pixels, -kx % pixels] = np.conj(centred)
     return np.fft.ifft2(spectrum, norm="forward").real.astype(np.float32)

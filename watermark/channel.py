@@ -1,7 +1,10 @@
-"""Channel code of the hidden mark: 64 bits + CRC-24 + 8 zero tail bits -> 384 coded bits, soft-decided.
+"""Channel code of the hidden mark: 64 bits -> 256 coded bits, soft-decided.
 
-CRC-24 of RFC 4880 section 6.1; convolutional code K=9, rate 1/4, generators 463 535 733 745 (octal), the
-one of best free distance; decoding by the Viterbi algorithm over soft values, many candidates at once.
+Convolutional code of memory 11, rate 1/4, generators 4767 5723 6265 7455 (octal; the one of best free distance,
+32: Lin and Costello, Error Control Coding, 2nd ed., table 12.1), its ends joined (tail-biting: Ma and Wolf 1986), so
+that no energy goes into a tail. Decoding by the Viterbi algorithm over soft values, around the circle and some way
+on at both ends; many candidates at once. There are no check bits: whether a message counts is decided by how well it
+fits (`watermark.detector`), and bits that only check would take energy from those that say something.
 """
 
 from functools import cache
@@ -9,72 +12,57 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-MESSAGE_BITS, CHECK_BITS, TAIL_BITS = 64, 24, 8
-STEPS = MESSAGE_BITS + CHECK_BITS + TAIL_BITS
-GENERATORS = (0o463, 0o535, 0o733, 0o745)
-CODED_BITS = STEPS * len(GENERATORS)
-_STATES = 1 << TAIL_BITS
-_CRC_POLYNOMIAL, _CRC_START = 0x864CFB, 0xB704CE
+MESSAGE_BITS = 64
+MEMORY = 11
+GENERATORS = (0o4767, 0o5723, 0o6265, 0o7455)
+CODED_BITS = MESSAGE_BITS * len(GENERATORS)
+OVERLAP = 4 * MEMORY  # steps run through once more at either end: by then any start is forgotten
+_STATES = 1 << MEMORY
 
 Soft = NDArray[np.float32]
 
 
-def crc24(message: int) -> int:
-    """CRC-24 over the 8 big-endian bytes of a 64-bit message."""
-    crc = _CRC_START
-    for byte in message.to_bytes(8):
-        crc ^= byte << 16
-        for _ in range(8):
-            crc = crc << 1 ^ (_CRC_POLYNOMIAL if crc & 0x800000 else 0)
-            crc &= 0xFFFFFF
-    return crc
-
-
 def encode(message: int) -> NDArray[np.float32]:
-    """Coded bits as ``float32[384]`` of +1 (bit 0) and −1 (bit 1)."""
-    word = (message << CHECK_BITS | crc24(message)) << TAIL_BITS
-    register, out = 0, []
-    for step in range(STEPS):
-        register = (register << 1 | word >> (STEPS - 1 - step) & 1) & 0x1FF
-        out += [1.0 - 2.0 * ((register & g).bit_count() & 1) for g in GENERATORS]
-    return np.array(out, dtype=np.float32)
+    """Coded bits as ``float32[256]`` of +1 (bit 0) and −1 (bit 1)."""
+    steps = np.arange(MESSAGE_BITS)
+    bits = np.array([message >> (MESSAGE_BITS - 1 - int(step)) & 1 for step in steps])
+    registers = sum(np.roll(bits, age) << age for age in range(MEMORY + 1))
+    out = [1.0 - 2.0 * (np.bitwise_count(registers & g) & 1) for g in GENERATORS]
+    return np.stack(out, axis=1).astype(np.float32).ravel()
 
 
 @cache
-def _branches() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Coded signs ``[256, 2, 4]`` of both branches into each state, and the states they come from."""
+def _branches() -> NDArray[np.float32]:
+    """Coded signs ``float32[2, 4, 2048]`` into each state from either source: s>>1, and that plus half."""
     state = np.arange(_STATES)
-    sources = np.stack([state >> 1, state >> 1 | _STATES >> 1], axis=1)
-    registers = (sources << 1) | (state[:, None] & 1)
-    parity = np.array(
-        [[[(int(r) & g).bit_count() & 1 for g in GENERATORS] for r in row] for row in registers]
-    )
-    return (1.0 - 2.0 * parity).astype(np.float32), sources
+    sources = np.stack([state >> 1, state >> 1 | _STATES >> 1])
+    registers = sources << 1 | state & 1
+    parity = np.stack([np.bitwise_count(registers & g) & 1 for g in GENERATORS], axis=1)
+    return (1.0 - 2.0 * parity).astype(np.float32)
 
 
-def decode(soft: Soft) -> list[tuple[int, bool]]:
-    """Most likely messages for soft values ``float32[n, 384]`` (positive means bit 0).
-
-    Gives for each row the message and whether its CRC fits.
-    """
-    signs, sources = _branches()
+def decode(soft: Soft) -> list[int]:
+    """Most likely messages for soft values ``float32[n, 256]`` (positive means bit 0)."""
+    low, high = _branches()
     rows = len(soft)
-    gains = np.einsum("nti,sbi->ntsb", soft.reshape(rows, STEPS, len(GENERATORS)), signs)
-    metric = np.full((rows, _STATES), -np.inf, dtype=np.float32)
-    metric[:, 0] = 0.0
-    taken = np.empty((STEPS, rows, _STATES), dtype=bool)
-    for step in range(STEPS):
-        arriving = metric[:, sources] + gains[:, step]
-        taken[step] = arriving[..., 1] > arriving[..., 0]
-        metric = arriving.max(axis=2)
-    return [_trace(taken[:, row]) for row in range(rows)]
+    around = np.tile(soft.reshape(rows, MESSAGE_BITS, len(GENERATORS)), (1, 3, 1))
+    steps = around[:, MESSAGE_BITS - OVERLAP : 2 * MESSAGE_BITS + OVERLAP]
+    metric = np.zeros((rows, _STATES), dtype=np.float32)
+    taken = np.empty((steps.shape[1], rows, _STATES), dtype=bool)
+    for index in range(steps.shape[1]):
+        values = np.ascontiguousarray(steps[:, index])
+        first = np.repeat(metric[:, : _STATES // 2], 2, axis=1) + values @ low
+        second = np.repeat(metric[:, _STATES // 2 :], 2, axis=1) + values @ high
+        np.greater(second, first, out=taken[index])
+        metric = np.maximum(first, second)
+    return [_trace(taken[:, row], int(metric[row].argmax())) for row in range(rows)]
 
 
-def _trace(taken: NDArray[np.bool_]) -> tuple[int, bool]:
-    state, word = 0, 0  # the zero tail ends every path in state 0
-    for step in reversed(range(STEPS)):
-        word |= (state & 1) << (STEPS - 1 - step)
+def _trace(taken: NDArray[np.bool_], state: int) -> int:
+    """The message on the path that ends in `state`, without what was run through once more."""
+    message = 0
+    for step in reversed(range(len(taken))):
+        if OVERLAP <= step < OVERLAP + MESSAGE_BITS:
+            message |= (state & 1) << (OVERLAP + MESSAGE_BITS - 1 - step)
         state = state >> 1 | (_STATES >> 1 if taken[step, state] else 0)
-    word >>= TAIL_BITS
-    message, check = word >> CHECK_BITS, word & ((1 << CHECK_BITS) - 1)
-    return message, crc24(message) == check
+    return message

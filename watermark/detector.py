@@ -2,11 +2,13 @@
 
 The rules:
 1. Registration (`watermark.sync`, `search`, `refine`) uses the template key only.
-2. At most `CANDIDATES` placements of a block are handed to the decision, whatever the content.
-3. The decision correlates the decoded codeword with signs of the carrier key. For any content and any
-   one message, P(z ≥ t) ≤ exp(−t²/2) (Hoeffding 1963); the sum over every message that could be accepted,
-   candidate, block and key epoch is the printed bound.
-4. A payload is accepted only when that bound is at most 10⁻⁹.
+2. A fixed number of placements of a block are handed to the decision, whatever the content.
+3. The decision correlates the decoded codeword with signs of the carrier key. For any content and any one message
+   z is a sum of independent signs with weights of norm 1, so P(z ≥ t) ≤ `SHARP`·Q(t), Q the normal tail (Bentkus and
+   Dzindzalieta, A tight Gaussian bound for weighted sums of Rademacher random variables, Bernoulli 21, 2015).
+4. Every key, block and placement has a share of what may be spent, fixed beforehand; the shares add up to at most 1.
+   The printed bound is that of rule 3, times the messages that could be accepted, over the share.
+5. A payload is accepted only when that bound is at most 10⁻⁹.
 """
 
 import math
@@ -16,7 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from watermark import channel, search, sync
-from watermark.base import Detection, Geometry, TimedLuma
+from watermark.base import Detection, Geometry, Picture
 from watermark.clocks import OTHER_SPEEDS, grid
 from watermark.evidence import correlation, measure, soft
 from watermark.geometry import FrameGeometry
@@ -26,14 +28,20 @@ from watermark.payload import ID_BITS, VERSION
 from watermark.windows import LINES, WINDOW_SECONDS, Block, blocks
 
 MAX_LOG10_CHANCE = -9.0
+SHARP = 1 / (2 * math.erfc(1.0))  # 1/(4·Q(√2)) = 3.18
 PEAKS = 3  # placements handed on of a clip that was trimmed or mirrored, and of nothing else
 CLOCKS = np.concatenate([grid(np.ones(1), 0.125), grid(OTHER_SPEEDS, WINDOW_SECONDS)])  # tried for those
-CANDIDATES = 1 + 2 * PEAKS + sum(search.HANDED_ON)
+# Placements of a block in each part of the search, and that part's share of the block's.
+UNMOVED, QUICK, FULL = 1, 2 * PEAKS, sum(search.HANDED_ON)
+SHARES = (1 / 2 / UNMOVED, 1 / 4 / QUICK, 1 / 4 / FULL)
 # What the template's phases are compared at in one block: by the quick part and by the full search.
 QUICK_PLACEMENTS = 2 * len(CLOCKS) * sync.FINEST**2
 MAX_BLOCKS = 1000  # over three hours
 MAX_EPOCHS = 8
 CONFIRM_STATISTIC = 6.0  # one known message at one known place: exp(−18)
+CONFIRM_SHARE = 0.8  # of what the best message reaches there
+# Without the MAC key nothing tells a payload that was misread by a bit or two from the right one; from here on none is.
+CERTAIN_STATISTIC = 14.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +58,7 @@ class Found:
     """An accepted reading, the key it was read with, how the clip lies, and the seconds it covers so far."""
 
     reading: Reading
+    log10_chance: float
     owner: DetectionKey
     geometry: Geometry
     span: tuple[float, float]
@@ -67,9 +76,10 @@ class HiddenMarkDetector:
             raise ValueError(f"between 1 and {MAX_EPOCHS} detection keys are searched, got {len(keys)}")
         self._keys = tuple(keys)
         self._accepts = accepts or _known_version
-        self._log_messages = (ID_BITS if accepts else channel.MESSAGE_BITS - 4) * math.log10(2)
+        self._least = 0.0 if accepts else CERTAIN_STATISTIC
+        self._bits = ID_BITS if accepts else channel.MESSAGE_BITS - 4
 
-    def detect(self, frames: Iterable[TimedLuma]) -> Detection:
+    def detect(self, frames: Iterable[Picture]) -> Detection:
         """Search a clip of any length once, in constant memory; see `watermark.base.Detection`."""
         found: Found | None = None
         presence, count, searched = 0.0, 0, 0
@@ -79,10 +89,10 @@ class HiddenMarkDetector:
             if searched <= MAX_BLOCKS and found:
                 found = _followed(found, block)
             elif searched <= MAX_BLOCKS:
-                found, seen = self._found(block)
+                found, seen = self._found(block, searched)
                 presence = min(presence, seen)
             del block  # its memory is free before the next one is gathered
-        chance = self.log10_chance(found.reading.z) if found else 0.0
+        chance = found.log10_chance if found else 0.0
         return Detection(
             payload=found.reading.message if found else None,
             log10_chance=chance,
@@ -93,66 +103,86 @@ class HiddenMarkDetector:
             frames=count,
         )
 
-    def log10_chance(self, z: float) -> float:
-        """The printed bound for a correlation `z`, over every hypothesis of a whole search."""
-        hypotheses = self._log_messages + math.log10(CANDIDATES * MAX_BLOCKS * MAX_EPOCHS)
-        return min(0.0, hypotheses - z * z / 2 * math.log10(math.e)) if z > 0 else 0.0
+    def log10_chance(self, z: float, *, block: int = 1, part: int = 0, bits: int | None = None) -> float:
+        """The printed bound for a correlation `z` in the `block`-th block (from 1) and in a part of `SHARES`.
 
-    def _found(self, block: Block) -> tuple[Found | None, float]:
-        """What one block says, and the template's chance value; the quick part comes first for all keys."""
+        `bits`: log2 of the messages that count, if not those that can be accepted.
+        """
+        if z <= 0:
+            return 0.0
+        share = SHARES[part] / (block * (block + 1)) / len(self._keys)  # 1/2 + 1/6 + 1/12 + … = 1
+        messages = (self._bits if bits is None else bits) * math.log10(2)
+        return min(0.0, messages - math.log10(share) + math.log10(SHARP) + log10_normal_tail(z))
+
+    def _found(self, block: Block, number: int) -> tuple[Found | None, float]:
+        """What one block says, and the chance of its traces of a mark; the quick parts come first for all keys."""
         presence = 0.0
         if len(block.windows) < 2:  # nothing is left of it once its mean is taken off
             return None, presence
-        for helpings, places in ((_quick, QUICK_PLACEMENTS), (_full, search.PLACEMENTS)):
+        for part, (helpings, places) in enumerate(
+            ((_unmoved, QUICK_PLACEMENTS), (_quick, QUICK_PLACEMENTS), (search.helpings, search.PLACEMENTS))
+        ):
             for key in self._keys:
                 for placements in helpings(block, lattice(key)):
                     presence = min(presence, presence_log10_chance(sync.strongest(placements), places))
-                    good = [r for r in decode(placements, lattice(key)) if self._acceptable(r)]
-                    if good:
-                        best = max(good, key=lambda reading: reading.z)
-                        return _kept(block, key, best), presence
+                    readings = decode(placements, lattice(key))
+                    for reading in sorted(readings, key=lambda reading: -reading.z):
+                        chance = self.log10_chance(reading.z, block=number, part=part)
+                        if self._acceptable(reading, chance):
+                            return _kept(block, key, reading, chance), presence
+                        anything = self.log10_chance(
+                            reading.z, block=number, part=part, bits=channel.MESSAGE_BITS
+                        )
+                        presence = min(presence, anything)
         return None, presence
 
-    def _acceptable(self, reading: Reading) -> bool:
-        return self.log10_chance(reading.z) <= MAX_LOG10_CHANCE and self._accepts(reading.message)
+    def _acceptable(self, reading: Reading, chance: float) -> bool:
+        return (
+            chance <= MAX_LOG10_CHANCE and reading.z >= self._least and self._accepts(reading.message)
+        )
 
 
-def _kept(block: Block, key: DetectionKey, reading: Reading) -> Found:
-    placement = search.paced(block.windows, block.times, lattice(key), reading.placement)
+def _kept(block: Block, key: DetectionKey, reading: Reading, chance: float) -> Found:
+    placement = search.paced(block, lattice(key), reading.placement)
     return Found(
         reading=replace(reading, placement=placement),
+        log10_chance=chance,
         owner=key,
         geometry=_geometry(placement, block),
         span=(block.start, block.end),
     )
 
 
+def _unmoved(block: Block, design: Lattice) -> Iterator[list[sync.Placement]]:
+    """By itself and first: a clip that was not moved must not be read as slightly moved."""
+    frame = FrameGeometry()
+    yield [sync.at(sync.coefficients(block, design, frame), block.times, design, frame)]
+
+
 def _quick(block: Block, design: Lattice) -> Iterator[list[sync.Placement]]:
-    """Placements in helpings: unmoved; shifted, trimmed or at another speed; mirrored."""
+    """Placements in helpings: shifted, trimmed or at another speed; mirrored."""
     for frame in (FrameGeometry(), FrameGeometry.stretched(1, 1, mirrored=True)):
-        found = sync.coefficients(block.windows, design, frame)
-        if frame == FrameGeometry():
-            # By itself and first: a clip that was not moved must not be read as slightly moved.
-            yield [sync.at(found, block.times, design, frame)]
+        found = sync.coefficients(block, design, frame)
         yield sync.place(found, block.times, design, frame, CLOCKS, PEAKS)
 
 
-def _full(block: Block, design: Lattice) -> Iterator[list[sync.Placement]]:
-    """Placements of the full search, in helpings."""
-    return search.helpings(block.windows, block.times, design)
-
-
 def decode(placements: Sequence[sync.Placement], design: Lattice) -> list[Reading]:
-    """Decode each placement; only readings whose CRC fits are returned."""
+    """The message that fits each placement best, whatever it is worth."""
     if not placements:
         return []
-    measured = [measure(p.spectra, p.gains, design) for p in placements]
-    bits = np.stack([soft(values, design) for values in measured])
+    measured = [measure(placement, design) for placement in placements]
+    messages = channel.decode(np.stack([soft(values, design) for values in measured]))
     return [
         Reading(message=message, z=correlation(values, design, message), placement=placement)
-        for placement, values, (message, fits) in zip(placements, measured, channel.decode(bits), strict=True)
-        if fits
+        for placement, values, message in zip(placements, measured, messages, strict=True)
     ]
+
+
+def log10_normal_tail(z: float) -> float:
+    """log₁₀ of Q(z) for z > 0; from 30 on of φ(z)/z, which is above it."""
+    if z < 30:
+        return math.log10(math.erfc(z / math.sqrt(2)) / 2)
+    return -z * z / 2 * math.log10(math.e) - math.log10(z * math.sqrt(2 * math.pi))
 
 
 def _followed(found: Found, block: Block) -> Found:
@@ -161,7 +191,7 @@ def _followed(found: Found, block: Block) -> Found:
     The clock may have drifted.
     """
     design, where = lattice(found.owner), found.reading.placement
-    spectra = sync.coefficients(block.windows, design, where.frame)
+    spectra = sync.coefficients(block, design, where.frame)
     there = sync.at(spectra, block.times, design, where.frame, where.clock, where.shift)
     if not _carries(there, design, found.reading.message):
         drifted = search.timed(spectra, block.times, design, where.frame, where.clock)
@@ -171,10 +201,13 @@ def _followed(found: Found, block: Block) -> Found:
 
 
 def _carries(placement: sync.Placement, design: Lattice, message: int) -> bool:
-    values = measure(placement.spectra, placement.gains, design)
-    ((read, fits),) = channel.decode(soft(values, design)[None])
+    values = measure(placement, design)
+    agreement = correlation(values, design, message)
+    if agreement < CONFIRM_STATISTIC:
+        return False
     # Codewords of two payloads are not orthogonal: a strong mark of another release also correlates.
-    return not (fits and read != message) and correlation(values, design, message) >= CONFIRM_STATISTIC
+    (best,) = channel.decode(soft(values, design)[None])
+    return agreement >= CONFIRM_SHARE * correlation(values, design, best)
 
 
 def presence_log10_chance(statistic: float, places: int) -> float:

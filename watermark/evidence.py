@@ -9,39 +9,60 @@ import numpy as np
 from numpy.typing import NDArray
 
 from watermark import channel
-from watermark.lattice import RING, TEMPLATE_POINTS, Complex, Lattice
+from watermark.lattice import Complex, Lattice, Pattern
+from watermark.sync import Placement, Spectra, template_statistics
 
 RING_BINS = 10
+POINTS_PER_RING = 30  # at least, so that a median says something
 LOUDEST = 4.0  # of its ring's level: what one point says about its surroundings
 SURROUNDINGS = 1.5  # deviation of their weight, in points of the lattice
 CLIP_DEVIATIONS = 3.0
+LEAST_STATISTIC = 1.0  # of a template: about what noise reaches
 
 Evidence = NDArray[np.float32]
 
 
-def measure(spectra: Complex, gains: NDArray[np.float32], design: Lattice) -> Evidence:
-    """Evidence ``float32[8, p]`` of each payload point, before any sign of the carrier key is used.
+def measure(placement: Placement, design: Lattice) -> Evidence:
+    """Evidence ``float32[e]`` of all payload points, plane by plane, before any sign of the carrier key is used.
+
+    How much each plane counts follows from its template: where colour was taken out, or luma blurred away, it says
+    little of the mark there.
+    """
+    parts = []
+    statistics = template_statistics(placement.spectra, design)
+    for spectra, pattern, statistic in zip(
+        placement.spectra.payloads, design.patterns, statistics, strict=True
+    ):
+        own, data = pattern.amplitudes
+        found = _normal(spectra, placement.gains, pattern)
+        expected = max(statistic, LEAST_STATISTIC) * data / own / np.sqrt(pattern.template.phasors.size)
+        parts.append(found.ravel() * np.float32(expected))
+    return np.concatenate(parts)
+
+
+def _normal(spectra: Complex, gains: NDArray[np.float32], pattern: Pattern) -> Evidence:
+    """Of one plane ``complex64[8, p]``: in units of its noise, weighed by the noise around each point.
 
     `gains` float32[8]: how much of each state the clip shows. Noise grows with its root, the mark with it.
     """
-    spectra = spectra[:, TEMPLATE_POINTS:]
-    values = (spectra * np.conj(design.phasors[:, TEMPLATE_POINTS:])).real
-    noise = _noise(np.abs(spectra), gains, design)
-    robust = np.clip(values / noise, -CLIP_DEVIATIONS, CLIP_DEVIATIONS)
-    weight = design.amplitudes[TEMPLATE_POINTS:] * gains[:, None] / noise
-    evidence: Evidence = (robust * weight).astype(np.float32)
-    return evidence
+    if not spectra.any():
+        return np.zeros(spectra.shape, dtype=np.float32)
+    noise = _noise(np.abs(spectra), gains, pattern)
+    robust = np.clip((spectra * np.conj(pattern.phasors)).real / noise, -CLIP_DEVIATIONS, CLIP_DEVIATIONS)
+    weight = gains[:, None] / noise
+    weight /= np.sqrt(np.mean(weight * weight)) + np.float32(1e-12)
+    return np.asarray(robust * weight, np.float32)
 
 
-def _noise(magnitudes: NDArray[np.float32], gains: NDArray[np.float32], design: Lattice) -> Evidence:
+def _noise(magnitudes: NDArray[np.float32], gains: NDArray[np.float32], pattern: Pattern) -> Evidence:
     """Noise level of each point: its ring's, corrected by its surroundings in this state and in all.
 
     Edges of a picture are loud in their own direction, and stay so from state to state.
     """
-    ring = _ring_deviation(magnitudes, design)
+    ring = _ring_deviation(magnitudes, pattern)
     power = np.minimum(magnitudes / ring, LOUDEST) ** 2
-    reach = int(RING[1])
-    kx, ky = design.points[TEMPLATE_POINTS:].T
+    reach = pattern.reach
+    kx, ky = pattern.points.T
     plane = np.zeros((2 * reach + 1, 2 * reach + 1, 1 + len(power)), dtype=np.float32)
     plane[reach + ky, reach + kx, 0] = plane[reach - ky, reach - kx, 0] = 1.0
     plane[reach + ky, reach + kx, 1:] = plane[reach - ky, reach - kx, 1:] = power.T
@@ -52,22 +73,32 @@ def _noise(magnitudes: NDArray[np.float32], gains: NDArray[np.float32], design: 
     return np.asarray(ring * np.sqrt(level), np.float32)
 
 
-def _ring_deviation(magnitudes: NDArray[np.float32], design: Lattice) -> Evidence:
+def _ring_deviation(magnitudes: NDArray[np.float32], pattern: Pattern) -> Evidence:
     """The median magnitude of each point's ring and state."""
-    radius = np.hypot(*design.points[TEMPLATE_POINTS:].T)
-    ring = np.minimum(((radius - radius.min()) / np.ptp(radius) * RING_BINS).astype(int), RING_BINS - 1)
-    level = np.stack([np.median(magnitudes[:, ring == r], axis=1) for r in range(RING_BINS)], axis=1)
+    radius = np.hypot(*pattern.points.T)
+    bins = min(RING_BINS, max(1, len(radius) // POINTS_PER_RING))
+    ring = np.minimum(((radius - radius.min()) / np.ptp(radius) * bins).astype(int), bins - 1)
+    rings = np.unique(ring)
+    level = np.zeros((len(magnitudes), bins), dtype=np.float32)
+    level[:, rings] = np.stack([np.median(magnitudes[:, ring == r], axis=1) for r in rings], axis=1)
     floor = 1e-3 * float(level.max()) + 1e-9
     return np.asarray(np.maximum(level, floor)[:, ring], dtype=np.float32)
 
 
 def soft(values: Evidence, design: Lattice) -> channel.Soft:
-    """Soft values ``float32[384]`` of the coded bits, for `channel.decode`."""
-    total = np.bincount(design.coded.ravel(), (values * design.signs).ravel(), channel.CODED_BITS)
+    """Soft values ``float32[256]`` of the coded bits, for `channel.decode`."""
+    coded, signs = _carried(design)
+    total = np.bincount(coded, values * signs, channel.CODED_BITS)
     return np.asarray(total / (np.abs(total).mean() + 1e-12), np.float32)
 
 
 def correlation(values: Evidence, design: Lattice, message: int) -> float:
     """z: agreement of all signs with the message, over the norm of the evidence."""
-    expected = design.signs * channel.encode(message)[design.coded]
+    coded, signs = _carried(design)
+    expected = signs * channel.encode(message)[coded]
     return float(np.sum(values * expected) / (np.sqrt(np.sum(values * values)) + 1e-12))
+
+
+def _carried(design: Lattice) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    coded = np.concatenate([pattern.coded.ravel() for pattern in design.patterns])
+    return coded, np.concatenate([pattern.signs.ravel() for pattern in design.patterns])

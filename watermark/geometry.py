@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from watermark.windows import LINES, Plane
+from watermark.windows import Plane
 
 MAX_CANVAS = 4.0  # area of an upright canvas over the clip's: a turned frame needs 2
 MAX_FORESHORTENING = 2.0  # ratio of the homography's denominators at the corners
@@ -125,22 +125,24 @@ def upright(planes: Plane, frame: FrameGeometry, *, cubic: bool = True) -> Uprig
 
 def _axes(planes: Plane, along_x: float, along_y: float) -> Upright:
     height, width = planes.shape[1:]
-    origin = (min(0.0, along_x * width / LINES), min(0.0, along_y * height / LINES))
+    lines = min(height, width)
+    origin = (min(0.0, along_x * width / lines), min(0.0, along_y * height / lines))
     turned = planes[:, :: 1 if along_y > 0 else -1, :: 1 if along_x > 0 else -1]
-    return Upright(planes=turned, pitch=(abs(along_x) / LINES, abs(along_y) / LINES), origin=origin)
+    return Upright(planes=turned, pitch=(abs(along_x) / lines, abs(along_y) / lines), origin=origin)
 
 
 def _resampled(planes: Plane, frame: FrameGeometry, *, cubic: bool) -> Upright:
     height, width = planes.shape[1:]
-    place = apply(frame.matrix, corners(width / LINES, height / LINES))
+    lines = min(height, width)
+    place = apply(frame.matrix, corners(width / lines, height / lines))
     low, size = place.min(axis=0), np.ptp(place, axis=0)
-    pitch = math.sqrt(abs(float(np.linalg.det(frame.linear(width / LINES, height / LINES))))) / LINES
+    pitch = math.sqrt(abs(float(np.linalg.det(frame.linear(width / lines, height / lines))))) / lines
     # A frame far from square, lying slanted, gets coarser pixels before it gets a huge canvas.
     pitch = max(pitch, math.sqrt(float(size.prod()) / (MAX_CANVAS * width * height)))
     columns, rows = (max(1, math.ceil(side / pitch)) for side in size)
-    # Pixel i of the canvas lies at low + (i + ½)·pitch, pixel j of the clip at (j + ½)/LINES.
+    # Pixel i of the canvas lies at low + (i + ½)·pitch, pixel j of the clip at (j + ½)/lines.
     to_plane = np.array([[pitch, 0, low[0] + pitch / 2], [0, pitch, low[1] + pitch / 2], [0, 0, 1]])
-    to_pixel = np.array([[LINES, 0, -0.5], [0, LINES, -0.5], [0, 0, 1.0]])
+    to_pixel = np.array([[lines, 0, -0.5], [0, lines, -0.5], [0, 0, 1.0]])
     back = to_pixel @ np.linalg.inv(frame.matrix) @ to_plane
     flags = (cv2.INTER_CUBIC if cubic else cv2.INTER_LINEAR) | cv2.WARP_INVERSE_MAP
     turned = np.stack([cv2.warpPerspective(plane, back, (columns, rows), flags=flags) for plane in planes])

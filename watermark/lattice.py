@@ -1,14 +1,17 @@
 """The carrier's design: which frequencies, phases and signs the keys draw. Shared by both sides.
 
-Units: the pattern is a Fourier series on a square torus tile whose side is half the clip's short side, so
-coefficient ``k`` means ``2·|k|`` cycles per short side, whatever the resolution. The template's points and
-phases and every phase of the payload points come from the template key; only the signs and the interleaving
-come from the carrier key. What is measured before the decision is therefore independent of the carrier
-key, which is what the false-positive bound needs (docs/adr/0004-hidden-mark-v1.md).
+Units: each pattern is a Fourier series on a square torus tile whose side is half the clip's short side, so
+coefficient ``k`` means ``2·|k|`` cycles per short side, whatever the resolution. There are three patterns, one per
+plane: a weak one of high frequencies in luma and two strong ones of low frequencies in the colour difference planes
+(docs/adr/0040-hidden-mark-in-colour.md). The templates' points and phases and every phase of the payload points come
+from the template key; only the signs and the interleaving come from the carrier key. What is measured before the
+decision is therefore independent of the carrier key, which is what the false-positive bound needs
+(docs/adr/0004-hidden-mark.md).
 """
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,37 +22,92 @@ from watermark.keys import DetectionKey, permutation, signs, uniform
 STATES = 8
 STATE_SECONDS = 0.5
 PERIOD_SECONDS = STATES * STATE_SECONDS
-RING = (6.0, 26.0)  # radius of the coefficients, in cycles per tile
-TEMPLATE_RING = (8.0, 22.0)
-TEMPLATE_POINTS = 48
-TEMPLATE_ENERGY = 0.3  # share of the pattern's energy
+TEMPLATE_ENERGY = 0.3  # share of a pattern's energy
 
 Complex = NDArray[np.complex64]
+Points = NDArray[np.int32]
+
+
+class Band(NamedTuple):
+    """Where a pattern's coefficients lie: radii in cycles per tile, and how many make the template."""
+
+    ring: tuple[float, float]
+    template_ring: tuple[float, float]
+    template_points: int
+
+
+LUMA: Final = Band(ring=(6.0, 26.0), template_ring=(8.0, 22.0), template_points=48)
+CHROMA: Final = Band(ring=(2.0, 9.0), template_ring=(3.0, 9.0), template_points=32)
+PLANES: Final = ("y", "u", "v")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """What registration looks for: points int32[t, 2] and their phases complex64[8, t]. No two points are alike."""
+
+    points: Points
+    phasors: Complex
+
+    @property
+    def reach(self) -> int:
+        """The highest coefficient along an axis."""
+        return int(np.abs(self.points).max())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pattern:
+    """What one plane carries: its template, and payload points with their phases, signs and coded bits.
+
+    ``points`` int32[p, 2]: (kx, ky) of the half plane. ``phasors`` complex64[8, p]: unit phases per state.
+    ``signs`` float32[8, p] and ``coded`` int64[8, p] (which coded bit). ``amplitudes``: of a template's and of a
+    payload's point, for a pattern of unit variance.
+    """
+
+    template: Template
+    points: Points
+    phasors: Complex
+    signs: NDArray[np.float32]
+    coded: NDArray[np.int64]
+    amplitudes: tuple[float, float]
+
+    @property
+    def reach(self) -> int:
+        """The highest coefficient along an axis."""
+        return max(self.template.reach, int(np.abs(self.points).max()))
+
+    def coefficients(self, codeword: NDArray[np.float32]) -> tuple[Points, Complex]:
+        """Points int32[t + p, 2] and their coefficients ``complex64[8, t + p]`` for a ``float32[256]`` of ±1."""
+        own, data = self.amplitudes
+        carried = data * self.phasors * self.signs * codeword[self.coded]
+        points = np.concatenate([self.template.points, self.points])
+        values = np.concatenate([own * self.template.phasors, carried], axis=1)
+        return points, values.astype(np.complex64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lattice:
-    """Everything that one detection key draws.
+    """Everything that one detection key draws: the patterns of Y, U and V. U and V share one template."""
 
-    ``points`` int32[n, 2]: (kx, ky) of the half plane, template points first. ``phasors`` complex64[8, n]:
-    unit phases per state. ``amplitudes`` float32[n], for a pattern of unit variance. ``signs`` float32[8, p]
-    and ``coded`` int64[8, p] (which coded bit) of the ``p`` payload points, which follow the template's.
-    """
+    y: Pattern
+    u: Pattern
+    v: Pattern
 
-    points: NDArray[np.int32]
-    phasors: Complex
-    amplitudes: NDArray[np.float32]
-    signs: NDArray[np.float32]
-    coded: NDArray[np.int64]
+    @property
+    def patterns(self) -> tuple[Pattern, Pattern, Pattern]:
+        """In the order of `PLANES`."""
+        return self.y, self.u, self.v
 
-    def coefficients(self, codeword: NDArray[np.float32]) -> Complex:
-        """Fourier coefficients ``complex64[8, n]`` that carry `codeword` (``float32[384]`` of ±1)."""
-        values = self.phasors * self.amplitudes
-        values[:, TEMPLATE_POINTS:] *= self.signs * codeword[self.coded]
-        return values
+    @property
+    def template(self) -> Template:
+        """Luma's points and then those of colour."""
+        parts = self.y.template, self.u.template
+        return Template(
+            points=np.concatenate([part.points for part in parts]),
+            phasors=np.concatenate([part.phasors for part in parts], axis=1),
+        )
 
 
-def half_plane(ring: tuple[float, float]) -> NDArray[np.int32]:
+def half_plane(ring: tuple[float, float]) -> Points:
     """Integer points (kx, ky) of one half plane with ``ring[0] <= |k| <= ring[1]``."""
     reach = int(ring[1])
     kx, ky = np.meshgrid(np.arange(-reach, reach + 1), np.arange(0, reach + 1))
@@ -61,37 +119,46 @@ def half_plane(ring: tuple[float, float]) -> NDArray[np.int32]:
 @lru_cache(maxsize=8)
 def lattice(key: DetectionKey) -> Lattice:
     """Draw the lattice of `key` (cached: it is the same for every clip of an epoch)."""
-    points = half_plane(RING)
-    chosen = _template_choice(key.template, points)
-    rest = np.setdiff1d(np.arange(len(points)), chosen)
-    points = points[np.concatenate([chosen, rest])]
-    turns = uniform(key.template, "phase", STATES * len(points)).reshape(STATES, -1)
+    colour = _chosen(key.template, "chroma", CHROMA, half_plane(CHROMA.ring))
+    # Both templates are compared over one tile: they must not meet at a point.
+    luma = _chosen(key.template, "luma", LUMA, _without(half_plane(LUMA.ring), colour))
+    u, v = (_pattern(key, plane, CHROMA, colour, "chroma") for plane in ("u", "v"))
+    return Lattice(y=_pattern(key, "y", LUMA, luma, "luma"), u=u, v=v)
+
+
+def _pattern(key: DetectionKey, plane: str, band: Band, chosen: Points, template: str) -> Pattern:
+    points = _without(half_plane(band.ring), chosen)
+    count = len(points)
+    turns = uniform(key.template, f"template-phase/{template}", STATES * len(chosen)).reshape(STATES, -1)
     # Half a turn only where data goes: the other half is the sign, which belongs to the carrier key.
-    turns[:, TEMPLATE_POINTS:] /= 2
-    return Lattice(
+    half_turns = uniform(key.template, f"phase/{plane}", STATES * count).reshape(STATES, -1) / 2
+    energies = TEMPLATE_ENERGY / len(chosen), (1 - TEMPLATE_ENERGY) / count
+    return Pattern(
+        template=Template(points=chosen, phasors=np.exp(2j * np.pi * turns).astype(np.complex64)),
         points=points,
-        phasors=np.exp(2j * np.pi * turns).astype(np.complex64),
-        amplitudes=_amplitudes(len(points)),
-        signs=signs(key.carrier, "sign", STATES * len(rest)).reshape(STATES, -1),
-        coded=np.stack([_interleave(key.carrier, state, len(rest)) for state in range(STATES)]),
+        phasors=np.exp(2j * np.pi * half_turns).astype(np.complex64),
+        signs=signs(key.carrier, f"sign/{plane}", STATES * count).reshape(STATES, -1),
+        coded=_interleave(key.carrier, plane, STATES * count).reshape(STATES, -1),
+        # A real pattern has each coefficient twice (k and −k), hence variance 2·Σ|c|². Flat within the band: against
+        # 1/f it costs less and reads better after H.264 (docs/adr/0004-hidden-mark.md).
+        amplitudes=((energies[0] / 2) ** 0.5, (energies[1] / 2) ** 0.5),
     )
 
 
-def _template_choice(key: bytes, points: NDArray[np.int32]) -> NDArray[np.int64]:
+def _chosen(key: bytes, label: str, band: Band, points: Points) -> Points:
     radius = np.hypot(*points.T)
-    candidates = np.flatnonzero((radius >= TEMPLATE_RING[0]) & (radius <= TEMPLATE_RING[1]))
-    return np.sort(candidates[permutation(key, "template", len(candidates))[:TEMPLATE_POINTS]])
+    candidates = points[(radius >= band.template_ring[0]) & (radius <= band.template_ring[1])]
+    order = permutation(key, f"template/{label}", len(candidates))[: band.template_points]
+    return np.asarray(candidates[np.sort(order)], dtype=np.int32)
 
 
-def _amplitudes(count: int) -> NDArray[np.float32]:
-    # Flat: against 1/f it costs less VMAF and reads better after H.264 at equal PSNR (docs/adr/0004).
-    energy = np.where(np.arange(count) < TEMPLATE_POINTS, TEMPLATE_ENERGY / TEMPLATE_POINTS, 0.0)
-    energy[TEMPLATE_POINTS:] = (1 - TEMPLATE_ENERGY) / (count - TEMPLATE_POINTS)
-    # A real pattern has each coefficient twice (k and −k), hence variance 2·Σ|c|².
-    return np.sqrt(energy / 2).astype(np.float32)
+def _without(points: Points, others: Points) -> Points:
+    taken = {tuple(point) for point in others.tolist()}
+    return np.array([point for point in points.tolist() if tuple(point) not in taken], dtype=np.int32)
 
 
-def _interleave(key: bytes, state: int, count: int) -> NDArray[np.int64]:
+def _interleave(key: bytes, plane: str, count: int) -> NDArray[np.int64]:
+    """Which coded bit each point carries: all of them in every run of 256, however short the clip is."""
     rounds = -(-count // CODED_BITS)
-    orders = [permutation(key, f"interleave/{state}/{turn}", CODED_BITS) for turn in range(rounds)]
+    orders = [permutation(key, f"interleave/{plane}/{turn}", CODED_BITS) for turn in range(rounds)]
     return np.concatenate(orders)[:count]

@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from watermark.geometry import FrameGeometry, Matrix, possible, upright
-from watermark.lattice import RING, TEMPLATE_POINTS, Complex, Lattice
+from watermark.lattice import Complex, Template
 from watermark.sync import best_shift
-from watermark.windows import LINES, Plane
+from watermark.windows import Plane
 
-CELL = 40  # pixels of a side
+CELL_CYCLES = 7.0  # of the template's highest frequency in a cell's side
+CELLS = (3, 16)  # along an axis, at least and at most
 STEPS = 3  # tried to either side
 ZOOMS = (1.0, 0.4, 0.15)  # of the first step, half a turn at the outermost cell and highest point
 SLANTS = ((0.0, 0.0), (1.5, 0.0), (-1.5, 0.0), (0.0, 1.5), (0.0, -1.5))  # in first steps
@@ -25,41 +26,43 @@ LINEAR, PERSPECTIVE, SHIFT = (0, 1, 2, 3), (4, 5), (6, 7)
 
 
 class Cells(NamedTuple):
-    """Per cell: complex64[c, 48] and its middle float64[c, 2] in short sides of the marked clip."""
+    """Per cell: complex64[c, t] and its middle float64[c, 2] in short sides of the marked clip."""
 
     values: Complex
     middles: NDArray[np.float64]
 
 
 def refined(
-    states: Plane, design: Lattice, frame: FrameGeometry, *, slanted: bool = False
+    states: Plane, template: Template, frame: FrameGeometry, *, slanted: bool = False
 ) -> tuple[float, FrameGeometry]:
     """The geometry climbed to from `frame`, and the template's agreement in the cells there.
 
     `states` float32[8, h, w] are the windows summed by state. `slanted`: also climb from some perspective to
     either side, for the best of all. Where that leads to something impossible the geometry stays as it was.
     """
-    found = cells(states, design, frame)
-    climbs = [climb(found, design, slant) for slant in (SLANTS if slanted else SLANTS[:1])]
+    lines = min(states.shape[1:])
+    found = cells(states, template, frame)
+    climbs = [climb(found, template, slant) for slant in (SLANTS if slanted else SLANTS[:1])]
     agreement, correction = max(climbs, key=lambda reached: reached[0])
     better = FrameGeometry.of(correction @ frame.matrix)
-    sensible = possible(better, states.shape[2] / LINES, states.shape[1] / LINES)
+    sensible = possible(better, states.shape[2] / lines, states.shape[1] / lines)
     return (agreement, better) if sensible else (0.0, frame)
 
 
-def cells(states: Plane, design: Lattice, frame: FrameGeometry) -> Cells:
+def cells(states: Plane, template: Template, frame: FrameGeometry) -> Cells:
     """The template's coefficients of each cell, phases taken off and all states in sum."""
     turned = upright(states, frame, cubic=False)
     _, height, width = turned.planes.shape
-    kx, ky = design.points[:TEMPLATE_POINTS].T
+    kx, ky = template.points.T
     x = (np.arange(width) + 0.5) * turned.pitch[0] + turned.origin[0]
     y = (np.arange(height) + 0.5) * turned.pitch[1] + turned.origin[1]
-    across = np.exp(-4j * np.pi * np.outer(x, np.arange(int(RING[1]) + 1))).astype(np.complex64)
+    across = np.exp(-4j * np.pi * np.outer(x, np.arange(template.reach + 1))).astype(np.complex64)
     down = np.exp(-4j * np.pi * np.outer(y, ky)).astype(np.complex64)
     split = np.concatenate([across.real, across.imag], axis=1)
     flat = np.ascontiguousarray(turned.planes).reshape(-1, width)
-    phases = np.conj(design.phasors[:, :TEMPLATE_POINTS])
-    columns, rows, values = _edges(width), _edges(height), []
+    phases = np.conj(template.phasors)
+    cell = CELL_CYCLES / (2 * template.reach)  # short sides of the marked clip
+    columns, rows, values = _edges(width, cell / turned.pitch[0]), _edges(height, cell / turned.pitch[1]), []
     for left, right in pairwise(columns):
         parts = (flat[:, left:right] @ split[left:right]).reshape(len(states), height, 2, -1)[..., np.abs(kx)]
         along = parts[:, :, 0] + 1j * np.where(kx >= 0, parts[:, :, 1], -parts[:, :, 1])
@@ -69,19 +72,19 @@ def cells(states: Plane, design: Lattice, frame: FrameGeometry) -> Cells:
     return Cells(np.concatenate(values).astype(np.complex64), np.array(middles))
 
 
-def _edges(pixels: int) -> NDArray[np.int64]:
-    return np.linspace(0, pixels, max(1, round(pixels / CELL)) + 1).astype(np.int64)
+def _edges(pixels: int, side: float) -> NDArray[np.int64]:
+    return np.linspace(0, pixels, min(CELLS[1], max(CELLS[0], round(pixels / side))) + 1).astype(np.int64)
 
 
 def _means(values: NDArray[np.floating], edges: NDArray[np.int64]) -> list[float]:
     return [float(values[left:right].mean()) for left, right in pairwise(edges)]
 
 
-def climb(found: Cells, design: Lattice, slant: tuple[float, float] = (0.0, 0.0)) -> tuple[float, Matrix]:
+def climb(found: Cells, template: Template, slant: tuple[float, float] = (0.0, 0.0)) -> tuple[float, Matrix]:
     """The agreement at the best correction, and this: a homography ``float64[3, 3]`` of the marked plane."""
     centre = found.middles.mean(axis=0)
     fields = _fields(found.middles - centre)
-    turns = (fields @ (2.0 * design.points[:TEMPLATE_POINTS].T)).astype(np.float32)  # [8, cells, 48]
+    turns = (fields @ (2.0 * template.points.T)).astype(np.float32)  # [8, cells, t]
     reach = 1.0 / (np.abs(turns).max(axis=(1, 2)) + 1e-9)
     amount = np.zeros(len(fields))
     amount[list(PERSPECTIVE)] = slant * reach[list(PERSPECTIVE)]
@@ -90,8 +93,8 @@ def climb(found: Cells, design: Lattice, slant: tuple[float, float] = (0.0, 0.0)
     for zoom in ZOOMS:
         for index in (*LINEAR, *PERSPECTIVE):
             values = _step(values, turns[index], amount, index, zoom * reach[index], power=True)
-    x, y = best_shift(values.sum(axis=0), design)
-    values = values * np.exp(2j * np.pi * (design.points[:TEMPLATE_POINTS] @ [x, y])).astype(np.complex64)
+    x, y = best_shift(values.sum(axis=0), template)
+    values = values * np.exp(2j * np.pi * (template.points @ [x, y])).astype(np.complex64)
     for zoom in ZOOMS[1:]:
         for index in (*SHIFT, *LINEAR, *PERSPECTIVE):
             values = _step(values, turns[index], amount, index, zoom * reach[index] / 2, power=False)

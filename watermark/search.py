@@ -21,12 +21,48 @@ from numpy.typing import NDArray
 from watermark import refine, spectrum, sync
 from watermark.clocks import OTHER_SPEEDS, SPEEDS, Clock, Clocks, grid, shares
 from watermark.geometry import CORNER_PLACES, FrameGeometry, snapped
-from watermark.lattice import PERIOD_SECONDS, Complex, Lattice
-from watermark.spectrum import Maps, Power
-from watermark.windows import LINES, WINDOW_SECONDS, Plane
+from watermark.lattice import PERIOD_SECONDS, Lattice, Template
+from watermark.spectrum import Look, Maps, Power
+from watermark.windows import WINDOW_SECONDS, Block, Plane
+
+
+class Grain(NamedTuple):
+    """How finely a template has to be looked for, which its frequencies say.
+
+    ``step`` of the scale, relative to it: 0.9 cycles at the template's mean frequency. ``plain_step`` of the scale's
+    logarithm in sharp spectra, ``zooms``: first steps of the climbs there.
+    """
+
+    step: float
+    plain_step: float
+    zooms: tuple[float, float]
+    rough: Look
+    sharp: Look
+
+
+class Searched(NamedTuple):
+    """Planes ``float32[n, h, w]``, n ≥ 2, that are searched for a template, and how finely."""
+
+    planes: Plane
+    times: NDArray[np.float64]
+    template: Template
+    grain: Grain
+
+
+# The rough looks forgive a cycle of error and some perspective; the sharp ones a third of a cycle, and see three
+# times as far.
+LUMA = Grain(
+    step=0.028, plain_step=0.005, zooms=(0.006, 0.002),
+    rough=Look(bin=0.5, pieces=3, tapered=True, highest=90.0, even=15.5),
+    sharp=Look(bin=0.25, pieces=1, tapered=False, highest=90.0, even=15.5),
+)  # fmt: skip
+CHROMA = Grain(
+    step=0.06, plain_step=0.012, zooms=(0.015, 0.005),
+    rough=Look(bin=0.5, pieces=3, tapered=True, highest=40.0, even=9.5),
+    sharp=Look(bin=0.25, pieces=1, tapered=False, highest=40.0, even=9.5),
+)  # fmt: skip
 
 SCALES = (0.45, 2.7)
-STEP = 0.028  # of the scale, relative to it: 0.9 cycles at the template's mean frequency
 TURN = np.radians(15.0)  # beyond quarter turns
 STRETCH = np.log(1.36)
 TURNED_FROM, STRETCHED_FROM = 0.7, 0.6  # scale: a pattern smaller than that is hardly looked for slanted
@@ -42,15 +78,14 @@ QUARTERS = np.array(
     [[[1, 0], [0, 1]], [[-1, 0], [0, 1]], [[0, 1], [-1, 0]], [[0, 1], [1, 0]]], dtype=np.float64
 )
 GROUP = 0.1  # of the scale's logarithm
-PLAIN_STEP = 0.005  # of the scale's logarithm, in sharp spectra
 SHARPENED = 120
-SHARP_ZOOMS = (0.006, 0.002)
 SHARP_STEPS = np.array([0, -1, 1, -2, 2, -3, 3])  # of equals the first is taken: no change
 # Larger and smaller, turned, wider, slanted.
 CHANGES = np.array(
     [[[1, 0], [0, 1]], [[0, -1], [1, 0]], [[1, 0], [0, -1]], [[0, 1], [1, 0]]], dtype=np.float64
 )
 KEPT = 800  # of one ranking, before neighbours are taken out
+COLOURED = 1e-3  # of an equalised plane's deviation, which is about 1 wherever there is anything
 LEAST_SPREAD = 4.0  # of scores by chance, so that short clips are not blown up
 LIKELY_BONUS = 0.7  # neither slanted nor stretched, as most clips are
 FINE_SPEEDS = np.linspace(-0.02, 0.02, 5)
@@ -80,12 +115,12 @@ class Hypotheses(NamedTuple):
     group: NDArray[np.int64]
 
 
-@lru_cache(maxsize=1)
-def hypotheses() -> Hypotheses:
-    """All geometries that are ranked; each stands for itself and for itself upside down."""
+@lru_cache(maxsize=2)
+def hypotheses(fineness: float) -> Hypotheses:
+    """All geometries that are ranked, in steps of `Grain.step`; each stands for itself and for itself upside down."""
     maps, likely, group, scale = [], [], [], SCALES[0]
     while scale <= SCALES[1]:
-        step = STEP * scale
+        step = fineness * scale
         turns = _around(TURN if scale >= TURNED_FROM else 0.0, step)
         for turn in turns:
             for stretch in _around(STRETCH if scale >= STRETCHED_FROM else 4.2 * step, 2 * step):
@@ -99,10 +134,10 @@ def hypotheses() -> Hypotheses:
     return Hypotheses(whole, np.tile(likely, len(QUARTERS)), np.tile(group, len(QUARTERS)))
 
 
-@lru_cache(maxsize=1)
-def plain_maps() -> tuple[Maps, NDArray[np.int64]]:
+@lru_cache(maxsize=2)
+def plain_maps(step: float) -> tuple[Maps, NDArray[np.int64]]:
     """Sizes only, densely, in all mirrors and quarter turns, and the group of each scale."""
-    scales = np.exp(np.arange(np.log(SCALES[0]), np.log(SCALES[1]), PLAIN_STEP))
+    scales = np.exp(np.arange(np.log(SCALES[0]), np.log(SCALES[1]), step))
     maps = QUARTERS[:, None] / scales[:, None, None]
     return maps.reshape(-1, 2, 2), np.tile(np.round(np.log(scales) / GROUP), len(QUARTERS)).astype(np.int64)
 
@@ -112,32 +147,40 @@ def _around(reach: float, step: float) -> list[float]:
     return [index * step for index in range(-count, count + 1)]
 
 
-def helpings(windows: Plane, times: NDArray[np.float64], design: Lattice) -> Iterator[list[sync.Placement]]:
-    """Placements for the decision in two helpings, the likelier ones first."""
-    rough = starts(windows, times, design)
+def searched(block: Block, design: Lattice) -> Searched:
+    """What of a block is searched: colour, where there is any, since its template is stronger and forgives more."""
+    if block.chroma is not None and block.chroma.std(axis=(1, 2, 3)).min() > COLOURED:
+        both = block.chroma.sum(axis=0)  # they share the template
+        return Searched(both, block.times, design.u.template, CHROMA)
+    return Searched(block.windows, block.times, design.y.template, LUMA)
+
+
+def helpings(block: Block, design: Lattice) -> Iterator[list[sync.Placement]]:
+    """Placements for the decision in two helpings, the likelier ones first; n ≥ 2 windows."""
+    what = searched(block, design)
+    rough = starts(what)
     done = 0
     for refining, again, handing in zip(REFINED, CLIMBED_AGAIN, HANDED_ON, strict=True):
-        climbed = [_refined(windows, times, design, start) for start in rough[done : done + refining]]
+        climbed = [_refined(what, start) for start in rough[done : done + refining]]
         climbed.sort(key=lambda found: -found.agreement)
         hopeful = [found for found in climbed[:again] if found.agreement >= HOPEFUL_AGREEMENT]
-        best = [_climbed_again(windows, times, design, found) for found in hopeful]
+        best = [_climbed_again(what, found) for found in hopeful]
         best.sort(key=lambda found: -found.agreement)
         placements = (
-            _placed(windows, times, design, found.frame, found.clock)
-            for found in best[:handing]
-            if found.agreement >= LEAST_AGREEMENT
+            _placed(block, design, found) for found in best[:handing] if found.agreement >= LEAST_AGREEMENT
         )
         yield [placement for placement in placements if placement]
         done += refining
 
 
-def starts(windows: Plane, times: NDArray[np.float64], design: Lattice) -> list[Start]:
-    """Distinct rough places of ``float32[n, h, w]`` windows, n ≥ 2: of each ranking's best in turn."""
-    width, height = windows.shape[2] / LINES, windows.shape[1] / LINES
-    plain, sharpened = _sharp(windows, times, design)
-    first = max(0, (len(windows) - SEARCHED_WINDOWS) // 2)
+def starts(what: Searched) -> list[Start]:
+    """Distinct rough places: of each ranking's best in turn."""
+    rows, columns = what.planes.shape[1:]
+    width, height = columns / min(rows, columns), rows / min(rows, columns)
+    plain, sharpened = _sharp(what)
+    first = max(0, (len(what.planes) - SEARCHED_WINDOWS) // 2)
     part = slice(first, first + SEARCHED_WINDOWS)
-    timed, sped = _rough(windows[part], times[part], design)
+    timed, sped = _rough(what._replace(planes=what.planes[part], times=what.times[part]))
     apart = distinct(timed, width, height, SHARPENED)
     # In sharp spectra a frame seen from the side is lost, so the rough ranking counts beside them.
     rankings = [distinct(r, width, height, sum(REFINED)) for r in (plain, sharpened(apart), apart, sped)]
@@ -145,16 +188,17 @@ def starts(windows: Plane, times: NDArray[np.float64], design: Lattice) -> list[
     return distinct(in_turn, width, height, sum(REFINED), sort=False)
 
 
-def _rough(windows: Plane, times: NDArray[np.float64], design: Lattice) -> tuple[list[Start], list[Start]]:
+def _rough(what: Searched) -> tuple[list[Start], list[Start]]:
     """The best of the whole grid at the right speed, and at other speeds."""
-    found, (maps, likely, group) = spectrum.spectra(windows), hypotheses()
-    where = spectrum.places(design, maps)
+    look, template = what.grain.rough, what.template
+    found, (maps, likely, group) = spectrum.spectra(what.planes, look), hypotheses(what.grain.step)
+    where = spectrum.places(template, maps, look)
     rough = spectrum.by_power(found, where)
     rough[likely] = np.inf
 
     def ranked(rows: NDArray[np.int64], clocks: Clocks) -> tuple[list[Start], Power]:
-        scores = standard(spectrum.by_clock(found, where.only(rows), times, design, clocks), group[rows])
-        scores += LIKELY_BONUS * likely[rows][:, None]
+        scores = spectrum.by_clock(found, where.only(rows), what.times, template, clocks)
+        scores = standard(scores, group[rows]) + LIKELY_BONUS * likely[rows][:, None]
         return _best(scores, maps[rows], clocks), scores.max(axis=(0, 2))
 
     chosen = np.argsort(-rough, kind="stable")[:TIMED]
@@ -163,26 +207,25 @@ def _rough(windows: Plane, times: NDArray[np.float64], design: Lattice) -> tuple
     return timed, ranked(again, grid(OTHER_SPEEDS, WINDOW_SECONDS))[0]
 
 
-def _sharp(
-    windows: Plane, times: NDArray[np.float64], design: Lattice
-) -> tuple[list[Start], Callable[[Sequence[Start]], list[Start]]]:
+def _sharp(what: Searched) -> tuple[list[Start], Callable[[Sequence[Start]], list[Start]]]:
     """The best of `plain_maps` in sharp spectra, and what makes rough places sharp in them."""
-    planes, places, roots = spectrum.folded(windows, times)
+    look, template = what.grain.sharp, what.template
+    planes, places, roots = spectrum.folded(what.planes, what.times)
     if len(planes) < 2:
         return [], list
-    found, clocks = spectrum.spectra(planes, spectrum.SHARP), grid(np.ones(1), WINDOW_SECONDS)
-    maps, group = plain_maps()
-    where = spectrum.places(design, maps, spectrum.SHARP)
-    scores = spectrum.by_clock(found, where, places, design, clocks, roots)
+    found, clocks = spectrum.spectra(planes, look), grid(np.ones(1), WINDOW_SECONDS)
+    maps, group = plain_maps(what.grain.plain_step)
+    where = spectrum.places(template, maps, look)
+    scores = spectrum.by_clock(found, where, places, template, clocks, roots)
 
     def sharpened(rough: Sequence[Start]) -> list[Start]:
         linear, own = np.array([s.linear for s in rough]), np.array([s.clock for s in rough])
         best = np.full(len(own), -np.inf)
-        for zoom in SHARP_ZOOMS:
+        for zoom in what.grain.zooms:
             for change in CHANGES:
                 tried = linear[:, None] @ (np.eye(2) + zoom * SHARP_STEPS[:, None, None] * change)
                 score = spectrum.of_pairs(
-                    found, spectrum.places(design, tried.reshape(-1, 2, 2), spectrum.SHARP), places, design,
+                    found, spectrum.places(template, tried.reshape(-1, 2, 2), look), places, template,
                     np.repeat(own, len(SHARP_STEPS), axis=0), roots,
                 ).reshape(len(own), -1)  # fmt: skip
                 linear = tried[np.arange(len(own)), score.argmax(axis=1)]
@@ -248,41 +291,39 @@ class Climbed(NamedTuple):
     clock: Clock
 
 
-def _refined(windows: Plane, times: NDArray[np.float64], design: Lattice, start: Start) -> Climbed:
-    states = _by_state(windows, times, start.clock)
-    agreement, frame = refine.refined(states, design, FrameGeometry.of(start.linear))
+def _refined(what: Searched, start: Start) -> Climbed:
+    states = _by_state(what, start.clock)
+    agreement, frame = refine.refined(states, what.template, FrameGeometry.of(start.linear))
     return Climbed(agreement, frame, start.clock)
 
 
-def _climbed_again(windows: Plane, times: NDArray[np.float64], design: Lattice, found: Climbed) -> Climbed:
+def _climbed_again(what: Searched, found: Climbed) -> Climbed:
     """Climb on, also with some perspective, for as long as that gains."""
-    states = _by_state(windows, times, found.clock)
+    states = _by_state(what, found.clock)
     for _ in range(MOST_CLIMBS):
-        agreement, frame = refine.refined(states, design, found.frame, slanted=True)
+        agreement, frame = refine.refined(states, what.template, found.frame, slanted=True)
         if agreement <= GAIN * found.agreement:
             break
         found = found._replace(agreement=agreement, frame=frame)
     return found
 
 
-def _by_state(windows: Plane, times: NDArray[np.float64], clock: Clock) -> Plane:
-    summed: Plane = np.tensordot(shares(times, np.array([clock]))[0], windows, axes=1)
+def _by_state(what: Searched, clock: Clock) -> Plane:
+    summed: Plane = np.tensordot(shares(what.times, np.array([clock]))[0], what.planes, axes=1)
     return summed
 
 
-def _placed(
-    windows: Plane, times: NDArray[np.float64], design: Lattice, frame: FrameGeometry, clock: Clock
-) -> sync.Placement | None:
+def _placed(block: Block, design: Lattice, climbed: Climbed) -> sync.Placement | None:
     """Where it lies exactly in time and space, on the grid that is counted; None beyond it."""
-    on_grid = snapped(frame, windows.shape[2] / LINES, windows.shape[1] / LINES)
+    on_grid = snapped(climbed.frame, *block.aspect)
     if on_grid is None:
         return None
-    found = sync.coefficients(windows, design, on_grid)
-    return timed(found, times, design, on_grid, clock)
+    found = sync.coefficients(block, design, on_grid)
+    return timed(found, block.times, design, on_grid, climbed.clock)
 
 
 def timed(
-    found: Complex, times: NDArray[np.float64], design: Lattice, frame: FrameGeometry, clock: Clock
+    found: sync.Spectra, times: NDArray[np.float64], design: Lattice, frame: FrameGeometry, clock: Clock
 ) -> sync.Placement:
     """The best placement with a clock near `clock`."""
     near = _near_clocks(clock, clock.speed * (1 + FINE_SPEEDS), times)
@@ -290,14 +331,12 @@ def timed(
     return best
 
 
-def paced(
-    windows: Plane, times: NDArray[np.float64], design: Lattice, placement: sync.Placement
-) -> sync.Placement:
+def paced(block: Block, design: Lattice, placement: sync.Placement) -> sync.Placement:
     """The same place with the likeliest clock, for what is said of a clip after the decision.
 
     A quick reading took the speed for right; it is, unless another fits clearly better.
     """
-    found = sync.coefficients(windows, design, placement.frame)
+    found, times = sync.coefficients(block, design, placement.frame), block.times
 
     def best(clocks: Clocks) -> tuple[float, Clock]:
         values = sync.strengths(found, times, design, clocks, placement.shift)

@@ -17,37 +17,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from watermark.clocks import Clocks, Weights, shares
-from watermark.lattice import PERIOD_SECONDS, TEMPLATE_POINTS, Complex, Lattice
-from watermark.windows import LINES, WINDOW_SECONDS, Plane
+from watermark.lattice import PERIOD_SECONDS, Complex, Template
+from watermark.windows import WINDOW_SECONDS, Plane
 
-HIGHEST = 90.0  # cycles per short side: the template of a pattern at half size
-NEIGHBOURHOOD = 15.5  # cycles over which the noise is even
-CLIP_POWER = 8.0  # one bright peak of the picture must not outweigh 48 points
+CLIP_POWER = 8.0  # one bright peak of the picture must not outweigh all points
 
 Power = NDArray[np.float32]
 Maps = NDArray[np.float64]
 
 
 class Look(NamedTuple):
-    """Spectra of cycles per bin, in how many pieces at most, tapered to their edges or not."""
+    """Spectra of cycles per bin, in how many pieces at most, tapered to their edges or not.
+
+    ``highest``: frequency in cycles per short side, that of a pattern at half size. ``even``: cycles over which the
+    noise is even.
+    """
 
     bin: float
     pieces: int
     tapered: bool
-
-    @property
-    def size(self) -> int:
-        """Pixels that a piece is padded to."""
-        return round(LINES / self.bin)
+    highest: float
+    even: float
 
     @property
     def reach(self) -> int:
         """Bins from 0 to the highest frequency."""
-        return round(HIGHEST / self.bin)
-
-
-ROUGH = Look(bin=0.5, pieces=3, tapered=True)  # forgives a cycle of error, and some perspective
-SHARP = Look(bin=0.25, pieces=1, tapered=False)  # forgives a third of a cycle and sees three times as far
+        return round(self.highest / self.bin)
 
 
 class Spectra(NamedTuple):
@@ -65,7 +60,7 @@ class Spectra(NamedTuple):
 class Places(NamedTuple):
     """Where each template point lies under each hypothesis.
 
-    ``bins`` int32[h, 48]: row of `Spectra`. ``turned`` bool[h, 48]: its conjugate lies there, since a real
+    ``bins`` int32[h, t]: row of `Spectra`. ``turned`` bool[h, t]: its conjugate lies there, since a real
     picture has only half a plane.
     """
 
@@ -77,15 +72,16 @@ class Places(NamedTuple):
         return Places(self.bins[rows], self.turned[rows])
 
 
-def spectra(windows: Plane, look: Look = ROUGH) -> Spectra:
+def spectra(windows: Plane, look: Look) -> Spectra:
     """Spectra of ``float32[n, h, w]``, n ≥ 2."""
     height, width = windows.shape[1:]
-    pieces = _pieces(height, width, look)
+    size = round(min(height, width) / look.bin)
+    pieces = _pieces(height, width, look, size)
     rows, columns = 2 * look.reach + 1, look.reach + 1
     values = np.zeros((1 + rows * columns, len(pieces), len(windows)), dtype=np.complex64)
     excess = np.zeros(1 + rows * columns, dtype=np.float32)
     for index, (down, across) in enumerate(pieces):
-        part = _spectrum(windows[:, down, across], look)
+        part = _spectrum(windows[:, down, across], look, size)
         own = np.mean(part.real**2 + part.imag**2, axis=0)
         # A bin that is loud all the time says no more for it.
         part /= np.sqrt(np.maximum(own, _even(own, look)))
@@ -107,18 +103,18 @@ def folded(windows: Plane, times: NDArray[np.float64]) -> tuple[Plane, NDArray[n
     return sums, places * WINDOW_SECONDS, roots
 
 
-def _pieces(height: int, width: int, look: Look = ROUGH) -> list[tuple[slice, slice]]:
+def _pieces(height: int, width: int, look: Look, size: int) -> list[tuple[slice, slice]]:
     """Overlapping parts of the frame, about square if there may be several, that cover it or its middle."""
     short, long = min(height, width), max(height, width)
     count = min(look.pieces, max(1, round(long / short)))
-    side = min(max(short, -(-long // count)), look.size)
+    side = min(max(short, -(-long // count)), size)
     starts = np.linspace(0, long - side, count).astype(int) if count > 1 else [(long - side) // 2]
     along = [slice(int(start), int(start) + side) for start in starts]
     return [(slice(0, short), part) if width >= height else (part, slice(0, short)) for part in along]
 
 
-def _spectrum(part: Plane, look: Look) -> Complex:
-    """``complex64[n, 2·reach + 1, reach + 1]``: fy from −HIGHEST to HIGHEST, fx from 0."""
+def _spectrum(part: Plane, look: Look, size: int) -> Complex:
+    """``complex64[n, 2·reach + 1, reach + 1]`` of `part` padded to `size`: fy from −highest to highest, fx from 0."""
     columns, reach = look.reach + 1, look.reach
     taper = np.ones(part.shape[1:], dtype=np.float32)
     if look.tapered:
@@ -126,21 +122,21 @@ def _spectrum(part: Plane, look: Look) -> Complex:
         taper = np.outer(down, across).astype(np.float32)
     found = np.empty((len(part), 2 * reach + 1, columns), dtype=np.complex64)
     for plane, out in zip(part, found, strict=True):
-        half = np.fft.rfft(plane * taper, n=look.size, axis=1)[:, :columns]
-        whole = np.fft.fft(half, n=look.size, axis=0)
+        half = np.fft.rfft(plane * taper, n=size, axis=1)[:, :columns]
+        whole = np.fft.fft(half, n=size, axis=0)
         out[:reach], out[reach:] = whole[-reach:], whole[:columns]
     return found
 
 
 def _even(power: Power, look: Look) -> Power:
-    side = 2 * round(NEIGHBOURHOOD / look.bin / 2) + 1
+    side = 2 * round(look.even / look.bin / 2) + 1
     level = cv2.blur(power, (side, side), borderType=cv2.BORDER_REFLECT)
     return np.asarray(level + 1e-6 * level.max() + 1e-12, np.float32)
 
 
-def places(design: Lattice, hypotheses: Maps, look: Look = ROUGH) -> Places:
+def places(template: Template, hypotheses: Maps, look: Look) -> Places:
     """Of linear maps ``float64[h, 2, 2]`` from the clip's plane to the marked clip's."""
-    points = 2 * design.points[:TEMPLATE_POINTS].astype(np.float64)
+    points = 2 * template.points.astype(np.float64)
     x, y = (np.rint(points @ hypotheses[:, :, axis].T / look.bin).astype(np.int32).T for axis in (0, 1))
     turned = x < 0
     x, y = np.where(turned, -x, x), np.where(turned, -y, y)
@@ -159,7 +155,7 @@ def by_clock(
     found: Spectra,
     where: Places,
     times: NDArray[np.float64],
-    design: Lattice,
+    template: Template,
     clocks: Clocks,
     roots: Weights | None = None,
 ) -> Power:
@@ -167,10 +163,10 @@ def by_clock(
 
     `roots` are those of `folded` windows.
     """
-    phases = _phases(times, design, clocks, roots)
+    phases = _phases(times, template, clocks, roots)
     pieces = found.values.shape[1]
     scores = np.zeros((2, len(where.bins), len(clocks)), dtype=np.float32)
-    for k in range(TEMPLATE_POINTS):
+    for k in range(len(phases)):
         values = found.values[where.bins[:, k]].reshape(-1, len(times))
         seen, turned = where.bins[:, k] > 0, where.turned[:, k]
         # What lies there conjugated takes the conjugate phases; so does all of it, upside down.
@@ -187,12 +183,12 @@ def of_pairs(
     found: Spectra,
     where: Places,
     times: NDArray[np.float64],
-    design: Lattice,
+    template: Template,
     clocks: Clocks,
     roots: Weights | None = None,
 ) -> Power:
     """Score ``float32[h]`` of hypotheses ``h``, each with its own clock, in spectra of one piece."""
-    phases = np.moveaxis(_phases(times, design, clocks, roots), 2, 0)  # [h, 48, n]
+    phases = np.moveaxis(_phases(times, template, clocks, roots), 2, 0)  # [h, t, n]
     values = found.values[where.bins, 0]
     values = np.where(where.turned[..., None], np.conj(values), values)
     sums = np.einsum("hkn,hkn->hk", values, phases)
@@ -201,12 +197,12 @@ def of_pairs(
     return score
 
 
-def _phases(times: NDArray[np.float64], design: Lattice, clocks: Clocks, roots: Weights | None) -> Complex:
-    """Matched filters ``complex64[48, n, c]`` over the windows, of unit norm, for each point and clock."""
+def _phases(times: NDArray[np.float64], template: Template, clocks: Clocks, roots: Weights | None) -> Complex:
+    """Matched filters ``complex64[t, n, c]`` over the windows, of unit norm, for each point and clock."""
     weights = shares(times, clocks)
     if roots is not None:
         weights = weights * roots
-    keyed = np.conj(design.phasors[:, :TEMPLATE_POINTS])
+    keyed = np.conj(template.phasors)
     phases: Complex = np.einsum("csn,sk->knc", weights, keyed).astype(np.complex64)
     phases /= np.sqrt(np.sum(np.abs(phases) ** 2, axis=1, keepdims=True)) + np.float32(1e-9)
     return phases

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from watermark import sync
-from watermark.base import TimedLuma
+from watermark.base import Picture
 from watermark.evidence import correlation, measure
 from watermark.geometry import FrameGeometry
 from watermark.keys import DetectionKey
@@ -11,11 +11,10 @@ from watermark.lattice import lattice
 from watermark.windows import blocks
 
 
-def agreement(frames: Iterable[TimedLuma], key: DetectionKey, payload: int) -> float:
-    """Correlation z of `payload` over the first block (12 s) of unmoved frames; about 16 make it readable."""
+def agreement(frames: Iterable[Picture], key: DetectionKey, payload: int) -> float:
+    """Correlation z of `payload` over the first block (12 s) of unmoved frames; about 12 make it readable."""
     design, frame = lattice(key), FrameGeometry()
     for block in blocks(frames):
-        found = sync.coefficients(block.windows, design, frame)
-        placement = sync.at(found, block.times, design, frame)
-        return correlation(measure(placement.spectra, placement.gains, design), design, payload)
+        found = sync.coefficients(block, design, frame)
+        return correlation(measure(sync.at(found, block.times, design, frame), design), design, payload)
     return 0.0

@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from watermark.clocks import AS_MARKED, Clock, Clocks, shares
 from watermark.geometry import FrameGeometry, upright
-from watermark.lattice import RING, TEMPLATE_POINTS, Complex, Lattice
-from watermark.windows import Plane
+from watermark.lattice import Complex, Lattice, Points, Template
+from watermark.windows import Block, Plane
 
 GRID = 64  # shift hypotheses per axis: over twice the template's highest coefficient
 FINE = 9  # shift refinement per axis, around the coarse peak
@@ -19,12 +20,36 @@ CLOCKS_AT_ONCE = 64  # bounds the memory of their correlation surfaces
 Surface = NDArray[np.float32]
 
 
+class Spectra(NamedTuple):
+    """Fourier coefficients at the lattice's points, one row per window or per state.
+
+    ``template`` complex64[n, t] of luma's and of colour's points, these in U and V together; ``payloads``: of the
+    payload points complex64[n, p] of Y, U and V. Planes are brought to equal noise; one that is not there is 0.
+    """
+
+    template: Complex
+    payloads: tuple[Complex, Complex, Complex]
+
+    def mixed(self, weights: NDArray[np.float32]) -> "Spectra":
+        """Weighted sums of rows, ``float32[m, n]``."""
+        y, u, v = (weights @ payload for payload in self.payloads)
+        return Spectra(weights @ self.template, (y, u, v))
+
+    def moved(self, shift: tuple[float, float], design: Lattice) -> "Spectra":
+        """As if the pattern's origin lay `shift` tiles elsewhere."""
+        y, u, v = (
+            _turned(payload, pattern.points, shift)
+            for payload, pattern in zip(self.payloads, design.patterns, strict=True)
+        )
+        return Spectra(_turned(self.template, design.template.points, shift), (y, u, v))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
     """One hypothesis: frame geometry, clock, shift in tiles, and the template's statistic.
 
-    ``spectra`` complex64[8, n]: the clip's coefficients per state, shifted into place. ``gains`` float32[8]:
-    how much of each state the clip shows. ``statistic`` is the correlation over its norm: under no mark,
+    ``spectra``: the clip's coefficients per state, shifted into place. ``gains`` float32[8]: how much of each
+    state the clip shows. ``statistic`` is the correlation over its norm: under no mark,
     P(statistic ≥ t) ≤ exp(−t²) for uniform template phases.
     """
 
@@ -32,18 +57,42 @@ class Placement:
     clock: Clock
     shift: tuple[float, float]
     statistic: float
-    spectra: Complex
+    spectra: Spectra
     gains: NDArray[np.float32]
 
 
-def coefficients(windows: Plane, design: Lattice, frame: FrameGeometry) -> Complex:
-    """The clip's Fourier coefficients ``complex64[n_windows, n_points]`` under `frame`.
+def coefficients(block: Block, design: Lattice, frame: FrameGeometry) -> Spectra:
+    """The block's coefficients under `frame`, one row per window."""
+    own, luma = _plane(block.windows, design.y.template.points, design.y.points, frame)
+    if block.chroma is None:
+        rows = len(block.windows)
+        none = [np.zeros((rows, len(p.points)), np.complex64) for p in (design.u, design.v)]
+        shared = np.zeros((rows, len(design.u.template.points)), np.complex64)
+        return Spectra(np.concatenate([own, shared], axis=1), (luma, none[0], none[1]))
+    (first, u), (second, v) = (
+        _plane(planes, pattern.template.points, pattern.points, frame)
+        for planes, pattern in zip(block.chroma, (design.u, design.v), strict=True)
+    )
+    shared = (first + second) / np.float32(np.sqrt(2))
+    return Spectra(np.concatenate([own, shared], axis=1), (luma, u, v))
+
+
+def _plane(planes: Plane, template: Points, payload: Points, frame: FrameGeometry) -> tuple[Complex, Complex]:
+    """Of one plane's windows: complex64[n, t] and [n, p], in units of their root mean square."""
+    found = picked(planes, np.concatenate([template, payload]), frame)
+    level = np.sqrt(np.mean(found.real**2 + found.imag**2)) + np.float32(1e-12)
+    found /= level
+    return found[:, : len(template)], found[:, len(template) :]
+
+
+def picked(planes: Plane, points: Points, frame: FrameGeometry) -> Complex:
+    """Fourier coefficients ``complex64[n, p]`` of ``float32[n, h, w]`` at `points`, under `frame`.
 
     Separable once the windows are upright: a matrix for the rows, one for the columns, any scale.
     """
-    turned = upright(windows, frame)
+    turned = upright(planes, frame)
     count, height, width = turned.planes.shape
-    orders = np.arange(int(RING[1]) + 1)
+    orders = np.arange(int(np.abs(points).max()) + 1)
     rows = _harmonics(orders, height, turned.pitch[1], turned.origin[1])
     columns = _harmonics(orders, width, turned.pitch[0], turned.origin[0]).T
     # One large real product does nearly all the work; negative orders are its conjugates.
@@ -51,9 +100,9 @@ def coefficients(windows: Plane, design: Lattice, frame: FrameGeometry) -> Compl
     parts = (turned.planes.reshape(-1, width) @ both).reshape(count, height, 2, -1)
     along = (parts[:, :, 0] + 1j * parts[:, :, 1]).astype(np.complex64)
     right, left = rows @ along, rows @ np.conj(along)
-    kx, ky = design.points.T
-    picked: Complex = np.where(kx >= 0, right[:, ky, np.abs(kx)], left[:, ky, np.abs(kx)])
-    return picked
+    kx, ky = points.T
+    chosen: Complex = np.where(kx >= 0, right[:, ky, np.abs(kx)], left[:, ky, np.abs(kx)])
+    return chosen
 
 
 def _harmonics(orders: NDArray[np.int64], pixels: int, pitch: float, origin: float) -> Complex:
@@ -62,8 +111,13 @@ def _harmonics(orders: NDArray[np.int64], pixels: int, pitch: float, origin: flo
     return waves
 
 
+def _turned(values: Complex, points: Points, shift: tuple[float, float]) -> Complex:
+    turned: Complex = values * np.exp(2j * np.pi * (points @ np.array(shift))).astype(np.complex64)
+    return turned
+
+
 def place(
-    found: Complex,
+    found: Spectra,
     times: NDArray[np.float64],
     design: Lattice,
     frame: FrameGeometry,
@@ -78,38 +132,39 @@ def place(
     ]
 
 
-def surfaces(found: Complex, times: NDArray[np.float64], design: Lattice, clocks: Clocks) -> Surface:
+def surfaces(found: Spectra, times: NDArray[np.float64], design: Lattice, clocks: Clocks) -> Surface:
     """How strong the template is with each clock at all coarse shifts, ``float32[c, GRID²]``."""
-    parts = []
+    parts, template = [], design.template
     for start in range(0, len(clocks), CLOCKS_AT_ONCE):
-        products = _products(found, times, design, clocks[start : start + CLOCKS_AT_ONCE])
-        parts.append(_correlation(products, design).reshape(len(products), -1))
+        products = _products(found.template, times, template, clocks[start : start + CLOCKS_AT_ONCE])
+        parts.append(_correlation(products, template).reshape(len(products), -1))
     return np.concatenate(parts)
 
 
 def strengths(
-    found: Complex, times: NDArray[np.float64], design: Lattice, clocks: Clocks, shift: tuple[float, float]
+    found: Spectra, times: NDArray[np.float64], design: Lattice, clocks: Clocks, shift: tuple[float, float]
 ) -> NDArray[np.float32]:
     """The same at one shift only, ``float32[c]``."""
-    moved = found[:, :TEMPLATE_POINTS] * np.exp(2j * np.pi * (design.points[:TEMPLATE_POINTS] @ shift))
+    template = design.template
+    moved = _turned(found.template, template.points, shift)
     parts = [
-        _products(moved.astype(np.complex64), times, design, clocks[start : start + CLOCKS_AT_ONCE])
+        _products(moved, times, template, clocks[start : start + CLOCKS_AT_ONCE])
         for start in range(0, len(clocks), CLOCKS_AT_ONCE)
     ]
     return np.asarray(np.concatenate(parts).sum(axis=1).real, np.float32)
 
 
-def _products(found: Complex, times: NDArray[np.float64], design: Lattice, clocks: Clocks) -> Complex:
-    """Template coefficients ``complex64[c, 48]`` of each clock, phases off, over what noise adds to them."""
+def _products(found: Complex, times: NDArray[np.float64], template: Template, clocks: Clocks) -> Complex:
+    """Template coefficients ``complex64[c, t]`` of each clock, phases off, over what noise adds to them."""
     weights = shares(times, clocks)
-    products = template_products(weights @ found[:, :TEMPLATE_POINTS], design).sum(axis=1)
+    products = (weights @ found * np.conj(template.phasors)).sum(axis=1)
     noise = np.sqrt(np.sum(weights * weights, axis=(1, 2)))[:, None] + np.float32(1e-9)
     scaled: Complex = (products / noise).astype(np.complex64, copy=False)
     return scaled
 
 
 def at(
-    found: Complex,
+    found: Spectra,
     times: NDArray[np.float64],
     design: Lattice,
     frame: FrameGeometry,
@@ -118,29 +173,40 @@ def at(
 ) -> Placement:
     """The placement at one place; without `clock` and `shift` of a clip neither trimmed nor cropped."""
     weights = shares(times, np.array([clock]))[0]
-    moved = (weights @ found * np.exp(2j * np.pi * (design.points @ np.array(shift)))).astype(np.complex64)
-    products = template_products(moved, design)
-    statistic = float(products.sum().real / (np.sqrt(np.sum(np.abs(products) ** 2)) + 1e-9))
+    spectra = found.mixed(weights).moved(shift, design)
+    statistic = _statistic(spectra.template * np.conj(design.template.phasors))
     gains = np.sum(weights * weights, axis=1)
     return Placement(
-        frame=frame, clock=clock, shift=shift, statistic=statistic, spectra=moved, gains=gains,
+        frame=frame, clock=clock, shift=shift, statistic=statistic, spectra=spectra, gains=gains,
     )  # fmt: skip
 
 
+def template_statistics(spectra: Spectra, design: Lattice) -> tuple[float, float, float]:
+    """How well the template agrees in Y, and in U and V together, which share it: `Placement.statistic` of each."""
+    products = spectra.template * np.conj(design.template.phasors)
+    luma = len(design.y.template.points)
+    colour = _statistic(products[:, luma:])
+    return _statistic(products[:, :luma]), colour, colour
+
+
+def _statistic(products: Complex) -> float:
+    return float(products.sum().real / (np.sqrt(np.sum(np.abs(products) ** 2)) + 1e-9))
+
+
 def shifted(
-    found: Complex, times: NDArray[np.float64], design: Lattice, frame: FrameGeometry, clock: Clock
+    found: Spectra, times: NDArray[np.float64], design: Lattice, frame: FrameGeometry, clock: Clock
 ) -> Placement:
     """The placement at the best shift of one clock."""
-    weights = shares(times, np.array([clock]))[0]
-    products = template_products(weights @ found[:, :TEMPLATE_POINTS], design).sum(axis=0)
-    return at(found, times, design, frame, clock, best_shift(products, design))
+    weights, template = shares(times, np.array([clock]))[0], design.template
+    products = (weights @ found.template * np.conj(template.phasors)).sum(axis=0)
+    return at(found, times, design, frame, clock, best_shift(products, template))
 
 
-def best_shift(products: Complex, design: Lattice) -> tuple[float, float]:
-    """The shift (x, y) in tiles at which ``complex64[48]`` agree best: on a coarse grid, then a finer one."""
-    surface = _correlation(products[None], design)[0]
+def best_shift(products: Complex, template: Template) -> tuple[float, float]:
+    """The shift (x, y) in tiles at which ``complex64[t]`` agree best: on a coarse grid, then a finer one."""
+    surface = _correlation(products[None], template)[0]
     row, column = np.unravel_index(int(np.argmax(surface)), surface.shape)
-    kx, ky = design.points[:TEMPLATE_POINTS].T
+    kx, ky = template.points.T
     steps = np.linspace(-1, 1, FINE) / GRID
     xs, ys = column / GRID + steps, row / GRID + steps
     waves_x, waves_y = np.exp(2j * np.pi * np.outer(xs, kx)), np.exp(2j * np.pi * np.outer(ys, ky))
@@ -154,15 +220,9 @@ def strongest(placements: Sequence[Placement]) -> float:
     return max((placement.statistic for placement in placements), default=0.0)
 
 
-def template_products(spectra: Complex, design: Lattice) -> Complex:
-    """Template coefficients ``[..., 8, 48]`` of `spectra` ``[..., 8, ≥ 48]`` with their phase taken off."""
-    products: Complex = spectra[..., :TEMPLATE_POINTS] * np.conj(design.phasors[:, :TEMPLATE_POINTS])
-    return products
-
-
-def _correlation(products: Complex, design: Lattice) -> NDArray[np.float32]:
+def _correlation(products: Complex, template: Template) -> NDArray[np.float32]:
     """Correlation over all shifts of the tile, ``float32[n, GRID, GRID]`` indexed (y, x)."""
-    kx, ky = design.points[:TEMPLATE_POINTS].T
+    kx, ky = template.points.T
     spectrum = np.zeros((len(products), GRID, GRID), dtype=np.complex64)
     spectrum[:, ky % GRID, kx % GRID] = products
     return np.fft.ifft2(spectrum, norm="forward").real.astype(np.float32)
