@@ -22,20 +22,21 @@ MIN_SHORT_SIDE = 108  # pixels; below, the ring's upper frequencies no longer fi
 MASK_LINES = 180
 MASK_FLOOR = 2.0  # grey levels added to the local deviation, so that flat walls are not empty
 FADE_SECONDS = 0.16
+COLOUR_LOUDER = 4.0  # dB: what a dB costs in luma and in colour, and brings (docs/adr/0040)
 
 Tiles = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strength:
-    """How strong the patterns are: the PSNR in dB that each frame's luma, and each plane of colour, is brought to."""
+    """How strong the patterns are: the PSNR in dB that each frame's luma is brought to. Colour goes with it."""
 
-    psnr: float = 51.0
-    chroma: float = 48.5
+    psnr: float = 51.5
 
-    def louder(self, decibels: float) -> "Strength":
-        """Both by so much."""
-        return Strength(psnr=self.psnr - decibels, chroma=self.chroma - decibels)
+    @property
+    def chroma(self) -> float:
+        """The PSNR in dB of U and V, each by itself."""
+        return self.psnr - COLOUR_LOUDER
 
 
 def deviation(psnr: float) -> float:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -11,6 +12,7 @@ from pipeline.media.limits import media_limits
 from pipeline.media.reader import open_clip
 from pipeline.media.writer import ClipWriter
 from pipeline.settings import Settings
+from watermark.base import Picture
 from watermark.carrier import HiddenMark, Strength
 from watermark.keys import DetectionKey
 
@@ -57,5 +59,6 @@ def encode(
         with ClipWriter(target, info, crf=crf, preset=settings.preset) as writer:
             for frame in clip.frames():
                 if hidden:
-                    frame.y[:] = hidden.embed(frame.y, frame.time)
+                    _, y, u, v = hidden.embed(Picture(frame.time, frame.y, frame.u, frame.v))
+                    frame = replace(frame, y=y, u=u, v=v)
                 writer.write(frame)

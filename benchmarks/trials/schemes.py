@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.attacks.footage import Footage, Frame, joined, planes
 from benchmarks.common import ROOT
 from pipeline.release import strength
-from watermark.base import TimedLuma
+from watermark.base import Picture, TimedLuma
 from watermark.carrier import HiddenMark, Strength
 from watermark.detector import MAX_LOG10_CHANCE, HiddenMarkDetector
 from watermark.errors import GeometryError
@@ -128,7 +128,7 @@ class Countermark:
                 y, u, v = planes(image.copy())
                 if draw:
                     draw(y, u, v, time)
-                yield Frame(time, joined(hidden.embed(y, time), u, v))
+                yield Frame(time, joined(*hidden.embed(Picture(time, y, u, v))[1:]))
 
         made = replace(footage, play=play, boxes=layout.boxes if layout else None)
         record = {"decibels": chosen.psnr, "width": footage.width, "height": footage.height}
@@ -138,11 +138,11 @@ class Countermark:
         if self._decibels is not None:
             return Strength(psnr=self._decibels)
         end = strength.excerpt_end(footage.seconds)
-        excerpt: deque[TimedLuma] = deque()
+        excerpt: deque[Picture] = deque()
         for frame in footage.play():
             if frame.time > end and len(excerpt) > 1:
                 break
-            excerpt.append(TimedLuma(frame.time, strength.half_size(frame.luma)))
+            excerpt.append(strength.half_size(Picture(frame.time, *planes(frame.image))))
             while frame.time - excerpt[0].time > strength.TRIAL_SECONDS:
                 excerpt.popleft()
         return strength.choose(excerpt, footage.seconds, key, payload)
@@ -191,12 +191,12 @@ def _secret(name: str) -> bytes:
     return hashlib.sha256(f"countermark benchmark {name}".encode()).digest()[:SECRET_BYTES]
 
 
-def _watched(frames: Iterable[Frame], watcher: VisibleDetector | None) -> Iterator[TimedLuma]:
+def _watched(frames: Iterable[Frame], watcher: VisibleDetector | None) -> Iterator[Picture]:
     for frame in frames:
-        plane = np.ascontiguousarray(frame.luma)
+        y, u, v = planes(frame.image)
         if watcher:
-            watcher.observe(frame.time, plane)
-        yield TimedLuma(frame.time, plane)
+            watcher.observe(frame.time, y)
+        yield Picture(frame.time, y, u, v)
 
 
 SCHEMES: Final[dict[str, Callable[[float | None], Scheme]]] = {"countermark": Countermark}

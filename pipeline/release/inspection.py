@@ -7,7 +7,7 @@ from pathlib import Path
 from pipeline.credentials.fingerprint import STORED, Fingerprint, Fingerprinter
 from pipeline.media.reader import open_clip
 from pipeline.media.types import MediaLimits
-from watermark.base import Detection, TimedLuma
+from watermark.base import Detection, Picture
 from watermark.detector import HiddenMarkDetector
 
 
@@ -26,13 +26,13 @@ def inspect(
 ) -> Inspection:
     """Decode `path` once, detecting and fingerprinting. Raises: what `open_clip` raises."""
     prints = Fingerprinter(sampling=STORED)
-    with open_clip(path, limits=limits, planes="y") as clip:
+    with open_clip(path, limits=limits) as clip:
 
-        def frames() -> Iterator[TimedLuma]:
+        def frames() -> Iterator[Picture]:
             for frame in clip.frames():
                 prints.add(frame.time, frame.y)
                 progress(frame.time)
-                yield TimedLuma(frame.time, frame.y)
+                yield Picture(frame.time, frame.y, frame.u, frame.v)
 
         detection = detector.detect(frames())
         return Inspection(

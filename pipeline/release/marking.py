@@ -14,7 +14,7 @@ from pipeline.media.reader import open_clip
 from pipeline.media.types import AudioPacket, ClipInfo, Frame, MediaLimits
 from pipeline.media.writer import ClipWriter
 from pipeline.release import strength
-from watermark.base import TimedLuma
+from watermark.base import Picture, TimedLuma
 from watermark.carrier import MIN_SHORT_SIDE, HiddenMark, Strength
 from watermark.errors import GeometryError
 from watermark.keys import DetectionKey
@@ -72,18 +72,18 @@ def survey(
 
     Raises: MediaUnsupported when the clip is too small to mark; what `open_clip` raises.
     """
-    excerpt: deque[TimedLuma] = deque()
+    excerpt: deque[Picture] = deque()
     sampled: list[TimedLuma] = []
-    with open_clip(source, limits=limits, planes="y", audio=True) as clip:
+    with open_clip(source, limits=limits, audio=True) as clip:
         _check_size(clip.info)
         duration = clip.info.duration
         end = strength.excerpt_end(duration)
         for frame in clip.frames():
             if frame.time > end and len(excerpt) > 1:
                 break
-            half = strength.half_size(frame.y)
-            excerpt.append(TimedLuma(frame.time, half))
-            most = max(2, EXCERPT_BYTES // half.nbytes)
+            half = strength.half_size(Picture(frame.time, frame.y, frame.u, frame.v))
+            excerpt.append(half)
+            most = max(2, EXCERPT_BYTES // (2 * half.y.nbytes))
             while frame.time - excerpt[0].time > strength.TRIAL_SECONDS or len(excerpt) > most:
                 excerpt.popleft()
             if len(sampled) < frame.time * SURVEYED_PER_SECOND + 1:
@@ -154,10 +154,10 @@ class _Brush:
         """The frame with both marks; its planes are changed in place."""
         assert frame.u is not None and frame.v is not None  # noqa: S101, PT018 - asked for all planes
         self._visible.draw(frame.y, frame.u, frame.v, frame.time)
-        luma = self._hidden.embed(frame.y, frame.time)
+        _, y, u, v = self._hidden.embed(Picture(frame.time, frame.y, frame.u, frame.v))
         if frame.index % QUALITY_EVERY == 0:
-            self._errors.append(squared_error(frame.y, luma))
-        marked = replace(frame, y=luma)
+            self._errors.append(squared_error(frame.y, y))
+        marked = replace(frame, y=y, u=u, v=v)
         if not self.thumbnail or (frame.time <= THUMBNAIL_AT and frame.index % QUALITY_EVERY == 0):
             self.thumbnail = jpeg(marked, THUMBNAIL_SIDE)
         return marked

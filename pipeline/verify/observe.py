@@ -10,7 +10,7 @@ from pipeline.credentials.fingerprint import QUERY, Fingerprint, Fingerprinter
 from pipeline.media.pictures import jpeg
 from pipeline.media.reader import open_clip
 from pipeline.media.types import ClipInfo, Frame, MediaLimits
-from watermark.base import Detection, Luma, TimedLuma
+from watermark.base import Detection, Luma, Picture, TimedLuma
 from watermark.detector import HiddenMarkDetector
 from watermark.resample import shrink
 
@@ -48,15 +48,15 @@ def observe(
     Raises: what `open_clip` raises.
     """
     prints = Fingerprinter(sampling=QUERY)
-    with open_clip(path, limits=limits, planes="yuv" if strip else "y") as clip:
+    with open_clip(path, limits=limits, planes="yuv" if strip or detector else "y") as clip:
         keeper = _Keeper(clip.info.duration or ASSUMED_SECONDS, strip=strip)
 
-        def frames() -> Iterator[TimedLuma]:
+        def frames() -> Iterator[Picture]:
             for frame in clip.frames():
                 prints.add(frame.time, frame.y)
                 keeper.take(frame)
                 progress(frame.time, clip.info.duration or 0.0)
-                yield TimedLuma(frame.time, frame.y)
+                yield Picture(frame.time, frame.y, frame.u, frame.v)
 
         if detector is None:
             for _ in frames():
