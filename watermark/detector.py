@@ -25,16 +25,17 @@ from watermark.evidence import correlation, measure, soft
 from watermark.geometry import FrameGeometry
 from watermark.issued import Issued
 from watermark.keys import DetectionKey
-from watermark.lattice import PERIOD_SECONDS, Lattice, lattice
+from watermark.lattice import ORIGIN_STEPS, PERIOD_SECONDS, STATE_SECONDS, Lattice, Origin, lattice, origin
 from watermark.payload import ID_BITS, VERSION
 from watermark.windows import LINES, WINDOW_SECONDS, Block, blocks
 
 MAX_LOG10_CHANCE = -9.0
 SHARP = 1 / (2 * math.erfc(1.0))  # 1/(4·Q(√2)) = 3.18
+BEGINNINGS = grid(np.ones(1), STATE_SECONDS)  # of the pattern in a clip that was not trimmed
 PEAKS = 3  # placements handed on of a clip that was trimmed or mirrored, and of nothing else
 CLOCKS = np.concatenate([grid(np.ones(1), 0.125), grid(OTHER_SPEEDS, WINDOW_SECONDS)])  # tried for those
 # Placements of a block in each part of the search, and that part's share of the block's.
-UNMOVED, QUICK, FULL = 1, 2 * PEAKS, sum(search.HANDED_ON)
+UNMOVED, QUICK, FULL = 2, 2 * PEAKS, sum(search.HANDED_ON)
 SHARES = (1 / 2 / UNMOVED, 1 / 4 / QUICK, 1 / 4 / FULL)
 # What the template's phases are compared at in one block: by the quick part and by the full search.
 QUICK_PLACEMENTS = 2 * len(CLOCKS) * sync.FINEST**2
@@ -162,15 +163,16 @@ def _kept(block: Block, key: DetectionKey, reading: Reading, chance: float) -> F
         reading=replace(reading, placement=placement),
         log10_chance=chance,
         owner=key,
-        geometry=_geometry(placement, block),
+        geometry=_geometry(placement, block, origin(key, reading.message)),
         span=(block.start, block.end),
     )
 
 
 def _unmoved(block: Block, design: Lattice) -> Iterator[list[sync.Placement]]:
-    """By itself and first: a clip that was not moved must not be read as slightly moved."""
+    """First and at nothing but origins: a clip that was not moved must not be read as slightly moved."""
     frame = FrameGeometry()
-    yield [sync.at(sync.coefficients(block, design, frame), block.times, design, frame)]
+    found = sync.coefficients(block, design, frame)
+    yield sync.at_origins(found, block.times, design, frame, BEGINNINGS, UNMOVED)
 
 
 def _quick(block: Block, design: Lattice) -> Iterator[list[sync.Placement]]:
@@ -245,7 +247,7 @@ def _known_version(message: int) -> bool:
     return message >> (channel.MESSAGE_BITS - 4) == VERSION
 
 
-def _geometry(placement: sync.Placement, block: Block) -> Geometry:
+def _geometry(placement: sync.Placement, block: Block, began: Origin) -> Geometry:
     height, width = block.windows.shape[1:]
     linear = placement.frame.linear(width / LINES, height / LINES)
     mirrored = bool(np.linalg.det(linear) < 0)
@@ -256,7 +258,12 @@ def _geometry(placement: sync.Placement, block: Block) -> Geometry:
         scale=math.sqrt(abs(float(np.linalg.det(turned)))),
         mirrored=mirrored,
         rotation=angle,
-        shift=(placement.shift[0] / 2, placement.shift[1] / 2),
-        time_offset=placement.clock.offset % PERIOD_SECONDS,
+        shift=(_moved(placement.shift[0], began.shift[0]), _moved(placement.shift[1], began.shift[1])),
+        time_offset=(placement.clock.offset - began.seconds) % PERIOD_SECONDS,
         speed=placement.clock.speed,
     )
+
+
+def _moved(found: float, began: float) -> float:
+    """Short sides between two places given in tiles, modulo the tile."""
+    return (found - began) % 1.0 / 2
