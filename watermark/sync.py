@@ -204,10 +204,10 @@ def at_origins(
     """The `peaks` best of these clocks ``float64[c, 2]`` and of the shifts at which a pattern may begin."""
     step = GRID // ORIGIN_STEPS
     surface = surfaces(found, times, design, clocks).reshape(len(clocks), GRID, GRID)[:, ::step, ::step]
-    order = np.argsort(surface.ravel())[::-1][:peaks]
+    best = np.unravel_index(np.argsort(surface.ravel())[::-1][:peaks], surface.shape)
     return [
         at(found, times, design, frame, Clock(*clocks[c].tolist()), (x / ORIGIN_STEPS, y / ORIGIN_STEPS))
-        for c, y, x in zip(*np.unravel_index(order, surface.shape), strict=True)
+        for c, y, x in np.stack(best, axis=1).tolist()
     ]
 
 
