@@ -1,11 +1,11 @@
 """Frames become quarter-second windows of equalised planes: all that the detector keeps of a clip.
 
 Twice what is loud is made quiet: in each frame, where the picture is busy, and in each window once the still
-part of the scene is off, where it moves. In luma both with a very local mean taken off first: what codecs leave of a
-picture is strongest at low frequencies, and a clip of three deviations should not be spent on them
-(docs/adr/0039-registration.md has the figures). The pattern in the colour planes is low itself, so the mean is taken
-over more there, and what moves is made quiet square by square: colour changes where things move, and nowhere else
-(docs/adr/0040-hidden-mark-in-colour.md).
+part of the scene is off, where it moves. In luma both with a very local mean taken off first: what codecs
+leave of a picture is strongest at low frequencies, and a clip of three deviations should not be spent on them
+(docs/adr/0039-registration.md has the figures). The pattern in the colour planes is low itself, so the mean
+is taken over more there, and what moves is made quiet square by square: colour changes where things move, and
+nowhere else (docs/adr/0040-hidden-mark-in-colour.md).
 """
 
 from collections.abc import Iterable, Iterator
@@ -110,9 +110,7 @@ def _block(sums: list[list[Plane]], times: list[float], frames: int, end: float)
     if colour is not None:
         for plane in colour:
             quieted(plane)
-    return Block(
-        windows=residuals(luma), chroma=colour, times=np.array(times)[same], frames=frames, end=end
-    )
+    return Block(windows=residuals(luma), chroma=colour, times=np.array(times)[same], frames=frames, end=end)
 
 
 def residuals(stack: Plane) -> Plane:
@@ -134,7 +132,7 @@ def residuals(stack: Plane) -> Plane:
 
 
 def quieted(stack: Plane) -> Plane:
-    """Window sums ``float32[n, h, w]`` of a colour plane, changed in place: made independent in each square."""
+    """Window sums ``float32[n, h, w]`` of a colour plane, changed in place: independent in each square."""
     count, height, width = stack.shape
     stack /= np.maximum(stack.std(axis=(1, 2), keepdims=True), 1e-6)
     rows, columns = -(-height // SQUARE), -(-width // SQUARE)

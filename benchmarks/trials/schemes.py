@@ -8,8 +8,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final, Protocol
 
-import numpy as np
-
 from benchmarks.attacks.footage import Footage, Frame, joined, planes
 from benchmarks.common import ROOT
 from pipeline.release import strength

@@ -11,7 +11,7 @@ from watermark.keys import DetectionKey
 from watermark.lattice import PERIOD_SECONDS, STATE_SECONDS, STATES
 from watermark.quality import psnr, squared_error
 
-VECTOR = json.loads((Path(__file__).parents[2] / "vectors" / "hidden_mark_v1.json").read_text())
+VECTOR = json.loads((Path(__file__).parents[2] / "vectors" / "hidden_mark.json").read_text())
 KEY = DetectionKey(epoch=0, secret=bytes.fromhex(VECTOR["secret"]))
 PAYLOAD = int(VECTOR["payload"], 16)
 STRONG = Strength(psnr=24.0)
