@@ -155,7 +155,7 @@ def perceptual_mask(luma: Luma) -> Tiles:
 
 
 def tiles(points: Points, coefficients: Complex, side: float) -> Tiles:
-    """``float32[8, n, n]`` of unit variance from coefficients of the half plane, with periods of `side` pixels.
+    """``float32[8, n, n]`` of unit variance from coefficients of the half plane; `side`: pixels of a period.
 
     Where that is no whole number two, or four, periods make a tile.
     """

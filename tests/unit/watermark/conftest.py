@@ -63,8 +63,7 @@ def film(
     for index in range(round(seconds * FPS)):
         y = plane(index, width, height, seed, pan, 115, 30, 100)
         u, v = (
-            plane(index, width // 2, height // 2, seed + other, pan / 2, 120, 8, 70)
-            for other in COLOUR_SEEDS
+            plane(index, width // 2, height // 2, seed + other, pan / 2, 120, 8, 70) for other in COLOUR_SEEDS
         )
         yield Picture(index / FPS, y, u, v) if colour else Picture(index / FPS, y)
 
