@@ -2,7 +2,7 @@
 
 Convolutional code of memory 11, rate 1/4, generators 4767 5723 6265 7455 (octal; the one of best free
 distance, 32: Lin and Costello, Error Control Coding, 2nd ed., table 12.1), its ends joined (tail-biting: Ma
-and Wolf 1986), so that no energy goes into a tail. Decoding by the Viterbi algorithm over soft values, several times
+and Wolf 1986), so that no energy goes into a tail. Decoding by the Viterbi algorithm over soft values, some times
 around the circle, of which the best path counts that ends where it began (Shao, Lin and Fossorier 2003); many
 candidates at once. There are no check bits: whether a message counts is decided by how well it fits
 (`watermark.detector`), and bits that only check would take energy from those that say something.

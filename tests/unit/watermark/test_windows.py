@@ -187,10 +187,8 @@ def test_colour_of_a_window_is_summed_too_and_in_its_order():
     (block,) = blocks(frames)
     assert block.chroma is not None
     for part, plane in enumerate("uv"):
-        sums = [
-            np.sum([equalise(getattr(f, plane), CHROMA_LINES, CHROMA_PIXELS) for f in frames[i : i + 3]], axis=0)
-            for i in (0, 3, 6)
-        ]  # fmt: skip
+        own = [equalise(getattr(frame, plane), CHROMA_LINES, CHROMA_PIXELS) for frame in frames]
+        sums = [np.sum(own[start : start + 3], axis=0) for start in (0, 3, 6)]
         assert np.array_equal(block.chroma[part], quieted(np.stack(sums)))
 
 
