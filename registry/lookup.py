@@ -106,6 +106,15 @@ class Lookup:
         for row in self._reader.each(f"{_VIEW}1 = 1 ORDER BY log_seq"):
             yield _found(row)
 
+    def release_count(self) -> int:
+        """How many releases there are."""
+        return int(self._reader.one("SELECT COUNT(*) FROM verify_release_v1")[0])
+
+    def payloads(self) -> Iterator[int]:
+        """Yield the payload of every release, oldest first."""
+        for (payload,) in self._reader.each("SELECT payload FROM verify_release_v1 ORDER BY log_seq"):
+            yield int(payload, 16)
+
     def prove(self, seq: int) -> LogProof | None:
         """Return a log entry with its inclusion proof, or None when no checkpoint covers it.
 

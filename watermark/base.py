@@ -76,6 +76,7 @@ class Detection:
     ``payload`` is None unless the printed bound allowed acceptance. ``log10_chance``: upper bound, over
     the whole search, of the probability that unmarked material is accepted with so strong a statistic.
     ``presence_log10_chance``: the same for "a mark of this key is here" without a readable payload.
+    ``listed``: the payload was too weak to decode and was recognised among those that were issued.
     ``span``: first and last second in which the payload was confirmed.
     """
 
@@ -86,6 +87,7 @@ class Detection:
     geometry: Geometry | None
     key_epoch: int | None
     frames: int
+    listed: bool = False
 
 
 class Detector(Protocol):

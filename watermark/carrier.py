@@ -15,7 +15,7 @@ from watermark.base import Luma, Picture
 from watermark.channel import encode
 from watermark.errors import GeometryError
 from watermark.keys import DetectionKey
-from watermark.lattice import PERIOD_SECONDS, STATE_SECONDS, STATES, Complex, Points, lattice
+from watermark.lattice import PERIOD_SECONDS, STATE_SECONDS, STATES, Complex, Points, lattice, origin
 from watermark.resample import shrink
 
 MIN_SHORT_SIDE = 108  # pixels; below, the ring's upper frequencies no longer fit on a tile
@@ -67,10 +67,11 @@ class HiddenMark:
         if width % 2 or height % 2:
             raise GeometryError(f"sides must be even, got {width}×{height}")
         self._size, self._deviation = (width, height), deviation(strength.psnr)
-        codeword = encode(payload)
+        codeword, (shift, self._begin) = encode(payload), origin(key, payload)
         y, u, v = (pattern.coefficients(codeword) for pattern in lattice(key).patterns)
-        self._luma = tiles(*y, short / 2)
-        self._colour = [tiles(*plane, short / 4) * np.float32(deviation(strength.chroma)) for plane in (u, v)]
+        self._luma = tiles(*y, short / 2, shift)
+        loud = np.float32(deviation(strength.chroma))
+        self._colour = [loud * tiles(*plane, short / 4, shift) for plane in (u, v)]
 
     def embed(self, picture: Picture) -> Picture:
         """A marked copy of a picture of 4:2:0, ``uint8[h, w]`` and ``uint8[h/2, w/2]``; grey stays so.
@@ -80,7 +81,7 @@ class HiddenMark:
         height, width = picture.y.shape
         if (width, height) != self._size:
             raise GeometryError(f"the frame is {width}×{height}, the clip {self._size}")
-        shown = mixture(picture.time)
+        shown = mixture(picture.time + self._begin)
         y = self._marked_luma(picture.y, shown)
         if picture.u is None or picture.v is None:
             return picture._replace(y=y)
@@ -154,16 +155,18 @@ def perceptual_mask(luma: Luma) -> Tiles:
     return np.sqrt(np.sqrt(spread + np.float32(MASK_FLOOR)))
 
 
-def tiles(points: Points, coefficients: Complex, side: float) -> Tiles:
-    """``float32[8, n, n]`` of unit variance from coefficients of the half plane; `side`: pixels of a period.
+def tiles(
+    points: Points, coefficients: Complex, side: float, shift: tuple[float, float] = (0.0, 0.0)
+) -> Tiles:
+    """Render ``float32[8, n, n]`` of unit variance from coefficients of the half plane: periods of `side` pixels.
 
-    Where that is no whole number two, or four, periods make a tile.
+    Where that is no whole number two, or four, periods make a tile. `shift`: where the origin lies, in periods.
     """
     repeats = next(count for count in (1, 2, 4) if float(side * count).is_integer())
     pixels = round(side * repeats)
     kx, ky = (points * repeats).T
     # Samples sit at pixel centres, so that a resized clip keeps the pattern's place.
-    centred = coefficients * np.exp(1j * np.pi * (kx + ky) / pixels)
+    centred = coefficients * np.exp(1j * np.pi * (kx + ky) / pixels - 2j * np.pi * (points @ np.array(shift)))
     spectrum = np.zeros((STATES, pixels, pixels), dtype=np.complex64)
     spectrum[:, ky % pixels, kx % pixels] = centred
     spectrum[:, -ky % pixels, -kx % pixels] = np.conj(centred)

@@ -25,13 +25,27 @@ Soft = NDArray[np.float32]
 T = TypeVar("T", np.float32, np.int16)
 
 
+def codewords(messages: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Coded bits ``uint64[n, 4]`` of messages ``uint64[n]``: one word per generator, first step in the highest bit."""
+    out = np.zeros((len(messages), len(GENERATORS)), dtype=np.uint64)
+    for column, generator in enumerate(GENERATORS):
+        for age in range(MEMORY + 1):
+            if generator >> age & 1:
+                out[:, column] ^= _rotated(messages, age)
+    return out
+
+
+def _rotated(words: NDArray[np.uint64], places: int) -> NDArray[np.uint64]:
+    """Rotated to the right: the bit that came `places` steps before, around the circle."""
+    right, left = np.uint64(places), np.uint64((MESSAGE_BITS - places) % MESSAGE_BITS)
+    return words >> right | words << left if places else words
+
+
 def encode(message: int) -> NDArray[np.float32]:
-    """Coded bits as ``float32[256]`` of +1 (bit 0) and −1 (bit 1)."""
-    steps = np.arange(MESSAGE_BITS)
-    bits = np.array([message >> (MESSAGE_BITS - 1 - int(step)) & 1 for step in steps])
-    registers = sum(np.roll(bits, age) << age for age in range(MEMORY + 1))
-    out = [1.0 - 2.0 * (np.bitwise_count(registers & g) & 1) for g in GENERATORS]
-    return np.stack(out, axis=1).astype(np.float32).ravel()
+    """Coded bits as ``float32[256]`` of +1 (bit 0) and −1 (bit 1), four for each step."""
+    words = codewords(np.array([message], dtype=np.uint64))[0]
+    bits = np.unpackbits(words.astype(">u8").view(np.uint8)).reshape(len(GENERATORS), MESSAGE_BITS)
+    return (1.0 - 2.0 * bits.T).astype(np.float32).ravel()
 
 
 @cache

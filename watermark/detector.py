@@ -3,12 +3,12 @@
 The rules:
 1. Registration (`watermark.sync`, `search`, `refine`) uses the template key only.
 2. A fixed number of placements of a block are handed to the decision, whatever the content.
-3. The decision correlates the decoded codeword with signs of the carrier key. For any content and any one
-   message z is a sum of independent signs with weights of norm 1, so P(z ≥ t) ≤ `SHARP`·Q(t), Q the normal
-   tail (Bentkus and Dzindzalieta, A tight Gaussian bound for weighted sums of Rademacher random variables,
-   Bernoulli 21, 2015).
-4. Every key, block and placement has a share of what may be spent, fixed beforehand; the shares add up to at
-   most 1. The printed bound is that of rule 3, times the messages that could be accepted, over the share.
+3. The decision correlates the decoded codeword with signs of the carrier key. For any content and any one message
+   z is a sum of independent signs with weights of norm 1, so P(z ≥ t) ≤ `SHARP`·Q(t), Q the normal tail (Bentkus and
+   Dzindzalieta, A tight Gaussian bound for weighted sums of Rademacher random variables, Bernoulli 21, 2015).
+4. Every key, block and placement has a share of what may be spent, fixed beforehand; the shares add up to at most 1.
+   The printed bound is that of rule 3, times the messages that could be accepted, over the share. Where a list of
+   issued payloads is at hand, half of each share is for them and half for all others.
 5. A payload is accepted only when that bound is at most 10⁻⁹.
 """
 
@@ -23,17 +23,19 @@ from watermark.base import Detection, Geometry, Picture
 from watermark.clocks import OTHER_SPEEDS, grid
 from watermark.evidence import correlation, measure, soft
 from watermark.geometry import FrameGeometry
+from watermark.issued import Issued
 from watermark.keys import DetectionKey
-from watermark.lattice import PERIOD_SECONDS, Lattice, lattice
+from watermark.lattice import ORIGIN_STEPS, PERIOD_SECONDS, STATE_SECONDS, Lattice, Origin, lattice, origin
 from watermark.payload import ID_BITS, VERSION
 from watermark.windows import LINES, WINDOW_SECONDS, Block, blocks
 
 MAX_LOG10_CHANCE = -9.0
 SHARP = 1 / (2 * math.erfc(1.0))  # 1/(4·Q(√2)) = 3.18
+BEGINNINGS = grid(np.ones(1), STATE_SECONDS)  # of the pattern in a clip that was not trimmed
 PEAKS = 3  # placements handed on of a clip that was trimmed or mirrored, and of nothing else
 CLOCKS = np.concatenate([grid(np.ones(1), 0.125), grid(OTHER_SPEEDS, WINDOW_SECONDS)])  # tried for those
 # Placements of a block in each part of the search, and that part's share of the block's.
-UNMOVED, QUICK, FULL = 1, 2 * PEAKS, sum(search.HANDED_ON)
+UNMOVED, QUICK, FULL = 2, 2 * PEAKS, sum(search.HANDED_ON)
 SHARES = (1 / 2 / UNMOVED, 1 / 4 / QUICK, 1 / 4 / FULL)
 # What the template's phases are compared at in one block: by the quick part and by the full search.
 QUICK_PLACEMENTS = 2 * len(CLOCKS) * sync.FINEST**2
@@ -47,10 +49,11 @@ CERTAIN_STATISTIC = 14.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """A decoded candidate: the message, its correlation z, and where it lay."""
+    """A decoded candidate: the message, its correlation z, whether it is of the list, and where it lay."""
 
     message: int
     z: float
+    listed: bool
     placement: sync.Placement
 
 
@@ -69,16 +72,23 @@ class HiddenMarkDetector:
     """Searches for payloads of any of `keys` (newest first).
 
     With `accepts` (the payload MAC check, which needs the minting key) 2⁴⁰ messages can be accepted,
-    without it 2⁶⁰ (the version is always checked). Raises: ValueError for more than `MAX_EPOCHS` keys.
+    without it 2⁶⁰ (the version is always checked). With `issued` weaker marks of those payloads are read too.
+    Raises: ValueError for more than `MAX_EPOCHS` keys.
     """
 
-    def __init__(self, keys: Sequence[DetectionKey], accepts: Callable[[int], bool] | None = None) -> None:
+    def __init__(
+        self,
+        keys: Sequence[DetectionKey],
+        accepts: Callable[[int], bool] | None = None,
+        issued: Issued | None = None,
+    ) -> None:
         if not 1 <= len(keys) <= MAX_EPOCHS:
             raise ValueError(f"between 1 and {MAX_EPOCHS} detection keys are searched, got {len(keys)}")
         self._keys = tuple(keys)
         self._accepts = accepts or _known_version
+        self._issued = issued if issued else None  # an empty list is none
         self._least = 0.0 if accepts else CERTAIN_STATISTIC
-        self._bits = ID_BITS if accepts else channel.MESSAGE_BITS - 4
+        self._messages = math.log10(2) * (ID_BITS if accepts else channel.MESSAGE_BITS - 4)
 
     def detect(self, frames: Iterable[Picture]) -> Detection:
         """Search a clip of any length once, in constant memory; see `watermark.base.Detection`."""
@@ -102,17 +112,22 @@ class HiddenMarkDetector:
             geometry=found.geometry if found else None,
             key_epoch=found.owner.epoch if found else None,
             frames=count,
+            listed=bool(found and found.reading.listed),
         )
 
-    def log10_chance(self, z: float, *, block: int = 1, part: int = 0, bits: int | None = None) -> float:
+    def log10_chance(
+        self, z: float, *, block: int = 1, part: int = 0, listed: bool = False, whatever: bool = False
+    ) -> float:
         """The printed bound for a correlation `z` in the `block`-th block (from 1) and in a part of `SHARES`.
 
-        `bits`: log2 of the messages that count, if not those that can be accepted.
+        `listed`: of an issued payload. `whatever`: of any message, acceptable or not.
         """
         if z <= 0:
             return 0.0
         share = SHARES[part] / (block * (block + 1)) / len(self._keys)  # 1/2 + 1/6 + 1/12 + … = 1
-        messages = (self._bits if bits is None else bits) * math.log10(2)
+        share /= 2 if self._issued else 1
+        messages = math.log10(len(self._issued)) if listed and self._issued else self._messages
+        messages = channel.MESSAGE_BITS * math.log10(2) if whatever else messages
         return min(0.0, messages - math.log10(share) + math.log10(SHARP) + log10_normal_tail(z))
 
     def _found(self, block: Block, number: int) -> tuple[Found | None, float]:
@@ -126,19 +141,20 @@ class HiddenMarkDetector:
             for key in self._keys:
                 for placements in helpings(block, lattice(key)):
                     presence = min(presence, presence_log10_chance(sync.strongest(placements), places))
-                    readings = decode(placements, lattice(key))
-                    for reading in sorted(readings, key=lambda reading: -reading.z):
-                        chance = self.log10_chance(reading.z, block=number, part=part)
+                    readings = decode(placements, lattice(key), self._issued)
+                    # What can be decoded needs no list.
+                    for reading in sorted(readings, key=lambda reading: (reading.listed, -reading.z)):
+                        named = {"block": number, "part": part}
+                        chance = self.log10_chance(reading.z, listed=reading.listed, **named)
                         if self._acceptable(reading, chance):
                             return _kept(block, key, reading, chance), presence
-                        anything = self.log10_chance(
-                            reading.z, block=number, part=part, bits=channel.MESSAGE_BITS
-                        )
+                        anything = self.log10_chance(reading.z, whatever=True, **named)
                         presence = min(presence, anything)
         return None, presence
 
     def _acceptable(self, reading: Reading, chance: float) -> bool:
-        return chance <= MAX_LOG10_CHANCE and reading.z >= self._least and self._accepts(reading.message)
+        certain = reading.listed or (reading.z >= self._least and self._accepts(reading.message))
+        return certain and chance <= MAX_LOG10_CHANCE
 
 
 def _kept(block: Block, key: DetectionKey, reading: Reading, chance: float) -> Found:
@@ -147,15 +163,16 @@ def _kept(block: Block, key: DetectionKey, reading: Reading, chance: float) -> F
         reading=replace(reading, placement=placement),
         log10_chance=chance,
         owner=key,
-        geometry=_geometry(placement, block),
+        geometry=_geometry(placement, block, origin(key, reading.message)),
         span=(block.start, block.end),
     )
 
 
 def _unmoved(block: Block, design: Lattice) -> Iterator[list[sync.Placement]]:
-    """By itself and first: a clip that was not moved must not be read as slightly moved."""
+    """First and at nothing but origins: a clip that was not moved must not be read as slightly moved."""
     frame = FrameGeometry()
-    yield [sync.at(sync.coefficients(block, design, frame), block.times, design, frame)]
+    found = sync.coefficients(block, design, frame)
+    yield sync.at_origins(found, block.times, design, frame, BEGINNINGS, UNMOVED)
 
 
 def _quick(block: Block, design: Lattice) -> Iterator[list[sync.Placement]]:
@@ -165,14 +182,22 @@ def _quick(block: Block, design: Lattice) -> Iterator[list[sync.Placement]]:
         yield sync.place(found, block.times, design, frame, CLOCKS, PEAKS)
 
 
-def decode(placements: Sequence[sync.Placement], design: Lattice) -> list[Reading]:
-    """The message that fits each placement best, whatever it is worth."""
+def decode(
+    placements: Sequence[sync.Placement], design: Lattice, issued: Issued | None = None
+) -> list[Reading]:
+    """The message that fits each placement best, whatever it is worth; and that of the list."""
     if not placements:
         return []
     measured = [measure(placement, design) for placement in placements]
-    messages = channel.decode(np.stack([soft(values, design) for values in measured]))
+    bits = np.stack([soft(values, design) for values in measured])
+    found = [(channel.decode(bits), False)]
+    if issued:
+        found.append((issued.best(bits), True))
     return [
-        Reading(message=message, z=correlation(values, design, message), placement=placement)
+        Reading(
+            message=message, z=correlation(values, design, message), listed=listed, placement=placement
+        )
+        for messages, listed in found
         for placement, values, message in zip(placements, measured, messages, strict=True)
     ]
 
@@ -222,7 +247,7 @@ def _known_version(message: int) -> bool:
     return message >> (channel.MESSAGE_BITS - 4) == VERSION
 
 
-def _geometry(placement: sync.Placement, block: Block) -> Geometry:
+def _geometry(placement: sync.Placement, block: Block, began: Origin) -> Geometry:
     height, width = block.windows.shape[1:]
     linear = placement.frame.linear(width / LINES, height / LINES)
     mirrored = bool(np.linalg.det(linear) < 0)
@@ -233,7 +258,12 @@ def _geometry(placement: sync.Placement, block: Block) -> Geometry:
         scale=math.sqrt(abs(float(np.linalg.det(turned)))),
         mirrored=mirrored,
         rotation=angle,
-        shift=(placement.shift[0] / 2, placement.shift[1] / 2),
-        time_offset=placement.clock.offset % PERIOD_SECONDS,
+        shift=(_moved(placement.shift[0], began.shift[0]), _moved(placement.shift[1], began.shift[1])),
+        time_offset=(placement.clock.offset - began.seconds) % PERIOD_SECONDS,
         speed=placement.clock.speed,
     )
+
+
+def _moved(found: float, began: float) -> float:
+    """Short sides between two places given in tiles, modulo the tile."""
+    return (found - began) % 1.0 / 2

@@ -17,12 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from watermark.channel import CODED_BITS
-from watermark.keys import DetectionKey, permutation, signs, uniform
+from watermark.keys import DetectionKey, permutation, signs, stream, uniform
 
 STATES = 8
 STATE_SECONDS = 0.5
 PERIOD_SECONDS = STATES * STATE_SECONDS
 TEMPLATE_ENERGY = 0.3  # share of a pattern's energy
+ORIGIN_STEPS = 8  # places along each axis of the tile where a clip's pattern may begin
 
 Complex = NDArray[np.complex64]
 Points = NDArray[np.int32]
@@ -39,6 +40,13 @@ class Band(NamedTuple):
 LUMA: Final = Band(ring=(6.0, 26.0), template_ring=(8.0, 22.0), template_points=48)
 CHROMA: Final = Band(ring=(2.0, 9.0), template_ring=(3.0, 9.0), template_points=32)
 PLANES: Final = ("y", "u", "v")
+
+
+class Origin(NamedTuple):
+    """Where a clip's pattern begins: (x, y) in tiles, and seconds into the carrier's period."""
+
+    shift: tuple[float, float]
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +113,13 @@ class Lattice:
             points=np.concatenate([part.points for part in parts]),
             phasors=np.concatenate([part.phasors for part in parts], axis=1),
         )
+
+
+def origin(key: DetectionKey, payload: int) -> Origin:
+    """The origin of a clip with this payload, one of 512: many clips in sum do not show the template."""
+    x, y, state = (int(byte) for byte in stream(key.template, f"origin/{payload:016x}", 3))
+    shift = (x % ORIGIN_STEPS / ORIGIN_STEPS, y % ORIGIN_STEPS / ORIGIN_STEPS)
+    return Origin(shift, state % STATES * STATE_SECONDS)
 
 
 def half_plane(ring: tuple[float, float]) -> Points:

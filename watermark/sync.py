@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from watermark.clocks import AS_MARKED, Clock, Clocks, shares
 from watermark.geometry import FrameGeometry, upright
-from watermark.lattice import Complex, Lattice, Points, Template
+from watermark.lattice import ORIGIN_STEPS, Complex, Lattice, Points, Template
 from watermark.windows import Block, Plane
 
 GRID = 64  # shift hypotheses per axis: over twice the template's highest coefficient
@@ -192,6 +192,24 @@ def template_statistics(spectra: Spectra, design: Lattice) -> tuple[float, float
 
 def _statistic(products: Complex) -> float:
     return float(products.sum().real / (np.sqrt(np.sum(np.abs(products) ** 2)) + 1e-9))
+
+
+def at_origins(
+    found: Spectra,
+    times: NDArray[np.float64],
+    design: Lattice,
+    frame: FrameGeometry,
+    clocks: Clocks,
+    peaks: int,
+) -> list[Placement]:
+    """The `peaks` best of these clocks ``float64[c, 2]`` and of the shifts at which a pattern may begin."""
+    step = GRID // ORIGIN_STEPS
+    surface = surfaces(found, times, design, clocks).reshape(len(clocks), GRID, GRID)[:, ::step, ::step]
+    best = np.unravel_index(np.argsort(surface.ravel())[::-1][:peaks], surface.shape)
+    return [
+        at(found, times, design, frame, Clock(*clocks[c].tolist()), (x / ORIGIN_STEPS, y / ORIGIN_STEPS))
+        for c, y, x in np.stack(best, axis=1).tolist()
+    ]
 
 
 def shifted(

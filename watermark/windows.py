@@ -1,11 +1,14 @@
-"""Frames become quarter-second windows of equalised planes: all that the detector keeps of a clip.
+"""Frames become quarter-second windows of quieted planes: all that the detector keeps of a clip.
 
-Twice what is loud is made quiet: in each frame, where the picture is busy, and in each window once the still
-part of the scene is off, where it moves. In luma both with a very local mean taken off first: what codecs
-leave of a picture is strongest at low frequencies, and a clip of three deviations should not be spent on them
-(docs/adr/0039-registration.md has the figures). The pattern in the colour planes is low itself, so the mean
-is taken over more there, and what moves is made quiet square by square: colour changes where things move, and
-nowhere else (docs/adr/0040-hidden-mark-in-colour.md).
+1. Each frame loses what is smooth: the mean over a few pixels of luma, over more of colour, since the pattern there is
+   low itself. Luma is divided by its local deviation, so that busy places do not drown the others.
+2. A plane of colour loses what its frame's luma and other plane of colour explain in each square: edges are in all
+   three, the patterns are not.
+3. In each square the windows are made independent of each other, which takes off what stands still or moves slowly;
+   the carrier stays, because it moves.
+4. What is still loud somewhere is divided by its local deviation and clipped.
+
+Figures are in docs/adr/0039-registration.md and 0040-hidden-mark-in-colour.md.
 """
 
 from collections.abc import Iterable, Iterator
@@ -22,18 +25,17 @@ LINES = 256  # short side at which luma is looked at: the ring ends at 52 cycles
 CHROMA_LINES = 128  # and colour: its ring ends at 18
 WINDOW_SECONDS = 0.25
 BLOCK_SECONDS = 12.0  # three periods of the carrier
-LOCAL_PIXELS = 5  # of a frame: mean and deviation
-RESIDUAL_PIXELS = 7  # of a window without its still part: deviation
-CHROMA_PIXELS = 17  # the same two of the colour planes
-SQUARE = 32  # pixels of the squares in which colour is made quiet over time
+LUMA_PIXELS, CHROMA_PIXELS = 5, 17  # of a frame: mean and deviation
+LUMA_RESIDUAL, CHROMA_RESIDUAL = 7, 17  # of a window: deviation
+SQUARE = 32  # pixels of the squares in which windows are made independent
+EXPLAINED_SQUARE = 16  # and of those in which a plane of colour is explained by the others
+RIDGE, EXPLAINED_RIDGE = 0.03, 0.01  # of the mean power: how little is left
 CLIP_DEVIATIONS = 3.0
 DEVIATION_FLOOR = 0.5  # grey levels: noise on flat walls is not blown up without limit
-RESIDUAL_FLOOR = 0.1  # of a window's deviation
-RIDGE = 0.3  # of the mean: how little of the windows' common movement is left
-CHROMA_RIDGE = 0.03
+RESIDUAL_FLOOR = 1e-3  # of a window's deviation
 MAX_ASPECT = 4.0  # of a sliver's long side no more is looked at, so that its planes stay small
 MAX_WINDOWS = 56  # a block has 48; only times that jump back and forth bring more
-PIXELS_AT_ONCE = 1 << 15  # so that making windows independent needs no second copy of them
+SQUARES_AT_ONCE = 32  # so that making windows independent needs no second copy of them
 
 Plane = NDArray[np.float32]
 
@@ -90,10 +92,25 @@ def blocks(frames: Iterable[Picture]) -> Iterator[Block]:
 
 
 def _planes(picture: Picture) -> list[Plane]:
-    planes = [equalise(picture.y, LINES, LOCAL_PIXELS)]
-    if picture.u is not None and picture.v is not None:
-        planes += [equalise(plane, CHROMA_LINES, CHROMA_PIXELS) for plane in (picture.u, picture.v)]
-    return planes
+    """Luma; and where there is colour U, V and luma at their size."""
+    luma = _shrunk(picture.y, LINES)
+    luma -= _mean(luma, LUMA_PIXELS)
+    luma /= _deviation(luma, LUMA_PIXELS) + np.float32(DEVIATION_FLOOR)
+    np.clip(luma, -CLIP_DEVIATIONS, CLIP_DEVIATIONS, out=luma)
+    if picture.u is None or picture.v is None:
+        return [luma]
+    colour = [_shrunk(plane, CHROMA_LINES) for plane in (picture.u, picture.v)]
+    size = colour[0].shape[::-1]
+    colour.append(shrink(picture.y, *size).astype(np.float32))
+    return [luma, *(plane - _mean(plane, CHROMA_PIXELS) for plane in colour)]
+
+
+def _shrunk(samples: Luma, lines: int) -> Plane:
+    longest = int(MAX_ASPECT * min(samples.shape))
+    samples = samples[:longest, :longest]
+    height, width = samples.shape
+    scale = lines / min(height, width)
+    return shrink(samples, round(width * scale), round(height * scale)).astype(np.float32)
 
 
 def _alike(one: list[Plane], other: list[Plane]) -> bool:
@@ -103,78 +120,92 @@ def _alike(one: list[Plane], other: list[Plane]) -> bool:
 def _block(sums: list[list[Plane]], times: list[float], frames: int, end: float) -> Block:
     """The block of these sums, which are used up: no second copy lives on while the block is looked at."""
     same = [index for index, planes in enumerate(sums) if _alike(planes, sums[0])]
-    luma = np.stack([sums[index][0] for index in same])
-    coloured = len(sums[0]) > 1
-    colour = np.stack([[sums[index][part] for index in same] for part in (1, 2)]) if coloured else None
+    luma, *colour = (np.stack([sums[index][part] for index in same]) for part in range(len(sums[0])))
     sums.clear()
-    if colour is not None:
-        for plane in colour:
-            quieted(plane)
-    return Block(windows=residuals(luma), chroma=colour, times=np.array(times)[same], frames=frames, end=end)
+    return Block(
+        windows=quieted(luma, LUMA_RESIDUAL),
+        chroma=np.stack([quieted(p, CHROMA_RESIDUAL) for p in unexplained(*colour)]) if colour else None,
+        times=np.array(times)[same],
+        frames=frames,
+        end=end,
+    )
 
 
-def residuals(stack: Plane) -> Plane:
-    """Window sums ``float32[n, h, w]``, changed in place: the mean over time off, equalised again.
+def unexplained(u: Plane, v: Plane, luma: Plane) -> tuple[Plane, Plane]:
+    """Of windows ``float32[n, h, w]`` of U and V what the two other planes do not explain, square by square.
 
-    The still part of the scene goes; the carrier stays, because it moves.
+    A linear prediction by least squares, as codecs predict colour from luma (cross-component linear model, ITU-T H.266
+    clause 8.4.5.2.14).
     """
+    parts = [_squares(plane, EXPLAINED_SQUARE) for plane in (u, v, luma)]
+    left = (_residual(parts[0], parts[2], parts[1]), _residual(parts[1], parts[2], parts[0]))
+    first, second = (_whole(part, u.shape, EXPLAINED_SQUARE) for part in left)
+    return first, second
+
+
+def _residual(target: Plane, first: Plane, second: Plane) -> Plane:
+    """``float32[k, n, p]`` less its best combination of two others in each of ``[k, n]``."""
+    aa, bb, ab = (np.einsum("knp,knp->kn", x, y) for x, y in ((first, first), (second, second), (first, second)))
+    at, bt = (np.einsum("knp,knp->kn", x, target) for x in (first, second))
+    ridge = EXPLAINED_RIDGE * (aa + bb) + np.float32(1e-6)
+    aa, bb = aa + ridge, bb + ridge
+    determinant = aa * bb - ab * ab
+    one, two = (at * bb - bt * ab) / determinant, (bt * aa - at * ab) / determinant
+    left: Plane = target - one[..., None] * first - two[..., None] * second
+    return left
+
+
+def quieted(stack: Plane, pixels: int) -> Plane:
+    """Window sums ``float32[n, h, w]``, changed in place: independent in each square, then even over `pixels`."""
     stack /= np.maximum(stack.std(axis=(1, 2), keepdims=True), 1e-6)
-    stack -= stack.mean(axis=0)
+    squares = _squares(stack, SQUARE)
+    for start in range(0, len(squares), SQUARES_AT_ONCE):
+        part = squares[start : start + SQUARES_AT_ONCE]
+        part[:] = _independent(part @ part.transpose(0, 2, 1) / np.float32(SQUARE**2)) @ part
+    stack[:] = _whole(squares, stack.shape, SQUARE)
     for plane in stack:
-        plane /= _deviation(plane, RESIDUAL_PIXELS) + np.float32(RESIDUAL_FLOOR)
+        plane /= _deviation(plane, pixels) + np.float32(RESIDUAL_FLOOR)
         np.clip(plane, -CLIP_DEVIATIONS, CLIP_DEVIATIONS, out=plane)
-    flat = stack.reshape(len(stack), -1)
-    mixing = _independent((flat @ flat.T)[None].astype(np.float64) / flat.shape[1], RIDGE)[0]
-    for start in range(0, flat.shape[1], PIXELS_AT_ONCE):
-        part = slice(start, start + PIXELS_AT_ONCE)
-        flat[:, part] = mixing @ flat[:, part]
     return stack
 
 
-def quieted(stack: Plane) -> Plane:
-    """Window sums ``float32[n, h, w]`` of a colour plane, changed in place: independent in each square."""
-    count, height, width = stack.shape
-    stack /= np.maximum(stack.std(axis=(1, 2), keepdims=True), 1e-6)
-    rows, columns = -(-height // SQUARE), -(-width // SQUARE)
-    padded = np.zeros((count, rows * SQUARE, columns * SQUARE), dtype=np.float32)
-    padded[:, :height, :width] = stack
-    squares = padded.reshape(count, rows, SQUARE, columns, SQUARE).transpose(1, 3, 0, 2, 4)
-    squares = squares.reshape(rows * columns, count, SQUARE * SQUARE)
-    mixing = _independent((squares @ squares.transpose(0, 2, 1)).astype(np.float64) / SQUARE**2, CHROMA_RIDGE)
-    squares = (mixing @ squares).reshape(rows, columns, count, SQUARE, SQUARE).transpose(2, 0, 3, 1, 4)
-    stack[:] = squares.reshape(padded.shape)[:, :height, :width]
-    for plane in stack:
-        plane /= _deviation(plane, CHROMA_PIXELS) + np.float32(1e-3)
-        np.clip(plane, -CLIP_DEVIATIONS, CLIP_DEVIATIONS, out=plane)
-    return stack
-
-
-def _independent(covariance: NDArray[np.float64], ridge: float) -> Plane:
+def _independent(covariances: Plane) -> Plane:
     """C^(−½) ``float32[k, n, n]`` of covariances with a ridge: what makes windows unlike each other in time.
 
     What moves slowly is alike in many windows and would speak once for each of them.
     """
-    values, vectors = np.linalg.eigh(covariance)
+    values, vectors = np.linalg.eigh(covariances.astype(np.float64))
     values = np.maximum(values, 0)
-    values += ridge * np.maximum(values.mean(axis=1, keepdims=True), 1e-6 * values.mean() + 1e-12)
+    values += RIDGE * np.maximum(values.mean(axis=1, keepdims=True), 1e-6)
     scaled = vectors / np.sqrt(values)[:, None, :]
     return (scaled @ vectors.transpose(0, 2, 1)).astype(np.float32)
+
+
+def _squares(stack: Plane, side: int) -> Plane:
+    """``float32[n, h, w]`` cut into ``float32[k, n, side²]``, filled up with zeros."""
+    count, height, width = stack.shape
+    rows, columns = -(-height // side), -(-width // side)
+    padded = np.zeros((count, rows * side, columns * side), dtype=np.float32)
+    padded[:, :height, :width] = stack
+    cut = padded.reshape(count, rows, side, columns, side).transpose(1, 3, 0, 2, 4)
+    return cut.reshape(rows * columns, count, side * side)
+
+
+def _whole(squares: Plane, shape: tuple[int, ...], side: int) -> Plane:
+    """What `_squares` cut, together again."""
+    count, height, width = shape
+    rows, columns = -(-height // side), -(-width // side)
+    laid = squares.reshape(rows, columns, count, side, side).transpose(2, 0, 3, 1, 4)
+    whole: Plane = laid.reshape(count, rows * side, columns * side)[:, :height, :width]
+    return whole
+
+
+def _mean(plane: Plane, pixels: int) -> Plane:
+    mean: Plane = cv2.blur(plane, (pixels, pixels))
+    return mean
 
 
 def _deviation(plane: Plane, pixels: int) -> Plane:
     power = cv2.blur(plane * plane, (pixels, pixels))
     deviation: Plane = np.sqrt(np.maximum(power, 0.0))  # the blur's running sums can fall below 0
     return deviation
-
-
-def equalise(samples: Luma, lines: int = LINES, local: int = LOCAL_PIXELS) -> Plane:
-    """``float32[h', w']`` at `lines` lines: high-pass, divided by the local deviation, clipped at ±3."""
-    longest = int(MAX_ASPECT * min(samples.shape))
-    samples = samples[:longest, :longest]
-    height, width = samples.shape
-    scale = lines / min(height, width)
-    small = shrink(samples, round(width * scale), round(height * scale)).astype(np.float32)
-    small -= cv2.blur(small, (local, local))
-    small /= _deviation(small, local) + np.float32(DEVIATION_FLOOR)
-    plane: Plane = np.clip(small, -CLIP_DEVIATIONS, CLIP_DEVIATIONS)
-    return plane

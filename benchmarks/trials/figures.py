@@ -68,8 +68,10 @@ def _attack_rows(key: Key, group: Sequence[Result]) -> list[Row]:
     if not done:
         return made
     exact = sum(one["payload"] == EXACT for one in done)
+    decoded = sum(one["payload"] == EXACT and not one["details"].get("listed") for one in done)
     present = sum(bool(one["present"]) for one in done)
     made.append(_against("payload exact", exact, len(done), told, goals.goal(key[0], key[1])))
+    made.append(rate("payload exact without a list", decoded, len(done), told))
     wanted = goals.goal(key[0], key[1], goals.PRESENCE)
     made.append(_against("mark present", present, len(done), told, wanted))
     made.append(rate("payload wrong", sum(one["payload"] == WRONG for one in done), len(done), told))

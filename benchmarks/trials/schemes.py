@@ -4,7 +4,7 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -15,12 +15,14 @@ from watermark.base import Picture, TimedLuma
 from watermark.carrier import HiddenMark, Strength
 from watermark.detector import MAX_LOG10_CHANCE, HiddenMarkDetector
 from watermark.errors import GeometryError
+from watermark.issued import Issued
 from watermark.keys import SECRET_BYTES, DetectionKey, MintingKey
 from watermark.payload import PayloadCodec
 from watermark.visible import DEFAULT_HANDLE, DEFAULT_LABEL, VisibleLayout, VisibleMark, choose_variant
 from watermark.visible_detect import VisibleDetector
 
 FOREIGN: Final = 1000  # keys from here on belong to others
+ISSUED: Final = 1_000_000
 SURVEYED_PER_SECOND: Final = 3
 
 Record = Mapping[str, float | int | str | None]
@@ -100,6 +102,12 @@ class Countermark:
         self._decibels = decibels
         self._minting = PayloadCodec(MintingKey(secret=_secret("minting")))
 
+    @cached_property
+    def _issued(self) -> Issued:
+        """A service of a million releases. The list is drawn, but for the payloads of the first keys."""
+        drawn = np.random.default_rng(1).integers(0, 1 << 63, ISSUED - FOREIGN, dtype=np.uint64)
+        return Issued([*(self.payload(key) for key in range(FOREIGN)), *drawn.tolist()])
+
     def fingerprint(self) -> str:
         """Of the whole `watermark` package and of what chooses the strength."""
         code = tree_digest("watermark", "pipeline/release/strength.py", "pipeline/media/trial.py")
@@ -163,7 +171,7 @@ class Countermark:
         if record and record.get("variant") is not None:
             width, height, variant = (int(record[name] or 0) for name in ("width", "height", "variant"))
             watcher = VisibleDetector(VisibleLayout(secret.visible, payload, variant, width, height))
-        found = HiddenMarkDetector([secret], self._minting.accepts).detect(_watched(frames, watcher))
+        found = HiddenMarkDetector([secret], self._minting.accepts, self._issued).detect(_watched(frames, watcher))
         present = found.payload is not None or found.presence_log10_chance <= MAX_LOG10_CHANCE
         state = watcher.result().state if watcher else None
         place = found.geometry
@@ -175,7 +183,7 @@ class Countermark:
             details={
                 "log10_chance": found.log10_chance, "presence_log10_chance": found.presence_log10_chance,
                 "visible": state, "scale": place.scale if place else None,
-                "untouched": place.untouched if place else None,
+                "untouched": place.untouched if place else None, "listed": found.listed,
             },
         )  # fmt: skip
 

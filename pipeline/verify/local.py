@@ -24,6 +24,7 @@ from pipeline.media.limits import media_limits
 from pipeline.settings import Settings
 from pipeline.types import Evidence, EvidenceState, FileVerdict, Json
 from pipeline.verify import checked, types, visible, words
+from pipeline.verify.issued_list import IssuedList
 from pipeline.verify.ladder import Facts, FingerprintMatch, names_release, state_of_log, verdict
 from pipeline.verify.observe import Observation, observe
 from pipeline.verify.types import ReleaseSummary, VerificationReport
@@ -33,6 +34,7 @@ from registry.lookup import Lookup, open_lookup
 from registry.store import Area, FileStore
 from registry.types import FoundRelease, LogProof, ReleaseState
 from watermark.detector import HiddenMarkDetector
+from watermark.issued import Issued
 from watermark.keys import DetectionKey
 from watermark.payload import PayloadCodec, as_hex
 
@@ -53,6 +55,7 @@ class Verifier:
     keys: tuple[DetectionKey, ...] = field(default=(), repr=False)
     accepts: Callable[[int], bool] | None = field(default=None, repr=False)
     lookup: Lookup | None = None
+    issued: IssuedList | None = field(default=None, repr=False)
     manifests: FileStore | None = None
     log_key: LogKey | None = None
     interrupted: int = 0
@@ -78,7 +81,8 @@ def open_local(settings: Settings, bundle: Path | None = None) -> Iterator[Verif
     lookup = open_lookup(settings.database)
     with lookup or contextlib.nullcontext():
         common = _Common(
-            lookup=lookup, manifests=FileStore(home.files, create=False) if lookup else None,
+            lookup=lookup, issued=IssuedList(lookup) if lookup else None,
+            manifests=FileStore(home.files, create=False) if lookup else None,
             interrupted=lookup.interrupted_jobs(home.locks) if lookup else 0,
         )  # fmt: skip
         yield _with_bundle(settings, bundle, common) if bundle else _with_home(settings, common)
@@ -87,6 +91,7 @@ def open_local(settings: Settings, bundle: Path | None = None) -> Iterator[Verif
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Common:
     lookup: Lookup | None
+    issued: IssuedList | None
     manifests: FileStore | None
     interrupted: int
 
@@ -95,7 +100,8 @@ def _with_bundle(settings: Settings, path: Path, common: _Common) -> Verifier:
     bundle = read_bundle(path, now=datetime.now(UTC))
     return Verifier(
         settings=settings, trust=bundle.trust, keys=bundle.detection, log_key=bundle.log_key,
-        lookup=common.lookup, manifests=common.manifests, interrupted=common.interrupted,
+        lookup=common.lookup, issued=common.issued, manifests=common.manifests,
+        interrupted=common.interrupted,
     )  # fmt: skip
 
 
@@ -103,14 +109,15 @@ def _with_home(settings: Settings, common: _Common) -> Verifier:
     home = Home(settings.home)
     if not os.path.lexists(home.keys / MARKS_FILE):
         return Verifier(
-            settings=settings, trust=NO_TRUST, lookup=common.lookup, manifests=common.manifests,
-            interrupted=common.interrupted,
+            settings=settings, trust=NO_TRUST, lookup=common.lookup, issued=common.issued,
+            manifests=common.manifests, interrupted=common.interrupted,
         )  # fmt: skip
     keyring, trust = load_keyring(home.keys), load_pki(home.pki).trust
     return Verifier(
         settings=settings, trust=with_tsa_roots(trust, settings.tsa_roots), keys=keyring.detection,
         accepts=PayloadCodec(keyring.minting).accepts, log_key=keyring.log_key,
-        lookup=common.lookup, manifests=common.manifests, interrupted=common.interrupted,
+        lookup=common.lookup, issued=common.issued, manifests=common.manifests,
+        interrupted=common.interrupted,
     )  # fmt: skip
 
 
@@ -157,13 +164,22 @@ class _Case:
             self._notes.append("The log contradicts the checkpoint in the credential: its history changed.")
 
     def _observe(self, *, strip: bool, progress: Progress) -> None:
-        verifier = self._verifier
-        detector = HiddenMarkDetector(verifier.keys, verifier.accepts) if verifier.keys else None
+        verifier, detector = self._verifier, None
+        if verifier.keys:
+            detector = HiddenMarkDetector(verifier.keys, verifier.accepts, self._issued())
         limits = media_limits(verifier.settings)
         try:
             self._observation = observe(self._path, detector, limits, strip=strip, progress=progress)
         except CountermarkError as error:
             self._failure = str(error)
+
+    def _issued(self) -> Issued | None:
+        try:
+            return self._verifier.issued.current() if self._verifier.issued else None
+        except RegistryError as error:
+            self._log_failed = True
+            self._notes.append(str(error))
+            return None
 
     def _read(self, manifest: bytes | None) -> CredentialReading:
         limits = self._verifier.settings.process_limits

@@ -119,7 +119,7 @@ def hidden_line(detection: Detection | None, *, failed: bool) -> Evidence:
         "payload": None if detection.payload is None else as_hex(detection.payload),
         "log10_chance": round(detection.log10_chance, 1), "span": _span(detection),
         "presence_log10_chance": round(detection.presence_log10_chance, 1), "frames": detection.frames,
-        "geometry": _geometry(detection.geometry), "key_epoch": detection.key_epoch,
+        "geometry": _geometry(detection.geometry), "key_epoch": detection.key_epoch, "listed": detection.listed,
     }  # fmt: skip
     if detection.payload is not None:
         start, end = detection.span or (0.0, 0.0)
@@ -127,6 +127,8 @@ def hidden_line(detection: Detection | None, *, failed: bool) -> Evidence:
             f"Found from {start:.1f} s to {end:.1f} s; the chance that this is an error is below 1 in "
             f"10^{math.floor(-detection.log10_chance)}."
         )
+        if detection.listed:
+            summary += " Too faint to be decoded, it was recognised among the payloads released here."
         return Evidence(state=EvidenceState.FOUND, summary=summary, found=numbers)
     if present(detection):
         summary = "A mark of this key is there, but too weak to be read."
