@@ -2,10 +2,10 @@
 
 Convolutional code of memory 11, rate 1/4, generators 4767 5723 6265 7455 (octal; the one of best free
 distance, 32: Lin and Costello, Error Control Coding, 2nd ed., table 12.1), its ends joined (tail-biting: Ma
-and Wolf 1986), so that no energy goes into a tail. Decoding by the Viterbi algorithm over soft values, some times
-around the circle, of which the best path counts that ends where it began (Shao, Lin and Fossorier 2003); many
-candidates at once. There are no check bits: whether a message counts is decided by how well it fits
-(`watermark.detector`), and bits that only check would take energy from those that say something.
+and Wolf 1986), so that no energy goes into a tail. Decoding by the Viterbi algorithm over soft values, some
+times around the circle, of which the best path counts that ends where it began (Shao, Lin and Fossorier
+2003); many candidates at once. There are no check bits: whether a message counts is decided by how well it
+fits (`watermark.detector`), and bits that only check would take energy from those that say something.
 """
 
 from functools import cache
@@ -26,7 +26,7 @@ T = TypeVar("T", np.float32, np.int16)
 
 
 def codewords(messages: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Coded bits ``uint64[n, 4]`` of messages ``uint64[n]``: one word per generator, first step in the highest bit."""
+    """Coded bits ``uint64[n, 4]`` of messages ``uint64[n]``: a word per generator, the first step highest."""
     out = np.zeros((len(messages), len(GENERATORS)), dtype=np.uint64)
     for column, generator in enumerate(GENERATORS):
         for age in range(MEMORY + 1):
@@ -79,7 +79,7 @@ def decode(soft: Soft) -> list[int]:
 def _once_around(
     metric: NDArray[np.float32], steps: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.int16]]:
-    """After all steps ``[64, n, 4]``: metrics ``[n, 2048]``, which source was taken, each path's first state."""
+    """After all steps ``[64, n, 4]``: metrics ``[n, 2048]``, sources taken, and each path's first state."""
     low, high = _branches()
     taken = np.empty((len(steps), *metric.shape), dtype=bool)
     origins = np.broadcast_to(np.arange(_STATES, dtype=np.int16), metric.shape)

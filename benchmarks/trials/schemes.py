@@ -8,6 +8,8 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Final, Protocol
 
+import numpy as np
+
 from benchmarks.attacks.footage import Footage, Frame, joined, planes
 from benchmarks.common import ROOT
 from pipeline.release import strength
@@ -134,7 +136,9 @@ class Countermark:
                 y, u, v = planes(image.copy())
                 if draw:
                     draw(y, u, v, time)
-                yield Frame(time, joined(*hidden.embed(Picture(time, y, u, v))[1:]))
+                marked = hidden.embed(Picture(time, y, u, v))
+                assert marked.u is not None and marked.v is not None  # noqa: PT018 - there is colour
+                yield Frame(time, joined(marked.y, marked.u, marked.v))
 
         made = replace(footage, play=play, boxes=layout.boxes if layout else None)
         record = {"decibels": chosen.psnr, "width": footage.width, "height": footage.height}
@@ -171,7 +175,9 @@ class Countermark:
         if record and record.get("variant") is not None:
             width, height, variant = (int(record[name] or 0) for name in ("width", "height", "variant"))
             watcher = VisibleDetector(VisibleLayout(secret.visible, payload, variant, width, height))
-        found = HiddenMarkDetector([secret], self._minting.accepts, self._issued).detect(_watched(frames, watcher))
+        found = HiddenMarkDetector([secret], self._minting.accepts, self._issued).detect(
+            _watched(frames, watcher)
+        )
         present = found.payload is not None or found.presence_log10_chance <= MAX_LOG10_CHANCE
         state = watcher.result().state if watcher else None
         place = found.geometry
