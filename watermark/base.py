@@ -1,7 +1,7 @@
 """What a mark is, and what finding one says. Interfaces only.
 
-Frames are pictures of 8 bits in display orientation, each with its presentation time in seconds; a whole clip is
-an iterable of them and is never held in memory at once.
+Frames are pictures of 8 bits in display orientation, each with its presentation time in seconds; a whole clip
+is an iterable of them and is never held in memory at once.
 """
 
 from collections.abc import Iterable
@@ -27,8 +27,8 @@ class TimedLuma(NamedTuple):
 class Picture(NamedTuple):
     """One frame: presentation time in seconds, luma ``uint8[h, w]``, colour differences ``uint8[h', w']``.
 
-    The planes of colour may have any size (half of luma's in 4:2:0) and cover the same frame; both are None where
-    a clip is grey or they are not asked for.
+    The planes of colour may have any size (half of luma's in 4:2:0) and cover the same frame; both are None
+    where a clip is grey or they are not asked for.
     """
 
     time: float

@@ -1,7 +1,7 @@
 """The hidden mark's embedder: keyed, moving patterns in luma and colour, in one streaming pass.
 
-Luma's pattern is masked by the picture. Those of colour are not: the eye sees little at their frequencies at this
-strength, and flat places carry them best.
+Luma's pattern is masked by the picture. Those of colour are not: the eye sees little at their frequencies at
+this strength, and flat places carry them best.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ Tiles = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strength:
-    """How strong the patterns are: the PSNR in dB that each frame's luma is brought to. Colour goes with it."""
+    """How strong the patterns are: the PSNR in dB of each frame's luma. That of colour goes with it."""
 
     psnr: float = 51.5
 
@@ -74,7 +74,7 @@ class HiddenMark:
         self._colour = [loud * tiles(*plane, short / 4, shift) for plane in (u, v)]
 
     def embed(self, picture: Picture) -> Picture:
-        """A marked copy of a picture of 4:2:0, planes ``uint8[h, w]`` and ``uint8[h/2, w/2]``; without colour, of luma.
+        """A marked copy of a picture of 4:2:0, ``uint8[h, w]`` and ``uint8[h/2, w/2]``; grey stays so.
 
         Raises: GeometryError when the frame has another size than the clip.
         """
@@ -158,9 +158,10 @@ def perceptual_mask(luma: Luma) -> Tiles:
 def tiles(
     points: Points, coefficients: Complex, side: float, shift: tuple[float, float] = (0.0, 0.0)
 ) -> Tiles:
-    """Render ``float32[8, n, n]`` of unit variance from coefficients of the half plane: periods of `side` pixels.
+    """Render ``float32[8, n, n]`` of unit variance from coefficients of the half plane, periods of `side` pixels.
 
-    Where that is no whole number two, or four, periods make a tile. `shift`: where the origin lies, in periods.
+    Where that is no whole number two, or four, periods make a tile. `shift`: where the origin lies, in
+    periods.
     """
     repeats = next(count for count in (1, 2, 4) if float(side * count).is_integer())
     pixels = round(side * repeats)

@@ -3,12 +3,13 @@
 The rules:
 1. Registration (`watermark.sync`, `search`, `refine`) uses the template key only.
 2. A fixed number of placements of a block are handed to the decision, whatever the content.
-3. The decision correlates the decoded codeword with signs of the carrier key. For any content and any one message
-   z is a sum of independent signs with weights of norm 1, so P(z ≥ t) ≤ `SHARP`·Q(t), Q the normal tail (Bentkus and
-   Dzindzalieta, A tight Gaussian bound for weighted sums of Rademacher random variables, Bernoulli 21, 2015).
-4. Every key, block and placement has a share of what may be spent, fixed beforehand; the shares add up to at most 1.
-   The printed bound is that of rule 3, times the messages that could be accepted, over the share. Where a list of
-   issued payloads is at hand, half of each share is for them and half for all others.
+3. The decision correlates the decoded codeword with signs of the carrier key. For any content and any one
+   message z is a sum of independent signs with weights of norm 1, so P(z ≥ t) ≤ `SHARP`·Q(t), Q the normal
+   tail (Bentkus and Dzindzalieta, A tight Gaussian bound for weighted sums of Rademacher random variables,
+   Bernoulli 21, 2015).
+4. Every key, block and placement has a share of what may be spent, fixed beforehand; the shares add up to at
+   most 1. The printed bound is that of rule 3, times the messages that could be accepted, over the share.
+   Where a list of issued payloads is at hand, half of each share is for them and half for all others.
 5. A payload is accepted only when that bound is at most 10⁻⁹.
 """
 
@@ -25,7 +26,7 @@ from watermark.evidence import correlation, measure, soft
 from watermark.geometry import FrameGeometry
 from watermark.issued import Issued
 from watermark.keys import DetectionKey
-from watermark.lattice import ORIGIN_STEPS, PERIOD_SECONDS, STATE_SECONDS, Lattice, Origin, lattice, origin
+from watermark.lattice import PERIOD_SECONDS, STATE_SECONDS, Lattice, Origin, lattice, origin
 from watermark.payload import ID_BITS, VERSION
 from watermark.windows import LINES, WINDOW_SECONDS, Block, blocks
 
@@ -43,7 +44,7 @@ MAX_BLOCKS = 1000  # over three hours
 MAX_EPOCHS = 8
 CONFIRM_STATISTIC = 6.0  # one known message at one known place: exp(−18)
 CONFIRM_SHARE = 0.8  # of what the best message reaches there
-# Without the MAC key nothing tells a payload that was misread by a bit or two from the right one; from here on none is.
+# Without the MAC key, nothing tells a payload misread by a bit or two from the right one; at this none is.
 CERTAIN_STATISTIC = 14.0
 
 
@@ -131,7 +132,7 @@ class HiddenMarkDetector:
         return min(0.0, messages - math.log10(share) + math.log10(SHARP) + log10_normal_tail(z))
 
     def _found(self, block: Block, number: int) -> tuple[Found | None, float]:
-        """What one block says, and the chance of its traces of a mark; the quick parts come first for all keys."""
+        """What one block says, and the chance of its traces; the quick parts come first for all keys."""
         presence = 0.0
         if len(block.windows) < 2:  # nothing is left of it once its mean is taken off
             return None, presence
@@ -194,9 +195,7 @@ def decode(
     if issued:
         found.append((issued.best(bits), True))
     return [
-        Reading(
-            message=message, z=correlation(values, design, message), listed=listed, placement=placement
-        )
+        Reading(message=message, z=correlation(values, design, message), listed=listed, placement=placement)
         for messages, listed in found
         for placement, values, message in zip(placements, measured, messages, strict=True)
     ]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from watermark import channel
 from watermark.lattice import Complex, Lattice, Pattern
-from watermark.sync import Placement, Spectra, template_statistics
+from watermark.sync import Placement, template_statistics
 
 RING_BINS = 10
 POINTS_PER_RING = 30  # at least, so that a median says something
@@ -23,10 +23,10 @@ Evidence = NDArray[np.float32]
 
 
 def measure(placement: Placement, design: Lattice) -> Evidence:
-    """Evidence ``float32[e]`` of all payload points, plane by plane, before any sign of the carrier key is used.
+    """Evidence ``float32[e]`` of all payload points, plane by plane, before any sign is used.
 
-    How much each plane counts follows from its template: where colour was taken out, or luma blurred away, it says
-    little of the mark there.
+    How much each plane counts follows from its template: where colour was taken out, or luma blurred away, it
+    says little of the mark there.
     """
     parts = []
     statistics = template_statistics(placement.spectra, design)

@@ -1,7 +1,8 @@
-"""Reading by a list: which of the payloads that were issued fits best, where a clip says too little to decode.
+"""Reading by a list: which of the issued payloads fits best, where a clip says too little to decode.
 
-A decoder has to find one message of 2⁶⁴; a service has issued far fewer. Their codewords are compared one by one with
-what a clip says of the coded bits, which reads marks of about four fifths of the strength that decoding takes.
+A decoder has to find one message of 2⁶⁴; a service has issued far fewer. Their codewords are compared one by
+one with what a clip says of the coded bits, which reads marks of about four fifths of the strength that
+decoding takes.
 """
 
 from collections.abc import Iterable
@@ -23,7 +24,9 @@ class Issued:
         messages = np.fromiter(payloads, dtype=np.uint64)[-MAX_ISSUED:]
         self._messages = np.unique(messages)
         words = channel.codewords(self._messages).astype(">u8")
-        self._parts = words.view(">u2").astype(np.uint16).reshape(len(words), channel.CODED_BITS // TABLE_BITS)
+        self._parts = (
+            words.view(">u2").astype(np.uint16).reshape(len(words), channel.CODED_BITS // TABLE_BITS)
+        )
 
     def __len__(self) -> int:
         return len(self._messages)

@@ -1,12 +1,12 @@
 """The carrier's design: which frequencies, phases and signs the keys draw. Shared by both sides.
 
 Units: each pattern is a Fourier series on a square torus tile whose side is half the clip's short side, so
-coefficient ``k`` means ``2·|k|`` cycles per short side, whatever the resolution. There are three patterns, one per
-plane: a weak one of high frequencies in luma and two strong ones of low frequencies in the colour difference planes
-(docs/adr/0040-hidden-mark-in-colour.md). The templates' points and phases and every phase of the payload points come
-from the template key; only the signs and the interleaving come from the carrier key. What is measured before the
-decision is therefore independent of the carrier key, which is what the false-positive bound needs
-(docs/adr/0004-hidden-mark.md).
+coefficient ``k`` means ``2·|k|`` cycles per short side, whatever the resolution. There are three patterns,
+one per plane: a weak one of high frequencies in luma and two strong ones of low frequencies in the colour
+difference planes (docs/adr/0040-hidden-mark-in-colour.md). The templates' points and phases and every phase
+of the payload points come from the template key; only the signs and the interleaving come from the carrier
+key. What is measured before the decision is therefore independent of the carrier key, which is what the
+false-positive bound needs (docs/adr/0004-hidden-mark.md).
 """
 
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ class Origin(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
-    """What registration looks for: points int32[t, 2] and their phases complex64[8, t]. No two points are alike."""
+    """What registration looks for: distinct points int32[t, 2] and their phases complex64[8, t]."""
 
     points: Points
     phasors: Complex
@@ -67,8 +67,8 @@ class Pattern:
     """What one plane carries: its template, and payload points with their phases, signs and coded bits.
 
     ``points`` int32[p, 2]: (kx, ky) of the half plane. ``phasors`` complex64[8, p]: unit phases per state.
-    ``signs`` float32[8, p] and ``coded`` int64[8, p] (which coded bit). ``amplitudes``: of a template's and of a
-    payload's point, for a pattern of unit variance.
+    ``signs`` float32[8, p] and ``coded`` int64[8, p] (which coded bit). ``amplitudes``: of a template's and
+    of a payload's point, for a pattern of unit variance.
     """
 
     template: Template
@@ -84,7 +84,7 @@ class Pattern:
         return max(self.template.reach, int(np.abs(self.points).max()))
 
     def coefficients(self, codeword: NDArray[np.float32]) -> tuple[Points, Complex]:
-        """Points int32[t + p, 2] and their coefficients ``complex64[8, t + p]`` for a ``float32[256]`` of ±1."""
+        """Points int32[t + p, 2], coefficients ``complex64[8, t + p]`` for a codeword ``float32[256]``."""
         own, data = self.amplitudes
         carried = data * self.phasors * self.signs * codeword[self.coded]
         points = np.concatenate([self.template.points, self.points])
@@ -154,8 +154,8 @@ def _pattern(key: DetectionKey, plane: str, band: Band, chosen: Points, template
         phasors=np.exp(2j * np.pi * half_turns).astype(np.complex64),
         signs=signs(key.carrier, f"sign/{plane}", STATES * count).reshape(STATES, -1),
         coded=_interleave(key.carrier, plane, STATES * count).reshape(STATES, -1),
-        # A real pattern has each coefficient twice (k and −k), hence variance 2·Σ|c|². Flat within the band: against
-        # 1/f it costs less and reads better after H.264 (docs/adr/0004-hidden-mark.md).
+        # A real pattern has each coefficient twice (k and −k), hence variance 2·Σ|c|². Flat within the band:
+        # against 1/f it costs less and reads better after H.264 (docs/adr/0004-hidden-mark.md).
         amplitudes=((energies[0] / 2) ** 0.5, (energies[1] / 2) ** 0.5),
     )
 

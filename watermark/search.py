@@ -29,8 +29,8 @@ from watermark.windows import WINDOW_SECONDS, Block, Plane
 class Grain(NamedTuple):
     """How finely a template has to be looked for, which its frequencies say.
 
-    ``step`` of the scale, relative to it: 0.9 cycles at the template's mean frequency. ``plain_step`` of the scale's
-    logarithm in sharp spectra, ``zooms``: first steps of the climbs there.
+    ``step`` of the scale, relative to it: 0.9 cycles at the template's mean frequency. ``plain_step`` of the
+    scale's logarithm in sharp spectra, ``zooms``: first steps of the climbs there.
     """
 
     step: float
@@ -49,8 +49,8 @@ class Searched(NamedTuple):
     grain: Grain
 
 
-# The rough looks forgive a cycle of error and some perspective; the sharp ones a third of a cycle, and see three
-# times as far.
+# The rough looks forgive a cycle of error and some perspective; the sharp ones a third of a cycle, and see
+# three times as far.
 LUMA = Grain(
     step=0.028, plain_step=0.005, zooms=(0.006, 0.002),
     rough=Look(bin=0.5, pieces=3, tapered=True, highest=90.0, even=15.5),
@@ -117,7 +117,7 @@ class Hypotheses(NamedTuple):
 
 @lru_cache(maxsize=2)
 def hypotheses(fineness: float) -> Hypotheses:
-    """All geometries that are ranked, in steps of `Grain.step`; each stands for itself and for itself upside down."""
+    """All geometries that are ranked, in steps of `Grain.step`; each also stands for itself upside down."""
     maps, likely, group, scale = [], [], [], SCALES[0]
     while scale <= SCALES[1]:
         step = fineness * scale
@@ -148,7 +148,7 @@ def _around(reach: float, step: float) -> list[float]:
 
 
 def searched(block: Block, design: Lattice) -> Searched:
-    """What of a block is searched: colour, where there is any, since its template is stronger and forgives more."""
+    """What of a block is searched: colour, where there is any; its template is stronger and forgives more."""
     if block.chroma is not None and block.chroma.std(axis=(1, 2, 3)).min() > COLOURED:
         both = block.chroma.sum(axis=0)  # they share the template
         return Searched(both, block.times, design.u.template, CHROMA)

@@ -29,8 +29,8 @@ Maps = NDArray[np.float64]
 class Look(NamedTuple):
     """Spectra of cycles per bin, in how many pieces at most, tapered to their edges or not.
 
-    ``highest``: frequency in cycles per short side, that of a pattern at half size. ``even``: cycles over which the
-    noise is even.
+    ``highest``: frequency in cycles per short side, that of a pattern at half size. ``even``: cycles over
+    which the noise is even.
     """
 
     bin: float
@@ -114,7 +114,7 @@ def _pieces(height: int, width: int, look: Look, size: int) -> list[tuple[slice,
 
 
 def _spectrum(part: Plane, look: Look, size: int) -> Complex:
-    """``complex64[n, 2·reach + 1, reach + 1]`` of `part` padded to `size`: fy from −highest to highest, fx from 0."""
+    """``complex64[n, 2·reach + 1, reach + 1]`` of `part` padded to `size`: fy from −highest on, fx from 0."""
     columns, reach = look.reach + 1, look.reach
     taper = np.ones(part.shape[1:], dtype=np.float32)
     if look.tapered:

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 from watermark import sync
 from watermark.base import Picture
+from watermark.clocks import Clock
 from watermark.evidence import correlation, measure
 from watermark.geometry import FrameGeometry
-from watermark.clocks import Clock
 from watermark.keys import DetectionKey
 from watermark.lattice import lattice, origin
 from watermark.windows import blocks

@@ -23,8 +23,9 @@ Surface = NDArray[np.float32]
 class Spectra(NamedTuple):
     """Fourier coefficients at the lattice's points, one row per window or per state.
 
-    ``template`` complex64[n, t] of luma's and of colour's points, these in U and V together; ``payloads``: of the
-    payload points complex64[n, p] of Y, U and V. Planes are brought to equal noise; one that is not there is 0.
+    ``template`` complex64[n, t] of luma's and of colour's points, these in U and V together; ``payloads``: of
+    the payload points complex64[n, p] of Y, U and V. Planes are brought to equal noise; one that is not there
+    is 0.
     """
 
     template: Complex
@@ -182,7 +183,7 @@ def at(
 
 
 def template_statistics(spectra: Spectra, design: Lattice) -> tuple[float, float, float]:
-    """How well the template agrees in Y, and in U and V together, which share it: `Placement.statistic` of each."""
+    """How well the template agrees in Y, and in U and V together, which share it (`Placement.statistic`)."""
     products = spectra.template * np.conj(design.template.phasors)
     luma = len(design.y.template.points)
     colour = _statistic(products[:, luma:])

@@ -1,11 +1,11 @@
 """Frames become quarter-second windows of quieted planes: all that the detector keeps of a clip.
 
-1. Each frame loses what is smooth: the mean over a few pixels of luma, over more of colour, since the pattern there is
-   low itself. Luma is divided by its local deviation, so that busy places do not drown the others.
-2. A plane of colour loses what its frame's luma and other plane of colour explain in each square: edges are in all
-   three, the patterns are not.
-3. In each square the windows are made independent of each other, which takes off what stands still or moves slowly;
-   the carrier stays, because it moves.
+1. Each frame loses what is smooth: the mean over a few pixels of luma, over more of colour, since the pattern
+   there is low itself. Luma is divided by its local deviation, so that busy places do not drown the others.
+2. A plane of colour loses what its frame's luma and other plane of colour explain in each square: edges are
+   in all three, the patterns are not.
+3. In each square the windows are made independent of each other, which takes off what stands still or moves
+   slowly; the carrier stays, because it moves.
 4. Where it is still loud it is divided by the deviation there, of all windows, and clipped.
 
 Figures are in docs/adr/0039-registration.md and 0040-hidden-mark-in-colour.md.
@@ -135,8 +135,8 @@ def _block(sums: list[list[Plane]], times: list[float], frames: int, end: float)
 def unexplained(u: Plane, v: Plane, luma: Plane) -> tuple[Plane, Plane]:
     """Of windows ``float32[n, h, w]`` of U and V what the two other planes do not explain, square by square.
 
-    A linear prediction by least squares, as codecs predict colour from luma (cross-component linear model, ITU-T H.266
-    clause 8.4.5.2.14).
+    A linear prediction by least squares, as codecs predict colour from luma (cross-component linear model,
+    ITU-T H.266 clause 8.4.5.2.14).
     """
     parts = [_squares(plane, EXPLAINED_SQUARE) for plane in (u, v, luma)]
     left = (_residual(parts[0], parts[2], parts[1]), _residual(parts[1], parts[2], parts[0]))
@@ -146,7 +146,8 @@ def unexplained(u: Plane, v: Plane, luma: Plane) -> tuple[Plane, Plane]:
 
 def _residual(target: Plane, first: Plane, second: Plane) -> Plane:
     """``float32[k, n, p]`` less its best combination of two others in each of ``[k, n]``."""
-    aa, bb, ab = (np.einsum("knp,knp->kn", x, y) for x, y in ((first, first), (second, second), (first, second)))
+    pairs = (first, first), (second, second), (first, second)
+    aa, bb, ab = (np.einsum("knp,knp->kn", x, y) for x, y in pairs)
     at, bt = (np.einsum("knp,knp->kn", x, target) for x in (first, second))
     ridge = EXPLAINED_RIDGE * (aa + bb) + np.float32(1e-6)
     aa, bb = aa + ridge, bb + ridge
@@ -157,7 +158,7 @@ def _residual(target: Plane, first: Plane, second: Plane) -> Plane:
 
 
 def quieted(stack: Plane) -> Plane:
-    """Window sums ``float32[n, h, w]``, changed in place: independent in each square, then of even deviation."""
+    """Window sums ``float32[n, h, w]``, changed in place: independent in squares, then of even deviation."""
     stack /= np.maximum(stack.std(axis=(1, 2), keepdims=True), 1e-6)
     squares = _squares(stack, SQUARE)
     for start in range(0, len(squares), SQUARES_AT_ONCE):

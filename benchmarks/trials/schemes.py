@@ -1,6 +1,7 @@
 """What is under test, behind a protocol: something that marks footage, and reads what became of it."""
 
 import hashlib
+import inspect
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -25,6 +26,7 @@ from watermark.visible_detect import VisibleDetector
 
 FOREIGN: Final = 1000  # keys from here on belong to others
 ISSUED: Final = 1_000_000
+VISIBLE: Final = ("visible", "removal")  # how files of the visible mark begin
 SURVEYED_PER_SECOND: Final = 3
 
 Record = Mapping[str, float | int | str | None]
@@ -58,8 +60,8 @@ class Scheme(Protocol):
 
     name: str
 
-    def fingerprint(self) -> str:
-        """Changes whenever code or settings change that can change a reading."""
+    def fingerprint(self, *, visible: bool) -> str:
+        """Changes whenever code or settings change that can change a reading; `visible`: of the visible mark too."""
         ...
 
     def payload(self, key: int) -> int:
@@ -83,12 +85,17 @@ class CannotMark(Exception):
 
 
 @lru_cache(maxsize=8)
-def tree_digest(*parts: str) -> str:
-    """Digest of Python files under some folders or files of this checkout, as they were when first asked."""
+def tree_digest(*parts: str, leave_out: tuple[str, ...] = ()) -> str:
+    """Digest of Python files under some folders or files of this checkout, as they were when first asked.
+
+    `leave_out`: beginnings of names of files that do not count.
+    """
     whole = hashlib.sha256()
     for part in parts:
         path = ROOT / part
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            if leave_out and file.name.startswith(leave_out):
+                continue
             whole.update(str(file.relative_to(ROOT)).encode() + b"\0" + file.read_bytes())
     return whole.hexdigest()
 
@@ -110,11 +117,16 @@ class Countermark:
         drawn = np.random.default_rng(1).integers(0, 1 << 63, ISSUED - FOREIGN, dtype=np.uint64)
         return Issued([*(self.payload(key) for key in range(FOREIGN)), *drawn.tolist()])
 
-    def fingerprint(self) -> str:
-        """Of the whole `watermark` package and of what chooses the strength."""
-        code = tree_digest("watermark", "pipeline/release/strength.py", "pipeline/media/trial.py")
-        own = Path(__file__).read_bytes() + str(self._decibels).encode()
-        return hashlib.sha256(code.encode() + own).hexdigest()
+    def fingerprint(self, *, visible: bool) -> str:
+        """Of the whole `watermark` package and of what chooses the strength, less what only the visible mark needs."""
+        code = tree_digest(
+            "watermark",
+            "pipeline/release/strength.py",
+            "pipeline/media/trial.py",
+            leave_out=() if visible else VISIBLE,
+        )
+        own = inspect.getsource(Countermark) if visible else inspect.getsource(Countermark.embed)
+        return hashlib.sha256(f"{code} {own} {self._decibels}".encode()).hexdigest()
 
     def payload(self, key: int) -> int:
         """As a release's: issued from a counter."""
@@ -136,7 +148,9 @@ class Countermark:
                 y, u, v = planes(image.copy())
                 if draw:
                     draw(y, u, v, time)
-                yield Frame(time, joined(*hidden.embed(Picture(time, y, u, v))[1:]))
+                marked = hidden.embed(Picture(time, y, u, v))
+                assert marked.u is not None and marked.v is not None  # noqa: PT018 - there is colour
+                yield Frame(time, joined(marked.y, marked.u, marked.v))
 
         made = replace(footage, play=play, boxes=layout.boxes if layout else None)
         record = {"decibels": chosen.psnr, "width": footage.width, "height": footage.height}
@@ -173,7 +187,9 @@ class Countermark:
         if record and record.get("variant") is not None:
             width, height, variant = (int(record[name] or 0) for name in ("width", "height", "variant"))
             watcher = VisibleDetector(VisibleLayout(secret.visible, payload, variant, width, height))
-        found = HiddenMarkDetector([secret], self._minting.accepts, self._issued).detect(_watched(frames, watcher))
+        found = HiddenMarkDetector([secret], self._minting.accepts, self._issued).detect(
+            _watched(frames, watcher)
+        )
         present = found.payload is not None or found.presence_log10_chance <= MAX_LOG10_CHANCE
         state = watcher.result().state if watcher else None
         place = found.geometry

@@ -14,7 +14,7 @@ Planes = tuple[Plane, Plane, Plane]
 
 
 def through_h264(frames: Iterable[Planes], *, crf: float, preset: str = "veryfast") -> Iterator[Planes]:
-    """Pictures of 4:2:0 (Y ``uint8[h, w]``, even sides, one size; U, V) encoded by x264 and decoded again, in order."""
+    """Pictures of 4:2:0 (Y ``uint8[h, w]``, even sides, one size; U, V) after x264, in order."""
     encoder: av.VideoCodecContext | None = None
     decoder = av.VideoCodecContext.create("h264", "r")
     for count, planes in enumerate(frames):

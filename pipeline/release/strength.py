@@ -26,7 +26,7 @@ TRIAL: Final = Strength(psnr=51.5)
 TRIAL_SECONDS: Final = 2.5
 TRIAL_CRF: Final = 28.0
 LATEST_START: Final = 4.0  # seconds: titles and fades at the start say little about a clip
-# z after half size and crf 28, which is about what crf 40 leaves at full size (docs/adr/0040); about 11 suffice to read.
+# z after half size and crf 28, about what crf 40 leaves at full size (docs/adr/0040); about 11 suffice.
 WANTED_AGREEMENT: Final = 16.0
 LONGEST_COUNTED: Final = 5.0  # seconds: a longer clip is meant to be readable in pieces of this length
 

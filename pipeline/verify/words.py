@@ -119,7 +119,8 @@ def hidden_line(detection: Detection | None, *, failed: bool) -> Evidence:
         "payload": None if detection.payload is None else as_hex(detection.payload),
         "log10_chance": round(detection.log10_chance, 1), "span": _span(detection),
         "presence_log10_chance": round(detection.presence_log10_chance, 1), "frames": detection.frames,
-        "geometry": _geometry(detection.geometry), "key_epoch": detection.key_epoch, "listed": detection.listed,
+        "geometry": _geometry(detection.geometry), "key_epoch": detection.key_epoch,
+        "listed": detection.listed,
     }  # fmt: skip
     if detection.payload is not None:
         start, end = detection.span or (0.0, 0.0)

@@ -85,6 +85,20 @@ def test_a_horizon_in_the_frame_is_impossible():
         assert not possible(FrameGeometry.of(matrix), WIDTH, HEIGHT)
 
 
+@pytest.mark.parametrize("matrix", [np.diag([1.2, 0.9]), [[0, 1.0], [-1.0, 0]], [[0.98, 0.1], [-0.1, 1.02]]])
+def test_planes_of_fewer_lines_lie_in_the_same_place(matrix):
+    # Geometry is in short sides, whatever the number of lines: that of colour is half of luma's.
+    frame = FrameGeometry.of(np.array(matrix, float))
+    found = []
+    for lines in (256, 128):
+        plane = cv2.resize(blob(200, 100)[0], (lines * 5 // 4, lines), interpolation=cv2.INTER_AREA)
+        turned = upright(plane[None], frame)
+        moments = cv2.moments(np.abs(turned.planes[0]))
+        place = np.array([moments["m10"], moments["m01"]]) / moments["m00"]
+        found.append((place + 0.5) * turned.pitch + turned.origin)
+    assert found[0] == pytest.approx(found[1], abs=0.004)
+
+
 def blob(x, y):
     """One bright spot at (x, y) pixels."""
     columns, rows = np.meshgrid(np.arange(320), np.arange(256))

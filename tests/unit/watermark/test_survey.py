@@ -1,6 +1,6 @@
+import numpy as np
 import pytest
 
-from watermark.base import TimedLuma
 from watermark.keys import DetectionKey
 from watermark.survey import agreement
 
@@ -9,8 +9,10 @@ def test_no_frames_agree_with_nothing(key, payload):
     assert agreement([], key, payload) == 0.0
 
 
-def test_one_frame_says_nothing(marked, key, payload):
-    assert agreement(marked[:1], key, payload) == 0.0
+def test_one_frame_says_something_in_colour_only(marked, grey, key, payload):
+    # Luma's mean over time is taken off, and a single window is its own mean.
+    assert agreement(grey(marked[:1]), key, payload) == 0.0
+    assert agreement(marked[:1], key, payload) > 6
 
 
 def test_the_right_payload_stands_out(marked, key, payload):
@@ -27,14 +29,22 @@ def test_stronger_and_longer_say_more(film, mark, key, payload):
     def measured(seconds: float, psnr: float) -> float:
         return agreement(mark(film(seconds, 160, 120), key, payload, psnr), key, payload)
 
-    assert measured(4, 50.0) < measured(4, 44.0)
-    assert measured(2, 50.0) < measured(4, 50.0)
+    assert measured(4, 54.0) < measured(4, 48.0)
+    assert measured(2, 54.0) < measured(4, 54.0)
 
 
 def test_only_the_first_block_is_read(marked, key, payload):
     def frames():
         yield from marked
-        yield TimedLuma(13.0, marked[0].luma)
+        yield marked[0]._replace(time=13.0)
         raise AssertionError("frames after the first block were asked for")
 
     assert agreement(frames(), key, payload) == pytest.approx(agreement(marked, key, payload))
+
+
+def test_each_plane_adds_to_it(marked, grey, key, payload):
+    luma = agreement(grey(marked), key, payload)
+    colour = agreement([f._replace(y=np.full_like(f.y, 90)) for f in marked], key, payload)
+    both = agreement(marked, key, payload)
+    assert min(luma, colour) > 20
+    assert both > 0.9 * max(luma, colour)

@@ -1,10 +1,22 @@
 import tracemalloc
 
+import cv2
 import numpy as np
 import pytest
 
-from watermark.base import TimedLuma
-from watermark.windows import BLOCK_SECONDS, LINES, WINDOW_SECONDS, blocks, equalise, residuals
+from watermark.base import Picture
+from watermark.windows import (
+    BLOCK_SECONDS,
+    CHROMA_LINES,
+    CHROMA_PIXELS,
+    LINES,
+    SQUARE,
+    WINDOW_SECONDS,
+    blocks,
+    equalise,
+    quieted,
+    residuals,
+)
 
 
 def noise(width: int, height: int, seed: int = 0) -> np.ndarray:
@@ -19,6 +31,13 @@ def test_planes_have_256_lines(size):
     assert plane.dtype == np.float32
     assert np.isfinite(plane).all()
     assert np.abs(plane).max() <= 3.0
+
+
+def coloured(index: int, size: tuple[int, int] = (64, 48), seed: int = 0) -> Picture:
+    """A frame of noise in 4:2:0, every quarter second."""
+    width, height = size
+    half = (noise(width // 2, height // 2, 100 * seed + 10 * index + part) for part in (1, 2))
+    return Picture(index / 4, noise(width, height, 100 * seed + 10 * index), *half)
 
 
 @pytest.mark.parametrize("level", [0, 128, 255])
@@ -38,14 +57,14 @@ def test_no_frames_give_no_blocks():
 
 
 def test_one_frame_is_a_block():
-    (block,) = blocks([TimedLuma(0.0, noise(320, 240))])
+    (block,) = blocks([Picture(0.0, noise(320, 240))])
     assert block.windows.shape == (1, 256, 341)
     assert (block.frames, block.start, block.end) == (1, 0.0, 0.0)
     assert not block.windows.any()  # all of it stands still
 
 
 def test_a_long_clip_becomes_blocks_of_twelve_seconds():
-    frames = [TimedLuma(index / 8, noise(32, 24, index % 5)) for index in range(8 * 30)]
+    frames = [Picture(index / 8, noise(32, 24, index % 5)) for index in range(8 * 30)]
     found = list(blocks(frames))
     assert [len(block.windows) for block in found] == [48, 48, 24]
     assert [block.start for block in found] == [0.0, BLOCK_SECONDS, 2 * BLOCK_SECONDS]
@@ -57,10 +76,10 @@ def test_a_long_clip_becomes_blocks_of_twelve_seconds():
 
 def test_what_stands_still_goes_and_what_moves_stays():
     moving = [noise(256, 256, index) // 4 for index in range(4)]
-    frames = [TimedLuma(index / 12, noise(256, 256) // 2 + moving[index // 3]) for index in range(12)]
+    frames = [Picture(index / 12, noise(256, 256) // 2 + moving[index // 3]) for index in range(12)]
     (block,) = blocks(frames)
     assert np.abs(block.windows.mean(axis=0)).mean() < 0.25 * np.abs(block.windows).mean()
-    still = equalise(frames[0].luma) + equalise(frames[-1].luma)
+    still = equalise(frames[0].y) + equalise(frames[-1].y)
     for window, own in zip(block.windows, moving, strict=True):
         other = equalise(own)
         assert np.corrcoef(window.ravel(), other.ravel())[0, 1] > 0.25
@@ -68,9 +87,9 @@ def test_what_stands_still_goes_and_what_moves_stays():
 
 
 def test_frames_of_a_window_count_together_and_once():
-    frames = [TimedLuma(index / 12, noise(256, 256, index)) for index in range(9)]
+    frames = [Picture(index / 12, noise(256, 256, index)) for index in range(9)]
     (block,) = blocks(frames)
-    sums = [np.sum([equalise(f.luma) for f in frames[i : i + 3]], axis=0) for i in (0, 3, 6)]
+    sums = [np.sum([equalise(f.y) for f in frames[i : i + 3]], axis=0) for i in (0, 3, 6)]
     assert np.array_equal(block.windows, residuals(np.stack(sums)))
 
 
@@ -91,33 +110,33 @@ def test_windows_are_made_independent_in_time():
 
 def test_irregular_times_fall_into_their_windows():
     times = [0.0, 0.01, 0.26, 1.1, 1.2, 7.0]
-    (block,) = blocks(TimedLuma(time, noise(32, 24)) for time in times)
+    (block,) = blocks(Picture(time, noise(32, 24)) for time in times)
     assert block.times.tolist() == [0.125, 0.375, 1.125, 7.125]
     assert block.frames == len(times)
 
 
 def test_a_clip_that_starts_late_keeps_its_times():
-    (block,) = blocks([TimedLuma(100.3, noise(32, 24))])
+    (block,) = blocks([Picture(100.3, noise(32, 24))])
     assert block.start == 100.25
 
 
 def test_a_resize_in_the_middle_changes_nothing():
-    frames = [TimedLuma(index / 4, noise(320, 240)) for index in range(4)]
-    frames += [TimedLuma(1 + index / 4, noise(160, 120)) for index in range(4)]
+    frames = [Picture(index / 4, noise(320, 240)) for index in range(4)]
+    frames += [Picture(1 + index / 4, noise(160, 120)) for index in range(4)]
     (block,) = blocks(frames)
     assert len(block.windows) == 8
 
 
 def test_another_aspect_in_the_middle_keeps_windows_and_times_together():
     wide, tall = noise(320, 240), noise(240, 320)
-    frames = [TimedLuma(index / 4, (wide, tall, wide)[index // 2]) for index in range(6)]
+    frames = [Picture(index / 4, (wide, tall, wide)[index // 2]) for index in range(6)]
     found = list(blocks(frames))
     seen = {time: block.windows.shape[1:] for block in found for time in block.times}
     for block in found:
         assert len(block.windows) == len(block.times)
     for time, shape in seen.items():
         index = int(time / WINDOW_SECONDS)
-        assert shape == equalise(frames[index].luma).shape
+        assert shape == equalise(frames[index].y).shape
     assert {0.125, 0.375, 1.125, 1.375} <= set(seen)
 
 
@@ -135,5 +154,116 @@ def test_slivers_do_not_take_the_memory(size):
 
 def test_times_that_jump_back_and_forth_do_not_take_the_memory():
     luma = noise(64, 64)
-    longest = max(len(block.windows) for block in blocks(TimedLuma(index % 2, luma) for index in range(400)))
+    longest = max(len(block.windows) for block in blocks(Picture(index % 2, luma) for index in range(400)))
     assert longest <= 1.2 * BLOCK_SECONDS / WINDOW_SECONDS
+
+
+def test_colour_is_looked_at_in_fewer_lines():
+    (block,) = blocks(coloured(index, (160, 120)) for index in range(6))
+    assert block.windows.shape == (6, LINES, 341)
+    assert block.chroma is not None
+    assert block.chroma.shape == (2, 6, CHROMA_LINES, 171)
+    assert block.chroma.dtype == np.float32
+    assert np.isfinite(block.chroma).all()
+    assert block.aspect == (341 / LINES, 1.0)
+
+
+def test_luma_does_not_depend_on_colour():
+    frames = [coloured(index) for index in range(6)]
+    (one,) = blocks(frames)
+    (other,) = blocks(Picture(frame.time, frame.y) for frame in frames)
+    assert np.array_equal(one.windows, other.windows)
+    assert other.chroma is None
+
+
+@pytest.mark.parametrize("missing", [{"u": None}, {"v": None}, {"u": None, "v": None}])
+def test_half_a_colour_is_none(missing):
+    (block,) = blocks(coloured(index)._replace(**missing) for index in range(4))
+    assert block.chroma is None
+
+
+def test_colour_of_a_window_is_summed_too_and_in_its_order():
+    frames = [coloured(index)._replace(time=index / 12) for index in range(9)]
+    (block,) = blocks(frames)
+    assert block.chroma is not None
+    for part, plane in enumerate("uv"):
+        own = [equalise(getattr(frame, plane), CHROMA_LINES, CHROMA_PIXELS) for frame in frames]
+        sums = [np.sum(own[start : start + 3], axis=0) for start in (0, 3, 6)]
+        assert np.array_equal(block.chroma[part], quieted(np.stack(sums)))
+
+
+@pytest.mark.parametrize("first_is_grey", [True, False])
+def test_colour_that_comes_or_goes_keeps_windows_and_times_together(first_is_grey):
+    frames = [coloured(index) for index in range(8)]
+    frames = [
+        frame._replace(u=None, v=None) if (index < 4) == first_is_grey else frame
+        for index, frame in enumerate(frames)
+    ]
+    (block,) = blocks(frames)
+    # What a block begins with is what it goes on with; the other half says nothing.
+    wanted = slice(0, 4)
+    assert block.times.tolist() == [(index + 0.5) / 4 for index in range(8)][wanted]
+    assert len(block.windows) == len(block.times)
+    assert (block.chroma is None) == first_is_grey
+    assert block.chroma is None or block.chroma.shape[:2] == (2, len(block.times))
+    assert block.frames == 8
+
+
+def test_colour_of_any_size_is_taken():
+    # 4:2:0 and 4:4:4 of the same picture give about the same planes.
+    rng = np.random.default_rng(3)
+    frames, full = [], []
+    for index in range(6):
+        y, u, v = (cv2.resize(rng.integers(0, 256, (30, 40), dtype=np.uint8), (320, 240)) for _ in range(3))
+        small = (cv2.resize(p, (160, 120), interpolation=cv2.INTER_AREA) for p in (u, v))
+        frames.append(Picture(index / 4, y, *small))
+        full.append(Picture(index / 4, y, u, v))
+    (one,), (other,) = blocks(frames), blocks(full)
+    assert one.chroma is not None
+    assert other.chroma is not None
+    assert np.corrcoef(one.chroma.ravel(), other.chroma.ravel())[0, 1] > 0.98
+
+
+@pytest.mark.parametrize("level", [0, 128, 255])
+def test_flat_colour_gives_nothing(level):
+    flat = np.full((60, 80), level, np.uint8)
+    (block,) = blocks(coloured(index, (160, 120))._replace(u=flat, v=flat) for index in range(4))
+    assert block.chroma is not None
+    assert np.abs(block.chroma).max() < 1e-3
+
+
+def test_colour_is_made_independent_in_time_square_by_square():
+    # Something common that moves in one square, and something of its own everywhere.
+    rng = np.random.default_rng(6)
+    own = rng.standard_normal((12, 128, 160)).astype(np.float32)
+    loud = own.copy()
+    common = rng.standard_normal((SQUARE, SQUARE)) * np.linspace(-6, 6, 12)[:, None, None]
+    loud[:, SQUARE : 2 * SQUARE, SQUARE : 2 * SQUARE] += common.astype(np.float32)
+    quiet, mixed = quieted(own.copy()), quieted(loud.copy())
+    inside = mixed[:, SQUARE : 2 * SQUARE, SQUARE : 2 * SQUARE].reshape(12, -1)
+    before = np.corrcoef(loud[:, SQUARE : 2 * SQUARE, SQUARE : 2 * SQUARE].reshape(12, -1))
+    assert np.abs(np.corrcoef(inside) - np.eye(12)).max() < 0.3
+    assert np.abs(before - np.eye(12)).max() > 0.8
+    # Beyond the square and the means' reach around it nothing notices.
+    far = 2 * SQUARE + CHROMA_PIXELS // 2 + 1
+    likeness = np.corrcoef(quiet[:, far:, far:].ravel(), mixed[:, far:, far:].ravel())[0, 1]
+    assert likeness > 0.999
+
+
+@pytest.mark.parametrize("shape", [(3, 128, 128), (2, 130, 301), (5, 512, 128)])
+def test_squares_that_do_not_fit_lose_nothing(shape):
+    stack = np.random.default_rng(7).standard_normal(shape).astype(np.float32)
+    found = quieted(stack.copy())
+    assert found.shape == shape
+    assert np.corrcoef(found[:, -20:, -20:].ravel(), stack[:, -20:, -20:].ravel())[0, 1] > 0.8
+
+
+def test_the_longest_colour_does_not_take_the_memory():
+    stack = np.random.default_rng(8).standard_normal((48, 128, 512)).astype(np.float32)
+    tracemalloc.start()
+    try:
+        quieted(stack)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 60e6
