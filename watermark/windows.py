@@ -173,16 +173,16 @@ def quieted(stack: Plane) -> Plane:
 
 
 def _independent(covariances: Plane) -> Plane:
-    """C^(−0.65) ``float32[k, n, n]`` of covariances with a ridge: what makes windows unlike each other in time.
+    """C^(−0.65) ``float32[k, n, n]`` of covariances with a ridge: what makes windows unlike in time.
 
-    What moves slowly is alike in many windows and would speak once for each of them. An exponent of −½ would leave them
-    equally strong; a little more, and what common movement is left is quieter than the rest.
+    What moves slowly is alike in many windows and would speak once for each of them. An exponent of −½ would
+    leave them equally strong; a little more, and what common movement is left is quieter than the rest.
     """
     values, vectors = np.linalg.eigh(covariances.astype(np.float64))
     values = np.maximum(values, 0)
     values += RIDGE * np.maximum(values.mean(axis=1, keepdims=True), 1e-6)
     scaled = vectors * (values**-WHITENING)[:, None, :]
-    return (scaled @ vectors.transpose(0, 2, 1)).astype(np.float32)
+    return np.asarray(scaled @ vectors.transpose(0, 2, 1), np.float32)
 
 
 def _squares(stack: Plane, side: int) -> Plane:
@@ -205,8 +205,7 @@ def _whole(squares: Plane, shape: tuple[int, ...], side: int) -> Plane:
 
 
 def _mean(plane: Plane, pixels: int) -> Plane:
-    mean: Plane = cv2.blur(plane, (pixels, pixels))
-    return mean
+    return np.asarray(cv2.blur(plane, (pixels, pixels)), np.float32)
 
 
 def _deviation(plane: Plane, pixels: int) -> Plane:

@@ -72,7 +72,8 @@ def digest(cell: Cell, scheme: Scheme, work: str, *, visible: bool) -> str:
     base = {key: value for key, value in asdict(cell.base).items() if key not in ("name", "material")}
     whole = {
         "version": VERSION, "base": base, "size": asdict(material.SIZES[cell.base.size]), "seed": cell.seed,
-        "scheme": scheme.name, "code": scheme.fingerprint(visible=visible), "clips": source_digest(material), "work": work,
+        "scheme": scheme.name, "code": scheme.fingerprint(visible=visible), "work": work,
+        "clips": source_digest(material),
         "libraries": [version(name) for name in LIBRARIES],
     }  # fmt: skip
     return hashlib.sha256(json.dumps(whole, sort_keys=True, default=str).encode()).hexdigest()

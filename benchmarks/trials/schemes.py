@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
-from pathlib import Path
 from typing import Final, Protocol
 
 import numpy as np
@@ -61,7 +60,7 @@ class Scheme(Protocol):
     name: str
 
     def fingerprint(self, *, visible: bool) -> str:
-        """Changes whenever code or settings change that can change a reading; `visible`: of the visible mark too."""
+        """Changes whenever code or settings do that can change a reading; `visible`: of that mark too."""
         ...
 
     def payload(self, key: int) -> int:
@@ -118,7 +117,7 @@ class Countermark:
         return Issued([*(self.payload(key) for key in range(FOREIGN)), *drawn.tolist()])
 
     def fingerprint(self, *, visible: bool) -> str:
-        """Of the whole `watermark` package and of what chooses the strength, less what only the visible mark needs."""
+        """Of the `watermark` package and of what chooses the strength; less what only the visible mark needs."""
         code = tree_digest(
             "watermark",
             "pipeline/release/strength.py",
