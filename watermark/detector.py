@@ -122,14 +122,15 @@ class HiddenMarkDetector:
     ) -> float:
         """The printed bound for a correlation `z` in the `block`-th block (from 1) and in a part of `SHARES`.
 
-        `listed`: of an issued payload. `whatever`: of any message, acceptable or not.
+        `listed`: of an issued payload. `whatever`: of any message, acceptable or not, which shows that a mark is
+        there; that has half of what presence may cost.
         """
         if z <= 0:
             return 0.0
         share = SHARES[part] / (block * (block + 1)) / len(self._keys)  # 1/2 + 1/6 + 1/12 + … = 1
         share /= 2 if self._issued else 1
         messages = math.log10(len(self._issued)) if listed and self._issued else self._messages
-        messages = channel.MESSAGE_BITS * math.log10(2) if whatever else messages
+        messages = (channel.MESSAGE_BITS + 1) * math.log10(2) if whatever else messages
         return min(0.0, messages - math.log10(share) + math.log10(SHARP) + log10_normal_tail(z))
 
     def _found(self, block: Block, number: int) -> tuple[Found | None, float]:
@@ -237,9 +238,10 @@ def _carries(placement: sync.Placement, design: Lattice, message: int) -> bool:
 def presence_log10_chance(statistic: float, places: int) -> float:
     """Bound on a template statistic this strong without a mark: P ≤ exp(−t²), times all places compared.
 
-    `places` are those of one block and of one part of the search; there are two parts.
+    `places` are those of one block and of one part of the search; there are two parts, which share half of what
+    presence may cost: the other half is the codeword's.
     """
-    searched = math.log10(places) + math.log10(2 * MAX_BLOCKS * MAX_EPOCHS)
+    searched = math.log10(places) + math.log10(4 * MAX_BLOCKS * MAX_EPOCHS)
     return min(0.0, searched - statistic * abs(statistic) * math.log10(math.e))
 
 
