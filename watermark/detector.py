@@ -122,8 +122,8 @@ class HiddenMarkDetector:
     ) -> float:
         """The printed bound for a correlation `z` in the `block`-th block (from 1) and in a part of `SHARES`.
 
-        `listed`: of an issued payload. `whatever`: of any message, acceptable or not, which shows that a mark is
-        there; that has half of what presence may cost.
+        `listed`: of an issued payload. `whatever`: of any message, acceptable or not, which shows that a mark
+        is there; that has half of what presence may cost.
         """
         if z <= 0:
             return 0.0
@@ -238,8 +238,8 @@ def _carries(placement: sync.Placement, design: Lattice, message: int) -> bool:
 def presence_log10_chance(statistic: float, places: int) -> float:
     """Bound on a template statistic this strong without a mark: P ≤ exp(−t²), times all places compared.
 
-    `places` are those of one block and of one part of the search; there are two parts, which share half of what
-    presence may cost: the other half is the codeword's.
+    `places` are those of one block and of one part of the search; there are two parts, which share half of
+    what presence may cost: the other half is the codeword's.
     """
     searched = math.log10(places) + math.log10(4 * MAX_BLOCKS * MAX_EPOCHS)
     return min(0.0, searched - statistic * abs(statistic) * math.log10(math.e))
