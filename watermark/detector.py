@@ -16,6 +16,7 @@ The rules:
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -145,11 +146,11 @@ class HiddenMarkDetector:
                     readings = decode(placements, lattice(key), self._issued)
                     # What can be decoded needs no list.
                     for reading in sorted(readings, key=lambda reading: (reading.listed, -reading.z)):
-                        named = {"block": number, "part": part}
-                        chance = self.log10_chance(reading.z, listed=reading.listed, **named)
+                        told = partial(self.log10_chance, reading.z, block=number, part=part)
+                        chance = told(listed=reading.listed)
                         if self._acceptable(reading, chance):
                             return _kept(block, key, reading, chance), presence
-                        anything = self.log10_chance(reading.z, whatever=True, **named)
+                        anything = told(whatever=True)
                         presence = min(presence, anything)
         return None, presence
 

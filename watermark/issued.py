@@ -24,7 +24,9 @@ class Issued:
         messages = np.fromiter(payloads, dtype=np.uint64)[-MAX_ISSUED:]
         self._messages = np.unique(messages)
         words = channel.codewords(self._messages).astype(">u8")
-        self._parts = words.view(">u2").astype(np.uint16).reshape(len(words), -1)
+        self._parts = (
+            words.view(">u2").astype(np.uint16).reshape(len(words), channel.CODED_BITS // TABLE_BITS)
+        )
 
     def __len__(self) -> int:
         return len(self._messages)

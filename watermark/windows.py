@@ -6,7 +6,7 @@
    in all three, the patterns are not.
 3. In each square the windows are made independent of each other, which takes off what stands still or moves
    slowly; the carrier stays, because it moves.
-4. What is still loud somewhere is divided by its local deviation and clipped.
+4. Where it is still loud it is divided by the deviation there, of all windows, and clipped.
 
 Figures are in docs/adr/0039-registration.md and 0040-hidden-mark-in-colour.md.
 """
@@ -26,10 +26,11 @@ CHROMA_LINES = 128  # and colour: its ring ends at 18
 WINDOW_SECONDS = 0.25
 BLOCK_SECONDS = 12.0  # three periods of the carrier
 LUMA_PIXELS, CHROMA_PIXELS = 5, 17  # of a frame: mean and deviation
-LUMA_RESIDUAL, CHROMA_RESIDUAL = 7, 17  # of a window: deviation
+RESIDUAL_PIXELS = 17  # of the windows: deviation
 SQUARE = 32  # pixels of the squares in which windows are made independent
 EXPLAINED_SQUARE = 16  # and of those in which a plane of colour is explained by the others
 RIDGE, EXPLAINED_RIDGE = 0.03, 0.01  # of the mean power: how little is left
+WHITENING = 0.65  # exponent of the windows' covariance that is taken off
 CLIP_DEVIATIONS = 3.0
 DEVIATION_FLOOR = 0.5  # grey levels: noise on flat walls is not blown up without limit
 RESIDUAL_FLOOR = 1e-3  # of a window's deviation
@@ -127,8 +128,8 @@ def _block(sums: list[list[Plane]], times: list[float], frames: int, end: float)
     luma, *colour = (np.stack([sums[index][part] for index in same]) for part in range(len(sums[0])))
     sums.clear()
     return Block(
-        windows=quieted(luma, LUMA_RESIDUAL),
-        chroma=np.stack([quieted(p, CHROMA_RESIDUAL) for p in unexplained(*colour)]) if colour else None,
+        windows=quieted(luma),
+        chroma=np.stack([quieted(plane) for plane in unexplained(*colour)]) if colour else None,
         times=np.array(times)[same],
         frames=frames,
         end=end,
@@ -160,30 +161,32 @@ def _residual(target: Plane, first: Plane, second: Plane) -> Plane:
     return left
 
 
-def quieted(stack: Plane, pixels: int) -> Plane:
-    """Window sums ``float32[n, h, w]``, changed in place: independent in squares, then even over `pixels`."""
+def quieted(stack: Plane) -> Plane:
+    """Window sums ``float32[n, h, w]``, changed in place: independent in squares, then of even deviation."""
     stack /= np.maximum(stack.std(axis=(1, 2), keepdims=True), 1e-6)
     squares = _squares(stack, SQUARE)
     for start in range(0, len(squares), SQUARES_AT_ONCE):
         part = squares[start : start + SQUARES_AT_ONCE]
         part[:] = _independent(part @ part.transpose(0, 2, 1) / np.float32(SQUARE**2)) @ part
     stack[:] = _whole(squares, stack.shape, SQUARE)
-    for plane in stack:
-        plane /= _deviation(plane, pixels) + np.float32(RESIDUAL_FLOOR)
-        np.clip(plane, -CLIP_DEVIATIONS, CLIP_DEVIATIONS, out=plane)
+    # One level for all windows: what a codec changed little in says little, and is not to be blown up.
+    power = np.einsum("nhw,nhw->hw", stack, stack) / len(stack)
+    stack /= np.sqrt(np.maximum(_mean(power, RESIDUAL_PIXELS), 0.0)) + np.float32(RESIDUAL_FLOOR)
+    np.clip(stack, -CLIP_DEVIATIONS, CLIP_DEVIATIONS, out=stack)
     return stack
 
 
 def _independent(covariances: Plane) -> Plane:
-    """C^(−½) ``float32[k, n, n]`` of covariances with a ridge: what makes windows unlike each other in time.
+    """C^(−0.65) ``float32[k, n, n]`` of covariances with a ridge: what makes windows unlike in time.
 
-    What moves slowly is alike in many windows and would speak once for each of them.
+    What moves slowly is alike in many windows and would speak once for each of them. An exponent of −½ would
+    leave them equally strong; a little more, and what common movement is left is quieter than the rest.
     """
     values, vectors = np.linalg.eigh(covariances.astype(np.float64))
     values = np.maximum(values, 0)
     values += RIDGE * np.maximum(values.mean(axis=1, keepdims=True), 1e-6)
-    scaled = vectors / np.sqrt(values)[:, None, :]
-    return (scaled @ vectors.transpose(0, 2, 1)).astype(np.float32)
+    scaled = vectors * (values**-WHITENING)[:, None, :]
+    return np.asarray(scaled @ vectors.transpose(0, 2, 1), np.float32)
 
 
 def _squares(stack: Plane, side: int) -> Plane:
@@ -206,8 +209,7 @@ def _whole(squares: Plane, shape: tuple[int, ...], side: int) -> Plane:
 
 
 def _mean(plane: Plane, pixels: int) -> Plane:
-    mean: Plane = cv2.blur(plane, (pixels, pixels))
-    return mean
+    return np.asarray(cv2.blur(plane, (pixels, pixels)), np.float32)
 
 
 def _deviation(plane: Plane, pixels: int) -> Plane:

@@ -64,12 +64,16 @@ class Cell:
         return f"{base.name} {base.size} at {base.start:g} s, key {base.key}, {self.attack}, seed {self.seed}"
 
 
-def digest(cell: Cell, scheme: Scheme, work: str) -> str:
-    """The name under which a cell is kept; `work`: digest of what is done to the base."""
+def digest(cell: Cell, scheme: Scheme, work: str, *, visible: bool) -> str:
+    """The name under which a cell is kept; `work`: digest of what is done to the base.
+
+    `visible`: whether the base bears the visible mark too.
+    """
     base = {key: value for key, value in asdict(cell.base).items() if key not in ("name", "material")}
     whole = {
         "version": VERSION, "base": base, "size": asdict(material.SIZES[cell.base.size]), "seed": cell.seed,
-        "scheme": scheme.name, "code": scheme.fingerprint(), "clips": source_digest(material), "work": work,
+        "scheme": scheme.name, "code": scheme.fingerprint(visible=visible), "work": work,
+        "clips": source_digest(material),
         "libraries": [version(name) for name in LIBRARIES],
     }  # fmt: skip
     return hashlib.sha256(json.dumps(whole, sort_keys=True, default=str).encode()).hexdigest()

@@ -157,7 +157,8 @@ def attempt(task: Task) -> Outcome:
         bench: _Bench | None = None
         for attack, seed in _named(task):
             cell = Cell(base=task.base, attack=attack, seed=seed)
-            name = digest(cell, scheme, _work(attack))
+            visible = attack != QUALITY and SUITE[attack].visible
+            name = digest(cell, scheme, _work(attack), visible=visible)
             kept = store.get(name)
             if kept is not None:
                 outcome.results.append(kept)

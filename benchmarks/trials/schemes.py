@@ -1,11 +1,11 @@
 """What is under test, behind a protocol: something that marks footage, and reads what became of it."""
 
 import hashlib
+import inspect
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
-from pathlib import Path
 from typing import Final, Protocol
 
 import numpy as np
@@ -25,6 +25,7 @@ from watermark.visible_detect import VisibleDetector
 
 FOREIGN: Final = 1000  # keys from here on belong to others
 ISSUED: Final = 1_000_000
+VISIBLE: Final = ("visible", "removal")  # how files of the visible mark begin
 SURVEYED_PER_SECOND: Final = 3
 
 Record = Mapping[str, float | int | str | None]
@@ -58,8 +59,8 @@ class Scheme(Protocol):
 
     name: str
 
-    def fingerprint(self) -> str:
-        """Changes whenever code or settings change that can change a reading."""
+    def fingerprint(self, *, visible: bool) -> str:
+        """Changes whenever code or settings do that can change a reading; `visible`: of that mark too."""
         ...
 
     def payload(self, key: int) -> int:
@@ -83,12 +84,17 @@ class CannotMark(Exception):
 
 
 @lru_cache(maxsize=8)
-def tree_digest(*parts: str) -> str:
-    """Digest of Python files under some folders or files of this checkout, as they were when first asked."""
+def tree_digest(*parts: str, leave_out: tuple[str, ...] = ()) -> str:
+    """Digest of Python files under some folders or files of this checkout, as they were when first asked.
+
+    `leave_out`: beginnings of names of files that do not count.
+    """
     whole = hashlib.sha256()
     for part in parts:
         path = ROOT / part
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            if leave_out and file.name.startswith(leave_out):
+                continue
             whole.update(str(file.relative_to(ROOT)).encode() + b"\0" + file.read_bytes())
     return whole.hexdigest()
 
@@ -110,11 +116,16 @@ class Countermark:
         drawn = np.random.default_rng(1).integers(0, 1 << 63, ISSUED - FOREIGN, dtype=np.uint64)
         return Issued([*(self.payload(key) for key in range(FOREIGN)), *drawn.tolist()])
 
-    def fingerprint(self) -> str:
-        """Of the whole `watermark` package and of what chooses the strength."""
-        code = tree_digest("watermark", "pipeline/release/strength.py", "pipeline/media/trial.py")
-        own = Path(__file__).read_bytes() + str(self._decibels).encode()
-        return hashlib.sha256(code.encode() + own).hexdigest()
+    def fingerprint(self, *, visible: bool) -> str:
+        """Of the `watermark` package and of what chooses the strength; less what only the visible mark needs."""
+        code = tree_digest(
+            "watermark",
+            "pipeline/release/strength.py",
+            "pipeline/media/trial.py",
+            leave_out=() if visible else VISIBLE,
+        )
+        own = inspect.getsource(Countermark) if visible else inspect.getsource(Countermark.embed)
+        return hashlib.sha256(f"{code} {own} {self._decibels}".encode()).hexdigest()
 
     def payload(self, key: int) -> int:
         """As a release's: issued from a counter."""
