@@ -86,10 +86,10 @@ def test_what_stands_still_goes_and_what_moves_stays():
     frames = [Picture(index / 12, noise(256, 256) // 2 + moving[index // 3]) for index in range(36)]
     (block,) = blocks(frames)
     assert np.abs(block.windows.mean(axis=0)).mean() < 0.4 * np.abs(block.windows).mean()
-    still = equalise(frames[0].y) + equalise(frames[-1].y)
+    still = equalise(noise(256, 256) // 2)
     for window, own in zip(block.windows, moving, strict=True):
         other = equalise(own)
-        assert np.corrcoef(window.ravel(), other.ravel())[0, 1] > 0.25
+        assert np.corrcoef(window.ravel(), other.ravel())[0, 1] > 0.5
         assert abs(np.corrcoef(window.ravel(), still.ravel())[0, 1]) < 0.45
 
 
@@ -290,7 +290,7 @@ def test_slivers_show_luma_and_colour_of_one_piece(size):
     _, u, v, own = windows._planes(Picture(0.0, luma, half, half))
     assert u.shape == own.shape
     assert np.array_equal(u, v)
-    assert np.corrcoef(u.ravel(), own.ravel())[0, 1] > 0.9
+    assert np.corrcoef(u.ravel(), own.ravel())[0, 1] > 0.4  # another piece would show nothing of it
 
 
 def test_the_longest_block_does_not_take_the_memory():
