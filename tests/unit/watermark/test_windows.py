@@ -9,10 +9,9 @@ from watermark.base import Picture
 from watermark.windows import (
     BLOCK_SECONDS,
     CHROMA_LINES,
-    CHROMA_RESIDUAL,
     CLIP_DEVIATIONS,
     LINES,
-    LUMA_RESIDUAL,
+    RESIDUAL_PIXELS,
     SQUARE,
     WINDOW_SECONDS,
     blocks,
@@ -97,7 +96,7 @@ def test_frames_of_a_window_count_together_and_once():
     frames = [Picture(index / 12, noise(256, 256, index)) for index in range(9)]
     (block,) = blocks(frames)
     sums = [np.sum([equalise(f.y) for f in frames[i : i + 3]], axis=0) for i in (0, 3, 6)]
-    assert np.array_equal(block.windows, quieted(np.stack(sums), LUMA_RESIDUAL))
+    assert np.array_equal(block.windows, quieted(np.stack(sums)))
 
 
 def test_irregular_times_fall_into_their_windows():
@@ -182,7 +181,7 @@ def test_colour_of_a_window_is_summed_too_and_in_its_order():
         np.stack([np.sum([o[part] for o in own[start : start + 3]], axis=0) for start in (0, 3, 6)])
         for part in range(3)
     )
-    wanted = [quieted(plane, CHROMA_RESIDUAL) for plane in unexplained(u, v, luma)]
+    wanted = [quieted(plane) for plane in unexplained(u, v, luma)]
     assert np.array_equal(block.chroma, np.stack(wanted))
 
 
@@ -234,21 +233,20 @@ def test_windows_are_made_independent_in_time_square_by_square():
     common = rng.standard_normal((SQUARE, SQUARE)) * np.linspace(-6, 6, 12)[:, None, None]
     loud[:, square, square] += common.astype(np.float32)
     before = np.corrcoef(loud[:, square, square].reshape(12, -1))
-    quiet, mixed = quieted(own.copy(), CHROMA_RESIDUAL), quieted(loud.copy(), CHROMA_RESIDUAL)
+    quiet, mixed = quieted(own.copy()), quieted(loud.copy())
     after = np.corrcoef(mixed[:, square, square].reshape(12, -1))
     assert np.abs(before - np.eye(12)).max() > 0.8
     assert np.abs(after - np.eye(12)).max() < 0.3
     assert np.abs(mixed).max() <= CLIP_DEVIATIONS
     # Beyond the square and the means' reach around it nothing notices.
-    far = 2 * SQUARE + CHROMA_RESIDUAL // 2 + 1
+    far = 2 * SQUARE + RESIDUAL_PIXELS // 2 + 1
     assert np.corrcoef(quiet[:, far:, far:].ravel(), mixed[:, far:, far:].ravel())[0, 1] > 0.99
 
 
-@pytest.mark.parametrize("pixels", [LUMA_RESIDUAL, CHROMA_RESIDUAL])
 @pytest.mark.parametrize("shape", [(3, 128, 128), (2, 130, 301), (5, 512, 128)])
-def test_squares_that_do_not_fit_lose_nothing(shape, pixels):
+def test_squares_that_do_not_fit_lose_nothing(shape):
     stack = np.random.default_rng(7).standard_normal(shape).astype(np.float32)
-    found = quieted(stack.copy(), pixels)
+    found = quieted(stack.copy())
     assert found.shape == shape
     assert np.corrcoef(found[:, -20:, -20:].ravel(), stack[:, -20:, -20:].ravel())[0, 1] > 0.8
 
@@ -297,7 +295,7 @@ def test_the_longest_block_does_not_take_the_memory():
     stack = np.random.default_rng(10).standard_normal((48, 128, 512)).astype(np.float32)
     tracemalloc.start()
     try:
-        quieted(stack, CHROMA_RESIDUAL)
+        quieted(stack)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
