@@ -194,6 +194,12 @@ class ClipRun:
         rows = [
             once("hidden mark luma PSNR", marked["psnr"], "dB", self._conditions()),
             once("hidden mark strength", marked["strength"], "dB", self._conditions()),
+            once(
+                "hidden mark strength in colour",
+                Strength(psnr=marked["strength"]).chroma,
+                "dB",
+                self._conditions(),
+            ),
         ]
         if (marked["width"], marked["height"]) != (self._contents.width, self._contents.height):
             return rows  # turned or padded: no frame by frame comparison with the file as stored

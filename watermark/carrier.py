@@ -158,9 +158,7 @@ def perceptual_mask(luma: Luma) -> Tiles:
 def tiles(
     points: Points, coefficients: Complex, side: float, shift: tuple[float, float] = (0.0, 0.0)
 ) -> Tiles:
-    """Render ``float32[8, n, n]`` of unit variance from coefficients of the half plane.
-
-    A period has `side` pixels.
+    """``float32[8, n, n]`` of unit variance from coefficients of the half plane; a period has `side` pixels.
 
     Where that is no whole number two, or four, periods make a tile. `shift`: where the origin lies, in
     periods.

@@ -102,16 +102,20 @@ def _planes(picture: Picture) -> list[Plane]:
         return [luma]
     colour = [_shrunk(plane, CHROMA_LINES) for plane in (picture.u, picture.v)]
     size = colour[0].shape[::-1]
-    colour.append(shrink(picture.y, *size).astype(np.float32))
+    colour.append(shrink(_looked_at(picture.y), *size).astype(np.float32))
     return [luma, *(plane - _mean(plane, CHROMA_PIXELS) for plane in colour)]
 
 
 def _shrunk(samples: Luma, lines: int) -> Plane:
-    longest = int(MAX_ASPECT * min(samples.shape))
-    samples = samples[:longest, :longest]
+    samples = _looked_at(samples)
     height, width = samples.shape
     scale = lines / min(height, width)
     return shrink(samples, round(width * scale), round(height * scale)).astype(np.float32)
+
+
+def _looked_at(samples: Luma) -> Luma:
+    longest = int(MAX_ASPECT * min(samples.shape))
+    return samples[:longest, :longest]
 
 
 def _alike(one: list[Plane], other: list[Plane]) -> bool:

@@ -117,7 +117,7 @@ class Countermark:
         return Issued([*(self.payload(key) for key in range(FOREIGN)), *drawn.tolist()])
 
     def fingerprint(self, *, visible: bool) -> str:
-        """Of `watermark` and of what chooses the strength, less what the visible mark alone needs."""
+        """Of the `watermark` package and what chooses the strength, less what only the visible mark needs."""
         code = tree_digest(
             "watermark",
             "pipeline/release/strength.py",

@@ -209,6 +209,7 @@ def test_what_a_bundle_holder_marks_is_not_accepted_by_the_service(
 ) -> None:
     """With the detection key one can draw marks, but not one whose payload the service issued."""
     from pipeline.keyring import load_keyring
+    from watermark.base import Picture
     from watermark.carrier import HiddenMark, Strength
 
     key = load_keyring(home / "keys").current
@@ -217,7 +218,8 @@ def test_what_a_bundle_holder_marks_is_not_accepted_by_the_service(
         mark = HiddenMark(key, 0x1234567890ABCDEF, read.info.width, read.info.height, Strength(psnr=40))
         with ClipWriter(forged, read.info, crf=14, preset="veryfast") as writer:
             for frame in read.frames():
-                writer.write(replace(frame, y=mark.embed(frame.y, frame.time)))
+                _, y, u, v = mark.embed(Picture(frame.time, frame.y, frame.u, frame.v))
+                writer.write(replace(frame, y=y, u=u, v=v))
     [report] = run("verify", forged).document
     assert report["evidence"]["hidden_mark"]["payload"] is None
     assert report["verdict"] == "traces"

@@ -38,6 +38,17 @@ def test_known_answer():
     assert "".join("0" if value > 0 else "1" for value in coded) == VECTOR["codeword"]
 
 
+@settings(max_examples=30, deadline=None)
+@given(st.lists(MESSAGES, max_size=5))
+def test_words_of_many_messages_are_those_of_each(messages):
+    words = channel.codewords(np.array(messages, dtype=np.uint64))
+    assert words.shape == (len(messages), len(channel.GENERATORS))
+    for message, own in zip(messages, words.tolist(), strict=True):
+        # One word per generator, the first step in the highest bit.
+        bits = [[word >> (63 - step) & 1 for word in own] for step in range(64)]
+        assert np.array_equal(1 - 2 * np.ravel(bits), channel.encode(message))
+
+
 @given(st.lists(MESSAGES, min_size=1, max_size=5))
 @settings(max_examples=20, deadline=None)
 def test_clean_words_are_read_back(messages):
@@ -64,7 +75,7 @@ def test_turning_the_message_turns_the_word(message, steps):
 @settings(max_examples=8, deadline=None)
 @given(MESSAGES, st.integers(1, 63), st.integers(0, 2**32))
 def test_no_place_in_the_circle_is_special_to_the_decoder(message, steps, seed):
-    soft = noisy(message, 12.0, seed)
+    soft = noisy(message, 18.0, seed)
     turned = np.roll(soft, -steps * len(channel.GENERATORS))
     one, other = channel.decode(np.stack([soft, turned]))
     assert other == rotated(one, steps)

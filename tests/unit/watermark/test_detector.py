@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from pipeline.media.trial import through_h264
-from watermark.base import TimedLuma
+from watermark.base import Picture
 from watermark.detector import MAX_LOG10_CHANCE, HiddenMarkDetector
 from watermark.keys import DetectionKey, MintingKey
 from watermark.payload import PayloadCodec
@@ -18,8 +18,20 @@ def read(frames, *keys, accepts=None):
     return HiddenMarkDetector(keys, accepts).detect(frames)
 
 
-def changed(frames, change):
-    return [frame._replace(luma=np.ascontiguousarray(change(frame.luma))) for frame in frames]
+def cut(part, top, left, bottom, right):
+    """A piece of a plane, in pixels of 320×240."""
+    height, width = part.shape
+    rows, columns = (
+        slice(top * height // 240, bottom * height // 240),
+        slice(left * width // 320, right * width // 320),
+    )
+    return part[rows, columns]
+
+
+def sized(part, width, height):
+    """A plane resized as a whole frame of 320×240 would be to `width` × `height`."""
+    size = width * part.shape[1] // 320, height * part.shape[0] // 240
+    return cv2.resize(part, size, interpolation=cv2.INTER_AREA)
 
 
 def assert_nothing(found, frames):
@@ -54,31 +66,100 @@ def test_another_key_finds_nothing(marked):
     assert_nothing(read(marked, STRANGER), len(marked))
 
 
-def test_h264_at_crf_28(film, mark, key, payload):
-    marked = list(mark(film(pan=0.0), key, payload, 42.0))
-    decoded = through_h264((frame.luma for frame in marked), crf=28)
-    frames = [frame._replace(luma=luma) for frame, luma in zip(marked, decoded, strict=True)]
+@pytest.mark.parametrize("crf", [28, 36])
+def test_h264(film, mark, key, payload, crf):
+    marked = list(mark(film(pan=0.0), key, payload))
+    decoded = through_h264((frame[1:] for frame in marked), crf=crf)
+    frames = [Picture(frame.time, *planes) for frame, planes in zip(marked, decoded, strict=True)]
     assert read(frames, key).payload == payload
 
 
-@pytest.mark.parametrize("size", [(160, 120), (214, 160), (640, 480)])
-def test_resized(marked, key, payload, size):
-    found = read(changed(marked, lambda y: cv2.resize(y, size, interpolation=cv2.INTER_AREA)), key)
+def test_a_clip_made_grey_is_read_by_its_luma(marked, grey, key, payload):
+    found = read(grey(marked), key)
+    assert found.payload == payload
+    assert found.geometry is not None
+    assert found.geometry.untouched
+
+
+@pytest.mark.parametrize("level", [0, 128, 255])
+def test_a_clip_without_saturation_is_read_by_its_luma(marked, key, payload, level):
+    frames = [f._replace(u=np.full_like(f.u, level), v=np.full_like(f.v, level)) for f in marked]
+    found = read(frames, key)
+    assert found.payload == payload
+    assert found.geometry is not None
+    assert found.geometry.untouched
+
+
+def test_a_clip_made_grey_and_cropped_is_found(marked, grey, changed, key, payload):
+    found = read(changed(grey(marked), lambda part: cut(part, 20, 30, 212, 286)), key)
+    assert found.payload == payload
+    assert found.geometry is not None
+    assert found.geometry.scale == pytest.approx(1.25, abs=0.005)
+
+
+def test_flat_luma_is_read_by_colour(marked, key, payload):
+    found = read([frame._replace(y=np.full_like(frame.y, 90)) for frame in marked], key)
+    assert found.payload == payload
+
+
+def hue_turned(picture, degrees):
+    angle, around = np.radians(degrees), [part.astype(float) - 128 for part in (picture.u, picture.v)]
+    u = np.cos(angle) * around[0] - np.sin(angle) * around[1]
+    v = np.sin(angle) * around[0] + np.cos(angle) * around[1]
+    return picture._replace(
+        **{n: np.clip(np.rint(p + 128), 0, 255).astype(np.uint8) for n, p in (("u", u), ("v", v))}
+    )
+
+
+@pytest.mark.parametrize("degrees", [20, -20, 90, 180])
+def test_another_hue(marked, key, payload, degrees):
+    found = read([hue_turned(frame, degrees) for frame in marked], key)
+    assert found.payload == payload
+    assert found.geometry is not None
+    assert found.geometry.untouched
+
+
+@pytest.mark.parametrize("saturation", [0.3, 1.5])
+def test_another_saturation(marked, key, payload, saturation):
+    def changed_by(part):
+        return np.clip((part.astype(float) - 128) * saturation + 128, 0, 255).astype(np.uint8)
+
+    frames = [frame._replace(u=changed_by(frame.u), v=changed_by(frame.v)) for frame in marked]
+    assert read(frames, key).payload == payload
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_colour_of_another_sampling(marked, key, payload, full):
+    # 4:4:4, and colour at a quarter of luma's size, as old formats have it.
+    factor = 2.0 if full else 0.5
+    frames = [
+        frame._replace(
+            u=cv2.resize(frame.u, None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR),
+            v=cv2.resize(frame.v, None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR),
+        )
+        for frame in marked
+    ]
+    assert read(frames, key).payload == payload
+
+
+@pytest.mark.parametrize("size", [(160, 120), (216, 160), (640, 480)])
+def test_resized(marked, changed, key, payload, size):
+    found = read(changed(marked, lambda part: sized(part, *size)), key)
     assert found.payload == payload
     assert found.geometry is not None
     assert found.geometry.scale == 1.0
 
 
-def test_mirrored(marked, key, payload):
-    found = read(changed(marked, lambda y: y[:, ::-1]), key)
+def test_mirrored(marked, changed, key, payload):
+    found = read(changed(marked, lambda part: part[:, ::-1]), key)
     assert found.payload == payload
     assert found.geometry is not None
     assert found.geometry.mirrored
     assert not found.geometry.untouched
 
 
-def test_cropped_to_four_fifths(marked, key, payload):
-    found = read(changed(marked, lambda y: y[20:212, 30:286]), key)
+def test_cropped_to_four_fifths(marked, changed, key, payload):
+    found = read(changed(marked, lambda part: cut(part, 20, 30, 212, 286)), key)
     assert found.payload == payload
     assert found.geometry is not None
     assert found.geometry.scale == pytest.approx(1.25, abs=0.005)
@@ -88,22 +169,22 @@ def test_cropped_to_four_fifths(marked, key, payload):
         assert min((got - want) % 0.5, (want - got) % 0.5) < 0.005
 
 
-def test_cropped_and_mirrored(marked, key, payload):
-    found = read(changed(marked, lambda y: y[20:212, 30:286][:, ::-1]), key)
+def test_cropped_and_mirrored(marked, changed, key, payload):
+    found = read(changed(marked, lambda part: cut(part, 20, 30, 212, 286)[:, ::-1]), key)
     assert found.payload == payload
     assert found.geometry is not None
     assert found.geometry.mirrored
 
 
-def turned(luma: np.ndarray, degrees: float) -> np.ndarray:
-    height, width = luma.shape
+def turned(part: np.ndarray, degrees: float) -> np.ndarray:
+    height, width = part.shape
     turn = cv2.getRotationMatrix2D((width / 2 - 0.5, height / 2 - 0.5), degrees, 1.0)
-    return cv2.warpAffine(luma, turn, (width, height), flags=cv2.INTER_LINEAR)
+    return cv2.warpAffine(part, turn, (width, height), flags=cv2.INTER_LINEAR)
 
 
 @pytest.mark.parametrize("degrees", [-10.0, 3.0])
-def test_rotated(marked, key, payload, degrees):
-    found = read(changed(marked, lambda y: turned(y, degrees)), key)
+def test_rotated(marked, changed, key, payload, degrees):
+    found = read(changed(marked, lambda part: turned(part, degrees)), key)
     assert found.payload == payload
     assert found.geometry is not None
     assert found.geometry.rotation == pytest.approx(degrees, abs=0.3)
@@ -112,8 +193,8 @@ def test_rotated(marked, key, payload, degrees):
 
 
 @pytest.mark.parametrize("quarters", [1, 2, 3])
-def test_turned_by_quarters(marked, key, payload, quarters):
-    found = read(changed(marked, lambda y: np.rot90(y, quarters)), key)
+def test_turned_by_quarters(marked, changed, key, payload, quarters):
+    found = read(changed(marked, lambda part: np.rot90(part, quarters)), key)
     assert found.payload == payload
     assert found.geometry is not None
     off = (found.geometry.rotation - 90 * quarters + 180) % 360 - 180
@@ -122,11 +203,23 @@ def test_turned_by_quarters(marked, key, payload, quarters):
     assert not found.geometry.untouched
 
 
-def test_seen_from_the_side(marked, key, payload):
-    corners = np.array([[0, 0], [319, 0], [319, 239], [0, 239]], np.float32)
-    seen = np.array([[10, 6], [315, 0], [308, 234], [2, 239]], np.float32)
-    view = cv2.getPerspectiveTransform(corners, seen)
-    found = read(changed(marked, lambda y: cv2.warpPerspective(y, view, (320, 240))), key)
+def seen_from_the_side(part: np.ndarray) -> np.ndarray:
+    height, width = part.shape
+    corners = np.array([[0, 0], [320, 0], [320, 240], [0, 240]], np.float32)
+    seen = np.array([[10, 6], [316, 0], [309, 235], [2, 240]], np.float32)
+    scale = np.float32([width / 320, height / 240])
+    # From the middle of one pixel to that of another.
+    view = cv2.getPerspectiveTransform(corners * scale - np.float32(0.5), seen * scale - np.float32(0.5))
+    return cv2.warpPerspective(part, view, (width, height))
+
+
+def test_seen_from_the_side(marked, changed, key, payload):
+    found = read(changed(marked, seen_from_the_side), key)
+    assert found.payload == payload
+
+
+def test_seen_from_the_side_in_grey(marked, grey, changed, key, payload):
+    found = read(changed(grey(marked), seen_from_the_side), key)
     assert found.payload == payload
 
 
@@ -143,18 +236,22 @@ def test_played_at_another_speed(film, mark, key, payload, speed):
 def test_in_a_corner_of_another_clip(film, marked, key, payload):
     frames = []
     for frame, other in zip(marked, film(seed=3), strict=True):
-        luma = other.luma.copy()
-        luma[60:240, 70:310] = cv2.resize(frame.luma, (240, 180), interpolation=cv2.INTER_AREA)
-        frames.append(frame._replace(luma=luma))
+        planes = [part.copy() for part in other[1:]]
+        for part, own in zip(planes, frame[1:], strict=True):
+            cut(part, 60, 70, 240, 310)[:] = sized(own, 240, 180)
+        frames.append(Picture(frame.time, *planes))
     found = read(frames, key)
     assert found.payload == payload
     assert found.geometry is not None
     assert found.geometry.scale == pytest.approx(0.75, abs=0.01)
 
 
-def test_between_bars(marked, key, payload):
-    found = read(changed(marked, lambda y: np.pad(y, ((40, 40), (0, 0)), constant_values=16)), key)
-    assert found.payload == payload
+def test_between_bars(marked, changed, key, payload):
+    def barred(part):
+        bar = part.shape[0] // 6
+        return np.pad(part, ((bar, bar), (0, 0)), constant_values=16 if len(part) == 240 else 128)
+
+    assert read(changed(marked, barred), key).payload == payload
 
 
 def test_times_that_jump(marked, key):
@@ -167,7 +264,9 @@ def test_times_that_jump(marked, key):
 def test_a_sliver_and_a_huge_frame(key):
     rng = np.random.default_rng(10)
     for size in ((2160, 3840), (16, 1200), (1200, 16)):
-        frames = [TimedLuma(i / 4, rng.integers(0, 256, size, dtype=np.uint8)) for i in range(3)]
+        frames = [
+            Picture(i / 4, *(rng.integers(0, 256, size, dtype=np.uint8) for _ in range(3))) for i in range(3)
+        ]
         assert_nothing(read(frames, key), 3)
 
 
@@ -183,7 +282,7 @@ def test_a_trimmed_start(marked, key, payload, cut):
 def test_variable_frame_times(unmarked, mark, key, payload):
     rng = np.random.default_rng(5)
     times = np.sort(rng.uniform(0, 4, len(unmarked)))
-    frames = (TimedLuma(float(time), frame.luma) for time, frame in zip(times, unmarked, strict=True))
+    frames = (frame._replace(time=float(time)) for time, frame in zip(times, unmarked, strict=True))
     assert read(mark(frames, key, payload), key).payload == payload
 
 
@@ -194,10 +293,10 @@ def test_dropped_frames(marked, key, payload):
     assert found.frames == keep.sum()
 
 
-def test_dimmed_and_noisy(marked, key, payload):
+def test_dimmed_and_noisy(marked, changed, key, payload):
     rng = np.random.default_rng(7)
     frames = changed(
-        marked, lambda y: np.clip(0.6 * y + 20 + rng.normal(0, 4, y.shape), 0, 255).astype(np.uint8)
+        marked, lambda part: np.clip(0.6 * part + 40 + rng.normal(0, 4, part.shape), 0, 255).astype(np.uint8)
     )
     assert read(frames, key).payload == payload
 
@@ -210,14 +309,16 @@ def test_the_right_epoch_is_named(marked, key, payload):
 
 def test_a_static_scene_is_read_because_the_carrier_moves(film, mark, key, payload):
     still = next(film())
-    frames = [TimedLuma(index / 12, still.luma) for index in range(48)]
+    frames = [still._replace(time=index / 12) for index in range(48)]
     assert_nothing(read(frames, key), 48)
     assert read(mark(frames, key, payload), key).payload == payload
 
 
 @pytest.mark.parametrize("level", [0, 16, 128, 255])
-def test_flat_clips(mark, key, payload, level):
-    flat = [TimedLuma(index / 12, np.full((120, 160), level, np.uint8)) for index in range(36)]
+@pytest.mark.parametrize("colour", [True, False])
+def test_flat_clips(mark, key, payload, level, colour):
+    half = np.full((60, 80), level, np.uint8) if colour else None
+    flat = [Picture(index / 12, np.full((120, 160), level, np.uint8), half, half) for index in range(36)]
     assert_nothing(read(flat, key), 36)
     if level not in (0, 255):
         assert read(mark(flat, key, payload), key).payload == payload
@@ -234,18 +335,21 @@ def test_a_clip_within_one_window(marked, key, count):
 
 def test_a_tiny_frame(key):
     noise = np.random.default_rng(8)
-    frames = [TimedLuma(i / 8, noise.integers(0, 256, (3, 5), dtype=np.uint8)) for i in range(8)]
+    frames = [
+        Picture(i / 8, *(noise.integers(0, 256, size, dtype=np.uint8) for size in ((3, 5), (1, 2), (1, 2))))
+        for i in range(8)
+    ]
     assert_nothing(read(frames, key), 8)
 
 
-def test_a_resize_in_the_middle(marked, key, payload):
-    frames = marked[:24] + changed(marked[24:], lambda y: cv2.resize(y, (160, 120)))
+def test_a_resize_in_the_middle(marked, changed, key, payload):
+    frames = marked[:24] + changed(marked[24:], lambda part: sized(part, 160, 120))
     assert read(frames, key).payload == payload
 
 
-def test_another_aspect_in_the_middle(marked, key, payload):
+def test_another_aspect_in_the_middle(marked, changed, key, payload):
     # Two thirds stay as they were; the piece of another shape must not put the rest out of time.
-    frames = marked[:16] + changed(marked[16:32], lambda y: y[:, 60:260]) + marked[32:]
+    frames = marked[:16] + changed(marked[16:32], lambda part: cut(part, 0, 60, 240, 260)) + marked[32:]
     found = read(frames, key)
     assert found.payload == payload
     assert found.frames == len(marked)
@@ -253,7 +357,7 @@ def test_another_aspect_in_the_middle(marked, key, payload):
 
 def test_only_the_second_block_is_marked(film, mark, key, payload):
     plain = list(film(16, 160, 120))
-    frames = plain[:144] + list(mark(plain[144:], key, payload, 42.0))
+    frames = plain[:144] + list(mark(plain[144:], key, payload))
     found = read(frames, key)
     assert found.payload == payload
     assert found.span == pytest.approx((12.0, frames[-1].time))
@@ -300,6 +404,12 @@ def test_an_unknown_version_is_never_accepted(film, mark, key):
     found = read(mark(film(3, 160, 120), key, 0x2123456789ABCDEF), key)
     assert found.payload is None
     assert found.presence_log10_chance < MAX_LOG10_CHANCE
+
+
+def test_colour_that_goes_in_the_middle(marked, grey, key, payload):
+    found = read(marked[:30] + grey(marked[30:]), key)
+    assert found.payload == payload
+    assert found.frames == len(marked)
 
 
 @pytest.mark.parametrize("count", [0, 9])

@@ -8,7 +8,19 @@ import pytest
 
 from watermark.channel import CODED_BITS, encode
 from watermark.keys import DetectionKey
-from watermark.lattice import CHROMA, LUMA, PLANES, STATES, TEMPLATE_ENERGY, half_plane, lattice
+from watermark.lattice import (
+    CHROMA,
+    LUMA,
+    ORIGIN_STEPS,
+    PERIOD_SECONDS,
+    PLANES,
+    STATE_SECONDS,
+    STATES,
+    TEMPLATE_ENERGY,
+    half_plane,
+    lattice,
+    origin,
+)
 
 VECTOR = json.loads((Path(__file__).parents[2] / "vectors" / "hidden_mark.json").read_text())
 KEY = DetectionKey(epoch=0, secret=bytes.fromhex(VECTOR["secret"]))
@@ -170,3 +182,48 @@ def test_a_carrier_key_changes_signs_only(plane):
 def test_keys_have_different_templates(plane):
     one, other = (pattern_of(plane, key).template.points for key in (KEY, STRANGER))
     assert len(tuples(one) & tuples(other)) < 0.45 * len(one)
+
+
+def test_origins_are_pinned():
+    for case in VECTOR["origins"]:
+        began = origin(KEY, int(case["payload"], 16))
+        assert list(began.shift) == case["shift"]
+        assert began.seconds == case["seconds"]
+
+
+def test_origins_lie_on_their_grid_and_use_all_of_it():
+    found = [origin(KEY, payload) for payload in range(4096)]
+    steps = np.array([(*began.shift, began.seconds / PERIOD_SECONDS) for began in found]) * ORIGIN_STEPS
+    assert STATES == ORIGIN_STEPS
+    assert np.array_equal(steps, steps.astype(int))
+    assert (steps.min(), steps.max()) == (0, ORIGIN_STEPS - 1)
+    places = steps.astype(int) @ [1, ORIGIN_STEPS, ORIGIN_STEPS**2]
+    counts = np.bincount(places, minlength=512)
+    assert len(counts) == 512
+    assert counts.max() < 30  # of 8 on average
+
+
+def test_origins_depend_on_the_template_key_only(monkeypatch):
+    others = [origin(STRANGER, payload) for payload in range(64)]
+    mine = [origin(KEY, payload) for payload in range(64)]
+    assert sum(a == b for a, b in zip(mine, others, strict=True)) < 5
+
+    def forbidden(_):
+        raise AssertionError("the carrier key was asked for")
+
+    monkeypatch.setattr(DetectionKey, "carrier", property(forbidden))
+    assert [origin(KEY, payload) for payload in range(64)] == mine
+
+
+@every_plane
+def test_many_clips_in_sum_do_not_show_the_template(plane):
+    # What an averager of aligned clips sees of each template point: shifts and states turn it away.
+    template = pattern_of(plane).template
+    origins = [origin(KEY, payload) for payload in range(2000)]
+    shifts = np.array([began.shift for began in origins])
+    begun = np.array([began.seconds / STATE_SECONDS for began in origins], dtype=int)
+    waves = np.exp(-2j * np.pi * shifts @ template.points.T)
+    for state in range(STATES):
+        seen = np.abs(np.mean(waves * template.phasors[(begun + state) % STATES], axis=0))
+        assert np.median(seen) < 0.05
+        assert np.sqrt(np.mean(seen**2)) < 0.2

@@ -8,7 +8,7 @@ from watermark.clocks import Clock, grid, shares
 from watermark.detector import PEAKS
 from watermark.geometry import FrameGeometry
 from watermark.keys import DetectionKey
-from watermark.lattice import PERIOD_SECONDS, STATES, lattice
+from watermark.lattice import ORIGIN_STEPS, PERIOD_SECONDS, STATE_SECONDS, STATES, lattice, origin
 from watermark.windows import CHROMA_LINES, LINES, Block, blocks
 
 PLAIN = FrameGeometry()
@@ -110,21 +110,31 @@ def test_a_mirrored_frame_gives_the_same_coefficients(marked, key):
         assert np.abs(one - other * wide).max() < 2e-3 * np.abs(one).max()
 
 
-def test_the_untouched_place_is_found(found, key):
-    values, times = found
-    placements = place(values, times, lattice(key), PLAIN)
+def apart(one, other, period=1.0):
+    """Distance on a circle."""
+    return min((one - other) % period, (other - one) % period)
+
+
+def test_the_untouched_place_is_found_at_the_payloads_origin(found, key, payload):
+    (values, times), design, began = found, lattice(key), origin(key, payload)
+    placements = place(values, times, design, PLAIN)
     assert len(placements) == PEAKS
     best = max(placements, key=lambda placement: placement.statistic)
     assert best.statistic > 10
-    assert all(min(shift, 1 - shift) <= 1 / 128 for shift in best.shift)
-    assert min(best.clock.offset, PERIOD_SECONDS - best.clock.offset) <= 0.13
-    plain = sync.at(values, times, lattice(key), PLAIN)
+    assert all(apart(got, want) <= 1 / 128 for got, want in zip(best.shift, began.shift, strict=True))
+    assert apart(best.clock.offset, began.seconds, PERIOD_SECONDS) <= 0.13
+    plain = sync.at(values, times, design, PLAIN, Clock(offset=began.seconds), began.shift)
     assert plain.statistic == pytest.approx(best.statistic, rel=0.15)
-    assert (plain.shift, plain.clock.offset) == ((0.0, 0.0), 0.0)
+    first, second = sync.at_origins(values, times, design, PLAIN, grid(np.ones(1), STATE_SECONDS), 2)
+    assert (first.shift, first.clock.offset) == began
+    assert first.statistic == pytest.approx(plain.statistic, rel=1e-4)
+    assert second.statistic < first.statistic
+    for part in (*second.shift, second.clock.offset / PERIOD_SECONDS):
+        assert (part * ORIGIN_STEPS).is_integer()
 
 
 @pytest.mark.parametrize(("left", "top"), [(30, 16), (6, 62)])
-def test_a_crop_is_found_as_a_shift(marked, changed, key, left, top):
+def test_a_crop_is_found_as_a_shift(marked, changed, key, payload, left, top):
     # Padded back to the old size by grey, so that only the place of the pattern changes.
     def moved(part):
         down, right = top * part.shape[0] // 240, left * part.shape[1] // 320
@@ -132,17 +142,19 @@ def test_a_crop_is_found_as_a_shift(marked, changed, key, left, top):
 
     block = block_of(changed(marked, moved))
     best = place(sync.coefficients(block, lattice(key), PLAIN), block.times, lattice(key), PLAIN)[0]
-    expected = (-left / 120) % 1, (-top / 120) % 1  # where the pattern's origin now lies, in tiles of 120
+    # Where the pattern's origin now lies, in tiles of 120.
+    began = origin(key, payload).shift
+    expected = (began[0] - left / 120) % 1, (began[1] - top / 120) % 1
     for got, want in zip(best.shift, expected, strict=True):
         gap = abs(got - want) % 1
         assert min(gap, 1 - gap) < 0.02
 
 
-def test_a_trimmed_start_is_found_as_an_offset(marked, key):
+def test_a_trimmed_start_is_found_as_an_offset(marked, key, payload):
     cut = [frame._replace(time=frame.time - 18 / 12) for frame in marked[18:]]
     block = block_of(cut)
     best = place(sync.coefficients(block, lattice(key), PLAIN), block.times, lattice(key), PLAIN)[0]
-    assert best.clock.offset == pytest.approx(18 / 12, abs=0.13)
+    assert apart(best.clock.offset, origin(key, payload).seconds + 18 / 12, PERIOD_SECONDS) < 0.13
 
 
 def test_refinement_never_loses(found, key):
@@ -208,7 +220,8 @@ def test_a_pattern_alone_is_placed_exactly(scene, key, clock, colour):
 def test_gains_are_what_is_seen_of_each_state(found, key):
     values, times = found
     some = times < 2
-    seen = sync.at(values[some], times[some], lattice(key), PLAIN).gains
+    first = values.mixed(np.eye(len(times), dtype=np.float32)[some])
+    seen = sync.at(first, times[some], lattice(key), PLAIN).gains
     assert seen[:4].min() > 1.2  # two windows each, but for the fades
     assert seen[4] < 0.2  # the fade into it
     assert not seen[5:].any()
