@@ -172,7 +172,7 @@ def test_later_blocks_and_more_keys_ask_for_a_little_more(key):
     needed = [threshold(asked, block=block) for block in (1, 2, 10, MAX_BLOCKS)]
     assert needed == sorted(needed)
     assert needed[-1] < 11.3
-    assert needed[0] < threshold(HiddenMarkDetector(KEYS, CODEC.accepts)) < needed[0] + 0.2
+    assert needed[0] < threshold(HiddenMarkDetector(KEYS, CODEC.accepts)) < needed[0] + 0.22
 
 
 @pytest.fixture(scope="module")
