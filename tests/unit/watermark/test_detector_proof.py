@@ -193,7 +193,7 @@ def fainter(film, mark, key, payload):
 
 def test_without_the_minting_key_more_is_asked_than_the_bound_says(fainter, key, payload):
     # Between the bound and the statistic at which no payload is misread by a bit or two.
-    frames = fainter(11.6, CERTAIN_STATISTIC)
+    frames = fainter(11.6, CERTAIN_STATISTIC - 1.2)  # a better clock may find some more
     assert HiddenMarkDetector([key]).log10_chance(11.6, part=2) < MAX_LOG10_CHANCE
     unsure = HiddenMarkDetector([key]).detect(frames)
     assert unsure.payload is None
