@@ -21,6 +21,7 @@ import numpy as np
 from benchmarks.attacks.footage import Footage, Frame, Image, from_rgb, to_rgb
 from benchmarks.trials.packaged import PACKAGED
 from benchmarks.trials.scheme import CannotMark, Evidence, Marked, Reading, Record, Scheme
+from benchmarks.trials.weighted import WEIGHTED
 
 PRESENT: Final = 6.44  # exp(−t²/2) = 10⁻⁹ for one known message
 
@@ -135,5 +136,12 @@ def _packaged(make: Callable[[float | None], Method]) -> Callable[[float | None,
     return lambda strength, _weights: Peer(make(strength))
 
 
-PEERS: Final = {name: _packaged(make) for name, make in PACKAGED.items()}
+def _weighted(make: Callable[[float | None, Path | None], Method]) -> Callable[..., Scheme]:
+    return lambda strength, weights: Peer(make(strength, weights))
+
+
+PEERS: Final[dict[str, Callable[[float | None, Path | None], Scheme]]] = {
+    **{name: _packaged(make) for name, make in PACKAGED.items()},
+    **{name: _weighted(make) for name, make in WEIGHTED.items()},
+}
 """By name: a function of the strength and of a folder of weights."""
