@@ -16,6 +16,7 @@ Document = Mapping[str, Any]
 Found = Mapping[str, Any]
 
 NONE: Final = "–"
+PUBLISHED: Final = Path(__file__).parents[1] / "trials" / "published.json"
 LABELS: Final = 190  # pixels for the attacks' names
 SPAN: Final = 460  # pixels from 0 to 1
 LINE: Final = 10  # pixels for each mark
@@ -81,7 +82,7 @@ def markdown(document: Document) -> str:
     """All tables; of a comparison also what the marks cost."""
     parts = [_markdown(table) for table in tables(document)]
     if document["suite"] == "peers":
-        parts += [_ahead(document["rows"]), _prices(document["rows"]), *_published(document["rows"])]
+        parts += [_ahead(document["rows"]), _prices(document["rows"])]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -138,21 +139,27 @@ def _short(value: float | None) -> str:
     return "∞" if value is None else f"{value:.3g}"
 
 
-def _published(rows: Sequence[Found]) -> list[str]:
-    """Figures that others published, with where."""
-    found = [row for row in rows if row["metric"].startswith("published: ")]
-    if not found:
-        return []
+def published(document: Document) -> str:
+    """Figures that others published, beside our row of VideoSeal's own protocol where there is one.
+
+    `document`: of `bench watermark` with the size ``native`` (the first 72 frames at the clip's own size).
+    """
+    ours = {
+        row["conditions"]["attack"]: row
+        for row in document["rows"]
+        if row["metric"] == "payload exact"
+        and row["conditions"].get("size") == "native"
+        and row["conditions"].get("material") == "real"
+    }
     lines = ["**Published by others, not measured here**", ""]
-    lines += ["| scheme | figure | value | under | ours, same row | source |", "|---|---|---|---|---|---|"]
-    for row in found:
-        held = row["conditions"]
-        ours = held.get("ours")
-        told = NONE if ours is None else f"{ours:.3g} (n={held['ours n']}, {held['ours metric']})"
-        cells = (held["scheme"], row["metric"].removeprefix("published: "), f"{row['value']:g} {row['unit']}",
-                 held["under"], told, held["source"])  # fmt: skip
-        lines.append("| " + " | ".join(map(str, cells)) + " |")
-    return ["\n".join(lines)]
+    lines += ["| scheme | attack | figure | published | under | ours: payload exact, native size | source |"]
+    lines += ["|---|---|---|---|---|---|---|"]
+    for one in json.loads(PUBLISHED.read_text(encoding="utf-8")):
+        attack = f"`{one['attack']}`" if one["attack"] else NONE
+        cells = (one["scheme"], attack, one["metric"], f"{one['value']:g} {one['unit']}", one["under"],
+                 _cell(ours.get(one["attack"])), one["source"])  # fmt: skip
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
 
 
 def svg(table: Table) -> str:
@@ -208,12 +215,13 @@ def main() -> None:
     )
     parser.add_argument("--svg", type=Path, metavar="OUT", help="also draw a table into this file")
     parser.add_argument("--table", type=int, default=1, help="which table is drawn, from 1 (default)")
+    parser.add_argument("--published", action="store_true", help="what others published beside our own rows")
     asked = parser.parse_args()
     document = json.loads(asked.file.read_text(encoding="utf-8"))
     if document.get("suite") not in ("watermark", "peers"):
         parser.error(f"{asked.file} holds no result of `bench watermark` or `bench peers`")
     found = tables(document)
-    print(markdown(document))
+    print(published(document) if asked.published else markdown(document))
     if asked.svg:
         if not 1 <= asked.table <= len(found):
             parser.error(f"there are {len(found)} tables in {asked.file}")

@@ -1,6 +1,7 @@
 """Peers: what they read, at what strength, and by which threshold a score is a detection."""
 
 import itertools
+import json
 import math
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # benchmarks are not installed
 
 from benchmarks import detection, peers, throughput
+from benchmarks.attacks.catalog import SUITE
 from benchmarks.attacks.footage import Footage, Frame
 from benchmarks.tools import attack_table
 from benchmarks.tools.drawn_trials import write_clip
@@ -372,6 +374,17 @@ def test_results_become_tables_and_pictures() -> None:
     suite = attack_table.markdown(_document("watermark", "payload exact", length="shorter", reached="missed"))
     assert "480p24, real, shorter" in suite
     assert "n=8, missed)" in suite
+
+
+def test_published_figures_have_sources_and_stand_beside_ours() -> None:
+    for one in json.loads(attack_table.PUBLISHED.read_text(encoding="utf-8")):
+        assert "https://" in one["source"] or "design notes" in one["source"]
+        assert one["attack"] is None or SUITE[one["attack"]].peer
+        assert one["unit"] != "share" or 0 <= one["value"] <= 1
+    document = _document("watermark", "payload exact", size="native", attack="crop_0.71")
+    (line,) = [line for line in attack_table.published(document).splitlines() if "`crop_0.71` | TPR" in line]
+    assert "| 0.5417 share |" in line
+    assert "| 0.5 (0.20–0.80, n=8) |" in line
 
 
 def test_a_drawn_stream_never_shows_the_same_twice() -> None:
