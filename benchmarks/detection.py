@@ -199,7 +199,11 @@ def measure(task: Search | Stream) -> Measured:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(_searched if isinstance(task, Search) else _streamed, task).result()
+        return pool.submit(_measured, task).result()
+
+
+def _measured(task: Search | Stream) -> Measured:
+    return _searched(task) if isinstance(task, Search) else _streamed(task)
 
 
 def _searched(task: Search) -> Measured:
@@ -294,10 +298,8 @@ def _view(world: Image, height: int, width: int, turn: int, place: int) -> Image
     image = np.full((height * 3 // 2, width), 128, np.uint8)
     cut = world[place : place + height, 2 * place : 2 * place + width]
     luma = planes(image)[0]
-    luma[:] = np.roll(cut, turn * SHIFT, axis=1)
-    tone = TONES[turn % len(TONES)]
-    if tone:
-        cv2.add(luma, float(tone), dst=luma)
+    toned = np.roll(cut, turn * SHIFT, axis=1).astype(np.int16) + TONES[turn % len(TONES)]
+    luma[:] = np.clip(toned, 16, 235)
     return image
 
 

@@ -238,8 +238,9 @@ def _encoding(frames: Sequence[Frame], rate: float) -> float:
         picture.pts, picture.time_base = index, encoder.time_base
         pictures.append(picture)
     begun = _cpu()
-    for picture in [*pictures, None]:
+    for picture in pictures:
         encoder.encode(picture)
+    encoder.encode(None)
     return _cpu() - begun
 
 

@@ -90,8 +90,9 @@ def _wavelet(name: str) -> Any:
         """Keeps the votes."""
 
         def decode_frame(self, frame: Any, scale: Any, scores: list[list[int]]) -> list[list[int]]:
-            self.said: list[list[int]] = super().decode_frame(frame, scale, scores)
-            return self.said
+            said: list[list[int]] = super().decode_frame(frame, scale, scores)
+            self.said = said
+            return said
 
     return Kept
 

@@ -76,7 +76,9 @@ def _attacked(heard: Heard) -> list[Row]:
 
 def _detected(read: Sequence[Result], limit: Threshold, at: float, told: Conditions) -> Row:
     above = sum(one["score"] > limit.value for one in read)
-    how = {"false positives": at, "threshold": limit.value, "from": limit.how, "scores": limit.n}
+    how: Conditions = {
+        "false positives": at, "threshold": limit.value, "from": limit.how, "scores": limit.n,
+    }  # fmt: skip
     return rate(DETECTED, above, len(read), {**told, **how})
 
 

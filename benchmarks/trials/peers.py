@@ -11,6 +11,7 @@ The rules for all of them:
 """
 
 import hashlib
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -59,8 +60,10 @@ class Peer:
         self.name = method.name
 
     def fingerprint(self) -> str:
-        """Of this file and of the method."""
-        return hashlib.sha256(Path(__file__).read_bytes() + self._method.fingerprint().encode()).hexdigest()
+        """Of this file, the method's, and its packages and settings."""
+        files = (__file__, str(sys.modules[type(self._method).__module__].__file__))
+        code = b"".join(Path(file).read_bytes() for file in files)
+        return hashlib.sha256(code + self._method.fingerprint().encode()).hexdigest()
 
     def payload(self, key: int) -> int:
         """Bits drawn by name and key."""
