@@ -19,7 +19,8 @@ from benchmarks.trials import figures, material, quality
 from benchmarks.trials.cells import MARKED, UNMARKED
 from benchmarks.trials.material import SIZES, NoMaterial, Source
 from benchmarks.trials.running import Order, Outcome, run, tasks
-from benchmarks.trials.schemes import SCHEMES
+from benchmarks.trials.scheme import PeerMissing
+from benchmarks.trials.schemes import SCHEMES, UnknownScheme, scheme_of
 
 SUITE_NAME: Final = "watermark"
 NAMED: Final = ("core", "suite", "peer")
@@ -77,6 +78,10 @@ def _asked() -> Namespace:
     unknown = [name for name in asked.attacks if name not in NAMED and name not in SUITE]
     if unknown:
         parser.error(f"there is no attack {unknown[0]!r}; --list shows all of them")
+    try:
+        scheme_of(asked.scheme, asked.strength)
+    except (UnknownScheme, PeerMissing) as error:
+        parser.error(str(error))
     return asked
 
 

@@ -43,14 +43,14 @@ class Threshold:
 
 
 def without_mark(result: Result) -> Scores:
-    """Scores of an unmarked reading."""
+    """Scores of an unmarked reading; none where the scheme refuses the pictures, which it can do to any."""
     evidence = np.asarray(result.get("evidence") or [])
     if not evidence.size:
         return np.array([float(result["score"])])
     seed = hashlib.sha256(result["digest"].encode()).digest()[:6]
     signs = np.random.default_rng(int.from_bytes(seed)).choice([-1.0, 1.0], (DRAWN, evidence.size))
     length = float(np.linalg.norm(evidence))
-    return signs @ evidence / length if length > 0 else np.zeros(DRAWN)
+    return np.asarray(signs @ evidence / length) if length > 0 else np.empty(0)
 
 
 def threshold(attack: Scores, pooled: Scores, rate: float) -> Threshold:

@@ -39,7 +39,7 @@ CHROMA: Final = "psnr chroma"
 LEAST: Final = {LOSS: 0.1, BYTES: 0.005}  # VMAF points; share
 LOWEST, HIGHEST = -4.0, 3.0  # powers of two of the published strength
 CLOSE: Final = 0.1
-MOST: Final = 6
+MOST: Final = 8
 
 Figures = dict[str, float]
 

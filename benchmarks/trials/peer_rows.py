@@ -70,7 +70,9 @@ def _attacked(heard: Heard) -> list[Row]:
             limits = [decision.threshold(here, pooled, at)]
             limits += [decision.proved(at)] if heard.name == OURS else []
             made += [_detected(read, limit, at, told) for limit in limits]
-        made += [*_bits(heard, read, told), once("highest score without a mark", here.max(), "score", told)]
+        made += _bits(heard, read, told)
+        if here.size:
+            made.append(once("highest score without a mark", float(here.max()), "score", told))
     return made
 
 

@@ -80,7 +80,7 @@ def test_scores_without_a_mark_are_those_of_random_messages() -> None:
     assert scores.std() == pytest.approx(1, abs=0.05)
     assert np.array_equal(scores, decision.without_mark(result))
     assert list(decision.without_mark({"digest": "d", "score": 2.5, "evidence": []})) == [2.5]
-    assert not decision.without_mark({"digest": "d", "score": 0.0, "evidence": [0.0] * 8}).any()
+    assert not decision.without_mark({"digest": "d", "score": 0.0, "evidence": [0.0] * 8}).size
 
 
 def test_bits_are_counted_one_by_one_or_not_at_all() -> None:

@@ -253,3 +253,14 @@ def test_a_comparison_from_clip_to_table(tmp_path: Path) -> None:
     again, _, _ = peers.compare(plan)
     assert {file: file.stat().st_mtime_ns for file in (tmp_path / "cells").rglob("*.json")} == kept
     assert peer_rows.rows(again) == found
+
+
+def test_the_command_says_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for names, told in ((["nonsense"], "no scheme 'nonsense'"), (["videoseal"], "videoseal=FOLDER")):
+        monkeypatch.setattr(
+            sys, "argv", ["peers", "--rendered", "0", "--cells", str(tmp_path), "--peers", *names]
+        )
+        assert peers.main() == 2
+        assert told in capsys.readouterr().err

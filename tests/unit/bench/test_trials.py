@@ -386,3 +386,12 @@ def test_the_list_names_every_attack(
     assert ended(monkeypatch, "--list") == 0
     listed = [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()]
     assert listed == list(SUITE)
+
+
+def test_a_scheme_that_is_not_here_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, told in (("nonsense", "no scheme 'nonsense'; choose from"), ("trustmark", "trustmark=FOLDER")):
+        with pytest.raises(SystemExit):
+            ended(monkeypatch, "--scheme", name)
+        assert told in capsys.readouterr().err
