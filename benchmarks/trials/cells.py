@@ -22,7 +22,7 @@ from typing import Any, Final
 from benchmarks.attacks import footage
 from benchmarks.attacks.catalog import Attack
 from benchmarks.trials import material
-from benchmarks.trials.schemes import Scheme
+from benchmarks.trials.scheme import Scheme
 
 VERSION: Final = 1  # raise it when `running` changes what a cell does or what its result says
 MARKED: Final = "marked"

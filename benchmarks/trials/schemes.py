@@ -1,17 +1,20 @@
-"""What is under test, behind a protocol: something that marks footage, and reads what became of it."""
+"""The marks of this repository as a scheme under test, and every scheme by name."""
 
 import hashlib
 import inspect
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import cached_property, lru_cache
-from typing import Final, Protocol
+from pathlib import Path
+from typing import Final
 
 import numpy as np
 
 from benchmarks.attacks.footage import Footage, Frame, joined, planes
 from benchmarks.common import ROOT
+from benchmarks.trials.peers import PEERS
+from benchmarks.trials.scheme import CannotMark, Marked, Reading, Record, Scheme
 from pipeline.release import strength
 from watermark.base import Picture, TimedLuma
 from watermark.carrier import HiddenMark, Strength
@@ -25,62 +28,9 @@ from watermark.visible_detect import VisibleDetector
 
 FOREIGN: Final = 1000  # keys from here on belong to others
 ISSUED: Final = 1_000_000
-VISIBLE: Final = ("visible", "removal")  # how files of the visible mark begin
+# How files begin that the visible mark alone needs.
+VISIBLE: Final = ("visible", "removal", "look_alike", "local_carrier", "framing")
 SURVEYED_PER_SECOND: Final = 3
-
-Record = Mapping[str, float | int | str | None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Marked:
-    """Marked footage, and what the service would store of the release."""
-
-    footage: Footage
-    record: Record
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """What a blind reading says. ``payload``: None unless accepted. ``present``: a mark of the key is there,
-    readable or not. ``score``: grows with certainty, the same for every clip (one threshold decides).
-    ``removed``: whether the visible mark's removal is noticed, None where that was not looked at.
-    ``details``: anything worth keeping.
-    """
-
-    payload: int | None
-    present: bool
-    score: float
-    removed: bool | None = None
-    details: Record = field(default_factory=dict)
-
-
-class Scheme(Protocol):
-    """A video watermark. All of it must be deterministic."""
-
-    name: str
-
-    def fingerprint(self, *, visible: bool) -> str:
-        """Changes whenever code or settings do that can change a reading; `visible`: of that mark too."""
-        ...
-
-    def payload(self, key: int) -> int:
-        """What is embedded with the `key`-th key."""
-        ...
-
-    def embed(self, footage: Footage, key: int, *, visible: bool = False) -> Marked:
-        """Mark footage with the `key`-th key and its payload; ``visible``: with its visible mark too.
-
-        Raises: CannotMark.
-        """
-        ...
-
-    def detect(self, frames: Iterable[Frame], key: int, record: Record | None = None) -> Reading:
-        """Search a stream of frames; `record` is for the visible mark only, the search itself is blind."""
-        ...
-
-
-class CannotMark(Exception):
-    """The scheme refuses this footage; the text says why."""
 
 
 @lru_cache(maxsize=8)
@@ -116,7 +66,7 @@ class Countermark:
         drawn = np.random.default_rng(1).integers(0, 1 << 63, ISSUED - FOREIGN, dtype=np.uint64)
         return Issued([*(self.payload(key) for key in range(FOREIGN)), *drawn.tolist()])
 
-    def fingerprint(self, *, visible: bool) -> str:
+    def fingerprint(self, *, visible: bool = True) -> str:
         """Of the `watermark` package and what chooses the strength, less what only the visible mark needs."""
         code = tree_digest(
             "watermark",
@@ -222,5 +172,27 @@ def _watched(frames: Iterable[Frame], watcher: VisibleDetector | None) -> Iterat
         yield Picture(frame.time, y, u, v)
 
 
-SCHEMES: Final[dict[str, Callable[[float | None], Scheme]]] = {"countermark": Countermark}
-"""By name: a function of the strength in dB (None: the scheme's own choice). Peers are added here."""
+SCHEMES: Final[dict[str, Callable[[float | None, Path | None], Scheme]]] = {
+    "countermark": lambda decibels, _weights: Countermark(decibels),
+    **PEERS,
+}
+"""By name: a function of the strength and of a folder of weights.
+
+The strength is in the scheme's own unit, None for its own choice: decibels for ours, a multiple of the
+published strength for peers. Only peers whose weights nobody may ship need a folder.
+"""
+
+
+def scheme_of(told: str, strength: float | None) -> Scheme:
+    """The scheme of ``NAME``, or ``NAME=FOLDER`` for one that needs weights.
+
+    Raises: UnknownScheme, or PeerMissing where its packages or weights are not there.
+    """
+    name, _, folder = told.partition("=")
+    if name not in SCHEMES:
+        raise UnknownScheme(f"there is no scheme {name!r}; choose from {', '.join(SCHEMES)}")
+    return SCHEMES[name](strength, Path(folder) if folder else None)
+
+
+class UnknownScheme(Exception):
+    """No scheme has this name."""
