@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.credentials import fingerprint as prints
+from pipeline.credentials import moments
 from pipeline.credentials.pki import load_pki
 from pipeline.credentials.read import read_credential
 from pipeline.credentials.reading import CredentialReading
@@ -23,8 +24,9 @@ from pipeline.keyring import MARKS_FILE, LogKey, load_keyring, read_bundle, with
 from pipeline.media.limits import media_limits
 from pipeline.settings import Settings
 from pipeline.types import Evidence, EvidenceState, FileVerdict, Json
-from pipeline.verify import checked, types, visible, words
+from pipeline.verify import checked, content, types, visible, words
 from pipeline.verify.ladder import Facts, FingerprintMatch, names_release, state_of_log, verdict
+from pipeline.verify.matching import content_match, fingerprint_match
 from pipeline.verify.observe import Observation, observe
 from pipeline.verify.types import ReleaseSummary, VerificationReport
 from registry import checkpoint, merkle
@@ -36,6 +38,7 @@ from watermark.detector import HiddenMarkDetector
 from watermark.keys import DetectionKey
 from watermark.payload import PayloadCodec, as_hex
 
+LIKELY: Final = 40  # alignments in time by which periods of the carrier are chosen
 NO_TRUST: Final = TrustStore(claim_roots="", tsa_roots="", signers=SignerTable())
 
 Progress = Callable[[float, float], None]
@@ -128,6 +131,7 @@ class _Case:
         self._proven = self._log_failed = False
         self._checked = checked.Checked(state=checked.CheckedState.NONE)
         self._alignments: tuple[prints.Alignment, ...] = ()
+        self._content: content.ContentMatch | None = None
         self._notes: list[str] = []
 
     def gather(self, *, strip: bool, progress: Progress) -> None:
@@ -225,7 +229,7 @@ class _Case:
         return detection.payload if detection else None
 
     def _match(self) -> FingerprintMatch | None:
-        """The clip's fingerprint against the release's, or against the one in our own credential.
+        """What the clip shows against the release, or its fingerprint against that in our own credential.
 
         Also notes how the clip lies in time, which the visible mark's path needs.
         """
@@ -235,12 +239,19 @@ class _Case:
         if stored is None or self._observation is None:
             return None
         try:
-            kept = prints.Fingerprint.from_bytes(bytes(stored))
+            kept, shown = moments.stored(bytes(stored))
         except UsageError as error:
             self._notes.append(str(error))
             return None
-        self._alignments = prints.alignments(self._observation.fingerprint, kept)
-        return _match(self._alignments)
+        geometry = self._observation.detection.geometry if self._observation.detection else None
+        query = self._observation.fingerprint.paced(geometry.speed if geometry else 1.0)
+        self._alignments = prints.alignments(query, kept)
+        if geometry is None or self._payload is None:
+            return fingerprint_match(self._alignments)
+        if shown is not None:
+            likely = [alignment.offset for alignment in self._alignments[:LIKELY]]
+            self._content = content.compare(self._observation.moments, shown, geometry, likely)
+        return content_match(self._content, fingerprint_match(self._alignments), in_place=geometry.untouched)
 
     def report(self, *, seconds: float) -> VerificationReport:
         """Judge what was gathered."""
@@ -351,14 +362,6 @@ class _Case:
         observed = self._observation.info.notes if self._observation else ()
         failure = (self._failure,) if self._failure else ()
         return tuple(safe_text(note, 500) for note in (*failure, *self._notes, *observed))
-
-
-def _match(alignments: tuple[prints.Alignment, ...]) -> FingerprintMatch:
-    """What the best alignment says; between alike and another clip's, nothing."""
-    if not alignments or prints.MATCH_DISTANCE <= alignments[0].distance < prints.OTHER_DISTANCE:
-        return FingerprintMatch.UNDECIDED
-    same = alignments[0].distance < prints.MATCH_DISTANCE
-    return FingerprintMatch.SAME if same else FingerprintMatch.OTHER
 
 
 def _is_about(entry: bytes, release: FoundRelease) -> bool:
