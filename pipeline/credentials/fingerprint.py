@@ -173,6 +173,11 @@ def frame_hash(luma: Luma) -> int | None:
     return int.from_bytes(np.packbits(signs).tobytes(), "big")
 
 
+def mirrored_hash(bits: int) -> int:
+    """The hash of the same frame with left and right swapped, but for what lies on the edge of a sign."""
+    return bits ^ _MIRROR
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alignment:
     """How well two clips match at their best alignment.

@@ -72,6 +72,11 @@ class ContentMatch:
     differs: float | None = None
     moments: int = 0
 
+    @property
+    def alike(self) -> bool:
+        """Whether the structure is the release's, whatever differs besides."""
+        return self.structure is not None and self.structure >= SAME_STRUCTURE
+
 
 UNKNOWN: Final = ContentMatch(content=Content.UNDECIDED)
 

@@ -42,6 +42,7 @@ LIKELY: Final = 40  # alignments in time by which periods of the carrier are cho
 NO_TRUST: Final = TrustStore(claim_roots="", tsa_roots="", signers=SignerTable())
 
 Progress = Callable[[float, float], None]
+Admit = Callable[[prints.Fingerprint], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,12 +62,16 @@ class Verifier:
     interrupted: int = 0
 
     def verify(
-        self, path: Path, *, strip: bool = False, progress: Progress = lambda _done, _all: None
-    ) -> VerificationReport:
-        """Verify one file; never raises for what is in it. `strip`: also collect pictures for the report."""
+        self, path: Path, *, strip: bool = False, progress: Progress = lambda _done, _all: None,
+        admit: Admit = lambda _fingerprint: None,
+    ) -> VerificationReport:  # fmt: skip
+        """Verify one file; never raises for what is in it. `strip`: also collect pictures for the report.
+
+        `admit`: told the fingerprint before anything is looked up; what it raises ends the verification.
+        """
         began = time.monotonic()
         case = _Case(self, path)
-        case.gather(strip=strip, progress=progress)
+        case.gather(strip=strip, progress=progress, admit=admit)
         return case.report(seconds=time.monotonic() - began)
 
 
@@ -134,12 +139,14 @@ class _Case:
         self._content: content.ContentMatch | None = None
         self._notes: list[str] = []
 
-    def gather(self, *, strip: bool, progress: Progress) -> None:
+    def gather(self, *, strip: bool, progress: Progress, admit: Admit) -> None:
         """Each line of evidence on its own: what fails in one does not stop the others."""
         with ThreadPoolExecutor(1) as pool:
             reading = pool.submit(self._read, None)
             self._observe(strip=strip, progress=progress)
             self._credential = self._settled(reading)
+        if self._observation is not None:
+            admit(self._observation.fingerprint)
         self._look_up()
         if self._release is not None:
             self._recover(self._release)
@@ -268,6 +275,8 @@ class _Case:
             ),
         }  # fmt: skip
         match = self._match()
+        if self._content is not None:
+            evidence[types.HIDDEN_MARK] = words.with_pictures(evidence[types.HIDDEN_MARK], self._content)
         found = verdict(
             Facts(
                 readable=observation is not None, credential=credential, payload=self._payload,
@@ -361,7 +370,8 @@ class _Case:
     def _all_notes(self) -> tuple[str, ...]:
         observed = self._observation.info.notes if self._observation else ()
         failure = (self._failure,) if self._failure else ()
-        return tuple(safe_text(note, 500) for note in (*failure, *self._notes, *observed))
+        pictures = words.pictures_note(self._content)
+        return tuple(safe_text(note, 500) for note in (*failure, *self._notes, *pictures, *observed))
 
 
 def _is_about(entry: bytes, release: FoundRelease) -> bool:
