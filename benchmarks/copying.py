@@ -3,8 +3,9 @@
 Clips are released by `countermark guard` into a home of the benchmark's own. Then the mark of a release is
 estimated from it, from other clips with the same payload or with several, and pasted on other clips: real and
 drawn ones, and ones that are like the release (another seed, one attribute changed, begun a little later).
-`verify` must say neither `intact` nor `recovered`. Beside that, fair copies of the releases, as platforms make
-them, say how often a clip that is the same is not called so; and releases are marked again with other keys.
+`verify` must say neither `intact` nor `recovered`. Beside that, fair copies of the releases, as platforms
+make them, say how often a clip that is the same is not called so; and releases are marked again with other
+keys.
 Results are kept in a folder: a run that was stopped goes on.
 """
 

@@ -28,5 +28,5 @@ class Queries:
             known = [Query(*row) for row in conn.execute(select(*columns).order_by(verify_query.c.asked_at))]
             admitted = admits(known)
             if admitted and not any(one[:2] == query[:2] for one in known):
-                conn.execute(verify_query.insert().values(id=new_id(), asked_at=now, **query._asdict()))
+                conn.execute(verify_query.insert().values(id=new_id(now), asked_at=now, **query._asdict()))
         return admitted

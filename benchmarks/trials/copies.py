@@ -49,7 +49,8 @@ ESTIMATES: Final = (
 FAIR_ATTACKS: Final = (
     "none", "h264_28", "h264_35", "h264_40", "resize_0.55+h264_26", "long_192_crf_30", "crop_0.71+h264_26",
     "crop_0.55+h264_26", "flip+h264_26", "rotate_5+h264_26", "stretch_1.33+h264_26", "letterbox+h264_26",
-    "brightness_1.5+h264_26", "contrast_0.5+h264_26", "gamma_1.4+h264_26", "hue_0.25+h264_26", "grayscale+h264_26",
+    "brightness_1.5+h264_26", "contrast_0.5+h264_26", "gamma_1.4+h264_26", "hue_0.25+h264_26",
+    "grayscale+h264_26",
     "blur_9+h264_26", "speed_1.1+h264_26", "first_2s+h264_26", "last_2s+h264_26", "drop_50+h264_26",
     "perspective_0.1+h264_26", "combined_30", "screen_recording", "overlay_10+h264_26", "logo+h264_26",
     "pip_60+h264_26", "regeneration_proxy",

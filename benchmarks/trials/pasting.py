@@ -1,7 +1,7 @@
 """Marks that are estimated from marked clips and pasted on others.
 
-The attacker knows the scheme (how long a state of the carrier lasts, how wide a tile is), not the key. What he
-takes for the mark is, by name:
+The attacker knows the scheme (how long a state of the carrier lasts, how wide a tile is), not the key. What
+he takes for the mark is, by name:
 
 - `original`: the release less the very clip it was made from, frame by frame: nobody can do better;
 - `smooth`: each frame of the release less its blurred self;
@@ -81,7 +81,7 @@ class Tiles:
 
 
 def average(clips: Iterable[Footage], frames: int = 0) -> Tiles:
-    """The mean fine detail of all frames of all `clips`, all of one short side; of `frames` of each, if given."""
+    """The mean fine detail of the frames of `clips`, all of one short side; of `frames` of each, if given."""
     totals: list[Field] = []
     counts: list[Field] = []
     for clip in clips:

@@ -172,6 +172,8 @@ class Taker:
 def _unpacked(packed: bytes, count: int, height: int, width: int) -> tuple[Moment, ...]:
     if count == 0:
         return ()
+    if max(height, width) > MAX_RATIO * STORED_LINES + 2:
+        raise ValueError(_NOT_ONE)
     cells, colours = height * width, height * width // 2
     wanted = count * (4 + cells + colours)
     engine = zlib.decompressobj()

@@ -34,8 +34,9 @@ from watermark.lattice import PERIOD_SECONDS
 NEAR: Final = 0.26  # seconds by which the mark's clock may be off for the whole clip
 NEARER: Final = 0.13  # and a single moment besides: frames are dropped, doubled, reordered
 PERIODS: Final = 6  # trims by whole periods of the carrier that are tried, the likeliest first
-JUDGED_BY: Final = 4  # moments by which places are compared
-TRIED_ON: Final = 3  # places that are refined
+JUDGED_BY: Final = 3  # moments by which places are compared
+TRIED_ON: Final = 2  # places that are refined
+HOPELESS: Final = 0.2  # structure below which a place is not worth it
 WELL_LAID: Final = 0.97  # structure at which nothing is refined
 LEAST_MOMENTS: Final = 2
 LEAST_SHARE: Final = 0.5  # of the shorter clip's moments
@@ -167,7 +168,7 @@ class _Laid:
         """The place where the few `pairs` agree best in structure, refined, and how well they do."""
         tried = [(self._agreement(pairs, place), place) for place in places(*self._sides, geometry)]
         ranked = sorted(tried, key=lambda one: -one[0])[:TRIED_ON]
-        if ranked and ranked[0][0] < WELL_LAID:
+        if ranked and HOPELESS < ranked[0][0] < WELL_LAID:
             finer = [
                 refined(place, self._sides[1], lambda at: self._agreement(pairs, at)) for _, place in ranked
             ]

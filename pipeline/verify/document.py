@@ -35,7 +35,7 @@ def document(report: VerificationReport) -> dict[str, Any]:
 
 
 def for_strangers(report: VerificationReport) -> VerificationReport:
-    """The report for whoever has no API key: nothing of the marks but whether they are there, and the payload.
+    """The report for whoever has no API key: nothing of the marks but that they are there, and the payload.
 
     No strength, no place, no path, no likeness, and not how long it took.
     """

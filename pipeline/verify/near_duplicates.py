@@ -44,7 +44,10 @@ class QueryStore(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NearDuplicates:
-    """Admits queries up to a limit. ``each``, ``all``: different near-duplicates within ``hours`` (0: no limit)."""
+    """Admits queries up to a limit: so many near-duplicates of ``each`` asker, and of ``all``, in ``hours``.
+
+    0: any number.
+    """
 
     store: QueryStore
     each: int
@@ -60,8 +63,8 @@ class NearDuplicates:
         since = (moment - timedelta(hours=self.hours)).isoformat(timespec="seconds").replace("+00:00", "Z")
         if not self.store.note(query, now=now, since=since, admits=lambda known: self._admits(query, known)):
             raise TooManyAlike(
-                f"this clip was asked about in too many slightly different forms; ask again in {self.hours:g} hours, "
-                "or with an API key"
+                "this clip was asked about in too many slightly different forms; ask again in "
+                f"{self.hours:g} hours, or with an API key"
             )
 
     def _admits(self, query: Query, known: Sequence[Query]) -> bool:

@@ -140,7 +140,8 @@ def with_pictures(line: Evidence, found: ContentMatch) -> Evidence:
     """The hidden mark's line with how the pictures compare with those of the release that it names."""
     numbers: Json = {
         "pictures": str(found.content), "structure": _rounded(found.structure),
-        "least_structure": _rounded(found.least), "differs": _rounded(found.differs), "moments": found.moments,
+        "least_structure": _rounded(found.least), "differs": _rounded(found.differs),
+        "moments": found.moments,
     }  # fmt: skip
     return replace(line, found=line.found | numbers)
 
@@ -153,9 +154,7 @@ def pictures_note(found: ContentMatch | None) -> tuple[str, ...]:
     """Says that a part of the picture was changed, where that is why it could not be confirmed."""
     if found is None or found.content is not Content.UNDECIDED or not found.alike:
         return ()
-    return (
-        "It shows the release, but something in the picture is not as it was: covered, added or changed.",
-    )
+    return ("It shows the release, but something in the picture was covered, added or changed.",)
 
 
 def present(detection: Detection | None) -> bool:
