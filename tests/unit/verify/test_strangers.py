@@ -97,9 +97,10 @@ def test_whoever_has_a_key_sees_them() -> None:
 @pytest.mark.parametrize(("detection", "verdict"), CASES)
 def test_neither_does_the_page(detection: Detection, verdict: FileVerdict) -> None:
     whole = report(detection, verdict)
-    page, full = (html.render([one], service="example") for one in (for_strangers(whole), whole))
-    secret = ("23.4", "23.5", "11.2", "1.23", "9.87", "0.9371", "0.937", "0.8127", "1.379", "0.7654", "1.4131",
-              "3.21", "2.71", "1.087", "0.4321", "0.1234", "0.117", "2.357", "2.4 s")  # fmt: skip
+    public = for_strangers(whole)
+    page, full = (html.render([one], service="example") for one in (public, whole))
+    secret = ("23.4", "23.5", "11.2", "1.23", "9.87", "0.9371", "0.937", "0.8127", "1.379", "0.7654",
+              "1.4131", "3.21", "2.71", "1.087", "0.4321", "0.1234", "0.117", "2.357", "2.4 s")  # fmt: skip
     assert [number for number in secret if number in page] == []
     assert [number for number in secret if number in full] != []
 
