@@ -157,9 +157,9 @@ def _rows_of(uv: Field) -> NDArray[np.float64]:
 def _robust(inputs: Matrix, outputs: Matrix, floor: float) -> Matrix:
     """Least squares, four times, each without what is far off the fit before."""
     kept = np.ones(len(inputs), bool)
-    fit = np.zeros((inputs.shape[1], outputs.shape[1]))
+    fit: Matrix = np.zeros((inputs.shape[1], outputs.shape[1]))
     for _ in range(4):
-        fit = np.linalg.lstsq(inputs[kept], outputs[kept], rcond=None)[0]
+        fit = np.asarray(np.linalg.lstsq(inputs[kept], outputs[kept], rcond=None)[0], np.float64)
         away = np.abs(outputs - inputs @ fit).max(axis=1)
         kept = away <= ROBUST * (float(np.median(away[kept])) + floor)
     return fit
