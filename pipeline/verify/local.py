@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.credentials import fingerprint as prints
+from pipeline.credentials import moments
 from pipeline.credentials.pki import load_pki
 from pipeline.credentials.read import read_credential
 from pipeline.credentials.reading import CredentialReading
@@ -23,9 +24,10 @@ from pipeline.keyring import MARKS_FILE, LogKey, load_keyring, read_bundle, with
 from pipeline.media.limits import media_limits
 from pipeline.settings import Settings
 from pipeline.types import Evidence, EvidenceState, FileVerdict, Json
-from pipeline.verify import checked, types, visible, words
+from pipeline.verify import checked, content, types, visible, words
 from pipeline.verify.issued_list import IssuedList
 from pipeline.verify.ladder import Facts, FingerprintMatch, names_release, state_of_log, verdict
+from pipeline.verify.matching import content_match, fingerprint_match
 from pipeline.verify.observe import Observation, observe
 from pipeline.verify.types import ReleaseSummary, VerificationReport
 from registry import checkpoint, merkle
@@ -38,9 +40,11 @@ from watermark.issued import Issued
 from watermark.keys import DetectionKey
 from watermark.payload import PayloadCodec, as_hex
 
+LIKELY: Final = 40  # alignments in time by which periods of the carrier are chosen
 NO_TRUST: Final = TrustStore(claim_roots="", tsa_roots="", signers=SignerTable())
 
 Progress = Callable[[float, float], None]
+Admit = Callable[[prints.Fingerprint], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,12 +65,16 @@ class Verifier:
     interrupted: int = 0
 
     def verify(
-        self, path: Path, *, strip: bool = False, progress: Progress = lambda _done, _all: None
-    ) -> VerificationReport:
-        """Verify one file; never raises for what is in it. `strip`: also collect pictures for the report."""
+        self, path: Path, *, strip: bool = False, progress: Progress = lambda _done, _all: None,
+        admit: Admit = lambda _fingerprint: None,
+    ) -> VerificationReport:  # fmt: skip
+        """Verify one file; never raises for what is in it. `strip`: also collect pictures for the report.
+
+        `admit`: told the fingerprint before anything is looked up; what it raises ends the verification.
+        """
         began = time.monotonic()
         case = _Case(self, path)
-        case.gather(strip=strip, progress=progress)
+        case.gather(strip=strip, progress=progress, admit=admit)
         return case.report(seconds=time.monotonic() - began)
 
 
@@ -135,14 +143,17 @@ class _Case:
         self._proven = self._log_failed = False
         self._checked = checked.Checked(state=checked.CheckedState.NONE)
         self._alignments: tuple[prints.Alignment, ...] = ()
+        self._content: content.ContentMatch | None = None
         self._notes: list[str] = []
 
-    def gather(self, *, strip: bool, progress: Progress) -> None:
+    def gather(self, *, strip: bool, progress: Progress, admit: Admit) -> None:
         """Each line of evidence on its own: what fails in one does not stop the others."""
         with ThreadPoolExecutor(1) as pool:
             reading = pool.submit(self._read, None)
             self._observe(strip=strip, progress=progress)
             self._credential = self._settled(reading)
+        if self._observation is not None:
+            admit(self._observation.fingerprint)
         self._look_up()
         if self._release is not None:
             self._recover(self._release)
@@ -241,7 +252,7 @@ class _Case:
         return detection.payload if detection else None
 
     def _match(self) -> FingerprintMatch | None:
-        """The clip's fingerprint against the release's, or against the one in our own credential.
+        """What the clip shows against the release, or its fingerprint against that in our own credential.
 
         Also notes how the clip lies in time, which the visible mark's path needs.
         """
@@ -251,12 +262,19 @@ class _Case:
         if stored is None or self._observation is None:
             return None
         try:
-            kept = prints.Fingerprint.from_bytes(bytes(stored))
+            kept, shown = moments.stored(bytes(stored))
         except UsageError as error:
             self._notes.append(str(error))
             return None
-        self._alignments = prints.alignments(self._observation.fingerprint, kept)
-        return _match(self._alignments)
+        geometry = self._observation.detection.geometry if self._observation.detection else None
+        query = self._observation.fingerprint.paced(geometry.speed if geometry else 1.0)
+        self._alignments = prints.alignments(query, kept)
+        if geometry is None or self._payload is None:
+            return fingerprint_match(self._alignments)
+        if shown is not None:
+            likely = [alignment.offset for alignment in self._alignments[:LIKELY]]
+            self._content = content.compare(self._observation.moments, shown, geometry, likely)
+        return content_match(self._content, fingerprint_match(self._alignments), in_place=geometry.untouched)
 
     def report(self, *, seconds: float) -> VerificationReport:
         """Judge what was gathered."""
@@ -273,6 +291,8 @@ class _Case:
             ),
         }  # fmt: skip
         match = self._match()
+        if self._content is not None:
+            evidence[types.HIDDEN_MARK] = words.with_pictures(evidence[types.HIDDEN_MARK], self._content)
         found = verdict(
             Facts(
                 readable=observation is not None, credential=credential, payload=self._payload,
@@ -366,15 +386,8 @@ class _Case:
     def _all_notes(self) -> tuple[str, ...]:
         observed = self._observation.info.notes if self._observation else ()
         failure = (self._failure,) if self._failure else ()
-        return tuple(safe_text(note, 500) for note in (*failure, *self._notes, *observed))
-
-
-def _match(alignments: tuple[prints.Alignment, ...]) -> FingerprintMatch:
-    """What the best alignment says; between alike and another clip's, nothing."""
-    if not alignments or prints.MATCH_DISTANCE <= alignments[0].distance < prints.OTHER_DISTANCE:
-        return FingerprintMatch.UNDECIDED
-    same = alignments[0].distance < prints.MATCH_DISTANCE
-    return FingerprintMatch.SAME if same else FingerprintMatch.OTHER
+        pictures = words.pictures_note(self._content)
+        return tuple(safe_text(note, 500) for note in (*failure, *self._notes, *pictures, *observed))
 
 
 def _is_about(entry: bytes, release: FoundRelease) -> bool:

@@ -50,7 +50,8 @@ class VerificationReport:
 
     `file`: the name as given. `headline`: one sentence for a person. `notes`: what was assumed or changed.
     `path`: centres (x, y) of the two plates over time in shares of width and height, for drawing the mark's
-    path; empty when it is not known. `seconds`: how long the check took. `media`: size, length, codec.
+    path; empty when it is not known. `seconds`: how long the check took, None for
+    whoever must not be told. `media`: size, length, codec.
     """
 
     file: str
@@ -64,4 +65,4 @@ class VerificationReport:
     strip: tuple[StripFrame, ...]
     path: tuple[tuple[tuple[float, float], ...], ...]
     checked_at: str
-    seconds: float
+    seconds: float | None

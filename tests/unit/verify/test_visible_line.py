@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline.credentials.fingerprint import QUERY, Alignment, alignments, fingerprint
+from pipeline.credentials.moments import Taker
 from pipeline.media.types import ClipInfo
 from pipeline.types import EvidenceState
 from pipeline.verify.observe import Observation
@@ -78,7 +79,12 @@ def judged(clip: Clip, aligned: tuple[Alignment, ...], geometry: Geometry | None
         width=WIDTH, height=HEIGHT, time_base=Fraction(1, RATE), frame_rate=Fraction(RATE),
     )  # fmt: skip
     seen = Observation(
-        info=info, detection=None, fingerprint=fingerprint(clip, QUERY), kept=tuple(clip), strip=()
+        info=info,
+        detection=None,
+        fingerprint=fingerprint(clip, QUERY),
+        moments=Taker().finish(),
+        kept=tuple(clip),
+        strip=(),
     )
     found = look(seen, geometry, KEY, PAYLOAD, MARK, alignments=aligned)
     return found.evidence.state, found.removed
