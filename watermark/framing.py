@@ -49,6 +49,12 @@ class Framing:
         """The same with another start."""
         return replace(self, start=start)
 
+    def after(self, change: Matrix) -> "Framing":
+        """The framing in a picture made from the clip's: `change` is 2×3, of shares to shares."""
+        rows = np.array(self.rows)
+        moved = np.column_stack([change[:, :2] @ rows[:, :2], change[:, :2] @ rows[:, 2] + change[:, 2]])
+        return replace(self, rows=_rows(moved), whole=False)
+
     def pixels(self, marked: Size, frame: Size) -> Matrix:
         """``float64[2, 3]`` from pixels of the marked frame to pixels of a frame; sizes (width, height)."""
         rows = np.array(self.rows)
@@ -72,6 +78,17 @@ class Framing:
 
 WHOLE = Framing()
 MIRRORED = Framing(rows=((-1.0, 0.0, 1.0), (0.0, 1.0, 0.0)))
+
+
+def upright(framing: Framing, marked: Size, frame: Size) -> tuple[Matrix, Size]:
+    """What turns a frame of this size upright and unmirrored, all of it: 2×3 of shares to shares, new size."""
+    back = cv2.invertAffineTransform(framing.pixels(marked, frame))[:, :2]
+    back /= math.sqrt(abs(float(np.linalg.det(back))))
+    corners = np.array([[0, 0], [frame[0], 0], [frame[0], frame[1]], [0, frame[1]]]) @ back.T
+    low, size = corners.min(axis=0), np.ptp(corners, axis=0)
+    change = np.column_stack([back * np.array(frame), -low]) / size[:, None]
+    width, height = (max(1, round(side)) for side in size.tolist())
+    return change, (width, height)
 
 
 def framings(geometry: Geometry, marked: Size, clip: Size) -> tuple[Framing, ...]:

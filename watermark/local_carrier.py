@@ -27,13 +27,15 @@ from watermark.lattice import STATES, Complex, lattice
 from watermark.windows import Plane, blocks
 
 TILE_PIXELS = 256  # of the rendered pattern, which is sampled bilinearly
-DECOYS = ((37, 53), (61, -29), (-43, 71), (91, 17))  # shifts (down, right) in pixels of 256 lines
+DECOYS = ((37, 53), (61, -29))  # shifts (down, right) in pixels of 256 lines
+COARSE = 2  # pixels of a plane to a side of what sums are kept of
 LEFT = 0.12  # share of the gain that painting over may leave: edges of the box, motion within a window
 CLEAR = 0.012  # of the frame's height: what controls keep from plates
 STEPS = (0.5, 1 / 3)  # of a plate's height and width, between controls
 LEAST_SEEN = 0.6  # of the windows in which a control has to lie in the frame
 LEAST_CONTROLS = 8
 LEAST_WINDOWS = 3
+FAR = 20.0  # frames away: a box there is not there
 MOST_EVIDENCE = 60.0  # of one plane: beyond, the model is not believed
 
 Boxes = NDArray[np.float64]
@@ -140,39 +142,43 @@ class _Plane:
 
     def __init__(self, field: Field, framing: Framing) -> None:
         seen, expected = field.seen, field.expected
-        self._height, self._width = seen.shape[1:]
+        height, width = seen.shape[1:]
+        self._height, self._width = -(-height // COARSE), -(-width // COARSE)
         inside = _inside(self._width, self._height, framing)
-        self._inside = np.asarray(cv2.integral(inside, sdepth=cv2.CV_64F))
-        self._products = _integrals(seen * expected)
-        self._energies = _integrals(expected * expected)
-        scale = min(self._height, self._width) / 256
-        self._decoys = []
-        for down, right in DECOYS:
-            decoy = np.roll(expected, (round(down * scale), round(right * scale)), axis=(1, 2))
-            self._decoys.append((_integrals(seen * decoy), _integrals(decoy * decoy)))
+        self._inside = np.asarray(cv2.integral(inside, sdepth=cv2.CV_32F))
+        size = (self._width, self._height)
+        self._products = _integrals(zip(seen, expected, strict=True), size)
+        self._energies = _integrals(zip(expected, expected, strict=True), size)
+        scale = min(height, width) / 256
+        self._decoys = [
+            _integrals(
+                ((one, np.roll(other, (round(down * scale), round(right * scale)), axis=(0, 1)))
+                 for one, other in zip(seen, expected, strict=True)), size,
+            )
+            for down, right in DECOYS
+        ]  # fmt: skip
 
     def hole(self, boxes: Boxes, plate: int, used: Used) -> Hole:
         """Evidence of this plane."""
         limits = np.array([self._width, self._height] * 2)
-        cells = np.rint(boxes * limits).astype(int)
+        cells = np.rint(np.clip(boxes, -FAR, FAR) * limits).astype(int)
         own = cells[:, plate]
         there = used & self._lies(own)
+        own = np.clip(own, 0, limits)
         if there.sum() < LEAST_WINDOWS:
             return UNTOLD
-        gain = self._gain(self._products, self._energies, own[None], there[None])[0]
+        gain = self._gain(self._products, own[None], there[None])[0]
         moved, seen = self._controls(cells, plate, there)
         if len(moved) < LEAST_CONTROLS:
             return UNTOLD
-        controls = self._gain(self._products, self._energies, moved, seen)
-        nothing = np.concatenate([self._gain(*decoy, moved, seen) for decoy in self._decoys])
+        controls = self._gain(self._products, moved, seen)
+        nothing = np.concatenate([self._gain(decoy, moved, seen) for decoy in self._decoys])
         return _judged(float(gain), controls, nothing)
 
-    def _gain(
-        self, products: Boxes, energies: Boxes, cells: NDArray[np.int_], seen: Used
-    ) -> NDArray[np.float64]:
+    def _gain(self, products: Plane, cells: NDArray[np.int_], seen: Used) -> NDArray[np.float64]:
         """Products over energy, ``float64[k]``, of cells ``int[k, n, c, 4]`` in the windows ``bool[k, n]``."""
         over = (_summed(products, cells) * seen).sum(axis=1)
-        under = (_summed(energies, cells) * seen).sum(axis=1)
+        under = (_summed(self._energies, cells) * seen).sum(axis=1)
         return np.asarray(over / (under + 1e-9))
 
     def _lies(self, cells: NDArray[np.int_]) -> Used:
@@ -192,8 +198,8 @@ class _Plane:
         """The plate's cells moved all over the frame, ``int[k, n, c, 4]``, and where they may be looked at."""
         own = cells[:, plate]
         size = np.median(own[..., 2:].max(axis=1) - own[..., :2].min(axis=1), axis=0)
-        rows = np.arange(-self._height, self._height, max(4, round(STEPS[0] * size[1])))
-        columns = np.arange(-self._width, self._width, max(4, round(STEPS[1] * size[0])))
+        rows = np.arange(-self._height, self._height, max(2, round(STEPS[0] * size[1])))
+        columns = np.arange(-self._width, self._width, max(2, round(STEPS[1] * size[0])))
         shifts = np.array([(column, row, column, row) for row in rows for column in columns])
         moved = own[None] + shifts[:, None, None, :]
         seen = self._lies(moved) & there & ~self._covered(moved, cells)
@@ -228,16 +234,20 @@ def _judged(gain: float, controls: NDArray[np.float64], nothing: NDArray[np.floa
     return Hole(evidence=evidence, left=gain / usual)
 
 
-def _integrals(stack: Plane) -> Boxes:
-    return np.stack([cv2.integral(plane, sdepth=cv2.CV_64F) for plane in stack])
+def _integrals(pairs: Iterable[tuple[Plane, Plane]], size: Size) -> Plane:
+    """Integral images ``float32[n, h + 1, w + 1]`` of products, at this width and height."""
+    return np.stack([
+        cv2.integral(cv2.resize(one * other, size, interpolation=cv2.INTER_AREA), sdepth=cv2.CV_32F)
+        for one, other in pairs
+    ])  # fmt: skip
 
 
-def _summed(tables: Boxes, cells: NDArray[np.int_]) -> NDArray[np.float64]:
-    """Sums over cells ``int[k, n, c, 4]`` of integral images ``float64[n, h + 1, w + 1]``: ``float64[k, n]``."""
+def _summed(tables: Plane, cells: NDArray[np.int_]) -> NDArray[np.float64]:
+    """Sums over cells ``int[k, n, c, 4]`` of integral images: ``float64[k, n]``."""
     x0, y0, x1, y1 = np.moveaxis(cells, -1, 0)
     window = np.arange(len(tables))[None, :, None]
     total = tables[window, y1, x1] - tables[window, y0, x1] - tables[window, y1, x0] + tables[window, y0, x0]
-    return np.asarray(total.sum(axis=-1))
+    return np.asarray(total.sum(axis=-1), np.float64)
 
 
 def _inside(width: int, height: int, framing: Framing) -> NDArray[np.uint8]:

@@ -25,6 +25,7 @@ of the picture's height, all of these at crf 51 with 1.1 % or more.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import cv2
@@ -110,7 +111,7 @@ class VisibleDetector:
     def __init__(self, layout: VisibleLayout, framing: Framing = WHOLE) -> None:
         self._layout, self._framing = layout, framing
         self._trackers = [
-            _Tracker(PlateFilter(layout, plate))
+            _Tracker(plate_filter(layout, plate))
             for plate in Plate
         ]
         self._last: float | None = None
@@ -303,28 +304,34 @@ def _spans(bins: Sequence[_Bin], state: State) -> tuple[Span, ...]:
 
 
 class PlateFilter:
-    """The template of one plate, ``height`` pixels high, and its correlation with pictures of that scale."""
+    """The template of one plate, ``height`` pixels high, and its correlation with pictures of that scale.
 
-    def __init__(self, layout: VisibleLayout, plate: Plate, height: int = CANONICAL_HEIGHT) -> None:
-        ratio = layout.ratios[plate]
+    ``trim``: pixels that the template leaves out on each side: without the box's outline only writing fits.
+    """
+
+    def __init__(
+        self, text: str, ratio: float, style: VisibleStyle, *, glyph: bool, height: int, trim: int
+    ) -> None:
         width = round(height * ratio)
         levels = Levels.of_range(full_range=False)
-        text, glyph = layout.texts[plate], plate is Plate.LABEL
-        ink = render(text, glyph=glyph, height=height, style=layout.style, levels=levels).layers(0.0)
+        ink = render(text, glyph=glyph, height=height, style=style, levels=levels).layers(0.0)
         box = (-REACH, -REACH, width + REACH, height + REACH)
         placed = place(ink, centre=(width / 2, height / 2), height=height, box=box, ratio=width / height)
         drawn = np.asarray(placed[..., 1] + _MID_GREY * (1 - placed[..., 0]), np.float32)
         self._sigma = HIGH_PASS_SIGMA * height / CANONICAL_HEIGHT
-        template = self._high_pass(drawn)[REACH:-REACH, REACH:-REACH]
+        self._shape = (height, width)
+        cut = slice(REACH + trim, -REACH - trim)
+        template = self._high_pass(drawn)[cut, cut]
         template = template - template.mean()
         self.template = np.asarray(template / np.linalg.norm(template), np.float32)
 
     def correlate(self, luma: Luma, pose: Pose, placed: Matrix) -> Patch:
-        """Normalised correlation ``float32[2 * REACH + 1, 2 * REACH + 1]`` over shifts around ``pose``.
+        """Normalised correlation over shifts around ``pose``: ``float32[2 * REACH + 1, 2 * REACH + 1]``, and
+        twice the trim more.
 
         ``placed``: 2×3, from pixels of the marked frame to pixels of this one.
         """
-        return self.over(_resample(luma, pose, placed, self.template.shape))
+        return self.over(_resample(luma, pose, placed, self._shape))
 
     def over(self, picture: Patch) -> Patch:
         """Normalised correlation at every place of a picture that is larger than the template."""
@@ -337,6 +344,17 @@ class PlateFilter:
 
     def _high_pass(self, image: Patch) -> Patch:
         return np.asarray(image - cv2.GaussianBlur(image, (0, 0), self._sigma), np.float32)
+
+
+_made = lru_cache(maxsize=32)(PlateFilter)  # rendering text takes longer than looking at a frame
+
+
+def plate_filter(
+    layout: VisibleLayout, plate: Plate, height: int = CANONICAL_HEIGHT, trim: int = 0
+) -> PlateFilter:
+    """The filter of one of the layout's plates; the same one for the same look."""
+    text, ratio = layout.texts[plate], layout.ratios[plate]
+    return _made(text, ratio, layout.style, glyph=plate is Plate.LABEL, height=height, trim=trim)
 
 
 def _inside(pose: Pose, placed: Matrix, shape: tuple[int, ...]) -> float:
