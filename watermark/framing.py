@@ -104,9 +104,7 @@ def framings(geometry: Geometry, marked: Size, clip: Size) -> tuple[Framing, ...
     found = sorted(_placed(geometry, marked, clip), key=lambda one: -one[0])
     best = found[0][0] if found else 0.0
     least = max(LEAST_OVERLAP, best - OVERLAP_SLACK)
-    return tuple(
-        replace(timed, rows=rows, whole=False) for overlap, rows in found[:MOST] if overlap >= least
-    )
+    return tuple(replace(timed, rows=rows, whole=False) for overlap, rows in found[:MOST] if overlap >= least)
 
 
 def _shows_all(geometry: Geometry, marked: Size, clip: Size) -> bool:

@@ -11,6 +11,7 @@
 What is measured depends on the hidden mark only through `fields`; any number of planes of any size will do.
 """
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -23,7 +24,9 @@ from watermark.channel import encode
 from watermark.clocks import shares
 from watermark.framing import Framing, Size
 from watermark.keys import DetectionKey
-from watermark.lattice import STATES, Complex, lattice
+from watermark.lattice import PERIOD_SECONDS, STATES, Complex, lattice
+from watermark.visible import VisibleLayout
+from watermark.visible_path import Plate
 from watermark.windows import Plane, blocks
 
 TILE_PIXELS = 256  # of the rendered pattern, which is sampled bilinearly
@@ -35,6 +38,7 @@ STEPS = (0.5, 1 / 3)  # of a plate's height and width, between controls
 LEAST_SEEN = 0.6  # of the windows in which a control has to lie in the frame
 LEAST_CONTROLS = 8
 LEAST_WINDOWS = 3
+CELLS = 5  # along a plate that lies slanted
 FAR = 20.0  # frames away: a box there is not there
 MOST_EVIDENCE = 60.0  # of one plane: beyond, the model is not believed
 
@@ -79,7 +83,9 @@ def windows(frames: Iterable[TimedLuma]) -> Windows | None:
     return Windows(times=block.times, planes=(block.windows,))
 
 
-def fields(seen: Windows, key: DetectionKey, payload: int, marked: Size, framing: Framing) -> tuple[Field, ...]:
+def fields(
+    seen: Windows, key: DetectionKey, payload: int, marked: Size, framing: Framing
+) -> tuple[Field, ...]:
     """What is seen beside what the payload's pattern would be, plane by plane. The one place that knows how
     the hidden mark is made.
 
@@ -102,9 +108,7 @@ def _laid(drawn: Plane, width: int, height: int, marked: Size, framing: Framing)
     back = cv2.invertAffineTransform(framing.pixels(marked, (width, height)))
     back *= 2 * TILE_PIXELS / min(marked)
     columns, rows = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
-    x, y = (
-        ((row[0] * columns + row[1] * rows + row[2]) % TILE_PIXELS).astype(np.float32) for row in back
-    )
+    x, y = (((row[0] * columns + row[1] * rows + row[2]) % TILE_PIXELS).astype(np.float32) for row in back)
     wrap = cv2.BORDER_WRAP
     return np.stack([cv2.remap(tile, x, y, cv2.INTER_LINEAR, borderMode=wrap) for tile in drawn])
 
@@ -115,6 +119,57 @@ def _tiles(coefficients: Complex, points: NDArray[np.int32]) -> Plane:
     kx, ky = points.T
     spectrum[:, ky % TILE_PIXELS, kx % TILE_PIXELS] = coefficients
     return 2 * np.fft.ifft2(spectrum, norm="forward").real.astype(np.float32)
+
+
+class PathHoles:
+    """The hidden mark inside the plates of one clip, wherever the clip may lie."""
+
+    def __init__(
+        self, frames: Sequence[TimedLuma], layout: VisibleLayout, key: DetectionKey, payload: int
+    ) -> None:
+        self._frames, self._layout, self._key, self._payload = frames, layout, key, payload
+        self._marked = (layout.width, layout.height)
+        self._windows: Windows | None = None
+        self._carriers: dict[Framing, LocalCarrier] = {}
+
+    def at(self, framing: Framing, plate: Plate, spans: Sequence[tuple[float, float]]) -> Hole:
+        """Inside one plate's boxes in these seconds of the clip."""
+        self._windows = self._windows or windows(self._frames)
+        if self._windows is None:
+            return UNTOLD
+        times = self._windows.times.tolist()
+        inside = [any(first <= time <= last for first, last in spans) for time in times]
+        boxes = [
+            [_cells(box, self._marked, framing) for box in self._layout.boxes(framing.marked_time(time))]
+            for time in times
+        ]
+        return self._carrier(framing, self._windows).hole(np.array(boxes), plate, np.array(inside))
+
+    def _carrier(self, framing: Framing, seen: Windows) -> "LocalCarrier":
+        """Kept for every place: a whole period later the pattern is the same."""
+        same = framing.begun(framing.start % PERIOD_SECONDS)
+        if same not in self._carriers:
+            planes = fields(seen, self._key, self._payload, self._marked, same)
+            self._carriers[same] = LocalCarrier(planes, same)
+        return self._carriers[same]
+
+
+def together(holes: Iterable[Hole]) -> Hole:
+    """What several plates say at once; those that say nothing do not count."""
+    told = [hole for hole in holes if hole.left is not None]
+    if not told:
+        return UNTOLD
+    left = sum(hole.left for hole in told if hole.left is not None) / len(told)
+    return Hole(evidence=sum(hole.evidence for hole in told), left=left)
+
+
+def _cells(box: tuple[int, int, int, int], marked: Size, framing: Framing) -> list[tuple[float, ...]]:
+    """A plate's box in shares of the clip; in several cells along it, so that a slanted one encloses little."""
+    if framing.whole:
+        return [framing.box(marked, box)]
+    x0, y0, x1, y1 = box
+    edges = np.linspace(x0, x1, CELLS + 1).tolist()
+    return [framing.box(marked, (left, y0, right, y1)) for left, right in itertools.pairwise(edges)]
 
 
 class LocalCarrier:
@@ -129,12 +184,7 @@ class LocalCarrier:
         `boxes`: ``float64[n, plates, cells, 4]``, (x0, y0, x1, y1) in shares of the clip's frame in each
         window: where every plate is, in one or more cells.
         """
-        told = [plane.hole(boxes, plate, used) for plane in self._planes]
-        measured = [hole for hole in told if hole.left is not None]
-        if not measured:
-            return UNTOLD
-        left = sum(hole.left for hole in measured if hole.left is not None) / len(measured)
-        return Hole(evidence=sum(hole.evidence for hole in measured), left=left)
+        return together([plane.hole(boxes, plate, used) for plane in self._planes])
 
 
 class _Plane:
@@ -192,9 +242,7 @@ class _Plane:
         enough = covered >= 0.98 * (x1 - x0) * (y1 - y0)
         return np.asarray((inside & enough).all(axis=-1))
 
-    def _controls(
-        self, cells: NDArray[np.int_], plate: int, there: Used
-    ) -> tuple[NDArray[np.int_], Used]:
+    def _controls(self, cells: NDArray[np.int_], plate: int, there: Used) -> tuple[NDArray[np.int_], Used]:
         """The plate's cells moved all over the frame, ``int[k, n, c, 4]``, and where they may be looked at."""
         own = cells[:, plate]
         size = np.median(own[..., 2:].max(axis=1) - own[..., :2].min(axis=1), axis=0)

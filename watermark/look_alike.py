@@ -78,9 +78,7 @@ def look_for(frames: Sequence[TimedLuma], layout: VisibleLayout) -> LookAlike | 
     hits = tuple(hit for hit in seen if hit.score >= HIT)
     if len(hits) < max(LEAST_HITS, SHARE * len(seen)):
         return None
-    return LookAlike(
-        score=float(np.median([hit.score for hit in hits])), hits=hits, looked=len(seen)
-    )
+    return LookAlike(score=float(np.median([hit.score for hit in hits])), hits=hits, looked=len(seen))
 
 
 def goes_along(found: LookAlike, layout: VisibleLayout, framing: Framing) -> bool:

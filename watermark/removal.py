@@ -12,7 +12,6 @@
    present, nor removed.
 """
 
-import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,7 +24,7 @@ from watermark.base import Geometry, TimedLuma
 from watermark.framing import Framing, Matrix, Size, framings, upright
 from watermark.keys import DetectionKey
 from watermark.lattice import PERIOD_SECONDS
-from watermark.local_carrier import UNTOLD, Hole, LocalCarrier, Windows, fields, windows
+from watermark.local_carrier import UNTOLD, Hole, PathHoles, together
 from watermark.look_alike import LookAlike, goes_along, look_for
 from watermark.visible import VisibleLayout
 from watermark.visible_detect import (
@@ -44,11 +43,12 @@ HOLE = 2.0  # log odds that say: something was taken away here
 # The carrier tells the start to about a quarter of a second, the plates need it to a twentieth.
 NEAR_STARTS = (0.0, 0.1, -0.1, 0.2, -0.2, 0.3, -0.3)  # seconds, around what the carrier says
 ALIGNED_SECONDS = 0.2  # a start this close to the release's start counts as the same
-WHOLE_PERIODS = tuple(count * PERIOD_SECONDS for count in (1, 2, 3, 4))  # seconds; tried where nothing is told
+WHOLE_PERIODS = tuple(
+    count * PERIOD_SECONDS for count in (1, 2, 3, 4)
+)  # seconds; tried where nothing is told
 FAR_PERIODS = 225  # of a label that is somewhere else in the picture: so many periods may have been cut off
 ENOUGH_FRAMES = 24  # at a start that is merely likely, half of them are looked at, but no fewer
 PART_SECONDS = 1.0  # of a plate that has to be missing for "removed in part"
-CELLS = 5  # along a plate that lies slanted
 
 
 class Verdict(StrEnum):
@@ -107,9 +107,7 @@ class Testimony:
         return _joined(span for plate in self.plates for span in plate.removed)
 
 
-def without_payload(
-    frames: Sequence[TimedLuma], texts: VisibleLayout, *, hidden: bool
-) -> Testimony:
+def without_payload(frames: Sequence[TimedLuma], texts: VisibleLayout, *, hidden: bool) -> Testimony:
     """Where no payload was read, so that no path is known.
 
     `texts`: any layout with our texts and the clip's size. `hidden`: a mark of ours is there all the same.
@@ -124,7 +122,7 @@ def without_payload(
     return Testimony(verdict=Verdict.FORGED, look_alike=found)
 
 
-def testify(
+def with_payload(
     frames: Sequence[TimedLuma],
     layout: VisibleLayout,
     key: DetectionKey,
@@ -159,7 +157,7 @@ class _Case:
         geometry: Geometry,
         trims: Sequence[float],
     ) -> None:
-        self._frames, self._layout, self._key, self._payload = frames, layout, key, payload
+        self._frames, self._layout = frames, layout
         self._marked = (layout.width, layout.height)
         self._size = frames[0].luma.shape[::-1]
         self._places = framings(geometry, self._marked, self._size)
@@ -169,8 +167,7 @@ class _Case:
         )
         self._some = frames[::2] if len(frames) > 2 * ENOUGH_FRAMES else frames
         self._whole = ((frames[0].time, frames[-1].time),)
-        self._windows: Windows | None = None
-        self._carriers: dict[Framing, LocalCarrier] = {}
+        self._holes = PathHoles(frames, layout, key, payload)
 
     def testimony(self) -> Testimony:
         """Where the path leads, then what is there."""
@@ -195,17 +192,18 @@ class _Case:
         gone = any(plate.removed for plate in plates)
         return Testimony(
             verdict=Verdict.REMOVED if gone else Verdict.PRESENT, framing=seen.framing, evidence=seen,
-            plates=plates, hole=_sum(plate.hole for plate in plates),
+            plates=plates, hole=together(plate.hole for plate in plates),
         )  # fmt: skip
 
     def _partly(self, seen: VisibleEvidence, plate: Plate) -> PlateTestimony:
         evidence = (seen.label, seen.handle)[plate]
         if _seconds(evidence.missing) < PART_SECONDS:
             return PlateTestimony(evidence=evidence)
-        hole = self._hole(seen.framing, plate, evidence.missing)
-        # Where the clip was cut or turned, one plate may be found and the other looked for beside its place.
+        hole = self._holes.at(seen.framing, plate, evidence.missing)
+        # A little perspective leaves one plate at its place and moves the other: without a sign of a hole, a
+        # plate that is not found is not gone.
         clearly = seen.framing.whole and evidence.state == "absent" and evidence.score <= ABSENT
-        gone = evidence.missing if (clearly and hole.evidence > -HOLE) or hole.evidence >= HOLE else ()
+        gone = evidence.missing if hole.evidence >= (0.5 * HOLE if clearly else HOLE) else ()
         return PlateTestimony(evidence=evidence, hole=hole, removed=gone)
 
     def _missing(self, seen: VisibleEvidence) -> Testimony:
@@ -219,7 +217,7 @@ class _Case:
         plates = self._emptied(seen)
         said = Testimony(
             verdict=Verdict.NOT_CHECKED, reason=Reason.SMALL, framing=seen.framing, evidence=seen,
-            plates=plates, hole=_sum(plate.hole for plate in plates), look_alike=found,
+            plates=plates, hole=together(plate.hole for plate in plates), look_alike=found,
         )  # fmt: skip
         if found is not None and said.hole.evidence < HOLE:
             return replace(said, verdict=Verdict.FORGED, reason=None)
@@ -251,7 +249,7 @@ class _Case:
             return nothing
         best, most = None, HOLE + math.log(len(starts))
         for place in starts:
-            evidence = _sum(self._hole(place, plate, self._whole) for plate in Plate).evidence
+            evidence = together(self._holes.at(place, plate, self._whole) for plate in Plate).evidence
             best, most = (place, evidence) if evidence >= most else (best, most)
         if best is None:
             return nothing
@@ -261,40 +259,18 @@ class _Case:
         plates = self._emptied(there)
         return replace(
             nothing, verdict=Verdict.REMOVED, reason=None, framing=best, evidence=there, plates=plates,
-            hole=_sum(plate.hole for plate in plates),
+            hole=together(plate.hole for plate in plates),
         )  # fmt: skip
 
     def _emptied(self, seen: VisibleEvidence) -> tuple[PlateTestimony, ...]:
         """Both plates as missing for as long as the clip was looked at; not one that lies outside of it."""
         made = []
         for plate, evidence in zip(Plate, (seen.label, seen.handle), strict=True):
-            hole = self._hole(seen.framing, plate, self._whole)
+            hole = self._holes.at(seen.framing, plate, self._whole)
             there = seen.framing.whole or hole.evidence >= HOLE
             gone = evidence.missing or (self._whole if there else ())
             made.append(PlateTestimony(evidence=evidence, hole=hole, removed=gone))
         return tuple(made)
-
-    def _hole(self, framing: Framing, plate: Plate, spans: Sequence[Span]) -> Hole:
-        """The hidden mark inside one plate's boxes in these seconds."""
-        self._windows = self._windows or windows(self._frames)
-        if self._windows is None:
-            return UNTOLD
-        times = self._windows.times
-        inside = [any(first <= time <= last for first, last in spans) for time in times.tolist()]
-        boxes = np.array([
-            [_cells(box, self._marked, framing) for box in self._layout.boxes(framing.marked_time(time))]
-            for time in times.tolist()
-        ])  # fmt: skip
-        return self._carrier(framing).hole(boxes, plate, np.array(inside))
-
-    def _carrier(self, framing: Framing) -> LocalCarrier:
-        """Kept for every place: a whole period later the pattern is the same."""
-        same = framing.begun(framing.start % PERIOD_SECONDS)
-        if same not in self._carriers:
-            assert self._windows is not None
-            planes = fields(self._windows, self._key, self._payload, self._marked, same)
-            self._carriers[same] = LocalCarrier(planes, same)
-        return self._carriers[same]
 
 
 def near(places: Iterable[Framing]) -> list[Framing]:
@@ -324,23 +300,6 @@ def _beside(seen: VisibleEvidence, framing: Framing, found: LookAlike | None) ->
     return Testimony(
         verdict=Verdict.PRESENT, framing=framing, evidence=seen, plates=plates, look_alike=found
     )  # fmt: skip
-
-
-def _cells(box: tuple[int, int, int, int], marked: Size, framing: Framing) -> list[tuple[float, ...]]:
-    """A plate's box in shares of the clip; in several cells along it, so that a slanted one encloses little."""
-    if framing.whole:
-        return [framing.box(marked, box)]
-    x0, y0, x1, y1 = box
-    edges = np.linspace(x0, x1, CELLS + 1).tolist()
-    return [framing.box(marked, (left, y0, right, y1)) for left, right in itertools.pairwise(edges)]
-
-
-def _sum(holes: Iterable[Hole]) -> Hole:
-    told = [hole for hole in holes if hole.left is not None]
-    if not told:
-        return UNTOLD
-    left = sum(hole.left for hole in told if hole.left is not None) / len(told)
-    return Hole(evidence=sum(hole.evidence for hole in told), left=left)
 
 
 def _seconds(spans: Iterable[Span]) -> float:

@@ -110,10 +110,7 @@ class VisibleDetector:
 
     def __init__(self, layout: VisibleLayout, framing: Framing = WHOLE) -> None:
         self._layout, self._framing = layout, framing
-        self._trackers = [
-            _Tracker(plate_filter(layout, plate))
-            for plate in Plate
-        ]
+        self._trackers = [_Tracker(plate_filter(layout, plate)) for plate in Plate]
         self._last: float | None = None
         self._frames = 0
 
@@ -127,7 +124,10 @@ class VisibleDetector:
         self._last = time
         placed = self._framing.pixels((self._layout.width, self._layout.height), luma.shape[::-1])
         wide, high = np.hypot(*placed[:, :2])
-        if min(min(pose.height * high, pose.height * pose.ratio * wide) for pose in poses) < MIN_OBSERVED_HEIGHT:
+        if (
+            min(min(pose.height * high, pose.height * pose.ratio * wide) for pose in poses)
+            < MIN_OBSERVED_HEIGHT
+        ):
             return
         self._frames += 1
         for tracker, pose in zip(self._trackers, poses, strict=True):
@@ -161,9 +161,7 @@ def _seconds(spans: Sequence[Span]) -> float:
     return sum(end - start for start, end in spans)
 
 
-def follow(
-    layout: VisibleLayout, frames: Sequence[TimedLuma], places: Sequence[Framing]
-) -> VisibleEvidence:
+def follow(layout: VisibleLayout, frames: Sequence[TimedLuma], places: Sequence[Framing]) -> VisibleEvidence:
     """The evidence where the clip lies on the marked one in one of these ways, the likeliest first.
 
     Raises GeometryError for none at all, or for unusable frames.

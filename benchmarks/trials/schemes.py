@@ -13,14 +13,16 @@ import numpy as np
 from benchmarks.attacks.footage import Footage, Frame, joined, planes
 from benchmarks.common import ROOT
 from pipeline.release import strength
-from watermark.base import TimedLuma
+from pipeline.verify.observe import KEPT_INTERVAL, KEPT_SECONDS, small
+from watermark.base import Detection, TimedLuma
 from watermark.carrier import HiddenMark, Strength
 from watermark.detector import MAX_LOG10_CHANCE, HiddenMarkDetector
 from watermark.errors import GeometryError
 from watermark.keys import SECRET_BYTES, DetectionKey, MintingKey
 from watermark.payload import PayloadCodec
+from watermark.removal import Testimony, Verdict, with_payload, without_payload
 from watermark.visible import DEFAULT_HANDLE, DEFAULT_LABEL, VisibleLayout, VisibleMark, choose_variant
-from watermark.visible_detect import VisibleDetector
+from watermark.visible_path import VARIANTS
 
 FOREIGN: Final = 1000  # keys from here on belong to others
 SURVEYED_PER_SECOND: Final = 3
@@ -104,7 +106,12 @@ class Countermark:
 
     def fingerprint(self) -> str:
         """Of the whole `watermark` package and of what chooses the strength."""
-        code = tree_digest("watermark", "pipeline/release/strength.py", "pipeline/media/trial.py")
+        code = tree_digest(
+            "watermark",
+            "pipeline/release/strength.py",
+            "pipeline/media/trial.py",
+            "pipeline/verify/observe.py",
+        )
         own = Path(__file__).read_bytes() + str(self._decibels).encode()
         return hashlib.sha256(code.encode() + own).hexdigest()
 
@@ -159,27 +166,60 @@ class Countermark:
         return mark, variant, mark.draw
 
     def detect(self, frames: Iterable[Frame], key: int, record: Record | None = None) -> Reading:
-        """The product's full blind search; accepted only where the proved bound is at most 10⁻⁹."""
-        secret, payload = detection_key(key), self.payload(key)
-        watcher: VisibleDetector | None = None
-        if record and record.get("variant") is not None:
-            width, height, variant = (int(record[name] or 0) for name in ("width", "height", "variant"))
-            watcher = VisibleDetector(VisibleLayout(secret.visible, payload, variant, width, height))
-        found = HiddenMarkDetector([secret], self._minting.accepts).detect(_watched(frames, watcher))
+        """The product's full blind search; accepted only where the proved bound is at most 10⁻⁹.
+
+        With the record of a visible mark: what both marks say of each other (`watermark.removal`).
+        """
+        looked = bool(record and record.get("variant") is not None)
+        read = self.testimony(frames, key, record) if looked else None
+        found = read.detection if read else self._search(frames, key, [])
         present = found.payload is not None or found.presence_log10_chance <= MAX_LOG10_CHANCE
-        state = watcher.result().state if watcher else None
         place = found.geometry
+        removed = read and read.said.verdict is Verdict.REMOVED and found.payload == self.payload(key)
         return Reading(
             payload=found.payload,
             present=present,
             score=-min(found.log10_chance, found.presence_log10_chance),
-            removed=state == "absent" and found.payload == payload if state else None,
+            removed=removed,
             details={
                 "log10_chance": found.log10_chance, "presence_log10_chance": found.presence_log10_chance,
-                "visible": state, "scale": place.scale if place else None,
+                "visible": str(read.said.verdict) if read else None, "scale": place.scale if place else None,
+                "hole": read.said.hole.evidence if read else None,
                 "untouched": place.untouched if place else None,
             },
         )  # fmt: skip
+
+    def _search(self, frames: Iterable[Frame], key: int, kept: list[TimedLuma]) -> Detection:
+        detector = HiddenMarkDetector([detection_key(key)], self._minting.accepts)
+        return detector.detect(_watched(frames, kept))
+
+    def testimony(self, frames: Iterable[Frame], key: int, record: Record) -> "Read":
+        """The blind search, and what both marks say of each other."""
+        kept: list[TimedLuma] = []
+        found = self._search(frames, key, kept)
+        layout = layout_of(key, found.payload or 0, record)
+        if found.payload is None or found.geometry is None:
+            hidden = found.presence_log10_chance <= MAX_LOG10_CHANCE
+            said = without_payload(kept, layout, hidden=hidden)
+        else:
+            said = with_payload(kept, layout, detection_key(key), found.payload, found.geometry)
+        return Read(detection=found, said=said, kept=tuple(kept))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """What a search found, what the marks say, and the small frames that it was said of."""
+
+    detection: Detection
+    said: Testimony
+    kept: tuple[TimedLuma, ...]
+
+
+def layout_of(key: int, payload: int, record: Record, *, other: int = 0) -> VisibleLayout:
+    """Where the plates are by a record; `other`: on the path of so many variants further."""
+    width, height, variant = (int(record[name] or 0) for name in ("width", "height", "variant"))
+    secret = detection_key(key).visible
+    return VisibleLayout(secret, payload, (variant + other) % VARIANTS, width, height)
 
 
 def detection_key(number: int) -> DetectionKey:
@@ -191,11 +231,14 @@ def _secret(name: str) -> bytes:
     return hashlib.sha256(f"countermark benchmark {name}".encode()).digest()[:SECRET_BYTES]
 
 
-def _watched(frames: Iterable[Frame], watcher: VisibleDetector | None) -> Iterator[TimedLuma]:
+def _watched(frames: Iterable[Frame], kept: list[TimedLuma]) -> Iterator[TimedLuma]:
+    """The frames' luma; small copies of the first seconds are `kept`, as in a verification."""
+    due = 0.0
     for frame in frames:
         plane = np.ascontiguousarray(frame.luma)
-        if watcher:
-            watcher.observe(frame.time, plane)
+        if due <= frame.time <= KEPT_SECONDS:
+            kept.append(TimedLuma(frame.time, small(plane)))
+            due = frame.time + KEPT_INTERVAL
         yield TimedLuma(frame.time, plane)
 
 
