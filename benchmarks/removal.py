@@ -2,7 +2,7 @@
 
 Clips are marked as a release is, painted over in five ways and encoded; others are encoded and cut into
 windows, and some bear no mark at all. All are read blind, and judged by what the two marks say of each other.
-Half of the clips are for choosing thresholds, the other half for the figures; goals are judged by the latter.
+Every third clip is for choosing thresholds, the others for the figures; goals are judged by the latter.
 """
 
 import os
@@ -63,7 +63,7 @@ def _asked() -> Namespace:
     parser = common.options(__doc__, clips=True)
     add = parser.add_argument
     add("--rendered", type=common.whole(0), default=6, help="clips rendered from the repository's own world")
-    add("--keys", type=common.whole(1), default=16, help="of clips in which nothing is painted over")
+    add("--keys", type=common.whole(1), default=18, help="of clips in which nothing is painted over")
     add("--inpainted-keys", type=common.whole(0), default=3, help="of clips that are painted over")
     add("--unmarked-keys", type=common.whole(0), default=3, help="looked for in clips without marks")
     add("--jobs", type=common.whole(1), default=len(os.sched_getaffinity(0)), help="processes")
@@ -73,11 +73,11 @@ def _asked() -> Namespace:
 
 
 def split(sources: Iterable[Source]) -> dict[str, set[str]]:
-    """Every second clip by name for choosing thresholds, of real and rendered ones alike."""
+    """Every third clip by name for choosing thresholds, of real and rendered ones alike."""
     parts: dict[str, set[str]] = {CHOOSING: set(), JUDGING: set()}
     counts: dict[str, int] = defaultdict(int)
     for source in sorted(sources, key=lambda one: (one.material, one.name)):
-        parts[(CHOOSING, JUDGING)[counts[source.material] % 2]].add(source.name)
+        parts[CHOOSING if counts[source.material] % 3 == 0 else JUDGING].add(source.name)
         counts[source.material] += 1
     return parts
 
@@ -125,8 +125,8 @@ def _rates(kind: str, cells: Sequence[Result], told: Mapping[str, Any]) -> list[
             _share("said to be present although painted over", readings, Verdict.PRESENT, told),
         ]
     marks = {"marks": "both" if kind == "untouched" else "none"}
-    rows = [_share("removal claimed by mistake", readings, Verdict.REMOVED, told | marks)]
-    rows.append(_share("forged label claimed by mistake", readings, Verdict.FORGED, told | marks))
+    rows = [_share("removal claimed by mistake", readings, Verdict.REMOVED, {**told, **marks})]
+    rows.append(_share("forged label claimed by mistake", readings, Verdict.FORGED, {**told, **marks}))
     if kind == "untouched":
         rows.append(_share("present", readings, Verdict.PRESENT, told))
     else:
@@ -135,7 +135,10 @@ def _rates(kind: str, cells: Sequence[Result], told: Mapping[str, Any]) -> list[
 
 
 def _totals(
-    painted: Sequence[Result], untouched: Sequence[Result], unmarked: Sequence[Result], told: Mapping[str, Any]
+    painted: Sequence[Result],
+    untouched: Sequence[Result],
+    unmarked: Sequence[Result],
+    told: Mapping[str, Any],
 ) -> list[Row]:
     """Over all methods and crfs, against the goals where the figures are for judging."""
     made: list[Row] = []
@@ -178,8 +181,8 @@ def _evidence(painted: Sequence[Result], untouched: Sequence[Result], told: Mapp
                            ("evidence of a hole along a wrong path", nothing)):  # fmt: skip
         if values:
             for share in (0.01, 0.5, 0.99, 0.999):
-                value = float(np.quantile(values, share))
-                made.append(once(metric, value, "log odds", dict(told) | {"quantile": share, "of": len(values)}))
+                where = dict(told) | {"quantile": share, "of": len(values)}
+                made.append(once(metric, float(np.quantile(values, share)), "log odds", where))
     if holes:
         made.append(rate("hole over the threshold where boxes were filled", sum(one >= HOLE for one in holes),
                          len(holes), dict(told) | {"threshold": HOLE}))  # fmt: skip
@@ -193,7 +196,7 @@ def _costs(results: Sequence[Result]) -> list[Row]:
     by: dict[str, list[float]] = defaultdict(list)
     for one in results:
         by[one["cell"]["base"]["kind"]].append(one["seconds"])
-    return [median("processor seconds of a trial", values, "s", {"marks": kind}) for kind, values in by.items()]
+    return [median("processor seconds of a trial", by[kind], "s", {"marks": kind}) for kind in sorted(by)]
 
 
 if __name__ == "__main__":

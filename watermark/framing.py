@@ -20,7 +20,7 @@ from watermark.lattice import PERIOD_SECONDS
 TILE = 0.5  # short sides after which the pattern repeats
 SAME_SIZE = 0.01  # relative: sizes so alike count as that of the whole frame
 SAME_PLACE = 0.01  # short sides
-MOST = 12  # framings of one geometry, the likeliest
+MOST = 8  # framings of one geometry, the likeliest
 LEAST_OVERLAP = 0.5  # of the smaller of the two frames that lies in the other
 OVERLAP_SLACK = 0.15  # by which a framing may fall short of the best one
 
@@ -59,7 +59,8 @@ class Framing:
         """``float64[2, 3]`` from pixels of the marked frame to pixels of a frame; sizes (width, height)."""
         rows = np.array(self.rows)
         rows[:, :2] /= np.array(marked)
-        return rows * np.array(frame)[:, None]
+        placed: Matrix = rows * np.array(frame, np.float64)[:, None]
+        return placed
 
     def box(self, marked: Size, corners: tuple[float, float, float, float]) -> tuple[float, ...]:
         """A box (x0, y0, x1, y1) in pixels of the marked frame as shares of the clip's: what encloses it."""
@@ -81,9 +82,9 @@ MIRRORED = Framing(rows=((-1.0, 0.0, 1.0), (0.0, 1.0, 0.0)))
 
 
 def upright(framing: Framing, marked: Size, frame: Size) -> tuple[Matrix, Size]:
-    """What turns a frame of this size upright and unmirrored, all of it: 2×3 of shares to shares, new size."""
-    back = cv2.invertAffineTransform(framing.pixels(marked, frame))[:, :2]
-    back /= math.sqrt(abs(float(np.linalg.det(back))))
+    """What turns a frame of this size upright and unmirrored: 2×3 of shares to shares, and the new size."""
+    placed = framing.pixels(marked, frame)[:, :2]
+    back = np.linalg.inv(placed) * math.sqrt(abs(float(np.linalg.det(placed))))
     corners = np.array([[0, 0], [frame[0], 0], [frame[0], frame[1]], [0, frame[1]]]) @ back.T
     low, size = corners.min(axis=0), np.ptp(corners, axis=0)
     change = np.column_stack([back * np.array(frame), -low]) / size[:, None]

@@ -105,8 +105,8 @@ def fields(
 
 def _laid(drawn: Plane, width: int, height: int, marked: Size, framing: Framing) -> Plane:
     """The pattern's states ``float32[8, height, width]`` as they lie in a plane of the clip."""
-    back = cv2.invertAffineTransform(framing.pixels(marked, (width, height)))
-    back *= 2 * TILE_PIXELS / min(marked)
+    back = np.asarray(cv2.invertAffineTransform(framing.pixels(marked, (width, height))), np.float64)
+    back = back * (2 * TILE_PIXELS / min(marked))
     columns, rows = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
     x, y = (((row[0] * columns + row[1] * rows + row[2]) % TILE_PIXELS).astype(np.float32) for row in back)
     wrap = cv2.BORDER_WRAP
@@ -164,7 +164,7 @@ def together(holes: Iterable[Hole]) -> Hole:
 
 
 def _cells(box: tuple[int, int, int, int], marked: Size, framing: Framing) -> list[tuple[float, ...]]:
-    """A plate's box in shares of the clip; in several cells along it, so that a slanted one encloses little."""
+    """A plate's box in shares of the clip; in several cells along it, so that a slanted box stays small."""
     if framing.whole:
         return [framing.box(marked, box)]
     x0, y0, x1, y1 = box
@@ -226,7 +226,7 @@ class _Plane:
         return _judged(float(gain), controls, nothing)
 
     def _gain(self, products: Plane, cells: NDArray[np.int_], seen: Used) -> NDArray[np.float64]:
-        """Products over energy, ``float64[k]``, of cells ``int[k, n, c, 4]`` in the windows ``bool[k, n]``."""
+        """Products over energy, ``float64[k]``, of cells ``int[k, n, c, 4]`` in windows ``bool[k, n]``."""
         over = (_summed(products, cells) * seen).sum(axis=1)
         under = (_summed(self._energies, cells) * seen).sum(axis=1)
         return np.asarray(over / (under + 1e-9))
@@ -243,7 +243,7 @@ class _Plane:
         return np.asarray((inside & enough).all(axis=-1))
 
     def _controls(self, cells: NDArray[np.int_], plate: int, there: Used) -> tuple[NDArray[np.int_], Used]:
-        """The plate's cells moved all over the frame, ``int[k, n, c, 4]``, and where they may be looked at."""
+        """The plate's cells all over the frame, ``int[k, n, c, 4]``, and where they may be looked at."""
         own = cells[:, plate]
         size = np.median(own[..., 2:].max(axis=1) - own[..., :2].min(axis=1), axis=0)
         rows = np.arange(-self._height, self._height, max(2, round(STEPS[0] * size[1])))

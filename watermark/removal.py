@@ -2,10 +2,10 @@
 
 1. *present*: a plate is where key, payload and time put it (`watermark.visible_detect`), or a label is found
    that keeps to the path a little beside it.
-2. *removed*: the hidden mark was read, so the path is known, and along it the plate is missing. Where the clip
-   shows the whole frame from the start on, or the other plate is in its place, the path is certain, and a
-   clear absence is enough; where the clip was cut, turned or sped, there has to be a hole in the hidden mark
-   besides (`watermark.local_carrier`). One plate, or some seconds, are enough: then it is removed in part.
+2. *removed*: the hidden mark was read, so the path is known, and along it the plates are missing. Where the
+   clip shows the whole frame from the start on, the path is certain, and a clear absence is enough; where
+   it was cut, turned or sped, or one plate is still there, there has to be a hole in the hidden mark besides
+   (`watermark.local_carrier`). One plate, or some seconds, are enough: then it is removed in part.
 3. *forged label*: a label like ours is in the picture, and no hidden mark, or one that asks for another path.
 4. *none*: neither mark.
 5. *not checked*: whatever else. What cannot be followed, is too small or too short is never said to be
@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 
 from watermark.base import Geometry, TimedLuma
-from watermark.framing import Framing, Matrix, Size, framings, upright
+from watermark.framing import WHOLE, Framing, Matrix, Size, framings, upright
 from watermark.keys import DetectionKey
 from watermark.lattice import PERIOD_SECONDS
 from watermark.local_carrier import UNTOLD, Hole, PathHoles, together
@@ -66,13 +66,14 @@ class Reason(StrEnum):
 
     SMALL = "small"  # or too short
     MOVED = "moved"  # the path cannot be followed
-    UNREAD = "unread"  # there is a hidden mark, too weak to be read
+    UNREAD = "unread"  # the hidden mark could not be read
+    UNKNOWN = "unknown"  # nothing says which path and size the visible mark was drawn with
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlateTestimony:
-    """One plate. ``removed``: seconds of the clip in which it was taken away; ``hole``: of the hidden mark, where
-    the plate is missing.
+    """One plate. ``removed``: seconds of the clip in which it was taken away; ``hole``: in the hidden mark,
+    where the plate is missing.
     """
 
     evidence: PlateEvidence
@@ -84,8 +85,8 @@ class PlateTestimony:
 class Testimony:
     """The verdict and what it rests on.
 
-    ``framing``: where the path was followed; None without a path. ``evidence``: along it. ``plates``: label and
-    handle. ``hole``: both plates' together. ``reason``: only where nothing was decided.
+    ``framing``: where the path was followed; None without a path. ``evidence``: along it. ``plates``: label
+    and handle. ``hole``: both plates' together. ``reason``: only where nothing was decided.
     """
 
     verdict: Verdict
@@ -120,6 +121,43 @@ def without_payload(frames: Sequence[TimedLuma], texts: VisibleLayout, *, hidden
     if found is None:
         return Testimony(verdict=Verdict.NONE)
     return Testimony(verdict=Verdict.FORGED, look_alike=found)
+
+
+def by_credential(frames: Sequence[TimedLuma], layout: VisibleLayout) -> Testimony:
+    """Where the release is known by its credential only: the hidden mark was not read.
+
+    The clip is taken to lie as released. Pictures without the hidden mark may be any, so what is not found
+    was not removed.
+    """
+    if not _enough(frames):
+        return Testimony(verdict=Verdict.NOT_CHECKED, reason=Reason.SMALL)
+    return _present_or(follow(layout, frames, near([WHOLE])), Reason.UNREAD)
+
+
+def of_any(frames: Sequence[TimedLuma], layouts: Iterable[VisibleLayout], geometry: Geometry) -> Testimony:
+    """Where the payload was read, but nothing says which of these layouts the marked clip had: the variants
+    of a size. What is found along one of the paths is present; nothing else can be said.
+    """
+    seen: list[VisibleEvidence] = []
+    if not _enough(frames):
+        return Testimony(verdict=Verdict.NOT_CHECKED, reason=Reason.SMALL)
+    for layout in layouts:
+        places = framings(geometry, (layout.width, layout.height), frames[0].luma.shape[::-1])
+        if places:
+            seen.append(follow(layout, frames, near(places)))
+            if seen[-1].state == "found":
+                break
+    best = max(seen, key=lambda evidence: (evidence.state == "found", evidence.score), default=None)
+    if best is None:
+        return Testimony(verdict=Verdict.NOT_CHECKED, reason=Reason.MOVED)
+    return _present_or(best, Reason.UNKNOWN)
+
+
+def _present_or(seen: VisibleEvidence, reason: Reason) -> Testimony:
+    if seen.state != "found":
+        return Testimony(verdict=Verdict.NOT_CHECKED, reason=reason)
+    plates = tuple(PlateTestimony(evidence=evidence) for evidence in (seen.label, seen.handle))
+    return Testimony(verdict=Verdict.PRESENT, framing=seen.framing, evidence=seen, plates=plates)
 
 
 def with_payload(
@@ -209,7 +247,7 @@ class _Case:
     def _missing(self, seen: VisibleEvidence) -> Testimony:
         """No plate is where one has to be."""
         found, along = self._label_anywhere(seen.framing)
-        if along is not None:
+        if found is not None and along is not None:
             closer = self._at(along)
             return self._there(closer) if closer.state == "found" else _beside(closer, along, found)
         if not self._exact:
@@ -221,6 +259,8 @@ class _Case:
         )  # fmt: skip
         if found is not None and said.hole.evidence < HOLE:
             return replace(said, verdict=Verdict.FORGED, reason=None)
+        if said.hole.left is None:  # the hidden mark does not lie where it was said to: in perspective, say
+            return replace(said, reason=Reason.MOVED)
         if seen.state == "absent" or (said.hole.evidence >= HOLE and seen.frames >= MIN_FRAMES):
             return replace(said, verdict=Verdict.REMOVED, reason=None)
         return said
@@ -279,7 +319,7 @@ def near(places: Iterable[Framing]) -> list[Framing]:
 
 
 def turned(frames: Sequence[TimedLuma], change: Matrix, size: Size) -> Sequence[TimedLuma]:
-    """Frames upright and unmirrored, so that writing can be read; `change` and `size` of `framing.upright`."""
+    """Frames upright and unmirrored, so that writing can be read; `change`, `size` of `framing.upright`."""
     shape = frames[0].luma.shape[::-1]
     if np.allclose(change, np.eye(2, 3)):
         return frames
@@ -292,9 +332,8 @@ def turned(frames: Sequence[TimedLuma], change: Matrix, size: Size) -> Sequence[
     ]
 
 
-def _beside(seen: VisibleEvidence, framing: Framing, found: LookAlike | None) -> Testimony:
+def _beside(seen: VisibleEvidence, framing: Framing, found: LookAlike) -> Testimony:
     """A label that keeps to its path, at a small distance: where it is was not known well enough."""
-    assert found is not None
     label = PlateEvidence(state="found", score=found.score, present=(found.span,), missing=())
     plates = (PlateTestimony(evidence=label), PlateTestimony(evidence=seen.handle))
     return Testimony(

@@ -40,8 +40,8 @@ SHARED_NOTCH: Final = 1  # bins around a peak that go with it
 def telea(footage: Footage, situation: Situation, *, plates: int = 2) -> Footage:
     """The visible mark's boxes painted over by Telea's method, frame by frame, boxes tracked over time.
 
-    The remover's detector is taken to be right but for a pixel or two, at ten boxes a second. ``plates`` 1: it
-    sees only the label, as one that expects a single box.
+    The remover's detector is taken to be right but for a pixel or two, at ten boxes a second. ``plates`` 1:
+    it sees only the label, as one that expects a single box.
     """
     boxes = _tracked(footage, situation)
     return _painted(footage, lambda time: boxes(time)[:plates], _telea)

@@ -42,7 +42,11 @@ METHODS: Final[dict[str, Callable[[Footage, Situation], Footage]]] = {
     "label only": lambda clip, chance: removers.telea(clip, chance, plates=1),
 }
 # From and to, in seconds; what lies beyond a clip's end is left out, the first is the whole clip.
-WINDOWS: Final = ((0.0, 60.0), (0.0, 2.0), (0.5, 3.0), (1.0, 4.0), (2.0, 60.0), (2.5, 5.0))
+WINDOWS: Final = (
+    (0.0, 60.0), (0.0, 2.0), (0.5, 3.0), (1.0, 4.0), (2.0, 60.0), (2.5, 5.0), (1.5, 3.5), (0.25, 2.25),
+    (3.0, 5.0), (0.0, 3.0),
+)  # fmt: skip
+BLIND_WINDOWS: Final = 5  # of them for clips without a mark: a search that finds nothing takes long
 OTHER_PATH: Final = 8  # variants further
 LEAST_SECONDS: Final = 1.4  # of a window that is looked at
 
@@ -153,11 +157,12 @@ class _Bench:
         self._key, self._scheme, self._folder = task.base.key, scheme, folder
         plain = window(task.source, SIZES[SIZE], 0.0, folder / "plain")
         made = Marked(footage=plain, record={"width": plain.width, "height": plain.height, "variant": 0})
-        if task.base.kind == MARKED:
+        self._marked = task.base.kind == MARKED
+        if self._marked:
             made = scheme.embed(plain, self._key, visible=True)
         self._clip = held(made.footage, folder / "marked")
         self._record = made.record
-        self._painted: tuple[str, Footage] = (UNTOUCHED, self._clip)
+        self._painted: tuple[str, Footage] | None = None
 
     def tried(self, name: str) -> Result:
         """One result: of a painted clip as a whole, of an untouched one window by window."""
@@ -166,7 +171,7 @@ class _Bench:
         chance = Situation(seed=chance_of(method, self._key))
         coded = codecs.codec(self._paint(method, chance), chance, name="h264", crf=int(crf))
         laid = held(replace(coded, boxes=None), self._folder / "coded")
-        spans = [WINDOWS[0]] if method != UNTOUCHED else WINDOWS
+        spans = self._spans(method)
         readings = [
             {"from": start, "to": min(end, laid.seconds), **self._read(laid, start, end)}
             for start, end in spans
@@ -177,14 +182,18 @@ class _Bench:
             "clip_seconds": laid.seconds, "seconds": time.process_time() - begun,
         }  # fmt: skip
 
+    def _spans(self, method: str) -> tuple[tuple[float, float], ...]:
+        if method != UNTOUCHED:
+            return WINDOWS[:1]
+        return WINDOWS if self._marked else WINDOWS[:BLIND_WINDOWS]
+
     def _paint(self, method: str, chance: Situation) -> Footage:
         """The clip with its boxes filled, kept for the crfs that follow."""
-        if self._painted[0] != method:
-            filled = METHODS[method](self._clip, chance) if method != UNTOUCHED else self._clip
-            laid = (
-                held(replace(filled, boxes=None), self._folder / "painted") if method != UNTOUCHED else filled
-            )
-            self._painted = (method, laid)
+        if method == UNTOUCHED:
+            return self._clip
+        if self._painted is None or self._painted[0] != method:
+            filled = METHODS[method](self._clip, chance)
+            self._painted = (method, held(replace(filled, boxes=None), self._folder / "painted"))
         return self._painted[1]
 
     def _read(self, clip: Footage, start: float, end: float) -> dict[str, Any]:
@@ -198,7 +207,7 @@ class _Bench:
             "partly": read.said.partly, "hole": read.said.hole.evidence, "left": read.said.hole.left,
             "label": read.said.evidence.label.score if read.said.evidence else None,
             "handle": read.said.evidence.handle.score if read.said.evidence else None,
-            "elsewhere": self._elsewhere(read),
+            "elsewhere": self._elsewhere(read) if (start, end) == WINDOWS[0] else None,
         }  # fmt: skip
 
     def _elsewhere(self, read: Read) -> float | None:

@@ -170,17 +170,17 @@ class Countermark:
 
         With the record of a visible mark: what both marks say of each other (`watermark.removal`).
         """
-        looked = bool(record and record.get("variant") is not None)
-        read = self.testimony(frames, key, record) if looked else None
+        looked = record is not None and record.get("variant") is not None
+        read = self.testimony(frames, key, record) if record is not None and looked else None
         found = read.detection if read else self._search(frames, key, [])
         present = found.payload is not None or found.presence_log10_chance <= MAX_LOG10_CHANCE
         place = found.geometry
-        removed = read and read.said.verdict is Verdict.REMOVED and found.payload == self.payload(key)
+        gone = read is not None and read.said.verdict is Verdict.REMOVED
         return Reading(
             payload=found.payload,
             present=present,
             score=-min(found.log10_chance, found.presence_log10_chance),
-            removed=removed,
+            removed=gone and found.payload == self.payload(key) if read else None,
             details={
                 "log10_chance": found.log10_chance, "presence_log10_chance": found.presence_log10_chance,
                 "visible": str(read.said.verdict) if read else None, "scale": place.scale if place else None,
