@@ -38,6 +38,7 @@ STEPS = (0.5, 1 / 3)  # of a plate's height and width, between controls
 LEAST_SEEN = 0.6  # of the windows in which a control has to lie in the frame
 LEAST_CONTROLS = 8
 LEAST_WINDOWS = 3
+SHOWING = 6.0  # deviations of the controls' mean, if all of them were independent: about six of them are one
 CELLS = 5  # along a plate that lies slanted
 FAR = 20.0  # frames away: a box there is not there
 MOST_EVIDENCE = 60.0  # of one plane: beyond, the model is not believed
@@ -271,7 +272,7 @@ def _judged(gain: float, controls: NDArray[np.float64], nothing: NDArray[np.floa
     """Two normal models of the gain: without the mark, and with it."""
     usual, varying = float(controls.mean()), float(controls.std())
     noise = float(np.sqrt(np.mean(nothing * nothing)))
-    if usual <= 2 * noise / np.sqrt(len(controls)) or noise <= 0:  # the mark itself does not show here
+    if usual <= SHOWING * noise / np.sqrt(len(controls)) or noise <= 0:  # the mark does not show here at all
         return UNTOLD
     left = LEFT * usual
     empty = np.hypot(noise, left)

@@ -38,7 +38,7 @@ TRIM = 4  # of 20 pixels: what a close look leaves out on each side
 STRAIGHT = np.eye(2, 3)
 MIN_HEIGHT = 8.5  # pixels of a plate in the frame
 ALONG = 0.03  # short sides: how much a label's distance from its path may vary that goes along with it
-BESIDE = 0.20  # short sides: and how far it may be off on average
+BESIDE = 0.15  # short sides: and how far it may be off on average
 
 Box = tuple[float, float, float, float]
 

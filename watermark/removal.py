@@ -274,7 +274,10 @@ class _Case:
         for turn in range(FAR_PERIODS):
             for place in (usual, *self._places):
                 far = place.begun(place.start + turn * PERIOD_SECONDS)
-                if goes_along(found, self._layout, far.after(change)):
+                if not goes_along(found, self._layout, far.after(change)):
+                    continue
+                # Of so many starts one will do by chance: a far one has to be right to the pixel.
+                if turn <= len(WHOLE_PERIODS) or self._at(far).state == "found":
                     return found, far
         return found, None
 

@@ -10,7 +10,7 @@ from watermark.detector import MAX_LOG10_CHANCE
 # What strangers may know of the marks. How strongly a mark was read would tell a remover, one upload after
 # another, whether an edit brings the detector nearer to silence (docs/threat-model.md).
 TOLD_HIDDEN: Final = ("payload", "span")
-TOLD_VISIBLE: Final = ("present", "missing")
+TOLD_VISIBLE: Final = ("verdict", "present", "missing")
 BOUND: Final = f"Found; the chance that this is an error is below 1 in 10^{-MAX_LOG10_CHANCE:.0f}."
 
 
