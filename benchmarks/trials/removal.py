@@ -118,7 +118,7 @@ def _quiet() -> None:
 def attempt(task: Task) -> tuple[list[Result], int]:
     """All trials of one base; a clip that cannot be marked has none."""
     scheme, store = Countermark(), Store(task.store)
-    names = {name: digest(_cell(task, name), scheme, _work()) for name in _names(task)}
+    names = {name: digest(_cell(task, name), scheme, _work(name)) for name in _names(task)}
     kept = {name: store.get(known) for name, known in names.items()}
     missing = [name for name, result in kept.items() if result is None]
     if missing and not (task.deadline is not None and time.monotonic() >= task.deadline):
@@ -143,9 +143,9 @@ def _names(task: Task) -> list[str]:
     return [f"{method}/{crf}" for method in methods for crf in CRFS]
 
 
-def _work() -> str:
-    """Digest of what is done to a base."""
-    own = Path(__file__).read_bytes()
+def _work(name: str) -> str:
+    """Digest of what is done to a base in one trial."""
+    own = Path(__file__).read_bytes() + name.encode()
     parts = "".join(source_digest(module) for module in (removers, codecs, footage))
     return hashlib.sha256(own + parts.encode()).hexdigest()
 
