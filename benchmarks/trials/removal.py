@@ -57,7 +57,8 @@ class Task:
 
     base: Base
     source: Source
-    inpainted: bool
+    methods: tuple[str, ...]
+    crfs: tuple[int, ...]
     store: Path
     deadline: float | None
 
@@ -69,6 +70,8 @@ class Order:
     untouched: int
     inpainted: int
     unmarked: int
+    size: str = SIZE
+    crfs: tuple[int, ...] = CRFS
 
 
 def tasks(order: Order, sources: Sequence[Source], store: Path, deadline: float | None) -> list[Task]:
@@ -78,7 +81,7 @@ def tasks(order: Order, sources: Sequence[Source], store: Path, deadline: float 
         for number in range(count):
             for source in sources:
                 base = Base(
-                    clip=source.digest, name=source.name, material=source.material, size=SIZE, start=0.0,
+                    clip=source.digest, name=source.name, material=source.material, size=order.size, start=0.0,
                     key=FIRST_KEY + number, kind=kind,
                 )  # fmt: skip
                 painted = kind == MARKED and number < order.inpainted
@@ -139,8 +142,7 @@ def _cell(task: Task, name: str) -> Cell:
 
 def _names(task: Task) -> list[str]:
     """Trials by name: what is painted over (or not), and the crf it is encoded with afterwards."""
-    methods = [UNTOUCHED, *(METHODS if task.inpainted else ())]
-    return [f"{method}/{crf}" for method in methods for crf in CRFS]
+    return [f"{method}/{crf}" for method in task.methods for crf in task.crfs]
 
 
 def _work(name: str) -> str:
@@ -155,7 +157,7 @@ class _Bench:
 
     def __init__(self, task: Task, scheme: Countermark, folder: Path) -> None:
         self._key, self._scheme, self._folder = task.base.key, scheme, folder
-        plain = window(task.source, SIZES[SIZE], 0.0, folder / "plain")
+        plain = window(task.source, SIZES[task.base.size], 0.0, folder / "plain")
         made = Marked(footage=plain, record={"width": plain.width, "height": plain.height, "variant": 0})
         self._marked = task.base.kind == MARKED
         if self._marked:
