@@ -81,8 +81,8 @@ def tasks(order: Order, sources: Sequence[Source], store: Path, deadline: float 
         for number in range(count):
             for source in sources:
                 base = Base(
-                    clip=source.digest, name=source.name, material=source.material, size=order.size, start=0.0,
-                    key=FIRST_KEY + number, kind=kind,
+                    clip=source.digest, name=source.name, material=source.material, size=order.size,
+                    start=0.0, key=FIRST_KEY + number, kind=kind,
                 )  # fmt: skip
                 painted = kind == MARKED and number < order.inpainted
                 made.append(Task(base=base, source=source, inpainted=painted, store=store, deadline=deadline))
