@@ -85,7 +85,13 @@ def tasks(order: Order, sources: Sequence[Source], store: Path, deadline: float 
                     start=0.0, key=FIRST_KEY + number, kind=kind,
                 )  # fmt: skip
                 painted = kind == MARKED and number < order.inpainted
-                made.append(Task(base=base, source=source, inpainted=painted, store=store, deadline=deadline))
+                methods = (UNTOUCHED, *(METHODS if painted else ()))
+                made.append(
+                    Task(
+                        base=base, source=source, methods=methods, crfs=order.crfs, store=store,
+                        deadline=deadline,
+                    )
+                )  # fmt: skip
     return sorted(made, key=lambda task: (task.base.key, task.base.kind))
 
 
