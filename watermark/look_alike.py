@@ -21,7 +21,7 @@ from watermark.framing import Framing
 from watermark.visible import Pose, VisibleLayout
 from watermark.visible_detect import plate_filter
 from watermark.visible_draw import Patch
-from watermark.visible_path import Plate
+from watermark.visible_path import MEAN_SPEED, PACE_SWINGS, Plate
 
 HIT = 0.60  # correlation of a frame's best place and size: a label
 PROBE = 0.50  # of a probed frame: worth looking further
@@ -94,6 +94,19 @@ def goes_along(found: LookAlike, layout: VisibleLayout, framing: Framing) -> boo
     usual = np.median(distance, axis=0)
     varying = float(np.median(np.hypot(*(distance - usual).T)))
     return bool(np.hypot(*usual) <= BESIDE) and varying <= ALONG
+
+
+def moves_like_ours(found: LookAlike, size: tuple[int, int]) -> bool:
+    """Whether the label never rests and has our pace; `size`: width and height of the clip, of any unit.
+
+    Steps are between looks, and where the path bends they cut corners: half of the slowest pace counts.
+    """
+    unit = np.array(size, np.float64) / min(size)
+    places = np.array([[(hit.box[0] + hit.box[2]) / 2, (hit.box[1] + hit.box[3]) / 2] for hit in found.hits])
+    times = np.array([hit.time for hit in found.hits])
+    pace = np.hypot(*(np.diff(places, axis=0) * unit).T) / np.maximum(np.diff(times), 1e-6)
+    slowest, fastest = (MEAN_SPEED * (1 + side * sum(swing[0] for swing in PACE_SWINGS)) for side in (-1, 1))
+    return bool(slowest / 2 <= np.median(pace) <= 2 * fastest)
 
 
 def _spread(frames: Sequence[TimedLuma], count: int) -> list[TimedLuma]:

@@ -7,6 +7,8 @@
    it was cut, turned or sped, or one plate is still there, there has to be a hole in the hidden mark besides
    (`watermark.local_carrier`). One plate, or some seconds, are enough: then it is removed in part.
 3. *forged label*: a label like ours is in the picture, and no hidden mark, or one that asks for another path.
+   Compression can destroy the hidden mark of a clip of ours: a label that moves like ours is called forged
+   only in a clip that would have kept it.
 4. *none*: neither mark.
 5. *not checked*: whatever else. What cannot be followed, is too small or too short is never said to be
    present, nor removed.
@@ -25,7 +27,7 @@ from watermark.framing import WHOLE, Framing, Matrix, Size, framings, upright
 from watermark.keys import DetectionKey
 from watermark.lattice import PERIOD_SECONDS
 from watermark.local_carrier import UNTOLD, Hole, PathHoles, together
-from watermark.look_alike import LookAlike, goes_along, look_for
+from watermark.look_alike import LookAlike, goes_along, look_for, moves_like_ours
 from watermark.visible import VisibleLayout
 from watermark.visible_detect import (
     ABSENT,
@@ -68,6 +70,7 @@ class Reason(StrEnum):
     SMALL = "small"  # or too short
     MOVED = "moved"  # the path cannot be followed
     UNREAD = "unread"  # the hidden mark could not be read
+    LOST = "lost"  # a label that moves like ours, and no hidden mark: it was destroyed, or somebody copied us
     UNKNOWN = "unknown"  # nothing says which path and size the visible mark was drawn with
 
 
@@ -109,10 +112,13 @@ class Testimony:
         return _joined(span for plate in self.plates for span in plate.removed)
 
 
-def without_payload(frames: Sequence[TimedLuma], texts: VisibleLayout, *, hidden: bool) -> Testimony:
+def without_payload(
+    frames: Sequence[TimedLuma], texts: VisibleLayout, *, hidden: bool, kept: bool = False
+) -> Testimony:
     """Where no payload was read, so that no path is known.
 
     `texts`: any layout with our texts and the clip's size. `hidden`: a mark of ours is there all the same.
+    `kept`: a clip of this size, length and quality would have kept its hidden mark.
     """
     if hidden:
         return Testimony(verdict=Verdict.NOT_CHECKED, reason=Reason.UNREAD)
@@ -121,6 +127,8 @@ def without_payload(frames: Sequence[TimedLuma], texts: VisibleLayout, *, hidden
     found = look_for(frames, texts)
     if found is None:
         return Testimony(verdict=Verdict.NONE)
+    if not kept and moves_like_ours(found, (texts.width, texts.height)):
+        return Testimony(verdict=Verdict.NOT_CHECKED, reason=Reason.LOST, look_alike=found)
     return Testimony(verdict=Verdict.FORGED, look_alike=found)
 
 

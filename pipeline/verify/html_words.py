@@ -172,7 +172,7 @@ LINES_OF_EVIDENCE: Final[dict[str, LineWords]] = {
         "every frame and looks there, also in a picture that was cut, turned or sped up. Painting over it "
         "leaves a hole in the hidden mark, which tells a removal from a path that was misjudged.",
         wrong="An overlay or heavy compression can hide it without anyone having painted over it. Without "
-        "the hidden mark its path is unknown: a label like ours is then called forged, although strong "
+        "the hidden mark its path is unknown: a label like ours is then called forged, or not checked where "
         "compression may have destroyed the hidden mark that it had.",
     ),
     LOG: LineWords(

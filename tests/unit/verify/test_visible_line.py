@@ -1,6 +1,7 @@
 """The visible mark's line: removal is flagged, and a trim is never taken for one."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -12,7 +13,13 @@ from pipeline.credentials.fingerprint import QUERY, Alignment, alignments, finge
 from pipeline.media.types import ClipInfo
 from pipeline.types import EvidenceState
 from pipeline.verify.observe import Observation
-from pipeline.verify.visible import look, look_without_payload, look_without_release, whole_periods
+from pipeline.verify.visible import (
+    look,
+    look_without_payload,
+    look_without_release,
+    whole_periods,
+    would_keep,
+)
 from watermark.base import Geometry, TimedLuma
 from watermark.carrier import HiddenMark, Strength
 from watermark.keys import DetectionKey
@@ -30,6 +37,11 @@ MARK = {
     "handle": "countermark",
 }
 HERE = Geometry()
+
+GOOD = ClipInfo(
+    width=640, height=360, time_base=Fraction(1, RATE), frame_rate=Fraction(RATE), duration=4.0,
+    size_bytes=100_000,
+)  # fmt: skip
 
 Clip = list[TimedLuma]
 
@@ -225,7 +237,12 @@ def test_the_report_tells_what_the_marks_say(release: Clip, scene: Clip) -> None
 def test_without_a_payload(release: Clip, scene: Clip) -> None:
     """A label without a hidden mark, neither of them, and a hidden mark that cannot be read."""
     texts = ("AI-generated", "countermark")
-    forged = look_without_payload(observed(labelled(scene[:40])), KEY, texts, hidden=False)
+    bad = observed(labelled(scene[:40]))
+    lost = look_without_payload(bad, KEY, texts, hidden=False)
+    assert (lost.forged, lost.evidence.found) == (False, {"verdict": "not checked"} | lost.evidence.found)
+    assert "destroyed" in lost.evidence.summary
+    good = replace(bad, info=GOOD)
+    forged = look_without_payload(good, KEY, texts, hidden=False)
     assert (forged.forged, forged.removed) == (True, False)
     assert forged.evidence.found["verdict"] == "forged label"
     assert forged.evidence.found["places"]
@@ -235,6 +252,13 @@ def test_without_a_payload(release: Clip, scene: Clip) -> None:
     weak = look_without_payload(observed(release[:40]), KEY, texts, hidden=True)
     assert weak.evidence.found == {"verdict": "not checked"}
     assert weak.evidence.state == EvidenceState.NOT_CHECKED
+
+
+def test_what_would_have_kept_its_hidden_mark() -> None:
+    assert would_keep(GOOD)
+    for worse in ({"duration": 3.0}, {"duration": None}, {"height": 240}, {"size_bytes": 10_000},
+                  {"frame_rate": None}):  # fmt: skip
+        assert not would_keep(replace(GOOD, **worse))
 
 
 def test_without_a_release_the_path_is_found_among_all_variants(release: Clip, scene: Clip) -> None:

@@ -182,13 +182,26 @@ def test_a_label_on_another_path_is_forged(
 
 
 def test_without_a_hidden_mark(plain: Clip, labelled: Clip, layout: VisibleLayout) -> None:
-    forged = without_payload(labelled, layout, hidden=False)
+    lost = without_payload(labelled, layout, hidden=False)
+    assert (lost.verdict, lost.reason) == (Verdict.NOT_CHECKED, Reason.LOST)
+    forged = without_payload(labelled, layout, hidden=False, kept=True)
     assert forged.verdict is Verdict.FORGED
     assert forged.look_alike is not None
     assert forged.look_alike.span[1] > 3
     assert without_payload(plain, layout, hidden=False).verdict is Verdict.NONE
     unread = without_payload(labelled, layout, hidden=True)
     assert (unread.verdict, unread.reason) == (Verdict.NOT_CHECKED, Reason.UNREAD)
+
+
+def test_a_label_that_rests_is_not_ours(plain: Clip, layout: VisibleLayout) -> None:
+    """At whatever quality: ours never does."""
+    pen = VisibleMark(bytes(32), 1, 0, WIDTH, HEIGHT)
+    (x0, y0, x1, y1), _ = pen.boxes(3.0)
+    stamp = drawn([TimedLuma(3.0, plain[0].luma)], pen)[0].luma[y0:y1, x0:x1]
+    resting = [TimedLuma(time, luma.copy()) for time, luma in plain]
+    for _, luma in resting:
+        luma[y0:y1, x0:x1] = stamp
+    assert without_payload(resting, layout, hidden=False).verdict is Verdict.FORGED
 
 
 def test_too_little_is_never_present_nor_removed(release: Clip, layout: VisibleLayout, judge: Judge) -> None:
