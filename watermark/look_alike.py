@@ -65,6 +65,11 @@ class LookAlike:
         return self.hits[0].time, self.hits[-1].time
 
 
+def legible(luma: Luma, layout: VisibleLayout) -> bool:
+    """Whether a label of the usual size could be seen in a frame so small."""
+    return layout.style.label_height * min(luma.shape) >= MIN_HEIGHT
+
+
 def look_for(frames: Sequence[TimedLuma], layout: VisibleLayout) -> LookAlike | None:
     """Look for the layout's label at any place and size; its path plays no part.
 

@@ -27,7 +27,7 @@ from watermark.framing import WHOLE, Framing, Matrix, Size, framings, upright
 from watermark.keys import DetectionKey
 from watermark.lattice import PERIOD_SECONDS
 from watermark.local_carrier import UNTOLD, Hole, PathHoles, together
-from watermark.look_alike import LookAlike, goes_along, look_for, moves_like_ours
+from watermark.look_alike import LookAlike, goes_along, legible, look_for, moves_like_ours
 from watermark.visible import VisibleLayout
 from watermark.visible_detect import (
     ABSENT,
@@ -122,7 +122,7 @@ def without_payload(
     """
     if hidden:
         return Testimony(verdict=Verdict.NOT_CHECKED, reason=Reason.UNREAD)
-    if not _enough(frames):
+    if not _enough(frames) or not legible(frames[0].luma, texts):
         return Testimony(verdict=Verdict.NOT_CHECKED, reason=Reason.SMALL)
     found = look_for(frames, texts)
     if found is None:

@@ -38,8 +38,8 @@ GRID_SECONDS: Final = 0.5  # an alignment may be off by this, or by its grid's s
 PATH_STEP: Final = 0.2  # seconds between points of the drawn path
 PLACE_STEP: Final = 1.0  # seconds between the boxes that a report lists
 MAX_TEXT: Final = 64
-# A clip of at least this length, size and bits per pixel would have kept its hidden mark: of four real clips at
-# 480p H.264 leaves 0.08 to 0.28 at crf 23, and 0.03 to 0.11 at crf 30, where the mark is still read.
+# A clip of at least this length, size and bits per pixel would have kept its hidden mark: of four real clips
+# at 480p H.264 leaves 0.08 to 0.28 at crf 23, and 0.03 to 0.11 at crf 30, where the mark is still read.
 KEPT_FROM_SECONDS: Final = 4.0
 KEPT_FROM_LINES: Final = 360
 KEPT_FROM_BITS: Final = 0.08

@@ -208,7 +208,7 @@ def test_too_little_is_never_present_nor_removed(release: Clip, layout: VisibleL
     tiny = each(release, lambda luma: np.asarray(cv2.resize(luma, (72, 48)), np.uint8))
     for clip in ([], release[:2], tiny):
         assert judge(clip).verdict is Verdict.NOT_CHECKED
-        assert without_payload(clip[:2], layout, hidden=False).verdict is Verdict.NOT_CHECKED
+        assert without_payload(clip, layout, hidden=False).verdict is Verdict.NOT_CHECKED
         assert by_credential(clip, layout).verdict is Verdict.NOT_CHECKED
 
 
