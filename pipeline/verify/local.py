@@ -309,7 +309,7 @@ class _Case:
         return VerificationReport(
             file=safe_text(str(self._path), 1000), verdict=found,
             headline=words.headline(found, self._verifier.settings.service, release, geometry, credential),
-            release=release, flags=self._flags(removed=seen.removed, named=named),
+            release=release, flags=self._flags(seen, named=named),
             evidence={line: evidence[line] for line in types.LINES}, notes=self._all_notes(),
             media=_media(observation), strip=seen.strip, path=seen.path,
             checked_at=datetime.now(UTC).isoformat(timespec="seconds"), seconds=round(seconds, 3),
@@ -345,15 +345,22 @@ class _Case:
             payload = credential.payload
         if self._observation is None or found is FileVerdict.CONFLICT:
             return visible.not_checked("The frames do not belong to a known release.", self._observation)
-        if payload is None or credential is None or not credential.ours or not self._verifier.keys:
-            return visible.not_checked(
-                "Its path follows from a release's payload, and no release was found.", self._observation
-            )
+        if not self._verifier.keys:
+            return visible.not_checked(visible.NO_KEYS, self._observation)
         epoch = detection.key_epoch if detection else None
         key = next((key for key in self._verifier.keys if key.epoch == epoch), self._verifier.keys[0])
-        mark = (credential.release or {}).get("visible_mark")
         geometry = detection.geometry if detection else None
-        return visible.look(self._observation, geometry, key, payload, mark, alignments=self._alignments)
+        settings = self._verifier.settings
+        texts = (settings.label, settings.service)
+        if payload is None:
+            hidden = words.present(detection)
+            return visible.look_without_payload(self._observation, key, texts, hidden=hidden)
+        if credential is not None and credential.ours:
+            mark = (credential.release or {}).get("visible_mark")
+            return visible.look(self._observation, geometry, key, payload, mark, alignments=self._alignments)
+        if geometry is None:
+            return visible.not_checked(visible.UNNAMED, self._observation)
+        return visible.look_without_release(self._observation, geometry, key, payload, texts)
 
     def _summary(self) -> ReleaseSummary | None:
         if self._release is not None:
@@ -369,14 +376,15 @@ class _Case:
             published_at=credential.timestamp_time,
         )  # fmt: skip
 
-    def _flags(self, *, removed: bool, named: bool) -> tuple[str, ...]:
+    def _flags(self, seen: visible.VisibleFinding, *, named: bool) -> tuple[str, ...]:
         """`named`: what is known of the release counts only where the file is said to belong to it."""
         stored = self._stored if named else None
         readings = [reading for reading in (self._credential, stored) if reading is not None]
         flags = {
             types.REVOKED_SIGNER: any(reading.revoked_signer for reading in readings),
             types.LAUNDERED_PARENT: any(reading.laundered_parent for reading in readings),
-            types.VISIBLE_MARK_REMOVED: removed,
+            types.VISIBLE_MARK_REMOVED: seen.removed,
+            types.FORGED_LABEL: seen.forged,
             types.WITHDRAWN_RELEASE: (
                 named and self._release is not None and self._release.state == ReleaseState.WITHDRAWN
             ),

@@ -84,14 +84,15 @@ class _Keeper:
 
     def take(self, frame: Frame) -> None:
         if self._next <= frame.time <= KEPT_SECONDS:
-            self.kept.append(TimedLuma(frame.time, _small(frame.y)))
+            self.kept.append(TimedLuma(frame.time, small(frame.y)))
             self._next = frame.time + KEPT_INTERVAL
         if self._times and frame.time >= self._times[0]:
             self.strip.append((frame.time, jpeg(frame, STRIP_SIDE)))
             self._times = [time for time in self._times if time > frame.time]
 
 
-def _small(luma: Luma) -> Luma:
+def small(luma: Luma) -> Luma:
+    """A copy of at most `KEPT_LINES` lines: what is kept of a frame."""
     factor = min(KEPT_LINES / min(luma.shape), math.sqrt(KEPT_PIXELS / luma.size))
     if factor >= 1:
         return luma.copy()

@@ -14,6 +14,7 @@ LINES: Final = (CREDENTIAL, HIDDEN_MARK, VISIBLE_MARK, LOG)
 REVOKED_SIGNER: Final = "revoked-signer"
 LAUNDERED_PARENT: Final = "laundered-parent"
 VISIBLE_MARK_REMOVED: Final = "visible-mark-removed"
+FORGED_LABEL: Final = "forged-label"
 WITHDRAWN_RELEASE: Final = "withdrawn-release"
 
 
