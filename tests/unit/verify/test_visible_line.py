@@ -21,7 +21,7 @@ from pipeline.verify.visible import (
     whole_periods,
     would_keep,
 )
-from watermark.base import Geometry, TimedLuma
+from watermark.base import Geometry, Picture, TimedLuma
 from watermark.carrier import HiddenMark, Strength
 from watermark.keys import DetectionKey
 from watermark.removal import Verdict
@@ -74,7 +74,7 @@ def labelled(clip: Clip) -> Clip:
 def hidden(clip: Clip) -> Clip:
     """With the hidden mark."""
     mark = HiddenMark(KEY, PAYLOAD, WIDTH, HEIGHT, Strength(psnr=40.0))
-    return [TimedLuma(time, mark.embed(luma, time)) for time, luma in clip]
+    return [TimedLuma(time, mark.embed(Picture(time, luma)).y) for time, luma in clip]
 
 
 def marked(clip: Clip) -> Clip:

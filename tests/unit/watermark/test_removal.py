@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from watermark import local_carrier, removal
-from watermark.base import Geometry, TimedLuma
+from watermark.base import Geometry, Picture, TimedLuma
 from watermark.framing import WHOLE
 from watermark.keys import DetectionKey
 from watermark.local_carrier import UNTOLD, LocalCarrier, PathHoles, fields, windows
@@ -30,7 +30,7 @@ VARIANT = 3
 HERE = Geometry()
 
 Clip = list[TimedLuma]
-Film = Callable[..., Iterator[TimedLuma]]
+Film = Callable[..., Iterator[Picture]]
 Judge = Callable[..., removal.Testimony]
 
 
@@ -41,7 +41,7 @@ def layout(key: DetectionKey, payload: int) -> VisibleLayout:
 
 @pytest.fixture(scope="module")
 def plain(film: Film) -> Clip:
-    return list(film(SECONDS, WIDTH, HEIGHT))
+    return [TimedLuma(frame.time, frame.y) for frame in film(SECONDS, WIDTH, HEIGHT)]
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,13 @@ def labelled(plain: Clip, key: DetectionKey, payload: int) -> Clip:
 @pytest.fixture(scope="module")
 def release(labelled: Clip, key: DetectionKey, payload: int, mark: Film) -> Clip:
     """With both marks, as a release has them."""
-    return list(mark(labelled, key, payload, 40.0))
+    return hidden_in(labelled, mark, key, payload)
+
+
+def hidden_in(clip: Clip, mark: Film, key: DetectionKey, payload: int) -> Clip:
+    """With the hidden mark in it, ten times as strong as in a release: what is tested is what is said of it."""
+    marked = mark((Picture(time, luma) for time, luma in clip), key, payload, 40.0)
+    return [TimedLuma(frame.time, frame.y) for frame in marked]
 
 
 def drawn(clip: Clip, pen: VisibleMark) -> Clip:
@@ -128,7 +134,7 @@ def test_pictures_without_a_plate_but_with_the_whole_hidden_mark(
     plain: Clip, key: DetectionKey, payload: int, mark: Film, judge: Judge
 ) -> None:
     """A plate whose mixing was undone leaves no hole: its absence from a certain path is enough."""
-    said = judge(list(mark(plain, key, payload, 40.0)))
+    said = judge(hidden_in(plain, mark, key, payload))
     assert said.verdict is Verdict.REMOVED
     assert said.hole.evidence < -HOLE
 
@@ -158,7 +164,7 @@ def test_a_path_that_is_not_known_well_enough_is_not_checked(
     release: Clip, plain: Clip, key: DetectionKey, payload: int, mark: Film, judge: Judge
 ) -> None:
     """Without a hole nothing was taken away there, and nothing says that the path is right."""
-    hidden = list(mark(plain, key, payload, 40.0))
+    hidden = hidden_in(plain, mark, key, payload)
     said = judge(each(hidden, MOVES["crop"][0]), MOVES["crop"][1])
     assert (said.verdict, said.reason) == (Verdict.NOT_CHECKED, Reason.MOVED)
     wrong = judge(release, Geometry(scale=1.3, shift=(0.1, 0.2)))
@@ -176,7 +182,7 @@ def test_a_label_on_another_path_is_forged(
 ) -> None:
     """The hidden mark was copied, and a label drawn by somebody who does not know its path."""
     elsewhere = VisibleMark(bytes(32), 5, 9, WIDTH, HEIGHT)
-    said = judge(list(mark(drawn(plain, elsewhere), key, payload, 40.0)))
+    said = judge(hidden_in(drawn(plain, elsewhere), mark, key, payload))
     assert said.verdict is Verdict.FORGED
     assert said.look_alike is not None
 
@@ -255,7 +261,7 @@ def along(clip: Clip, layout: VisibleLayout, key: DetectionKey, payload: int) ->
 def test_holes_are_told_from_untouched_places_and_from_no_mark(
     plain: Clip, layout: VisibleLayout, key: DetectionKey, payload: int, mark: Film
 ) -> None:
-    marked = list(mark(plain, key, payload, 40.0))
+    marked = hidden_in(plain, mark, key, payload)
     assert along(marked, layout, key, payload).evidence < -HOLE
     assert along(painted(marked, layout), layout, key, payload).evidence > HOLE
     assert along(plain, layout, key, payload) == UNTOLD
@@ -266,7 +272,7 @@ def test_planes_add_their_evidence(
     plain: Clip, layout: VisibleLayout, key: DetectionKey, payload: int, mark: Film
 ) -> None:
     """Any number of planes of any size: here the same one twice, and one that shows nothing."""
-    seen = windows(painted(list(mark(plain, key, payload, 40.0)), layout))
+    seen = windows(painted(hidden_in(plain, mark, key, payload), layout))
     assert seen is not None
     (field,) = fields(seen, key, payload, (WIDTH, HEIGHT), WHOLE)
     half = local_carrier.Field(seen=field.seen[:, ::2, ::2], expected=-field.expected[:, ::2, ::2])
