@@ -1,7 +1,6 @@
 """The verifier of one machine: keys from a home or a bundle, releases from the home's registry, offline."""
 
 import contextlib
-import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -29,8 +28,8 @@ from pipeline.verify.issued_list import IssuedList
 from pipeline.verify.ladder import Facts, FingerprintMatch, names_release, state_of_log, verdict
 from pipeline.verify.matching import content_match, fingerprint_match
 from pipeline.verify.observe import Observation, observe
+from pipeline.verify.proving import prove
 from pipeline.verify.types import ReleaseSummary, VerificationReport
-from registry import checkpoint, merkle
 from registry.errors import NotFound, ProofInvalid, RegistryError
 from registry.lookup import Lookup, open_lookup
 from registry.store import Area, FileStore
@@ -228,21 +227,11 @@ class _Case:
             self._notes.append(f"The stored credential could not be used: {error}")
 
     def _prove(self, release: FoundRelease) -> None:
-        """The entry is about this release, it is in the tree, and our log key signed the tree."""
         lookup, key = self._verifier.lookup, self._verifier.log_key
         if lookup is None or key is None:
             return
         try:
-            proof = lookup.prove(release.log_seq)
-            if proof is None:
-                return
-            note = checkpoint.open_note(
-                proof.note, origin=key.origin, name=key.name,
-                key_id=checkpoint.ed25519_key_id(key.name, key.public), verify=key.verify,
-            )  # fmt: skip
-            leaf = merkle.leaf_hash(proof.entry)
-            merkle.verify_inclusion(leaf, proof.seq - 1, note.size, proof.path, note.root)
-            self._proof, self._proven = proof, _is_about(proof.entry, release)
+            self._proof, self._proven = prove(lookup, key, release)
         except (ProofInvalid, RegistryError) as error:
             self._notes.append(str(error))
 
@@ -396,16 +385,6 @@ class _Case:
         failure = (self._failure,) if self._failure else ()
         pictures = words.pictures_note(self._content)
         return tuple(safe_text(note, 500) for note in (*failure, *self._notes, *pictures, *observed))
-
-
-def _is_about(entry: bytes, release: FoundRelease) -> bool:
-    """Whether a log entry's public part names this very release, file, manifest and payload."""
-    public = json.loads(entry).get("public", {})
-    wanted = {
-        "release": release.release_id, "payload": release.payload, "urn": release.urn,
-        "file_sha256": release.file_sha256, "manifest_sha256": release.manifest_sha256,
-    }  # fmt: skip
-    return all(public.get(name) == value for name, value in wanted.items())
 
 
 def _media(observation: Observation | None) -> Json:

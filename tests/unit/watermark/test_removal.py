@@ -57,7 +57,7 @@ def release(labelled: Clip, key: DetectionKey, payload: int, mark: Film) -> Clip
 
 
 def hidden_in(clip: Clip, mark: Film, key: DetectionKey, payload: int) -> Clip:
-    """With the hidden mark in it, ten times as strong as in a release: what is tested is what is said of it."""
+    """With the hidden mark in it, far stronger than in a release: what is tested is what is said of it."""
     marked = mark((Picture(time, luma) for time, luma in clip), key, payload, 40.0)
     return [TimedLuma(frame.time, frame.y) for frame in marked]
 
