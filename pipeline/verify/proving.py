@@ -1,4 +1,4 @@
-"""Whether the log holds a release: its entry, the place of that in the tree, and our signature of the tree."""
+"""Whether the log holds a release: its entry, where that stands in the tree, our signature of the tree."""
 
 import json
 
