@@ -1,6 +1,7 @@
 """The documentation says what the code does: settings, errors, verdicts, commands, thresholds, links."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,15 @@ from pipeline.cli.main import app
 from pipeline.cli.verify import NO_ANSWER, NOTHING_WRONG
 from pipeline.errors import LIBRARIES, CountermarkError, describe
 from pipeline.policy import PRESETS
+from pipeline.release.strength import STRONGEST, WEAKEST
 from pipeline.settings import DEFAULT_HOME, Settings
 from pipeline.types import FileVerdict
 from pipeline.verify import types
 from registry.errors import RegistryError
-from watermark import detector
+from watermark import detector, search
+from watermark.carrier import COLOUR_LOUDER
 from watermark.errors import WatermarkError
+from watermark.issued import Issued
 from watermark.keys import DetectionKey
 
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
@@ -101,17 +105,52 @@ def test_commands(root: Path) -> None:
 
 def test_thresholds(root: Path) -> None:
     """The figures of the proof are those of the detector."""
-    page = (root / "docs/adr/0004-hidden-mark-v1.md").read_text()
-    key = DetectionKey(epoch=1, secret=bytes(32))
-    for accepts, column in ((lambda _: True, 0), (None, 1)):
-        asked = detector.HiddenMarkDetector([key], accepts)
-        printed = re.search(r"threshold t [^|]*\| ([0-9.]+) \| ([0-9.]+) \|", page)
-        assert printed
-        threshold = float(printed.groups()[column])
-        assert asked.log10_chance(threshold - 0.01) > detector.MAX_LOG10_CHANCE
-        assert asked.log10_chance(threshold + 0.01) <= detector.MAX_LOG10_CHANCE
-    for count in (detector.CANDIDATES, detector.MAX_BLOCKS, detector.MAX_EPOCHS):
-        assert f"| {count} | {count} |" in page
+    page = (root / "docs/adr/0004-hidden-mark.md").read_text()
+    key, thousand, million = (
+        DetectionKey(epoch=1, secret=bytes(32)),
+        Issued(range(1000)),
+        Issued(range(10**6)),
+    )
+    ways: dict[str, tuple[Callable[[int], bool] | None, Issued | None, bool]] = {
+        "decoded, MAC key": (lambda _: True, None, False),
+        "decoded, MAC key, beside a list": (lambda _: True, million, False),
+        f"decoded, no MAC key ({detector.CERTAIN_STATISTIC:g} is asked)": (None, None, False),
+        "on a list of 1,000": (None, thousand, True),
+        "on a list of 1,000,000": (None, million, True),
+    }
+    assert "| threshold t for 10⁻⁹ | unmoved | quick part | full search |" in page
+    for way, (accepts, issued, listed) in ways.items():
+        asked = detector.HiddenMarkDetector([key], accepts, issued)
+        printed = re.search(
+            rf"^\| {re.escape(way)} \| ([0-9.]+) \| ([0-9.]+) \| ([0-9.]+) \|$", page, re.MULTILINE
+        )
+        assert printed, way
+        for part, threshold in enumerate(float(told) for told in printed.groups()):
+            assert asked.log10_chance(threshold - 0.01, part=part, listed=listed) > detector.MAX_LOG10_CHANCE
+            assert asked.log10_chance(threshold + 0.01, part=part, listed=listed) <= detector.MAX_LOG10_CHANCE
+
+
+def test_counts_of_the_proof(root: Path) -> None:
+    page = (root / "docs/adr/0004-hidden-mark.md").read_text()
+    refined = " + ".join(map(str, search.HANDED_ON))
+    for told in (
+        f"n of at most {detector.MAX_EPOCHS} |",
+        f"(of {detector.MAX_BLOCKS}:",
+        f"unmoved: {detector.UNMOVED} placements",
+        f"quick part: 2 × {detector.PEAKS} placements",
+        f"full search: {refined} placements",
+        f"≤ {detector.SHARP:.2f}·Q(t)",
+        f"z ≥ {detector.CERTAIN_STATISTIC:g} is asked",
+        f"{STRONGEST.psnr:g} to {WEAKEST.psnr:g} dB",
+        "free distance 32",
+        f"{COLOUR_LOUDER:g} dB louder than luma",
+    ):
+        assert told in " ".join(page.split()), told
+    assert [count * share for count, share in zip((2, 6, 6), detector.SHARES, strict=True)] == [
+        0.5,
+        0.25,
+        0.25,
+    ]
 
 
 def test_links_lead_somewhere(root: Path) -> None:

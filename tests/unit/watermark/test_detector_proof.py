@@ -172,7 +172,7 @@ def test_later_blocks_and_more_keys_ask_for_a_little_more(key):
     needed = [threshold(asked, block=block) for block in (1, 2, 10, MAX_BLOCKS)]
     assert needed == sorted(needed)
     assert needed[-1] < 11.3
-    assert needed[0] < threshold(HiddenMarkDetector(KEYS, CODEC.accepts)) < needed[0] + 0.2
+    assert needed[0] < threshold(HiddenMarkDetector(KEYS, CODEC.accepts)) < needed[0] + 0.22
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +181,7 @@ def fainter(film, mark, key, payload):
     clip = list(mark(film(2, 160, 120), key, payload))
 
     def with_agreement(low, high):
-        for deviation in np.arange(4.0, 60.0, 1.0):
+        for deviation in np.arange(30.0, 160.0, 2.0):
             frames = list(noisy(clip, deviation))
             if agreement(frames, key, payload) < high:
                 break
@@ -303,7 +303,7 @@ def test_a_payload_is_read_only_under_the_threshold(film, mark, key):
     # From clear to hopeless: whatever is accepted prints a bound of at most 10⁻⁹.
     issued, accepted = CODEC.issue(7), []
     clip = list(mark(film(2, 160, 120), key, issued))
-    for deviation in (0, 16, 24, 32, 90):
+    for deviation in (0, 50, 65, 80, 160):
         found = HiddenMarkDetector([key], CODEC.accepts).detect(noisy(clip, deviation))
         assert found.payload in (issued, None)
         assert (found.payload is None) == (found.log10_chance == 0.0)
