@@ -22,7 +22,7 @@ from benchmarks.common import Row, once, say
 from benchmarks.tools import attack_table
 from benchmarks.trials import peer_rows, quality
 from benchmarks.trials.cells import MARKED, UNMARKED, Base, Result
-from benchmarks.trials.matching import PRICE, Match, match
+from benchmarks.trials.matching import FAILED, PRICE, Match, match
 from benchmarks.trials.material import NoMaterial, Source
 from benchmarks.trials.peer_rows import OURS, Heard
 from benchmarks.trials.running import DONE, Order, Task, attempt, each, tasks
@@ -115,7 +115,8 @@ def _plan(asked: Namespace) -> Plan:
             scheme_of(name, None)
     names = dict.fromkeys(attack.name for name in asked.attacks for attack in chosen(name))
     return Plan(
-        schemes=(OURS, *(name for name in peers if name != OURS)), long=tuple(asked.long),
+        schemes=(OURS, *(name for name in peers if name != OURS)),
+        long=(OURS, *asked.long) if asked.long else (),  # ours sets the price of all others
         attacks=tuple(names), sources=tuple(watermark.sources(asked)), keys=asked.keys, jobs=asked.jobs,
         store=asked.cells,
         # The deadline is compared in other processes: on Linux they share the monotonic clock.
@@ -140,7 +141,7 @@ def compare(plan: Plan) -> tuple[list[Heard], list[str], int]:
     work = [task for column in plan.columns() for task in _cells(plan, column, found)]
     say(f"{len(work)} windows, {len(plan.attacks)} attacks; cells in {plan.store}")
     cells: dict[tuple[str, str], list[Result]] = defaultdict(list)
-    failed: list[str] = []
+    failed = [one["reason"] for one in found.values() if one["state"] == FAILED]
     left = 0
     for number, (task, outcome) in enumerate(each(attempt, work, plan.jobs), start=1):
         cells[task.scheme, task.base.size] += outcome.results
@@ -174,8 +175,7 @@ def _matches(
     found: dict[Key, Result] = {}
     for task, result in each(match, work, plan.jobs):
         found[task.scheme, task.base.size, task.base.clip] = result
-        if result["state"] == DONE:
-            say(_told(task, result))
+        say(_told(task, result) if result["state"] == DONE else f"{result['state']}: {result['reason']}")
     return found
 
 

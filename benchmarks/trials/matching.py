@@ -15,7 +15,7 @@ import math
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -33,6 +33,7 @@ from benchmarks.trials.schemes import scheme_of
 from watermark.quality import psnr, squared_error
 
 PRICE: Final = "price"  # what the cell is called
+FAILED: Final = "failed"
 LOSS: Final = "vmaf loss"
 BYTES: Final = "bitrate"
 CHROMA: Final = "psnr chroma"
@@ -65,7 +66,7 @@ class Tried:
 
 
 def match(task: Match) -> Result:
-    """The result of one match, kept like a trial's. Raises: PeerMissing."""
+    """The result of one match, kept like a trial's unless it fails. Raises: PeerMissing."""
     published, store = scheme_of(task.scheme, None), Store(task.store)
     cell = Cell(base=task.base, attack=PRICE, seed=0)
     name = digest(cell, published, _work(task.target), visible=False)
@@ -86,6 +87,9 @@ def match(task: Match) -> Result:
             result = _matched(figures, task.target)
         except CannotMark as error:
             result = {"state": CANNOT, "reason": str(error)}
+        except Exception as error:  # noqa: BLE001 - a clip that fails must not end the run
+            reason = f"{task.scheme}, price of {cell.told}: {type(error).__name__}: {error}"
+            return {"state": FAILED, "reason": reason, "cell": asdict(cell), "cpu": 0.0}
     return store.put(name, cell, result | {"cpu": time.process_time() - begun})
 
 

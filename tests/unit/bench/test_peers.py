@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,8 @@ from benchmarks.tools.drawn_trials import write_clip
 from benchmarks.trials import decision, material, peer_rows, quality
 from benchmarks.trials.packaged import PACKAGED, versions
 from benchmarks.trials.peers import bits_of, image_to_bgr
-from benchmarks.trials.scheme import CannotMark, PeerMissing
-from benchmarks.trials.schemes import UnknownScheme, scheme_of
+from benchmarks.trials.scheme import CannotMark, Marked, PeerMissing
+from benchmarks.trials.schemes import SCHEMES, Countermark, UnknownScheme, scheme_of
 
 NOT_HERE = "does not apply: the peer's package is no dependency of this project (docs/peers.md)"
 WIDTH, HEIGHT, RATE = 352, 288, 12.0
@@ -31,6 +32,7 @@ REQUIRES = {
     name: pytest.mark.skipif(find_spec(module) is None or find_spec("pywt") is None, reason=NOT_HERE)
     for name, module in MODULES.items()
 }
+MEASURES = pytest.mark.skipif(not quality.can_measure(), reason="does not apply: no FFmpeg with VMAF")
 INSTALLED = [pytest.param(name, marks=REQUIRES[name]) for name in PACKAGED]
 
 
@@ -228,16 +230,39 @@ def test_trustmark_is_read_from_its_onnx_files(variant: str, width: int, tmp_pat
         assert not np.all(untouched == 128)
 
 
-@REQUIRES["dwtDct"]
-@pytest.mark.skipif(not quality.can_measure(), reason="does not apply: no FFmpeg with VMAF")
-def test_a_comparison_from_clip_to_table(tmp_path: Path) -> None:
+@pytest.fixture
+def plan(tmp_path: Path) -> peers.Plan:
+    """One clip of eight frames, one attack, one peer."""
     pictures = (np.ascontiguousarray(image_to_bgr(frame.image)[..., ::-1]) for frame in film(8).play())
     write_clip(pictures, tmp_path / "clip.mp4", RATE, 12)
-    source = material.real([tmp_path / "clip.mp4"])[0]
-    plan = peers.Plan(
-        schemes=("countermark", "dwtDct"), long=(), attacks=("none",), sources=(source,), keys=1, jobs=1,
-        store=tmp_path / "cells", deadline=None,
+    return peers.Plan(
+        schemes=("countermark", "dwtDct"), long=(), attacks=("none",), keys=1, jobs=1, deadline=None,
+        sources=tuple(material.real([tmp_path / "clip.mp4"])), store=tmp_path / "cells",
     )  # fmt: skip
+
+
+@MEASURES
+def test_a_peer_that_fails_is_told_and_ends_nothing(
+    plan: peers.Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken(Countermark):
+        def embed(self, *_arguments: Any, **_named: Any) -> Marked:
+            raise RuntimeError("the marker fell over")
+
+    monkeypatch.setitem(SCHEMES, "broken", lambda _strength, _weights: Broken())
+    heard, failed, _ = peers.compare(replace(plan, schemes=("countermark", "broken")))
+    assert len(failed) == 1
+    assert failed[0].startswith("broken, price of clip.mp4 480p24")
+    assert "the marker fell over" in failed[0]
+    ours, broken = heard
+    assert len(ours.cells) == 2
+    assert not broken.cells
+    assert peer_rows.rows(heard)
+
+
+@REQUIRES["dwtDct"]
+@MEASURES
+def test_a_comparison_from_clip_to_table(plan: peers.Plan) -> None:
     heard, failed, left = peers.compare(plan)
     assert (failed, left) == ([], 0)
     found = peer_rows.rows(heard)
@@ -249,9 +274,9 @@ def test_a_comparison_from_clip_to_table(tmp_path: Path) -> None:
     assert detected["dwtDct", decision.TAIL] == 1
     assert ("countermark", decision.PROVED) in detected
     assert {row.conditions["material"] for row in found if "material" in row.conditions} == {"real"}
-    kept = {file: file.stat().st_mtime_ns for file in (tmp_path / "cells").rglob("*.json")}
+    kept = {file: file.stat().st_mtime_ns for file in plan.store.rglob("*.json")}
     again, _, _ = peers.compare(plan)
-    assert {file: file.stat().st_mtime_ns for file in (tmp_path / "cells").rglob("*.json")} == kept
+    assert {file: file.stat().st_mtime_ns for file in plan.store.rglob("*.json")} == kept
     assert peer_rows.rows(again) == found
 
 
