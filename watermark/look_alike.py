@@ -67,7 +67,7 @@ class LookAlike:
 
 def legible(luma: Luma, layout: VisibleLayout) -> bool:
     """Whether a label of the usual size could be seen in a frame so small."""
-    return layout.style.label_height * min(luma.shape) >= MIN_HEIGHT
+    return bool(layout.style.label_height * min(luma.shape) >= MIN_HEIGHT)
 
 
 def look_for(frames: Sequence[TimedLuma], layout: VisibleLayout) -> LookAlike | None:
