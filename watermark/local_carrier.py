@@ -50,10 +50,15 @@ Used = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
-    """One plane in windows: what is ``seen``, equalised, and the pattern ``expected``; float32[n, h, w]."""
+    """One plane in windows: what is ``seen``, equalised, and the pattern ``expected``; float32[n, h, w].
+
+    ``left``: share of the gain that painting over may leave. More where a period of the pattern is large
+    against a plate, since what is painted in is joined to what is around.
+    """
 
     seen: Plane
     expected: Plane
+    left: float = LEFT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +192,7 @@ class _Plane:
     """Integral images of products and energies of one plane, window by window."""
 
     def __init__(self, field: Field, framing: Framing) -> None:
-        seen, expected = field.seen, field.expected
+        seen, expected, self._left = field.seen, field.expected, field.left
         height, width = seen.shape[1:]
         self._height, self._width = -(-height // COARSE), -(-width // COARSE)
         inside = _inside(self._width, self._height, framing)
@@ -219,7 +224,7 @@ class _Plane:
             return UNTOLD
         controls = self._gain(self._products, moved, seen)
         nothing = np.concatenate([self._gain(decoy, moved, seen) for decoy in self._decoys])
-        return _judged(float(gain), controls, nothing)
+        return _judged(float(gain), controls, nothing, self._left)
 
     def _gain(self, products: Plane, cells: NDArray[np.int_], seen: Used) -> NDArray[np.float64]:
         """Products over energy, ``float64[k]``, of cells ``int[k, n, c, 4]`` in windows ``bool[k, n]``."""
@@ -263,13 +268,15 @@ class _Plane:
         return touched
 
 
-def _judged(gain: float, controls: NDArray[np.float64], nothing: NDArray[np.float64]) -> Hole:
+def _judged(
+    gain: float, controls: NDArray[np.float64], nothing: NDArray[np.float64], share_left: float
+) -> Hole:
     """Two normal models of the gain: without the mark, and with it."""
     usual, varying = float(controls.mean()), float(controls.std())
     noise = float(np.sqrt(np.mean(nothing * nothing)))
     if usual <= SHOWING * noise / np.sqrt(len(controls)) or noise <= 0:  # the mark does not show here at all
         return UNTOLD
-    left = LEFT * usual
+    left = share_left * usual
     empty = np.hypot(noise, left)
     whole = max(varying, noise)
     without = -0.5 * ((gain - left) / empty) ** 2 - np.log(empty)

@@ -242,7 +242,7 @@ class _Case:
             seen = self._best_about(seen.framing)
             plates = self._partly(seen)
         if plates[Plate.LABEL].removed:
-            found, along = self._label_anywhere(seen.framing)
+            found, along = self._label_anywhere(seen.framing, plates[Plate.LABEL].removed)
             if along is not None:
                 plates = (replace(plates[Plate.LABEL], removed=()), plates[Plate.HANDLE])
         gone = any(plate.removed for plate in plates)
@@ -273,7 +273,7 @@ class _Case:
 
     def _missing(self, seen: VisibleEvidence) -> Testimony:
         """No plate is where one has to be."""
-        found, along = self._label_anywhere(seen.framing)
+        found, along = self._label_anywhere(seen.framing, self._whole)
         if found is not None and along is not None:
             closer = self._at(along)
             return self._there(closer) if closer.state == "found" else _beside(closer, along, found)
@@ -292,10 +292,13 @@ class _Case:
             return replace(said, verdict=Verdict.REMOVED, reason=None)
         return said
 
-    def _label_anywhere(self, usual: Framing) -> tuple[LookAlike | None, Framing | None]:
+    def _label_anywhere(
+        self, usual: Framing, spans: Sequence[Span]
+    ) -> tuple[LookAlike | None, Framing | None]:
         """A label like ours at any place of the picture, and the framing whose path it keeps to."""
         change, size = upright(usual, self._marked, self._size)
-        found = look_for(turned(self._frames, change, size), self._layout)
+        inside = [one for one in self._frames if any(start <= one.time <= end for start, end in spans)]
+        found = look_for(turned(inside, change, size), self._layout) if inside else None
         if found is None:
             return None, None
         for turn in range(FAR_PERIODS):

@@ -128,6 +128,7 @@ def test_some_seconds_are_enough(release: Clip, layout: VisibleLayout, judge: Ju
     said = judge(painted(release, layout, seconds=(2.0, SECONDS)))
     assert (said.verdict, said.partly) == (Verdict.REMOVED, True)
     assert said.removed[0][0] == pytest.approx(2.0, abs=0.1)
+    assert all(plate.removed for plate in said.plates)
 
 
 def test_pictures_without_a_plate_but_with_the_whole_hidden_mark(
