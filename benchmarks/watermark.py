@@ -19,7 +19,8 @@ from benchmarks.trials import figures, material, quality
 from benchmarks.trials.cells import MARKED, UNMARKED
 from benchmarks.trials.material import SIZES, NoMaterial, Source
 from benchmarks.trials.running import Order, Outcome, run, tasks
-from benchmarks.trials.schemes import SCHEMES
+from benchmarks.trials.scheme import PeerMissing
+from benchmarks.trials.schemes import SCHEMES, UnknownScheme, scheme_of
 
 SUITE_NAME: Final = "watermark"
 NAMED: Final = ("core", "suite", "peer")
@@ -35,7 +36,7 @@ def main() -> int:
         return 0
     at_commit, measured = common.commit(), common.machine()
     try:
-        sources = _sources(asked)
+        clips = sources(asked)
     except NoMaterial as error:
         print(error, file=sys.stderr)
         return 2
@@ -43,8 +44,8 @@ def main() -> int:
     if order.quality and not quality.can_measure():
         print("no VMAF here: pip install imageio-ffmpeg (extra dev), or add --no-quality", file=sys.stderr)
         return 2
-    outcome = _run(asked, order, sources)
-    named = [once("clips", len(sources), "count", {"names": " ".join(one.name for one in sources)})]
+    outcome = _run(asked, order, clips)
+    named = [once("clips", len(clips), "count", {"names": " ".join(one.name for one in clips)})]
     rows = [*measured, *named, *_run_rows(order, outcome), *figures.rows(outcome.results), *common.machine()]
     common.present(SUITE_NAME, rows, at_commit, as_json=asked.json)
     return 0
@@ -60,8 +61,12 @@ def _asked() -> Namespace:
     add("--windows", type=common.whole(1), default=1, help="parts of each clip")
     add("--keys", type=common.whole(1), default=1)
     add("--seeds", type=common.whole(1), default=1, help="of the attacks' chance")
-    add("--scheme", choices=list(SCHEMES), default="countermark")
-    add("--decibels", type=float, help="fixed luma PSNR of the mark; by default what a release would get")
+    add("--scheme", default="countermark", metavar="NAME[=FOLDER]", help=f"one of {', '.join(SCHEMES)}")
+    add(
+        "--strength", "--decibels", type=float,
+        help="luma PSNR of our mark in dB, or a multiple of a peer's published strength; "
+        "by default what a release would get, or what the peer published",
+    )  # fmt: skip
     add("--unmarked", action="store_true", help="try the same cells without a mark too")
     add("--quality", action="store_true", default=True, help="what the mark costs each clip (the default)")
     add("--no-quality", dest="quality", action="store_false")
@@ -73,11 +78,15 @@ def _asked() -> Namespace:
     unknown = [name for name in asked.attacks if name not in NAMED and name not in SUITE]
     if unknown:
         parser.error(f"there is no attack {unknown[0]!r}; --list shows all of them")
+    try:
+        scheme_of(asked.scheme, asked.strength)
+    except (UnknownScheme, PeerMissing) as error:
+        parser.error(str(error))
     return asked
 
 
-def _sources(asked: Namespace) -> list[Source]:
-    """All clips. Raises: NoMaterial with what to do."""
+def sources(asked: Namespace) -> list[Source]:
+    """All clips that `clips`, `rendered` and `cells` name. Raises: NoMaterial with what to do."""
     found: list[Source] = []
     if asked.clips is None:
         say("no --clips DIR: rendered clips only, which say little about real ones")
@@ -98,23 +107,23 @@ def _sources(asked: Namespace) -> list[Source]:
 def _order(asked: Namespace) -> Order:
     names = dict.fromkeys(attack.name for name in asked.attacks for attack in chosen(name))
     return Order(
-        scheme=asked.scheme, decibels=asked.decibels, attacks=tuple(names), sizes=tuple(asked.sizes),
+        scheme=asked.scheme, strength=asked.strength, attacks=tuple(names), sizes=tuple(asked.sizes),
         windows=asked.windows, keys=asked.keys, seeds=asked.seeds, quality=asked.quality,
         kinds=(MARKED, UNMARKED) if asked.unmarked else (MARKED,),
     )  # fmt: skip
 
 
-def _run(asked: Namespace, order: Order, sources: list[Source]) -> Outcome:
+def _run(asked: Namespace, order: Order, clips: list[Source]) -> Outcome:
     # The deadline is compared in other processes: on Linux they share the monotonic clock.
     deadline = time.monotonic() + 60 * asked.minutes if asked.minutes is not None else None
-    work = tasks(order, sources, asked.cells, deadline)
-    say(f"{len(work)} windows of {len(sources)} clips, {len(order.attacks)} attacks; cells in {asked.cells}")
+    work = tasks(order, clips, asked.cells, deadline)
+    say(f"{len(work)} windows of {len(clips)} clips, {len(order.attacks)} attacks; cells in {asked.cells}")
     return run(work, asked.jobs, say)
 
 
 def _run_rows(order: Order, outcome: Outcome) -> list[Row]:
     told = {
-        "scheme": order.scheme, "decibels": order.decibels, "windows": order.windows, "keys": order.keys,
+        "scheme": order.scheme, "strength": order.strength, "windows": order.windows, "keys": order.keys,
         "seeds": order.seeds,
     }  # fmt: skip
     return [

@@ -179,6 +179,13 @@ class TooBusy(CountermarkError):
     http_status = 503
 
 
+class TooManyAlike(CountermarkError):
+    """A clip was asked about in too many slightly different forms by those who have no key."""
+
+    code = "too_many_alike"
+    http_status = 429
+
+
 class Withdrawn(CountermarkError):
     """The release was withdrawn after it had left; its file is not handed out any more."""
 

@@ -123,6 +123,13 @@ class Settings(BaseModel):
     max_json_bytes: int = Field(MIB // 4, gt=0, description="bytes of a request without files")
     upload_seconds: float = Field(600.0, gt=0, description="time that one request may take to arrive")
     idle_seconds: float = Field(20.0, gt=0, description="time that a client may send or read nothing")
+    near_queries: int = Field(
+        10,
+        ge=0,
+        description="different near-duplicates of a clip that a stranger may have verified; 0: any",
+    )
+    near_queries_all: int = Field(200, ge=0, description="and all strangers together; 0: any number")
+    near_hours: float = Field(24.0, gt=0, le=720, description="within so many hours")
 
     @field_validator("database_url")
     @classmethod

@@ -42,10 +42,9 @@ from pipeline.credentials.labels import AigcLabel, aigc_metadata, append_generat
 from pipeline.credentials.manifest import Agent, new_urn
 from pipeline.entrance import Entrance
 from pipeline.recheck import Question
-from pipeline.release import credential, strength
+from pipeline.release import credential, inspection, strength
 from pipeline.release import facts as release_facts
 from pipeline.release.generation import GenerationOrder, generate
-from pipeline.release.inspection import inspect
 from pipeline.release.marking import MarkRequest, mark_clip, survey
 from pipeline.types import Json, Verdict
 from pipeline.types import Reason as OurReason
@@ -69,6 +68,7 @@ from registry.types import Candidate, Held, Job, JobState, Parent
 from watermark.carrier import Strength
 from watermark.detector import HiddenMarkDetector
 from watermark.payload import PayloadCodec, as_hex
+from watermark.visible import VisibleLayout
 
 GUARD: Final = "guard/2"
 CREATE: Final = "create/1"
@@ -210,7 +210,7 @@ class ReleaseRun(StepRun):
             level = Strength(psnr=surveyed["psnr"]) if attempt == 1 else strength.STRONGEST
             mark = partial(self._mark, source, reserved, surveyed, level)
             marked = self._step(f"mark/{attempt}", mark)
-            seen = self._step(f"inspect/{attempt}", partial(self._inspect, marked, reserved))
+            seen = self._step(f"inspect/{attempt}", partial(self._inspect, marked, reserved, surveyed))
             if seen["found"]:
                 break
         return marked, seen
@@ -243,17 +243,15 @@ class ReleaseRun(StepRun):
             return aigc_metadata(label=AigcLabel.GENERATED, producer=service, produce_id=payload)
         return aigc_metadata(label=AigcLabel.GENERATED, propagator=service, propagate_id=payload)
 
-    def _inspect(self, marked: dict[str, Any], reserved: dict[str, Any]) -> Json:
-        detector = HiddenMarkDetector([self._bench.keyring.current], self._codec.accepts)
-        seen = inspect(self._staging.path(marked["file"]), detector, self._limits, self._progress("inspect"))
-        found = seen.detection.payload
-        return {
-            "found": found == int(reserved["payload"], 16),
-            "payload": None if found is None else as_hex(found),
-            "log10_chance": round(seen.detection.log10_chance, 2),
-            "fingerprint": base64.b64encode(seen.fingerprint.to_bytes()).decode(),
-            "frames": seen.frames, "seconds": round(seen.seconds, 3),
-        }  # fmt: skip
+    def _inspect(self, marked: dict[str, Any], reserved: dict[str, Any], surveyed: dict[str, Any]) -> Json:
+        key, payload, inputs = self._bench.keyring.current, int(reserved["payload"], 16), self._inputs
+        layout = VisibleLayout(
+            key.visible, payload, surveyed["variant"], marked["width"], marked["height"], inputs["label"],
+            inputs["service"],
+        )  # fmt: skip
+        detector = HiddenMarkDetector([key], self._codec.accepts)
+        file, progress = self._staging.path(marked["file"]), self._progress("inspect")
+        return inspection.inspect(file, detector, layout, self._limits, progress).to_json(payload)
 
     def _sign(
         self, origin: dict[str, Any], facts: Json, decision: dict[str, Any], reserved: dict[str, Any],
@@ -336,7 +334,7 @@ class ReleaseRun(StepRun):
             visible_variant=surveyed["variant"], mark_log10_chance=seen["log10_chance"],
             detected_payload=seen["payload"], signer_sha256=signed["signer_sha256"],
             timestamped_at=signed["timestamped_at"], reread_verdict=verdict,
-            fingerprint=base64.b64decode(seen["fingerprint"]), decision=question.decision, facts=facts,
+            fingerprint=inspection.stored(seen), decision=question.decision, facts=facts,
             sight=self._bench.sealer.rows(question.sight), parents=tuple(made_from),
         )  # fmt: skip
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from registry.canonical import Json
 from registry.subject_types import SubjectRecord
@@ -249,6 +249,14 @@ class FoundRelease:
     policy: str
     policy_version: int
     decided_at: str
+
+
+class Query(NamedTuple):
+    """One clip that a stranger asked about: by whom (an opaque word), which file, and how it looks."""
+
+    asker: str
+    file_sha256: str
+    signature: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

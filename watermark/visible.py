@@ -47,12 +47,6 @@ class Pose(NamedTuple):
     opacity: float
     stroke: float
 
-    def scaled(self, x: float, y: float) -> "Pose":
-        """The same plate in a frame resized by these factors."""
-        return self._replace(
-            centre=(self.centre[0] * x, self.centre[1] * y), height=self.height * y, ratio=self.ratio * x / y
-        )
-
     def box(self) -> Box:
         """Pixels touched (x0, y0, x1, y1), on even coordinates."""
         half = (self.height * self.ratio / 2 + 1, self.height / 2 + 1)

@@ -25,6 +25,7 @@ of the picture's height, all of these at crf 51 with 1.1 % or more.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import cv2
@@ -32,6 +33,7 @@ import numpy as np
 
 from watermark.base import Luma, TimedLuma
 from watermark.errors import GeometryError
+from watermark.framing import WHOLE, Framing, Matrix
 from watermark.visible import DEFAULT_HANDLE, DEFAULT_LABEL, Pose, VisibleLayout
 from watermark.visible_draw import Levels, Patch, VisibleStyle, place, render
 from watermark.visible_path import VARIANTS, Plate
@@ -50,6 +52,7 @@ LONE_SECONDS = 1.5  # of presence that one plate alone needs, and
 LONE_SHARE = 0.25  # of the observed time
 FRAME_INTERVAL = 0.075  # seconds: more frames a second add cost, not evidence
 MIN_OBSERVED_HEIGHT = 7.0  # pixels of a plate in the clip that is looked at: below, text is gone
+MIN_INSIDE = 0.9  # of a plate that has to lie in the clip for a frame to say anything about it
 
 CANONICAL_HEIGHT = 20  # pixels of a plate after resampling
 REACH = 9  # canonical pixels of shift on each side
@@ -81,7 +84,7 @@ class PlateEvidence:
 class VisibleEvidence:
     """Whether the visible mark is where key, payload and variant put it. ``score``: the better plate's.
 
-    ``start``: seconds that were added to the clip's time to get the marked clip's time.
+    ``framing``: where and when the clip was taken to lie on the marked one.
     """
 
     state: State
@@ -90,22 +93,24 @@ class VisibleEvidence:
     handle: PlateEvidence
     variant: int
     frames: int
-    start: float
+    framing: Framing
+
+    @property
+    def start(self) -> float:
+        """The marked clip's second at the clip's beginning."""
+        return self.framing.start
 
 
 class VisibleDetector:
     """Follows the path of one mark through a clip; constant memory but for one number a second.
 
-    ``layout``: made with the *marked* clip's size, texts and style. The clip that is looked at may have any
-    size, but the same framing; its time 0 is time ``start``, in seconds, of the marked clip.
+    ``layout``: made with the *marked* clip's size, texts and style. ``framing``: how the clip that is looked
+    at lies on the marked one; it may have any size.
     """
 
-    def __init__(self, layout: VisibleLayout, start: float = 0.0) -> None:
-        self._layout, self._start = layout, start
-        self._trackers = [
-            _Tracker(_Filter(text, ratio, glyph=plate is Plate.LABEL, style=layout.style))
-            for plate, text, ratio in zip(Plate, layout.texts, layout.ratios, strict=True)
-        ]
+    def __init__(self, layout: VisibleLayout, framing: Framing = WHOLE) -> None:
+        self._layout, self._framing = layout, framing
+        self._trackers = [_Tracker(plate_filter(layout, plate)) for plate in Plate]
         self._last: float | None = None
         self._frames = 0
 
@@ -113,29 +118,33 @@ class VisibleDetector:
         """Take a frame, uint8[h, w], at ``time`` seconds. Raises GeometryError for unusable input."""
         if luma.ndim != 2 or luma.dtype != np.uint8:
             raise GeometryError("The visible mark is looked for in luma planes of 8 bits: convert the frame.")
-        poses = self._layout.poses(time + self._start)
+        poses = self._layout.poses(self._framing.marked_time(time))
         if self._last is not None and 0 <= time - self._last < FRAME_INTERVAL:
             return
         self._last = time
-        scale = (luma.shape[1] / self._layout.width, luma.shape[0] / self._layout.height)
-        scaled = [pose.scaled(*scale) for pose in poses]
-        if min(min(pose.height, pose.height * pose.ratio) for pose in scaled) < MIN_OBSERVED_HEIGHT:
+        placed = self._framing.pixels((self._layout.width, self._layout.height), luma.shape[::-1])
+        wide, high = np.hypot(*placed[:, :2])
+        if (
+            min(min(pose.height * high, pose.height * pose.ratio * wide) for pose in poses)
+            < MIN_OBSERVED_HEIGHT
+        ):
             return
         self._frames += 1
-        for tracker, pose in zip(self._trackers, scaled, strict=True):
-            tracker.add(time, luma, pose)
+        for tracker, pose in zip(self._trackers, poses, strict=True):
+            if self._framing.whole or _inside(pose, placed, luma.shape) >= MIN_INSIDE:
+                tracker.add(time, luma, pose, placed)
 
     def result(self) -> VisibleEvidence:
         """The evidence so far; more frames may follow."""
         label, handle = (tracker.evidence() for tracker in self._trackers)
         return VisibleEvidence(
-            state=_mark_state(label, handle, self._trackers[Plate.LABEL].observed),
+            state=_mark_state(label, handle, max(tracker.observed for tracker in self._trackers)),
             score=max(label.score, handle.score),
             label=label,
             handle=handle,
             variant=self._layout.path.variant,
             frames=self._frames,
-            start=self._start,
+            framing=self._framing,
         )
 
 
@@ -152,16 +161,16 @@ def _seconds(spans: Sequence[Span]) -> float:
     return sum(end - start for start, end in spans)
 
 
-def follow(layout: VisibleLayout, frames: Sequence[TimedLuma], starts: Sequence[float]) -> VisibleEvidence:
-    """The evidence where the clip begins at one of these times of the marked clip, in seconds.
+def follow(layout: VisibleLayout, frames: Sequence[TimedLuma], places: Sequence[Framing]) -> VisibleEvidence:
+    """The evidence where the clip lies on the marked one in one of these ways, the likeliest first.
 
-    ``starts``: the likeliest first. Raises GeometryError for no start at all, or for unusable frames.
+    Raises GeometryError for none at all, or for unusable frames.
     """
-    if not starts:
-        raise GeometryError("No start was given from which to follow the visible mark: give at least one.")
+    if not places:
+        raise GeometryError("No place was given at which to follow the visible mark: give at least one.")
     seen: list[VisibleEvidence] = []
-    for start in starts:
-        detector = VisibleDetector(layout, start)
+    for framing in places:
+        detector = VisibleDetector(layout, framing)
         for frame in frames:
             detector.observe(frame.time, frame.luma)
         seen.append(detector.result())
@@ -208,7 +217,7 @@ class _Bin(NamedTuple):
 class _Tracker:
     """Mean correlation maps of one plate, over the clip and over the current second."""
 
-    def __init__(self, matched: "_Filter") -> None:
+    def __init__(self, matched: "PlateFilter") -> None:
         self._filter = matched
         self._total, self._total_frames = _empty_map(), 0
         self._current, self._current_frames = _empty_map(), 0
@@ -216,7 +225,7 @@ class _Tracker:
         self._first, self._last = float("inf"), float("-inf")
         self._bins: list[_Bin] = []
 
-    def add(self, time: float, luma: Luma, pose: Pose) -> None:
+    def add(self, time: float, luma: Luma, pose: Pose, placed: Matrix) -> None:
         if self._current_frames and not 0 <= time - self._start < BIN_SECONDS:
             self._bins.append(self._current_bin())
             self._current, self._current_frames = _empty_map(), 0
@@ -224,7 +233,7 @@ class _Tracker:
             self._start = time
         self._end = time
         self._first, self._last = min(self._first, time), max(self._last, time)
-        correlation = self._filter.correlate(luma, pose)
+        correlation = self._filter.correlate(luma, pose, placed)
         self._current += correlation
         self._total += correlation
         self._current_frames += 1
@@ -292,50 +301,86 @@ def _spans(bins: Sequence[_Bin], state: State) -> tuple[Span, ...]:
     return tuple(spans)
 
 
-class _Filter:
-    """The canonical template of one plate and its correlation with a frame."""
+class PlateFilter:
+    """The template of one plate, ``height`` pixels high, and its correlation with pictures of that scale.
 
-    def __init__(self, text: str, ratio: float, *, glyph: bool, style: VisibleStyle) -> None:
-        height = CANONICAL_HEIGHT
+    ``trim``: pixels that the template leaves out on each side: without the box's outline only writing fits.
+    """
+
+    def __init__(
+        self, text: str, ratio: float, style: VisibleStyle, *, glyph: bool, height: int, trim: int
+    ) -> None:
         width = round(height * ratio)
         levels = Levels.of_range(full_range=False)
         ink = render(text, glyph=glyph, height=height, style=style, levels=levels).layers(0.0)
         box = (-REACH, -REACH, width + REACH, height + REACH)
         placed = place(ink, centre=(width / 2, height / 2), height=height, box=box, ratio=width / height)
         drawn = np.asarray(placed[..., 1] + _MID_GREY * (1 - placed[..., 0]), np.float32)
-        template = _high_pass(drawn)[REACH:-REACH, REACH:-REACH]
+        self._sigma = HIGH_PASS_SIGMA * height / CANONICAL_HEIGHT
+        self._shape = (height, width)
+        cut = slice(REACH + trim, -REACH - trim)
+        template = self._high_pass(drawn)[cut, cut]
         template = template - template.mean()
         self.template = np.asarray(template / np.linalg.norm(template), np.float32)
 
-    def correlate(self, luma: Luma, pose: Pose) -> Patch:
-        """Normalised correlation ``float32[2 * REACH + 1, 2 * REACH + 1]`` over shifts around ``pose``."""
-        seen = _high_pass(_resample(luma, pose, self.template.shape))
+    def correlate(self, luma: Luma, pose: Pose, placed: Matrix) -> Patch:
+        """Normalised correlation over shifts around ``pose``: ``float32[2 * REACH + 1, 2 * REACH + 1]``, and
+        twice the trim more.
+
+        ``placed``: 2×3, from pixels of the marked frame to pixels of this one.
+        """
+        return self.over(_resample(luma, pose, placed, self._shape))
+
+    def over(self, picture: Patch) -> Patch:
+        """Normalised correlation at every place of a picture that is larger than the template."""
+        seen = self._high_pass(picture)
         raw = cv2.matchTemplate(seen, self.template, cv2.TM_CCORR)
         count = self.template.size
         energy = cv2.boxFilter(seen * seen, -1, self.template.shape[::-1], anchor=(0, 0), normalize=False)
         energy = energy[: raw.shape[0], : raw.shape[1]]
         return np.asarray(raw / np.sqrt(energy + count * NOISE_FLOOR**2), np.float32)
 
+    def _high_pass(self, image: Patch) -> Patch:
+        return np.asarray(image - cv2.GaussianBlur(image, (0, 0), self._sigma), np.float32)
 
-def _resample(luma: Luma, pose: Pose, shape: tuple[int, ...]) -> Patch:
+
+_made = lru_cache(maxsize=32)(PlateFilter)  # rendering text takes longer than looking at a frame
+
+
+def plate_filter(
+    layout: VisibleLayout, plate: Plate, height: int = CANONICAL_HEIGHT, trim: int = 0
+) -> PlateFilter:
+    """The filter of one of the layout's plates; the same one for the same look."""
+    text, ratio = layout.texts[plate], layout.ratios[plate]
+    return _made(text, ratio, layout.style, glyph=plate is Plate.LABEL, height=height, trim=trim)
+
+
+def _inside(pose: Pose, placed: Matrix, shape: tuple[int, ...]) -> float:
+    """Share of the plate that lies in a frame of this shape, on a grid of points."""
+    across, down = np.meshgrid(np.linspace(-0.5, 0.5, 9), np.linspace(-0.5, 0.5, 5))
+    x = pose.centre[0] + across.ravel() * pose.height * pose.ratio
+    y = pose.centre[1] + down.ravel() * pose.height
+    points = placed[:, :2] @ np.stack([x, y]) + placed[:, 2:]
+    limits = np.array([[shape[1]], [shape[0]]])
+    return float(np.mean(np.all((points >= 0) & (points <= limits), axis=0)))
+
+
+def _resample(luma: Luma, pose: Pose, placed: Matrix, shape: tuple[int, ...]) -> Patch:
     """The plate's surroundings at canonical size: ``shape`` and ``REACH`` more on each side."""
     height, width = shape[0] + 2 * REACH, shape[1] + 2 * REACH
-    fy, fx = pose.height / shape[0], pose.height * pose.ratio / shape[1]
-    coarse = max(1, int(fy))
-    half = (fx * width / 2 + 2 * coarse, fy * height / 2 + 2 * coarse)
-    x0, y0 = (max(0, int(c - h)) for c, h in zip(pose.centre, half, strict=True))
-    crop = luma[y0 : int(pose.centre[1] + half[1]) + 1, x0 : int(pose.centre[0] + half[0]) + 1]
+    steps = np.array([pose.height * pose.ratio / shape[1], pose.height / shape[0]])
+    linear = placed[:, :2] * steps  # pixels of the frame per canonical pixel
+    centre = placed[:, :2] @ np.array(pose.centre) + placed[:, 2]
+    coarse = max(1, int(np.hypot(*linear).min()))
+    half = np.abs(linear) @ np.array([width / 2, height / 2]) + 2 * coarse
+    x0, y0 = (max(0, int(c - h)) for c, h in zip(centre, half, strict=True))
+    crop = luma[y0 : max(0, int(centre[1] + half[1]) + 1), x0 : max(0, int(centre[0] + half[0]) + 1)]
     crop = crop[: crop.shape[0] // coarse * coarse, : crop.shape[1] // coarse * coarse]
     small = cv2.resize(crop, (crop.shape[1] // coarse, crop.shape[0] // coarse), interpolation=cv2.INTER_AREA)
-    x = (pose.centre[0] - x0 + fx * (0.5 - width / 2)) / coarse - 0.5
-    y = (pose.centre[1] - y0 + fy * (0.5 - height / 2)) / coarse - 0.5
-    matrix = np.array([[fx / coarse, 0, x], [0, fy / coarse, y]], np.float64)
+    origin = (centre - (x0, y0) + linear @ np.array([0.5 - width / 2, 0.5 - height / 2])) / coarse - 0.5
+    matrix = np.column_stack([linear / coarse, origin])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     warped = cv2.warpAffine(
         small.astype(np.float32), matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE
     )
     return np.asarray(warped, np.float32)
-
-
-def _high_pass(image: Patch) -> Patch:
-    return np.asarray(image - cv2.GaussianBlur(image, (0, 0), HIGH_PASS_SIGMA), np.float32)

@@ -18,7 +18,8 @@ FOLLOWED: Final = "+h264_26"
 
 DRAWN: Final = frozenset({
     geometry.crop, geometry.perspective, photometry.noise, timing.thin, timing.stutter, timing.reorder,
-    covers.overlay, covers.picture_in_picture, removers.telea, removers.temporal_median,
+    covers.overlay, covers.picture_in_picture, removers.telea, removers.telea_held, removers.delogo_tracked,
+    removers.temporal_median,
 })  # fmt: skip
 
 
@@ -200,6 +201,9 @@ def _removal() -> list[Attack]:
         _one("visible", "removal", visible=True),  # the control: nothing was painted over
         _one("inpaint_telea", "removal", _part(removers.telea), visible=True),
         _one("inpaint_median", "removal", _part(removers.temporal_median, seconds=2.0), visible=True),
+        _one("inpaint_held", "removal", _part(removers.telea_held, seconds=0.5), visible=True),
+        _one("inpaint_delogo", "removal", _part(removers.delogo_tracked), visible=True),
+        _one("inpaint_label", "removal", _part(removers.telea, plates=1), visible=True),
         *(_one(f"remark_{n}", "removal", _part(removers.mark_again, keys=n)) for n in range(1, 6)),
         _one("subtract_1", "removal", _part(subtract, gain=1.0)),
         _one("subtract_1.5", "removal", _part(subtract, gain=1.5)),

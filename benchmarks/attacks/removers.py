@@ -37,19 +37,45 @@ LOWEST: Final = 0.01  # cycles per pixel: the picture's own coarse structure is 
 SHARED_NOTCH: Final = 1  # bins around a peak that go with it
 
 
-def telea(footage: Footage, situation: Situation) -> Footage:
+def telea(footage: Footage, situation: Situation, *, plates: int = 2) -> Footage:
     """The visible mark's boxes painted over by Telea's method, frame by frame, boxes tracked over time.
 
-    The remover's detector is taken to be right but for a pixel or two, at ten boxes a second.
+    The remover's detector is taken to be right but for a pixel or two, at ten boxes a second. ``plates`` 1:
+    it sees only the label, as one that expects a single box.
     """
     boxes = _tracked(footage, situation)
+    return _painted(footage, lambda time: boxes(time)[:plates], _telea)
 
+
+def telea_held(footage: Footage, situation: Situation, *, seconds: float) -> Footage:
+    """The same, but a box stays for ``seconds``: as large as the way of the plate in that time."""
+    boxes = _tracked(footage, situation)
+
+    def held(time: float) -> list[Box]:
+        first = int(time / seconds) * seconds
+        shown = np.array([boxes(first + share * seconds) for share in (0.0, 0.25, 0.5, 0.75, 1.0)])
+        low, high = shown[..., :2].min(axis=0), shown[..., 2:].max(axis=0)
+        return [(int(x0), int(y0), int(x1), int(y1)) for (x0, y0), (x1, y1) in zip(low, high, strict=True)]
+
+    return _painted(footage, held, _telea)
+
+
+def delogo_tracked(footage: Footage, situation: Situation) -> Footage:
+    """The boxes filled as FFmpeg's delogo does: each pixel a mean of the border in four directions, by its
+    distance, boxes tracked over time.
+    """
+    return _painted(footage, _tracked(footage, situation), _bridged)
+
+
+def _painted(
+    footage: Footage, boxes: Callable[[float], list[Box]], fill: Callable[[Plane, list[Box]], Plane]
+) -> Footage:
     def painted() -> Iterator[Frame]:
         for time, image in footage.play():
             parts = []
             for index, plane in enumerate(planes(image)):
                 scale = 1 if index == 0 else 2
-                parts.append(_telea(plane, [_scaled(box, scale) for box in boxes(time)]))
+                parts.append(fill(plane, [_scaled(box, scale) for box in boxes(time)]))
             yield Frame(time, joined(*parts))
 
     return replace(footage, play=painted)
@@ -211,6 +237,23 @@ def _telea(plane: Plane, boxes: list[Box]) -> Plane:
     for box in boxes:
         x0, y0, x1, y1 = box
         _inpaint(whole, box, np.full((max(0, y1 - y0), max(0, x1 - x0)), 255, np.uint8))
+    return whole
+
+
+def _bridged(plane: Plane, boxes: list[Box]) -> Plane:
+    """The plane with its boxes filled from the pixels just outside of them."""
+    whole = plane.copy()
+    height, width = plane.shape
+    for x0, y0, x1, y1 in boxes:
+        if x1 <= x0 or y1 <= y0:
+            continue
+        left, right = plane[y0:y1, max(x0 - 1, 0), None], plane[y0:y1, min(x1, width - 1), None]
+        above, below = plane[None, max(y0 - 1, 0), x0:x1], plane[None, min(y1, height - 1), x0:x1]
+        across = (np.arange(x1 - x0) + 0.5)[None]
+        down = (np.arange(y1 - y0) + 0.5)[:, None]
+        weights = (1 / across, 1 / (x1 - x0 - across), 1 / down, 1 / (y1 - y0 - down))
+        total = sum(weight * side for weight, side in zip(weights, (left, right, above, below), strict=True))
+        whole[y0:y1, x0:x1] = np.rint(total / sum(weights))
     return whole
 
 

@@ -22,7 +22,7 @@ from typing import Any, Final
 from benchmarks.attacks import footage
 from benchmarks.attacks.catalog import Attack
 from benchmarks.trials import material
-from benchmarks.trials.schemes import Scheme
+from benchmarks.trials.scheme import Scheme
 
 VERSION: Final = 1  # raise it when `running` changes what a cell does or what its result says
 MARKED: Final = "marked"
@@ -106,8 +106,8 @@ class Store:
             return None
         return kept if isinstance(kept, dict) and kept.get("digest") == name else None
 
-    def put(self, name: str, cell: Cell, result: Mapping[str, Any]) -> Result:
-        """Keep a result, with the cell it belongs to; returns what `get` will."""
+    def put(self, name: str, cell: Any, result: Mapping[str, Any]) -> Result:
+        """Keep a result, with the cell (a dataclass) it belongs to; returns what `get` will."""
         kept = {"digest": name, "cell": asdict(cell), **result}
         path = self._path(name)
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -50,7 +50,7 @@ _TABLE: Final[tuple[tuple[str, By], ...]] = (
     ("combined_40", {LARGE: 0.9, MIDDLE: 0.7}),
     ("combined_50", {LARGE: 0.3}),
     ("generations_3", {LARGE: 0.99, MIDDLE: 0.95}),
-    ("inpaint_telea inpaint_median", {LARGE: 1.0, MIDDLE: 1.0}),
+    ("inpaint_telea inpaint_median inpaint_held inpaint_delogo inpaint_label", {LARGE: 1.0, MIDDLE: 1.0}),
     ("screen_recording", {LARGE: 0.8}),
     ("regeneration_proxy", {LARGE: 0.95}),
 )  # fmt: skip

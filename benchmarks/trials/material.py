@@ -68,6 +68,8 @@ SIZES: Final = {
         Size(name="480p", lines=480, seconds=5.0),
         Size(name="256p", lines=256, seconds=4.0),
         Size(name="native", lines=0, frames=72),  # the protocol of VideoSeal
+        Size(name="480p72", lines=480, frames=72),
+        Size(name="480p24", lines=480, frames=24),  # so that slow peers can be run
     )
 }
 
@@ -177,3 +179,22 @@ def _played(scratch: Path, times: Sequence[float], shape: tuple[int, ...]) -> It
 def held(footage: Footage, scratch: Path) -> Footage:
     """The same footage, its frames made once and laid down."""
     return replace(laid_down(footage.play(), scratch, footage.rate), boxes=footage.boxes)
+
+
+def swung(footage: Footage, scratch: Path, seconds: float) -> Footage:
+    """The footage shown forwards and backwards by turns, evenly spaced, until `seconds` are over."""
+    shape = (footage.height * 3 // 2, footage.width)
+    with scratch.open("wb") as file:
+        count = sum(1 for image in footage.play() if file.write(np.ascontiguousarray(image.image).data))
+    wanted = max(1, round(seconds * footage.rate))
+
+    def play() -> Iterator[Frame]:
+        with scratch.open("rb") as file:
+            for index in range(wanted):
+                turn, place = divmod(index, count)
+                image = np.empty(shape, np.uint8)
+                file.seek((place if turn % 2 == 0 else count - 1 - place) * image.size)
+                file.readinto(image.data)
+                yield Frame(index / footage.rate, image)
+
+    return replace(footage, play=play, seconds=wanted / footage.rate)

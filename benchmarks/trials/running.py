@@ -19,7 +19,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import cv2
 
@@ -39,7 +39,8 @@ from benchmarks.trials.cells import (
     source_digest,
 )
 from benchmarks.trials.material import SIZES, Source, held, starts, window
-from benchmarks.trials.schemes import FOREIGN, SCHEMES, CannotMark, Marked, Scheme
+from benchmarks.trials.scheme import CannotMark, Marked, Scheme
+from benchmarks.trials.schemes import FOREIGN, scheme_of
 
 DONE: Final = "done"
 CANNOT: Final = "cannot"
@@ -47,13 +48,16 @@ EXACT: Final = "exact"
 WRONG: Final = "wrong"
 NOTHING: Final = "none"
 
+Given = TypeVar("Given")
+Got = TypeVar("Got")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What is to be tried; ``decibels``: None for the scheme's own strength."""
+    """What is to be tried; ``strength``: see `schemes.SCHEMES`."""
 
     scheme: str
-    decibels: float | None
+    strength: float | None
     attacks: tuple[str, ...]
     sizes: tuple[str, ...]
     windows: int = 1
@@ -72,7 +76,7 @@ class Task:
     attacks: tuple[str, ...]
     seeds: int
     scheme: str
-    decibels: float | None
+    strength: float | None
     store: Path
     deadline: float | None
 
@@ -107,7 +111,7 @@ def tasks(order: Order, sources: Sequence[Source], store: Path, deadline: float 
                             Task(
                                 base=base, source=source, seeds=order.seeds, scheme=order.scheme,
                                 attacks=attacks if kind == MARKED else order.attacks,
-                                decibels=order.decibels, store=store, deadline=deadline,
+                                strength=order.strength, store=store, deadline=deadline,
                             )
                         )  # fmt: skip
     return made
@@ -116,7 +120,7 @@ def tasks(order: Order, sources: Sequence[Source], store: Path, deadline: float 
 def run(work: Sequence[Task], jobs: int, said: Callable[[str], None]) -> Outcome:
     """Try everything; `said` gets a line of progress for each task."""
     whole = Outcome()
-    for number, (task, outcome) in enumerate(_outcomes(work, jobs), start=1):
+    for number, (task, outcome) in enumerate(each(attempt, work, jobs), start=1):
         whole.results += outcome.results
         whole.fresh += outcome.fresh
         whole.failed += outcome.failed
@@ -130,17 +134,18 @@ def run(work: Sequence[Task], jobs: int, said: Callable[[str], None]) -> Outcome
     return whole
 
 
-def _outcomes(work: Sequence[Task], jobs: int) -> Iterator[tuple[Task, Outcome]]:
+def each(do: Callable[[Given], Got], work: Sequence[Given], jobs: int) -> Iterator[tuple[Given, Got]]:
+    """Do all of it in `jobs` processes of one thread each; what was given and what came of it, as it ends."""
     if jobs == 1:
         _quiet()
-        yield from ((task, attempt(task)) for task in work)
+        yield from ((task, do(task)) for task in work)
         return
     # A child reads these when it loads numpy; by then it is too late for this process.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=_quiet) as pool:
-        waiting = {pool.submit(attempt, task): task for task in work}
+        waiting = {pool.submit(do, task): task for task in work}
         for future in as_completed(waiting):
             yield waiting[future], future.result()
 
@@ -152,13 +157,13 @@ def _quiet() -> None:
 
 def attempt(task: Task) -> Outcome:
     """All cells of one base."""
-    scheme, store, outcome = SCHEMES[task.scheme](task.decibels), Store(task.store), Outcome()
+    tried, store, outcome = scheme_of(task.scheme, task.strength), Store(task.store), Outcome()
     with ExitStack() as stack:
         bench: _Bench | None = None
         for attack, seed in _named(task):
             cell = Cell(base=task.base, attack=attack, seed=seed)
             visible = attack != QUALITY and SUITE[attack].visible
-            name = digest(cell, scheme, _work(attack), visible=visible)
+            name = digest(cell, tried, _work(attack), visible=visible)
             kept = store.get(name)
             if kept is not None:
                 outcome.results.append(kept)
@@ -169,7 +174,7 @@ def attempt(task: Task) -> Outcome:
             try:
                 if bench is None:
                     folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="countermark-trial-"))
-                    bench = _Bench(task, scheme, Path(folder))
+                    bench = _Bench(task, tried, Path(folder))
                 result = bench.measure() if attack == QUALITY else bench.attack(attack, seed)
             except Exception as error:  # noqa: BLE001 - a cell that fails must not end the run
                 outcome.failed.append(f"{cell.told}: {type(error).__name__}: {error}")
@@ -233,6 +238,7 @@ class _Bench:
         return {
             "state": DONE, "payload": found, "present": reading.present, "score": reading.score,
             "removed": reading.removed, "details": dict(reading.details), "record": dict(marked.record),
+            "evidence": list(reading.evidence),
             "clip_seconds": self._plain.seconds, "size": [attacked.width, attacked.height],
             "seconds": {
                 "prepare": prepared - begun, "attack": spent.seconds, "detect": detecting,

@@ -1,86 +1,38 @@
-"""What is under test, behind a protocol: something that marks footage, and reads what became of it."""
+"""The marks of this repository as a scheme under test, and every scheme by name."""
 
 import hashlib
 import inspect
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import Final, Protocol
+from pathlib import Path
+from typing import Final
 
 import numpy as np
 
 from benchmarks.attacks.footage import Footage, Frame, joined, planes
 from benchmarks.common import ROOT
+from benchmarks.trials.peers import PEERS
+from benchmarks.trials.scheme import CannotMark, Marked, Reading, Record, Scheme
 from pipeline.release import strength
-from watermark.base import Picture, TimedLuma
+from pipeline.verify.observe import KEPT_INTERVAL, KEPT_SECONDS, small
+from watermark.base import Detection, Picture, TimedLuma
 from watermark.carrier import HiddenMark, Strength
 from watermark.detector import MAX_LOG10_CHANCE, HiddenMarkDetector
 from watermark.errors import GeometryError
 from watermark.issued import Issued
 from watermark.keys import SECRET_BYTES, DetectionKey, MintingKey
 from watermark.payload import PayloadCodec
+from watermark.removal import Testimony, Verdict, with_payload, without_payload
 from watermark.visible import DEFAULT_HANDLE, DEFAULT_LABEL, VisibleLayout, VisibleMark, choose_variant
-from watermark.visible_detect import VisibleDetector
+from watermark.visible_path import VARIANTS
 
 FOREIGN: Final = 1000  # keys from here on belong to others
 ISSUED: Final = 1_000_000
-VISIBLE: Final = ("visible", "removal")  # how files of the visible mark begin
+# How files begin that the visible mark alone needs.
+VISIBLE: Final = ("visible", "removal", "look_alike", "local_carrier", "framing")
 SURVEYED_PER_SECOND: Final = 3
-
-Record = Mapping[str, float | int | str | None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Marked:
-    """Marked footage, and what the service would store of the release."""
-
-    footage: Footage
-    record: Record
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """What a blind reading says. ``payload``: None unless accepted. ``present``: a mark of the key is there,
-    readable or not. ``score``: grows with certainty, the same for every clip (one threshold decides).
-    ``removed``: whether the visible mark's removal is noticed, None where that was not looked at.
-    ``details``: anything worth keeping.
-    """
-
-    payload: int | None
-    present: bool
-    score: float
-    removed: bool | None = None
-    details: Record = field(default_factory=dict)
-
-
-class Scheme(Protocol):
-    """A video watermark. All of it must be deterministic."""
-
-    name: str
-
-    def fingerprint(self, *, visible: bool) -> str:
-        """Changes whenever code or settings do that can change a reading; `visible`: of that mark too."""
-        ...
-
-    def payload(self, key: int) -> int:
-        """What is embedded with the `key`-th key."""
-        ...
-
-    def embed(self, footage: Footage, key: int, *, visible: bool = False) -> Marked:
-        """Mark footage with the `key`-th key and its payload; ``visible``: with its visible mark too.
-
-        Raises: CannotMark.
-        """
-        ...
-
-    def detect(self, frames: Iterable[Frame], key: int, record: Record | None = None) -> Reading:
-        """Search a stream of frames; `record` is for the visible mark only, the search itself is blind."""
-        ...
-
-
-class CannotMark(Exception):
-    """The scheme refuses this footage; the text says why."""
 
 
 @lru_cache(maxsize=8)
@@ -116,12 +68,13 @@ class Countermark:
         drawn = np.random.default_rng(1).integers(0, 1 << 63, ISSUED - FOREIGN, dtype=np.uint64)
         return Issued([*(self.payload(key) for key in range(FOREIGN)), *drawn.tolist()])
 
-    def fingerprint(self, *, visible: bool) -> str:
+    def fingerprint(self, *, visible: bool = True) -> str:
         """Of the `watermark` package and what chooses the strength, less what only the visible mark needs."""
         code = tree_digest(
             "watermark",
             "pipeline/release/strength.py",
             "pipeline/media/trial.py",
+            *(("pipeline/verify/observe.py",) if visible else ()),
             leave_out=() if visible else VISIBLE,
         )
         own = inspect.getsource(Countermark) if visible else inspect.getsource(Countermark.embed)
@@ -180,29 +133,60 @@ class Countermark:
         return mark, variant, mark.draw
 
     def detect(self, frames: Iterable[Frame], key: int, record: Record | None = None) -> Reading:
-        """The product's full blind search; accepted only where the proved bound is at most 10⁻⁹."""
-        secret, payload = detection_key(key), self.payload(key)
-        watcher: VisibleDetector | None = None
-        if record and record.get("variant") is not None:
-            width, height, variant = (int(record[name] or 0) for name in ("width", "height", "variant"))
-            watcher = VisibleDetector(VisibleLayout(secret.visible, payload, variant, width, height))
-        found = HiddenMarkDetector([secret], self._minting.accepts, self._issued).detect(
-            _watched(frames, watcher)
-        )
+        """The product's full blind search; accepted only where the proved bound is at most 10⁻⁹.
+
+        With the record of a visible mark: what both marks say of each other (`watermark.removal`).
+        """
+        looked = record is not None and record.get("variant") is not None
+        read = self.testimony(frames, key, record) if record is not None and looked else None
+        found = read.detection if read else self._search(frames, key, [])
         present = found.payload is not None or found.presence_log10_chance <= MAX_LOG10_CHANCE
-        state = watcher.result().state if watcher else None
         place = found.geometry
+        gone = read is not None and read.said.verdict is Verdict.REMOVED
         return Reading(
             payload=found.payload,
             present=present,
             score=-min(found.log10_chance, found.presence_log10_chance),
-            removed=state == "absent" and found.payload == payload if state else None,
+            removed=gone and found.payload == self.payload(key) if read else None,
             details={
                 "log10_chance": found.log10_chance, "presence_log10_chance": found.presence_log10_chance,
-                "visible": state, "scale": place.scale if place else None,
+                "visible": str(read.said.verdict) if read else None, "scale": place.scale if place else None,
+                "hole": read.said.hole.evidence if read else None,
                 "untouched": place.untouched if place else None, "listed": found.listed,
             },
         )  # fmt: skip
+
+    def _search(self, frames: Iterable[Frame], key: int, kept: list[TimedLuma]) -> Detection:
+        detector = HiddenMarkDetector([detection_key(key)], self._minting.accepts, self._issued)
+        return detector.detect(_watched(frames, kept))
+
+    def testimony(self, frames: Iterable[Frame], key: int, record: Record) -> "Read":
+        """The blind search, and what both marks say of each other."""
+        kept: list[TimedLuma] = []
+        found = self._search(frames, key, kept)
+        layout = layout_of(key, found.payload or 0, record)
+        if found.payload is None or found.geometry is None:
+            hidden = found.presence_log10_chance <= MAX_LOG10_CHANCE
+            said = without_payload(kept, layout, hidden=hidden)
+        else:
+            said = with_payload(kept, layout, detection_key(key), found.payload, found.geometry)
+        return Read(detection=found, said=said, kept=tuple(kept))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """What a search found, what the marks say, and the small frames that it was said of."""
+
+    detection: Detection
+    said: Testimony
+    kept: tuple[TimedLuma, ...]
+
+
+def layout_of(key: int, payload: int, record: Record, *, other: int = 0) -> VisibleLayout:
+    """Where the plates are by a record; `other`: on the path of so many variants further."""
+    width, height, variant = (int(record[name] or 0) for name in ("width", "height", "variant"))
+    secret = detection_key(key).visible
+    return VisibleLayout(secret, payload, (variant + other) % VARIANTS, width, height)
 
 
 def detection_key(number: int) -> DetectionKey:
@@ -214,13 +198,38 @@ def _secret(name: str) -> bytes:
     return hashlib.sha256(f"countermark benchmark {name}".encode()).digest()[:SECRET_BYTES]
 
 
-def _watched(frames: Iterable[Frame], watcher: VisibleDetector | None) -> Iterator[Picture]:
+def _watched(frames: Iterable[Frame], kept: list[TimedLuma]) -> Iterator[Picture]:
+    """The frames' luma; small copies of the first seconds are `kept`, as in a verification."""
+    due = 0.0
     for frame in frames:
         y, u, v = planes(frame.image)
-        if watcher:
-            watcher.observe(frame.time, y)
+        if due <= frame.time <= KEPT_SECONDS:
+            kept.append(TimedLuma(frame.time, small(y)))
+            due = frame.time + KEPT_INTERVAL
         yield Picture(frame.time, y, u, v)
 
 
-SCHEMES: Final[dict[str, Callable[[float | None], Scheme]]] = {"countermark": Countermark}
-"""By name: a function of the strength in dB (None: the scheme's own choice). Peers are added here."""
+SCHEMES: Final[dict[str, Callable[[float | None, Path | None], Scheme]]] = {
+    "countermark": lambda decibels, _weights: Countermark(decibels),
+    **PEERS,
+}
+"""By name: a function of the strength and of a folder of weights.
+
+The strength is in the scheme's own unit, None for its own choice: decibels for ours, a multiple of the
+published strength for peers. Only peers whose weights nobody may ship need a folder.
+"""
+
+
+def scheme_of(told: str, strength: float | None) -> Scheme:
+    """The scheme of ``NAME``, or ``NAME=FOLDER`` for one that needs weights.
+
+    Raises: UnknownScheme, or PeerMissing where its packages or weights are not there.
+    """
+    name, _, folder = told.partition("=")
+    if name not in SCHEMES:
+        raise UnknownScheme(f"there is no scheme {name!r}; choose from {', '.join(SCHEMES)}")
+    return SCHEMES[name](strength, Path(folder) if folder else None)
+
+
+class UnknownScheme(Exception):
+    """No scheme has this name."""

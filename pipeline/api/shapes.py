@@ -175,7 +175,7 @@ class ReportAnswer(BaseModel):
     media: dict[str, Any]
     notes: list[str]
     checked_at: str
-    seconds: float
+    seconds: float | None
 
 
 class HealthAnswer(BaseModel):

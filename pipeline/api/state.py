@@ -1,11 +1,14 @@
 """What the routes work with, and how they come by it."""
 
 import contextlib
+import hashlib
+import ipaddress
 import logging
+import secrets
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -22,14 +25,18 @@ from pipeline.home import Home
 from pipeline.optouts.desk import Desk
 from pipeline.orders import material_of
 from pipeline.settings import Settings
+from pipeline.verify.near_duplicates import NearDuplicates
 from pipeline.workbench import OURS
 from registry.errors import RegistryBusy, RegistryError
+from registry.queries import Queries
 from registry.types import Job, JobState
 
 RESUME_SECONDS: Final = 30.0
 SCAN_SECONDS: Final = 30.0  # also for opt-outs that other processes made
 GATES: Final = 2  # prompts judged at a time
 GATES_WAITING: Final = 64
+ASKER_KEY_BYTES: Final = 32
+NETWORK_BITS: Final = 64  # of an IPv6 address: the rest is the client's to choose
 
 log = logging.getLogger("countermark.service")
 
@@ -46,6 +53,8 @@ class Service:
     gates: Pool
     wishes: Pool
     desk: Desk
+    near: NearDuplicates
+    asker_key: bytes = field(repr=False)
     stopping: threading.Event
     changed: threading.Event
     beside: list[threading.Thread]
@@ -59,8 +68,21 @@ class Service:
             jobs=Pool("jobs", settings.workers, waiting), looks=Pool("looks", settings.workers, waiting),
             gates=Pool("gates", GATES, GATES_WAITING), wishes=Pool("wishes", 1, waiting),
             desk=Desk(engine=app.engine, eyes=app.eyes, signer=app.signer, clock=clock, terms=settings.terms),
+            near=NearDuplicates(
+                store=Queries(app.engine), each=settings.near_queries, all=settings.near_queries_all,
+                hours=settings.near_hours,
+            ),
+            asker_key=secrets.token_bytes(ASKER_KEY_BYTES),
             stopping=threading.Event(), changed=threading.Event(), beside=[],
         )  # fmt: skip
+
+    def asker(self, request: Request) -> str:
+        """A word for the address that a request came from, under a key that ends with this process."""
+        address = request.client.host if request.client else ""
+        with contextlib.suppress(ValueError):
+            if ipaddress.ip_address(address).version == 6:
+                address = str(ipaddress.ip_network(f"{address}/{NETWORK_BITS}", strict=False))
+        return hashlib.blake2b(address.encode(), key=self.asker_key, digest_size=16).hexdigest()
 
     def run(self, job: Job) -> None:
         """Run an accepted job to its end; how it ended stands in the job."""

@@ -13,7 +13,8 @@ from pipeline.api import shapes
 from pipeline.api.state import Here, Service, optional_caller
 from pipeline.api.uploads import Upload, UploadedFile
 from pipeline.auth import Caller
-from pipeline.settings import Settings
+from pipeline.clock import clock
+from pipeline.credentials.fingerprint import Fingerprint
 from pipeline.verify.document import document, for_strangers
 from pipeline.verify.local import open_local
 from pipeline.verify.types import VerificationReport
@@ -29,23 +30,31 @@ Known = Annotated[Caller | None, Depends(optional_caller(auth.VERIFY))]
 async def post_verify(request: Request, here: Here, caller: Known) -> JSONResponse:
     """Look for credential, hidden mark, visible mark and log entry; say what they add up to.
 
-    How strongly marks were read is told only to callers with a key for it.
+    How strongly marks were read is told only to callers with a key for it; others may not ask about a clip
+    in many slightly different forms.
     """
     here.looks.check()
     async with here.uploads.receive(request) as upload:
-        report = await examine(here, upload, strip=False)
+        report = await examine(here, upload, strip=False, asker=None if caller else here.asker(request))
     return JSONResponse(document(report if caller else for_strangers(report)))
 
 
-async def examine(here: Service, upload: Upload, *, strip: bool) -> VerificationReport:
-    """Verify the upload's one file on the pool. Raises: TooBusy, RequestMalformed."""
+async def examine(here: Service, upload: Upload, *, strip: bool, asker: str | None) -> VerificationReport:
+    """Verify the upload's one file on the pool. `asker`: None for whoever has a key.
+
+    Raises: TooBusy, TooManyAlike, RequestMalformed.
+    """
     upload.only()
     file = upload.file("file")
     with here.looks.reserve() as slot:
-        future = slot.start(partial(_verify, here.settings, file, strip=strip))
+        future = slot.start(partial(_verify, here, file, strip=strip, asker=asker))
     return await asyncio.wrap_future(future)
 
 
-def _verify(settings: Settings, file: UploadedFile, *, strip: bool) -> VerificationReport:
-    with open_local(settings) as verifier:
-        return replace(verifier.verify(file.path, strip=strip), file=file.name)
+def _verify(here: Service, file: UploadedFile, *, strip: bool, asker: str | None) -> VerificationReport:
+    def admit(fingerprint: Fingerprint) -> None:
+        if asker is not None:
+            here.near.admit(fingerprint, file_sha256=file.sha256, asker=asker, now=clock())
+
+    with open_local(here.settings) as verifier:
+        return replace(verifier.verify(file.path, strip=strip, admit=admit), file=file.name)

@@ -83,6 +83,16 @@ class Fingerprint:
         rows = zip(self.indices, self.hashes, strict=True)
         return head + b"".join(_SAMPLE.pack(index, bits) for index, bits in rows)
 
+    def paced(self, speed: float) -> "Fingerprint":
+        """The fingerprint of the same frames played at ``1 / speed`` of their speed."""
+        moved = dict(zip((round(index * speed) for index in self.indices), self.hashes, strict=True))
+        return Fingerprint(doublings=self.doublings, indices=tuple(moved), hashes=tuple(moved.values()))
+
+    @staticmethod
+    def length(content: bytes) -> int:
+        """How many of the first bytes are a fingerprint, by what they say themselves."""
+        return _HEAD.size + _SAMPLE.size * int.from_bytes(content[2:4], "big")
+
     @classmethod
     def from_bytes(cls, content: bytes) -> "Fingerprint":
         """Read `to_bytes`. Raises: UsageError when the bytes are no fingerprint of this version."""
@@ -161,6 +171,11 @@ def frame_hash(luma: Luma) -> int | None:
     coefficients = cv2.dct(small)
     signs = coefficients[_ROWS, _COLUMNS] > 0
     return int.from_bytes(np.packbits(signs).tobytes(), "big")
+
+
+def mirrored_hash(bits: int) -> int:
+    """The hash of the same frame with left and right swapped, but for what lies on the edge of a sign."""
+    return bits ^ _MIRROR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """A verification report as the JSON that commands print and the service answers."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any, Final
 
@@ -7,10 +8,11 @@ from pipeline.types import Evidence
 from pipeline.verify.types import HIDDEN_MARK, VISIBLE_MARK, VerificationReport
 from watermark.detector import MAX_LOG10_CHANCE
 
-# What strangers may know of the marks. How strongly a mark was read would tell a remover, one upload after
-# another, whether an edit brings the detector nearer to silence (docs/threat-model.md).
-TOLD_HIDDEN: Final = ("payload", "span")
-TOLD_VISIBLE: Final = ("present", "missing")
+# What strangers may know of the marks. How strongly a mark was read, in which parts of the clip, how like the
+# pictures are, or how long the search took, would tell a remover, one upload after another, whether an edit
+# brings the detector nearer to silence (docs/threat-model.md).
+TOLD_HIDDEN: Final = ("payload",)
+TOLD_VISIBLE: Final = ("verdict",)
 BOUND: Final = f"Found; the chance that this is an error is below 1 in 10^{-MAX_LOG10_CHANCE:.0f}."
 
 
@@ -33,16 +35,19 @@ def document(report: VerificationReport) -> dict[str, Any]:
 
 
 def for_strangers(report: VerificationReport) -> VerificationReport:
-    """The report without the strength of the marks and without their path, for whoever has no API key."""
+    """The report for whoever has no API key: nothing of the marks but that they are there, and the payload.
+
+    No strength, no place, no path, no likeness, and not how long it took.
+    """
     hidden, seen = report.evidence[HIDDEN_MARK], report.evidence[VISIBLE_MARK]
     lines = {
         HIDDEN_MARK: _only(hidden, TOLD_HIDDEN, BOUND if hidden.found.get("payload") else hidden.summary),
         VISIBLE_MARK: _only(seen, TOLD_VISIBLE, seen.summary),
     }
     strip = tuple(replace(frame, boxes=()) for frame in report.strip)
-    return replace(report, evidence=report.evidence | lines, strip=strip, path=())
+    return replace(report, evidence=report.evidence | lines, strip=strip, path=(), seconds=None)
 
 
-def _only(evidence: Evidence, names: tuple[str, ...], summary: str) -> Evidence:
+def _only(evidence: Evidence, names: Collection[str], summary: str) -> Evidence:
     kept = {name: value for name, value in evidence.found.items() if name in names}
     return replace(evidence, found=kept, summary=summary)

@@ -239,7 +239,8 @@ def _notes(notes: Iterable[str]) -> Html:
 
 
 def _checked(report: VerificationReport) -> Html:
-    took = f"; the check took {max(report.seconds, 0.0):.1f} s." if math.isfinite(report.seconds) else "."
+    known = report.seconds is not None and math.isfinite(report.seconds)
+    took = f"; the check took {max(report.seconds or 0.0, 0.0):.1f} s." if known else "."
     return _section("The check", element("p", words("Checked on "), moment(report.checked_at), words(took)))
 
 

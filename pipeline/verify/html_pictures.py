@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-from pipeline.types import EvidenceState
+from pipeline.types import Evidence, EvidenceState
 from pipeline.verify.html_markup import NOTHING, Html, element, join, words
 from pipeline.verify.html_values import clock, number
 from pipeline.verify.types import VISIBLE_MARK, StripFrame, VerificationReport
@@ -33,7 +33,7 @@ def pictures(report: VerificationReport) -> Html:
         return NOTHING
     known = bool(drawing) or any(frame.boxes for frame in frames)
     title = "Where the visible mark must be" if known else "Frames of the clip"
-    lead = _lead(report.evidence[VISIBLE_MARK].state) if known else NOTHING
+    lead = _lead(report.evidence[VISIBLE_MARK]) if known else NOTHING
     return element("section", element("h3", words(title)), lead, strip, drawing)
 
 
@@ -41,13 +41,14 @@ def _showable(frame: StripFrame) -> bool:
     return frame.jpeg.startswith(JPEG_START) and number(frame.time) is not None
 
 
-def _lead(state: EvidenceState) -> Html:
+def _lead(evidence: Evidence) -> Html:
+    partly = evidence.state is EvidenceState.ABSENT and evidence.found.get("present")
     found = {
         EvidenceState.FOUND: "The mark was found.",
-        EvidenceState.ABSENT: "The mark was not found.",
+        EvidenceState.ABSENT: "Part of the mark was found." if partly else "The mark was not found.",
         EvidenceState.NOT_CHECKED: "Whether the mark is there was not checked.",
         EvidenceState.FAILED: "The check for the mark failed.",
-    }[state]
+    }[evidence.state]
     return element("p", words(f"The outlines are calculated from the hidden mark. {found}"))
 
 

@@ -32,8 +32,11 @@ LABELS: Final = {
     "duration": "Length",
     "seconds": "Length",
     "id": "Release",
+    "verdict": "What the marks say",
+    "hole": "Hole in the hidden mark, log odds",
+    "left": "Hidden mark left where plates are missing, share",
 }
-KEY_VALUES: Final = ("payload", "log10_chance", "span")
+KEY_VALUES: Final = ("verdict", "payload", "log10_chance", "span")
 
 
 def value_list(values: Json, keys: Iterable[str] | None = None) -> Html:
@@ -133,6 +136,29 @@ def span(value: object) -> Html | None:
     return None if first is None or last is None else words(f"{clock(first)}–{clock(last)}")
 
 
+def spans(value: object) -> Html | None:
+    """Several spans in a row; None for anything else."""
+    if not isinstance(value, list) or not value:
+        return None
+    told = [span(one) for one in value[:MAX_ITEMS]]
+    if any(one is None for one in told):
+        return None
+    return join(*(join(words(", ") if place else NOTHING, one or NOTHING) for place, one in enumerate(told)))
+
+
+def _plate(value: JsonValue) -> Html | None:
+    """One plate of the visible mark: its state, and when it was taken away."""
+    if not isinstance(value, dict):
+        return None
+    removed = spans(value.get("removed"))
+    return join(shown(value.get("state")), words("; taken away ") if removed else NOTHING, removed or NOTHING)
+
+
+def _places(value: JsonValue) -> Html | None:
+    """Boxes over time: too many to read here."""
+    return words(f"{len(value)} moments, in the forensic record") if isinstance(value, list) else None
+
+
 def moment(text: object) -> Html:
     """An RFC 3339 time as “12 November 2026, 14:02:07 UTC”; anything else as it is."""
     try:
@@ -172,5 +198,6 @@ def _code(value: object) -> Html | None:
 FORMATS: Final[dict[str, Callable[[JsonValue], Html | None]]] = {
     "log10_chance": chance, "presence_log10_chance": chance, "span": span, "size_bytes": _bytes,
     "duration": _length, "seconds": _length, "payload": _code, "urn": _code, "sha256": _code, "id": _code,
-    "signer_cert_sha256": _code,
+    "signer_cert_sha256": _code, "present": spans, "missing": spans, "removed": spans, "label": _plate,
+    "handle": _plate, "places": _places,
 }  # fmt: skip

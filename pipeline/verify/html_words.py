@@ -10,6 +10,7 @@ from typing import Final
 from pipeline.types import EvidenceState, FileVerdict
 from pipeline.verify.types import (
     CREDENTIAL,
+    FORGED_LABEL,
     HIDDEN_MARK,
     LAUNDERED_PARENT,
     LOG,
@@ -168,9 +169,11 @@ LINES_OF_EVIDENCE: Final[dict[str, LineWords]] = {
         title="Visible mark",
         what="a moving label over the picture",
         know="The hidden mark tells which path the visible mark took, so the check knows where it must be in "
-        "every frame and looks there.",
-        wrong="Crops, overlays and heavy compression can hide it without anyone having painted over it. "
-        "Without the hidden mark its path is unknown, and a look-alike label proves nothing.",
+        "every frame and looks there, also in a picture that was cut, turned or sped up. Painting over it "
+        "leaves a hole in the hidden mark, which tells a removal from a path that was misjudged.",
+        wrong="An overlay or heavy compression can hide it without anyone having painted over it. Without "
+        "the hidden mark its path is unknown: a label like ours is then called forged, or not checked where "
+        "compression may have destroyed the hidden mark that it had.",
     ),
     LOG: LineWords(
         title="Log",
@@ -196,7 +199,12 @@ FLAGS: Final[dict[str, tuple[str, str]]] = {
     VISIBLE_MARK_REMOVED: (
         "Visible mark missing",
         "The hidden mark tells where the visible mark must be, and it is not there for part or all of the "
-        "clip: painted over, cropped away or covered.",
+        "clip: painted over or covered.",
+    ),
+    FORGED_LABEL: (
+        "Label without its hidden mark",
+        "A label like that of {service} is in the picture, but the hidden mark that belongs to it is not, or "
+        "puts it elsewhere. Anyone can draw such a label: it does not show that {service} made the clip.",
     ),
     WITHDRAWN_RELEASE: (
         "Release withdrawn",

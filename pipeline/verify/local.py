@@ -1,7 +1,6 @@
 """The verifier of one machine: keys from a home or a bundle, releases from the home's registry, offline."""
 
 import contextlib
-import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.credentials import fingerprint as prints
+from pipeline.credentials import moments
 from pipeline.credentials.pki import load_pki
 from pipeline.credentials.read import read_credential
 from pipeline.credentials.reading import CredentialReading
@@ -23,12 +23,13 @@ from pipeline.keyring import MARKS_FILE, LogKey, load_keyring, read_bundle, with
 from pipeline.media.limits import media_limits
 from pipeline.settings import Settings
 from pipeline.types import Evidence, EvidenceState, FileVerdict, Json
-from pipeline.verify import checked, types, visible, words
+from pipeline.verify import checked, content, types, visible, words
 from pipeline.verify.issued_list import IssuedList
 from pipeline.verify.ladder import Facts, FingerprintMatch, names_release, state_of_log, verdict
+from pipeline.verify.matching import content_match, fingerprint_match
 from pipeline.verify.observe import Observation, observe
+from pipeline.verify.proving import prove
 from pipeline.verify.types import ReleaseSummary, VerificationReport
-from registry import checkpoint, merkle
 from registry.errors import NotFound, ProofInvalid, RegistryError
 from registry.lookup import Lookup, open_lookup
 from registry.store import Area, FileStore
@@ -38,9 +39,11 @@ from watermark.issued import Issued
 from watermark.keys import DetectionKey
 from watermark.payload import PayloadCodec, as_hex
 
+LIKELY: Final = 40  # alignments in time by which periods of the carrier are chosen
 NO_TRUST: Final = TrustStore(claim_roots="", tsa_roots="", signers=SignerTable())
 
 Progress = Callable[[float, float], None]
+Admit = Callable[[prints.Fingerprint], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,12 +64,16 @@ class Verifier:
     interrupted: int = 0
 
     def verify(
-        self, path: Path, *, strip: bool = False, progress: Progress = lambda _done, _all: None
-    ) -> VerificationReport:
-        """Verify one file; never raises for what is in it. `strip`: also collect pictures for the report."""
+        self, path: Path, *, strip: bool = False, progress: Progress = lambda _done, _all: None,
+        admit: Admit = lambda _fingerprint: None,
+    ) -> VerificationReport:  # fmt: skip
+        """Verify one file; never raises for what is in it. `strip`: also collect pictures for the report.
+
+        `admit`: told the fingerprint before anything is looked up; what it raises ends the verification.
+        """
         began = time.monotonic()
         case = _Case(self, path)
-        case.gather(strip=strip, progress=progress)
+        case.gather(strip=strip, progress=progress, admit=admit)
         return case.report(seconds=time.monotonic() - began)
 
 
@@ -135,14 +142,17 @@ class _Case:
         self._proven = self._log_failed = False
         self._checked = checked.Checked(state=checked.CheckedState.NONE)
         self._alignments: tuple[prints.Alignment, ...] = ()
+        self._content: content.ContentMatch | None = None
         self._notes: list[str] = []
 
-    def gather(self, *, strip: bool, progress: Progress) -> None:
+    def gather(self, *, strip: bool, progress: Progress, admit: Admit) -> None:
         """Each line of evidence on its own: what fails in one does not stop the others."""
         with ThreadPoolExecutor(1) as pool:
             reading = pool.submit(self._read, None)
             self._observe(strip=strip, progress=progress)
             self._credential = self._settled(reading)
+        if self._observation is not None:
+            admit(self._observation.fingerprint)
         self._look_up()
         if self._release is not None:
             self._recover(self._release)
@@ -217,21 +227,11 @@ class _Case:
             self._notes.append(f"The stored credential could not be used: {error}")
 
     def _prove(self, release: FoundRelease) -> None:
-        """The entry is about this release, it is in the tree, and our log key signed the tree."""
         lookup, key = self._verifier.lookup, self._verifier.log_key
         if lookup is None or key is None:
             return
         try:
-            proof = lookup.prove(release.log_seq)
-            if proof is None:
-                return
-            note = checkpoint.open_note(
-                proof.note, origin=key.origin, name=key.name,
-                key_id=checkpoint.ed25519_key_id(key.name, key.public), verify=key.verify,
-            )  # fmt: skip
-            leaf = merkle.leaf_hash(proof.entry)
-            merkle.verify_inclusion(leaf, proof.seq - 1, note.size, proof.path, note.root)
-            self._proof, self._proven = proof, _is_about(proof.entry, release)
+            self._proof, self._proven = prove(lookup, key, release)
         except (ProofInvalid, RegistryError) as error:
             self._notes.append(str(error))
 
@@ -241,7 +241,7 @@ class _Case:
         return detection.payload if detection else None
 
     def _match(self) -> FingerprintMatch | None:
-        """The clip's fingerprint against the release's, or against the one in our own credential.
+        """What the clip shows against the release, or its fingerprint against that in our own credential.
 
         Also notes how the clip lies in time, which the visible mark's path needs.
         """
@@ -251,12 +251,19 @@ class _Case:
         if stored is None or self._observation is None:
             return None
         try:
-            kept = prints.Fingerprint.from_bytes(bytes(stored))
+            kept, shown = moments.stored(bytes(stored))
         except UsageError as error:
             self._notes.append(str(error))
             return None
-        self._alignments = prints.alignments(self._observation.fingerprint, kept)
-        return _match(self._alignments)
+        geometry = self._observation.detection.geometry if self._observation.detection else None
+        query = self._observation.fingerprint.paced(geometry.speed if geometry else 1.0)
+        self._alignments = prints.alignments(query, kept)
+        if geometry is None or self._payload is None:
+            return fingerprint_match(self._alignments)
+        if shown is not None:
+            likely = [alignment.offset for alignment in self._alignments[:LIKELY]]
+            self._content = content.compare(self._observation.moments, shown, geometry, likely)
+        return content_match(self._content, fingerprint_match(self._alignments), in_place=geometry.untouched)
 
     def report(self, *, seconds: float) -> VerificationReport:
         """Judge what was gathered."""
@@ -273,6 +280,8 @@ class _Case:
             ),
         }  # fmt: skip
         match = self._match()
+        if self._content is not None:
+            evidence[types.HIDDEN_MARK] = words.with_pictures(evidence[types.HIDDEN_MARK], self._content)
         found = verdict(
             Facts(
                 readable=observation is not None, credential=credential, payload=self._payload,
@@ -289,7 +298,7 @@ class _Case:
         return VerificationReport(
             file=safe_text(str(self._path), 1000), verdict=found,
             headline=words.headline(found, self._verifier.settings.service, release, geometry, credential),
-            release=release, flags=self._flags(removed=seen.removed, named=named),
+            release=release, flags=self._flags(seen, named=named),
             evidence={line: evidence[line] for line in types.LINES}, notes=self._all_notes(),
             media=_media(observation), strip=seen.strip, path=seen.path,
             checked_at=datetime.now(UTC).isoformat(timespec="seconds"), seconds=round(seconds, 3),
@@ -325,15 +334,22 @@ class _Case:
             payload = credential.payload
         if self._observation is None or found is FileVerdict.CONFLICT:
             return visible.not_checked("The frames do not belong to a known release.", self._observation)
-        if payload is None or credential is None or not credential.ours or not self._verifier.keys:
-            return visible.not_checked(
-                "Its path follows from a release's payload, and no release was found.", self._observation
-            )
+        if not self._verifier.keys:
+            return visible.not_checked(visible.NO_KEYS, self._observation)
         epoch = detection.key_epoch if detection else None
         key = next((key for key in self._verifier.keys if key.epoch == epoch), self._verifier.keys[0])
-        mark = (credential.release or {}).get("visible_mark")
         geometry = detection.geometry if detection else None
-        return visible.look(self._observation, geometry, key, payload, mark, alignments=self._alignments)
+        settings = self._verifier.settings
+        texts = (settings.label, settings.service)
+        if payload is None:
+            hidden = words.present(detection)
+            return visible.look_without_payload(self._observation, key, texts, hidden=hidden)
+        if credential is not None and credential.ours:
+            mark = (credential.release or {}).get("visible_mark")
+            return visible.look(self._observation, geometry, key, payload, mark, alignments=self._alignments)
+        if geometry is None:
+            return visible.not_checked(visible.UNNAMED, self._observation)
+        return visible.look_without_release(self._observation, geometry, key, payload, texts)
 
     def _summary(self) -> ReleaseSummary | None:
         if self._release is not None:
@@ -349,14 +365,15 @@ class _Case:
             published_at=credential.timestamp_time,
         )  # fmt: skip
 
-    def _flags(self, *, removed: bool, named: bool) -> tuple[str, ...]:
+    def _flags(self, seen: visible.VisibleFinding, *, named: bool) -> tuple[str, ...]:
         """`named`: what is known of the release counts only where the file is said to belong to it."""
         stored = self._stored if named else None
         readings = [reading for reading in (self._credential, stored) if reading is not None]
         flags = {
             types.REVOKED_SIGNER: any(reading.revoked_signer for reading in readings),
             types.LAUNDERED_PARENT: any(reading.laundered_parent for reading in readings),
-            types.VISIBLE_MARK_REMOVED: removed,
+            types.VISIBLE_MARK_REMOVED: seen.removed,
+            types.FORGED_LABEL: seen.forged,
             types.WITHDRAWN_RELEASE: (
                 named and self._release is not None and self._release.state == ReleaseState.WITHDRAWN
             ),
@@ -366,25 +383,8 @@ class _Case:
     def _all_notes(self) -> tuple[str, ...]:
         observed = self._observation.info.notes if self._observation else ()
         failure = (self._failure,) if self._failure else ()
-        return tuple(safe_text(note, 500) for note in (*failure, *self._notes, *observed))
-
-
-def _match(alignments: tuple[prints.Alignment, ...]) -> FingerprintMatch:
-    """What the best alignment says; between alike and another clip's, nothing."""
-    if not alignments or prints.MATCH_DISTANCE <= alignments[0].distance < prints.OTHER_DISTANCE:
-        return FingerprintMatch.UNDECIDED
-    same = alignments[0].distance < prints.MATCH_DISTANCE
-    return FingerprintMatch.SAME if same else FingerprintMatch.OTHER
-
-
-def _is_about(entry: bytes, release: FoundRelease) -> bool:
-    """Whether a log entry's public part names this very release, file, manifest and payload."""
-    public = json.loads(entry).get("public", {})
-    wanted = {
-        "release": release.release_id, "payload": release.payload, "urn": release.urn,
-        "file_sha256": release.file_sha256, "manifest_sha256": release.manifest_sha256,
-    }  # fmt: skip
-    return all(public.get(name) == value for name, value in wanted.items())
+        pictures = words.pictures_note(self._content)
+        return tuple(safe_text(note, 500) for note in (*failure, *self._notes, *pictures, *observed))
 
 
 def _media(observation: Observation | None) -> Json:

@@ -1,4 +1,4 @@
-"""One pass over the frames: hidden mark, fingerprint, and small copies for what is asked afterwards."""
+"""One pass over the frames: hidden mark, fingerprint, moments, and copies for what is asked afterwards."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.credentials.fingerprint import QUERY, Fingerprint, Fingerprinter
+from pipeline.credentials.moments import QUERY as QUERY_MOMENTS
+from pipeline.credentials.moments import Moments, Taker
 from pipeline.media.pictures import jpeg
 from pipeline.media.reader import open_clip
 from pipeline.media.types import ClipInfo, Frame, MediaLimits
@@ -31,6 +33,7 @@ class Observation:
     info: ClipInfo
     detection: Detection | None
     fingerprint: Fingerprint
+    moments: Moments
     kept: tuple[TimedLuma, ...]
     strip: tuple[tuple[float, bytes], ...]
 
@@ -47,13 +50,14 @@ def observe(
 
     Raises: what `open_clip` raises.
     """
-    prints = Fingerprinter(sampling=QUERY)
-    with open_clip(path, limits=limits, planes="yuv" if strip or detector else "y") as clip:
+    prints, taker = Fingerprinter(sampling=QUERY), Taker(sampling=QUERY_MOMENTS)
+    with open_clip(path, limits=limits) as clip:
         keeper = _Keeper(clip.info.duration or ASSUMED_SECONDS, strip=strip)
 
         def frames() -> Iterator[Picture]:
             for frame in clip.frames():
                 prints.add(frame.time, frame.y)
+                taker.add(frame.time, frame.y, frame.u, frame.v)
                 keeper.take(frame)
                 progress(frame.time, clip.info.duration or 0.0)
                 yield Picture(frame.time, frame.y, frame.u, frame.v)
@@ -63,8 +67,8 @@ def observe(
                 pass
         detection = detector.detect(frames()) if detector else None
         return Observation(
-            info=clip.info, detection=detection, fingerprint=prints.finish(), kept=tuple(keeper.kept),
-            strip=tuple(keeper.strip),
+            info=clip.info, detection=detection, fingerprint=prints.finish(), moments=taker.finish(),
+            kept=tuple(keeper.kept), strip=tuple(keeper.strip),
         )  # fmt: skip
 
 
@@ -80,14 +84,15 @@ class _Keeper:
 
     def take(self, frame: Frame) -> None:
         if self._next <= frame.time <= KEPT_SECONDS:
-            self.kept.append(TimedLuma(frame.time, _small(frame.y)))
+            self.kept.append(TimedLuma(frame.time, small(frame.y)))
             self._next = frame.time + KEPT_INTERVAL
         if self._times and frame.time >= self._times[0]:
             self.strip.append((frame.time, jpeg(frame, STRIP_SIDE)))
             self._times = [time for time in self._times if time > frame.time]
 
 
-def _small(luma: Luma) -> Luma:
+def small(luma: Luma) -> Luma:
+    """A copy of at most `KEPT_LINES` lines: what is kept of a frame."""
     factor = min(KEPT_LINES / min(luma.shape), math.sqrt(KEPT_PIXELS / luma.size))
     if factor >= 1:
         return luma.copy()

@@ -14,6 +14,7 @@ LINES: Final = (CREDENTIAL, HIDDEN_MARK, VISIBLE_MARK, LOG)
 REVOKED_SIGNER: Final = "revoked-signer"
 LAUNDERED_PARENT: Final = "laundered-parent"
 VISIBLE_MARK_REMOVED: Final = "visible-mark-removed"
+FORGED_LABEL: Final = "forged-label"
 WITHDRAWN_RELEASE: Final = "withdrawn-release"
 
 
@@ -50,7 +51,8 @@ class VerificationReport:
 
     `file`: the name as given. `headline`: one sentence for a person. `notes`: what was assumed or changed.
     `path`: centres (x, y) of the two plates over time in shares of width and height, for drawing the mark's
-    path; empty when it is not known. `seconds`: how long the check took. `media`: size, length, codec.
+    path; empty when it is not known. `seconds`: how long the check took, None for
+    whoever must not be told. `media`: size, length, codec.
     """
 
     file: str
@@ -64,4 +66,4 @@ class VerificationReport:
     strip: tuple[StripFrame, ...]
     path: tuple[tuple[tuple[float, float], ...], ...]
     checked_at: str
-    seconds: float
+    seconds: float | None

@@ -1,12 +1,14 @@
 """What a verification says to a person. Never that something is real, always what was found."""
 
 import math
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
 from pipeline.credentials.reading import CredentialReading, CredentialState, TimestampState
 from pipeline.types import Evidence, EvidenceState, FileVerdict, Json, JsonValue
 from pipeline.verify.checked import Checked, CheckedState
+from pipeline.verify.content import Content, ContentMatch
 from pipeline.verify.types import ReleaseSummary
 from watermark.base import MAX_SLANT, Detection, Geometry
 from watermark.detector import MAX_LOG10_CHANCE
@@ -135,6 +137,27 @@ def hidden_line(detection: Detection | None, *, failed: bool) -> Evidence:
         summary = "A mark of this key is there, but too weak to be read."
         return Evidence(state=EvidenceState.FOUND, summary=summary, found=numbers)
     return Evidence(state=EvidenceState.ABSENT, summary="Looked for, not found.", found=numbers)
+
+
+def with_pictures(line: Evidence, found: ContentMatch) -> Evidence:
+    """The hidden mark's line with how the pictures compare with those of the release that it names."""
+    numbers: Json = {
+        "pictures": str(found.content), "structure": _rounded(found.structure),
+        "least_structure": _rounded(found.least), "differs": _rounded(found.differs),
+        "moments": found.moments,
+    }  # fmt: skip
+    return replace(line, found=line.found | numbers)
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
+
+
+def pictures_note(found: ContentMatch | None) -> tuple[str, ...]:
+    """Says that a part of the picture was changed, where that is why it could not be confirmed."""
+    if found is None or found.content is not Content.UNDECIDED or not found.alike:
+        return ()
+    return ("It shows the release, but something in the picture was covered, added or changed.",)
 
 
 def present(detection: Detection | None) -> bool:

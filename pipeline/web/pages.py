@@ -88,7 +88,7 @@ async def post_verify(request: Request, here: Here) -> Response:
         _same_site(request)
         here.looks.check()
         async with here.uploads.receive(request) as upload:
-            report = for_strangers(await examine(here, upload, strip=True))
+            report = for_strangers(await examine(here, upload, strip=True, asker=here.asker(request)))
     except OURS as error:
         return _failed(here, "verify.html", error, limit=_size(here.settings.max_upload_bytes))
     return await asyncio.to_thread(_report, here, report)

@@ -208,3 +208,24 @@ def test_the_host_is_not_believed(served: Any) -> None:
 
 def _raw(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
     return [(name.encode(), value.encode()) for name, value in headers.items()]
+
+
+def test_one_clip_in_many_forms_is_asked_about_with_a_key_only(
+    serve: Any, make_clip: Any, tmp_path: Path
+) -> None:
+    served = serve(near_queries=2)
+    forms = [
+        make_clip(tmp_path / f"{crf}.mp4", 320, 180, 24, fps=12, options={"crf": str(crf)}).read_bytes()
+        for crf in (18, 22, 26)
+    ]
+
+    def ask(content: bytes, **more: Any) -> Any:
+        return served.client.post("/v1/verify", files={"file": ("clip.mp4", content)}, **more)
+
+    assert [ask(form).status_code for form in forms[:2]] == [200, 200]
+    problem(ask(forms[2]), 429, "too_many_alike")
+    assert ask(forms[0]).status_code == 200
+    assert ask(forms[2], headers=served.key()).status_code == 200
+    page = served.client.post("/verify", files={"file": ("clip.mp4", forms[2])})
+    assert page.status_code == 429
+    assert "slightly different forms" in page.text

@@ -236,7 +236,7 @@ def test_the_html_report_is_written(run: Any, released: Any, tmp_path: Path) -> 
 def test_a_trim_by_a_whole_period_is_not_taken_for_a_removed_mark(
     run: Any, tmp_path: Path, make_landscape: Any
 ) -> None:
-    """The carrier repeats every 4 s, so it cannot tell such a trim; the fingerprint does."""
+    """The carrier repeats every 4 s, so it cannot tell such a trim; the fingerprint and the path do."""
     long, out, trimmed = make_landscape(tmp_path / "long.mp4", 9), tmp_path / "out.mp4", tmp_path / "cut.mp4"
     assert run("guard", long, "-o", out, "--policy", "marks-only").status == 0
     with open_clip(out, limits=LIMITS) as read, ClipWriter(trimmed, read.info, crf=20) as writer:
@@ -246,7 +246,7 @@ def test_a_trim_by_a_whole_period_is_not_taken_for_a_removed_mark(
     [report] = run("verify", trimmed).document
     assert report["verdict"] == "recovered"
     assert report["flags"] == []
-    assert report["evidence"]["visible_mark"]["state"] == "not_checked"
+    assert report["evidence"]["visible_mark"]["verdict"] == "present"
 
 
 def test_a_covered_visible_mark_is_flagged(run: Any, home: Path, make_landscape: Any, tmp_path: Path) -> None:
@@ -279,6 +279,9 @@ def test_a_covered_visible_mark_is_flagged(run: Any, home: Path, make_landscape:
     answer = run("verify", covered)
     assert answer.document[0]["verdict"] == "recovered"
     assert (answer.status, answer.document[0]["flags"]) == (1, ["visible-mark-removed"])
+    line = answer.document[0]["evidence"]["visible_mark"]
+    assert (line["state"], line["verdict"], line["removed"][0][0]) == ("absent", "removed", 0.0)
+    assert line["hole"] > 0
 
 
 def test_a_clip_with_a_broken_credential_is_refused_before_any_work(

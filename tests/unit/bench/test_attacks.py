@@ -173,7 +173,7 @@ def test_what_does_not_apply_is_said() -> None:
         SUITE["remark_1"].apply(film(), Situation(seed=1))
 
 
-@pytest.mark.parametrize("name", ["inpaint_telea", "inpaint_median"])
+@pytest.mark.parametrize("name", ["inpaint_telea", "inpaint_median", "inpaint_delogo"])
 def test_painting_over_changes_the_boxes_alone(name: str, marked: dict[bool, Footage]) -> None:
     source = marked[True]
     assert source.boxes
@@ -185,6 +185,27 @@ def test_painting_over_changes_the_boxes_alone(name: str, marked: dict[bool, Foo
             assert changed[y0:y1, x0:x1].mean() > 0.5
             inside[max(0, y0 - 4) : y1 + 4, max(0, x0 - 4) : x1 + 4] = True
         assert not changed[~inside].any()
+
+
+def test_a_held_box_covers_the_plate_all_along(marked: dict[bool, Footage]) -> None:
+    source = marked[True]
+    assert source.boxes
+    painted = list(SUITE["inpaint_held"].apply(source, situation()).play())
+    for before, after in list(zip(source.play(), painted, strict=True))[::20]:
+        changed = np.abs(before.luma.astype(int) - after.luma) > 0
+        for x0, y0, x1, y1 in source.boxes(before.time):
+            assert changed[y0:y1, x0:x1].mean() > 0.5
+
+
+def test_who_expects_one_box_misses_the_second_plate(marked: dict[bool, Footage]) -> None:
+    source = marked[True]
+    assert source.boxes
+    painted = SUITE["inpaint_label"].apply(source, situation())
+    before, after = next(source.play()), next(painted.play())
+    changed = np.abs(before.luma.astype(int) - after.luma) > 0
+    (x0, y0, x1, y1), (left, top, right, bottom) = source.boxes(0.0)
+    assert changed[y0:y1, x0:x1].mean() > 0.5
+    assert not changed[top:bottom, left:right].any()
 
 
 def test_a_still_estimate_is_taken_away() -> None:

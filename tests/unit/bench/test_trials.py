@@ -29,7 +29,7 @@ from benchmarks.trials.schemes import SCHEMES, Countermark
 
 ROOT = Path(__file__).resolve().parents[3]
 WIDTH, HEIGHT, RATE = 256, 192, 12.0
-GRADIENTS = {"scheme": "countermark", "decibels": 42.0}
+GRADIENTS = {"scheme": "countermark", "strength": 42.0}
 
 
 def pictures(count: int, seed: int = 1) -> Iterator[np.ndarray[Any, Any]]:
@@ -164,7 +164,7 @@ def test_a_failure_is_told_and_not_kept(
         def detect(self, *_arguments: Any, **_named: Any) -> schemes.Reading:
             raise RuntimeError("the reader fell over")
 
-    monkeypatch.setitem(SCHEMES, "broken", Broken)
+    monkeypatch.setitem(SCHEMES, "broken", lambda decibels, _weights: Broken(decibels))
     outcome = tried(order("none", scheme="broken"), source, tmp_path)
     assert len(outcome.failed) == 1
     assert "the reader fell over" in outcome.failed[0]
@@ -386,3 +386,12 @@ def test_the_list_names_every_attack(
     assert ended(monkeypatch, "--list") == 0
     listed = [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()]
     assert listed == list(SUITE)
+
+
+def test_a_scheme_that_is_not_here_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, told in (("nonsense", "no scheme 'nonsense'; choose from"), ("trustmark", "trustmark=FOLDER")):
+        with pytest.raises(SystemExit):
+            ended(monkeypatch, "--scheme", name)
+        assert told in capsys.readouterr().err

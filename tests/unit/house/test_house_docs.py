@@ -86,6 +86,7 @@ def test_flags(root: Path) -> None:
         types.REVOKED_SIGNER,
         types.LAUNDERED_PARENT,
         types.VISIBLE_MARK_REMOVED,
+        types.FORGED_LABEL,
         types.WITHDRAWN_RELEASE,
     }
     assert {bare(flag) for flag, _ in rows(root / "docs/verdicts.md", "flag")} == flags

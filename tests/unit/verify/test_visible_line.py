@@ -1,19 +1,30 @@
 """The visible mark's line: removal is flagged, and a trim is never taken for one."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
 from pipeline.credentials.fingerprint import QUERY, Alignment, alignments, fingerprint
+from pipeline.credentials.moments import Taker
 from pipeline.media.types import ClipInfo
 from pipeline.types import EvidenceState
 from pipeline.verify.observe import Observation
-from pipeline.verify.visible import look, whole_periods
-from watermark.base import Geometry, TimedLuma
+from pipeline.verify.visible import (
+    look,
+    look_without_payload,
+    look_without_release,
+    whole_periods,
+    would_keep,
+)
+from watermark.base import Geometry, Picture, TimedLuma
+from watermark.carrier import HiddenMark, Strength
 from watermark.keys import DetectionKey
+from watermark.removal import Verdict
 from watermark.visible import VisibleMark
 
 WIDTH, HEIGHT, RATE = 480, 270, 10
@@ -27,6 +38,11 @@ MARK = {
     "handle": "countermark",
 }
 HERE = Geometry()
+
+GOOD = ClipInfo(
+    width=640, height=360, time_base=Fraction(1, RATE), frame_rate=Fraction(RATE), duration=4.0,
+    size_bytes=100_000,
+)  # fmt: skip
 
 Clip = list[TimedLuma]
 
@@ -46,12 +62,24 @@ def still(seconds: float) -> Clip:
     ]
 
 
-def marked(clip: Clip) -> Clip:
+def labelled(clip: Clip) -> Clip:
+    """With the visible mark."""
     mark, chroma = pen(), np.full((HEIGHT // 2, WIDTH // 2), 128, np.uint8)
     drawn = [TimedLuma(time, luma.copy()) for time, luma in clip]
     for time, luma in drawn:
         mark.draw(luma, chroma.copy(), chroma.copy(), time)
     return drawn
+
+
+def hidden(clip: Clip) -> Clip:
+    """With the hidden mark."""
+    mark = HiddenMark(KEY, PAYLOAD, WIDTH, HEIGHT, Strength(psnr=40.0))
+    return [TimedLuma(time, mark.embed(Picture(time, luma)).y) for time, luma in clip]
+
+
+def marked(clip: Clip) -> Clip:
+    """With both, as a release."""
+    return hidden(labelled(clip))
 
 
 def painted(clip: Clip) -> Clip:
@@ -73,14 +101,23 @@ def alignments_of(clip: Clip, release: Clip) -> tuple[Alignment, ...]:
     return alignments(fingerprint(clip, QUERY), fingerprint(release))
 
 
-def judged(clip: Clip, aligned: tuple[Alignment, ...], geometry: Geometry | None = HERE) -> tuple[str, bool]:
+def observed(clip: Clip) -> Observation:
     info = ClipInfo(
         width=WIDTH, height=HEIGHT, time_base=Fraction(1, RATE), frame_rate=Fraction(RATE),
     )  # fmt: skip
-    seen = Observation(
-        info=info, detection=None, fingerprint=fingerprint(clip, QUERY), kept=tuple(clip), strip=()
+    strip = ((0.5, b"a"), (1.5, b"b"))
+    return Observation(
+        info=info,
+        detection=None,
+        fingerprint=fingerprint(clip, QUERY),
+        moments=Taker().finish(),
+        kept=tuple(clip),
+        strip=strip,
     )
-    found = look(seen, geometry, KEY, PAYLOAD, MARK, alignments=aligned)
+
+
+def judged(clip: Clip, aligned: tuple[Alignment, ...], geometry: Geometry | None = HERE) -> tuple[str, bool]:
+    found = look(observed(clip), geometry, KEY, PAYLOAD, MARK, alignments=aligned)
     return found.evidence.state, found.removed
 
 
@@ -102,7 +139,7 @@ def test_the_release_itself(release: Clip) -> None:
     assert judged(release, alignments_of(release, release)) == (EvidenceState.FOUND, False)
 
 
-@pytest.mark.parametrize("change", [painted, lambda clip: clip])
+@pytest.mark.parametrize("change", [painted, hidden])
 @pytest.mark.parametrize("seconds", [2.5, 9])
 def test_a_removed_mark_is_flagged_in_a_still_scene(
     scene: Clip, release: Clip, change: Callable[[Clip], Clip], seconds: float
@@ -117,7 +154,7 @@ def test_a_removed_mark_is_flagged_in_a_still_scene(
 @pytest.mark.parametrize("offset", [-1.25, 1.5, 3.0])
 def test_an_offset_that_the_carrier_excludes_hides_no_removal(scene: Clip, offset: float) -> None:
     """Without plates, noise decides which alignment of a still scene is the best."""
-    clip = [frame for frame in scene if frame.time < 3]
+    clip = hidden([frame for frame in scene if frame.time < 3])
     assert judged(clip, (near(offset, 0.16), near(0.0, 0.17))) == (EvidenceState.ABSENT, True)
 
 
@@ -130,9 +167,9 @@ def test_a_small_trim_is_no_removal(release: Clip, start: float) -> None:
 
 @pytest.mark.parametrize("start", [4.0, 4.2])
 def test_a_trim_by_a_period_is_no_removal(release: Clip, start: float) -> None:
-    """The carrier repeats every 4 s, so it says that nothing was trimmed."""
+    """The carrier repeats every 4 s, so it says that nothing was trimmed; the path is found all the same."""
     clip = trimmed(release, start)
-    assert judged(clip, alignments_of(clip, release)) == (EvidenceState.NOT_CHECKED, False)
+    assert judged(clip, alignments_of(clip, release)) == (EvidenceState.FOUND, False)
 
 
 def test_a_removal_is_flagged_also_after_a_trim_by_a_period(release: Clip) -> None:
@@ -140,16 +177,110 @@ def test_a_removal_is_flagged_also_after_a_trim_by_a_period(release: Clip) -> No
     assert judged(clip, (near(4.0), near(0.0, 0.3))) == (EvidenceState.ABSENT, True)
 
 
-def test_other_trims_and_crops_are_not_checked(release: Clip) -> None:
+def test_other_trims_are_followed(release: Clip) -> None:
     clip, here = trimmed(release, 2), alignments_of(release, release)
-    for geometry in (Geometry(time_offset=2.0), Geometry(scale=1.2), Geometry(shift=(0.1, 0.0))):
-        assert judged(clip, here, geometry) == (EvidenceState.NOT_CHECKED, False)
-    assert judged(clip, (near(2.0),), None) == (EvidenceState.NOT_CHECKED, False)
+    assert judged(clip, here, Geometry(time_offset=2.0)) == (EvidenceState.FOUND, False)
+
+
+def test_what_cannot_be_followed_is_not_checked(release: Clip, scene: Clip) -> None:
+    clip = hidden([frame for frame in scene if frame.time < 3])
+    for geometry in (Geometry(scale=1.2), Geometry(shift=(0.1, 0.0))):
+        assert judged(clip, (), geometry) == (EvidenceState.NOT_CHECKED, False)
+    assert judged(trimmed(release, 2), (near(2.0),), None) == (EvidenceState.NOT_CHECKED, False)
+
+
+def test_without_the_hidden_mark_a_credential_accuses_nobody(release: Clip, scene: Clip) -> None:
+    """Our credential can be put on any pictures: what they do not show was not removed from them."""
+    assert judged(scene[:30], (), None) == (EvidenceState.NOT_CHECKED, False)
+    assert judged(release[:30], (), None) == (EvidenceState.FOUND, False)
 
 
 def test_a_mirrored_clip_is_followed_mirrored(release: Clip) -> None:
+    """Its pattern begins where the frame of the release ends."""
     clip = [TimedLuma(time, np.ascontiguousarray(luma[:, ::-1])) for time, luma in release[:30]]
-    assert judged(clip, (), Geometry(mirrored=True)) == (EvidenceState.FOUND, False)
+    geometry = Geometry(mirrored=True, shift=(-WIDTH / HEIGHT % 0.5, 0.0))
+    assert judged(clip, (), geometry) == (EvidenceState.FOUND, False)
+
+
+def test_a_crop_is_followed_and_so_is_what_is_drawn(release: Clip) -> None:
+    clip = [TimedLuma(time, np.ascontiguousarray(luma[27:243, 48:432])) for time, luma in release[:40]]
+    geometry = Geometry(scale=1.25, shift=(-48 / 270 % 0.5, -27 / 270 % 0.5))
+    found = look(observed(clip), geometry, KEY, PAYLOAD, MARK, alignments=())
+    assert found.evidence.found["verdict"] == Verdict.PRESENT
+    layout = pen()
+    wanted = [
+        ((x0 - 48) / 384, (y0 - 27) / 216, (x1 - 48) / 384, (y1 - 27) / 216)
+        for x0, y0, x1, y1 in layout.boxes(0.5)
+    ]
+    shown = [box for box in wanted if box[2] > 0 and box[3] > 0 and box[0] < 1 and box[1] < 1]
+    assert shown
+    assert found.strip[0].boxes == pytest.approx(np.array(shown), abs=0.01)
+
+
+def test_the_report_tells_what_the_marks_say(release: Clip, scene: Clip) -> None:
+    """Verdict, times and boxes, in the words of each case."""
+    whole = look(observed(release[:40]), HERE, KEY, PAYLOAD, MARK, alignments=()).evidence
+    assert whole.found["verdict"] == "present"
+    assert "at its place" in whole.summary
+    gone = look(observed(painted(release[:40])), HERE, KEY, PAYLOAD, MARK, alignments=())
+    assert gone.removed
+    told = gone.evidence.found
+    assert told["verdict"] == "removed"
+    assert told["removed"] == [[0.0, 3.9]]
+    places: Any = told["places"]
+    assert [place["time"] for place in places] == [0.0, 1.0, 2.0, 3.0]
+    first = pen().boxes(0.0)[0]
+    assert places[0]["label"] == pytest.approx([first[0] / WIDTH, first[1] / HEIGHT, first[2] / WIDTH,
+                                                first[3] / HEIGHT], abs=1e-3)  # fmt: skip
+    assert "removed or covered" in gone.evidence.summary
+    assert "hole" in gone.evidence.summary
+    part = painted(release[:40])[:20] + release[20:40]
+    said = look(observed(part), HERE, KEY, PAYLOAD, MARK, alignments=())
+    assert said.removed
+    assert "Part of the moving mark is missing" in said.evidence.summary
+
+
+def test_without_a_payload(release: Clip, scene: Clip) -> None:
+    """A label without a hidden mark, neither of them, and a hidden mark that cannot be read."""
+    texts = ("AI-generated", "countermark")
+    bad = observed(labelled(scene[:40]))
+    lost = look_without_payload(bad, KEY, texts, hidden=False)
+    assert (lost.forged, lost.evidence.found) == (False, {"verdict": "not checked"} | lost.evidence.found)
+    assert "destroyed" in lost.evidence.summary
+    good = replace(bad, info=GOOD)
+    forged = look_without_payload(good, KEY, texts, hidden=False)
+    assert (forged.forged, forged.removed) == (True, False)
+    assert forged.evidence.found["verdict"] == "forged label"
+    assert forged.evidence.found["places"]
+    nothing = look_without_payload(observed(scene[:40]), KEY, texts, hidden=False)
+    assert nothing.evidence.found == {"verdict": "none"}
+    assert nothing.evidence.state == EvidenceState.ABSENT
+    weak = look_without_payload(observed(release[:40]), KEY, texts, hidden=True)
+    assert weak.evidence.found == {"verdict": "not checked"}
+    assert weak.evidence.state == EvidenceState.NOT_CHECKED
+
+
+def test_what_would_have_kept_its_hidden_mark() -> None:
+    assert would_keep(GOOD)
+    for worse in ({"duration": 3.0}, {"duration": None}, {"height": 240}, {"size_bytes": 10_000},
+                  {"frame_rate": None}):  # fmt: skip
+        assert not would_keep(replace(GOOD, **worse))
+
+
+def test_without_a_release_the_path_is_found_among_all_variants(release: Clip, scene: Clip) -> None:
+    texts = ("AI-generated", "countermark")
+    found = look_without_release(observed(release[:40]), HERE, KEY, PAYLOAD, texts)
+    assert (found.evidence.state, found.evidence.found["variant"]) == (EvidenceState.FOUND, VARIANT)
+    said = look_without_release(observed(hidden(scene[:40])), HERE, KEY, PAYLOAD, texts)
+    assert (said.evidence.state, said.removed) == (EvidenceState.NOT_CHECKED, False)
+
+
+@pytest.mark.parametrize(
+    "mark", [None, {}, MARK | {"variant": 99}, MARK | {"width": 10**9}, MARK | {"label": ""}]
+)
+def test_a_credential_that_does_not_say_how_it_was_drawn(release: Clip, mark: Any) -> None:
+    found = look(observed(release[:40]), HERE, KEY, PAYLOAD, mark, alignments=())
+    assert (found.evidence.state, found.evidence.found) == ("not_checked", {"verdict": "not checked"})
 
 
 def test_which_trims_by_periods_are_possible() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from watermark.base import TimedLuma
 from watermark.errors import GeometryError
+from watermark.framing import WHOLE, Framing
 from watermark.visible import VisibleLayout, VisibleMark
 from watermark.visible_detect import VisibleDetector, VisibleEvidence, VisibleSearch, follow
 
@@ -111,7 +112,11 @@ def test_search_finds_the_variant(clip):
     assert (evidence.variant, evidence.state) == (4, "found")
 
 
-NEAR = (0.0, 0.1, -0.1, 0.2, -0.2, 0.3, -0.3)
+NEAR = tuple(WHOLE.begun(start) for start in (0.0, 0.1, -0.1, 0.2, -0.2, 0.3, -0.3))
+
+
+def starts(*seconds: float) -> tuple[Framing, ...]:
+    return tuple(WHOLE.begun(start) for start in seconds)
 
 
 def test_a_small_trim_is_not_a_removal():
@@ -138,9 +143,9 @@ def test_what_is_left_of_a_painted_plate_is_no_plate(mark, clip):
 
 def test_absent_needs_every_start(mark, clip):
     frames = [TimedLuma(*frame) for frame in clip[:20]]
-    assert follow(mark, frames, (9.0, 5.0)).state == "absent"
-    assert follow(mark, frames, (9.0, 5.0, 0.0)).state == "found"
-    assert follow(mark, frames[:3], (9.0, 0.0)).state == "undecidable"
+    assert follow(mark, frames, starts(9.0, 5.0)).state == "absent"
+    assert follow(mark, frames, starts(9.0, 5.0, 0.0)).state == "found"
+    assert follow(mark, frames[:3], starts(9.0, 0.0)).state == "undecidable"
     with pytest.raises(GeometryError):
         follow(mark, frames, ())
 
