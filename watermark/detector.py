@@ -136,7 +136,7 @@ class HiddenMarkDetector:
     def _found(self, block: Block, number: int) -> tuple[Found | None, float]:
         """What one block says, and the chance of its traces; the quick parts come first for all keys."""
         presence = 0.0
-        if len(block.windows) < 2:  # nothing is left of it once its mean is taken off
+        if len(block.windows) < 2:  # the search compares neighbouring windows
             return None, presence
         for part, (helpings, places) in enumerate(
             ((_unmoved, QUICK_PLACEMENTS), (_quick, QUICK_PLACEMENTS), (search.helpings, search.PLACEMENTS))
