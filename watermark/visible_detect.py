@@ -298,7 +298,7 @@ class _Filter:
     def __init__(self, text: str, ratio: float, *, glyph: bool, style: VisibleStyle) -> None:
         height = CANONICAL_HEIGHT
         width = round(height * ratio)
-        levels = Levels.of_range(full_range=False)
+        levels = Levels.of_range(full_range=False, light=style.light)
         ink = render(text, glyph=glyph, height=height, style=style, levels=levels).layers(0.0)
         box = (-REACH, -REACH, width + REACH, height + REACH)
         placed = place(ink, centre=(width / 2, height / 2), height=height, box=box, ratio=width / height)

@@ -17,6 +17,7 @@ from watermark.keys import DetectionKey
 from watermark.lattice import PERIOD_SECONDS
 from watermark.visible import VisibleLayout
 from watermark.visible_detect import VisibleEvidence, follow
+from watermark.visible_draw import VisibleStyle
 
 ALIGNED_SECONDS: Final = 0.2  # a start this close to the release's start counts as the same
 TRIMMED_SECONDS: Final = 1.0  # by the fingerprint, which is coarse
@@ -134,7 +135,8 @@ def _layout(key: DetectionKey, payload: int, mark: Any) -> VisibleLayout | None:
         label, handle = (str(mark[name])[:MAX_TEXT] for name in ("label", "handle"))
         if max(width, height) > MAX_SIDE:
             return None
-        return VisibleLayout(key.visible, payload, variant, width, height, label, handle)
+        style = VisibleStyle.chosen(**dict(mark.get("style") or {}))
+        return VisibleLayout(key.visible, payload, variant, width, height, label, handle, style)
     except (KeyError, TypeError, ValueError, OverflowError, WatermarkError):
         return None
 
