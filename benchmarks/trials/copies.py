@@ -185,7 +185,7 @@ class Stand:
             np.savez(partial_, *(part.astype(np.float16) for part in tiles.parts))
             partial_.rename(kept)
         with np.load(kept) as stored:
-            return Tiles(parts=tuple(stored[f"arr_{i}"].astype(np.float32) for i in range(3)))  # type: ignore[arg-type]
+            return Tiles(parts=tuple(stored[f"arr_{i}"].astype(np.float32) for i in range(3)))
 
     def _averaged(self, name: str, release: Release, marked: Footage, scratch: Path) -> Tiles:
         count = int(name.split()[1])
