@@ -311,7 +311,7 @@ class PlateFilter:
         self, text: str, ratio: float, style: VisibleStyle, *, glyph: bool, height: int, trim: int
     ) -> None:
         width = round(height * ratio)
-        levels = Levels.of_range(full_range=False)
+        levels = Levels.of_range(full_range=False, light=style.light)
         ink = render(text, glyph=glyph, height=height, style=style, levels=levels).layers(0.0)
         box = (-REACH, -REACH, width + REACH, height + REACH)
         placed = place(ink, centre=(width / 2, height / 2), height=height, box=box, ratio=width / height)
