@@ -179,7 +179,7 @@ def _shares(metric: str, kind: str, mine: Sequence[tuple[Trial, dict[str, Any]]]
     rows = []
     for (name, value), found in sorted(groups.items()):
         verdicts = Counter(result["verdict"] for result in found)
-        told: dict[str, Any] = {name: value} if value else {"over": name}
+        told: dict[str, str | int] = {name: value} if value else {"over": name}
         told |= {"read": sum(result["read"] for result in found), "material": _material(found)}
         told |= {f"says {verdict}": count for verdict, count in sorted(verdicts.items())}
         rows.append(rate(metric, sum(verdicts[word] for word in ACCEPTED), len(found), told))

@@ -64,7 +64,7 @@ def _asked() -> Namespace:
     add = parser.add_argument
     add("--rendered", type=common.whole(0), default=6, help="clips rendered from the repository's own world")
     add("--keys", type=common.whole(1), default=18, help="of clips in which nothing is painted over")
-    add("--inpainted-keys", type=common.whole(0), default=3, help="of clips that are painted over")
+    add("--inpainted-keys", type=common.whole(0), default=4, help="of clips that are painted over")
     add("--unmarked-keys", type=common.whole(0), default=3, help="looked for in clips without marks")
     add("--jobs", type=common.whole(1), default=len(os.sched_getaffinity(0)), help="processes")
     add("--minutes", type=float, help="begin no further clip after so long")
@@ -122,6 +122,7 @@ def _rates(kind: str, cells: Sequence[Result], told: Mapping[str, Any]) -> list[
     if kind == "painted":
         return [
             _share("removal noticed", readings, Verdict.REMOVED, told),
+            rate("hidden mark read", sum(one["payload"] for one in readings), len(readings), told),
             _share("said to be present although painted over", readings, Verdict.PRESENT, told),
         ]
     marks = {"marks": "both" if kind == "untouched" else "none"}
@@ -148,6 +149,8 @@ def _totals(
     whole = _readings(one for one in painted if one["method"] != LABEL_ONLY)
     if whole:
         made.append(_against_noticed(whole, dict(told) | {"method": "all but label only", "crf": "all"}))
+    if read := [one for one in whole if one["payload"]]:
+        made.append(_share("removal noticed where the hidden mark was read", read, Verdict.REMOVED, told))
     for marks, cells in (("both", untouched), ("none", unmarked), ("both or none", [*untouched, *unmarked])):
         readings = _readings(cells)
         if readings:

@@ -104,6 +104,7 @@ def inputs_of(order: Order, settings: Settings) -> Json:
     }  # fmt: skip
     # An order that says nothing of these is recorded as it always was.
     common |= _enhanced(order, settings)
+    common |= {"style": settings.mark_style} if settings.mark_style else {}
     told = use_json(order.use)
     common |= {"use": told} if told else {}
     return common | (_guard(order, settings) if isinstance(order, GuardOrder) else _create(order, settings))

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from pipeline.errors import UsageError
 from pipeline.home import Home
 from pipeline.sandbox import ProcessLimits
+from pipeline.types import Json
 from registry.party_types import Terms
 from registry.postgres_url import is_url
 
@@ -98,6 +99,11 @@ class Settings(BaseModel):
         None, max_length=200, description="where people object to a decision, told with every refusal"
     )
     label: str = Field("AI-generated", max_length=24, description="what the visible mark says of the clip")
+    mark_size: float = Field(
+        1.0, ge=0.8, le=1.6, description="height of the visible mark, times the usual one"
+    )
+    mark_plate: Literal["dark", "light"] = Field("dark", description="look of its plates")
+    mark_opacity: float = Field(0.62, ge=0.5, le=0.95, description="opacity of its plates")
     crf: float = Field(18.0, ge=0, le=35, description="x264 quality of released files")
     preset: Literal["ultrafast", "veryfast", "fast", "medium", "slow"] = Field(
         "fast", description="x264 speed of released files"
@@ -143,6 +149,16 @@ class Settings(BaseModel):
         """The registry, as `registry.db.open_database` takes it; never printed: it may hold a password."""
         url = self.database_url
         return Home(self.home).database if url is None else url.get_secret_value()
+
+    @property
+    def mark_style(self) -> Json:
+        """How the visible mark is to look, as a job records it; empty where it is as usual."""
+        told: Json = {
+            "size": self.mark_size,
+            "light": self.mark_plate == "light",
+            "opacity": self.mark_opacity,
+        }
+        return {} if told == {"size": 1.0, "light": False, "opacity": 0.62} else told
 
     @property
     def has_registry(self) -> bool:

@@ -45,7 +45,7 @@ from pipeline.recheck import Question
 from pipeline.release import credential, inspection, strength
 from pipeline.release import facts as release_facts
 from pipeline.release.generation import GenerationOrder, generate
-from pipeline.release.marking import MarkRequest, mark_clip, survey
+from pipeline.release.marking import MarkRequest, layout_of, mark_clip, style_of, survey
 from pipeline.types import Json, Verdict
 from pipeline.types import Reason as OurReason
 from pipeline.workbench import (
@@ -68,7 +68,6 @@ from registry.types import Candidate, Held, Job, JobState, Parent
 from watermark.carrier import Strength
 from watermark.detector import HiddenMarkDetector
 from watermark.payload import PayloadCodec, as_hex
-from watermark.visible import VisibleLayout
 
 GUARD: Final = "guard/2"
 CREATE: Final = "create/1"
@@ -200,7 +199,7 @@ class ReleaseRun(StepRun):
     def _survey(self, source: Path, reserved: dict[str, Any]) -> Json:
         inputs, key = self._inputs, self._bench.keyring.current
         payload = int(reserved["payload"], 16)
-        found = survey(source, self._limits, key, payload, inputs["label"], inputs["service"])
+        found = survey(source, self._limits, key, payload, inputs)
         return {"psnr": found.strength.psnr, "variant": found.variant, "sound": found.sound}
 
     def _mark_until_seen(
@@ -222,6 +221,7 @@ class ReleaseRun(StepRun):
         request = MarkRequest(
             payload=int(reserved["payload"], 16), key=self._bench.keyring.current,
             variant=surveyed["variant"], strength=level, label=inputs["label"], handle=inputs["service"],
+            style=style_of(inputs),
             crf=inputs["crf"], preset=self._bench.settings.preset,
             sound=inputs["sound"] != policies.Sound.STRIP, metadata=self._labels(reserved["payload"]),
         )  # fmt: skip
@@ -245,10 +245,7 @@ class ReleaseRun(StepRun):
 
     def _inspect(self, marked: dict[str, Any], reserved: dict[str, Any], surveyed: dict[str, Any]) -> Json:
         key, payload, inputs = self._bench.keyring.current, int(reserved["payload"], 16), self._inputs
-        layout = VisibleLayout(
-            key.visible, payload, surveyed["variant"], marked["width"], marked["height"], inputs["label"],
-            inputs["service"],
-        )  # fmt: skip
+        layout = layout_of(key, payload, inputs, surveyed, marked)
         detector = HiddenMarkDetector([key], self._codec.accepts)
         file, progress = self._staging.path(marked["file"]), self._progress("inspect")
         return inspection.inspect(file, detector, layout, self._limits, progress).to_json(payload)
@@ -261,6 +258,7 @@ class ReleaseRun(StepRun):
         visible: Json = {
             "variant": surveyed["variant"], "width": marked["width"], "height": marked["height"],
             "label": self._inputs["label"], "handle": self._inputs["service"],
+            **({"style": self._inputs["style"]} if "style" in self._inputs else {}),
         }  # fmt: skip
         request = credential.SignRequest(
             urn=reserved["urn"], payload=int(reserved["payload"], 16),

@@ -29,6 +29,7 @@ from watermark.issued import Issued
 from watermark.keys import DetectionKey
 from watermark.lattice import PERIOD_SECONDS, STATE_SECONDS, Lattice, Origin, lattice, origin
 from watermark.payload import ID_BITS, VERSION
+from watermark.settling import settled
 from watermark.windows import LINES, WINDOW_SECONDS, Block, blocks
 
 MAX_LOG10_CHANCE = -9.0
@@ -161,7 +162,12 @@ class HiddenMarkDetector:
 
 
 def _kept(block: Block, key: DetectionKey, reading: Reading, chance: float) -> Found:
-    placement = search.paced(block, lattice(key), reading.placement)
+    design = lattice(key)
+
+    def fit(placement: sync.Placement) -> float:
+        return correlation(measure(placement, design), design, reading.message)
+
+    placement = settled(block, design, reading.placement, fit)
     return Found(
         reading=replace(reading, placement=placement),
         log10_chance=chance,

@@ -18,6 +18,7 @@ LOUDEST = 4.0  # of its ring's level: what one point says about its surroundings
 SURROUNDINGS = 1.5  # deviation of their weight, in points of the lattice
 CLIP_DEVIATIONS = 3.0
 LEAST_STATISTIC = 1.0  # of a template: about what noise reaches
+SURELY = 4.0  # what it does not reach
 
 Evidence = NDArray[np.float32]
 
@@ -35,7 +36,9 @@ def measure(placement: Placement, design: Lattice) -> Evidence:
     ):
         own, data = pattern.amplitudes
         found = _normal(spectra, placement.gains, pattern)
-        expected = max(statistic, LEAST_STATISTIC) * data / own / np.sqrt(pattern.template.phasors.size)
+        # A hue turned by half a turn leaves a pattern as it is, but for its sign.
+        agreement = statistic if statistic < -SURELY else max(statistic, LEAST_STATISTIC)
+        expected = agreement * data / own / np.sqrt(pattern.template.phasors.size)
         parts.append(found.ravel() * np.float32(expected))
     return np.concatenate(parts)
 

@@ -250,6 +250,10 @@ class _Plane:
         rows = np.arange(-self._height, self._height, max(2, round(STEPS[0] * size[1])))
         columns = np.arange(-self._width, self._width, max(2, round(STEPS[1] * size[0])))
         shifts = np.array([(column, row, column, row) for row in rows for column in columns])
+        # Where a plate moved by a shift is out of the frame most of the time, nothing more has to be asked.
+        middle = np.median(own.mean(axis=1), axis=0)
+        middles = (middle[:2] + middle[2:]) / 2 + shifts[:, :2]
+        shifts = shifts[np.all((middles >= 0) & (middles <= (self._width, self._height)), axis=1)]
         moved = own[None] + shifts[:, None, None, :]
         seen = self._lies(moved) & there & ~self._covered(moved, cells)
         enough = seen.sum(axis=1) >= max(LEAST_WINDOWS, LEAST_SEEN * there.sum())

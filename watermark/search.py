@@ -149,10 +149,16 @@ def _around(reach: float, step: float) -> list[float]:
 
 def searched(block: Block, design: Lattice) -> Searched:
     """What of a block is searched: colour, where there is any; its template is stronger and forgives more."""
-    if block.chroma is not None and block.chroma.std(axis=(1, 2, 3)).min() > COLOURED:
-        both = block.chroma.sum(axis=0)  # they share the template
-        return Searched(both, block.times, design.u.template, CHROMA)
-    return Searched(block.windows, block.times, design.y.template, LUMA)
+    return all_searched(block, design)[0]
+
+
+def all_searched(block: Block, design: Lattice) -> list[Searched]:
+    """Colour, where there is any, and luma."""
+    luma = Searched(block.windows, block.times, design.y.template, LUMA)
+    if block.chroma is None or block.chroma.std(axis=(1, 2, 3)).min() <= COLOURED:
+        return [luma]
+    both = block.chroma.sum(axis=0)  # they share the template
+    return [Searched(both, block.times, design.u.template, CHROMA), luma]
 
 
 def helpings(block: Block, design: Lattice) -> Iterator[list[sync.Placement]]:
@@ -161,13 +167,13 @@ def helpings(block: Block, design: Lattice) -> Iterator[list[sync.Placement]]:
     rough = starts(what)
     done = 0
     for refining, again, handing in zip(REFINED, CLIMBED_AGAIN, HANDED_ON, strict=True):
-        climbed = [_refined(what, start) for start in rough[done : done + refining]]
-        climbed.sort(key=lambda found: -found.agreement)
-        hopeful = [found for found in climbed[:again] if found.agreement >= HOPEFUL_AGREEMENT]
+        reached = [_refined(what, start) for start in rough[done : done + refining]]
+        reached.sort(key=lambda found: -found.agreement)
+        hopeful = [found for found in reached[:again] if found.agreement >= HOPEFUL_AGREEMENT]
         best = [_climbed_again(what, found) for found in hopeful]
         best.sort(key=lambda found: -found.agreement)
         placements = (
-            _placed(block, design, found) for found in best[:handing] if found.agreement >= LEAST_AGREEMENT
+            placed(block, design, found) for found in best[:handing] if found.agreement >= LEAST_AGREEMENT
         )
         yield [placement for placement in placements if placement]
         done += refining
@@ -291,6 +297,11 @@ class Climbed(NamedTuple):
     clock: Clock
 
 
+def climbed(what: Searched, frame: FrameGeometry, clock: Clock) -> Climbed:
+    """As far as climbing leads from some geometry, also with some perspective."""
+    return _climbed_again(what, Climbed(0.0, frame, clock))
+
+
 def _refined(what: Searched, start: Start) -> Climbed:
     states = _by_state(what, start.clock)
     agreement, frame = refine.refined(states, what.template, FrameGeometry.of(start.linear))
@@ -313,47 +324,24 @@ def _by_state(what: Searched, clock: Clock) -> Plane:
     return summed
 
 
-def _placed(block: Block, design: Lattice, climbed: Climbed) -> sync.Placement | None:
+def placed(block: Block, design: Lattice, found: Climbed) -> sync.Placement | None:
     """Where it lies exactly in time and space, on the grid that is counted; None beyond it."""
-    on_grid = snapped(climbed.frame, *block.aspect)
+    on_grid = snapped(found.frame, *block.aspect)
     if on_grid is None:
         return None
-    found = sync.coefficients(block, design, on_grid)
-    return timed(found, block.times, design, on_grid, climbed.clock)
+    return timed(sync.coefficients(block, design, on_grid), block.times, design, on_grid, found.clock)
 
 
 def timed(
     found: sync.Spectra, times: NDArray[np.float64], design: Lattice, frame: FrameGeometry, clock: Clock
 ) -> sync.Placement:
     """The best placement with a clock near `clock`."""
-    near = _near_clocks(clock, clock.speed * (1 + FINE_SPEEDS), times)
+    near = near_clocks(clock, clock.speed * (1 + FINE_SPEEDS), times)
     (best,) = sync.place(found, times, design, frame, near, 1)
     return best
 
 
-def paced(block: Block, design: Lattice, placement: sync.Placement) -> sync.Placement:
-    """The same place with the likeliest clock, for what is said of a clip after the decision.
-
-    A quick reading took the speed for right; it is, unless another fits clearly better.
-    """
-    found, times = sync.coefficients(block, design, placement.frame), block.times
-
-    def best(clocks: Clocks) -> tuple[float, Clock]:
-        values = sync.strengths(found, times, design, clocks, placement.shift)
-        speed, offset = clocks[int(np.argmax(values))].tolist()
-        return float(values.max()), Clock(speed, offset)
-
-    _, rough = best(np.concatenate([grid(SPEEDS, WINDOW_SECONDS), [placement.clock]]))
-    strongest, clock = best(_near_clocks(rough, rough.speed * (1 + FINE_SPEEDS), times))
-    as_read, _ = best(np.array([placement.clock]))
-    if placement.clock.speed == 1 and as_read >= CLEARLY * strongest:
-        return placement
-    right, at_right_speed = best(_near_clocks(clock, np.ones(1), times))
-    clock = at_right_speed if right >= NEARLY * strongest else clock
-    return sync.at(found, times, design, placement.frame, clock, placement.shift)
-
-
-def _near_clocks(clock: Clock, speeds: NDArray[np.float64], times: NDArray[np.float64]) -> Clocks:
+def near_clocks(clock: Clock, speeds: NDArray[np.float64], times: NDArray[np.float64]) -> Clocks:
     """Clocks of these speeds that in the middle of the windows show about what `clock` shows."""
     middle = float(times.mean())
     at_middle = clock.offset + (clock.speed - speeds) * middle

@@ -152,7 +152,7 @@ class VisibleMark(VisibleLayout):
         full_range: bool = False,
     ) -> None:
         super().__init__(key, payload, variant, width, height, label, handle, style)
-        self._levels = Levels.of_range(full_range=full_range)
+        self._levels = Levels.of_range(full_range=full_range, light=self.style.light)
         self._inks = [
             _InkStore(text, glyph=plate is Plate.LABEL) for plate, text in zip(Plate, self.texts, strict=True)
         ]

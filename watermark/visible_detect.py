@@ -61,6 +61,7 @@ CONTROL_FROM = 4  # shifts from this on are controls
 HIGH_PASS_SIGMA = 3.0  # canonical pixels
 NOISE_FLOOR = 1.5  # luma: content flatter than this counts as noise of this size
 _MID_GREY = 110.0
+_GRID = np.stack([side.ravel() for side in np.meshgrid(np.linspace(-0.5, 0.5, 9), np.linspace(-0.5, 0.5, 5))])
 
 State = Literal["found", "absent", "undecidable"]
 Span = tuple[float, float]
@@ -311,7 +312,7 @@ class PlateFilter:
         self, text: str, ratio: float, style: VisibleStyle, *, glyph: bool, height: int, trim: int
     ) -> None:
         width = round(height * ratio)
-        levels = Levels.of_range(full_range=False)
+        levels = Levels.of_range(full_range=False, light=style.light)
         ink = render(text, glyph=glyph, height=height, style=style, levels=levels).layers(0.0)
         box = (-REACH, -REACH, width + REACH, height + REACH)
         placed = place(ink, centre=(width / 2, height / 2), height=height, box=box, ratio=width / height)
@@ -357,10 +358,8 @@ def plate_filter(
 
 def _inside(pose: Pose, placed: Matrix, shape: tuple[int, ...]) -> float:
     """Share of the plate that lies in a frame of this shape, on a grid of points."""
-    across, down = np.meshgrid(np.linspace(-0.5, 0.5, 9), np.linspace(-0.5, 0.5, 5))
-    x = pose.centre[0] + across.ravel() * pose.height * pose.ratio
-    y = pose.centre[1] + down.ravel() * pose.height
-    points = placed[:, :2] @ np.stack([x, y]) + placed[:, 2:]
+    size = np.array([[pose.height * pose.ratio], [pose.height]])
+    points = placed[:, :2] @ (np.array(pose.centre)[:, None] + _GRID * size) + placed[:, 2:]
     limits = np.array([[shape[1]], [shape[0]]])
     return float(np.mean(np.all((points >= 0) & (points <= limits), axis=0)))
 

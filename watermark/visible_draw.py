@@ -26,6 +26,9 @@ EM = 0.60  # font size over plate height
 CAP_HEIGHT = 0.70  # height of capital letters over font size
 PADDING, GLYPH, GLYPH_GAP, CORNER, RIM = 0.42, 0.50, 0.25, 0.36, 0.035  # over plate height
 STROKE_STEPS = 4
+PLATE_OPACITY = 0.62
+SIZES = (0.8, 1.6)  # times the usual height
+OPACITIES = (0.5, 0.95)  # of a plate: fainter ones leave the letters alone on what is behind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,13 +38,14 @@ class VisibleStyle:
     ``min_label_pixels``/``min_handle_pixels``: plate heights below which text stops being legible.
     ``intro_text_height``: height of capital letters in the first ``intro_seconds`` (labelling rules ask for
     5 % of the short side for 2 s); the label then eases to its usual size within ``ease_seconds``.
+    ``light``: dark letters on a light plate instead of light ones on a dark plate.
     """
 
     label_height: float = 0.056
     handle_height: float = 0.045
     min_label_pixels: float = 20.0
     min_handle_pixels: float = 17.0
-    plate_opacity: float = 0.62
+    plate_opacity: float = PLATE_OPACITY
     text_opacity: float = 0.95
     rim_opacity: float = 0.20
     opacity_drift: float = 0.03
@@ -49,6 +53,26 @@ class VisibleStyle:
     intro_seconds: float = 2.0
     ease_seconds: float = 0.8
     intro_text_height: float = 0.052
+    light: bool = False
+
+    @classmethod
+    def chosen(
+        cls, *, size: float = 1.0, light: bool = False, opacity: float = PLATE_OPACITY
+    ) -> "VisibleStyle":
+        """What an operator may choose: `size` times the usual height after the first seconds, and the plate.
+
+        Raises: GeometryError for what is not legible, too large, or lets too much through.
+        """
+        if not (SIZES[0] <= size <= SIZES[1] and OPACITIES[0] <= opacity <= OPACITIES[1]):
+            raise GeometryError(
+                f"The visible mark's size lies between {SIZES[0]:g} and {SIZES[1]:g}, "
+                f"the opacity of its plates between {OPACITIES[0]:g} and {OPACITIES[1]:g}."
+            )
+        usual = cls()
+        return cls(
+            label_height=usual.label_height * size, handle_height=usual.handle_height * size,
+            plate_opacity=opacity, light=light,
+        )  # fmt: skip
 
 
 class Levels(NamedTuple):
@@ -59,9 +83,10 @@ class Levels(NamedTuple):
     rim: float
 
     @classmethod
-    def of_range(cls, *, full_range: bool) -> "Levels":
-        """Near black and near white, clear of the ends of the range."""
-        return cls(10.0, 246.0, 246.0) if full_range else cls(25.0, 228.0, 228.0)
+    def of_range(cls, *, full_range: bool, light: bool = False) -> "Levels":
+        """Near black and near white, clear of the ends of the range; `light`: the plate is the white one."""
+        dark, bright = (10.0, 246.0) if full_range else (25.0, 228.0)
+        return cls(bright, dark, dark) if light else cls(dark, bright, bright)
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,7 @@ def _attack_rows(key: Key, group: Sequence[Result]) -> list[Row]:
     if not done:
         return made
     exact = sum(one["payload"] == EXACT for one in done)
-    decoded = sum(one["payload"] == EXACT and not one["details"].get("listed") for one in done)
+    decoded = sum(one["payload"] == EXACT and not one.get("details", {}).get("listed") for one in done)
     present = sum(bool(one["present"]) for one in done)
     made.append(_against("payload exact", exact, len(done), told, goals.goal(key[0], key[1])))
     made.append(rate("payload exact without a list", decoded, len(done), told))

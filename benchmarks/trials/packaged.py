@@ -6,6 +6,7 @@ whatever the method; its two ONNX sessions are made here, since its own take eve
 """
 
 import math
+import multiprocessing
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from importlib import import_module
@@ -191,11 +192,24 @@ class BlindWatermark:
         return np.asarray(reader.extract_decrypt(means - middle), dtype=np.float64)
 
     def _package(self) -> Any:
-        package = import_module("blind_watermark")
-        package.bw_notes.close()  # it prints a welcome otherwise
-        made = package.WaterMark()
+        made = _blind_watermark().WaterMark()
         made.bwm_core.d1, made.bwm_core.d2 = STEP * self._strength, SECOND_STEP * self._strength
         return made
+
+
+@lru_cache(maxsize=1)
+def _blind_watermark() -> Any:
+    """The package. It sets the start method of multiprocessing when imported, which fails where that is set
+    already, as in every process that was started for us; its welcome is left out.
+    """
+    told = multiprocessing.set_start_method
+    multiprocessing.set_start_method = lambda *_arguments, **_named: None
+    try:
+        package = import_module("blind_watermark")
+    finally:
+        multiprocessing.set_start_method = told
+    package.bw_notes.close()
+    return package
 
 
 PACKAGED: Final[dict[str, Callable[[float | None], Any]]] = {

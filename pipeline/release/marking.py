@@ -2,10 +2,10 @@
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pipeline.errors import MediaUnsupported
 from pipeline.media.ahead import ahead
@@ -19,7 +19,8 @@ from watermark.carrier import MIN_SHORT_SIDE, HiddenMark, Strength
 from watermark.errors import GeometryError
 from watermark.keys import DetectionKey
 from watermark.quality import psnr, squared_error
-from watermark.visible import VisibleMark, choose_variant
+from watermark.visible import VisibleLayout, VisibleMark, choose_variant
+from watermark.visible_draw import VisibleStyle
 
 FULL_RANGE: Final = 2  # FFmpeg's number
 SURVEYED_PER_SECOND: Final = 3
@@ -41,6 +42,7 @@ class MarkRequest:
     strength: Strength
     label: str
     handle: str
+    style: VisibleStyle
     crf: float
     preset: str
     metadata: dict[str, str]
@@ -65,10 +67,32 @@ class Marked:
     thumbnail: bytes = field(repr=False)
 
 
+def style_of(inputs: Mapping[str, Any]) -> VisibleStyle:
+    """How the job wants its visible mark to look (`pipeline.settings.Settings.mark_style`)."""
+    return VisibleStyle.chosen(**inputs.get("style", {}))
+
+
+def layout_of(
+    key: DetectionKey, payload: int, inputs: Mapping[str, Any], surveyed: Mapping[str, Any],
+    marked: Mapping[str, Any],
+) -> VisibleLayout:  # fmt: skip
+    """Where the visible mark of a marked clip is, from what a job's steps recorded."""
+    return VisibleLayout(
+        key.visible, payload, surveyed["variant"], marked["width"], marked["height"], inputs["label"],
+        inputs["service"], style_of(inputs),
+    )  # fmt: skip
+
+
 def survey(
-    source: Path, limits: MediaLimits, key: DetectionKey, payload: int, label: str, handle: str
+    source: Path,
+    limits: MediaLimits,
+    key: DetectionKey,
+    payload: int,
+    inputs: Mapping[str, Any],
 ) -> Survey:
     """Choose strength and path from an excerpt of `source`, taken before 7 s and from its middle if shorter.
+
+    `inputs`: of the job.
 
     Raises: MediaUnsupported when the clip is too small to mark; what `open_clip` raises.
     """
@@ -91,7 +115,9 @@ def survey(
     try:
         return Survey(
             strength=strength.choose(excerpt, duration, key, payload),
-            variant=choose_variant(sampled, key.visible, payload, label, handle),
+            variant=choose_variant(
+                sampled, key.visible, payload, inputs["label"], inputs["service"], style_of(inputs)
+            ),
             sound=clip.info.audio is not None,
         )
     except GeometryError as error:
@@ -133,7 +159,7 @@ class _Brush:
         try:
             self._visible = VisibleMark(
                 request.key.visible, request.payload, request.variant, info.width, info.height,
-                request.label, request.handle, full_range=full,
+                request.label, request.handle, request.style, full_range=full,
             )  # fmt: skip
             self._hidden = HiddenMark(request.key, request.payload, info.width, info.height, request.strength)
         except GeometryError as error:

@@ -29,6 +29,7 @@ from watermark.removal import (
     without_payload,
 )
 from watermark.visible import VisibleLayout
+from watermark.visible_draw import VisibleStyle
 from watermark.visible_path import VARIANTS, Plate
 
 TRIMMED_SECONDS: Final = 1.0  # by the fingerprint, which is coarse
@@ -186,19 +187,25 @@ def _layout(key: DetectionKey, payload: int, mark: Any) -> VisibleLayout | None:
     try:
         variant, width, height = (int(mark[name]) for name in ("variant", "width", "height"))
         label, handle = (str(mark[name])[:MAX_TEXT] for name in ("label", "handle"))
-    except (KeyError, TypeError, ValueError, OverflowError):
+        style = VisibleStyle.chosen(**dict(mark.get("style") or {}))
+    except (KeyError, TypeError, ValueError, OverflowError, WatermarkError):
         return None
-    return _made(key, payload, variant, (width, height), (label, handle))
+    return _made(key, payload, variant, (width, height), (label, handle), style)
 
 
 def _made(
-    key: DetectionKey, payload: int, variant: int, size: tuple[int, int], texts: tuple[str, str]
+    key: DetectionKey,
+    payload: int,
+    variant: int,
+    size: tuple[int, int],
+    texts: tuple[str, str],
+    style: VisibleStyle | None = None,
 ) -> VisibleLayout | None:
     """The layout; None where no mark can have been drawn so."""
     if max(size) > MAX_SIDE:
         return None
     try:
-        return VisibleLayout(key.visible, payload, variant, *size, *texts)
+        return VisibleLayout(key.visible, payload, variant, *size, *texts, style or VisibleStyle())
     except WatermarkError:
         return None
 

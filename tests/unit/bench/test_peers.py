@@ -1,5 +1,7 @@
 """Peers: what they read, at what strength, and by which threshold a score is a detection."""
 
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,6 +25,17 @@ from benchmarks.trials.scheme import CannotMark, Marked, PeerMissing
 from benchmarks.trials.schemes import SCHEMES, Countermark, UnknownScheme, scheme_of
 
 NOT_HERE = "does not apply: the peer's package is no dependency of this project (docs/peers.md)"
+ROOT = Path(__file__).resolve().parents[3]
+IN_A_PROCESS = """
+import multiprocessing, sys
+multiprocessing.set_start_method("spawn")
+import numpy as np
+from benchmarks.trials.packaged import PACKAGED
+method = PACKAGED[sys.argv[1]](None)
+picture = np.random.default_rng(1).integers(0, 255, (256, 264, 3), dtype=np.uint8)
+method.read(method.mark(picture, [0, 1] * (method.bits // 2)))
+assert multiprocessing.get_start_method() == "spawn"
+"""
 WIDTH, HEIGHT, RATE = 352, 288, 12.0
 MODULES = {
     "dwtDct": "imwatermark", "dwtDctSvd": "imwatermark", "rivaGan": "imwatermark",
@@ -83,6 +96,16 @@ def test_a_weaker_peer_changes_less(name: str) -> None:
 def test_settings_are_in_the_fingerprint(name: str) -> None:
     assert scheme_of(name, 0.5).fingerprint() != scheme_of(name, None).fingerprint()
     assert scheme_of(name, None).fingerprint() == scheme_of(name, None).fingerprint()
+
+
+@pytest.mark.parametrize("name", INSTALLED)
+def test_a_peer_works_in_a_process_of_ours(name: str) -> None:
+    """Where the start method of multiprocessing is set already; and it prints nothing."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", IN_A_PROCESS, name],
+        env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 @REQUIRES["dwtDct"]

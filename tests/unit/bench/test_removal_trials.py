@@ -63,7 +63,10 @@ def one(rows: list[Row], metric: str, **conditions: Any) -> Row:
 
 
 def reading(verdict: str, hole: float | None = None) -> dict[str, Any]:
-    return {"verdict": verdict, "hole": hole or 0.0, "left": None if hole is None else 0.1, "elsewhere": -3.0}
+    return {
+        "verdict": verdict, "payload": verdict == "removed", "hole": hole or 0.0,
+        "left": None if hole is None else 0.1, "elsewhere": -3.0,
+    }  # fmt: skip
 
 
 def result(method: str, *readings: dict[str, Any], name: str = "b", kind: str = "marked") -> dict[str, Any]:
@@ -84,6 +87,7 @@ def test_figures_count_windows_and_keep_the_two_parts_apart() -> None:
     assert (noticed.value, noticed.n, noticed.conditions["reached"]) == (0.5, 2, "missed")
     assert one(rows, "removal noticed", part="thresholds", method="box", crf="all").value == 0
     assert one(rows, "said to be present although painted over", part="thresholds", method="box").value == 1
+    assert one(rows, "removal noticed where the hidden mark was read", part="figures").value == 1
     claimed = one(rows, "removal claimed by mistake", marks="both or none")
     assert (claimed.value, claimed.n) == (0.25, 4)
     assert one(rows, "forged label claimed by mistake", marks="both", crf="all").n == 3

@@ -10,6 +10,7 @@ from watermark.errors import GeometryError
 from watermark.framing import WHOLE, Framing
 from watermark.visible import VisibleLayout, VisibleMark
 from watermark.visible_detect import VisibleDetector, VisibleEvidence, VisibleSearch, follow
+from watermark.visible_draw import VisibleStyle
 
 KEY = bytes(range(32))
 SIZE = (640, 360)
@@ -159,3 +160,23 @@ def test_unusable_input_is_refused(mark):
     for shape in ((1, 5000), (5000, 1), (0, 0)):
         detector.observe(1.0, np.zeros(shape, np.uint8))
     assert detector.result().frames == 0
+
+
+def test_a_light_plate_is_found_as_such() -> None:
+    style = VisibleStyle.chosen(light=True, size=1.2, opacity=0.8)
+    rng = np.random.default_rng(5)
+    mark = VisibleMark(bytes(range(32)), 7, 2, 480, 270, style=style)
+    frames = []
+    for index in range(40):
+        y = np.clip(rng.normal(110, 12, (270, 480)), 16, 235).astype(np.uint8)
+        u, v = (np.full((135, 240), 128, np.uint8) for _ in range(2))
+        mark.draw(y, u, v, index / 10)
+        frames.append((index / 10, y))
+    states = {}
+    for name, look in (("light", style), ("dark", VisibleStyle())):
+        seen = VisibleDetector(VisibleLayout(bytes(range(32)), 7, 2, 480, 270, style=look))
+        for time, luma in frames:
+            seen.observe(time, luma)
+        states[name] = seen.result().state
+    assert states["light"] == "found"
+    assert states["dark"] != "found"

@@ -119,3 +119,27 @@ def test_variant_prefers_texture():
     assert met[chosen] >= np.percentile(met, 80)
     with pytest.raises(GeometryError):
         choose_variant([], KEY, 7)
+
+
+@pytest.mark.parametrize("light", [False, True])
+@pytest.mark.parametrize("size", [0.8, 1.6])
+def test_size_and_plates_can_be_chosen(light: bool, size: float) -> None:
+    style = VisibleStyle.chosen(size=size, light=light, opacity=0.9)
+    mark = VisibleMark(bytes(range(32)), 7, 2, 640, 360, style=style)
+    usual = VisibleMark(bytes(range(32)), 7, 2, 640, 360)
+    y, u, v = np.full((360, 640), 120, np.uint8), *(np.full((180, 320), 128, np.uint8) for _ in range(2))
+    mark.draw(y, u, v, 4.0)
+    plain = VisibleStyle()
+    label, handle = (pose.height for pose in mark.poses(4.0))
+    assert label == pytest.approx(max(plain.label_height * size * 360, plain.min_label_pixels), rel=0.03)
+    assert handle == pytest.approx(max(plain.handle_height * size * 360, plain.min_handle_pixels), rel=0.03)
+    x0, y0, x1, y1 = mark.boxes(4.0)[0]
+    darkest, lightest = np.quantile(y[y0:y1, x0:x1], [0.3, 0.7])
+    assert lightest > 180 if light else darkest < 60
+    assert mark.poses(0.5)[0].height >= usual.poses(0.5)[0].height * 0.97  # the first seconds are a duty
+
+
+@pytest.mark.parametrize("chosen", [{"size": 0.5}, {"size": 3}, {"opacity": 0.1}, {"opacity": 1.2}])
+def test_what_cannot_be_read_cannot_be_chosen(chosen: dict[str, float]) -> None:
+    with pytest.raises(GeometryError):
+        VisibleStyle.chosen(**chosen)
