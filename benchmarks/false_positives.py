@@ -268,7 +268,8 @@ def thresholds() -> list[Row]:
         for number, part in enumerate(("unmoved", "quick", "full")):
             chances = (detector.log10_chance(float(z), part=number, listed=reading == "listed") for z in grid)
             needed = next(z for z, chance in zip(grid, chances, strict=True) if chance <= MAX_LOG10_CHANCE)
-            told: Conditions = {"reading": reading, "search": part, "issued": ISSUED}
+            told: Conditions = {"reading": reading, "search": part}
+            told = {**told, "issued": ISSUED} if reading == "listed" else told
             rows.append(once("z needed for a payload", float(needed), "z", told))
     for part, places in (("quick", product.QUICK_PLACEMENTS), ("full", search.PLACEMENTS)):
         chances = (product.presence_log10_chance(float(s), places) for s in grid)

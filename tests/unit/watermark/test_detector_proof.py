@@ -213,9 +213,9 @@ def test_what_is_listed_is_read_where_nothing_can_be_decoded(fainter, key, paylo
 
 
 @pytest.mark.parametrize("places", [QUICK_PLACEMENTS, search.PLACEMENTS])
-def test_presence_pays_for_every_place_in_both_parts(places):
+def test_presence_pays_for_every_place_in_both_parts_and_for_the_codeword(places):
     for statistic in (6.0, 8.0, 10.0, 12.0):
-        least = 2 * places * MAX_BLOCKS * MAX_EPOCHS * math.exp(-(statistic**2))
+        least = 4 * places * MAX_BLOCKS * MAX_EPOCHS * math.exp(-(statistic**2))
         assert presence_log10_chance(statistic, places) >= min(0.0, math.log10(least)) - 1e-9
 
 
