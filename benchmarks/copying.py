@@ -30,7 +30,7 @@ from benchmarks.common import Row, once, rate, say
 from benchmarks.tools.processes import CommandFailed
 from benchmarks.trials import material
 from benchmarks.trials.cells import Store
-from benchmarks.trials.copies import COPY, FAIR, REMARK, Stand, Trial, trials
+from benchmarks.trials.copies import COPY, FAIR, NOT_APPLICABLE, REMARK, Stand, Trial, trials
 from benchmarks.trials.material import NoMaterial
 from benchmarks.trials.schemes import tree_digest
 
@@ -160,7 +160,10 @@ def _rows(results: Sequence[tuple[Trial, dict[str, Any]]]) -> list[Row]:
         (FAIR, "fair copy recovered"),
         (REMARK, "re-marked recovered"),
     ):
-        mine = [(trial, result) for trial, result in results if trial.kind == kind]
+        mine = [
+            (trial, result) for trial, result in results
+            if trial.kind == kind and result["verdict"] != NOT_APPLICABLE
+        ]  # fmt: skip
         rows += _shares(metric, kind, mine)
     return rows
 

@@ -179,10 +179,10 @@ class TooBusy(CountermarkError):
     http_status = 503
 
 
-class TooManyForms(CountermarkError):
+class AskedTooOften(CountermarkError):
     """A clip was asked about in too many slightly different forms by those who have no key."""
 
-    code = "too_many_forms"
+    code = "asked_too_often"
     http_status = 429
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from watermark.base import Luma, TimedLuma
 from watermark.framing import Framing
 from watermark.visible import Pose, VisibleLayout
-from watermark.visible_detect import plate_filter
+from watermark.visible_detect import CANONICAL_HEIGHT, plate_filter
 from watermark.visible_draw import Patch
 from watermark.visible_path import MEAN_SPEED, PACE_SWINGS, Plate
 
@@ -37,8 +37,9 @@ CLOSE_SIZES = (0.94, 0.98, 1.02, 1.06)
 TRIM = 4  # of 20 pixels: what a close look leaves out on each side
 STRAIGHT = np.eye(2, 3)
 MIN_HEIGHT = 8.5  # pixels of a plate in the frame
-ALONG = 0.03  # short sides: how much a label's distance from its path may vary that goes along with it
-BESIDE = 0.15  # short sides: and how far it may be off on average
+PACE_SECONDS = 0.5
+ALONG = 0.012  # short sides: how much a label's distance from its path may vary that goes along with it
+BESIDE = 0.08  # short sides: and how far it may be off on average
 
 Box = tuple[float, float, float, float]
 
@@ -104,12 +105,18 @@ def goes_along(found: LookAlike, layout: VisibleLayout, framing: Framing) -> boo
 def moves_like_ours(found: LookAlike, size: tuple[int, int]) -> bool:
     """Whether the label never rests and has our pace; `size`: width and height of the clip, of any unit.
 
-    Steps are between looks, and where the path bends they cut corners: half of the slowest pace counts.
+    Steps are between looks half a second apart, in which a place misjudged by a pixel makes little; where the
+    path bends they cut corners: half of the slowest pace counts.
     """
     unit = np.array(size, np.float64) / min(size)
     places = np.array([[(hit.box[0] + hit.box[2]) / 2, (hit.box[1] + hit.box[3]) / 2] for hit in found.hits])
     times = np.array([hit.time for hit in found.hits])
-    pace = np.hypot(*(np.diff(places, axis=0) * unit).T) / np.maximum(np.diff(times), 1e-6)
+    after = np.searchsorted(times, times + PACE_SECONDS - 1e-6)
+    first = np.flatnonzero(after < len(times))
+    if not len(first):
+        return True  # too short a sight to accuse anybody
+    last = after[first]
+    pace = np.hypot(*((places[last] - places[first]) * unit).T) / (times[last] - times[first])
     slowest, fastest = (MEAN_SPEED * (1 + side * sum(swing[0] for swing in PACE_SWINGS)) for side in (-1, 1))
     return bool(slowest / 2 <= np.median(pace) <= 2 * fastest)
 
@@ -156,15 +163,20 @@ class _Search:
 
     def _closely(self, frame: TimedLuma, pose: Pose) -> Hit:
         """The best correlation of the writing alone at sizes about this one."""
-        best, size = 0.0, pose.height
+        best, size, centre = 0.0, pose.height, pose.centre
         for factor in CLOSE_SIZES:
             scores = self._close.correlate(frame.luma, pose._replace(height=pose.height * factor), STRAIGHT)
-            score = float(scores.max())
+            _, score, _, (column, row) = cv2.minMaxLoc(scores)
             if score > best:
-                best, size = score, pose.height * factor
+                best, size = float(score), pose.height * factor
+                step = size / CANONICAL_HEIGHT  # pixels of the frame; the map's middle is the pose's place
+                centre = (
+                    pose.centre[0] + (column - (scores.shape[1] - 1) / 2) * step,
+                    pose.centre[1] + (row - (scores.shape[0] - 1) / 2) * step,
+                )
         half = (size * pose.ratio / 2, size / 2)
         rows, columns = frame.luma.shape
-        (x, y), (w, h) = pose.centre, half
+        (x, y), (w, h) = centre, half
         return Hit(frame.time, best, ((x - w) / columns, (y - h) / rows, (x + w) / columns, (y + h) / rows))
 
 

@@ -33,6 +33,7 @@ from watermark.payload import PayloadCodec
 COPY: Final = "copy"
 FAIR: Final = "fair"
 REMARK: Final = "remark"
+NOT_APPLICABLE: Final = "not applicable"
 
 GAINS: Final = (0.5, 1.0, 2.0)
 HOST_CRF: Final = 23
@@ -143,7 +144,7 @@ class Stand:
                 footage = self._footage(trial, release, scratch)
                 made = filed(footage, scratch / "clip.mp4", FILE_CRF)
             except CannotAttack as error:
-                return {"verdict": "not applicable", "read": False, "host": "", "material": str(error)}
+                return {"verdict": NOT_APPLICABLE, "read": False, "host": "", "material": str(error)}
             with open_local(load(self._home)) as verifier:
                 report = verifier.verify(made)
         hidden = report.evidence["hidden_mark"].found.get("payload")

@@ -42,7 +42,7 @@ async def post_verify(request: Request, here: Here, caller: Known) -> JSONRespon
 async def examine(here: Service, upload: Upload, *, strip: bool, asker: str | None) -> VerificationReport:
     """Verify the upload's one file on the pool. `asker`: None for whoever has a key.
 
-    Raises: TooBusy, TooManyForms, RequestMalformed.
+    Raises: TooBusy, AskedTooOften, RequestMalformed.
     """
     upload.only()
     file = upload.file("file")

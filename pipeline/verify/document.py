@@ -12,7 +12,7 @@ from watermark.detector import MAX_LOG10_CHANCE
 # pictures are, or how long the search took, would tell a remover, one upload after another, whether an edit
 # brings the detector nearer to silence (docs/threat-model.md).
 TOLD_HIDDEN: Final = ("payload",)
-TOLD_VISIBLE: Final = ("verdict",)
+TOLD_VISIBLE: Final = ()
 BOUND: Final = f"Found; the chance that this is an error is below 1 in 10^{-MAX_LOG10_CHANCE:.0f}."
 
 

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.credentials.fingerprint import BITS, FINEST_STEP, Fingerprint, mirrored_hash
-from pipeline.errors import TooManyForms
+from pipeline.errors import AskedTooOften
 from registry.types import Query
 
 NEAR: Final = 0.10  # of the bits: a copy after H.264 crf 35 stays below 0.06, other material above 0.28
@@ -55,14 +55,14 @@ class NearDuplicates:
     hours: float
 
     def admit(self, fingerprint: Fingerprint, *, file_sha256: str, asker: str, now: str) -> None:
-        """Let a query pass. `now`: RFC 3339. Raises: TooManyForms when there were too many like it."""
+        """Let a query pass. `now`: RFC 3339. Raises: AskedTooOften when there were too many like it."""
         if not self.each and not self.all:
             return
         query = Query(asker=asker, file_sha256=file_sha256, signature=signature(fingerprint))
         moment = datetime.fromisoformat(now)
         since = (moment - timedelta(hours=self.hours)).isoformat(timespec="seconds").replace("+00:00", "Z")
         if not self.store.note(query, now=now, since=since, admits=lambda known: self._admits(query, known)):
-            raise TooManyForms(
+            raise AskedTooOften(
                 "this clip was asked about in too many slightly different forms; ask again in "
                 f"{self.hours:g} hours, or with an API key"
             )

@@ -223,7 +223,7 @@ def test_one_clip_in_many_forms_is_asked_about_with_a_key_only(
         return served.client.post("/v1/verify", files={"file": ("clip.mp4", content)}, **more)
 
     assert [ask(form).status_code for form in forms[:2]] == [200, 200]
-    problem(ask(forms[2]), 429, "too_many_forms")
+    problem(ask(forms[2]), 429, "asked_too_often")
     assert ask(forms[0]).status_code == 200
     assert ask(forms[2], headers=served.key()).status_code == 200
     page = served.client.post("/verify", files={"file": ("clip.mp4", forms[2])})

@@ -9,7 +9,7 @@ from registry_builders import Home
 from sqlalchemy import func, select
 
 from pipeline.credentials.fingerprint import BITS, Fingerprint, mirrored_hash
-from pipeline.errors import TooManyForms
+from pipeline.errors import AskedTooOften
 from pipeline.verify.near_duplicates import NearDuplicates, alike, signature
 from registry.db import read
 from registry.queries import Queries
@@ -47,7 +47,7 @@ def guard(home: Home) -> NearDuplicates:
 def ask(guard: NearDuplicates, number: int, *, asker: str = "a", now: str = NOW, what: Any = None) -> bool:
     try:
         guard.admit(what or clip(3, seed=number), file_sha256=name(number), asker=asker, now=now)
-    except TooManyForms:
+    except AskedTooOften:
         return False
     return True
 
