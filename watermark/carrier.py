@@ -1,7 +1,6 @@
 """The hidden mark's embedder: keyed, moving patterns in luma and colour, in one streaming pass.
 
-Luma's pattern is masked by the picture. Those of colour are not: the eye sees little at their frequencies at
-this strength, and flat places carry them best.
+All are masked by luma, weakly: busy places get more, flat ones less, where the eye would see it first.
 """
 
 from dataclasses import dataclass
@@ -66,10 +65,10 @@ class HiddenMark:
             )
         if width % 2 or height % 2:
             raise GeometryError(f"sides must be even, got {width}×{height}")
-        self._size, self._deviation = (width, height), deviation(strength.psnr)
+        self._size = width, height
         codeword, (shift, self._begin) = encode(payload), origin(key, payload)
         y, u, v = (pattern.coefficients(codeword) for pattern in lattice(key).patterns)
-        self._luma = tiles(*y, short / 2, shift)
+        self._luma = tiles(*y, short / 2, shift) * np.float32(deviation(strength.psnr))
         loud = np.float32(deviation(strength.chroma))
         self._colour = [loud * tiles(*plane, short / 4, shift) for plane in (u, v)]
 
@@ -81,37 +80,26 @@ class HiddenMark:
         height, width = picture.y.shape
         if (width, height) != self._size:
             raise GeometryError(f"the frame is {width}×{height}, the clip {self._size}")
-        shown = mixture(picture.time + self._begin)
-        y = self._marked_luma(picture.y, shown)
+        shown, mask = mixture(picture.time + self._begin), perceptual_mask(picture.y)
+        y = laid(picture.y, mask, _faded(self._luma, shown))
         if picture.u is None or picture.v is None:
             return picture._replace(y=y)
         if not picture.u.shape == picture.v.shape == (height // 2, width // 2):
             raise GeometryError("the planes of colour must have half the frame's size")
         u, v = (
-            laid(plane, _faded(patterns, shown))
+            laid(plane, mask, _faded(patterns, shown))
             for plane, patterns in zip((picture.u, picture.v), self._colour, strict=True)
         )
         return Picture(picture.time, y, u, v)
 
-    def _marked_luma(self, luma: Luma, shown: Mixture) -> Luma:
-        small = perceptual_mask(luma)
-        small *= self._deviation / float(np.sqrt(np.mean(small * small)))
-        change = np.asarray(cv2.resize(small, self._size, interpolation=cv2.INTER_LINEAR), np.float32)
-        tile = _faded(self._luma, shown)
-        for rows, columns in _places(luma, tile):
-            part = change[rows, columns]
-            part *= tile[: part.shape[0], : part.shape[1]]
-        marked: Luma = cv2.add(luma, change, dtype=cv2.CV_8U).astype(np.uint8, copy=False)
-        return marked
 
-
-def laid(plane: Luma, tile: Tiles) -> Luma:
-    """``uint8[h, w]`` with the tile added all over; a whole plane of it is never made."""
-    marked = np.empty_like(plane)
+def laid(plane: Luma, mask: Tiles, tile: Tiles) -> Luma:
+    """``uint8[h, w]`` with the tile added all over, times the mask ``float32[h', w']`` at that size."""
+    change = np.asarray(cv2.resize(mask, plane.shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
     for rows, columns in _places(plane, tile):
-        part = plane[rows, columns]
-        change = tile[: part.shape[0], : part.shape[1]]
-        marked[rows, columns] = cv2.add(part, change, dtype=cv2.CV_8U)
+        part = change[rows, columns]
+        part *= tile[: part.shape[0], : part.shape[1]]
+    marked: Luma = cv2.add(plane, change, dtype=cv2.CV_8U).astype(np.uint8, copy=False)
     return marked
 
 
@@ -143,7 +131,7 @@ def _faded(patterns: Tiles, shown: Mixture) -> Tiles:
 
 
 def perceptual_mask(luma: Luma) -> Tiles:
-    """Relative strength ``float32[h', w']`` at `MASK_LINES` lines: weakly more where the picture is busy.
+    """Relative strength ``float32[h', w']`` at `MASK_LINES` lines, mean square 1: more where it is busy.
 
     The exponent stays small: strong texture masking would leave flat content without a mark.
     """
@@ -152,7 +140,8 @@ def perceptual_mask(luma: Luma) -> Tiles:
     small = shrink(luma, *size).astype(np.float32)
     mean, square = cv2.blur(small, (5, 5)), cv2.blur(small * small, (5, 5))
     spread = np.sqrt(np.maximum(square - mean * mean, 0.0))
-    return np.sqrt(np.sqrt(spread + np.float32(MASK_FLOOR)))
+    mask = np.sqrt(np.sqrt(spread + np.float32(MASK_FLOOR)))
+    return np.asarray(mask / np.sqrt(np.mean(mask * mask)), np.float32)
 
 
 def tiles(
