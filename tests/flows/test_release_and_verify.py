@@ -125,11 +125,16 @@ def test_the_mark_on_other_pictures_is_a_conflict(
         ClipWriter(forged, host.info, crf=14, preset="veryfast") as writer,
     ):
         for ours, theirs, frame in zip(marked.frames(), original.frames(), host.frames(), strict=True):
-            moved = frame.y.astype(np.int16) + np.clip(ours.y.astype(np.int16) - theirs.y, -8, 8)
-            writer.write(replace(frame, y=np.clip(moved, 0, 255).astype(np.uint8)))
+            planes = {name: _pasted(*(getattr(f, name) for f in (frame, ours, theirs))) for name in "yuv"}
+            writer.write(replace(frame, **planes))
     [report] = run("verify", forged).document
     assert report["evidence"]["hidden_mark"]["payload"] == released[1]["release"]["payload"]
     assert (report["verdict"], report["release"]) == ("conflict", None)
+
+
+def _pasted(host: Any, marked: Any, original: Any) -> Any:
+    moved = host.astype(np.int16) + np.clip(marked.astype(np.int16) - original, -8, 8)
+    return np.clip(moved, 0, 255).astype(np.uint8)
 
 
 def test_without_keys_the_mark_is_not_checked(run: Any, released: Any, clip: Path, tmp_path: Path) -> None:

@@ -285,9 +285,11 @@ def test_the_decision_does(marked, key, payload):
     assert max(reading.z for reading in wrong) < 10
 
 
-def test_what_is_read_of_unmarked_clips_is_far_from_the_threshold(unmarked, key):
+def test_what_is_read_of_unmarked_clips_stays_under_its_bound(unmarked, key):
     readings = decode(placements_of(unmarked, lattice(key)), lattice(key), LISTED)
-    assert max(reading.z for reading in readings if not reading.listed) < 9
+    # The best of 2⁶⁴ messages reaches 9 and more by chance; of those that could count none comes so far.
+    best = max(reading.z for reading in readings if not reading.listed)
+    assert HiddenMarkDetector([key]).log10_chance(best, whatever=True) == 0.0
     assert max(reading.z for reading in readings if reading.listed) < 5.5
 
 
