@@ -141,9 +141,8 @@ def test_two_processes_give_what_one_gives(source: material.Source, tmp_path: Pa
 
     def comparable(outcome: running.Outcome) -> list[Any]:
         return sorted(
-            # Sums differ in their last digits with the number of threads.
             (result["digest"], result["payload"], round(result["score"], 3), result["size"])
-            for result in outcome.results
+            for result in outcome.results  # sums differ in their last digits with the number of threads
         )
 
     assert comparable(alone) == comparable(together)
