@@ -104,14 +104,12 @@ def main() -> int:
 def _asked() -> Namespace:
     parser = common.options(__doc__, clips=False)
     add = parser.add_argument
-    add("--clips", metavar="DIR", help="folder of video files; without it, rendered clips only")
-    add("--rendered", type=common.whole(0), default=1, help="clips rendered from the repository's own world")
+    watermark.material_options(parser, rendered=1)
     add("--rounds", type=common.whole(1), default=1, help="times that each search is measured")
     add("--sizes", nargs="+", choices=list(LINES), default=list(LINES))
     add("--moved", nargs="*", choices=list(SUITE), metavar="ATTACK", default=list(MOVED))
     add("--minutes", type=float, default=60.0, help="length of the marked stream; 0 for none")
     add("--unmarked-minutes", type=float, default=2.0, help="length of the stream that is searched in vain")
-    add("--cells", type=Path, default=watermark.CELLS, metavar="DIR", help="where rendered clips are kept")
     return parser.parse_args()
 
 

@@ -85,8 +85,7 @@ def main() -> int:
 def _asked() -> Namespace:
     parser = common.options(__doc__, clips=False)
     add = parser.add_argument
-    add("--clips", metavar="DIR", help="folder of video files; without it, rendered clips only")
-    add("--rendered", type=common.whole(0), default=2, help="clips rendered from the repository's own world")
+    watermark.material_options(parser, rendered=2)
     add("--peers", nargs="+", metavar="NAME[=FOLDER]",
         help=f"by default those of {', '.join(RUNNABLE)} that are installed; videoseal=FOLDER, "
         "trustmark=FOLDER with weights")  # fmt: skip
@@ -95,7 +94,6 @@ def _asked() -> Namespace:
     add("--keys", type=common.whole(1), default=1)
     add("--jobs", type=common.whole(1), default=len(os.sched_getaffinity(0)), help="processes")
     add("--minutes", type=float, help="begin no further cell after so long")
-    add("--cells", type=Path, default=watermark.CELLS, metavar="DIR", help="where results of cells are kept")
     asked = parser.parse_args()
     unknown = [name for name in asked.attacks if name not in watermark.NAMED and name not in SUITE]
     if unknown:

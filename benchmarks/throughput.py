@@ -95,12 +95,10 @@ def main() -> int:
 def _asked() -> Namespace:
     parser = common.options(__doc__, clips=False)
     add = parser.add_argument
-    add("--clips", metavar="DIR", help="folder of video files; without it, rendered clips only")
-    add("--rendered", type=common.whole(0), default=1, help="clips rendered from the repository's own world")
+    watermark.material_options(parser, rendered=1)
     add("--sizes", nargs="+", choices=list(LINES), default=list(LINES))
     add("--pieces", type=common.whole(1), default=4, help=f"of {PIECE} frames, after the first one")
     add("--no-peer", dest="peer", action="store_false", help=f"leave out {PEER}")
-    add("--cells", type=Path, default=watermark.CELLS, metavar="DIR", help="where rendered clips are kept")
     return parser.parse_args()
 
 

@@ -8,7 +8,7 @@ import os
 import sys
 import tempfile
 import time
-from argparse import ArgumentTypeError, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 from typing import Final
 
@@ -54,8 +54,7 @@ def main() -> int:
 def _asked() -> Namespace:
     parser = common.options(__doc__, clips=False)
     add = parser.add_argument
-    add("--clips", metavar="DIR", help="folder of video files; without it, rendered clips only")
-    add("--rendered", type=common.whole(0), default=6, help="clips rendered from the repository's own world")
+    material_options(parser, rendered=6)
     add("--attacks", nargs="+", default=["core"], metavar="NAME", help="core, suite, peer, or names (--list)")
     add("--sizes", nargs="+", choices=list(SIZES), default=["1080p", "480p", "256p"])
     add("--windows", type=common.whole(1), default=1, help="parts of each clip")
@@ -72,7 +71,6 @@ def _asked() -> Namespace:
     add("--no-quality", dest="quality", action="store_false")
     add("--jobs", type=common.whole(1), default=len(os.sched_getaffinity(0)), help="processes")
     add("--minutes", type=float, help="begin no further cell after so long")
-    add("--cells", type=Path, default=CELLS, metavar="DIR", help="where results of cells are kept")
     add("--list", action="store_true", help="print every attack with its steps and stop")
     asked = parser.parse_args()
     unknown = [name for name in asked.attacks if name not in NAMED and name not in SUITE]
@@ -83,6 +81,15 @@ def _asked() -> Namespace:
     except (UnknownScheme, PeerMissing) as error:
         parser.error(str(error))
     return asked
+
+
+def material_options(parser: ArgumentParser, *, rendered: int) -> None:
+    """What `sources` reads. `rendered`: how many clips, unless it is said."""
+    add = parser.add_argument
+    add("--clips", metavar="DIR", help="folder of video files; without it, rendered clips only")
+    told = "clips rendered from the repository's own world"
+    add("--rendered", type=common.whole(0), default=rendered, help=told)
+    add("--cells", type=Path, default=CELLS, metavar="DIR", help="where results and rendered clips are kept")
 
 
 def sources(asked: Namespace) -> list[Source]:
