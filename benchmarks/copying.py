@@ -15,7 +15,7 @@ import os
 import sys
 import tempfile
 import time
-from argparse import ArgumentTypeError, Namespace
+from argparse import Namespace
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -25,7 +25,7 @@ from typing import Any, Final
 
 import cv2
 
-from benchmarks import common
+from benchmarks import common, watermark
 from benchmarks.common import Row, once, rate, say
 from benchmarks.tools.processes import CommandFailed
 from benchmarks.trials import material
@@ -81,17 +81,7 @@ def _asked() -> Namespace:
 
 
 def _made(asked: Namespace) -> Stand:
-    sources = []
-    if asked.clips is None:
-        say("no --clips DIR: rendered clips only, which say little about real ones")
-    else:
-        try:
-            sources = material.real(common.folder_of_clips(asked.clips))
-        except ArgumentTypeError as error:
-            raise NoMaterial(str(error)) from None
-    if not sources and not asked.rendered:
-        raise NoMaterial("nothing to try: name a folder with --clips DIR, or ask for --rendered 6")
-    return Stand(sources, asked.rendered, asked.cells / "copying")
+    return Stand(watermark.real_clips(asked), asked.rendered, asked.cells / "copying")
 
 
 def _picked(stand: Stand, kind: str, count: int) -> list[Trial]:

@@ -94,6 +94,11 @@ def material_options(parser: ArgumentParser, *, rendered: int) -> None:
 
 def sources(asked: Namespace) -> list[Source]:
     """All clips that `clips`, `rendered` and `cells` name. Raises: NoMaterial with what to do."""
+    return real_clips(asked) + material.rendered(asked.rendered, asked.cells / "rendered")
+
+
+def real_clips(asked: Namespace) -> list[Source]:
+    """Those of `clips`. Raises: NoMaterial with what to do, also where none at all are asked for."""
     found: list[Source] = []
     if asked.clips is None:
         say("no --clips DIR: rendered clips only, which say little about real ones")
@@ -105,8 +110,7 @@ def sources(asked: Namespace) -> list[Source]:
             found += material.real(common.folder_of_clips(asked.clips))
         except ArgumentTypeError as error:
             raise NoMaterial(str(error)) from None
-    found += material.rendered(asked.rendered, asked.cells / "rendered")
-    if not found:
+    if not found and not asked.rendered:
         raise NoMaterial("nothing to try: name a folder with --clips DIR, or ask for --rendered 6")
     return found
 
