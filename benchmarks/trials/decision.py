@@ -8,7 +8,7 @@ The rules:
 3. The threshold at a rate is the smallest score above all but that share of them, where at least `ENOUGH` of
    them are expected above it: first among those of the attack, else among those of all attacks. Else it
    is the quantile of the normal distribution with their mean and deviation: a fitted tail, and it says so.
-4. Our score is −log₁₀ of the proved bound over a whole search, so it has proved thresholds as well.
+4. Our score is −log₁₀ of a proved bound over a whole search (`known`), so it has proved thresholds as well.
 """
 
 import hashlib

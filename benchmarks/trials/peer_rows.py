@@ -15,9 +15,10 @@ from benchmarks.trials.decision import RATES, Scores, Threshold
 from benchmarks.trials.matching import CHROMA, CLOSE
 from benchmarks.trials.peers import bits_of
 from benchmarks.trials.running import CANNOT, DONE, EXACT
-from benchmarks.trials.schemes import scheme_of
+from benchmarks.trials.schemes import KNOWN, scheme_of
 
-OURS: Final = "countermark"
+OURS: Final = KNOWN
+CALLED: Final = "countermark"  # in rows
 DETECTED: Final = "detected"
 BITS: Final = "bit accuracy"
 AHEAD: Final = "rows on which no peer is ahead"
@@ -38,8 +39,8 @@ class Heard:
 
     @property
     def name(self) -> str:
-        """Without a folder of weights."""
-        return self.scheme.partition("=")[0]
+        """In rows: without a folder of weights."""
+        return CALLED if self.scheme == OURS else self.scheme.partition("=")[0]
 
 
 def rows(heard: Sequence[Heard]) -> list[Row]:
@@ -68,7 +69,7 @@ def _attacked(heard: Heard) -> list[Row]:
         here = _joined(nulls[one["digest"]] for one in empty if one["cell"]["attack"] == attack)
         for at in RATES:
             limits = [decision.threshold(here, pooled, at)]
-            limits += [decision.proved(at)] if heard.name == OURS else []
+            limits += [decision.proved(at)] if heard.scheme == OURS else []
             made += [_detected(read, limit, at, told) for limit in limits]
         made += _bits(heard, read, told)
         if here.size:
@@ -101,15 +102,15 @@ def _ahead(attacked: Sequence[Row]) -> list[Row]:
     columns: dict[tuple[object, ...], dict[object, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
     for row in attacked:
         held = row.conditions
-        ours = held["scheme"] == OURS
+        ours = held["scheme"] == CALLED
         if row.metric == DETECTED and ours == (held["from"] == decision.PROVED):
             column = (held["size"], held["material"], held["false positives"])
             columns[column][held["attack"]][str(held["scheme"])] = row.value
     for (size, material, at), attacks in columns.items():
-        tried = [by for by in attacks.values() if OURS in by and len(by) > 1]
+        tried = [by for by in attacks.values() if CALLED in by and len(by) > 1]
         if not tried:
             continue
-        level = sum(by[OURS] >= max(share for name, share in by.items() if name != OURS) for by in tried)
+        level = sum(by[CALLED] >= max(share for name, share in by.items() if name != CALLED) for by in tried)
         told: Conditions = {"size": str(size), "material": str(material), "false positives": float(str(at))}
         made.append(rate(AHEAD, level, len(tried), told))
     return made

@@ -13,6 +13,7 @@ import numpy as np
 
 from benchmarks.attacks.footage import Footage, Frame, joined, planes
 from benchmarks.common import ROOT
+from benchmarks.trials.known import KnownMessageDetector
 from benchmarks.trials.peers import PEERS
 from benchmarks.trials.scheme import CannotMark, Marked, Reading, Record, Scheme
 from pipeline.release import strength
@@ -28,6 +29,7 @@ from watermark.removal import Testimony, Verdict, with_payload, without_payload
 from watermark.visible import DEFAULT_HANDLE, DEFAULT_LABEL, VisibleLayout, VisibleMark, choose_variant
 from watermark.visible_path import VARIANTS
 
+KNOWN: Final = "countermark-known"
 FOREIGN: Final = 1000  # keys from here on belong to others
 ISSUED: Final = 1_000_000
 # How files begin that the visible mark alone needs.
@@ -173,6 +175,28 @@ class Countermark:
         return Read(detection=found, said=said, kept=tuple(kept))
 
 
+class KnownCountermark(Countermark):
+    """The same mark, asked whether the key's message is there: the score is a proved one for that message."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.name = KNOWN
+
+    def fingerprint(self, *, visible: bool = True) -> str:
+        """That of `Countermark`, and of what is asked."""
+        asked = tree_digest("benchmarks/trials/known.py") + inspect.getsource(KnownCountermark)
+        return hashlib.sha256((super().fingerprint(visible=visible) + asked).encode()).hexdigest()
+
+    def detect(self, frames: Iterable[Frame], key: int, record: Record | None = None) -> Reading:
+        """The product's full blind search; the record of a visible mark is not looked at."""
+        message, secret = self.payload(key), detection_key(key)
+        detector = KnownMessageDetector(secret, self._minting.accepts, self._issued, message=message)
+        found = detector.detect(Picture(frame.time, *planes(frame.image)) for frame in frames)
+        present = found.payload is not None or found.presence_log10_chance <= MAX_LOG10_CHANCE
+        told: Record = {"log10_chance": found.log10_chance, "listed": found.listed}
+        return Reading(payload=found.payload, present=present, score=detector.surety, details=told)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Read:
     """What a search found, what the marks say, and the small frames that it was said of."""
@@ -211,6 +235,7 @@ def _watched(frames: Iterable[Frame], kept: list[TimedLuma]) -> Iterator[Picture
 
 SCHEMES: Final[dict[str, Callable[[float | None, Path | None], Scheme]]] = {
     "countermark": lambda decibels, _weights: Countermark(decibels),
+    KNOWN: lambda _decibels, _weights: KnownCountermark(),
     **PEERS,
 }
 """By name: a function of the strength and of a folder of weights.

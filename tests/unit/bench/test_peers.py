@@ -22,7 +22,7 @@ from benchmarks.trials import decision, material, peer_rows, quality
 from benchmarks.trials.packaged import PACKAGED, versions
 from benchmarks.trials.peers import bits_of, image_to_bgr
 from benchmarks.trials.scheme import CannotMark, Marked, PeerMissing
-from benchmarks.trials.schemes import SCHEMES, Countermark, UnknownScheme, scheme_of
+from benchmarks.trials.schemes import KNOWN, SCHEMES, Countermark, UnknownScheme, scheme_of
 
 NOT_HERE = "does not apply: the peer's package is no dependency of this project (docs/peers.md)"
 ROOT = Path(__file__).resolve().parents[3]
@@ -122,7 +122,7 @@ def test_pictures_that_a_peer_refuses_read_as_nothing() -> None:
 def test_what_is_missing_is_said_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(PeerMissing, match="not-a-package-of-ours is not installed; pip install"):
         versions("not-a-package-of-ours")
-    with pytest.raises(UnknownScheme, match="choose from countermark, dwtDct"):
+    with pytest.raises(UnknownScheme, match="choose from countermark, countermark-known, dwtDct"):
         scheme_of("nonsense", None)
     with pytest.raises(PeerMissing, match="videoseal=FOLDER"):
         scheme_of("videoseal", None)
@@ -259,7 +259,7 @@ def plan(tmp_path: Path) -> peers.Plan:
     pictures = (np.ascontiguousarray(image_to_bgr(frame.image)[..., ::-1]) for frame in film(8).play())
     write_clip(pictures, tmp_path / "clip.mp4", RATE, 12)
     return peers.Plan(
-        schemes=("countermark", "dwtDct"), long=(), attacks=("none",), keys=1, jobs=1, deadline=None,
+        schemes=(KNOWN, "dwtDct"), long=(), attacks=("none",), keys=1, jobs=1, deadline=None,
         sources=tuple(material.real([tmp_path / "clip.mp4"])), store=tmp_path / "cells",
     )  # fmt: skip
 
@@ -273,7 +273,7 @@ def test_a_peer_that_fails_is_told_and_ends_nothing(
             raise RuntimeError("the marker fell over")
 
     monkeypatch.setitem(SCHEMES, "broken", lambda _strength, _weights: Broken())
-    heard, failed, _ = peers.compare(replace(plan, schemes=("countermark", "broken")))
+    heard, failed, _ = peers.compare(replace(plan, schemes=(KNOWN, "broken")))
     assert len(failed) == 1
     assert failed[0].startswith("broken, price of clip.mp4 480p24")
     assert "the marker fell over" in failed[0]
