@@ -63,7 +63,7 @@ def test_nothing_elsewhere(seed: int) -> None:
 
 def test_every_placement_is_counted() -> None:
     per_part = [round(1 / share) for share in SHARES]
-    assert PLACEMENTS == per_part[0] // 2 + per_part[1] // 4 + per_part[2] // 4
+    assert per_part[0] // 2 + per_part[1] // 4 + per_part[2] // 4 == PLACEMENTS
 
 
 def test_the_scheme_is_the_products_mark() -> None:
