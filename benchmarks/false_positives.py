@@ -49,7 +49,7 @@ ISSUED: Final = 100_000  # payloads of a registry that released none of these cl
 CONTROL_EVERY: Final = 5  # marked windows to one control
 PLACES: Final = 200  # windows that lend their evidence to the fixed-place trials
 SIGNS_BATCH: Final = 500
-TAIL_FROM: Final = (1.0, 2.0, 3.0, 4.0, 4.5)
+TAIL_FROM: Final = tuple(t / 4 for t in range(4, 20))  # 1 to 4.75
 SAID_EVERY: Final = 100
 
 Random = np.random.Generator

@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # benchmarks are n
 from benchmarks import detection, throughput
 from benchmarks.attacks.catalog import SUITE
 from benchmarks.attacks.footage import Frame
-from benchmarks.tools import attack_table
+from benchmarks.tools import attack_table, tail_plot
 from benchmarks.trials import decision, material
 from benchmarks.trials.matching import BYTES, LOSS, MOST, dearer, nearest
 from benchmarks.trials.peers import bits_of, correlation, spread
@@ -190,3 +190,21 @@ def test_a_clip_is_swung_to_any_length(tmp_path: Path) -> None:
     shown = [frame.image.tobytes() for frame in material.swung(plain, tmp_path / "s", 7 / RATE).play()]
     first, second, third = (frame.image.tobytes() for frame in plain.play())
     assert shown == [first, second, third, third, second, first, first]
+
+
+def test_a_tail_is_drawn_with_its_bounds() -> None:
+    def row(t: float, hits: int) -> dict[str, Any]:
+        return {
+            "metric": tail_plot.METRIC, "value": hits / 1000, "n": 1000,
+            "interval": [max(0.0, hits / 1000 - 0.001), hits / 1000 + 0.004],
+            "conditions": {"t": t, "bound": 3.18 * math.exp(-t * t), "Hoeffding": math.exp(-t * t / 2)},
+        }  # fmt: skip
+
+    drawn = ElementTree.fromstring(tail_plot.svg([row(3.0, 0), row(1.0, 158)]))
+    kinds = [element.tag.rpartition("}")[2] for element in drawn]
+    assert kinds.count("polyline") == 2
+    rings = [one for one in drawn if one.get("fill") == "none" and one.tag.endswith("circle")]
+    assert len(rings) == 1  # no z reached 3
+    assert float(str(rings[0].get("cx"))) > 300
+    with pytest.raises(ValueError, match="no row 'tail of z"):
+        tail_plot.svg([])
