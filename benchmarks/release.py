@@ -191,15 +191,11 @@ class ClipRun:
     def _picture(self) -> list[Row]:
         """What the hidden mark costs, and both marks: the mark that this very release bears, drawn alone."""
         marked = self._mark_step()
+        strength = Strength(**marked["strength"])
         rows = [
             once("hidden mark luma PSNR", marked["psnr"], "dB", self._conditions()),
-            once("hidden mark strength", marked["strength"], "dB", self._conditions()),
-            once(
-                "hidden mark strength in colour",
-                Strength(psnr=marked["strength"]).chroma,
-                "dB",
-                self._conditions(),
-            ),
+            once("hidden mark strength", strength.psnr, "dB", self._conditions()),
+            once("hidden mark strength in colour", strength.chroma, "dB", self._conditions()),
         ]
         if (marked["width"], marked["height"]) != (self._contents.width, self._contents.height):
             return rows  # turned or padded: no frame by frame comparison with the file as stored
@@ -210,7 +206,7 @@ class ClipRun:
     def _cost(self, marked: dict[str, Any], crf: float) -> list[Row]:
         plain, hidden = self._folder / "unmarked.mp4", self._folder / "hidden.mp4"
         key = load_keyring(Home(self._home).keys).current
-        mark = (key, int(self._answer["release"]["payload"], 16), Strength(psnr=marked["strength"]))
+        mark = (key, int(self._answer["release"]["payload"], 16), Strength(**marked["strength"]))
         quality.encode(self._clip, plain, self._settings, crf=crf, mark=None)
         quality.encode(self._clip, hidden, self._settings, crf=crf, mark=mark)
         files = {"hidden": hidden} | ({"both": self._release} if crf == self._settings.crf else {})

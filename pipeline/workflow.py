@@ -200,13 +200,13 @@ class ReleaseRun(StepRun):
         inputs, key = self._inputs, self._bench.keyring.current
         payload = int(reserved["payload"], 16)
         found = survey(source, self._limits, key, payload, inputs)
-        return {"psnr": found.strength.psnr, "variant": found.variant, "sound": found.sound}
+        return {"strength": asdict(found.strength), "variant": found.variant, "sound": found.sound}
 
     def _mark_until_seen(
         self, source: Path, reserved: dict[str, Any], surveyed: dict[str, Any]
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         for attempt in range(1, MAX_TRIES + 1):
-            level = Strength(psnr=surveyed["psnr"]) if attempt == 1 else strength.STRONGEST
+            level = Strength(**surveyed["strength"]) if attempt == 1 else strength.STRONGEST
             mark = partial(self._mark, source, reserved, surveyed, level)
             marked = self._step(f"mark/{attempt}", mark)
             seen = self._step(f"inspect/{attempt}", partial(self._inspect, marked, reserved, surveyed))
@@ -234,7 +234,7 @@ class ReleaseRun(StepRun):
             "file": self._staging.keep(target, ".mp4"), "thumbnail": self._staging.keep(picture, ".jpg"),
             "width": marked.info.width, "height": marked.info.height, "padded": marked.info.padded,
             "psnr": round(marked.psnr, 2) if math.isfinite(marked.psnr) else None,
-            "strength": level.psnr, "notes": list(marked.info.notes),
+            "strength": asdict(level), "notes": list(marked.info.notes),
         }  # fmt: skip
 
     def _labels(self, payload: str) -> dict[str, str]:

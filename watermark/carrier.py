@@ -21,21 +21,25 @@ MIN_SHORT_SIDE = 108  # pixels; below, the ring's upper frequencies no longer fi
 MASK_LINES = 180
 MASK_FLOOR = 2.0  # grey levels added to the local deviation, so that flat walls are not empty
 FADE_SECONDS = 0.16
-COLOUR_LOUDER = 4.0  # dB: what a dB costs in luma and in colour, and brings (docs/adr/0040)
+COLOUR_LOUDER = 8.0  # dB, unless said: what a dB costs in luma and in colour, and brings (docs/adr/0040)
 
 Tiles = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strength:
-    """How strong the patterns are: the PSNR in dB of each frame's luma. That of colour goes with it."""
+    """How strong the patterns are.
 
-    psnr: float = 51.5
+    ``psnr``: of each frame's luma, in dB. ``louder``: by how many dB the patterns in colour are louder.
+    """
+
+    psnr: float = 54.5
+    louder: float = COLOUR_LOUDER
 
     @property
     def chroma(self) -> float:
         """The PSNR in dB of U and V, each by itself."""
-        return self.psnr - COLOUR_LOUDER
+        return self.psnr - self.louder
 
 
 def deviation(psnr: float) -> float:
@@ -135,13 +139,17 @@ def perceptual_mask(luma: Luma) -> Tiles:
 
     The exponent stays small: strong texture masking would leave flat content without a mark.
     """
+    mask = np.sqrt(np.sqrt(deviations(luma) + np.float32(MASK_FLOOR)))
+    return np.asarray(mask / np.sqrt(np.mean(mask * mask)), np.float32)
+
+
+def deviations(luma: Luma) -> Tiles:
+    """Local deviation in grey levels, ``float32[h', w']`` at `MASK_LINES` lines."""
     scale = MASK_LINES / min(luma.shape)
     size = (max(1, round(luma.shape[1] * scale)), max(1, round(luma.shape[0] * scale)))
     small = shrink(luma, *size).astype(np.float32)
     mean, square = cv2.blur(small, (5, 5)), cv2.blur(small * small, (5, 5))
-    spread = np.sqrt(np.maximum(square - mean * mean, 0.0))
-    mask = np.sqrt(np.sqrt(spread + np.float32(MASK_FLOOR)))
-    return np.asarray(mask / np.sqrt(np.mean(mask * mask)), np.float32)
+    return np.asarray(np.sqrt(np.maximum(square - mean * mean, 0.0)), np.float32)
 
 
 def tiles(

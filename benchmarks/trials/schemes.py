@@ -107,7 +107,12 @@ class Countermark:
                 yield Frame(time, joined(marked.y, marked.u, marked.v))
 
         made = replace(footage, play=play, boxes=layout.boxes if layout else None)
-        record = {"decibels": chosen.psnr, "width": footage.width, "height": footage.height}
+        record = {
+            "decibels": chosen.psnr,
+            "colour": chosen.chroma,
+            "width": footage.width,
+            "height": footage.height,
+        }
         return Marked(footage=made, record=record | {"variant": variant if visible else None})
 
     def _strength(self, footage: Footage, key: DetectionKey, payload: int) -> Strength:
