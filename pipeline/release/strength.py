@@ -1,15 +1,16 @@
 """How strong the hidden mark must be for this clip: tried out on an excerpt before it is encoded.
 
-1. Colour carries most. The excerpt is marked at half size, sent through H.264 at crf 28 and read back; what is
-   left of the mark grows with its amplitude and with the square root of the clip's length, which gives the
+1. Colour carries most. The excerpt is marked at half size, sent through H.264 at crf 28 and read back; what
+   is left of the mark grows with its amplitude and with the square root of the clip's length, which gives the
    strength that keeps the whole clip readable after exactly that, within a floor and a ceiling.
-2. Luma is for clips whose colour was taken away. It costs what viewers and codecs notice, most of all in quiet
-   clips, where it also survives best: these get less of it.
+2. Luma is for clips whose colour was taken away. It costs what viewers and codecs notice, most of all in
+   quiet clips, where it also survives best: these get less of it.
 3. A clip without colour gets in luma what 1 would give it in colour.
 """
 
 import math
 from collections.abc import Sequence
+from itertools import islice
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -93,7 +94,7 @@ def _left(excerpt: Sequence[Picture], trial: Strength, key: DetectionKey, payloa
 
 def _luma(excerpt: Sequence[Picture]) -> float:
     """PSNR of luma in dB, by how busy some of the excerpt's frames are."""
-    looked = excerpt[:: max(1, len(excerpt) // LOOKED_AT)]
+    looked = islice(excerpt, 0, None, max(1, len(excerpt) // LOOKED_AT))
     spread = float(np.mean([np.median(deviations(picture.y)) for picture in looked]))
     return float(np.interp(spread, (QUIET_TO, BUSY_FROM), (QUIET, BUSY)))
 
