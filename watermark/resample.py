@@ -22,7 +22,3 @@ def shrink(luma: Luma, width: int, height: int) -> Luma:
     mode = cv2.INTER_AREA if far else cv2.INTER_LINEAR
     small: Luma = cv2.resize(luma, (width, height), interpolation=mode).astype(luma.dtype, copy=False)
     return small
-
-
-def _halvable(side: int, wanted: int) -> bool:
-    return side >= 2 * wanted and side % 2 == 0

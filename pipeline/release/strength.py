@@ -84,7 +84,7 @@ def choose(excerpt: Sequence[Picture], duration: float | None, key: DetectionKey
 
 
 def _left(excerpt: Sequence[Picture], trial: Strength, key: DetectionKey, payload: int) -> float:
-    """z of what a codec leaves of the mark."""
+    """How much a codec leaves of the mark, as a correlation z."""
     height, width = excerpt[0].y.shape
     mark = HiddenMark(key, payload, width, height, trial)
     marked = (_planes(mark.embed(picture)) for picture in excerpt)

@@ -4,11 +4,13 @@ import pytest
 
 from pipeline.media.trial import through_h264
 from pipeline.release.strength import (
+    BUSY,
+    COLOUR,
+    GREY,
+    QUIET,
     STRONGEST,
     TRIAL,
     TRIAL_CRF,
-    WANTED_AGREEMENT,
-    WEAKEST,
     choose,
     excerpt_end,
     half_size,
@@ -104,10 +106,21 @@ def test_half_size_is_even_for_odd_clips(size):
 def test_where_the_codec_keeps_the_mark_less_is_drawn(smooth, grainy):
     # x264 spends bits on grain and smooths the rest, the mark with it.
     restless = opening(12.0, moving=True)
-    wanted = [choose(frames, 8.0, KEY, PAYLOAD).psnr for frames in (smooth, grainy, restless)]
-    assert max(wanted[:2]) < wanted[2]
-    assert STRONGEST.psnr <= min(wanted)
-    assert wanted[2] <= WEAKEST.psnr
+    wanted = [choose(frames, 8.0, KEY, PAYLOAD).chroma for frames in (smooth, grainy, restless)]
+    assert max(wanted[:2]) <= wanted[2]
+    assert wanted[0] < wanted[2]
+    assert COLOUR.strongest <= min(wanted)
+    assert wanted[2] <= COLOUR.weakest
+
+
+def test_luma_is_weaker_where_it_is_quiet(smooth, restless):
+    quiet, busy = (choose(frames, 8.0, KEY, PAYLOAD) for frames in (smooth, restless))
+    assert BUSY <= busy.psnr < quiet.psnr <= QUIET
+    still = [flat(320, 240)._replace(time=index / FPS) for index in range(24)]
+    assert choose(still, 8.0, KEY, PAYLOAD).psnr == QUIET
+    noise = np.random.default_rng(5).integers(0, 255, (24, 240, 320), dtype=np.uint8)
+    loud = [frame._replace(y=y) for frame, y in zip(still, noise, strict=True)]
+    assert choose(loud, 8.0, KEY, PAYLOAD).psnr == BUSY
 
 
 @pytest.mark.parametrize(("duration", "end"), [(None, 2.5), (1.0, 2.5), (4.5, 3.5), (60.0, 6.5)])
@@ -117,7 +130,10 @@ def test_the_excerpt_lies_in_the_middle_but_not_late(duration, end):
 
 def test_a_hopeless_clip_gets_the_strongest():
     black = [flat(160, 120, 0)._replace(time=index / FPS) for index in range(24)]
-    assert choose(black, 2.0, KEY, PAYLOAD) == STRONGEST
+    assert choose(black, 2.0, KEY, PAYLOAD).chroma == pytest.approx(COLOUR.strongest)
+    assert choose([f._replace(u=None, v=None) for f in black], 2.0, KEY, PAYLOAD).psnr == GREY.strongest
+    assert STRONGEST.chroma <= COLOUR.strongest
+    assert STRONGEST.psnr < BUSY
 
 
 @pytest.fixture(scope="module")
@@ -126,13 +142,14 @@ def restless():
 
 
 def test_longer_clips_get_less_up_to_five_seconds(restless):
-    chosen = [choose(restless, seconds, KEY, PAYLOAD).psnr for seconds in (2.5, 3.5, 5.0, 3600.0)]
+    chosen = [choose(restless, seconds, KEY, PAYLOAD).chroma for seconds in (2.5, 3.5, 5.0, 3600.0)]
     assert chosen == sorted(chosen)
     assert chosen[3] == chosen[2]
-    between = [psnr for psnr in chosen if STRONGEST.psnr < psnr < WEAKEST.psnr]
+    between = [psnr for psnr in chosen if COLOUR.strongest < psnr < COLOUR.weakest]
+    assert between
     # Between the limits the change is that of the square root of the length.
     seen = restless[-1].time
-    wanted = TRIAL.psnr + 20 * np.log10(left(restless) / WANTED_AGREEMENT)
+    wanted = TRIAL.chroma + 20 * np.log10(left(restless) / COLOUR.wanted)
     for seconds, psnr in zip((2.5, 3.5, 5.0), chosen, strict=False):
         if psnr in between:
             assert psnr - wanted == pytest.approx(10 * np.log10(seconds / seen), abs=0.01)
@@ -153,7 +170,7 @@ def test_an_unknown_length_counts_what_was_seen(smooth):
 
 def test_the_choice_repeats():
     frames = opening(6.0, moving=True, seconds=1.0)
-    assert len({choose(frames, 7.0, KEY, PAYLOAD).psnr for _ in range(3)}) == 1
+    assert len({choose(frames, 7.0, KEY, PAYLOAD) for _ in range(3)}) == 1
 
 
 def test_a_grey_clip_needs_more(smooth):
@@ -164,7 +181,7 @@ def test_a_grey_clip_needs_more(smooth):
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_clip_of_a_frame_or_two_gets_the_strongest(smooth, count):
-    assert choose(smooth[:count], None, KEY, PAYLOAD) == STRONGEST
+    assert choose(smooth[:count], None, KEY, PAYLOAD).chroma == pytest.approx(COLOUR.strongest)
 
 
 def test_a_clip_too_small_to_mark_is_said():

@@ -71,8 +71,9 @@ def test_tiles_have_unit_variance(plane, short):
         assert abs(change.mean()) < 0.05
 
 
-def test_colour_is_louder_by_a_fixed_amount():
-    assert Strength(psnr=51.0).chroma == 51.0 - COLOUR_LOUDER == 47.0
+def test_colour_is_louder():
+    assert Strength(psnr=55.0).chroma == 55.0 - COLOUR_LOUDER == 47.0
+    assert Strength(psnr=57.5, louder=9.0).chroma == 48.5
     assert psnr(deviation(47.0) ** 2) == pytest.approx(47.0)
 
 
