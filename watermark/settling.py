@@ -10,13 +10,16 @@ import numpy as np
 
 from watermark import search, sync
 from watermark.clocks import SPEEDS, Clock, Clocks, grid
-from watermark.geometry import apply, corners
+from watermark.geometry import FrameGeometry, apply, corners
 from watermark.lattice import Lattice
 from watermark.search import CLEARLY, FINE_SPEEDS, NEARLY, near_clocks
 from watermark.windows import WINDOW_SECONDS, Block
 
-BETTER = 1.05  # times as well another geometry has to fit
-MOVED = 0.025  # short sides of the marked clip that a corner has to lie elsewhere, to be worth telling
+WHOLE = FrameGeometry(), FrameGeometry.stretched(1, 1, mirrored=True)
+# What lies as it was marked, or mirrored, is said to lie otherwise only if that fits so many times as well
+# and a corner lies so many short sides elsewhere. Of what was moved anyhow every better place is told.
+BETTER = 1.05
+MOVED = 0.025
 AS_WELL = 0.95  # as another clock has to fit
 
 Fit = Callable[[sync.Placement], float]
@@ -26,8 +29,10 @@ def settled(block: Block, design: Lattice, placement: sync.Placement, fit: Fit) 
     """The same place with the likeliest clock and geometry. `fit`: how well the message fits there."""
     paced = _paced(block, design, placement)
     placement = paced if fit(paced) >= AS_WELL * fit(placement) else placement
+    asked = BETTER if placement.frame in WHOLE else 1.0
     for climbed in _climbed(block, design, placement):
-        if _moved(block, placement, climbed) and fit(climbed) > BETTER * fit(placement):
+        worth = placement.frame not in WHOLE or _moved(block, placement, climbed)
+        if worth and fit(climbed) > asked * fit(placement):
             placement = climbed
     return placement
 
