@@ -76,10 +76,20 @@ def through(
         picture.pts, picture.time_base = count, encoder.time_base
         if chosen.pixels != "yuv420p":
             picture = picture.reformat(format=chosen.pixels)
-        yield from _decoded(decoder, encoder.encode(picture), times, told)
+        packets = encoder.encode(picture)
+        _ordinary_priority()
+        yield from _decoded(decoder, packets, times, told)
     if encoder is not None:
         yield from _decoded(decoder, encoder.encode(None), times, told)
         yield from (Frame(times.popleft(), _image(picture)) for picture in decoder.decode(None))
+
+
+def _ordinary_priority() -> None:
+    """Gives back what SVT-AV1 takes: run by root, it makes its caller's thread one of real time, for good,
+    and everything else on the machine waits.
+    """
+    if os.sched_getscheduler(0) != os.SCHED_OTHER:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 def _context(name: str, mode: Literal["r", "w"]) -> av.VideoCodecContext:

@@ -276,18 +276,9 @@ class Spent:
             begun = time.process_time()
             frame = next(frames, None)
             self.seconds += time.process_time() - begun
-            ordinary_priority()
             if frame is None:
                 return
             yield frame
-
-
-def ordinary_priority() -> None:
-    """Gives back what SVT-AV1 takes: run by root, it makes its caller's thread one of real time, for good,
-    and everything else on the machine waits.
-    """
-    if os.sched_getscheduler(0) != os.SCHED_OTHER:
-        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 def chance_of(name: str, seed: int) -> int:

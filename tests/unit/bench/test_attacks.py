@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import os
 import sys
 import weakref
 from collections.abc import Iterator
@@ -320,6 +321,11 @@ def test_codecs_hold_few_frames(name: str) -> None:
     assert got_out == given_in == 200
     assert most < 120
     assert sum(size) > 100
+
+
+def test_no_encoder_leaves_the_process_at_real_time() -> None:
+    frames = through(film(count=2).play(), CODECS["av1"], rate=RATE, crf=50)
+    assert {os.sched_getscheduler(0) for _ in frames} == {os.SCHED_OTHER}
 
 
 def test_a_lower_quality_costs_fewer_bytes() -> None:

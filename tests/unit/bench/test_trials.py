@@ -93,11 +93,6 @@ def test_what_is_kept_is_not_tried_again(source: material.Source, tmp_path: Path
     assert first.results[0] in again.results
 
 
-def test_no_attack_leaves_the_process_at_real_time(source: material.Source, tmp_path: Path) -> None:
-    assert not tried(order("av1_50"), source, tmp_path).failed
-    assert os.sched_getscheduler(0) == os.SCHED_OTHER
-
-
 def test_a_broken_file_is_tried_again(source: material.Source, tmp_path: Path) -> None:
     tried(order("none"), source, tmp_path)
     (file,) = tmp_path.rglob("*.json")

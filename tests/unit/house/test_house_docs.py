@@ -14,13 +14,12 @@ from pipeline.cli.main import app
 from pipeline.cli.verify import NO_ANSWER, NOTHING_WRONG
 from pipeline.errors import LIBRARIES, CountermarkError, describe
 from pipeline.policy import PRESETS
-from pipeline.release.strength import STRONGEST, WEAKEST
+from pipeline.release.strength import BUSY, COLOUR, GREY, QUIET, STRONGEST
 from pipeline.settings import DEFAULT_HOME, Settings
 from pipeline.types import FileVerdict
 from pipeline.verify import types
 from registry.errors import RegistryError
 from watermark import detector, search
-from watermark.carrier import COLOUR_LOUDER
 from watermark.errors import WatermarkError
 from watermark.issued import Issued
 from watermark.keys import DetectionKey
@@ -141,9 +140,12 @@ def test_counts_of_the_proof(root: Path) -> None:
         f"full search: {refined} placements",
         f"≤ {detector.SHARP:.2f}·Q(t)",
         f"z ≥ {detector.CERTAIN_STATISTIC:g} is asked",
-        f"{STRONGEST.psnr:g} to {WEAKEST.psnr:g} dB",
+        f"{BUSY:g} to {QUIET:g} dB, weaker where it is quiet",
+        f"{COLOUR.strongest:g} to {COLOUR.weakest:g} dB, each",
+        f"leaves z = {COLOUR.wanted:g} of five seconds",
+        f"{STRONGEST.psnr:g} dB in luma and {STRONGEST.chroma:g} in colour",
+        f"gets {GREY.strongest:g} to {GREY.weakest:g} dB in luma",
         "free distance 32",
-        f"{COLOUR_LOUDER:g} dB louder than luma",
     ):
         assert told in " ".join(page.split()), told
     assert [count * share for count, share in zip((2, 6, 6), detector.SHARES, strict=True)] == [
