@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from watermark.base import Picture, TimedLuma
+from watermark.base import Luma, Picture, TimedLuma
 from watermark.carrier import tiles
 from watermark.channel import encode
 from watermark.clocks import shares
@@ -33,7 +33,9 @@ from watermark.windows import Plane, blocks
 TILE_PIXELS = 256  # of the rendered pattern, which is sampled bilinearly
 DECOYS = ((37, 53), (61, -29))  # shifts (down, right) in pixels of 256 lines
 COARSE = 2  # pixels of a plane to a side of what sums are kept of
-LEFT = 0.12  # share of the gain that painting over may leave: edges of the box, motion within a window
+# Share of the gain that painting over may leave: edges of the box, motion within a window; and in colour what
+# is joined to the surroundings, since a period of the pattern there is as large as a plate.
+LEFT, LEFT_IN_COLOUR = 0.12, 0.2
 CLEAR = 0.012  # of the frame's height: what controls keep from plates
 STEPS = (0.5, 1 / 3)  # of a plate's height and width, between controls
 LEAST_SEEN = 0.6  # of the windows in which a control has to lie in the frame
@@ -44,7 +46,10 @@ CELLS = 5  # along a plate that lies slanted
 FAR = 20.0  # frames away: a box there is not there
 MOST_EVIDENCE = 60.0  # of one plane: beyond, the model is not believed
 
+KEPT = LEFT, LEFT_IN_COLOUR, LEFT_IN_COLOUR
+
 Boxes = NDArray[np.float64]
+Colour = tuple[Luma, Luma]  # U and V of a frame
 Used = NDArray[np.bool_]
 
 
@@ -82,12 +87,18 @@ class Windows:
     planes: tuple[Plane, ...]
 
 
-def windows(frames: Iterable[TimedLuma]) -> Windows | None:
-    """The first twelve seconds in windows; None where there are too few."""
-    block = next(iter(blocks(Picture(time, luma) for time, luma in frames)), None)
+def windows(frames: Sequence[TimedLuma], colours: Sequence[Colour] = ()) -> Windows | None:
+    """The first twelve seconds in windows; None where there are too few. `colours`: of the same frames."""
+    pictures = (
+        Picture(time, luma, *colour)
+        for (time, luma), colour in zip(
+            frames, colours or itertools.repeat((None, None)), strict=bool(colours)
+        )
+    )
+    block = next(iter(blocks(pictures)), None)
     if block is None or len(block.windows) < LEAST_WINDOWS:
         return None
-    return Windows(times=block.times, planes=(block.windows,))
+    return Windows(times=block.times, planes=(block.windows, *(() if block.chroma is None else block.chroma)))
 
 
 def fields(
@@ -99,14 +110,15 @@ def fields(
     `marked`: width and height of the marked clip in pixels.
     """
     shift, begun = origin(key, payload)
-    drawn = tiles(*lattice(key).y.coefficients(encode(payload)), TILE_PIXELS, shift)
+    codeword = encode(payload)
     amounts = shares(seen.times, np.array([(framing.speed, framing.start + begun)]))[0].T
     made = []
-    for plane in seen.planes:
+    for plane, pattern, left in zip(seen.planes, lattice(key).patterns, KEPT, strict=False):
+        drawn = tiles(*pattern.coefficients(codeword), TILE_PIXELS, shift)
         states = _laid(drawn, plane.shape[2], plane.shape[1], marked, framing)
         expected = np.tensordot(amounts, states, axes=1).astype(np.float32)
         expected -= expected.mean(axis=0)  # as the windows lost their mean
-        made.append(Field(seen=plane, expected=expected))
+        made.append(Field(seen=plane, expected=expected, left=left))
     return tuple(made)
 
 
@@ -126,16 +138,22 @@ class PathHoles:
     """The hidden mark inside the plates of one clip, wherever the clip may lie."""
 
     def __init__(
-        self, frames: Sequence[TimedLuma], layout: VisibleLayout, key: DetectionKey, payload: int
+        self,
+        frames: Sequence[TimedLuma],
+        layout: VisibleLayout,
+        key: DetectionKey,
+        payload: int,
+        colours: Sequence[Colour] = (),
     ) -> None:
         self._frames, self._layout, self._key, self._payload = frames, layout, key, payload
+        self._colours = colours
         self._marked = (layout.width, layout.height)
         self._windows: Windows | None = None
         self._carriers: dict[Framing, LocalCarrier] = {}
 
     def at(self, framing: Framing, plate: Plate, spans: Sequence[tuple[float, float]]) -> Hole:
         """Inside one plate's boxes in these seconds of the clip."""
-        self._windows = self._windows or windows(self._frames)
+        self._windows = self._windows or windows(self._frames, self._colours)
         if self._windows is None:
             return UNTOLD
         times = self._windows.times.tolist()

@@ -26,7 +26,7 @@ from watermark.base import Geometry, TimedLuma
 from watermark.framing import WHOLE, Framing, Matrix, Size, framings, upright
 from watermark.keys import DetectionKey
 from watermark.lattice import PERIOD_SECONDS
-from watermark.local_carrier import UNTOLD, Hole, PathHoles, together
+from watermark.local_carrier import UNTOLD, Colour, Hole, PathHoles, together
 from watermark.look_alike import LookAlike, goes_along, legible, look_for, moves_like_ours
 from watermark.visible import VisibleLayout
 from watermark.visible_detect import (
@@ -176,16 +176,18 @@ def with_payload(
     payload: int,
     geometry: Geometry,
     trims: Sequence[float] = WHOLE_PERIODS,
+    colours: Sequence[Colour] = (),
 ) -> Testimony:
     """Where the hidden mark was read.
 
     `frames`: of the first seconds, of one size. `layout`: of the marked clip. `geometry`: as the hidden mark
     was read with. `trims`: seconds, in whole periods of the carrier, that may have been cut off the start
-    besides, the likeliest first.
+    besides, the likeliest first. `colours`: U and V of each frame; none where the clip is grey.
     """
     if not _enough(frames):
         return Testimony(verdict=Verdict.NOT_CHECKED, reason=Reason.SMALL)
-    return _Case(frames, layout, key, payload, geometry, trims).testimony()
+    holes = PathHoles(frames, layout, key, payload, colours)
+    return _Case(frames, layout, holes, geometry, trims).testimony()
 
 
 def _enough(frames: Sequence[TimedLuma]) -> bool:
@@ -199,8 +201,7 @@ class _Case:
         self,
         frames: Sequence[TimedLuma],
         layout: VisibleLayout,
-        key: DetectionKey,
-        payload: int,
+        holes: PathHoles,
         geometry: Geometry,
         trims: Sequence[float],
     ) -> None:
@@ -214,7 +215,7 @@ class _Case:
         )
         self._some = frames[::2] if len(frames) > 2 * ENOUGH_FRAMES else frames
         self._whole = ((frames[0].time, frames[-1].time),)
-        self._holes = PathHoles(frames, layout, key, payload)
+        self._holes = holes
 
     def testimony(self) -> Testimony:
         """Where the path leads, then what is there."""

@@ -225,6 +225,8 @@ class _Bench:
         if found.payload is None or told is None:
             return None
         layout = layout_of(self._key, found.payload, self._record, other=OTHER_PATH)
-        holes = PathHoles(read.kept, layout, detection_key(self._key), found.payload)
-        whole = ((read.kept[0].time, read.kept[-1].time),)
+        holes = PathHoles(
+            read.kept.frames, layout, detection_key(self._key), found.payload, read.kept.colours
+        )
+        whole = ((read.kept.frames[0].time, read.kept.frames[-1].time),)
         return together(holes.at(told, plate, whole) for plate in Plate).evidence

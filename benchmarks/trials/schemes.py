@@ -2,9 +2,10 @@
 
 import hashlib
 import inspect
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Final
@@ -17,13 +18,14 @@ from benchmarks.trials.known import KnownMessageDetector
 from benchmarks.trials.peers import PEERS
 from benchmarks.trials.scheme import CannotMark, Marked, Reading, Record, Scheme
 from pipeline.release import strength
-from pipeline.verify.observe import KEPT_INTERVAL, KEPT_SECONDS, small
-from watermark.base import Detection, Picture, TimedLuma
+from pipeline.verify.observe import COLOUR_LINES, KEPT_INTERVAL, KEPT_SECONDS, small
+from watermark.base import Detection, Luma, Picture, TimedLuma
 from watermark.carrier import HiddenMark, Strength
 from watermark.detector import MAX_LOG10_CHANCE, HiddenMarkDetector
 from watermark.errors import GeometryError
 from watermark.issued import Issued
 from watermark.keys import SECRET_BYTES, DetectionKey, MintingKey
+from watermark.local_carrier import Colour
 from watermark.payload import PayloadCodec
 from watermark.removal import Testimony, Verdict, with_payload, without_payload
 from watermark.visible import DEFAULT_HANDLE, DEFAULT_LABEL, VisibleLayout, VisibleMark, choose_variant
@@ -146,7 +148,7 @@ class Countermark:
         """
         looked = record is not None and record.get("variant") is not None
         read = self.testimony(frames, key, record) if record is not None and looked else None
-        found = read.detection if read else self._search(frames, key, [])
+        found = read.detection if read else self._search(frames, key, Kept())
         present = found.payload is not None or found.presence_log10_chance <= MAX_LOG10_CHANCE
         place = found.geometry
         gone = read is not None and read.said.verdict is Verdict.REMOVED
@@ -163,21 +165,23 @@ class Countermark:
             },
         )  # fmt: skip
 
-    def _search(self, frames: Iterable[Frame], key: int, kept: list[TimedLuma]) -> Detection:
+    def _search(self, frames: Iterable[Frame], key: int, kept: "Kept") -> Detection:
         detector = HiddenMarkDetector([detection_key(key)], self._minting.accepts, self._issued)
         return detector.detect(_watched(frames, kept))
 
     def testimony(self, frames: Iterable[Frame], key: int, record: Record) -> "Read":
         """The blind search, and what both marks say of each other."""
-        kept: list[TimedLuma] = []
+        kept = Kept()
         found = self._search(frames, key, kept)
         layout = layout_of(key, found.payload or 0, record)
         if found.payload is None or found.geometry is None:
             hidden = found.presence_log10_chance <= MAX_LOG10_CHANCE
-            said = without_payload(kept, layout, hidden=hidden)
+            said = without_payload(kept.frames, layout, hidden=hidden)
         else:
-            said = with_payload(kept, layout, detection_key(key), found.payload, found.geometry)
-        return Read(detection=found, said=said, kept=tuple(kept))
+            said = with_payload(
+                kept.frames, layout, detection_key(key), found.payload, found.geometry, colours=kept.colours
+            )
+        return Read(detection=found, said=said, kept=kept)
 
 
 class KnownCountermark(Countermark):
@@ -202,13 +206,28 @@ class KnownCountermark(Countermark):
         return Reading(payload=found.payload, present=present, score=detector.surety, details=told)
 
 
+@dataclass(slots=True)
+class Kept:
+    """Small copies of a clip's first seconds, as a verification keeps them."""
+
+    frames: list[TimedLuma] = field(default_factory=list)
+    colours: list[Colour] = field(default_factory=list)
+
+    def take(self, time: float, y: Luma, u: Luma, v: Luma) -> None:
+        """Keep this frame, if one is due."""
+        last = self.frames[-1].time if self.frames else -math.inf
+        if last + KEPT_INTERVAL <= time <= KEPT_SECONDS:
+            self.frames.append(TimedLuma(time, small(y)))
+            self.colours.append((small(u, COLOUR_LINES), small(v, COLOUR_LINES)))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Read:
     """What a search found, what the marks say, and the small frames that it was said of."""
 
     detection: Detection
     said: Testimony
-    kept: tuple[TimedLuma, ...]
+    kept: Kept
 
 
 def layout_of(key: int, payload: int, record: Record, *, other: int = 0) -> VisibleLayout:
@@ -227,14 +246,11 @@ def _secret(name: str) -> bytes:
     return hashlib.sha256(f"countermark benchmark {name}".encode()).digest()[:SECRET_BYTES]
 
 
-def _watched(frames: Iterable[Frame], kept: list[TimedLuma]) -> Iterator[Picture]:
-    """The frames' luma; small copies of the first seconds are `kept`, as in a verification."""
-    due = 0.0
+def _watched(frames: Iterable[Frame], kept: Kept) -> Iterator[Picture]:
+    """The frames' planes; small copies of the first seconds are kept, as in a verification."""
     for frame in frames:
         y, u, v = planes(frame.image)
-        if due <= frame.time <= KEPT_SECONDS:
-            kept.append(TimedLuma(frame.time, small(y)))
-            due = frame.time + KEPT_INTERVAL
+        kept.take(frame.time, y, u, v)
         yield Picture(frame.time, y, u, v)
 
 

@@ -14,12 +14,14 @@ from pipeline.media.reader import open_clip
 from pipeline.media.types import ClipInfo, Frame, MediaLimits
 from watermark.base import Detection, Luma, Picture, TimedLuma
 from watermark.detector import HiddenMarkDetector
+from watermark.local_carrier import Colour
 from watermark.resample import shrink
 
 # The visible mark's path follows from the hidden payload, so its frames are kept until that is known.
 KEPT_SECONDS: Final = 12.0
 KEPT_INTERVAL: Final = 0.075
 KEPT_LINES: Final = 360
+COLOUR_LINES: Final = 180
 KEPT_PIXELS: Final = 1 << 20  # of one frame, however long and thin it is
 STRIP_FRAMES: Final = 6
 STRIP_SIDE: Final = 320
@@ -28,7 +30,9 @@ ASSUMED_SECONDS: Final = 10.0  # where the header does not say how long the clip
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """What the frames say. `detection`: None without keys. `kept`: small luma of the first seconds."""
+    """What the frames say. `detection`: None without keys. `kept`: small luma of the first seconds,
+    `colours`: small U and V of the same frames, none in a grey clip.
+    """
 
     info: ClipInfo
     detection: Detection | None
@@ -36,6 +40,7 @@ class Observation:
     moments: Moments
     kept: tuple[TimedLuma, ...]
     strip: tuple[tuple[float, bytes], ...]
+    colours: tuple[Colour, ...] = ()
 
 
 def observe(
@@ -68,7 +73,7 @@ def observe(
         detection = detector.detect(frames()) if detector else None
         return Observation(
             info=clip.info, detection=detection, fingerprint=prints.finish(), moments=taker.finish(),
-            kept=tuple(keeper.kept), strip=tuple(keeper.strip),
+            kept=tuple(keeper.kept), strip=tuple(keeper.strip), colours=keeper.all_colours,
         )  # fmt: skip
 
 
@@ -80,20 +85,28 @@ class _Keeper:
         self._times = [(index + 0.5) / STRIP_FRAMES * seconds for index in range(wanted)]
         self._next = 0.0
         self.kept: list[TimedLuma] = []
+        self.colours: list[Colour] = []
         self.strip: list[tuple[float, bytes]] = []
 
     def take(self, frame: Frame) -> None:
         if self._next <= frame.time <= KEPT_SECONDS:
             self.kept.append(TimedLuma(frame.time, small(frame.y)))
+            if frame.u is not None and frame.v is not None:
+                self.colours.append((small(frame.u, COLOUR_LINES), small(frame.v, COLOUR_LINES)))
             self._next = frame.time + KEPT_INTERVAL
         if self._times and frame.time >= self._times[0]:
             self.strip.append((frame.time, jpeg(frame, STRIP_SIDE)))
             self._times = [time for time in self._times if time > frame.time]
 
+    @property
+    def all_colours(self) -> tuple[Colour, ...]:
+        """Those of the kept frames; none where some of them are grey."""
+        return tuple(self.colours) if len(self.colours) == len(self.kept) else ()
 
-def small(luma: Luma) -> Luma:
-    """A copy of at most `KEPT_LINES` lines: what is kept of a frame."""
-    factor = min(KEPT_LINES / min(luma.shape), math.sqrt(KEPT_PIXELS / luma.size))
+
+def small(luma: Luma, lines: int = KEPT_LINES) -> Luma:
+    """A copy of at most so many lines: what is kept of a plane."""
+    factor = min(lines / min(luma.shape), math.sqrt(KEPT_PIXELS / luma.size))
     if factor >= 1:
         return luma.copy()
     return shrink(luma, max(1, round(luma.shape[1] * factor)), max(1, round(luma.shape[0] * factor)))

@@ -112,7 +112,7 @@ def look(
         said = by_credential(observation.kept, layout)
     else:
         trims = whole_periods(alignments, mirrored=geometry.mirrored) if alignments else WHOLE_PERIODS
-        said = with_payload(observation.kept, layout, key, payload, geometry, trims)
+        said = with_payload(observation.kept, layout, key, payload, geometry, trims, observation.colours)
     return _told(said, layout, observation)
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from watermark import local_carrier, removal
 from watermark.base import Geometry, Picture, TimedLuma
+from watermark.carrier import HiddenMark, Strength
 from watermark.framing import WHOLE
 from watermark.keys import DetectionKey
 from watermark.local_carrier import UNTOLD, LocalCarrier, PathHoles, fields, windows
@@ -159,6 +160,47 @@ MOVES: dict[str, tuple[Callable[[NDArray[np.uint8]], NDArray[np.uint8]], Geometr
     # Turned counter-clockwise: the clip's corner shows the marked frame's upper right one.
     "turn": (lambda luma: np.rot90(luma), Geometry(rotation=90.0, shift=(-480 / 320 % 0.5, 0.0))),
 }
+
+
+def test_a_hole_shows_in_colour_where_luma_is_too_faint(
+    film: Film, layout: VisibleLayout, key: DetectionKey, payload: int
+) -> None:
+    """A cropped clip, marked as weakly as a release."""
+    pen = VisibleMark(key.visible, payload, VARIANT, WIDTH, HEIGHT)
+    hidden = HiddenMark(key, payload, WIDTH, HEIGHT, Strength(psnr=57.5, louder=11.0))
+    release = []
+    for time, *planes in film(SECONDS, WIDTH, HEIGHT):
+        pen.draw(*planes, time)
+        release.append(hidden.embed(Picture(time, *planes)))
+
+    def said(clip: list[Picture], *, colour: bool) -> removal.Testimony:
+        frames = [TimedLuma(time, y[32:304, 40:448]) for time, y, _, _ in clip]
+        halves = [
+            (u[16:152, 20:224], v[16:152, 20:224]) for _, _, u, v in clip if u is not None and v is not None
+        ]
+        colours = halves if colour else []
+        return with_payload(frames, layout, key, payload, MOVES["crop"][1], colours=colours)
+
+    assert said(release, colour=True).verdict is Verdict.PRESENT
+    gone = [Picture(p.time, *over) for p, over in zip(release, painted_planes(release, layout), strict=True)]
+    assert said(gone, colour=False).verdict is Verdict.NOT_CHECKED
+    found = said(gone, colour=True)
+    assert found.verdict is Verdict.REMOVED
+    assert found.hole.evidence > 3 * HOLE
+
+
+def painted_planes(clip: list[Picture], layout: VisibleLayout) -> Iterator[list[NDArray[np.uint8]]]:
+    for time, *planes in clip:
+        over = []
+        for plane, part in zip(planes, (1, 2, 2), strict=True):
+            assert plane is not None
+            hole = np.zeros(plane.shape, np.uint8)
+            for x0, y0, x1, y1 in layout.boxes(time):
+                hole[max(0, y0 - 2) // part : (y1 + 3) // part, max(0, x0 - 2) // part : (x1 + 3) // part] = (
+                    255
+                )
+            over.append(np.asarray(cv2.inpaint(plane, hole, 3, cv2.INPAINT_TELEA), np.uint8))
+        yield over
 
 
 def test_a_path_that_is_not_known_well_enough_is_not_checked(
