@@ -74,10 +74,12 @@ class Detection:
     """What a blind search for the hidden mark found.
 
     ``payload`` is None unless the printed bound allowed acceptance. ``log10_chance``: upper bound, over
-    the whole search, of the probability that unmarked material is accepted with so strong a statistic.
-    ``presence_log10_chance``: the same for "a mark of this key is here" without a readable payload.
-    ``listed``: the payload was too weak to decode and was recognised among those that were issued.
-    ``span``: first and last second in which the payload was confirmed.
+    the whole search, of the probability that unmarked material is accepted with so strong a statistic. It
+    does not say how surely a *marked* clip's payload is the right one.
+    ``presence_log10_chance``: the same for "a mark of this key is here", whether or not its payload is read.
+    ``listed``: the payload was recognised among those that were issued, without being decoded.
+    ``span``: first and last second of the blocks in which the payload was confirmed; between them, it may be
+    missing.
     """
 
     payload: int | None

@@ -44,18 +44,25 @@ SHARES = (1 / 2 / UNMOVED, 1 / 4 / QUICK, 1 / 4 / FULL)
 QUICK_PLACEMENTS = 2 * len(CLOCKS) * sync.FINEST**2
 MAX_BLOCKS = 1000  # over three hours
 MAX_EPOCHS = 8
-CONFIRM_STATISTIC = 6.0  # one known message at one known place: exp(−18)
+# One known message at a known place and two clocks, in each later block: unmarked, below 10⁻⁸ a block.
+CONFIRM_STATISTIC = 6.0
 CONFIRM_SHARE = 0.8  # of what the best message reaches there
+# A strong mark of a payload that is not on the list agrees a little with every codeword of it, with the best of
+# a million at a third to a half; a listed one, however weak, reaches more of what the best message does.
+LISTED_SHARE = 0.7
 # Without the MAC key, nothing tells a payload misread by a bit or two from the right one; at this none is.
 CERTAIN_STATISTIC = 14.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """A decoded candidate: the message, its correlation z, whether it is of the list, and where it lay."""
+    """A candidate: the message, its correlation z, whether it is of the list, and where it lay. ``best``: z of
+    the message of all that fits that place best.
+    """
 
     message: int
     z: float
+    best: float
     listed: bool
     placement: sync.Placement
 
@@ -110,7 +117,8 @@ class HiddenMarkDetector:
         return Detection(
             payload=found.reading.message if found else None,
             log10_chance=chance,
-            presence_log10_chance=min(presence, chance),
+            # Either of two shows it, so each may count for half.
+            presence_log10_chance=min(0.0, min(presence, chance) + math.log10(2)),
             span=found.span if found else None,
             geometry=found.geometry if found else None,
             key_epoch=found.owner.epoch if found else None,
@@ -157,7 +165,10 @@ class HiddenMarkDetector:
         return None, presence
 
     def _acceptable(self, reading: Reading, chance: float) -> bool:
-        certain = reading.listed or (reading.z >= self._least and self._accepts(reading.message))
+        if reading.listed:
+            certain = reading.z >= LISTED_SHARE * reading.best
+        else:
+            certain = reading.z >= self._least and self._accepts(reading.message)
         return certain and chance <= MAX_LOG10_CHANCE
 
 
@@ -199,14 +210,18 @@ def decode(
         return []
     measured = [measure(placement, design) for placement in placements]
     bits = np.stack([soft(values, design) for values in measured])
-    found = [(channel.decode(bits), False)]
-    if issued:
-        found.append((issued.best(bits), True))
-    return [
-        Reading(message=message, z=correlation(values, design, message), listed=listed, placement=placement)
-        for messages, listed in found
-        for placement, values, message in zip(placements, measured, messages, strict=True)
+    decoded, listed = channel.decode(bits), issued.best(bits) if issued else []
+    best = [correlation(values, design, message) for values, message in zip(measured, decoded, strict=True)]
+    readings = [
+        Reading(message=message, z=z, best=z, listed=False, placement=placement)
+        for placement, message, z in zip(placements, decoded, best, strict=True)
     ]
+    return readings + [
+        Reading(
+            message=message, z=correlation(values, design, message), best=z, listed=True, placement=placement
+        )
+        for placement, values, message, z in zip(placements, measured, listed, best, strict=bool(listed))
+    ]  # fmt: skip
 
 
 def log10_normal_tail(z: float) -> float:

@@ -4,6 +4,8 @@ Everything here but `soft` and `correlation` is computed without the carrier key
 `watermark.detector` rests on.
 """
 
+import math
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -99,7 +101,8 @@ def correlation(values: Evidence, design: Lattice, message: int) -> float:
     """z: agreement of all signs with the message, over the norm of the evidence."""
     coded, signs = _carried(design)
     expected = signs * channel.encode(message)[coded]
-    return float(np.sum(values * expected) / (np.sqrt(np.sum(values * values)) + 1e-12))
+    exact = values.astype(np.float64)  # rounding must not depend on signs
+    return float(exact @ expected / (math.sqrt(exact @ exact) + 1e-12))
 
 
 def _carried(design: Lattice) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

@@ -13,7 +13,9 @@ from watermark.detector import MAX_LOG10_CHANCE
 # brings the detector nearer to silence (docs/threat-model.md).
 TOLD_HIDDEN: Final = ("payload",)
 TOLD_VISIBLE: Final = ()
-BOUND: Final = f"Found; the chance that this is an error is below 1 in 10^{-MAX_LOG10_CHANCE:.0f}."
+BOUND: Final = (
+    f"Found; an unmarked clip would be read so with a chance below 1 in 10^{-MAX_LOG10_CHANCE:.0f}."
+)
 
 
 def document(report: VerificationReport) -> dict[str, Any]:

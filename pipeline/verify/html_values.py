@@ -18,8 +18,8 @@ MONTHS: Final = (
 )  # fmt: skip
 LABELS: Final = {
     "payload": "Payload",
-    "log10_chance": "Chance of error",
-    "presence_log10_chance": "Chance of error, mark present",
+    "log10_chance": "Chance for an unmarked clip",
+    "presence_log10_chance": "Chance for an unmarked clip, mark present",
     "span": "Read between",
     "size_bytes": "File size",
     "sha256": "SHA-256 of the file",

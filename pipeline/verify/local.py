@@ -3,7 +3,7 @@
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -105,11 +105,21 @@ class _Common:
 
 def _with_bundle(settings: Settings, path: Path, common: _Common) -> Verifier:
     bundle = read_bundle(path, now=datetime.now(UTC))
+    # Another service's marks are not read by the list of what was released here.
+    issued = common.issued if _may_be_ours(settings, bundle.detection) else None
     return Verifier(
         settings=settings, trust=bundle.trust, keys=bundle.detection, log_key=bundle.log_key,
-        lookup=common.lookup, issued=common.issued, manifests=common.manifests,
-        interrupted=common.interrupted,
+        lookup=common.lookup, issued=issued, manifests=common.manifests, interrupted=common.interrupted,
     )  # fmt: skip
+
+
+def _may_be_ours(settings: Settings, keys: Sequence[DetectionKey]) -> bool:
+    """Whether no keys lie here, as beside a copy of a registry, or these are among them."""
+    home = Home(settings.home)
+    if not os.path.lexists(home.keys / MARKS_FILE):
+        return True
+    own = load_keyring(home.keys).detection
+    return all(key in own for key in keys)
 
 
 def _with_home(settings: Settings, common: _Common) -> Verifier:

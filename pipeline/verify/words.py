@@ -127,11 +127,11 @@ def hidden_line(detection: Detection | None, *, failed: bool) -> Evidence:
     if detection.payload is not None:
         start, end = detection.span or (0.0, 0.0)
         summary = (
-            f"Found from {start:.1f} s to {end:.1f} s; the chance that this is an error is below 1 in "
-            f"10^{math.floor(-detection.log10_chance)}."
+            f"Found, first at {start:.1f} s and last at {end:.1f} s; an unmarked clip would be read so with "
+            f"a chance below 1 in 10^{math.floor(-detection.log10_chance)}."
         )
         if detection.listed:
-            summary += " Too faint to be decoded, it was recognised among the payloads released here."
+            summary += " It was recognised among the payloads released here, without being decoded."
         return Evidence(state=EvidenceState.FOUND, summary=summary, found=numbers)
     if present(detection):
         summary = "A mark of this key is there, but too weak to be read."

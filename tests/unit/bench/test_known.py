@@ -50,7 +50,7 @@ def test_what_is_accepted_is_surer_than_the_acceptance() -> None:
 
 
 def test_a_mark_too_weak_to_be_accepted_has_a_score() -> None:
-    accepted, score = surety(marked(60.0))
+    accepted, score = surety(marked(63.5))
     assert not accepted  # it is on no list
     assert score > 3
 

@@ -1,8 +1,10 @@
 """Which payloads count, and which keys are searched."""
 
+import numpy as np
 import pytest
 
 from watermark.detector import MAX_LOG10_CHANCE, HiddenMarkDetector
+from watermark.issued import Issued
 from watermark.keys import DetectionKey, MintingKey
 from watermark.payload import PayloadCodec
 
@@ -28,6 +30,16 @@ def test_the_payload_check_is_respected(film, mark, key):
 
 def test_an_unknown_version_is_never_accepted(film, mark, key):
     found = read(mark(film(3, 160, 120), key, 0x2123456789ABCDEF), key)
+    assert found.payload is None
+    assert found.presence_log10_chance < MAX_LOG10_CHANCE
+
+
+@pytest.mark.parametrize("accepts", [lambda _message: False, None])
+def test_a_strong_mark_of_an_unlisted_payload_is_not_read_as_a_listed_one(film, mark, key, payload, accepts):
+    # Of 20,000 codewords some agree with any other one by a quarter, which is much of a strong mark.
+    listed = Issued(np.random.default_rng(3).integers(0, 2**63, 20_000, dtype=np.uint64).tolist())
+    other = payload ^ (1 << 60)  # of no known version: it is never accepted itself
+    found = HiddenMarkDetector([key], accepts, listed).detect(mark(film(2, 160, 120), key, other, 50.0))
     assert found.payload is None
     assert found.presence_log10_chance < MAX_LOG10_CHANCE
 
