@@ -47,8 +47,8 @@ MAX_EPOCHS = 8
 # One known message at a known place and two clocks, in each later block: unmarked, below 10⁻⁸ a block.
 CONFIRM_STATISTIC = 6.0
 CONFIRM_SHARE = 0.8  # of what the best message reaches there
-# A strong mark of a payload that is not on the list agrees a little with every codeword of it, with the best of
-# a million at a third to a half; a listed one, however weak, reaches more of what the best message does.
+# A strong mark of a payload that is not on the list agrees a little with every codeword of it, with the best
+# of a million at a third to a half; a listed one, however weak, reaches more of what the best message does.
 LISTED_SHARE = 0.7
 # Without the MAC key, nothing tells a payload misread by a bit or two from the right one; at this none is.
 CERTAIN_STATISTIC = 14.0
