@@ -56,8 +56,8 @@ CERTAIN_STATISTIC = 14.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """A candidate: the message, its correlation z, whether it is of the list, and where it lay. ``best``: z of
-    the message of all that fits that place best.
+    """A candidate: the message, its correlation z, whether it is of the list, and where it lay. ``best``: z
+    of the message of all that fits that place best.
     """
 
     message: int
