@@ -1,6 +1,6 @@
 """The composition root: puts a home's database, files, keys and jobs together.
 
-Everything that makes releases passes through `open_app`; verifying does not (`pipeline.verify.local`).
+Everything that makes releases passes through `open_app`; verifying does not (`pipeline.verify.opening`).
 """
 
 import contextlib

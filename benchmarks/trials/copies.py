@@ -24,7 +24,7 @@ from pipeline.keyring import load_keyring
 from pipeline.media.reader import open_clip
 from pipeline.media.types import MediaLimits
 from pipeline.settings import load
-from pipeline.verify.local import open_local
+from pipeline.verify.opening import open_local
 from watermark.base import Picture
 from watermark.carrier import HiddenMark, Strength
 from watermark.keys import DetectionKey

@@ -16,7 +16,7 @@ from pipeline.auth import Caller
 from pipeline.clock import clock
 from pipeline.credentials.fingerprint import Fingerprint
 from pipeline.verify.document import document, for_strangers
-from pipeline.verify.local import open_local
+from pipeline.verify.opening import open_local
 from pipeline.verify.types import VerificationReport
 
 FILE = shapes.upload("The file to verify.", {"file": "any file; videos give more evidence"}, {})

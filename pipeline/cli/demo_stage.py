@@ -23,7 +23,7 @@ from pipeline.media.types import ClipInfo, Frame
 from pipeline.media.writer import ClipWriter
 from pipeline.settings import Settings
 from pipeline.verify.html import render
-from pipeline.verify.local import open_local
+from pipeline.verify.opening import open_local
 
 PLATFORM_CRF: Final = 28.0
 SHEET_COLUMNS, SHEET_SIDE = 4, 480

@@ -11,7 +11,7 @@ from pipeline.errors import StorageFailed
 from pipeline.settings import load
 from pipeline.types import EvidenceState, FileVerdict
 from pipeline.verify.document import document
-from pipeline.verify.local import open_local
+from pipeline.verify.opening import open_local
 from pipeline.verify.types import VerificationReport
 
 SIGNS: Final = {

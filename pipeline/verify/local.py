@@ -1,9 +1,7 @@
 """The verifier of one machine: keys from a home or a bundle, releases from the home's registry, offline."""
 
-import contextlib
-import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,14 +10,12 @@ from typing import Final
 
 from pipeline.credentials import fingerprint as prints
 from pipeline.credentials import moments
-from pipeline.credentials.pki import load_pki
 from pipeline.credentials.read import read_credential
 from pipeline.credentials.reading import CredentialReading
 from pipeline.credentials.text import safe_text
-from pipeline.credentials.trust import SignerTable, TrustStore
+from pipeline.credentials.trust import TrustStore
 from pipeline.errors import CountermarkError, UsageError
-from pipeline.home import Home
-from pipeline.keyring import MARKS_FILE, LogKey, load_keyring, read_bundle, with_tsa_roots
+from pipeline.keyring import LogKey
 from pipeline.media.limits import media_limits
 from pipeline.settings import Settings
 from pipeline.types import Evidence, EvidenceState, FileVerdict, Json
@@ -31,16 +27,15 @@ from pipeline.verify.observe import Observation, observe
 from pipeline.verify.proving import prove
 from pipeline.verify.types import ReleaseSummary, VerificationReport
 from registry.errors import NotFound, ProofInvalid, RegistryError
-from registry.lookup import Lookup, open_lookup
+from registry.lookup import Lookup
 from registry.store import Area, FileStore
 from registry.types import FoundRelease, LogProof, ReleaseState
 from watermark.detector import HiddenMarkDetector
 from watermark.issued import Issued
 from watermark.keys import DetectionKey
-from watermark.payload import PayloadCodec, as_hex
+from watermark.payload import as_hex
 
 LIKELY: Final = 40  # alignments in time by which periods of the carrier are chosen
-NO_TRUST: Final = TrustStore(claim_roots="", tsa_roots="", signers=SignerTable())
 
 Progress = Callable[[float, float], None]
 Admit = Callable[[prints.Fingerprint], None]
@@ -75,67 +70,6 @@ class Verifier:
         case = _Case(self, path)
         case.gather(strip=strip, progress=progress, admit=admit)
         return case.report(seconds=time.monotonic() - began)
-
-
-@contextlib.contextmanager
-def open_local(settings: Settings, bundle: Path | None = None) -> Iterator[Verifier]:
-    """A verifier for `settings.home`; with `bundle`, keys and trust come from there instead.
-
-    A home that does not exist is no error: whatever needs keys is then not checked.
-    Raises: KeysUnusable for keys that are there but cannot be used, RegistryUnusable for such a registry.
-    """
-    home = Home(settings.home)
-    lookup = open_lookup(settings.database)
-    with lookup or contextlib.nullcontext():
-        common = _Common(
-            lookup=lookup, issued=IssuedList(lookup) if lookup else None,
-            manifests=FileStore(home.files, create=False) if lookup else None,
-            interrupted=lookup.interrupted_jobs(home.locks) if lookup else 0,
-        )  # fmt: skip
-        yield _with_bundle(settings, bundle, common) if bundle else _with_home(settings, common)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Common:
-    lookup: Lookup | None
-    issued: IssuedList | None
-    manifests: FileStore | None
-    interrupted: int
-
-
-def _with_bundle(settings: Settings, path: Path, common: _Common) -> Verifier:
-    bundle = read_bundle(path, now=datetime.now(UTC))
-    # Another service's marks are not read by the list of what was released here.
-    issued = common.issued if _may_be_ours(settings, bundle.detection) else None
-    return Verifier(
-        settings=settings, trust=bundle.trust, keys=bundle.detection, log_key=bundle.log_key,
-        lookup=common.lookup, issued=issued, manifests=common.manifests, interrupted=common.interrupted,
-    )  # fmt: skip
-
-
-def _may_be_ours(settings: Settings, keys: Sequence[DetectionKey]) -> bool:
-    """Whether no keys lie here, as beside a copy of a registry, or these are among them."""
-    home = Home(settings.home)
-    if not os.path.lexists(home.keys / MARKS_FILE):
-        return True
-    own = load_keyring(home.keys).detection
-    return all(key in own for key in keys)
-
-
-def _with_home(settings: Settings, common: _Common) -> Verifier:
-    home = Home(settings.home)
-    if not os.path.lexists(home.keys / MARKS_FILE):
-        return Verifier(
-            settings=settings, trust=NO_TRUST, lookup=common.lookup, issued=common.issued,
-            manifests=common.manifests, interrupted=common.interrupted,
-        )  # fmt: skip
-    keyring, trust = load_keyring(home.keys), load_pki(home.pki).trust
-    return Verifier(
-        settings=settings, trust=with_tsa_roots(trust, settings.tsa_roots), keys=keyring.detection,
-        accepts=PayloadCodec(keyring.minting).accepts, log_key=keyring.log_key,
-        lookup=common.lookup, issued=common.issued, manifests=common.manifests,
-        interrupted=common.interrupted,
-    )  # fmt: skip
 
 
 class _Case:

@@ -16,7 +16,7 @@ from pipeline.keyring import load_keyring
 from pipeline.orders import GuardOrder
 from pipeline.policy import Sound
 from pipeline.settings import load
-from pipeline.verify.local import open_local
+from pipeline.verify.opening import open_local
 from pipeline.workbench import note_signer
 from registry import holds
 from registry.db import open_database, read, write

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from pipeline.app import open_app
 from pipeline.orders import CreateOrder
 from pipeline.settings import load
-from pipeline.verify.local import open_local
+from pipeline.verify.opening import open_local
 from registry.db import open_database, read
 
 STEPS = (

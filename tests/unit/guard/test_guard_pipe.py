@@ -20,7 +20,7 @@ from pipeline.media.rgb import rgb
 from pipeline.optouts.desk import Desk
 from pipeline.optouts.order import parse_order
 from pipeline.settings import load
-from pipeline.verify.local import open_local
+from pipeline.verify.opening import open_local
 
 PROMPT = "a fox in the snow"
 SIZE = {"height": 128, "width": 192, "num_frames": 17, "num_inference_steps": 1, "frame_rate": 12}
