@@ -84,7 +84,7 @@ def test_it_imports_from_there(installed: Installed) -> None:
     modules = [
         "pipeline.app",
         "pipeline.cli.main",
-        "pipeline.verify.local",
+        "pipeline.verify.opening",
         "registry.db",
         "watermark.detector",
     ]
