@@ -280,6 +280,8 @@ def test_a_covered_visible_mark_is_flagged(run: Any, home: Path, make_landscape:
         for ours, theirs in zip(marked.frames(), original.frames(), strict=True):
             for x0, y0, x1, y1 in layout.boxes(ours.time):
                 ours.y[y0:y1, x0:x1] = theirs.y[y0:y1, x0:x1]
+                half = np.s_[y0 // 2 : (y1 + 1) // 2, x0 // 2 : (x1 + 1) // 2]
+                ours.u[half], ours.v[half] = theirs.u[half], theirs.v[half]
             writer.write(ours)
     answer = run("verify", covered)
     assert answer.document[0]["verdict"] == "recovered"
