@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeVar
 import av
 import numpy as np
 import pytest
+from hypothesis import settings
 from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # benchmarks are not installed
@@ -38,6 +39,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
+    # Seconds on a machine that others use too say nothing; a test that hangs runs into pytest's limit.
+    settings.register_profile("no deadline", deadline=None)
+    settings.load_profile("no deadline")
     sys.addaudithook(_loopback_only)
 
 

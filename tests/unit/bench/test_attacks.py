@@ -368,7 +368,7 @@ EVEN = st.integers(1, 24).map(lambda half: 2 * half)
 
 
 @given(width=EVEN, height=EVEN, seed=st.integers(0, 99))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_planes_join_again_and_a_flip_undoes_itself(width: int, height: int, seed: int) -> None:
     image = np.random.default_rng(seed).integers(0, 256, (height * 3 // 2, width)).astype(np.uint8)
     assert np.array_equal(joined(*planes(image)), image)
@@ -378,7 +378,7 @@ def test_planes_join_again_and_a_flip_undoes_itself(width: int, height: int, see
 
 
 @given(factor=st.floats(0.3, 3), count=st.integers(1, 40))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_any_speed_gives_evenly_spaced_frames_of_the_right_length(factor: float, count: int) -> None:
     small = np.zeros((3, 2), np.uint8)
     source = Footage(

@@ -74,7 +74,7 @@ def passes(sight: Sight, record: SubjectRecord, calibration: Calibration) -> boo
     return False
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     seed=st.integers(0, 10_000), threshold=st.floats(0.0, 0.9), weight=st.floats(0, 0.5),
     support=st.floats(0, 1), margin=st.sampled_from([0.0033, 0.2, float("inf")]),
@@ -97,7 +97,7 @@ def test_frames(seed: int, threshold: float, weight: float, support: float, marg
         assert passes(sight, record, calibration)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(seed=st.integers(0, 10_000), threshold=st.floats(-2.0, -0.2))
 def test_faces(seed: int, threshold: float) -> None:
     drawn = np.random.default_rng(seed)
@@ -109,7 +109,7 @@ def test_faces(seed: int, threshold: float) -> None:
         assert passes(sight, record, calibration)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     seed=st.integers(0, 10_000), threshold=st.floats(0.05, 0.7),
     lists=st.one_of(st.none(), st.floats(0.05, 0.7)),
@@ -145,7 +145,7 @@ def test_fused(
         assert passes(sight, record, calibration)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(seed=st.integers(0, 10_000), thresholds=st.tuples(st.floats(0.1, 0.9), st.floats(0.1, 0.9)))
 def test_prompts_in_the_space_of_pictures(seed: int, thresholds: tuple[float, float]) -> None:
     drawn = np.random.default_rng(seed)

@@ -123,7 +123,7 @@ def test_a_clip_without_faces_was_looked_at_in_both_spaces() -> None:
     ]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 1000), st.integers(1, 5))
 def test_vectors_are_of_unit_length_and_one_does_not_change_another(seed: int, count: int) -> None:
     vectors = np.random.default_rng(seed).normal(0, 0.12, (count, 128)).astype(np.float32)
@@ -132,7 +132,7 @@ def test_vectors_are_of_unit_length_and_one_does_not_change_another(seed: int, c
     assert np.allclose(space().moved(vectors[:1]), moved[:1], atol=1e-5)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 1000))
 def test_what_is_drawn_at_registration_is_farther_from_all_that_is_seen_by_as_much(seed: int) -> None:
     seen, portrait = np.random.default_rng(seed).normal(0, 0.12, (2, 3, 128)).astype(np.float32)
@@ -148,7 +148,7 @@ def test_a_portrait_is_registered_as_it_is_and_as_it_is_drawn() -> None:
     assert own[:, -1].tolist() == pytest.approx([0.0] + [space().apart ** 0.5] * len(drawn.FILTERS))
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(0, 1000))
 def test_what_drawing_changes_counts_less(seed: int) -> None:
     """Persons differ in some directions, drawings in another: the map forgets the other."""

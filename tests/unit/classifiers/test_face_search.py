@@ -92,7 +92,7 @@ def test_a_face_at_the_edge() -> None:
 sides = st.floats(-300, 300, allow_nan=False, width=32)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(sides, sides, st.floats(0, 200, width=32), st.sampled_from([24, 48]))
 def test_a_cut_shows_the_picture_where_it_is_and_black_elsewhere(
     left: float, top: float, size: float, side: int

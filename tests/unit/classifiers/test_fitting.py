@@ -20,7 +20,7 @@ def drawn(
     return Scores(own=around(own), strangers=around(strangers), alike=around(alike) if alike else [])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     strangers=st.lists(st.floats(-1, 1), min_size=30, max_size=200),
     share=st.sampled_from([0.05, 0.1, 0.25]),

@@ -27,7 +27,7 @@ def hashed(text: str) -> int:
     return int(stretches(running(scattered(codes)), np.array([0]), np.array([len(codes)]))[0])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(TEXTS, TEXTS)
 def test_who_has_a_form_is_found_and_hardly_anybody_else(mine: list[str], others: list[str]) -> None:
     forms = Forms(len(mine))
@@ -40,7 +40,7 @@ def test_who_has_a_form_is_found_and_hardly_anybody_else(mine: list[str], others
     assert not len(table.find(salted(np.array([hashed(text) for text in mine], np.uint64), 2))[0])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(max_size=20), st.text(min_size=1, max_size=20), st.text(max_size=20))
 def test_a_stretch_has_the_hash_of_its_letters(before: str, text: str, after: str) -> None:
     sums = running(scattered(codes_of(before + text + after)))
@@ -48,7 +48,7 @@ def test_a_stretch_has_the_hash_of_its_letters(before: str, text: str, after: st
     assert int(found[0]) == hashed(text)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(min_size=6, max_size=14), st.integers(0, 13), st.integers(0, 13))
 def test_what_lacks_a_letter_shares_a_form(text: str, one: int, two: int) -> None:
     shorter = text[: one % len(text)] + text[one % len(text) + 1 :]

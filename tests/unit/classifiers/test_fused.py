@@ -57,7 +57,7 @@ def record(
     )  # fmt: skip
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     seed=st.integers(0, 10_000), clauses=st.integers(0, 6), layer=st.sampled_from([FUSED, LISTED]),
     white=st.booleans(),

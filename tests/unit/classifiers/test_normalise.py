@@ -79,7 +79,7 @@ def test_turns_are_joined_with_a_light_gap() -> None:
 
 
 @given(st.text(max_size=60))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_places_are_in_order_and_inside(text: str) -> None:
     for folded in (fold(text), by_look(fold(text)), by_sound(fold(text))):
         for reading in (squeezed(folded), runs_collapsed(squeezed(folded))):

@@ -105,7 +105,7 @@ def plain_calibration(less: float = 0.0) -> Calibration:
 said = st.lists(st.sampled_from(WORDS), min_size=2, max_size=7).map(lambda told: f"{' '.join(told)}.")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     described=st.lists(said, min_size=1, max_size=MAX_PASSAGE),
     before=st.lists(said, max_size=12), after=st.lists(said, max_size=12),
@@ -154,7 +154,7 @@ def test_what_is_harmless_is_not_held() -> None:
     assert held(LISTING)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     described=st.sampled_from([OTHER_WORDS, f"{LISTING}.", OTTER]),
     before=st.lists(st.sampled_from(HARMLESS), max_size=6),

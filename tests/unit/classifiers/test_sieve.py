@@ -42,14 +42,14 @@ def test_no_disguise_slips_through(disguise: str) -> None:
             assert passes(text), (disguise, text)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.lists(PIECES, max_size=6).map(" ".join), min_size=1, max_size=3))
 def test_whatever_the_check_finds_passes(texts: list[str]) -> None:
     if any(MATCHER.match_turns(texts)):
         assert passes(*texts)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.sampled_from([name for name in NAMES if len(name.text) > 5]), st.integers(0, 40), st.characters())
 def test_one_letter_off_passes(name: Name, place: int, letter: str) -> None:
     at, plain = place % len(name.text), name.text
@@ -92,7 +92,7 @@ def test_a_skeleton_is_quickly_asked() -> None:
     assert time.perf_counter() - began < 2
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.lists(PIECES, max_size=6).map(" ".join), max_size=12))
 def test_many_are_asked_as_one_by_one(texts: list[str]) -> None:
     told = [skeleton([text]) for text in texts]
@@ -112,7 +112,7 @@ def passing(name: str, *texts: str) -> bool:
     return found
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     name=LETTERS, places=st.lists(st.integers(0, 12), min_size=1, max_size=2), letter=st.sampled_from("abcx")
 )
@@ -142,7 +142,7 @@ def test_no_family_slips_through(family: str) -> None:
     assert sum(found) > len(found) / 3
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(
         st.sampled_from(["🦊", "lantern", "the", "狐", "паук", "Fox", "4", "8", "spider", ",", "-"]),

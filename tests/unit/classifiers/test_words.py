@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from classifiers.base import CheckReport, CheckState, Kind, Line, Sight
@@ -117,7 +117,6 @@ def test_more_words_than_are_read_is_an_error() -> None:
 words = st.sampled_from(["Zorbolino", "zorbo", "LINO", "Z0rbolino", "a", "the frog", "9", "Zorbolimo"])
 
 
-@settings(deadline=None)
 @given(frames=st.lists(st.lists(words, max_size=4), max_size=4))
 def test_whatever_the_check_finds_passes_the_sieve_of_what_is_stored(frames: list[list[str]]) -> None:
     sight = shown(*frames)
@@ -126,7 +125,6 @@ def test_whatever_the_check_finds_passes_the_sieve_of_what_is_stored(frames: lis
     assert sieve.passes(told) or not check(sight).findings
 
 
-@settings(deadline=None)
 @given(frames=st.lists(st.lists(words, max_size=4), max_size=4))
 def test_every_line_is_in_one_passage_at_its_place(frames: list[list[str]]) -> None:
     [seen] = shown(*frames).of(Kind.WORDS)

@@ -88,7 +88,7 @@ def test_a_clip_without_frames():
 WHOLE = taken(1).to_bytes()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_damaged_bytes_are_refused_or_read(data):
     whole = bytearray(WHOLE)

@@ -52,7 +52,7 @@ def exported(importer: Importer, folder: Path, form: str, owner: str | None = No
     return path
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lines=st.lists(LINES, min_size=1, max_size=4), form=st.sampled_from(["csv", "ndjson"]))
 def test_importing_an_export_changes_nothing(
     tmp_path_factory: pytest.TempPathFactory, pictures: Path, lines: list[dict[str, Any]], form: str

@@ -197,7 +197,7 @@ class StopError(Exception):
     """Somebody pulls the plug."""
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     names=st.lists(st.sampled_from(["Zorblax", "ZORBLAX", "Kimbo Larr", "Up", ""]), min_size=1, max_size=8),
     stops=st.lists(st.integers(1, 30), max_size=3), chunk=st.integers(1, 3),

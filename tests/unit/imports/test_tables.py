@@ -165,14 +165,14 @@ CHARACTERS = st.one_of(
 TEXTS = st.text(CHARACTERS, min_size=1, max_size=8).map(str.strip).filter(bool)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(TEXTS, max_size=4))
 def test_several_texts_share_a_cell(texts: list[str]) -> None:
     assert split(joined(texts)) == texts
     assert split(plain(guarded(joined(texts)))) == texts
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(
         st.fixed_dictionaries(

@@ -271,7 +271,7 @@ def test_a_killed_child_is_said(tmp_path, make_clip):
             list(parts)
 
 
-@settings(max_examples=24, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=24, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_flipped_bits(tmp_path, make_clip, data):
     """Whatever is flipped: all pictures, or one sentence; never a hang, never another exception."""

@@ -239,7 +239,7 @@ def test_one_bad_line_keeps_the_whole_file_out(desk: Desk, tmp_path: Path, name:
     assert not list(desk.every())
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from(["Zorblax", "Kimbo Larr", "Up", "", "x\u0007y", 7]), min_size=1, max_size=6))
 def test_a_file_is_registered_as_a_whole_or_not_at_all(desk: Desk, tmp_path: Path, names: list[Any]) -> None:
     before = head(desk)

@@ -111,7 +111,7 @@ def test_files_that_are_none(tmp_path: Path) -> None:
             read_lines(path)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.dictionaries(st.sampled_from([*OptOutLine.model_fields, "other"]), st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner, max_size=3)
     | st.dictionaries(st.text(), inner, max_size=3), max_leaves=6,

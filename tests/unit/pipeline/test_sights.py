@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from classifiers.base import Kind, Line, Passage, Seen, Sight
@@ -62,7 +62,6 @@ sights = st.builds(
 )
 
 
-@settings(deadline=None)  # vectors are sealed: on a busy machine one takes long now and then
 @given(sight=sights)
 def test_a_sight_survives_storing(sight: Sight) -> None:
     assert same(SEALER.load(SEALER.dump(sight)), sight)

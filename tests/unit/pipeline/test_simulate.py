@@ -204,7 +204,7 @@ CASES = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(CASES, st.floats(0.05, 0.95), st.sampled_from(STRICT))
 def test_laws(one: Past, threshold: float, effect: str) -> None:
     """A higher threshold is never stricter, a lower one never milder; a block rule is never milder."""

@@ -154,7 +154,7 @@ OPERATIONS = st.tuples(
 )
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(OPERATIONS, max_size=14))
 def test_changes_add_up_to_the_state(
     new_root: Callable[[str], Path], done: list[tuple[str, int, int]]

@@ -323,7 +323,7 @@ ACTS = st.tuples(
 )  # fmt: skip
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(ACTS, max_size=14))
 def test_a_subject_is_in_force_exactly_while_somebody_stands_behind_it(
     tmp_path_factory: pytest.TempPathFactory, acts: list[tuple[str, int, int]]

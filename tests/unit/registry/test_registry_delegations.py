@@ -73,7 +73,7 @@ def rights(edges: list[Delegation]) -> set[Asked]:
     }  # fmt: skip
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(EDGES, st.data())
 def test_revoking_never_adds_a_right(edges: list[Delegation], data: st.DataObject) -> None:
     before = rights(edges)
@@ -83,7 +83,6 @@ def test_revoking_never_adds_a_right(edges: list[Delegation], data: st.DataObjec
     assert rights([one for at, one in enumerate(edges) if at != gone]) == rights(revoked)
 
 
-@settings(deadline=None)
 @given(EDGES, ASKED)
 def test_a_path_is_what_it_has_to_be(edges: list[Delegation], asked: Asked) -> None:
     """Short, connected, in force, passed on only where that is allowed; every part covers the whole act."""
@@ -102,7 +101,6 @@ def test_a_path_is_what_it_has_to_be(edges: list[Delegation], asked: Asked) -> N
     assert all(one.valid_until is None or one.valid_until > NOW for one in taken)
 
 
-@settings(deadline=None)
 @given(EDGES, ASKED)
 def test_what_is_passed_on_is_never_more_than_what_was_given(edges: list[Delegation], asked: Asked) -> None:
     owner, actor, act, target = asked

@@ -172,7 +172,7 @@ def planned(home: Home, drafts: list[OptOutDraft]) -> list[Outcome | None]:
         return [one.outcome for one in planner.plan(conn, drafts, NOW)]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(before=DRAFTS, drafts=DRAFTS, cut=st.integers(0, 6), withdrawn=st.booleans())
 def test_a_plan_says_what_writing_does(
     home: Home, before: list[OptOutDraft], drafts: list[OptOutDraft], cut: int, withdrawn: bool

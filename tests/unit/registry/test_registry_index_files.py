@@ -217,7 +217,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, SegmentFiles]:
     return written(tmp_path_factory.mktemp("large") / "index", rows=2000, size=64)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(share=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
 def test_any_flipped_bit_of_a_large_one_is_detected(
     large: tuple[str, SegmentFiles], share: float, bit: int

@@ -54,7 +54,7 @@ def full(new_root: Any) -> Any:
         yield home, [one for one in made if one[0].id != made[5][0].id]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.sampled_from(BLINDS), max_size=3, unique=True), st.integers(0, 50), st.integers(1, 50))
 def test_counting_is_looking_at_each(full: Any, blind: list[Blind], first: int, size: int) -> None:
     home, made = full

@@ -104,7 +104,7 @@ def test_segments_are_made_once_and_again_for_another_calibration(tmp_path: Path
     assert source.asked == 4
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7), which=st.sampled_from(["npz", "json"]))
 def test_a_flipped_bit_is_found(tmp_path_factory: pytest.TempPathFactory, place: float, bit: int,
                                 which: str) -> None:  # fmt: skip
@@ -184,7 +184,7 @@ def small(folder: Path, source: Made, queries: Any, least: float) -> Near:
     return tiers.search(source, "space", "frame", queries, least, TAKEN)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(st.integers(1, 130), min_size=1, max_size=6))
 def test_a_home_that_grows_misses_nothing(tmp_path_factory: pytest.TempPathFactory, steps: list[int]) -> None:
     folder, queries, count = tmp_path_factory.mktemp("past"), unit(10, 3), 0

@@ -146,7 +146,7 @@ ACTS = st.tuples(
 )  # fmt: skip
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(ACTS, max_size=12))
 def test_who_follows_in_steps_knows_what_who_reads_all_knows(
     tmp_path_factory: pytest.TempPathFactory, acts: list[tuple[str, int, str]]

@@ -310,7 +310,7 @@ def asked(postgres: Any) -> Iterator[Any]:
 
 
 @given(value=JSON)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_json_is_told_as_sqlite_tells_it(asked: Any, value: Any) -> None:
     stored = json.dumps(value, ensure_ascii=False)
     query = "SELECT json_valid({0}), json_type({0}), json_array_length({0})"

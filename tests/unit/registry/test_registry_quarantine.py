@@ -195,7 +195,7 @@ def test_only_an_operator_quarantines_a_portrait(home: Home, cause: str) -> None
 ITEMS = st.lists(st.sampled_from("abc"), min_size=1, max_size=3)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(ITEMS, st.sampled_from("xyz")), max_size=12))
 def test_traffic_counts_jobs_and_accounts_once(tmp_path_factory: Any, jobs: Any) -> None:
     with Home(tmp_path_factory.mktemp("hits")) as home:

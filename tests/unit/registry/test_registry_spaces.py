@@ -194,7 +194,7 @@ def run(home: Home, statement: str) -> None:
         conn.exec_driver_sql(statement)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=5))
 def test_a_space_is_retired_exactly_when_the_other_has_all_of_it(
     tmp_path_factory: pytest.TempPathFactory, pictures: list[tuple[bool, bool]]

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from classifiers.unsafe import known
@@ -10,7 +10,6 @@ from classifiers.unsafe.features import BUCKETS, ages, features, hashed
 from classifiers.unsafe.known import KnownNames
 
 
-@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_hashed_features_are_of_unit_length_and_any_text_has_them(text: str) -> None:
     places, values = hashed(text)

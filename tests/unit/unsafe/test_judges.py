@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny_judges
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from classifiers.errors import ModelUnusable
@@ -77,7 +77,6 @@ def _reads(word: str, most: int) -> Callable[[str], list[float]]:
     return judged
 
 
-@settings(deadline=None)
 @given(st.integers(0, 6_000), st.integers(0, 6_000), st.integers(1_000, 3_000))
 def test_what_stands_anywhere_in_a_long_text_is_seen(before: int, after: int, most: int) -> None:
     word = "he hits the man " * 6

@@ -1,6 +1,6 @@
 """How a prompt is cut into the parts that are judged."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from classifiers.unsafe.units import units
@@ -11,7 +11,6 @@ WORDS = st.lists(st.sampled_from(["a", "cat.", "runs", "far;", "日本。", "x!"
 )
 
 
-@settings(deadline=None)
 @given(st.lists(WORDS, min_size=1, max_size=4))
 def test_every_part_stands_where_it_says_and_every_word_is_in_one(texts: list[str]) -> None:
     found = units(texts)

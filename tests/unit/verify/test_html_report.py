@@ -191,7 +191,7 @@ def filled(text: str) -> VerificationReport:
     )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(ANY_TEXT)
 def test_no_text_changes_the_structure_of_the_page(text: str) -> None:
     page = render([filled(text)])
@@ -212,7 +212,7 @@ KEYS = st.sampled_from(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.dictionaries(KEYS | st.text(max_size=6), JSON_VALUES, max_size=6))
 def test_values_of_any_kind_under_any_name_make_a_sound_page(found: dict[str, Any]) -> None:
     page = render([report(evidence=evidence() | {

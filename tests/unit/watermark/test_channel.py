@@ -38,7 +38,7 @@ def test_known_answer():
     assert "".join("0" if value > 0 else "1" for value in coded) == VECTOR["codeword"]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(MESSAGES, max_size=5))
 def test_words_of_many_messages_are_those_of_each(messages):
     words = channel.codewords(np.array(messages, dtype=np.uint64))
@@ -50,21 +50,21 @@ def test_words_of_many_messages_are_those_of_each(messages):
 
 
 @given(st.lists(MESSAGES, min_size=1, max_size=5))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_clean_words_are_read_back(messages):
     soft = np.stack([channel.encode(message) for message in messages])
     assert channel.decode(soft) == messages
     assert channel.decode(soft * np.float32(1e-4)) == messages
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(MESSAGES, MESSAGES)
 def test_the_code_is_linear(one, other):
     both = channel.encode(one) * channel.encode(other)
     assert np.array_equal(channel.encode(one ^ other), both)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(MESSAGES, st.integers(0, 63))
 def test_turning_the_message_turns_the_word(message, steps):
     # The ends are joined: no bit of the message is better protected than another.
@@ -72,7 +72,7 @@ def test_turning_the_message_turns_the_word(message, steps):
     assert np.array_equal(channel.encode(rotated(message, steps)), turned)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(MESSAGES, st.integers(1, 63), st.integers(0, 2**32))
 def test_no_place_in_the_circle_is_special_to_the_decoder(message, steps, seed):
     soft = noisy(message, 18.0, seed)

@@ -105,7 +105,7 @@ def blob(x, y):
     return np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / 30).astype(np.float32)[None]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(homographies(), st.floats(60, 260), st.floats(60, 196))
 def test_what_is_turned_upright_lies_where_the_geometry_says(frame, x, y):
     turned = upright(blob(x, y), frame)
@@ -125,7 +125,7 @@ def test_quarter_turns_resample_nothing(matrix):
     assert np.array_equal(np.sort(turned.planes, axis=None), np.sort(planes, axis=None))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(homographies(), st.sampled_from([(1024, 256), (256, 1024), (256, 256)]))
 def test_no_canvas_is_huge(frame, size):
     turned = upright(np.zeros((1, size[1], size[0]), np.float32), frame)

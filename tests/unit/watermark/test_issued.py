@@ -20,7 +20,7 @@ def noisy(message, z, seed):
     return (channel.encode(message) * z / np.sqrt(channel.CODED_BITS) + noise).astype(np.float32)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(MESSAGES, min_size=1, max_size=12), st.integers(0, 2**32))
 def test_the_best_is_that_of_all_sums(payloads, seed):
     soft = np.random.default_rng(seed).standard_normal((3, channel.CODED_BITS)).astype(np.float32)

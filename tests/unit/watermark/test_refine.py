@@ -29,7 +29,7 @@ def gap(one, other):
 
 
 @pytest.mark.parametrize("which", PATTERNS)
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
+@settings(max_examples=6, suppress_health_check=[HealthCheck.differing_executors])
 @given(st.tuples(small, small, small, small), st.floats(-0.02, 0.02), st.floats(-180, 180))
 def test_the_exact_geometry_is_climbed_to(shown, which, error, bend, angle):
     pattern, lines, near = PATTERNS[which]

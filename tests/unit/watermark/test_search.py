@@ -55,7 +55,7 @@ def blank(shape, times, *, colour, noise=False):
 
 
 @coloured_or_not
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=3)
 @given(
     st.sampled_from(QUARTERS),
     st.floats(-12, 12),
@@ -163,7 +163,6 @@ def test_every_hypothesis_is_invertible_and_the_likely_ones_are_plain(grain):
 
 
 @pytest.mark.parametrize(("grain", "pattern"), [(search.LUMA, DESIGN.y), (search.CHROMA, DESIGN.u)])
-@settings(deadline=None)
 @given(st.floats(-14.5, 14.5), st.floats(0.75, 2.2), st.floats(0.8, 1.25))
 def test_the_grid_is_dense_enough(grain, pattern, degrees, scale, stretch):
     # At the template's mean frequency some hypothesis lies within a cycle in each direction.

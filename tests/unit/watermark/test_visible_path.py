@@ -56,7 +56,7 @@ def test_most_of_the_room_is_visited_within_a_minute():
     assert np.mean(spans) > 0.7
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     payload=st.integers(0, 2**64 - 1),
     variant=st.integers(0, VARIANTS - 1),
