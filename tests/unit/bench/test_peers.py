@@ -259,7 +259,7 @@ def plan(tmp_path: Path) -> peers.Plan:
     pictures = (np.ascontiguousarray(image_to_bgr(frame.image)[..., ::-1]) for frame in film(8).play())
     write_clip(pictures, tmp_path / "clip.mp4", RATE, 12)
     return peers.Plan(
-        schemes=(KNOWN, "dwtDct"), long=(), attacks=("none",), keys=1, jobs=1,
+        schemes=(KNOWN, "dwtDct"), long=(), attacks=("none",), keys=1, jobs=1, deadline=None,
         sources=tuple(material.real([tmp_path / "clip.mp4"])), store=tmp_path / "cells",
     )  # fmt: skip
 
