@@ -36,6 +36,7 @@ COARSE = 2  # pixels of a plane to a side of what sums are kept of
 # Share of the gain that painting over may leave: edges of the box, motion within a window; and in colour what
 # is joined to the surroundings, since a period of the pattern there is as large as a plate.
 LEFT, LEFT_IN_COLOUR = 0.12, 0.2
+LEFT_BY_PLANE = LEFT, LEFT_IN_COLOUR, LEFT_IN_COLOUR
 CLEAR = 0.012  # of the frame's height: what controls keep from plates
 STEPS = (0.5, 1 / 3)  # of a plate's height and width, between controls
 LEAST_SEEN = 0.6  # of the windows in which a control has to lie in the frame
@@ -45,8 +46,6 @@ SHOWING = 6.0  # deviations of the controls' mean, if all of them were independe
 CELLS = 5  # along a plate that lies slanted
 FAR = 20.0  # frames away: a box there is not there
 MOST_EVIDENCE = 60.0  # of one plane: beyond, the model is not believed
-
-KEPT = LEFT, LEFT_IN_COLOUR, LEFT_IN_COLOUR
 
 Boxes = NDArray[np.float64]
 Colour = tuple[Luma, Luma]  # U and V of a frame
@@ -113,7 +112,7 @@ def fields(
     codeword = encode(payload)
     amounts = shares(seen.times, np.array([(framing.speed, framing.start + begun)]))[0].T
     made = []
-    for plane, pattern, left in zip(seen.planes, lattice(key).patterns, KEPT, strict=False):
+    for plane, pattern, left in zip(seen.planes, lattice(key).patterns, LEFT_BY_PLANE, strict=False):
         drawn = tiles(*pattern.coefficients(codeword), TILE_PIXELS, shift)
         states = _laid(drawn, plane.shape[2], plane.shape[1], marked, framing)
         expected = np.tensordot(amounts, states, axes=1).astype(np.float32)

@@ -2,10 +2,9 @@
 
 import hashlib
 import inspect
-import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Final
@@ -18,14 +17,13 @@ from benchmarks.trials.known import KnownMessageDetector
 from benchmarks.trials.peers import PEERS
 from benchmarks.trials.scheme import CannotMark, Marked, Reading, Record, Scheme
 from pipeline.release import strength
-from pipeline.verify.observe import COLOUR_LINES, KEPT_INTERVAL, KEPT_SECONDS, small
-from watermark.base import Detection, Luma, Picture, TimedLuma
+from pipeline.verify.observe import Kept
+from watermark.base import Detection, Picture, TimedLuma
 from watermark.carrier import HiddenMark, Strength
 from watermark.detector import MAX_LOG10_CHANCE, HiddenMarkDetector
 from watermark.errors import GeometryError
 from watermark.issued import Issued
 from watermark.keys import SECRET_BYTES, DetectionKey, MintingKey
-from watermark.local_carrier import Colour
 from watermark.payload import PayloadCodec
 from watermark.removal import Testimony, Verdict, with_payload, without_payload
 from watermark.visible import DEFAULT_HANDLE, DEFAULT_LABEL, VisibleLayout, VisibleMark, choose_variant
@@ -165,7 +163,7 @@ class Countermark:
             },
         )  # fmt: skip
 
-    def _search(self, frames: Iterable[Frame], key: int, kept: "Kept") -> Detection:
+    def _search(self, frames: Iterable[Frame], key: int, kept: Kept) -> Detection:
         detector = HiddenMarkDetector([detection_key(key)], self._minting.accepts, self._issued)
         return detector.detect(_watched(frames, kept))
 
@@ -206,21 +204,6 @@ class KnownCountermark(Countermark):
         return Reading(payload=found.payload, present=present, score=detector.surety, details=told)
 
 
-@dataclass(slots=True)
-class Kept:
-    """Small copies of a clip's first seconds, as a verification keeps them."""
-
-    frames: list[TimedLuma] = field(default_factory=list)
-    colours: list[Colour] = field(default_factory=list)
-
-    def take(self, time: float, y: Luma, u: Luma, v: Luma) -> None:
-        """Keep this frame, if one is due."""
-        last = self.frames[-1].time if self.frames else -math.inf
-        if last + KEPT_INTERVAL <= time <= KEPT_SECONDS:
-            self.frames.append(TimedLuma(time, small(y)))
-            self.colours.append((small(u, COLOUR_LINES), small(v, COLOUR_LINES)))
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Read:
     """What a search found, what the marks say, and the small frames that it was said of."""
@@ -249,9 +232,9 @@ def _secret(name: str) -> bytes:
 def _watched(frames: Iterable[Frame], kept: Kept) -> Iterator[Picture]:
     """The frames' planes; small copies of the first seconds are kept, as in a verification."""
     for frame in frames:
-        y, u, v = planes(frame.image)
-        kept.take(frame.time, y, u, v)
-        yield Picture(frame.time, y, u, v)
+        picture = Picture(frame.time, *planes(frame.image))
+        kept.take(picture)
+        yield picture
 
 
 SCHEMES: Final[dict[str, Callable[[float | None, Path | None], Scheme]]] = {

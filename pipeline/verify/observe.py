@@ -57,15 +57,17 @@ def observe(
     """
     prints, taker = Fingerprinter(sampling=QUERY), Taker(sampling=QUERY_MOMENTS)
     with open_clip(path, limits=limits) as clip:
-        keeper = _Keeper(clip.info.duration or ASSUMED_SECONDS, strip=strip)
+        kept, shown = Kept(), _Strip(clip.info.duration or ASSUMED_SECONDS, wanted=strip)
 
         def frames() -> Iterator[Picture]:
             for frame in clip.frames():
                 prints.add(frame.time, frame.y)
                 taker.add(frame.time, frame.y, frame.u, frame.v)
-                keeper.take(frame)
+                picture = Picture(frame.time, frame.y, frame.u, frame.v)
+                kept.take(picture)
+                shown.take(frame)
                 progress(frame.time, clip.info.duration or 0.0)
-                yield Picture(frame.time, frame.y, frame.u, frame.v)
+                yield picture
 
         if detector is None:
             for _ in frames():
@@ -73,35 +75,45 @@ def observe(
         detection = detector.detect(frames()) if detector else None
         return Observation(
             info=clip.info, detection=detection, fingerprint=prints.finish(), moments=taker.finish(),
-            kept=tuple(keeper.kept), strip=tuple(keeper.strip), colours=keeper.all_colours,
+            kept=tuple(kept.frames), strip=tuple(shown.pictures), colours=kept.colours,
         )  # fmt: skip
 
 
-class _Keeper:
-    """Keeps small copies: luma of the first seconds, and a few pictures for the strip."""
+class Kept:
+    """Small copies of a clip's first seconds, in which the visible mark is looked for."""
 
-    def __init__(self, seconds: float, *, strip: bool) -> None:
-        wanted = STRIP_FRAMES if strip else 0
-        self._times = [(index + 0.5) / STRIP_FRAMES * seconds for index in range(wanted)]
+    def __init__(self) -> None:
         self._next = 0.0
-        self.kept: list[TimedLuma] = []
-        self.colours: list[Colour] = []
-        self.strip: list[tuple[float, bytes]] = []
+        self._colours: list[Colour] = []
+        self.frames: list[TimedLuma] = []
 
-    def take(self, frame: Frame) -> None:
-        if self._next <= frame.time <= KEPT_SECONDS:
-            self.kept.append(TimedLuma(frame.time, small(frame.y)))
-            if frame.u is not None and frame.v is not None:
-                self.colours.append((small(frame.u, COLOUR_LINES), small(frame.v, COLOUR_LINES)))
-            self._next = frame.time + KEPT_INTERVAL
-        if self._times and frame.time >= self._times[0]:
-            self.strip.append((frame.time, jpeg(frame, STRIP_SIDE)))
-            self._times = [time for time in self._times if time > frame.time]
+    def take(self, picture: Picture) -> None:
+        """Keep this frame, if one is due."""
+        if not self._next <= picture.time <= KEPT_SECONDS:
+            return
+        self._next = picture.time + KEPT_INTERVAL
+        self.frames.append(TimedLuma(picture.time, small(picture.y)))
+        if picture.u is not None and picture.v is not None:
+            self._colours.append((small(picture.u, COLOUR_LINES), small(picture.v, COLOUR_LINES)))
 
     @property
-    def all_colours(self) -> tuple[Colour, ...]:
+    def colours(self) -> tuple[Colour, ...]:
         """Those of the kept frames; none where some of them are grey."""
-        return tuple(self.colours) if len(self.colours) == len(self.kept) else ()
+        return tuple(self._colours) if len(self._colours) == len(self.frames) else ()
+
+
+class _Strip:
+    """Keeps a few pictures of the whole clip."""
+
+    def __init__(self, seconds: float, *, wanted: bool) -> None:
+        count = STRIP_FRAMES if wanted else 0
+        self._times = [(index + 0.5) / STRIP_FRAMES * seconds for index in range(count)]
+        self.pictures: list[tuple[float, bytes]] = []
+
+    def take(self, frame: Frame) -> None:
+        if self._times and frame.time >= self._times[0]:
+            self.pictures.append((frame.time, jpeg(frame, STRIP_SIDE)))
+            self._times = [time for time in self._times if time > frame.time]
 
 
 def small(luma: Luma, lines: int = KEPT_LINES) -> Luma:
