@@ -1,8 +1,9 @@
 """What reading the hidden mark costs: processor seconds of a blind search, rate, and memory over an hour.
 
 Each measurement is a process of its own with one thread. Its processor seconds are the detector's alone:
-making frames (reading, marking, attacking them) is counted apart. *Aligned* is the slope between a long and a
-short clip that lie as they were marked: what a further frame costs once the mark is found. The hour is a
+making frames (reading, marking, attacking them) is counted apart, and so is loading the list of a million
+issued payloads, which a process does once for all clips that it reads. *Aligned* is the slope between a long
+and a short clip that lie as they were marked: what a further frame costs once the mark is found. The hour is a
 drawn scene shown over and over, shifted and toned anew at each pass, marked on the way and read as it comes.
 """
 
@@ -74,12 +75,14 @@ class Stream:
 class Measured:
     """``cpu``: of the detector, ``making``: of the frames, both in seconds; memory in MiB.
 
+    ``loading``: seconds of making the list of issued payloads, before the first frame and not within ``cpu``;
     ``payload``: EXACT, WRONG or NOTHING; ``base``: resident before the first frame; ``looks``: the end of
     each period in seconds of the stream, and the highest memory within it.
     """
 
     cpu: float
     making: float
+    loading: float
     payload: str
     pixels: int
     base: float
@@ -132,6 +135,8 @@ def _search_rows(clips: Sequence[Source], asked: Namespace) -> list[Row]:
                 exact = sum(one.payload == EXACT for one in done)
                 made.append(rate("payload read", exact, len(done), told))
                 made.append(median("peak memory", [one.peak for one in done], "MiB", told))
+                loading = [one.loading for one in done]
+                made.append(median("processor seconds of loading the list, once", loading, "s", told))
                 say(f"{how} at {size}, {material}: {row.value:.2f} s, read {exact} of {len(done)}")
     return made
 
@@ -227,6 +232,9 @@ def _streamed(task: Stream) -> Measured:
 
 
 def _read(scheme: Scheme, footage: Footage, *, looks: int) -> Measured:
+    started = _cpu()
+    scheme.detect((), 0)  # a search of nothing loads the list
+    loading = _cpu() - started
     spent, pixels, base = Spent(), 0, _resident()
     every = footage.seconds / looks if looks else float("inf")
     highest: dict[int, float] = {}  # of each period
@@ -246,8 +254,8 @@ def _read(scheme: Scheme, footage: Footage, *, looks: int) -> Measured:
     cpu = _cpu() - before - spent.seconds
     found = NOTHING if reading.payload is None else WRONG
     return Measured(
-        cpu=cpu, making=spent.seconds, payload=EXACT if reading.payload == scheme.payload(0) else found,
-        pixels=pixels, base=base, peak=_peak(),
+        cpu=cpu, making=spent.seconds, loading=loading, pixels=pixels, base=base, peak=_peak(),
+        payload=EXACT if reading.payload == scheme.payload(0) else found,
         looks=tuple((round((period + 1) * every, 1), mib) for period, mib in highest.items()),
     )  # fmt: skip
 
