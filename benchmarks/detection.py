@@ -3,8 +3,8 @@
 Each measurement is a process of its own with one thread. Its processor seconds are the detector's alone:
 making frames (reading, marking, attacking them) is counted apart, and so is loading the list of a million
 issued payloads, which a process does once for all clips that it reads. *Aligned* is the slope between a long
-and a short clip that lie as they were marked: what a further frame costs once the mark is found. The hour is a
-drawn scene shown over and over, shifted and toned anew at each pass, marked on the way and read as it comes.
+and a short clip that lie as they were marked: what a further frame costs once the mark is found. The hour is
+a drawn scene shown over and over, moved and toned anew at each pass, marked on the way and read as it comes.
 """
 
 import multiprocessing
