@@ -41,6 +41,7 @@ from pipeline.orders import (
 )
 from pipeline.past import Archive
 from pipeline.retroscan import ScanReport, scan
+from pipeline.review import Reviews
 from pipeline.settings import Settings
 from pipeline.sights import ensure_sealer
 from pipeline.simulate import Report, Wanted, simulated
@@ -102,6 +103,11 @@ class App:
     def bundler(self) -> Bundler:
         """Makes evidence bundles."""
         return Bundler(engine=self.engine, store=self.store, signer=self.signer, key=self.log_vkey)
+
+    @property
+    def reviews(self) -> Reviews:
+        """The cases that wait for people, and what they decide."""
+        return Reviews(self._bench)
 
     @property
     def engine(self) -> Engine:

@@ -14,17 +14,27 @@ GUARD: Final = "guard"
 MODERATE: Final = "moderate"
 VERIFY: Final = "verify"
 OPTOUT: Final = "optout"
+REVIEW: Final = "review"
 MAX_HEADER: Final = 300
 SCHEME: Final = "bearer"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Whose request it is, the id of the key that it came with, and the tags that this key gives it."""
+    """Whose request it is, the id of the key that it came with, and the tags that this key gives it.
+
+    ``name``: of the key. Whoever decides about others' clips has a key with a name of their own.
+    """
 
     account: str
     key: str
     tags: tuple[str, ...] = ()
+    name: str = ""
+
+    @property
+    def person(self) -> str:
+        """Who decides, for the log and for telling two people from one."""
+        return f"{self.name} ({self.account})"
 
 
 def admit(engine: Engine, headers: Sequence[str], scopes: Sequence[str], now: str) -> Caller:
@@ -41,7 +51,7 @@ def admit_key(engine: Engine, secret: str, scopes: Sequence[str], now: str) -> C
     if not set(scopes) & set(key.scopes):
         text = f"This API key is not for {' or '.join(scopes)}; ask for one with that scope."
         raise KeyRefused(text, RefusedBecause.SCOPE)
-    return Caller(account=key.account, key=key.id, tags=key.tags)
+    return Caller(account=key.account, key=key.id, tags=key.tags, name=key.name)
 
 
 def _bearer(headers: Sequence[str]) -> str:

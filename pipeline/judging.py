@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from classifiers.base import CheckReport, CheckState, Sight
 from pipeline import policy as policies
+from pipeline.clearing import without_cleared
 from pipeline.examine import examine, unasked
 from pipeline.gate import Gate
 from pipeline.media.types import MediaLimits
@@ -29,8 +30,9 @@ from pipeline.release.staging import Staging
 from pipeline.texts import Texts, texts_of, with_origins
 from pipeline.types import Decision, Json, Reason, Verdict
 from pipeline.workbench import Workbench, note_signer
-from registry import apikeys, parents, releases, spaces, uses
+from registry import apikeys, parents, releases, reviews, spaces, uses
 from registry.db import read
+from registry.reviews import Clearance
 from registry.types import Change, Parent, ReleaseState
 from registry.uses import Shown
 from registry.view import Snapshot
@@ -66,7 +68,8 @@ class Judge:
         if refusal is not None:
             return {"decision": policies.to_json(refusal), "sight": None}
         [judged] = self._gate.judge_texts([self.texts], self._policy, self.ask, self._bench.clock())
-        return {"decision": policies.to_json(judged.decision), "sight": self._keep(judged.sight)}
+        decision = self._without_cleared(judged.decision)
+        return {"decision": policies.to_json(decision), "sight": self._keep(judged.sight)}
 
     def rewrite(self, decision: dict[str, Any]) -> Json:
         """A prompt to draw instead of one that is held for what it describes; {"prompt": null} for none."""
@@ -129,7 +132,7 @@ class Judge:
         asked = self._policy.only(policies.CLIP_CHECKS)
         reports = material.reports_of(seen, asked, snapshot, self._bench.eyes.calibrations)
         decision = material.with_origin(self._decided(asked, reports, snapshot, has_sound=False))
-        return {"decision": policies.to_json(decision)}
+        return {"decision": policies.to_json(self._without_cleared(decision))}
 
     def listen(self, source: Path, limits: MediaLimits) -> Json:
         """Write down what is said in a clip: {"text", "state", "detail", "sight"}; null where nobody asks.
@@ -174,10 +177,18 @@ class Judge:
             told = str(heard["detail"])
             report = CheckReport(check=policies.AUDIO, state=CheckState(heard["state"]), detail=told)
         decision = self._decided(self._policy, reports, snapshot, has_sound=has_sound, heard=report)
-        decision = with_opinions(decision, said)
+        decision = self._without_cleared(with_opinions(decision, said))
         # Asked after the snapshot: what is withdrawn or revoked later than that, the publish fence sees.
         decision = self._with_parents(decision, made_from)
         return policies.to_json(_without_key(decision) if self._key_revoked() else decision)
+
+    def _without_cleared(self, decision: Decision) -> Decision:
+        """The decision without what people looked at, and did not count."""
+        return without_cleared(decision, self._cleared, self._bench.view.current().subjects)
+
+    @cached_property
+    def _cleared(self) -> tuple[Clearance, ...]:
+        return reviews.clearances(self._bench.engine, self._staging.job_id)
 
     def ancestors(self, made_from: Sequence[Parent]) -> tuple[str, ...]:
         """These releases, and everything that they were made from."""

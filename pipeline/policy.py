@@ -266,8 +266,9 @@ def to_json(decision: Decision) -> Json:
         "allowed": list(decision.allowed),
         "rulings": rulings,
     }
-    opinions = document.pop("opinions")
-    lists |= {"opinions": list(opinions)} if opinions else {}
+    for name in ("opinions", "cleared"):
+        there = document.pop(name)
+        lists |= {name: list(there)} if there else {}
     return document | lists | {"verdict": str(decision.verdict)}
 
 
@@ -292,7 +293,7 @@ def _for_callers(reason: Any) -> Any:
 def from_json(document: dict[str, Any]) -> Decision:
     """Read `to_json`'s document."""
     reasons = tuple(Reason(**reason) for reason in document["reasons"])
-    lists = {name: tuple(document.get(name, ())) for name in ("permits", "allowed")}
+    lists = {name: tuple(document.get(name, ())) for name in ("permits", "allowed", "cleared")}
     lists["rulings"] = tuple(
         Ruled(**ruled | {"effect": Verdict(ruled["effect"]), "lost": tuple(ruled["lost"])})
         for ruled in document.get("rulings", ())

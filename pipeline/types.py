@@ -72,7 +72,8 @@ class Decision:
 
     ``permits``: the rules and licences without which the verdict would be stricter; ``allowed``: the subjects
     that were found, and whose owners allow it; ``rulings``: what decided about each subject that was found;
-    ``opinions``: what a judge said of those that may be described.
+    ``opinions``: what a judge said of those that may be described; ``cleared``: codes of what was found, and
+    what people who looked at it did not count.
     """
 
     verdict: Verdict
@@ -86,6 +87,7 @@ class Decision:
     allowed: tuple[str, ...] = ()
     rulings: tuple[Ruled, ...] = ()
     opinions: tuple[Opinion, ...] = ()
+    cleared: tuple[str, ...] = ()
 
 
 class EvidenceState(StrEnum):

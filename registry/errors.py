@@ -83,6 +83,14 @@ class CaseClosed(RegistryError):
     http_status = 409
 
 
+class CaseTaken(RegistryError):
+    """A case that somebody else has taken, until a time."""
+
+    code = "case_taken"
+    exit_code = 1
+    http_status = 409
+
+
 class StillForbidden(RegistryError):
     """A withdrawn release that an owner's wish, or an open case, still keeps from being served."""
 

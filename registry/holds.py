@@ -46,13 +46,13 @@ def reason_json(reason: ReasonLike) -> Json:
 def open_hold(conn: Connection, job_id: str) -> Held | None:
     """Return the hold that keeps the job from leaving, if any."""
     row = conn.execute(select(held).where(held.c.job_id == job_id, held.c.lifted_at.is_(None))).first()
-    return None if row is None else _loaded(row)
+    return None if row is None else loaded(row)
 
 
 def open_holds(conn: Connection, *, after: str = "", limit: int = 100) -> list[Held]:
     """Return open holds by id, oldest first; ``after`` is the last id of the page before."""
     query = select(held).where(held.c.lifted_at.is_(None), held.c.id > after)
-    return [_loaded(row) for row in conn.execute(query.order_by(held.c.id).limit(limit))]
+    return [loaded(row) for row in conn.execute(query.order_by(held.c.id).limit(limit))]
 
 
 def lifted(conn: Connection, job_id: str) -> int:
@@ -71,7 +71,8 @@ def lift(conn: Connection, job_id: str, because: str, at: str) -> None:
     conn.execute(job.update().where(job.c.id == job_id).values(**reopened))
 
 
-def _loaded(row: Row[Any]) -> Held:
+def loaded(row: Row[Any]) -> Held:
+    """A row of the table as it is told."""
     return Held(
         id=row.id, job_id=row.job_id, reasons=_reasons(row.reasons),
         registry_seq=row.registry_seq, held_at=row.held_at,

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.telemetry import TelemetryConfig
 
-from pipeline.api import files, generations, health, moderate, optouts, problems, shapes, verify
+from pipeline.api import cases, files, generations, health, moderate, optouts, problems, shapes, verify
 from pipeline.api.bounds import Bounds
 from pipeline.api.state import Service
 from pipeline.app import open_app
@@ -18,7 +18,8 @@ from pipeline.settings import Settings
 from pipeline.web import pages
 
 ROUTERS: Final = (
-    optouts.router, generations.router, moderate.router, verify.router, files.router, health.router
+    optouts.router, generations.router, moderate.router, cases.router, verify.router, files.router,
+    health.router,
 )  # fmt: skip
 ABOUT: Final = (
     "A guard around a text-to-video generator: no clip leaves without having passed the opt-outs, and none "

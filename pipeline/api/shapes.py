@@ -47,6 +47,15 @@ class PromptRequest(Asked):
     content_class: str = Field("", max_length=40, description="what it is about, of docs/rules.md")
 
 
+class DecisionRequest(Asked):
+    """What a person decides about a case."""
+
+    decision: Literal["release", "block"] = Field(
+        description="release: what was found does not count; block: it may not leave, or not stay out"
+    )
+    why: str = Field("", max_length=4000, description="the reason; it is kept, and not public")
+
+
 class Problem(BaseModel):
     """An error (RFC 9457). ``code`` is stable and listed in docs/errors.md; ``detail`` is for a person."""
 
@@ -110,6 +119,51 @@ class GateAnswer(BaseModel):
     checks: dict[str, str]
     registry_seq: int
     decided_at: str
+
+
+class Vote(BaseModel):
+    """What a person said of a held clip."""
+
+    by: str
+    decision: Literal["release", "block"]
+    why: str
+    at: str
+
+
+class CaseAnswer(BaseModel):
+    """A held clip (``job``) or a release that a person has to look at; ``needed``: how many have to agree."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str
+    kind: Literal["held", "retro_match", "derivative", "key_revoked"]
+    state: Literal["open", "closed", "upheld", "dismissed"]
+    job: str | None
+    release: str | None
+    texts: list[str]
+    reasons: list[Reason]
+    needed: int
+    votes: list[Vote]
+    lease: dict[str, str] | None
+    opened_at: str
+    closed_at: str | None
+
+
+class CasesAnswer(BaseModel):
+    """A page of open cases, oldest first; ``after``: what asks for the next page, null at the end."""
+
+    cases: list[CaseAnswer]
+    after: str | None
+
+
+class DecidedAnswer(BaseModel):
+    """What a decision did; ``about``: the state of the job or of the release now."""
+
+    id: str
+    state: Literal["open", "closed"]
+    about: str
+    job: str | None
+    release: str | None
 
 
 class ReceiptAnswer(BaseModel):

@@ -57,6 +57,7 @@ class Service:
     asker_key: bytes = field(repr=False)
     stopping: threading.Event
     changed: threading.Event
+    opened: threading.Event
     beside: list[threading.Thread]
 
     @staticmethod
@@ -73,7 +74,8 @@ class Service:
                 hours=settings.near_hours,
             ),
             asker_key=secrets.token_bytes(ASKER_KEY_BYTES),
-            stopping=threading.Event(), changed=threading.Event(), beside=[],
+            stopping=threading.Event(), changed=threading.Event(),
+            opened=threading.Event(), beside=[],
         )  # fmt: skip
 
     def asker(self, request: Request) -> str:
@@ -111,8 +113,11 @@ class Service:
                 self.uploads.forget(Path(source), *(path for path, _ in material_of(inputs)))
 
     def keep_resuming(self) -> None:
-        """Go on with jobs whose process died, now and then, until the service stops."""
+        """Go on with jobs whose process died or whose hold was lifted: at once where that is known, and now
+        and then, until the service stops.
+        """
         while not self.stopping.is_set():
+            self.opened.clear()
             try:
                 for resumed in self.app.resume(_silent):
                     self._say(resumed)
@@ -123,7 +128,11 @@ class Service:
                 log.warning("resuming: %s", error)
             except Exception:
                 log.exception("resuming")  # a defect in one job must not end the thread that resumes all
-            self.stopping.wait(RESUME_SECONDS)
+            self.opened.wait(RESUME_SECONDS)
+
+    def resume_soon(self) -> None:
+        """A hold was lifted: the job goes on."""
+        self.opened.set()
 
     def scan_soon(self) -> None:
         """An opt-out was made: what is out is to be looked through."""
@@ -166,6 +175,7 @@ class Service:
         """Begin nothing more. False if work still runs after a while; it is resumed by the next process."""
         self.stopping.set()
         self.changed.set()
+        self.opened.set()
         stopped = [pool.stop() for pool in (self.gates, self.looks, self.wishes, self.jobs)]
         until = time.monotonic() + STOP_SECONDS
         for thread in self.beside:

@@ -1,19 +1,21 @@
-"""`countermark case`: releases that a person has to look at, and what is decided about them."""
+"""`countermark case`: clips and releases that a person has to look at, and what is decided about them."""
 
 import getpass
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pipeline.cli import output
+from pipeline.cli.release_words import observer, say_resumed
 from pipeline.errors import UsageError
 from pipeline.settings import load
 from pipeline.telling import line_of
 
 if TYPE_CHECKING:
-    from registry.cases import Case
+    from pipeline.app import App
 
-app = typer.Typer(help="Cases: released clips that a person has to look at.", no_args_is_help=True)
+app = typer.Typer(help="Cases: held clips and releases that a person has to look at.", no_args_is_help=True)
 
 STATES = ("open", "upheld", "dismissed", "all")
 
@@ -32,7 +34,7 @@ def list_cases(
     home: output.Home = None,
     as_json: output.AsJson = False,
 ) -> int:
-    """List cases, oldest first."""
+    """List cases, oldest first: clips that are held, and releases. Closed ones: of releases only."""
     from pipeline.app import open_app
     from registry import cases
     from registry.db import read
@@ -40,13 +42,35 @@ def list_cases(
     if state not in STATES:
         raise UsageError(f"there is no state {state[:40]!r} of cases; choose one of: {', '.join(STATES)}")
     wanted = None if state == "all" else state
-    with open_app(load(home)) as opened, read(opened.engine) as conn:
-        found = cases.page(conn, state=wanted, release_id=release, after=after, limit=limit)
-    for case in found:
-        output.say(f"{case.id}  {case.kind}, {case.state}: release {case.release_id}")
-    output.say(f"{len(found)} {'case' if len(found) == 1 else 'cases'}.")
+    with open_app(load(home)) as opened:
+        if state == cases.OPEN and release is None:
+            told = opened.reviews.waiting(after=after, limit=limit)
+        else:
+            with read(opened.engine) as conn:
+                page = cases.page(conn, state=wanted, release_id=release, after=after, limit=limit)
+            told = [opened.reviews.show(case.id) for case in page]
+    for case in told:
+        output.say(f"{case['id']}  {case['kind']}, {case['state']}: {_about(case)}")
+    output.say(f"{len(told)} {'case' if len(told) == 1 else 'cases'}.")
     if as_json:
-        output.answer([_document(case) for case in found])
+        output.answer(told)
+    return output.OK
+
+
+@app.command("next")
+@output.command
+def next_case(by: By = "", home: output.Home = None, as_json: output.AsJson = False) -> int:
+    """Take the oldest case that you may decide; for ten minutes nobody else gets it."""
+    from pipeline.app import open_app
+
+    with open_app(load(home)) as opened:
+        told = opened.reviews.take_next(_who(by))
+    if told is None:
+        output.say("No case waits for you.")
+    else:
+        _say(told)
+    if as_json:
+        output.answer(told)
     return output.OK
 
 
@@ -55,20 +79,12 @@ def list_cases(
 def show(case: Number, home: output.Home = None, as_json: output.AsJson = False) -> int:
     """Show a case with its reasons."""
     from pipeline.app import open_app
-    from registry import cases
-    from registry.db import read
 
-    with open_app(load(home)) as opened, read(opened.engine) as conn:
-        found = cases.get(conn, case)
-    output.say(f"{found.id}: {found.kind} about release {found.release_id}, {found.state}", style="bold")
-    for reason in found.reasons:
-        output.say(f"  {line_of(reason)}")
-    if found.closed_at:
-        output.say(
-            f"  {found.state} at {found.closed_at} by {found.decided_by}: {found.decision or 'no words'}"
-        )
+    with open_app(load(home)) as opened:
+        told = opened.reviews.show(case)
+    _say(told)
     if as_json:
-        output.answer(_document(found))
+        output.answer(told)
     return output.OK
 
 
@@ -77,15 +93,16 @@ def show(case: Number, home: output.Home = None, as_json: output.AsJson = False)
 def uphold(
     case: Number, why: Why = "", by: By = "", home: output.Home = None, as_json: output.AsJson = False
 ) -> int:
-    """Decide that the release may not be served: it is withdrawn, or stays so."""
+    """Decide that it may not be out: the held clip is refused, the release stays withdrawn."""
     from pipeline.app import open_app
     from pipeline.optouts.order import plain
 
     with open_app(load(home)) as opened:
-        found = opened.uphold(case, _who(by), plain("why", why))
-    output.say(f"Upheld: {found.release_id} is not served.", style="bold")
+        done = opened.reviews.block(case, _who(by), plain("why", why))
+        told = opened.reviews.show(case)
+    output.say(f"Upheld: {_about(told)} is {done.about}.", style="bold")
     if as_json:
-        output.answer(_document(found))
+        output.answer(told | _now(told, done.about))
     return output.OK
 
 
@@ -94,19 +111,53 @@ def uphold(
 def dismiss(
     case: Number, why: Why = "", by: By = "", home: output.Home = None, as_json: output.AsJson = False
 ) -> int:
-    """Decide that the case is none: the release is served again, if only this case held it back.
-
-    It is compared with what owners wish now first.
+    """Decide that what was found is none: the held clip is judged anew and goes on, the release is served
+    again if only this case held it back. Where somebody's likeness is in it, two people have to agree.
     """
     from pipeline.app import open_app
     from pipeline.optouts.order import plain
+    from registry.cases import OPEN
 
     with open_app(load(home)) as opened:
-        found, release = opened.dismiss(case, _who(by), plain("why", why))
-    output.say(f"Dismissed: {release.id} is {release.state}.", style="bold")
+        done = opened.reviews.release(case, _who(by), plain("why", why))
+        now = _go_on(opened, done.job) if done.job and done.state != OPEN else done.about
+        told = opened.reviews.show(case)
+    waits = ", and waits for a second person" if done.state == OPEN else ""
+    output.say(f"Dismissed: {_about(told)} is {now}{waits}.", style="bold")
     if as_json:
-        output.answer(_document(found) | {"release_state": str(release.state)})
+        output.answer(told | _now(told, now))
     return output.OK
+
+
+def _go_on(opened: "App", job_id: str) -> str:
+    """Go on with what is open, as `create` does first; the state of this job then."""
+    with output.bar("going on") as bar:
+        for resumed in opened.resume(observer(bar)):
+            say_resumed(resumed, opened.settings)
+    return str(opened.job(job_id).state)
+
+
+def _now(case: Mapping[str, Any], state: str) -> dict[str, str]:
+    return {"release_state" if case["release"] else "job_state": state}
+
+
+def _about(case: Mapping[str, Any]) -> str:
+    return f"release {case['release']}" if case["release"] else f"job {case['job']}"
+
+
+def _say(case: Mapping[str, Any]) -> None:
+    output.say(f"{case['id']}: {case['kind']} about {_about(case)}, {case['state']}", style="bold")
+    for text in case["texts"]:
+        output.say(f"  “{text}”")
+    for reason in case["reasons"]:
+        output.say(f"  {line_of(reason)}")
+    for vote in case["votes"]:
+        output.say(f"  {vote['decision']} said {vote['by']} at {vote['at']}: {vote['why'] or 'no words'}")
+    if case["needed"] > 1 and case["state"] == "open":
+        output.say(f"  {case['needed']} people have to agree before it may leave.")
+    if case["decided_by"]:
+        words = case["decision"] or "no words"
+        output.say(f"  {case['state']} at {case['closed_at']} by {case['decided_by']}: {words}")
 
 
 def _who(by: str) -> str:
@@ -118,11 +169,3 @@ def _who(by: str) -> str:
         return plain("by", getpass.getuser())
     except (KeyError, OSError):
         raise UsageError("this machine does not know who you are; say it with --by") from None
-
-
-def _document(case: "Case") -> dict[str, Any]:
-    return {
-        "id": case.id, "kind": case.kind, "release": case.release_id, "about": case.about,
-        "reasons": list(case.reasons), "state": case.state, "opened_at": case.opened_at,
-        "closed_at": case.closed_at, "decided_by": case.decided_by, "decision": case.decision,
-    }  # fmt: skip

@@ -64,6 +64,9 @@ def test_what_was_made_from_it_follows(run: Any, released: Any) -> None:
     assert run("case", "dismiss", case["id"], "--by", "Ada").document["error"]["code"] == "case_closed"
     assert run("case", "show", case["id"]).document["decided_by"] == "Ada"
     assert run("release", "reinstate", number).document["state"] == "released"
+    [waiting] = run("case", "list").document
+    assert waiting["kind"] == "held"
+    assert run("case", "dismiss", waiting["id"], "--by", "Ada").document["job_state"] == "released"
     assert run("case", "list").document == []
     assert len(run("case", "list", "--state", "all", "--release", child).document) == 1
     assert run("case", "list", "--state", "shut").status == 2

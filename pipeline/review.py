@@ -1,0 +1,187 @@
+"""People decide: about clips that are held, and about releases that may not stay out. One list of cases.
+
+*Release*: what was found does not count. A held clip is judged anew without it and goes on; a release is
+served again (`pipeline.reinstate`). *Block*: the job ends as refused; the release stays withdrawn.
+What people can and cannot lift: `pipeline.clearing`; who may decide when: `registry.reviews`, `caseload`.
+"""
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final
+
+from sqlalchemy import Connection
+
+from pipeline import policy as policies
+from pipeline import reinstate
+from pipeline.clearing import clearance_of, people_needed
+from pipeline.texts import texts_of
+from pipeline.types import Decision, Json, Reason, Verdict
+from pipeline.workbench import Workbench, note_signer, reason_json
+from registry import caseload, cases, reviews
+from registry.cases import Case
+from registry.db import read
+from registry.errors import NotFound
+from registry.release_rows import demand
+from registry.types import Held, Job, ReasonLike
+
+REFUSED_BY_PERSON: Final = "refused_by_person"
+REVIEW: Final = "review"
+CLOSED: Final = "closed"
+_WORDS: Final = {reviews.RELEASE: "release", reviews.REFUSE: "block"}
+_REFUSED: Final = "A person looked at it and refused it."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """What a decision did: ``state`` of the case (open: another person is needed | closed), and of what it is
+    about: of a job `registry.types.JobState`, of a release whether it is served.
+    """
+
+    id: str
+    state: str
+    about: str
+    job: str | None
+    release: str | None
+
+
+class Reviews:
+    """The cases of one home."""
+
+    def __init__(self, bench: Workbench) -> None:
+        self._bench = bench
+
+    def waiting(self, *, after: str = "", limit: int = 100) -> list[Json]:
+        """Documents of open cases, oldest first; ``after``: the last id of the page before."""
+        with read(self._bench.engine) as conn:
+            found = caseload.waiting(conn, after=after, limit=limit)
+        return [self.show(one.id) for one in found]
+
+    def take_next(self, by: str) -> Json | None:
+        """Take the oldest case that this person may decide, for some minutes; None if there is none."""
+        found = caseload.take_next(self._bench.engine, by, self._bench.clock())
+        return None if found is None else self.show(found.id)
+
+    def give_back(self, case_id: str, by: str) -> None:
+        """Let somebody else have a case that this person has taken."""
+        caseload.give_back(self._bench.engine, case_id, by)
+
+    def show(self, case_id: str) -> Json:
+        """A case's document. Raises: NotFound."""
+        with read(self._bench.engine) as conn:
+            hold = _hold_of(conn, case_id)
+            told = _of_release(cases.get(conn, case_id)) if hold is None else None
+            votes = reviews.votes(conn, case_id)
+        if told is None:
+            assert hold is not None  # noqa: S101 - one of the two
+            told = self._of_hold(*hold)
+        lease = caseload.lease_of(self._bench.engine, case_id, self._bench.clock())
+        said: list[Any] = [
+            {"by": one.voter, "decision": _WORDS[one.vote], "why": one.why, "at": one.voted_at}
+            for one in votes
+        ]
+        return told | {"votes": said, "lease": None if lease is None else asdict(lease)}
+
+    def release(self, case_id: str, by: str, why: str) -> Decided:
+        """What was found does not count. Raises: NotFound, CaseClosed, CaseTaken, StillForbidden."""
+        hold = self._held(case_id)
+        if hold is None:
+            return self._decide_release(case_id, by, why, serve=True)
+        cleared = [one for reason in hold.reasons if (one := clearance_of(_ours(reason), 0)) is not None]
+        needed = people_needed([_ours(reason) for reason in hold.reasons])
+        reviews.vote_release(
+            self._bench.engine, case_id, cleared, needed, by=by, why=why, now=self._bench.clock(),
+            sign_checkpoint=note_signer(self._bench.keyring),
+        )  # fmt: skip
+        return self._decided(hold)
+
+    def block(self, case_id: str, by: str, why: str) -> Decided:
+        """It may not leave, or not stay out. Raises: NotFound, CaseClosed, CaseTaken."""
+        hold = self._held(case_id)
+        if hold is None:
+            return self._decide_release(case_id, by, why, serve=False)
+        job = self._bench.jobs.get(hold.job_id)
+        refused = _refused(job, hold, self._bench.clock())
+        result: Json = {
+            "decision": policies.to_json(refused), "reasons": [reason_json(one) for one in refused.reasons],
+        }  # fmt: skip
+        reviews.vote_refuse(
+            self._bench.engine, case_id, reviews.Refusal(decided=refused, result=result), by=by, why=why,
+            now=self._bench.clock(), sign_checkpoint=note_signer(self._bench.keyring),
+        )  # fmt: skip
+        self._bench.store.clean(hold.job_id)
+        return self._decided(hold)
+
+    def _held(self, case_id: str) -> Held | None:
+        with read(self._bench.engine) as conn:
+            found = _hold_of(conn, case_id)
+        return None if found is None else found[0]
+
+    def _decided(self, hold: Held) -> Decided:
+        with read(self._bench.engine) as conn:
+            _, lifted_at = reviews.get_hold(conn, hold.id)
+        job = self._bench.jobs.get(hold.job_id)
+        state = cases.OPEN if lifted_at is None else CLOSED
+        return Decided(id=hold.id, state=state, about=str(job.state), job=job.id, release=None)
+
+    def _decide_release(self, case_id: str, by: str, why: str, *, serve: bool) -> Decided:
+        bench = self._bench
+        with read(bench.engine) as conn:
+            cases.get(conn, case_id)  # there is one
+        caseload.take(bench.engine, case_id, by, bench.clock())
+        try:
+            decide = reinstate.dismiss if serve else reinstate.uphold
+            decide(bench, case_id, by, why)
+        finally:
+            caseload.give_back(bench.engine, case_id, by)
+        with read(bench.engine) as conn:
+            case = cases.get(conn, case_id)
+            served = demand(conn, case.release_id)
+        return Decided(id=case.id, state=CLOSED, about=str(served.state), job=None, release=case.release_id)
+
+    def _of_hold(self, hold: Held, lifted_at: str | None) -> Json:
+        job = self._bench.jobs.get(hold.job_id)
+        texts = texts_of(job.inputs)
+        return {
+            "id": hold.id, "kind": reviews.KIND, "state": cases.OPEN if lifted_at is None else CLOSED,
+            "job": job.id, "release": None, "about": "", "account": job.inputs.get("account"),
+            "policy": job.inputs.get("policy"), "texts": list(texts.all),
+            "reasons": [reason_json(reason) for reason in hold.reasons],
+            "needed": people_needed([_ours(reason) for reason in hold.reasons]),
+            "opened_at": hold.held_at, "closed_at": lifted_at, "decided_by": "", "decision": "",
+        }  # fmt: skip
+
+
+def _hold_of(conn: Connection, case_id: str) -> tuple[Held, str | None] | None:
+    """The hold that a case is, with when it was lifted; None for a case about a release, or for none."""
+    try:
+        return reviews.get_hold(conn, case_id)
+    except NotFound:
+        return None
+
+
+def _of_release(case: Case) -> Json:
+    return {
+        "id": case.id, "kind": case.kind, "state": case.state, "job": None, "release": case.release_id,
+        "about": case.about, "account": None, "policy": None, "texts": [], "reasons": list(case.reasons),
+        "needed": 1, "opened_at": case.opened_at, "closed_at": case.closed_at,
+        "decided_by": case.decided_by, "decision": case.decision,
+    }  # fmt: skip
+
+
+def _refused(job: Job, hold: Held, now: str) -> Decision:
+    """The decision of a person against a held clip, beside what the checks had found."""
+    reasons = (
+        Reason(code=REFUSED_BY_PERSON, check=REVIEW, detail=_REFUSED),
+        *(_ours(one) for one in hold.reasons),
+    )
+    known = (job.result or {}).get("decision")
+    if isinstance(known, dict):
+        return replace(policies.from_json(known), verdict=Verdict.BLOCK, reasons=reasons, decided_at=now)
+    policy = policies.preset(str(job.inputs["policy"]))
+    return Decision(
+        verdict=Verdict.BLOCK, policy=policy.name, policy_version=policy.version, reasons=reasons, checks={},
+        registry_seq=hold.registry_seq, decided_at=now,
+    )  # fmt: skip
+
+
+def _ours(reason: ReasonLike) -> Reason:
+    return Reason(code=reason.code, check=reason.check, detail=reason.detail, evidence=reason.evidence)

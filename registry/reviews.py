@@ -1,0 +1,180 @@
+"""A person decides about what the checks held.
+
+1. A hold is decided while it holds, by who has taken it or while nobody has (`registry.caseload`).
+2. *Refuse*: the job ends as refused, in the same transaction as the decision's own row and log entry.
+3. *Release*: the findings that the person was shown are *cleared*, and the hold is lifted: the job is judged
+   anew, from the gate to the fence. A finding that was cleared does not count again, unless its owner
+   registered more since the clip was held; everything else counts as ever.
+4. Where two people are needed the first one's release only stands beside the hold. The second is somebody
+   else; the database counts.
+5. Nobody decides twice about the same hold.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, Row, select
+
+from registry import cases, decisions, holds, log
+from registry.canonical import Json
+from registry.caseload import demand_free, drop
+from registry.checkpoint import NoteSigner
+from registry.db import read, write
+from registry.errors import CaseClosed, NotFound
+from registry.ids import new_id
+from registry.tables import held, job, release
+from registry.tables_reviews import hold_vote
+from registry.types import DecisionLike, Held, JobState
+
+ENTRY_VERSION: Final = 1
+KIND: Final = "held"
+"""What a hold is called among the cases."""
+RELEASE, REFUSE = "release", "refuse"
+BY_PEOPLE: Final = "review"
+"""Why a hold was lifted that people lifted; the database counts them by it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clearance:
+    """A finding that people did not count: what a check says of a subject, which may be empty.
+
+    ``seq``: the registry's position when the clip was held; what is newer was not shown to them.
+    """
+
+    check: str
+    code: str
+    subject: str = ""
+    intent: str = ""
+    seq: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vote:
+    """What a person said of a hold; ``needed``: how many have to say ``release``."""
+
+    id: str
+    held_id: str
+    vote: str
+    voter: str
+    why: str
+    needed: int
+    voted_at: str
+    log_seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """How a job ends that a person refuses: the decision, and what the job's result says."""
+
+    decided: DecisionLike
+    result: Json
+
+
+def vote_release(
+    engine: Engine, held_id: str, cleared: Sequence[Clearance], needed: int, *, by: str, why: str, now: str,
+    sign_checkpoint: NoteSigner,
+) -> Vote:  # fmt: skip
+    """Rules 3 and 4. Raises `NotFound`, `CaseClosed`, `CaseTaken`."""
+    with write(engine) as conn:
+        hold = _open(conn, held_id, by, now)
+        made = _vote(conn, hold, RELEASE, by, why, cleared, needed, now)
+        agreeing = [one for one in votes(conn, held_id) if one.vote == RELEASE]
+        if len(agreeing) >= max(one.needed for one in agreeing):
+            holds.lift(conn, hold.job_id, BY_PEOPLE, now)
+        drop(conn, held_id)
+        log.add_checkpoint(conn, sign_checkpoint, now)
+    return made
+
+
+def vote_refuse(
+    engine: Engine, held_id: str, refusal: Refusal, *, by: str, why: str, now: str,
+    sign_checkpoint: NoteSigner,
+) -> Vote:  # fmt: skip
+    """Rule 2. Raises `NotFound`, `CaseClosed`, `CaseTaken`."""
+    with write(engine) as conn:
+        hold = _open(conn, held_id, by, now)
+        made = _vote(conn, hold, REFUSE, by, why, (), 1, now)
+        decisions.record(conn, hold.job_id, refusal.decided, now)
+        holds.lift(conn, hold.job_id, f"refused by a person, {made.id}", now)
+        values = {"state": JobState.REFUSED, "finished_at": now, "result": refusal.result}
+        conn.execute(job.update().where(job.c.id == hold.job_id).values(**values))
+        drop(conn, held_id)
+        log.add_checkpoint(conn, sign_checkpoint, now)
+    return made
+
+
+def votes(conn: Connection, held_id: str) -> list[Vote]:
+    """What was said of a hold, the oldest first."""
+    query = select(hold_vote).where(hold_vote.c.held_id == held_id).order_by(hold_vote.c.log_seq)
+    return [_loaded(row) for row in conn.execute(query)]
+
+
+def clearances(engine: Engine, job_id: str) -> tuple[Clearance, ...]:
+    """What people cleared so far for a job."""
+    with read(engine) as conn:
+        return tuple(_cleared(conn, job_id))
+
+
+def found_clear(conn: Connection, release_id: str) -> dict[str, int]:
+    """Subjects that people found not to be in a release, each with the log position before which that counts:
+    when they cleared what held it, or decided a case about it.
+    """
+    found = cases.decided(conn, release_id)
+    job_id = conn.execute(select(release.c.job_id).where(release.c.id == release_id)).scalar()
+    for one in _cleared(conn, job_id) if job_id else ():
+        if one.subject:
+            found[one.subject] = max(one.seq + 1, found.get(one.subject, 0))
+    return found
+
+
+def get_hold(conn: Connection, held_id: str) -> tuple[Held, str | None]:
+    """A hold, and when it was lifted if it was. Raises `NotFound`."""
+    row = conn.execute(select(held).where(held.c.id == held_id)).first()
+    if row is None:
+        raise NotFound(f"There is no case {held_id[:40]!r}; see countermark case list.")
+    return holds.loaded(row), row.lifted_at
+
+
+def _cleared(conn: Connection, job_id: str) -> list[Clearance]:
+    query = (
+        select(hold_vote.c.cleared, held.c.registry_seq)
+        .join(held, held.c.id == hold_vote.c.held_id)
+        .where(held.c.job_id == job_id, held.c.lifted_because == BY_PEOPLE, hold_vote.c.vote == RELEASE)
+        .order_by(hold_vote.c.log_seq)
+    )
+    return [Clearance(**one, seq=row.registry_seq) for row in conn.execute(query) for one in row.cleared]
+
+
+def _open(conn: Connection, held_id: str, by: str, now: str) -> Held:
+    """The hold, if this person may still decide about it (1, 5)."""
+    hold, lifted_at = get_hold(conn, held_id)
+    if lifted_at is not None:
+        raise CaseClosed(f"The case was decided at {lifted_at}; it is not decided twice.")
+    if any(one.voter == by for one in votes(conn, held_id)):
+        raise CaseClosed(f"{by} has decided about this case already; it waits for another person.")
+    demand_free(conn, held_id, by, now)
+    return hold
+
+
+def _vote(
+    conn: Connection, hold: Held, vote: str, by: str, why: str, cleared: Sequence[Clearance], needed: int,
+    now: str,
+) -> Vote:  # fmt: skip
+    made = new_id(now)
+    listed = [{name: value for name, value in asdict(one).items() if name != "seq"} for one in cleared]
+    public: Json = {"v": ENTRY_VERSION, "case": hold.id, "action": vote, "kind": KIND, "vote": made}
+    private: Json = {"by": by, "why": why, "job": hold.job_id, "cleared": [dict(one) for one in listed]}
+    entry = log.append(conn, "case", public, private, now)
+    row: dict[str, Any] = {
+        "id": made, "held_id": hold.id, "vote": vote, "voter": by, "why": why, "needed": needed,
+        "voted_at": now, "log_seq": entry.seq,
+    }  # fmt: skip
+    conn.execute(hold_vote.insert().values(**row, cleared=listed))
+    return Vote(**row)
+
+
+def _loaded(row: Row[Any]) -> Vote:
+    told = row._asdict()
+    del told["cleared"]
+    return Vote(**told)
