@@ -5,7 +5,9 @@ served again (`pipeline.reinstate`). *Block*: the job ends as refused; the relea
 What people can and cannot lift: `pipeline.clearing`; who may decide when: `registry.reviews`, `caseload`.
 """
 
+import contextlib
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Connection
@@ -13,6 +15,7 @@ from sqlalchemy import Connection
 from pipeline import policy as policies
 from pipeline import reinstate
 from pipeline.clearing import clearance_of, people_needed
+from pipeline.release.staging import Staging
 from pipeline.texts import texts_of
 from pipeline.types import Decision, Json, Reason, Verdict
 from pipeline.workbench import Workbench, note_signer, reason_json
@@ -21,6 +24,7 @@ from registry.cases import Case
 from registry.db import read
 from registry.errors import NotFound
 from registry.release_rows import demand
+from registry.store import Area
 from registry.types import Held, Job, ReasonLike
 
 REFUSED_BY_PERSON: Final = "refused_by_person"
@@ -109,6 +113,20 @@ class Reviews:
         )  # fmt: skip
         self._bench.store.clean(hold.job_id)
         return self._decided(hold)
+
+    def clip(self, case_id: str) -> Path | None:
+        """Where the clip of a case lies, for making stills of it; None where none was made, or it is gone."""
+        hold = self._held(case_id)
+        if hold is None:
+            with read(self._bench.engine) as conn:
+                released = demand(conn, cases.get(conn, case_id).release_id)
+            with contextlib.suppress(NotFound):
+                return self._bench.store.find(Area.RELEASED, released.file_sha256)
+            return None
+        made = [self._bench.jobs.recorded(hold.job_id, step) for step in ("accept", "generate")]
+        staging = Staging(self._bench.store, hold.job_id)
+        files = [staging.path(str(one["file"])) for one in made if isinstance(one, dict)]
+        return next((file for file in files if file.is_file()), None)
 
     def _held(self, case_id: str) -> Held | None:
         with read(self._bench.engine) as conn:

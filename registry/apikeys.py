@@ -84,7 +84,7 @@ def create(
         secrets_row = {"scopes": listed, "tags": tagged, "secret_sha256": _digest(secret)}
         conn.execute(api_key.insert().values(**row, **secrets_row))
         made_row = conn.execute(select(api_key).where(api_key.c.id == made)).one()
-    return _loaded(made_row), secret
+    return loaded(made_row), secret
 
 
 def authenticate(engine: Engine, secret: str | None, now: str, *, scope: str | None = None) -> ApiKey:
@@ -103,14 +103,21 @@ def authenticate(engine: Engine, secret: str | None, now: str, *, scope: str | N
     known = "" if row is None else str(row.secret_sha256)
     if not hmac.compare_digest(known, _digest(secret)) or row is None:  # 2
         raise KeyRefused(f"This API key is not known here; {_NEW}.", RefusedBecause.UNKNOWN)
-    key = _loaded(row)
-    if key.revoked_seq is not None:  # 3
-        raise KeyRefused(f"This API key was revoked; {_NEW}.", RefusedBecause.REVOKED)
-    if key.expires_at is not None and parse_time(key.expires_at) <= parse_time(now):  # 4
-        raise KeyRefused(f"This API key is at its end; {_NEW}.", RefusedBecause.EXPIRED)
+    key = loaded(row)
+    demand_good(key, now)  # 3, 4
     if scope is not None and scope not in key.scopes:  # 5
         raise KeyRefused(f"This API key is not for {scope}; {_NEW} with that scope.", RefusedBecause.SCOPE)
     return key
+
+
+def demand_good(key: ApiKey | None, now: str) -> None:
+    """Raises `KeyRefused` for a key that is not known, was revoked or is at its end."""
+    if key is None:
+        raise KeyRefused(f"This API key is not known here; {_NEW}.", RefusedBecause.UNKNOWN)
+    if key.revoked_seq is not None:
+        raise KeyRefused(f"This API key was revoked; {_NEW}.", RefusedBecause.REVOKED)
+    if key.expires_at is not None and parse_time(key.expires_at) <= parse_time(now):
+        raise KeyRefused(f"This API key is at its end; {_NEW}.", RefusedBecause.EXPIRED)
 
 
 def revoke(engine: Engine, key_id: str, *, why: Json, now: str, sign_checkpoint: NoteSigner) -> ApiKey:
@@ -126,14 +133,14 @@ def revoke(engine: Engine, key_id: str, *, why: Json, now: str, sign_checkpoint:
             conn.execute(api_key.update().where(api_key.c.id == key_id).values(**gone))
             log.add_checkpoint(conn, sign_checkpoint, now)
             row = conn.execute(select(api_key).where(api_key.c.id == key_id)).one()
-        return _loaded(row)
+        return loaded(row)
 
 
 def get(engine: Engine, key_id: str) -> ApiKey | None:
     """Return a key by its id."""
     with read(engine) as conn:
         row = conn.execute(select(api_key).where(api_key.c.id == key_id)).first()
-    return None if row is None else _loaded(row)
+    return None if row is None else loaded(row)
 
 
 def list_keys(
@@ -144,7 +151,7 @@ def list_keys(
     if account is not None:
         query = query.where(api_key.c.account == account)
     with read(engine) as conn:
-        return [_loaded(row) for row in conn.execute(query)]
+        return [loaded(row) for row in conn.execute(query)]
 
 
 def _check_tester(scopes: Collection[str], expires_at: str | None, now: str) -> None:
@@ -162,7 +169,8 @@ def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def _loaded(row: Row[Any]) -> ApiKey:
+def loaded(row: Row[Any]) -> ApiKey:
+    """A row of the table as it is shown."""
     return ApiKey(
         id=row.id, account=row.account, name=row.name, scopes=tuple(row.scopes), created_at=row.created_at,
         expires_at=row.expires_at, revoked_at=row.revoked_at, revoked_seq=row.revoked_seq,

@@ -165,6 +165,12 @@ class LocalJobs:
         with read(self._engine) as conn:
             return _loaded(_row_of(conn, job_id), None)
 
+    def recorded(self, job_id: str, name: str) -> JsonValue:
+        """What a step of a job recorded; None where it has not run."""
+        with read(self._engine) as conn:
+            done = conn.execute(_step(job_id, name)).first()
+        return None if done is None else _json(done.result)
+
     def close(self) -> None:
         """Let go of every job of this object, as if the process had died."""
         for job_id in list(self._held):

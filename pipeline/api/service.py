@@ -15,7 +15,7 @@ from pipeline.api.state import Service
 from pipeline.app import open_app
 from pipeline.eyes import Eyes
 from pipeline.settings import Settings
-from pipeline.web import pages
+from pipeline.web import console, pages, rendering, signing_in
 
 ROUTERS: Final = (
     optouts.router, generations.router, moderate.router, cases.router, verify.router, files.router,
@@ -44,7 +44,8 @@ def make_service(settings: Settings, *, warm: bool = False, eyes: Eyes | None = 
     )  # fmt: skip
     for router in ROUTERS:
         app.include_router(router, responses=shapes.PROBLEMS)
-    app.include_router(pages.router)
+    for pages_of in (pages, signing_in, console, rendering):
+        app.include_router(pages_of.router)
     problems.install(app)
     app.add_middleware(Bounds, settings=settings)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]

@@ -13,7 +13,7 @@ from pipeline.settings import load
 if TYPE_CHECKING:
     from registry.apikeys import ApiKey
 
-app = typer.Typer(help="API keys of the service: create, list, revoke.", no_args_is_help=True)
+app = typer.Typer(help="API keys of the service: create, link, list, revoke.", no_args_is_help=True)
 
 
 @app.command("create")
@@ -50,6 +50,31 @@ def create(
         output.answer(_document(key) | {"secret": secret})
     else:
         typer.echo(secret)
+    return output.OK
+
+
+@app.command("link")
+@output.command
+def link(
+    key: Annotated[str, typer.Argument(help="The key's id, as `list` shows it.", show_default=False)],
+    address: Annotated[
+        str, typer.Option(help="Where people reach the service; https, but on this machine.")
+    ] = "http://127.0.0.1:8080",
+    home: output.Home = None,
+    as_json: output.AsJson = False,
+) -> int:
+    """A link with which the person of a key signs in to the pages. It works once, for fifteen minutes."""
+    from pipeline.app import open_app
+    from registry import sessions
+
+    with open_app(load(home)) as opened:
+        secret = sessions.make_link(opened.engine, key, clock())
+    made = f"{address.rstrip('/')}/sign-in?link={secret}"
+    output.say("Open it yourself, or give it to that person alone:")
+    if as_json:
+        output.answer({"link": made})
+    else:
+        typer.echo(made)
     return output.OK
 
 

@@ -6,40 +6,29 @@ an API key, since whoever may opt out may stop what others make.
 
 import asyncio
 import base64
-import hashlib
 import json
 import logging
-from collections.abc import Mapping
-from importlib.resources import files
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 
 from pipeline import auth
 from pipeline import policy as policies
-from pipeline.api import optouts, problems
+from pipeline.api import optouts
 from pipeline.api.state import Here, Service
 from pipeline.api.uploads import Upload
 from pipeline.api.verify import examine
 from pipeline.clock import clock
 from pipeline.credentials.text import safe_text
 from pipeline.errors import RequestMalformed
-from pipeline.verify import html, html_style
+from pipeline.verify import html
 from pipeline.verify.document import document, for_strangers
 from pipeline.verify.types import VerificationReport
+from pipeline.web.rendering import failed, page, same_site
 from pipeline.workbench import OURS
 
-POLICY: Final = (
-    "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; "
-    "frame-ancestors 'none'"
-)
-FOREVER: Final = "public, max-age=31536000, immutable"
-SAME_SITE: Final = ("same-origin", "none")
 CLOCK: Final = slice(11, 19)  # of an RFC 3339 time
-STYLE: Final = html_style.STYLE + files("pipeline.web").joinpath("style.css").read_text(encoding="utf-8")
-STYLE_PATH: Final = f"/static/{hashlib.sha256(STYLE.encode()).hexdigest()[:16]}.css"
 
 DECLARATIONS: Final = {
     "authority": "I am the rights holder or the person concerned, or I may act for them.",
@@ -62,42 +51,37 @@ log = logging.getLogger("countermark.service")
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
-_templates = Environment(
-    loader=PackageLoader("pipeline.web"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-    lstrip_blocks=True,
-)  # fmt: skip
-
 
 @router.get("/")
 def get_index(here: Here) -> Response:
     """What can be done here."""
     checked = bool(policies.preset(here.settings.policy).required)
-    return _page(here, "index.html", checked=checked)
+    return page(here, "index.html", checked=checked)
 
 
 @router.get("/verify")
 def get_verify(here: Here) -> Response:
     """The form for a clip."""
-    return _page(here, "verify.html", error=None, limit=_size(here.settings.max_upload_bytes))
+    return page(here, "verify.html", error=None, limit=_size(here.settings.max_upload_bytes))
 
 
 @router.post("/verify")
 async def post_verify(request: Request, here: Here) -> Response:
     """The report on a clip; nothing of the clip is kept."""
     try:
-        _same_site(request)
+        same_site(request)
         here.looks.check()
         async with here.uploads.receive(request) as upload:
             report = for_strangers(await examine(here, upload, strip=True, asker=here.asker(request)))
     except OURS as error:
-        return _failed(here, "verify.html", error, limit=_size(here.settings.max_upload_bytes))
+        return failed(here, "verify.html", error, limit=_size(here.settings.max_upload_bytes))
     return await asyncio.to_thread(_report, here, report)
 
 
 @router.get("/optout")
 def get_optout(here: Here) -> Response:
     """The form for an opt-out."""
-    return _page(here, "optout.html", error=None, values=dict.fromkeys(KEPT, ""), **_choices(here))
+    return page(here, "optout.html", error=None, values=dict.fromkeys(KEPT, ""), **_choices(here))
 
 
 @router.post("/optout")
@@ -105,7 +89,7 @@ async def post_optout(request: Request, here: Here) -> Response:
     """Register an opt-out, with the API key that was typed in."""
     values = dict.fromkeys(KEPT, "")
     try:
-        _same_site(request)
+        same_site(request)
         here.wishes.check()
         async with here.uploads.receive(request) as upload:
             values = {name: safe_text(upload.fields.get(name, [""])[0], 4000) for name in KEPT}
@@ -114,18 +98,12 @@ async def post_optout(request: Request, here: Here) -> Response:
             receipt = await optouts.register(here, upload, order, caller)
         log.info("opt-out %s: key %s declared %s", receipt.id, caller.key, " and ".join(DECLARATIONS))
     except OURS as error:
-        return _failed(here, "optout.html", error, values=values, **_choices(here))
+        return failed(here, "optout.html", error, values=values, **_choices(here))
     told = optouts.tell(receipt, optouts.ACTIVE)
-    return _page(
+    return page(
         here, "done.html", told=told, clock=receipt.at[CLOCK], day=receipt.at[:10],
         receipt=_download("application/json", json.dumps(told, indent=2)),
     )  # fmt: skip
-
-
-@router.get(STYLE_PATH)
-def get_style() -> Response:
-    """The style sheet; another one has another name."""
-    return Response(STYLE, media_type="text/css", headers={"Cache-Control": FOREVER})
 
 
 def _read(upload: Upload) -> tuple[str, dict[str, Any]]:
@@ -154,7 +132,7 @@ def _lines(text: str) -> list[str]:
 def _report(here: Service, report: VerificationReport) -> Response:
     service = here.settings.service
     whole = html.render([report], service=service)
-    return _page(
+    return page(
         here, "report.html", article=html.article(report, service), how=html.how(service),
         page=_download("text/html", whole),
         record=_download("application/json", json.dumps(document(report), indent=2)),
@@ -166,29 +144,6 @@ def _download(kind: str, text: str) -> str:
     return f"data:{kind};base64,{base64.b64encode(text.encode()).decode()}"
 
 
-def _failed(here: Service, template: str, error: Exception, **values: Any) -> Response:
-    told = problems.told_of(error)
-    first, _, rest = told.message.rstrip(".").partition(" ")
-    # Names of files keep their letters.
-    sentence = f"{first.capitalize() if first.islower() and first.isalpha() else first} {rest}."
-    headers = {"Retry-After": str(problems.RETRY_SECONDS)} if told.http_status == 503 else {}
-    return _page(
-        here, template, status=told.http_status, headers=headers, error=safe_text(sentence, 500), **values
-    )
-
-
-def _page(
-    here: Service,
-    template: str,
-    *,
-    status: int = 200,
-    headers: Mapping[str, str] | None = None,
-    **values: Any,
-) -> Response:
-    text = _templates.get_template(template).render(service=here.settings.service, style=STYLE_PATH, **values)
-    return HTMLResponse(text, status, {"Content-Security-Policy": POLICY, **(headers or {})})
-
-
 def _choices(here: Service) -> dict[str, Any]:
     size = _size(here.settings.max_optout_bytes)
     return {"whom": WHOM, "wishes": WISHES, "declarations": DECLARATIONS, "limit": size}
@@ -196,9 +151,3 @@ def _choices(here: Service) -> dict[str, Any]:
 
 def _size(count: int) -> str:
     return f"{count / 1024**2:.0f} MiB"
-
-
-def _same_site(request: Request) -> None:
-    """A form on another site may not post here on somebody's behalf."""
-    if request.headers.get("sec-fetch-site", "none") not in SAME_SITE:
-        raise RequestMalformed("this form was sent from another site; open the page here and send it again")

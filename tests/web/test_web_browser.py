@@ -1,6 +1,7 @@
 """Chromium shows the pages whole, as wide as a desk and as a phone, without complaint."""
 
 import re
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,9 @@ import pytest
 import uvicorn
 
 from pipeline.api.server import bind
+from pipeline.clock import clock
+from registry import apikeys, sessions
+from registry.types import JobState, Reason
 
 WIDE, PHONE = (1200, 900), (500, 900)  # Chromium makes no window narrower than 500
 
@@ -44,3 +48,50 @@ def test_the_page_as_it_is_built(browse: Any, address: str) -> None:
     assert re.search(r'<form action="/optout" method="post"', text)
     assert "Refused" not in text
     assert "<h1" in text
+
+
+@pytest.fixture(scope="module", name="chromium")
+def a_chromium() -> Iterator[Any]:
+    """A browser that a script drives."""
+    found = next((path for name in ("chromium", "chromium-browser") if (path := shutil.which(name))), None)
+    if found is None:
+        pytest.skip("Chromium is not installed")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        flags = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        browser = playwright.chromium.launch(executable_path=found, args=flags)
+        yield browser
+        browser.close()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_case_is_decided_without_script(pages: Any, address: str, chromium: Any, width: int) -> None:
+    """Sign in by a link, take a case, look at it, decide: nothing is wider than the window."""
+    app = pages.app.state.service.app
+    key, _ = apikeys.create(app.engine, "safety", f"Ada {width}", ("review",), now=clock())
+    job = _held(app, width)
+    link = sessions.make_link(app.engine, key.id, clock())
+    context = chromium.new_context(viewport={"width": width, "height": 900}, java_script_enabled=False)
+    seen = context.new_page()
+    seen.goto(f"{address}/sign-in?link={link}")
+    seen.get_by_role("button", name="Sign in").click()
+    assert seen.url == f"{address}/review"
+    while app.job(job).state is JobState.HELD:  # other tests leave cases
+        seen.get_by_role("button", name="Take the next one").click()
+        assert "/review/" in seen.url
+        assert seen.locator("main").bounding_box()["width"] <= width
+        seen.get_by_label("Block").check()
+        seen.get_by_label("Why").fill("it is somebody")
+        seen.get_by_role("button", name="Decide").click()
+        assert seen.get_by_role("status").inner_text().startswith("Decided")
+    assert app.job(job).state is JobState.REFUSED
+    context.close()
+
+
+def _held(app: Any, number: int) -> str:
+    jobs = app._bench.jobs
+    job = jobs.submit("create/1", f"browser {number}", {"policy": "opt-out", "prompt": "a face", "key": ""})
+    reason = Reason(code="likeness_match", check="likeness", detail="A face.", evidence={"times": [0.5]})
+    jobs.finish(job, JobState.HELD, {"decision": None, "reasons": []}, reasons=[reason])
+    return str(job.id)

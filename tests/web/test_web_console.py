@@ -1,0 +1,196 @@
+"""Signing in by a link, and a case decided in the console, as a browser does it."""
+
+import hashlib
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from pipeline.clock import clock
+from pipeline.release.staging import Staging
+from registry import apikeys, sessions
+from registry.ids import new_id
+from registry.types import JobState, Reason
+
+NAMED = Reason(
+    code="name_near", check="prompt_names", detail="“Zorblaks” is close to the name of <Zorblax> (Studio).",
+    evidence={"subject": "s", "score": 0.91, "threshold": 0.85, "turn": 0, "span": [2, 10]},
+)  # fmt: skip
+FACE = Reason(
+    code="likeness_match", check="likeness", detail="A face.",
+    evidence={
+        "subject": "t", "probability": 0.93, "times": [0.5, 1.0], "boxes": [[0.1, 0.2, 0.5, 0.6]] * 2,
+    },
+)  # fmt: skip
+WORD = re.compile(r'name="word" value="([0-9a-f]{64})"')
+
+
+class Hold:
+    """Makes held jobs, as a job that was stopped leaves them."""
+
+    def __init__(self, app: Any, clip: Path) -> None:
+        self._bench, self._clip, self._count = app._bench, clip, 0  # what `open_app` put together
+
+    def __call__(self, *reasons: Reason, clip: bool = True) -> str:
+        self._count += 1
+        inputs: Any = {"account": "maker", "key": "", "policy": "opt-out", "prompt": "A Zorblaks <b>waves"}
+        job = self._bench.jobs.submit("guard/2", f"held {new_id(clock())}", inputs)
+        if clip:
+            data = self._clip.read_bytes()
+            name = f"{hashlib.sha256(data).hexdigest()}.input"
+            Staging(self._bench.store, job.id).path(name).write_bytes(data)
+            self._bench.jobs.step(job, "accept", lambda: {"file": name})
+        self._bench.jobs.finish(job, JobState.HELD, {"decision": None, "reasons": []}, reasons=reasons)
+        return str(job.id)
+
+
+@pytest.fixture(name="hold", scope="module")
+def a_hold(pages: Any, tmp_path_factory: pytest.TempPathFactory, make_clip: Any) -> Hold:
+    clip = make_clip(tmp_path_factory.mktemp("held") / "clip.mp4", 320, 192, 30, fps=12)
+    return Hold(pages.app.state.service.app, clip)
+
+
+@pytest.fixture(name="person")
+def somebody(pages: Any) -> Callable[..., TestClient]:
+    """A browser in which somebody is signed in."""
+
+    def sign_in(name: str, *scopes: str) -> TestClient:
+        engine = pages.app.state.service.app.engine
+        key, _ = apikeys.create(engine, "safety", name, scopes or ("review",), now=clock())
+        link = sessions.make_link(engine, key.id, clock())
+        browser = TestClient(pages.app, base_url="https://testserver", follow_redirects=False)
+        assert browser.get(f"/sign-in?link={link}").status_code == 200
+        answer = browser.post("/sign-in", data={"link": link})
+        assert (answer.status_code, answer.headers["location"]) == (303, "/review")
+        return browser
+
+    return sign_in
+
+
+def word(text: str) -> str:
+    found = WORD.search(text)
+    assert found is not None
+    return found[1]
+
+
+def take(browser: TestClient) -> str:
+    form = {"word": word(browser.get("/review").text)}
+    return str(browser.post("/review/next", data=form).headers["location"])
+
+
+def decide(browser: TestClient, path: str, decision: str, why: str = "") -> Any:
+    form = {"word": word(browser.get(path).text), "decision": decision, "why": why}
+    return browser.post(path, data=form)
+
+
+def test_the_cookie_is_for_this_site_alone(person: Any) -> None:
+    browser = person("Ada")
+    engine = browser.app.state.service.app.engine
+    key, _ = apikeys.create(engine, "safety", "Ben", ("review",), now=clock())
+    link = sessions.make_link(engine, key.id, clock())
+    told = browser.post("/sign-in", data={"link": link}).headers["set-cookie"].lower()
+    assert all(one in told for one in ("httponly", "secure", "samesite=strict", "path=/"))
+
+
+def test_nobody_sees_cases_who_is_not_signed_in(pages: Any, person: Any, hold: Hold) -> None:
+    hold(NAMED)
+    stranger = TestClient(pages.app, base_url="https://testserver", follow_redirects=False)
+    for method, path in (("GET", "/review"), ("POST", "/review/next"), ("GET", f"/review/{'0' * 36}")):
+        answer = stranger.request(method, path)
+        assert (answer.status_code, "Zorblaks" in answer.text) == (401, False)
+    other = person("Ben", "create")
+    assert other.get("/review").status_code == 403
+    assert stranger.get("/sign-in?link=nonsense").status_code == 401
+
+
+def test_a_link_that_was_used_and_a_session_that_ended(pages: Any, person: Any) -> None:
+    browser = person("Ada")
+    form = {"word": word(browser.get("/review").text)}
+    kept = dict(browser.cookies)
+    assert browser.post("/sign-out", data=form).headers["location"] == "/"
+    again = TestClient(pages.app, base_url="https://testserver", cookies=kept)
+    assert again.get("/review").status_code == 401
+
+
+def test_a_form_needs_its_word(person: Any, hold: Hold) -> None:
+    hold(NAMED)
+    browser, other = person("Ada"), person("Ben")
+    foreign = word(other.get("/review").text)
+    for form in ({}, {"word": ""}, {"word": foreign}, {"word": "é"}):
+        answer = browser.post("/review/next", data=form)
+        assert (answer.status_code, "too old" in answer.text or "cannot be read" in answer.text) == (
+            422,
+            True,
+        )
+    mine = {"word": word(browser.get("/review").text)}
+    crossed = browser.post("/review/next", data=mine, headers={"Sec-Fetch-Site": "cross-site"})
+    assert crossed.status_code == 422
+    assert browser.post("/review/next", data=mine).status_code == 303
+
+
+def test_a_case_on_one_page(pages: Any, person: Any, hold: Hold) -> None:
+    _decide_all(pages)
+    job = hold(NAMED, FACE)
+    browser = person("Ada")
+    path = take(browser)
+    text = browser.get(path).text
+    assert "<mark>Zorblaks<sup>1</sup></mark> &lt;b&gt;waves" in text
+    assert "&lt;Zorblax&gt;" in text
+    assert "right 93 times in 100" in text
+    assert text.count("<figure><div") >= 6
+    assert text.count("<rect x=") == 2
+    assert 'class="blurred"' in text
+    assert "2 people have to agree" in text
+    clear = browser.get(f"{path}?clear=1").text
+    assert 'class="blurred"' not in clear
+    assert len(clear) > len(text) + 10_000
+    assert decide(browser, path, "release", "a mask").headers["location"].startswith("/review?done=")
+    assert "second person" in browser.get(f"/review?done={path.rpartition('/')[2]}").text
+    assert "You have decided" in browser.get(path).text
+    second = person("Ben")
+    assert "<b>Release</b>, <bdi>Ada (safety)</bdi>" in second.get(path).text
+    decide(second, path, "block", "it is her")
+    assert pages.app.state.service.app.job(job).state is JobState.REFUSED
+    assert "This case is closed" in second.get(path).text
+    assert decide_closed(second, path).status_code == 409
+
+
+def test_another_persons_case_is_shown_and_not_decided(pages: Any, person: Any, hold: Hold) -> None:
+    _decide_all(pages)
+    hold(NAMED, clip=False)
+    ada, ben = person("Ada"), person("Ben")
+    path = take(ada)
+    text = ben.get(path).text
+    assert "Taken by <bdi>Ada (safety)</bdi>" in text
+    assert 'name="decision"' not in text
+    assert "No clip was made yet" in text
+    assert take(ben) == "/review"
+    answer = ben.post(path, data={"word": word(text), "decision": "block"})
+    assert (answer.status_code, "Somebody else has taken" in answer.text) == (409, True)
+    assert decide(ada, path, "give-back").headers["location"] == "/review"
+    assert take(ben) == path
+
+
+@pytest.mark.parametrize("case", ["nonsense", "0" * 36, "%00"])
+def test_a_case_that_is_not_there(person: Any, case: str) -> None:
+    browser = person("Ada")
+    assert browser.get(f"/review/{case}").status_code == 404
+    form = {"word": word(browser.get("/review").text), "decision": "block"}
+    assert browser.post(f"/review/{case}", data=form).status_code == 404
+
+
+def decide_closed(browser: TestClient, path: str) -> Any:
+    form = {"word": word(browser.get("/review").text), "decision": "block"}
+    return browser.post(path, data=form)
+
+
+def _decide_all(pages: Any) -> None:
+    """Block whatever other tests left."""
+    reviews = pages.app.state.service.app.reviews
+    for case in reviews.waiting():
+        if case["lease"]:
+            reviews.give_back(case["id"], case["lease"]["holder"])
+        reviews.block(case["id"], f"nobody {new_id(clock())}", "")
