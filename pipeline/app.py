@@ -105,6 +105,15 @@ class App:
         return Bundler(engine=self.engine, store=self.store, signer=self.signer, key=self.log_vkey)
 
     @property
+    def followed(self) -> int:
+        """The registry's position that this process knows."""
+        return self._bench.view.followed
+
+    def catch_up(self) -> None:
+        """Follow the registry to its head. Raises: `registry.errors.RegistryError`."""
+        self._bench.view.current()
+
+    @property
     def reviews(self) -> Reviews:
         """The cases that wait for people, and what they decide."""
         return Reviews(self._bench)

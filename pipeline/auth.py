@@ -15,6 +15,7 @@ MODERATE: Final = "moderate"
 VERIFY: Final = "verify"
 OPTOUT: Final = "optout"
 REVIEW: Final = "review"
+METRICS: Final = "metrics"
 MAX_HEADER: Final = 300
 SCHEME: Final = "bearer"
 

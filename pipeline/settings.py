@@ -126,6 +126,7 @@ class Settings(BaseModel):
     max_upload_bytes: int = Field(1024 * MIB, gt=0, description="bytes of an uploaded clip and its fields")
     max_optout_bytes: int = Field(256 * MIB, gt=0, description="bytes of an opt-out with its pictures")
     max_upload_parts: int = Field(48, ge=1, description="fields and files of one upload")
+    min_free_mib: int = Field(512, ge=0, description="free disk in MiB below which `serve` is not ready")
     max_json_bytes: int = Field(MIB // 4, gt=0, description="bytes of a request without files")
     upload_seconds: float = Field(600.0, gt=0, description="time that one request may take to arrive")
     idle_seconds: float = Field(20.0, gt=0, description="time that a client may send or read nothing")

@@ -28,7 +28,7 @@ from registry.ids import new_id, parse_time
 from registry.tables import api_key
 
 ENTRY_VERSION: Final = 1
-SCOPES: Final = ("create", "guard", "moderate", "verify", "optout", "review", "admin", "tester")
+SCOPES: Final = ("create", "guard", "moderate", "verify", "optout", "review", "metrics", "admin", "tester")
 TESTER: Final = "tester"
 WITH_TESTER: Final = ("create", "guard", "moderate", "verify", TESTER)
 """Scopes that a tester's key may have."""

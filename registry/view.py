@@ -91,6 +91,11 @@ class View:
             if ours:  # it began after we asked
                 return found
 
+    @property
+    def followed(self) -> int:
+        """The position that the last answer was about."""
+        return self._state[0].seq
+
     def settle(self, seconds: float) -> bool:
         """Wait until nothing goes on beside; whether that is so. For whoever measures."""
         until = monotonic() + seconds

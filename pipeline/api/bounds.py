@@ -14,6 +14,7 @@ from typing import Final
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pipeline.api.metrics import NO_ROUTE, Metrics
 from pipeline.credentials.text import safe_text
 from pipeline.errors import LimitExceeded, TooSlow
 from pipeline.settings import Settings
@@ -41,9 +42,9 @@ access = logging.getLogger("countermark.access")
 class Bounds:
     """The outermost layer around the application."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
-        """Apply the limits of `settings` to everything that reaches `app`."""
-        self._app, self._settings = app, settings
+    def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
+        """Apply the limits of `settings` to everything that reaches `app`, and count it."""
+        self._app, self._settings, self._metrics = app, settings, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -61,6 +62,8 @@ class Bounds:
             seconds = time.monotonic() - began
             path = safe_text(scope["path"], MAX_PATH)
             access.info("%s %s %s %.3f s", scope["method"], path, writer.status, seconds)
+            route = getattr(scope.get("route"), "path", NO_ROUTE)  # the router says which it took
+            self._metrics.request(scope["method"], route, writer.status, seconds)
 
     def _limit(self, path: str) -> int:
         """Bytes of a request: by its route, since what a request says of its own kind proves nothing."""

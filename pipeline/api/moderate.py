@@ -32,5 +32,6 @@ async def post_prompt(asked: shapes.PromptRequest, here: Here, caller: Moderator
     with here.gates.reserve() as slot:
         future = slot.start(judge)
     decision = await asyncio.wrap_future(future)
+    here.metrics.said("prompt", str(decision.verdict))
     told: Json = {"appeal": appeal(here.settings.contact) if decision.reasons else None}
     return JSONResponse(policies.for_callers(policies.to_json(decision)) | told)

@@ -40,6 +40,7 @@ class Pool:
 
     def __init__(self, name: str, workers: int, waiting: int) -> None:
         self._places = threading.BoundedSemaphore(workers + waiting)
+        self._taken, self._counting = 0, threading.Lock()
         self._queue: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
         self._stopping = False
         self._threads = [
@@ -53,7 +54,14 @@ class Pool:
         """A place for one piece of work. Raises: TooBusy."""
         if self._stopping or not self._places.acquire(blocking=False):
             raise TooBusy("the service has as much work as it takes; try again in a moment")
+        with self._counting:
+            self._taken += 1
         return Slot(self)
+
+    @property
+    def taken(self) -> int:
+        """Places that are taken, waiting or at work."""
+        return self._taken
 
     def check(self) -> None:
         """Raises: TooBusy if there is no place now, so that nobody uploads in vain."""
@@ -66,6 +74,8 @@ class Pool:
 
     def leave(self) -> None:
         """Give a place back."""
+        with self._counting:
+            self._taken -= 1
         self._places.release()
 
     def stop(self) -> bool:
@@ -91,4 +101,4 @@ class Pool:
             except BaseException as error:  # noqa: BLE001 - whoever waits for the future is told
                 future.set_exception(error)
             finally:
-                self._places.release()
+                self.leave()

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -11,6 +12,8 @@ from fastapi.telemetry import TelemetryConfig
 
 from pipeline.api import cases, files, generations, health, moderate, optouts, problems, shapes, verify
 from pipeline.api.bounds import Bounds
+from pipeline.api.metrics import Metrics
+from pipeline.api.standing import standing
 from pipeline.api.state import Service
 from pipeline.app import open_app
 from pipeline.eyes import Eyes
@@ -37,9 +40,10 @@ def make_service(settings: Settings, *, warm: bool = False, eyes: Eyes | None = 
 
     Raises (at start): HomeUnusable, KeysUnusable, RegistryError.
     """
+    metrics = Metrics()
     app = FastAPI(
         title="Countermark", version=version("countermark"), description=ABOUT,
-        lifespan=_lifespan(settings, warm, eyes), telemetry=SILENT, docs_url=None, redoc_url=None,
+        lifespan=_lifespan(settings, warm, eyes, metrics), telemetry=SILENT, docs_url=None, redoc_url=None,
         redirect_slashes=False,  # a redirect would repeat the Host header
     )  # fmt: skip
     for router in ROUTERS:
@@ -47,16 +51,17 @@ def make_service(settings: Settings, *, warm: bool = False, eyes: Eyes | None = 
     for pages_of in (pages, signing_in, console, rendering):
         app.include_router(pages_of.router)
     problems.install(app)
-    app.add_middleware(Bounds, settings=settings)
+    app.add_middleware(Bounds, settings=settings, metrics=metrics)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 
 
-def _lifespan(settings: Settings, warm: bool, eyes: Eyes | None) -> Any:
+def _lifespan(settings: Settings, warm: bool, eyes: Eyes | None, metrics: Metrics) -> Any:
     @asynccontextmanager
     async def live(app: FastAPI) -> AsyncIterator[None]:
         with open_app(settings, eyes) as opened:
-            service = Service.on(opened, settings)
+            service = Service.on(opened, settings, metrics)
+            metrics.follow(partial(standing, service))
             app.state.service = service
             service.start(warm=warm)
             try:

@@ -241,6 +241,13 @@ class HealthAnswer(BaseModel):
     registry_seq: int
 
 
+class ReadyAnswer(BaseModel):
+    """Whether this process takes work; each part is ``ready`` or says what is wrong."""
+
+    status: Literal["ready", "not_ready"]
+    parts: dict[str, str]
+
+
 def upload(description: str, files: dict[str, str], fields: dict[str, str], *, many: bool = False) -> Any:
     """The ``requestBody`` of a multipart route: parts by name, each with a sentence."""
     binary: Any = {"type": "string", "format": "binary"}
@@ -265,4 +272,7 @@ ACCEPTED: Final[dict[int | str, dict[str, Any]]] = {
 FILE: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "The file.", "content": {"video/mp4": {}}},
     206: {"description": "The bytes asked for.", "content": {"video/mp4": {}}},
+}
+METRICS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "Numbers in Prometheus' text format.", "content": {"text/plain": {}}}
 }

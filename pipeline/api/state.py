@@ -16,6 +16,7 @@ from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
 
 from pipeline import auth
+from pipeline.api.metrics import Metrics
 from pipeline.api.queue import STOP_SECONDS, Pool
 from pipeline.api.uploads import Uploads
 from pipeline.app import App, Resumed
@@ -59,9 +60,10 @@ class Service:
     changed: threading.Event
     opened: threading.Event
     beside: list[threading.Thread]
+    metrics: Metrics
 
     @staticmethod
-    def on(app: App, settings: Settings) -> "Service":
+    def on(app: App, settings: Settings, metrics: Metrics | None = None) -> "Service":
         """A service on an open application."""
         waiting = settings.max_queue
         return Service(
@@ -75,7 +77,7 @@ class Service:
             ),
             asker_key=secrets.token_bytes(ASKER_KEY_BYTES),
             stopping=threading.Event(), changed=threading.Event(),
-            opened=threading.Event(), beside=[],
+            opened=threading.Event(), beside=[], metrics=metrics or Metrics(),
         )  # fmt: skip
 
     def asker(self, request: Request) -> str:
@@ -92,7 +94,7 @@ class Service:
             if self.stopping.is_set():
                 self.app.put_back(job)
             else:
-                self.app.run(job, _silent)
+                self.app.run(job, self.metrics.step)
         except RegistryBusy as error:  # it can be gone on with, but not at once
             log.warning("job %s: %s", job.id, error)
             with contextlib.suppress(RegistryError):
@@ -104,6 +106,16 @@ class Service:
             raise
         finally:
             self.forget(job)
+            self._count(job)
+
+    def _count(self, job: Job) -> None:
+        """Count how a job ended, if it did."""
+        with contextlib.suppress(RegistryError):
+            ended = self.app.job(job.id)
+            if ended.state is not JobState.OPEN:
+                decision = (ended.result or {}).get("decision")
+                verdict = str(decision["verdict"]) if isinstance(decision, dict) else None
+                self.metrics.ended(ended.kind.partition("/")[0], str(ended.state), verdict)
 
     def forget(self, job: Job) -> None:
         """Delete the upload of a job that has ended."""
@@ -119,7 +131,7 @@ class Service:
         while not self.stopping.is_set():
             self.opened.clear()
             try:
-                for resumed in self.app.resume(_silent):
+                for resumed in self.app.resume(self.metrics.step):
                     self._say(resumed)
                     if self.stopping.is_set():
                         return
@@ -170,6 +182,7 @@ class Service:
     def _say(self, resumed: Resumed) -> None:
         log.info("resumed job %s: %s", resumed.job.id, resumed.error or self.app.job(resumed.job.id).state)
         self.forget(resumed.job)
+        self._count(resumed.job)
 
     def stop(self) -> bool:
         """Begin nothing more. False if work still runs after a while; it is resumed by the next process."""
@@ -212,7 +225,3 @@ def optional_caller(scope: str) -> Callable[..., Caller | None]:
         return auth.admit(here.app.engine, headers, (scope,), clock()) if headers else None
 
     return admitted
-
-
-def _silent(_step: str, _event: str, _value: float) -> None:
-    """Nobody watches a job of the service step by step."""
