@@ -48,6 +48,7 @@ from pipeline.simulate import Report, Wanted, simulated
 from pipeline.texts import Texts
 from pipeline.tryout import TryOut
 from pipeline.types import Decision
+from pipeline.webhooks import Courier
 from pipeline.workbench import OURS, Observer, Outcome, Workbench, note_signer, reason_json
 from pipeline.workflow import CREATE, GUARD, KINDS, ReleaseRun
 from registry import claims, evidence, holds, log, permissions, releases, uses
@@ -103,6 +104,14 @@ class App:
     def bundler(self) -> Bundler:
         """Makes evidence bundles."""
         return Bundler(engine=self.engine, store=self.store, signer=self.signer, key=self.log_vkey)
+
+    @property
+    def courier(self) -> Courier:
+        """Sends the log's entries to webhooks."""
+        home = Home(self.settings.home)
+        return Courier(
+            engine=self.engine, keys=home.keys, locks=home.locks, clock=clock, version=self._bench.version
+        )
 
     @property
     def followed(self) -> int:

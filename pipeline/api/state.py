@@ -33,6 +33,7 @@ from registry.queries import Queries
 from registry.types import Job, JobState
 
 RESUME_SECONDS: Final = 30.0
+DELIVER_SECONDS: Final = 1.0
 SCAN_SECONDS: Final = 30.0  # also for opt-outs that other processes made
 GATES: Final = 2  # prompts judged at a time
 GATES_WAITING: Final = 64
@@ -165,6 +166,16 @@ class Service:
                 log.exception("looking through releases")  # opt-outs still to come have to be looked at
             self.changed.wait(SCAN_SECONDS)
 
+    def keep_delivering(self) -> None:
+        """Tell webhooks what is new in the log, until the service stops."""
+        while not self.stopping.wait(DELIVER_SECONDS):
+            try:
+                self.app.courier.deliver(self.stopping.is_set)
+            except OURS as error:
+                log.warning("telling webhooks: %s", error)
+            except Exception:
+                log.exception("telling webhooks")
+
     def warm_up(self) -> None:
         """Load what the gate needs before the first client has to wait for it."""
         try:
@@ -174,7 +185,12 @@ class Service:
 
     def start(self, *, warm: bool) -> None:
         """Begin what goes on beside requests; `warm`: also `warm_up`."""
-        for work in (*((self.warm_up,) if warm else ()), self.keep_resuming, self.keep_scanning):
+        for work in (
+            *((self.warm_up,) if warm else ()),
+            self.keep_resuming,
+            self.keep_scanning,
+            self.keep_delivering,
+        ):
             thread = threading.Thread(target=work, name=work.__name__, daemon=True)
             thread.start()
             self.beside.append(thread)

@@ -45,6 +45,7 @@ from pipeline.cli import (
     spaces,
     training,
     verify,
+    webhook,
 )
 
 BENCH_OPTIONS: Final = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -83,6 +84,7 @@ app.add_typer(log.app, name="log")
 app.command("evidence")(output.command(evidence.evidence))
 app.add_typer(retroscan.app, name="retroscan")
 app.add_typer(case.app, name="case")
+app.add_typer(webhook.app, name="webhook")
 app.add_typer(release.app, name="release")
 app.command("serve")(output.command(serve.serve))
 app.add_typer(training.app, name="training")
