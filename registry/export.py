@@ -16,7 +16,7 @@ from sqlalchemy import Connection, select
 
 from registry.checkpoint import Checkpoint, parse_note
 from registry.errors import NotFound, ProofInvalid, StorageFull
-from registry.log import nodes
+from registry.log import head, nodes
 from registry.merkle import Nodes, leaf_hash, new_nodes, root
 from registry.tables import checkpoint, log_entry, log_node
 from registry.tiles import (
@@ -63,7 +63,7 @@ def export(conn: Connection, folder: Path) -> Exported:
             place = folder / tile.path
             if place.is_file() and tile.full:  # 2
                 continue
-            _put(place, _content(conn, tile))  # 3
+            _put(place, content(conn, tile))  # 3
             written += 1
         if before != last.tree_size:
             _put(folder / CHECKPOINT, last.note.encode())
@@ -123,9 +123,12 @@ def _before(folder: Path, last: Checkpoint, node: Nodes) -> int:
     return old.size
 
 
-def _content(conn: Connection, tile: Tile) -> bytes:
+def content(conn: Connection, tile: Tile) -> bytes:
+    """Return the bytes of a tile of the log. Raises `NotFound` where the log is not so long."""
     first = tile.index * WIDTH
     upto = first + tile.width
+    if upto > head(conn) >> HEIGHT * max(tile.level, 0):
+        raise NotFound(f"The log is not so long that it has {tile.path}.")
     if tile.level in (ENTRIES, 0):
         column: Any = log_entry.c.entry if tile.level == ENTRIES else log_entry.c.leaf_hash
         query = (

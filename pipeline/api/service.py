@@ -10,7 +10,18 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.telemetry import TelemetryConfig
 
-from pipeline.api import cases, files, generations, health, moderate, optouts, problems, shapes, verify
+from pipeline.api import (
+    cases,
+    files,
+    generations,
+    health,
+    moderate,
+    optouts,
+    problems,
+    shapes,
+    transparency,
+    verify,
+)
 from pipeline.api.bounds import Bounds
 from pipeline.api.metrics import Metrics
 from pipeline.api.standing import standing
@@ -18,11 +29,11 @@ from pipeline.api.state import Service
 from pipeline.app import open_app
 from pipeline.eyes import Eyes
 from pipeline.settings import Settings
-from pipeline.web import console, pages, rendering, signing_in
+from pipeline.web import console, numbers, pages, rendering, signing_in
 
 ROUTERS: Final = (
     optouts.router, generations.router, moderate.router, cases.router, verify.router, files.router,
-    health.router,
+    transparency.router, health.router,
 )  # fmt: skip
 ABOUT: Final = (
     "A guard around a text-to-video generator: no clip leaves without having passed the opt-outs, and none "
@@ -48,7 +59,7 @@ def make_service(settings: Settings, *, warm: bool = False, eyes: Eyes | None = 
     )  # fmt: skip
     for router in ROUTERS:
         app.include_router(router, responses=shapes.PROBLEMS)
-    for pages_of in (pages, signing_in, console, rendering):
+    for pages_of in (pages, signing_in, console, numbers, rendering):
         app.include_router(pages_of.router)
     problems.install(app)
     app.add_middleware(Bounds, settings=settings, metrics=metrics)

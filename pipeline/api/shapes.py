@@ -241,6 +241,56 @@ class HealthAnswer(BaseModel):
     registry_seq: int
 
 
+class LogAnswer(BaseModel):
+    """The log's name, the key that checks its checkpoints, and the latest one."""
+
+    origin: str
+    key: str
+    checkpoint: str | None
+
+
+class EntryAnswer(BaseModel):
+    """A receipt: an entry, its proof, the checkpoint. ``opened``: always null here."""
+
+    format: str
+    entry: str
+    proof: dict[str, Any]
+    checkpoint: str
+    opened: None
+
+
+class ConsistencyAnswer(BaseModel):
+    """The proof that one checkpoint extends another."""
+
+    format: str
+    old: str
+    new: str
+    path: list[str]
+
+
+class Share(BaseModel):
+    """How many of how many."""
+
+    count: int
+    of: int
+
+
+class TransparencyAnswer(BaseModel):
+    """Counts, as of a minute ago at most. ``held_in_vain``: holds that people released, of those that they
+    decided; ``overturned``: cases of releases that they dismissed.
+    """
+
+    log_seq: int
+    opt_outs: dict[str, int]
+    decisions: dict[str, dict[str, int]]
+    releases: dict[str, int]
+    held: dict[str, int]
+    cases: dict[str, int]
+    permissions: dict[str, int]
+    held_in_vain: Share
+    overturned: Share
+
+
 class ReadyAnswer(BaseModel):
     """Whether this process takes work; each part is ``ready`` or says what is wrong."""
 
@@ -275,4 +325,10 @@ FILE: Final[dict[int | str, dict[str, Any]]] = {
 }
 METRICS: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "Numbers in Prometheus' text format.", "content": {"text/plain": {}}}
+}
+NOTE: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "A signed note.", "content": {"text/plain": {}}}
+}
+TILE: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "The tile.", "content": {"application/octet-stream": {}}}
 }

@@ -16,6 +16,7 @@ from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
 
 from pipeline import auth
+from pipeline.api.counted import Counted
 from pipeline.api.metrics import Metrics
 from pipeline.api.queue import STOP_SECONDS, Pool
 from pipeline.api.uploads import Uploads
@@ -62,6 +63,7 @@ class Service:
     opened: threading.Event
     beside: list[threading.Thread]
     metrics: Metrics
+    counted: Counted
 
     @staticmethod
     def on(app: App, settings: Settings, metrics: Metrics | None = None) -> "Service":
@@ -79,6 +81,7 @@ class Service:
             asker_key=secrets.token_bytes(ASKER_KEY_BYTES),
             stopping=threading.Event(), changed=threading.Event(),
             opened=threading.Event(), beside=[], metrics=metrics or Metrics(),
+            counted=Counted(app.engine),
         )  # fmt: skip
 
     def asker(self, request: Request) -> str:
