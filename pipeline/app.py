@@ -26,6 +26,7 @@ from pipeline.evidence import Bundler
 from pipeline.eyes import Eyes
 from pipeline.gate import index_names
 from pipeline.home import Home
+from pipeline.incident import Incidents
 from pipeline.keyring import MARKS_FILE, ensure_keyring, with_tsa_roots
 from pipeline.optouts.desk import Desk
 from pipeline.orders import (
@@ -52,7 +53,6 @@ from pipeline.webhooks import Courier
 from pipeline.workbench import OURS, Observer, Outcome, Workbench, note_signer, reason_json
 from pipeline.workflow import CREATE, GUARD, KINDS, ReleaseRun
 from registry import claims, evidence, holds, log, permissions, releases, uses
-from registry.cases import Case
 from registry.checkpoint import NoteSigner, verifier_key
 from registry.db import open_database, read
 from registry.errors import NotFound, RegistryError
@@ -104,6 +104,11 @@ class App:
     def bundler(self) -> Bundler:
         """Makes evidence bundles."""
         return Bundler(engine=self.engine, store=self.store, signer=self.signer, key=self.log_vkey)
+
+    @property
+    def incidents(self) -> Incidents:
+        """What leaked keys made."""
+        return Incidents(self._bench)
 
     @property
     def courier(self) -> Courier:
@@ -270,14 +275,6 @@ class App:
     def reinstate(self, release_id: str, why: str) -> Release:
         """Serve a withdrawn release again, if no wish forbids it. Raises: NotFound, StillForbidden."""
         return reinstate.reinstate(self._bench, release_id, why)
-
-    def uphold(self, case_id: str, by: str, decision: str) -> Case:
-        """Decide that the release of a case is not served. Raises: NotFound, CaseClosed."""
-        return reinstate.uphold(self._bench, case_id, by, decision)
-
-    def dismiss(self, case_id: str, by: str, decision: str) -> tuple[Case, Release]:
-        """Decide that a case is none. Raises: NotFound, CaseClosed, StillForbidden."""
-        return reinstate.dismiss(self._bench, case_id, by, decision)
 
     def accept(self, order: Order) -> Job:
         """Record a job durably without running it; its ``request`` must be set.

@@ -13,7 +13,7 @@ from pipeline.settings import load
 if TYPE_CHECKING:
     from registry.apikeys import ApiKey
 
-app = typer.Typer(help="API keys of the service: create, link, list, revoke.", no_args_is_help=True)
+app = typer.Typer(help="API keys of the service: create, link, list, revoke, incident.", no_args_is_help=True)
 
 
 @app.command("create")
@@ -118,9 +118,41 @@ def revoke(
             opened.engine, key_id, why={"why": why}, now=clock(), sign_checkpoint=opened.signer
         )
     output.say(f"Key {key.id} of {key.account} is revoked since {key.revoked_at}.")
+    output.say(f"What was made with it: countermark apikeys incident {key.id}")
     if as_json:
         output.answer(_document(key))
     return output.OK
+
+
+@app.command("incident")
+@output.command
+def incident(
+    key: Annotated[str, typer.Argument(help="The key's id, as `list` shows it.", show_default=False)],
+    withdraw: Annotated[
+        bool, typer.Option("--withdraw", help="Revoke the key, and take back all that was made with it.")
+    ] = False,
+    why: Annotated[str, typer.Option(help="For the private part of the log.")] = "",
+    by: Annotated[str, typer.Option(help="Who decides; default: the user of this machine.")] = "",
+    home: output.Home = None,
+    as_json: output.AsJson = False,
+) -> int:
+    """A key has leaked: list what was made with it, and with --withdraw take all of it back in one act."""
+    from pipeline.app import open_app
+    from pipeline.cli.case import who
+    from pipeline.optouts.order import plain
+
+    with open_app(load(home)) as opened:
+        act = opened.incidents
+        found = act.take_back(key, who(by), plain("why", why)) if withdraw else act.look(key)
+    state = f"revoked {found.revoked_at}" if found.revoked_at else "not revoked"
+    output.say(f"Key {found.key} of {found.account}, {state}:", style="bold")
+    for name in ("released", "withdrawn", "held", "open"):
+        output.say(f"  {name}: {', '.join(getattr(found, name)) or 'nothing'}")
+    if found.released or found.held:
+        output.say(f"Take it back: countermark apikeys incident {found.key} --withdraw --why …")
+    if as_json:
+        output.answer(asdict(found))
+    return output.FOUND if found.released or found.held or found.open else output.OK
 
 
 def _document(key: "ApiKey") -> dict[str, Any]:

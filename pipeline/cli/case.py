@@ -64,7 +64,7 @@ def next_case(by: By = "", home: output.Home = None, as_json: output.AsJson = Fa
     from pipeline.app import open_app
 
     with open_app(load(home)) as opened:
-        told = opened.reviews.take_next(_who(by))
+        told = opened.reviews.take_next(who(by))
     if told is None:
         output.say("No case waits for you.")
     else:
@@ -98,7 +98,7 @@ def uphold(
     from pipeline.optouts.order import plain
 
     with open_app(load(home)) as opened:
-        done = opened.reviews.block(case, _who(by), plain("why", why))
+        done = opened.reviews.block(case, who(by), plain("why", why))
         told = opened.reviews.show(case)
     output.say(f"Upheld: {_about(told)} is {done.about}.", style="bold")
     if as_json:
@@ -119,7 +119,7 @@ def dismiss(
     from registry.cases import OPEN
 
     with open_app(load(home)) as opened:
-        done = opened.reviews.release(case, _who(by), plain("why", why))
+        done = opened.reviews.release(case, who(by), plain("why", why))
         now = _go_on(opened, done.job) if done.job and done.state != OPEN else done.about
         told = opened.reviews.show(case)
     waits = ", and waits for a second person" if done.state == OPEN else ""
@@ -160,7 +160,8 @@ def _say(case: Mapping[str, Any]) -> None:
         output.say(f"  {case['state']} at {case['closed_at']} by {case['decided_by']}: {words}")
 
 
-def _who(by: str) -> str:
+def who(by: str) -> str:
+    """Who decides: as it was said, or the user of this machine. Raises: UsageError."""
     from pipeline.optouts.order import plain
 
     if by:

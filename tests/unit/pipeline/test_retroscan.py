@@ -170,8 +170,8 @@ def test_a_case_decides(home: PastHome) -> None:
     assert (case.kind, case.reasons[0]["code"]) == ("retro_match", "picture_match")
     with pytest.raises(StillForbidden, match=case.id):
         home.app.reinstate(made.id, "")
-    done, release = home.app.dismiss(case.id, "Ada", "another fox")
-    assert (done.state, release.state) == ("dismissed", "released")
+    done = home.app.reviews.release(case.id, "Ada", "another fox")
+    assert (done.state, done.about) == ("closed", "released")
     assert home.app.retroscan().recalled == ()
 
 
@@ -182,7 +182,7 @@ def test_cases_may_leave_clips_out(tmp_path: Path) -> None:
         [recalled] = home.app.retroscan().recalled
         assert (recalled.outcome, home.state(made.id)) == ("case", "released")
         [case] = open_cases(home)
-        home.app.uphold(case.id, "Ada", "")
+        home.app.reviews.block(case.id, "Ada", "")
         assert home.state(made.id) == "withdrawn"
 
 
@@ -208,7 +208,7 @@ def test_a_dismissed_likeness_is_found_again_when_its_owner_adds_to_it(home: Pas
         home.app.engine, ids.subjects[target], names=[NameDraft(text="Another Name")], **told(home)
     )
     with pytest.raises(StillForbidden):
-        home.app.dismiss(case.id, "Ada", "")
+        home.app.reviews.release(case.id, "Ada", "")
     home.app.retroscan()
     assert home.state(made.id) == "withdrawn"
 

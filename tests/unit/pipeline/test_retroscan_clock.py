@@ -112,11 +112,11 @@ def test_what_ran_out_of_time_does_not_come_back_by_itself(home: PastHome, monke
         assert home.state(made.id) == "withdrawn"
         [case] = open_cases(home)
         with pytest.raises(StillForbidden, match="did not complete"):
-            home.app.dismiss(case.id, "Ada", "")
+            home.app.reviews.release(case.id, "Ada", "")
     with pytest.raises(StillForbidden, match="Hollowmere Tix"):
-        home.app.dismiss(case.id, "Ada", "")
+        home.app.reviews.release(case.id, "Ada", "")
     optouts.withdraw(home.app.engine, second, why={}, **told(home))
-    assert home.app.dismiss(case.id, "Ada", "")[1].state == "released"
+    assert home.app.reviews.release(case.id, "Ada", "").about == "released"
 
 
 def test_what_a_check_failed_at_does_not_come_back_by_itself(home: PastHome, monkeypatch: Any) -> None:
@@ -140,9 +140,9 @@ def test_what_a_check_failed_at_does_not_come_back_by_itself(home: PastHome, mon
         [case] = open_cases(home)
         assert [one["code"] for one in case.reasons] == ["check_unfinished"]
         with pytest.raises(StillForbidden, match="did not complete: failed"):
-            home.app.dismiss(case.id, "Ada", "")
+            home.app.reviews.release(case.id, "Ada", "")
     with pytest.raises(StillForbidden, match="Hollowmere Tix"):
-        home.app.dismiss(case.id, "Ada", "")
+        home.app.reviews.release(case.id, "Ada", "")
 
 
 def test_what_no_model_compares_any_more_comes_back_by_a_person_alone(home: PastHome) -> None:
@@ -155,7 +155,7 @@ def test_what_no_model_compares_any_more_comes_back_by_a_person_alone(home: Past
     optouts.withdraw(home.app.engine, subject, why={}, **told(home))
     assert home.app.settle() == []
     [case] = open_cases(home)
-    assert home.app.dismiss(case.id, "Ada", "")[1].state == "released"
+    assert home.app.reviews.release(case.id, "Ada", "").about == "released"
     assert home.state(made.id) == "released"
 
 
