@@ -42,7 +42,7 @@ FORM: Final = shapes.upload(
         "exclusions": "what is not meant; once for each",
         "context": "a word that stands near a name which is also a common word; once for each",
     },
-    many=True,
+    many=True, needed=("name",),
 )  # fmt: skip
 
 router = APIRouter(tags=["opt-outs"])

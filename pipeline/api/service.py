@@ -39,6 +39,7 @@ ABOUT: Final = (
     "A guard around a text-to-video generator: no clip leaves without having passed the opt-outs, and none "
     "leaves unmarked or unsigned. Every error is a problem (RFC 9457) with a stable code."
 )
+KEY_IS_WELCOME: Final = ("/v1/verify",)
 # The framework would send traces wherever OTEL_ variables say: the settings know nothing of those.
 SILENT: Final[TelemetryConfig] = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False}
 
@@ -96,5 +97,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         for path in schema["paths"].values():
             for operation in path.values():
                 operation["responses"].pop("422", None)
+        for path in KEY_IS_WELCOME:  # it also answers who has none
+            schema["paths"][path]["post"]["security"].append({})
         app.openapi_schema = schema
     return app.openapi_schema

@@ -5,10 +5,15 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.api.problems import MEDIA_TYPE
+from registry.vocabulary import CONTENT_CLASSES, PURPOSES, REGIONS
 
 DEFAULT_SECONDS: Final = 3.0
 MAX_SECONDS: Final = 60.0
 MAX_SEED: Final = 2**32 - 1
+# Told in OpenAPI; what is said otherwise is refused with a sentence that names the choices.
+REGION: Final[dict[str, Any]] = {"enum": ["", *sorted(REGIONS)]}
+PURPOSE: Final[dict[str, Any]] = {"enum": ["", *PURPOSES]}
+CONTENT: Final[dict[str, Any]] = {"enum": ["", *CONTENT_CLASSES]}
 
 
 class Asked(BaseModel):
@@ -28,9 +33,15 @@ class GenerationRequest(Asked):
     seconds: float = Field(DEFAULT_SECONDS, gt=0, le=MAX_SECONDS, description="length of the clip")
     seed: int | None = Field(None, ge=0, le=MAX_SEED, description="the same seed gives the same clip")
     policy: str | None = Field(None, max_length=40, description="the service's own policy, or a stricter one")
-    region: str = Field("", max_length=2, description="where it is shown, ISO 3166-1 alpha-2")
-    purpose: str = Field("", max_length=40, description="what it is for, of docs/rules.md")
-    content_class: str = Field("", max_length=40, description="what it is about, of docs/rules.md")
+    region: str = Field(
+        "", max_length=2, description="where it is shown, ISO 3166-1 alpha-2", json_schema_extra=REGION
+    )
+    purpose: str = Field(
+        "", max_length=40, description="what it is for, of docs/rules.md", json_schema_extra=PURPOSE
+    )
+    content_class: str = Field(
+        "", max_length=40, description="what it is about, of docs/rules.md", json_schema_extra=CONTENT
+    )
 
 
 class PromptRequest(Asked):
@@ -42,9 +53,15 @@ class PromptRequest(Asked):
         None, description="what your enhancer made of the prompt: judged with it, and what is drawn"
     )
     policy: str | None = Field(None, max_length=40, description="the service's own policy, or a stricter one")
-    region: str = Field("", max_length=2, description="where it is shown, ISO 3166-1 alpha-2")
-    purpose: str = Field("", max_length=40, description="what it is for, of docs/rules.md")
-    content_class: str = Field("", max_length=40, description="what it is about, of docs/rules.md")
+    region: str = Field(
+        "", max_length=2, description="where it is shown, ISO 3166-1 alpha-2", json_schema_extra=REGION
+    )
+    purpose: str = Field(
+        "", max_length=40, description="what it is for, of docs/rules.md", json_schema_extra=PURPOSE
+    )
+    content_class: str = Field(
+        "", max_length=40, description="what it is about, of docs/rules.md", json_schema_extra=CONTENT
+    )
 
 
 class DecisionRequest(Asked):
@@ -298,14 +315,19 @@ class ReadyAnswer(BaseModel):
     parts: dict[str, str]
 
 
-def upload(description: str, files: dict[str, str], fields: dict[str, str], *, many: bool = False) -> Any:
-    """The ``requestBody`` of a multipart route: parts by name, each with a sentence."""
+def upload(
+    description: str, files: dict[str, str], fields: dict[str, str], *, many: bool = False,
+    needed: tuple[str, ...] = (),
+) -> Any:  # fmt: skip
+    """The ``requestBody`` of a multipart route: parts by name, each with a sentence; by default all files
+    are needed.
+    """
     binary: Any = {"type": "string", "format": "binary"}
     parts = {
         name: ({"type": "array", "items": binary} if many else binary) | {"description": about}
         for name, about in files.items()
     } | {name: {"type": "string", "description": about} for name, about in fields.items()}
-    required = [] if many else list(files)
+    required = [*needed] if needed else list(files)
     schema = {"type": "object", "description": description, "properties": parts, "required": required}
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
 
