@@ -13,6 +13,7 @@
    help the one who was told.
 """
 
+from collections.abc import Collection
 from typing import Final
 
 from sqlalchemy import Connection, Engine, func, or_, select
@@ -173,15 +174,18 @@ def list_claims(
     *,
     party_id: str | None = None,
     state: str | None = None,
+    kinds: Collection[str] = (),
     after: str = "",
     limit: int = 100,
 ) -> list[Claim]:
-    """Claims by id, oldest first, of a party (as the one in whose name or who files) and in a state."""
+    """Claims by id, oldest first: of a party (in whose name, or who files), in a state, of these kinds."""
     query = select(claim).where(claim.c.id > after).order_by(claim.c.id).limit(limit)
     if party_id is not None:
         query = query.where(or_(claim.c.party_id == party_id, claim.c.by_party == party_id))
     if state is not None:
         query = query.where(claim.c.state == state)
+    if kinds:
+        query = query.where(claim.c.kind.in_(sorted(kinds)))
     with read(engine) as conn:
         return [claim_log.loaded(row) for row in conn.execute(query)]
 

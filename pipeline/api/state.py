@@ -14,6 +14,8 @@ from typing import Annotated, Final
 
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter, RateLimiter
 
 from pipeline import auth
 from pipeline.api.counted import Counted
@@ -64,6 +66,7 @@ class Service:
     beside: list[threading.Thread]
     metrics: Metrics
     counted: Counted
+    limiter: RateLimiter
 
     @staticmethod
     def on(app: App, settings: Settings, metrics: Metrics | None = None) -> "Service":
@@ -82,6 +85,7 @@ class Service:
             stopping=threading.Event(), changed=threading.Event(),
             opened=threading.Event(), beside=[], metrics=metrics or Metrics(),
             counted=Counted(app.engine),
+            limiter=MovingWindowRateLimiter(MemoryStorage()),
         )  # fmt: skip
 
     def asker(self, request: Request) -> str:

@@ -21,7 +21,7 @@ from pipeline.stills import Stills, stills_of
 from pipeline.types import Json
 from pipeline.web import findings
 from pipeline.web.rendering import failed, page, sentence_of
-from pipeline.web.signing_in import Signed, Visitor, form_of
+from pipeline.web.signing_in import Signed, Visitor, form_of, not_signed_in
 from pipeline.workbench import OURS
 from registry.errors import NotFound
 from registry.ids import is_id
@@ -40,7 +40,7 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 def get_review(here: Here, visitor: Signed, done: str = "") -> Response:
     """Who is waiting, and the button that takes the next case."""
     if visitor is None or auth.REVIEW not in visitor.scopes:
-        return _not_signed_in(here, visitor)
+        return not_signed_in(here, visitor)
     told = _told(here, done)
     return page(here, "review.html", visitor=visitor, error=None, done=told, **_listed(here))
 
@@ -60,7 +60,7 @@ async def post_next(request: Request, here: Here, visitor: Signed) -> Response:
 async def get_case(case_id: str, here: Here, visitor: Signed, clear: bool = False) -> Response:
     """A case; ``clear``: its pictures as they are."""
     if visitor is None or auth.REVIEW not in visitor.scopes:
-        return _not_signed_in(here, visitor)
+        return not_signed_in(here, visitor)
     try:
         return await asyncio.to_thread(_case, here, visitor, case_id, clear, None)
     except OURS as error:
@@ -94,7 +94,7 @@ async def _acted(
 ) -> Response:  # fmt: skip
     """Do what a form says and go on to the page that this leads to."""
     if visitor is None or auth.REVIEW not in visitor.scopes:
-        return _not_signed_in(here, visitor)
+        return not_signed_in(here, visitor)
     try:
         fields = await form_of(request, visitor)
         with here.wishes.reserve() as slot:
@@ -159,11 +159,6 @@ def _told(here: Service, done: str) -> str | None:
 def _listed(here: Service) -> dict[str, Any]:
     waiting = here.app.reviews.waiting(limit=SHOWN + 1)
     return {"cases": waiting[:SHOWN], "more": len(waiting) > SHOWN}
-
-
-def _not_signed_in(here: Service, visitor: Visitor | None) -> Response:
-    status = 401 if visitor is None else 403
-    return page(here, "sign_in.html", status=status, error=None, who=None, link="")
 
 
 def _address(picture: bytes) -> str:

@@ -60,17 +60,22 @@ def visitor_of(request: Request, here: Here) -> Visitor | None:
 Signed = Annotated[Visitor | None, Depends(visitor_of)]
 
 
-async def form_of(request: Request, visitor: Visitor | None) -> dict[str, str]:
-    """The fields of a form of ours, each once. Raises: RequestMalformed (3)."""
-    same_site(request)
+async def read_form(request: Request) -> dict[str, str]:
+    """The fields of a form, each once. Raises: RequestMalformed."""
     try:
         text = (await request.body()).decode("ascii")
         read = parse_qs(text, keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict")
     except ValueError:
         raise RequestMalformed("this form cannot be read; open the page again") from None
-    fields = {name: values[0] for name, values in read.items()}
     if any(len(values) > 1 or len(values[0]) > MAX_FIELD for values in read.values()):
         raise RequestMalformed("a field is too long, or there twice; shorten it")
+    return {name: values[0] for name, values in read.items()}
+
+
+async def form_of(request: Request, visitor: Visitor | None) -> dict[str, str]:
+    """The fields of a form of who is signed in. Raises: RequestMalformed (3)."""
+    same_site(request)
+    fields = await read_form(request)
     if visitor is not None and not hmac.compare_digest(fields.get(WORD, "").encode(), visitor.word.encode()):
         raise RequestMalformed("this form is too old; open the page again and send it once more")
     return fields
@@ -114,3 +119,9 @@ async def post_sign_out(request: Request, here: Here, visitor: Signed) -> Respon
     answer = RedirectResponse("/", 303)
     answer.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="strict")
     return answer
+
+
+def not_signed_in(here: Here, visitor: Visitor | None) -> Response:
+    """The page for who may not see what they asked for."""
+    status = 401 if visitor is None else 403
+    return page(here, "sign_in.html", status=status, error=None, who=None, link="")

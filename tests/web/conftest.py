@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from pipeline.api.service import make_service
 from pipeline.clock import clock
 from pipeline.settings import Settings
-from registry import apikeys
+from registry import apikeys, sessions
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
@@ -66,3 +66,20 @@ def picture_size() -> Callable[[Path], tuple[int, int]]:
         return int.from_bytes(head[16:20]), int.from_bytes(head[20:24])
 
     return size
+
+
+@pytest.fixture
+def sign_in(pages: Any) -> Callable[..., TestClient]:
+    """A browser in which somebody is signed in, by name; with which scopes."""
+
+    def made(name: str, *scopes: str) -> TestClient:
+        engine = pages.app.state.service.app.engine
+        key, _ = apikeys.create(engine, "safety", name, scopes or ("review",), now=clock())
+        link = sessions.make_link(engine, key.id, clock())
+        browser = TestClient(pages.app, base_url="https://testserver", follow_redirects=False)
+        assert browser.get(f"/sign-in?link={link}").status_code == 200
+        answer = browser.post("/sign-in", data={"link": link})
+        assert (answer.status_code, answer.headers["location"]) == (303, "/review")
+        return browser
+
+    return made

@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -54,19 +53,8 @@ def a_hold(pages: Any, tmp_path_factory: pytest.TempPathFactory, make_clip: Any)
 
 
 @pytest.fixture(name="person")
-def somebody(pages: Any) -> Callable[..., TestClient]:
+def somebody(sign_in: Any) -> Any:
     """A browser in which somebody is signed in."""
-
-    def sign_in(name: str, *scopes: str) -> TestClient:
-        engine = pages.app.state.service.app.engine
-        key, _ = apikeys.create(engine, "safety", name, scopes or ("review",), now=clock())
-        link = sessions.make_link(engine, key.id, clock())
-        browser = TestClient(pages.app, base_url="https://testserver", follow_redirects=False)
-        assert browser.get(f"/sign-in?link={link}").status_code == 200
-        answer = browser.post("/sign-in", data={"link": link})
-        assert (answer.status_code, answer.headers["location"]) == (303, "/review")
-        return browser
-
     return sign_in
 
 
