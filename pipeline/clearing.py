@@ -1,8 +1,9 @@
 """Findings that people have looked at and did not count. Pure.
 
 1. A verdict of review may become allow: what blocks is not for people here to lift.
-2. A reason goes if it says what was cleared: the same check, code, subject and intent. One about a subject
-   counts again if the subject changed after the position that the people were shown.
+2. A reason goes if it says what was cleared: the same check, code, subject and intent, in the same text (or
+   in the clip, or in what it is made from), by the same words. What is found somewhere else was shown to
+   nobody. One about a subject counts again if the subject changed after the position that people were shown.
 3. What nobody could see is not cleared: a check that did not finish, a mark that cannot be read, a policy or
    key that changed. Only sound that no check listens to is: a person can.
 """
@@ -18,6 +19,7 @@ from registry.reviews import Clearance
 
 UNHEARD: Final = "audio_not_checked"
 NOT_SEEN: Final = frozenset({"check_not_configured", "check_unfinished", "not_comparable"})
+MAX_QUOTE: Final = 200  # characters
 FOR_TWO: Final = frozenset({Category.SEXUAL, Category.SEXUAL_LIKENESS, Category.MINORS})
 """Unsafe categories that no single person lets pass."""
 
@@ -34,8 +36,13 @@ def clearance_of(reason: Reason, seq: int) -> Clearance | None:
     finding = reason.check in policies.CHECKS and reason.code not in NOT_SEEN
     if not finding and reason.code != UNHEARD:
         return None
-    subject, intent = (str(reason.evidence.get(name) or "") for name in ("subject", "intent"))
-    return Clearance(check=reason.check, code=reason.code, subject=subject, intent=intent, seq=seq)
+    subject, intent, origin, quote = (
+        str(reason.evidence.get(name) or "") for name in ("subject", "intent", "origin", "quote")
+    )
+    return Clearance(
+        check=reason.check, code=reason.code, subject=subject, intent=intent, origin=origin,
+        quote=quote[:MAX_QUOTE], seq=seq,
+    )  # fmt: skip
 
 
 def people_needed(reasons: Collection[Reason]) -> int:

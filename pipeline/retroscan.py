@@ -29,7 +29,7 @@ from pipeline.reasons import doubtful
 from pipeline.types import Decision, Json, Verdict
 from pipeline.types import Reason as OurReason
 from pipeline.workbench import Workbench, note_signer, reason_json
-from registry import cases, changes, log, looks, recalls, reviews, scans, sights
+from registry import cases, changes, log, looks, recalls, scans, sights
 from registry.db import read, write
 from registry.locks import exclusive, make_folder
 from registry.looks import Stretch
@@ -235,7 +235,7 @@ class _Scanning:
                 released = looks.whole(conn, part)
                 ids = [one.id for one in released if one.id in candidates]
                 rows = sights.of(conn, ids)
-                known = {one: reviews.found_clear(conn, one) for one in ids}
+                known = {one: cases.decided(conn, one) for one in ids}
             for one in released:
                 keys = (keyed[one.id],) if one.id in keyed else ()
                 if one.id in candidates:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from pipeline import policy as policies
 from pipeline import reinstate
+from pipeline.auth import Caller
 from pipeline.clearing import clearance_of, people_needed
 from pipeline.release.staging import Staging
 from pipeline.texts import texts_of
@@ -22,7 +23,7 @@ from pipeline.workbench import Workbench, note_signer, reason_json
 from registry import caseload, cases, reviews
 from registry.cases import Case
 from registry.db import read
-from registry.errors import NotFound
+from registry.errors import ActRefused, NotFound
 from registry.release_rows import demand
 from registry.store import Area
 from registry.types import Held, Job, ReasonLike
@@ -84,20 +85,25 @@ class Reviews:
         ]
         return told | {"votes": said, "lease": None if lease is None else asdict(lease)}
 
-    def release(self, case_id: str, by: str, why: str) -> Decided:
-        """What was found does not count. Raises: NotFound, CaseClosed, CaseTaken, StillForbidden."""
+    def release(self, case_id: str, by: str, why: str, caller: Caller | None = None) -> Decided:
+        """What was found does not count; ``caller``: with which key, None on the machine itself.
+
+        Raises: NotFound, CaseClosed, CaseTaken, StillForbidden, and ActRefused for what the caller's own
+        account asked for.
+        """
         hold = self._held(case_id)
+        self._demand_others(case_id, hold, caller)
         if hold is None:
             return self._decide_release(case_id, by, why, serve=True)
         cleared = [one for reason in hold.reasons if (one := clearance_of(_ours(reason), 0)) is not None]
         needed = people_needed([_ours(reason) for reason in hold.reasons])
         reviews.vote_release(
-            self._bench.engine, case_id, cleared, needed, by=by, why=why, now=self._bench.clock(),
-            sign_checkpoint=note_signer(self._bench.keyring),
+            self._bench.engine, case_id, cleared, needed, by=by, why=why, key=_key(caller),
+            now=self._bench.clock(), sign_checkpoint=note_signer(self._bench.keyring),
         )  # fmt: skip
         return self._decided(hold)
 
-    def block(self, case_id: str, by: str, why: str) -> Decided:
+    def block(self, case_id: str, by: str, why: str, caller: Caller | None = None) -> Decided:
         """It may not leave, or not stay out. Raises: NotFound, CaseClosed, CaseTaken."""
         hold = self._held(case_id)
         if hold is None:
@@ -109,7 +115,7 @@ class Reviews:
         }  # fmt: skip
         reviews.vote_refuse(
             self._bench.engine, case_id, reviews.Refusal(decided=refused, result=result), by=by, why=why,
-            now=self._bench.clock(), sign_checkpoint=note_signer(self._bench.keyring),
+            key=_key(caller), now=self._bench.clock(), sign_checkpoint=note_signer(self._bench.keyring),
         )  # fmt: skip
         self._bench.store.clean(hold.job_id)
         return self._decided(hold)
@@ -127,6 +133,16 @@ class Reviews:
         staging = Staging(self._bench.store, hold.job_id)
         files = [staging.path(str(one["file"])) for one in made if isinstance(one, dict)]
         return next((file for file in files if file.is_file()), None)
+
+    def _demand_others(self, case_id: str, hold: Held | None, caller: Caller | None) -> None:
+        """Raises: ActRefused where it is about what the caller's own account asked for."""
+        if caller is None:
+            return
+        with read(self._bench.engine) as conn:
+            released = None if hold else demand(conn, cases.get(conn, case_id).release_id)
+        job = self._bench.jobs.get(hold.job_id if hold is not None else released.job_id if released else "")
+        if job.inputs.get("account") == caller.account:
+            raise ActRefused("Nobody releases what their own account asked for; give the case back.")
 
     def _held(self, case_id: str) -> Held | None:
         with read(self._bench.engine) as conn:
@@ -166,6 +182,10 @@ class Reviews:
             "needed": people_needed([_ours(reason) for reason in hold.reasons]),
             "opened_at": hold.held_at, "closed_at": lifted_at, "decided_by": "", "decision": "",
         }  # fmt: skip
+
+
+def _key(caller: Caller | None) -> str:
+    return "" if caller is None else caller.key
 
 
 def _hold_of(conn: Connection, case_id: str) -> tuple[Held, str | None] | None:

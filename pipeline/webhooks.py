@@ -9,13 +9,16 @@
 """
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import http.client
 import json
 import os
 import secrets
+import socket
 import ssl
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +43,7 @@ PREFIX: Final = "whsec_"
 TIMEOUT_SECONDS: Final = 10.0
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 MAX_URL: Final = 2000
+TURN: Final = 200  # entries
 EVENT_VERSION: Final = 1
 
 
@@ -68,14 +72,15 @@ class Courier:
         if lock is None:
             return 0
         try:
-            return sum(self._through(one, stopped) for one in webhooks.due(self.engine, self.clock()))
+            named = [one.id for one in webhooks.due(self.engine, self.clock())]
+            return sum(self._through(webhooks.get(self.engine, one), stopped) for one in named)
         finally:
             release(lock)
 
     def _through(self, one: Webhook, stopped: Callable[[], bool]) -> int:
-        """Everything that one webhook has not been told (1)."""
+        """What one webhook has not been told (1), as much as its turn allows: others wait, too."""
         count = 0
-        while not stopped():
+        while not stopped() and count < TURN and one.state == webhooks.ACTIVE:
             entries, upto = webhooks.ahead(self.engine, one)
             for entry in entries:
                 if stopped():
@@ -86,8 +91,8 @@ class Courier:
                     webhooks.failed(self.engine, one, str(refused), self.clock())
                     return count
                 one, count = webhooks.taken(self.engine, one, entry.seq), count + 1
-                if one.state != webhooks.ACTIVE:
-                    return count
+                if one.cursor != entry.seq or one.state != webhooks.ACTIVE or count >= TURN:
+                    return count  # somebody set it elsewhere, or it is another's turn
             if upto == one.cursor:
                 return count
             one = webhooks.taken(self.engine, one, upto)
@@ -152,22 +157,32 @@ def post(url: str, body: bytes, headers: dict[str, str]) -> None:
     assert parts.hostname is not None  # noqa: S101
     connection: http.client.HTTPConnection
     if parts.scheme == "https":
-        context = ssl.create_default_context()
         connection = http.client.HTTPSConnection(
-            parts.hostname, parts.port, timeout=TIMEOUT_SECONDS, context=context
+            parts.hostname, parts.port or 443, timeout=TIMEOUT_SECONDS, context=ssl.create_default_context()
         )
     else:
-        connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=TIMEOUT_SECONDS)
+        connection = http.client.HTTPConnection(parts.hostname, parts.port or 80, timeout=TIMEOUT_SECONDS)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    # The library's limit is for each read; whoever answers byte by byte gets no longer than that in all.
+    patience = threading.Timer(TIMEOUT_SECONDS, _cut, [connection])
+    patience.start()
     try:
         connection.request("POST", path, body, headers)
         status = connection.getresponse().status
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise Refused(f"it was not reached ({type(error).__name__}: {error})") from None
     finally:
+        patience.cancel()
         connection.close()
     if not 200 <= status < 300:
         raise Refused(f"it answered {status}")
+
+
+def _cut(connection: http.client.HTTPConnection) -> None:
+    """End what another thread waits for."""
+    with contextlib.suppress(OSError):
+        if connection.sock is not None:
+            connection.sock.shutdown(socket.SHUT_RDWR)
 
 
 def _parts(url: str) -> SplitResult | None:

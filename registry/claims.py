@@ -13,7 +13,6 @@
    help the one who was told.
 """
 
-from collections.abc import Collection
 from typing import Final
 
 from sqlalchemy import Connection, Engine, func, or_, select
@@ -174,20 +173,29 @@ def list_claims(
     *,
     party_id: str | None = None,
     state: str | None = None,
-    kinds: Collection[str] = (),
     after: str = "",
     limit: int = 100,
 ) -> list[Claim]:
-    """Claims by id, oldest first: of a party (in whose name, or who files), in a state, of these kinds."""
+    """Claims by id, oldest first: of a party (in whose name, or who files), in a state."""
     query = select(claim).where(claim.c.id > after).order_by(claim.c.id).limit(limit)
     if party_id is not None:
         query = query.where(or_(claim.c.party_id == party_id, claim.c.by_party == party_id))
     if state is not None:
         query = query.where(claim.c.state == state)
-    if kinds:
-        query = query.where(claim.c.kind.in_(sorted(kinds)))
     with read(engine) as conn:
         return [claim_log.loaded(row) for row in conn.execute(query)]
+
+
+def notices(engine: Engine, *, skip: int = 0, limit: int = 50) -> tuple[list[Claim], int]:
+    """Notices that nobody decided on, those of which silence is an acceptance first, then by the end of their
+    clock; and how many there are in all.
+    """
+    waiting = (claim.c.kind.in_(NOTICES), claim.c.state.in_([DRAFT, PROVISIONAL, DISPUTED]))
+    by_clock = (claim.c.kind != TAKEDOWN, claim.c.due_at.is_(None), claim.c.due_at, claim.c.id)
+    with read(engine) as conn:
+        count = conn.execute(select(func.count()).where(*waiting)).scalar_one()
+        rows = conn.execute(select(claim).where(*waiting).order_by(*by_clock).offset(skip).limit(limit))
+        return [claim_log.loaded(row) for row in rows], int(count)
 
 
 def _claimed(conn: Connection, told: str, now: str) -> Claim:

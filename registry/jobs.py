@@ -144,7 +144,9 @@ class LocalJobs:
                     decisions.record(conn, job.id, decided, now)
                     log.add_checkpoint(conn, sign_checkpoint, now)
                 if outcome is JobState.HELD and holds.open_hold(conn, job.id) is None:
-                    also_held(conn, holds.hold(conn, job.id, reasons, log.registry_seq(conn), now))
+                    # What it was decided by: people who look at it are shown nothing newer.
+                    seq = log.registry_seq(conn) if decided is None else decided.registry_seq
+                    also_held(conn, holds.hold(conn, job.id, reasons, seq, now))
                 _update(conn, job.id, state=outcome, result=result, finished_at=now, current_step="")
         self._let_go(job.id, unlink=True)
         return self.get(job.id)

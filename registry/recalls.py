@@ -17,7 +17,7 @@ from typing import Final, Protocol
 
 from sqlalchemy import Connection, Engine, select
 
-from registry import cases, changes, holds, log, parents, reviews
+from registry import cases, changes, holds, log, parents
 from registry.canonical import Json
 from registry.cases import DERIVATIVE, DISMISSED, OPEN, RETRO_MATCH, UPHELD, Case
 from registry.checkpoint import NoteSigner
@@ -216,7 +216,7 @@ class Asked:
             if not all(map(lifted, standing(conn, release_id))):
                 return
             hanging = [case.release_id for case in cases.derived_from(conn, release_id)]
-            found = [(demand(conn, one), reviews.found_clear(conn, one)) for one in (release_id, *hanging)]
+            found = [(demand(conn, one), cases.decided(conn, one)) for one in (release_id, *hanging)]
         for released, clear in found:
             if closing is not None and released.id == release_id and closing.kind == RETRO_MATCH:
                 clear = clear | {closing.about: closing.log_seq}
@@ -225,7 +225,7 @@ class Asked:
 
     def about(self, conn: Connection, released: Release, *, by_itself: bool) -> RecheckResult:
         """The answer as of this write transaction."""
-        clear = reviews.found_clear(conn, released.id)
+        clear = cases.decided(conn, released.id)
         known = self._known.get(released.id)
         known = known or self._judge(released, None, clear, by_itself=by_itself)
         if known.verdict != ALLOW:

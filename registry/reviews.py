@@ -7,7 +7,8 @@
    registered more since the clip was held; everything else counts as ever.
 4. Where two people are needed the first one's release only stands beside the hold. The second is somebody
    else; the database counts.
-5. Nobody decides twice about the same hold.
+5. Nobody decides twice about the same hold. A vote whose API key was revoked since does not count.
+6. While a rights holder is asked, nobody releases in their place.
 """
 
 from collections.abc import Sequence
@@ -16,15 +17,17 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Row, select
 
-from registry import cases, decisions, holds, log
+from registry import decisions, holds, log
 from registry.canonical import Json
 from registry.caseload import demand_free, drop
 from registry.checkpoint import NoteSigner
 from registry.db import read, write
-from registry.errors import CaseClosed, NotFound
+from registry.errors import CaseClosed, CaseTaken, NotFound
 from registry.ids import new_id
-from registry.tables import held, job, release
+from registry.permissions import ASKED
+from registry.tables import api_key, held, job
 from registry.tables_reviews import hold_vote
+from registry.tables_rules import permission
 from registry.types import DecisionLike, Held, JobState
 
 ENTRY_VERSION: Final = 1
@@ -39,19 +42,25 @@ BY_PEOPLE: Final = "review"
 class Clearance:
     """A finding that people did not count: what a check says of a subject, which may be empty.
 
-    ``seq``: the registry's position when the clip was held; what is newer was not shown to them.
+    ``origin``: in which text, or in what the clip is made from; empty for the clip itself; ``quote``: the
+    words that were found, where there are such; ``seq``: the registry's position when the clip was held;
+    what is newer was not shown to them.
     """
 
     check: str
     code: str
     subject: str = ""
     intent: str = ""
+    origin: str = ""
+    quote: str = ""
     seq: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vote:
-    """What a person said of a hold; ``needed``: how many have to say ``release``."""
+    """What a person said of a hold; ``needed``: how many have to say ``release``; ``key_id``: the API key
+    that they came with, empty for the command line.
+    """
 
     id: str
     held_id: str
@@ -61,6 +70,7 @@ class Vote:
     needed: int
     voted_at: str
     log_seq: int
+    key_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,15 +82,16 @@ class Refusal:
 
 
 def vote_release(
-    engine: Engine, held_id: str, cleared: Sequence[Clearance], needed: int, *, by: str, why: str, now: str,
-    sign_checkpoint: NoteSigner,
+    engine: Engine, held_id: str, cleared: Sequence[Clearance], needed: int, *, by: str, why: str,
+    key: str = "", now: str, sign_checkpoint: NoteSigner,
 ) -> Vote:  # fmt: skip
     """Rules 3 and 4. Raises `NotFound`, `CaseClosed`, `CaseTaken`."""
     with write(engine) as conn:
         hold = _open(conn, held_id, by, now)
-        made = _vote(conn, hold, RELEASE, by, why, cleared, needed, now)
-        agreeing = [one for one in votes(conn, held_id) if one.vote == RELEASE]
-        if len(agreeing) >= max(one.needed for one in agreeing):
+        _demand_nobody_is_asked(conn, held_id)
+        made = _vote(conn, hold, RELEASE, by, why, cleared, needed, now, key)
+        said = [one for one in votes(conn, held_id) if one.vote == RELEASE]
+        if len(_of_good_keys(conn, said)) >= max(one.needed for one in said):
             holds.lift(conn, hold.job_id, BY_PEOPLE, now)
         drop(conn, held_id)
         log.add_checkpoint(conn, sign_checkpoint, now)
@@ -88,13 +99,13 @@ def vote_release(
 
 
 def vote_refuse(
-    engine: Engine, held_id: str, refusal: Refusal, *, by: str, why: str, now: str,
+    engine: Engine, held_id: str, refusal: Refusal, *, by: str, why: str, key: str = "", now: str,
     sign_checkpoint: NoteSigner,
 ) -> Vote:  # fmt: skip
     """Rule 2. Raises `NotFound`, `CaseClosed`, `CaseTaken`."""
     with write(engine) as conn:
         hold = _open(conn, held_id, by, now)
-        made = _vote(conn, hold, REFUSE, by, why, (), 1, now)
+        made = _vote(conn, hold, REFUSE, by, why, (), 1, now, key)
         decisions.record(conn, hold.job_id, refusal.decided, now)
         holds.lift(conn, hold.job_id, f"refused by a person, {made.id}", now)
         values = {"state": JobState.REFUSED, "finished_at": now, "result": refusal.result}
@@ -114,18 +125,6 @@ def clearances(engine: Engine, job_id: str) -> tuple[Clearance, ...]:
     """What people cleared so far for a job."""
     with read(engine) as conn:
         return tuple(_cleared(conn, job_id))
-
-
-def found_clear(conn: Connection, release_id: str) -> dict[str, int]:
-    """Subjects that people found not to be in a release, each with the log position before which that counts:
-    when they cleared what held it, or decided a case about it.
-    """
-    found = cases.decided(conn, release_id)
-    job_id = conn.execute(select(release.c.job_id).where(release.c.id == release_id)).scalar()
-    for one in _cleared(conn, job_id) if job_id else ():
-        if one.subject:
-            found[one.subject] = max(one.seq + 1, found.get(one.subject, 0))
-    return found
 
 
 def get_hold(conn: Connection, held_id: str) -> tuple[Held, str | None]:
@@ -157,18 +156,37 @@ def _open(conn: Connection, held_id: str, by: str, now: str) -> Held:
     return hold
 
 
+def _demand_nobody_is_asked(conn: Connection, held_id: str) -> None:
+    """Rule 6."""
+    query = select(permission.c.due_at).where(permission.c.held_id == held_id, permission.c.state == ASKED)
+    due = conn.execute(query.order_by(permission.c.due_at)).scalar()
+    if due is not None:
+        raise CaseTaken(f"A rights holder is asked, and may answer until {due}; wait for that, or refuse it.")
+
+
+def _of_good_keys(conn: Connection, said: Sequence[Vote]) -> list[Vote]:
+    """Rule 5."""
+    query = select(api_key.c.id).where(
+        api_key.c.id.in_([one.key_id for one in said]), api_key.c.revoked_seq.is_not(None)
+    )
+    revoked = set(conn.execute(query).scalars())
+    return [one for one in said if one.key_id not in revoked]
+
+
 def _vote(
     conn: Connection, hold: Held, vote: str, by: str, why: str, cleared: Sequence[Clearance], needed: int,
-    now: str,
+    now: str, key: str,
 ) -> Vote:  # fmt: skip
     made = new_id(now)
     listed = [{name: value for name, value in asdict(one).items() if name != "seq"} for one in cleared]
     public: Json = {"v": ENTRY_VERSION, "case": hold.id, "action": vote, "kind": KIND, "vote": made}
-    private: Json = {"by": by, "why": why, "job": hold.job_id, "cleared": [dict(one) for one in listed]}
+    private: Json = {
+        "by": by, "why": why, "job": hold.job_id, "key": key, "cleared": [dict(one) for one in listed],
+    }  # fmt: skip
     entry = log.append(conn, "case", public, private, now)
     row: dict[str, Any] = {
         "id": made, "held_id": hold.id, "vote": vote, "voter": by, "why": why, "needed": needed,
-        "voted_at": now, "log_seq": entry.seq,
+        "voted_at": now, "log_seq": entry.seq, "key_id": key,
     }  # fmt: skip
     conn.execute(hold_vote.insert().values(**row, cleared=listed))
     return Vote(**row)

@@ -46,7 +46,11 @@ def whose_link(engine: Engine, secret: str, now: str) -> ApiKey:
 
 
 def sign_in(engine: Engine, secret: str, now: str) -> str:
-    """Use a link; the secret of the session that begins. Raises `KeyRefused`."""
+    """Use a link; the secret of the session that begins. Raises `KeyRefused`.
+
+    What is no link is refused before anything waits for the lock of all writers: anybody may try.
+    """
+    whose_link(engine, secret, now)
     with write(engine) as conn:
         link, key = _link(conn, secret, now)
         conn.execute(sign_in_link.update().where(sign_in_link.c.id == link).values(used_at=now))

@@ -8,8 +8,8 @@ from sqlalchemy import Connection, func, select
 
 from registry import log
 from registry.cases import DISMISSED, UPHELD
-from registry.reviews import REFUSE, RELEASE
-from registry.tables import decision, release, subject
+from registry.reviews import BY_PEOPLE, REFUSE, RELEASE
+from registry.tables import decision, held, release, subject
 from registry.tables_recalls import review_case
 from registry.tables_reviews import hold_vote
 from registry.tables_rules import permission
@@ -22,8 +22,8 @@ class Statistics:
     """Counts at a position of the log.
 
     ``opt_outs``: in force, by kind; ``decisions``: by month (YYYY-MM, the oldest first) and verdict;
-    ``releases``: by state; ``held``: what people said of held clips, by word; ``cases``: of releases, by
-    state; ``permissions``: what holders were asked, by state.
+    ``releases``: by state; ``held``: what people made of held clips (release | refuse); ``cases``: of
+    releases, by state; ``permissions``: what holders were asked, by state.
     """
 
     log_seq: int
@@ -53,7 +53,7 @@ def statistics(conn: Connection) -> Statistics:
     return Statistics(
         log_seq=log.head(conn), opt_outs=_counts(conn, subject.c.kind, in_force),
         decisions=_by_month(conn), releases=_counts(conn, release.c.state),
-        held=_counts(conn, hold_vote.c.vote), cases=_counts(conn, review_case.c.state),
+        held=_held(conn), cases=_counts(conn, review_case.c.state),
         permissions=_counts(conn, permission.c.state),
     )  # fmt: skip
 
@@ -61,6 +61,14 @@ def statistics(conn: Connection) -> Statistics:
 def _counts(conn: Connection, column: Any, *conditions: Any) -> dict[str, int]:
     query = select(column, func.count()).where(*conditions).group_by(column).order_by(column)
     return {str(value): int(count) for value, count in conn.execute(query)}
+
+
+def _held(conn: Connection) -> dict[str, int]:
+    """Holds that people ended, each once, however many had to agree."""
+    released = select(func.count()).where(held.c.lifted_because == BY_PEOPLE)
+    refused = select(func.count()).where(hold_vote.c.vote == REFUSE)
+    found = {RELEASE: conn.execute(released).scalar_one(), REFUSE: conn.execute(refused).scalar_one()}
+    return {word: int(count) for word, count in found.items() if count}
 
 
 def _by_month(conn: Connection) -> dict[str, dict[str, int]]:

@@ -16,6 +16,7 @@ hold_vote = Table(
     Column("needed", Integer, nullable=False),
     Column("voted_at", Text, nullable=False),
     Column("log_seq", Integer, nullable=False),
+    Column("key_id", Text, nullable=False),
 )
 
 case_lease = Table(

@@ -102,8 +102,11 @@ def ahead(engine: Engine, one: Webhook) -> tuple[list[LogEntry], int]:
 
 
 def taken(engine: Engine, one: Webhook, upto: int) -> Webhook:
-    """Everything up to an entry was taken, or is not for it."""
-    _update(engine, one.id, cursor=upto, failures=0, trouble="", failing_since=None, next_at=None)
+    """Everything up to an entry was taken, or is not for it.
+
+    Where somebody set the cursor or the state meanwhile, theirs stands.
+    """
+    _as_it_was(engine, one, cursor=upto, failures=0, trouble="", failing_since=None, next_at=None)
     return get(engine, one.id)
 
 
@@ -113,9 +116,9 @@ def failed(engine: Engine, one: Webhook, trouble: str, now: str) -> Webhook:
     over = parse_time(now) - parse_time(since) > timedelta(days=GIVE_UP_DAYS)
     wait = WAITS[min(one.failures, len(WAITS) - 1)]
     later = (parse_time(now) + timedelta(seconds=wait)).replace(tzinfo=None)
-    _update(
-        engine, one.id, failures=one.failures + 1, trouble=trouble[:MAX_TROUBLE], failing_since=since,
-        next_at=later.isoformat(timespec="seconds") + "Z", state=PAUSED if over else one.state,
+    _as_it_was(
+        engine, one, failures=one.failures + 1, trouble=trouble[:MAX_TROUBLE], failing_since=since,
+        next_at=later.isoformat(timespec="seconds") + "Z", state=PAUSED if over else ACTIVE,
     )  # fmt: skip
     return get(engine, one.id)
 
@@ -140,6 +143,13 @@ def set_state(engine: Engine, webhook_id: str, state: str) -> Webhook:
         fresh = {"failures": 0, "trouble": "", "failing_since": None, "next_at": None}
     _update(engine, webhook_id, state=state, **fresh)
     return get(engine, webhook_id)
+
+
+def _as_it_was(engine: Engine, one: Webhook, **values: Any) -> None:
+    """Change it if it is still active and where it was."""
+    same = (webhook.c.id == one.id, webhook.c.cursor == one.cursor, webhook.c.state == ACTIVE)
+    with write(engine) as conn:
+        conn.execute(webhook.update().where(*same).values(**values))
 
 
 def _update(engine: Engine, webhook_id: str, **values: Any) -> None:

@@ -60,7 +60,7 @@ async def post_decision(
     await asyncio.to_thread(_shown, here, case_id)
     decide = reviews.release if asked.decision == "release" else reviews.block
     with here.wishes.reserve() as slot:
-        future = slot.start(lambda: decide(case_id, caller.person, why))
+        future = slot.start(lambda: decide(case_id, caller.person, why, caller))
     done = await asyncio.wrap_future(future)
     here.resume_soon()
     return JSONResponse(asdict(done))

@@ -24,10 +24,22 @@ class Counted:
     _guard: Lock = field(default_factory=Lock)
 
     def now(self) -> Statistics:
-        """The counts of a minute ago at most."""
-        with self._guard:
+        """The counts of a minute ago, or of a little more while somebody counts.
+
+        Raises: `registry.errors.RegistryError` where nothing was ever counted.
+        """
+        last = self._last
+        if last is not None and time.monotonic() < self._until:
+            return last
+        if not self._guard.acquire(blocking=last is None):
+            assert last is not None  # noqa: S101 - else it had waited
+            return last  # somebody counts already
+        try:
             if self._last is None or time.monotonic() >= self._until:
+                # Also after a failure: who asks next is not made to try at once.
+                self._until = time.monotonic() + self.seconds
                 with read(self.engine) as conn:
                     self._last = statistics(conn)
-                self._until = time.monotonic() + self.seconds
             return self._last
+        finally:
+            self._guard.release()

@@ -146,8 +146,8 @@ def incident(
         found = act.take_back(key, who(by), plain("why", why)) if withdraw else act.look(key)
     state = f"revoked {found.revoked_at}" if found.revoked_at else "not revoked"
     output.say(f"Key {found.key} of {found.account}, {state}:", style="bold")
-    for name in ("released", "withdrawn", "held", "open"):
-        output.say(f"  {name}: {', '.join(getattr(found, name)) or 'nothing'}")
+    for name in ("released", "withdrawn", "held", "open", "let_go"):
+        output.say(f"  {name.replace('_', ' ')}: {', '.join(getattr(found, name)) or 'nothing'}")
     if found.released or found.held:
         output.say(f"Take it back: countermark apikeys incident {found.key} --withdraw --why …")
     if as_json:

@@ -64,7 +64,7 @@ async def get_case(case_id: str, here: Here, visitor: Signed, clear: bool = Fals
     try:
         return await asyncio.to_thread(_case, here, visitor, case_id, clear, None)
     except OURS as error:
-        return failed(here, "review.html", error, visitor=visitor, done=None, **_listed(here))
+        return await asyncio.to_thread(_failed, here, visitor, error)
 
 
 @router.post("/review/{case_id}")
@@ -81,7 +81,7 @@ async def post_decision(case_id: str, request: Request, here: Here, visitor: Sig
         if decision not in DECISIONS:
             raise RouteUnknown("say what becomes of it: release or block")
         decide = reviews.release if decision == "release" else reviews.block
-        decide(case_id, by, safe_text(fields.get("why", ""), MAX_WHY))
+        decide(case_id, by, safe_text(fields.get("why", ""), MAX_WHY), visitor.caller)
         here.resume_soon()
         return f"/review?done={case_id}"
 
@@ -102,7 +102,11 @@ async def _acted(
         leads_to: str = await asyncio.wrap_future(future)
         return RedirectResponse(leads_to, 303)
     except OURS as error:
-        return failed(here, "review.html", error, visitor=visitor, done=None, **_listed(here))
+        return await asyncio.to_thread(_failed, here, visitor, error)
+
+
+def _failed(here: Service, visitor: Visitor, error: Exception) -> Response:
+    return failed(here, "review.html", error, visitor=visitor, done=None, **_listed(here))
 
 
 def shown(here: Service, case_id: str) -> Json:

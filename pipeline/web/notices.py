@@ -1,9 +1,9 @@
 """Notices about released clips in the console: what is said, by whom, and what a person decides."""
 
 import asyncio
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from pipeline import auth
@@ -29,18 +29,18 @@ FIRST: Final = ("reasons", "works")  # of what is stated
 NAMES: Final = {"dsa16": "Illegal content (DSA 16)", "notice_512": "Copyright (DMCA 512)",
                 "takedown48": "Intimate imagery (48 hours)"}  # fmt: skip
 
+Skip = Annotated[int, Query(ge=0, le=10_000_000)]
+
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 
 @router.get("/review/notices")
-def get_notices(here: Here, visitor: Signed, done: str = "") -> Response:
-    """Notices that wait, the ones that end first first."""
+def get_notices(here: Here, visitor: Signed, done: str = "", skip: Skip = 0) -> Response:
+    """Notices that wait, takedowns first, then the ones that end first."""
     if visitor is None or auth.REVIEW not in visitor.scopes:
         return not_signed_in(here, visitor)
     told = "Decided." if done else None
-    return page(
-        here, "notices.html", visitor=visitor, error=None, done=told, notices=waiting(here), names=NAMES
-    )
+    return page(here, "notices.html", visitor=visitor, error=None, done=told, **_waiting(here, skip))
 
 
 @router.get("/review/notices/{claim_id}")
@@ -68,16 +68,6 @@ async def post_notice(claim_id: str, request: Request, here: Here, visitor: Sign
         return await asyncio.to_thread(_listed, here, visitor, error)
     here.scan_soon()  # what comes back is compared first
     return RedirectResponse(f"/review/notices?done={claim_id}", 303)
-
-
-def waiting(here: Service) -> list[Claim]:
-    """Notices that nobody decided on yet, the ones whose clock ends first first."""
-    found = [
-        claim
-        for state in WAITING
-        for claim in claims.list_claims(here.app.engine, state=state, kinds=NOTICES, limit=SHOWN)
-    ]
-    return sorted(found, key=lambda claim: (claim.due_at or "9", claim.id))[:SHOWN]
 
 
 def _decide(here: Service, visitor: Visitor, claim_id: str, fields: dict[str, str]) -> None:
@@ -117,4 +107,10 @@ def _notice(here: Service, visitor: Visitor, claim_id: str) -> Response:
 
 
 def _listed(here: Service, visitor: Visitor, error: Exception) -> Response:
-    return failed(here, "notices.html", error, visitor=visitor, done=None, notices=waiting(here), names=NAMES)
+    return failed(here, "notices.html", error, visitor=visitor, done=None, **_waiting(here, 0))
+
+
+def _waiting(here: Service, skip: int) -> dict[str, Any]:
+    found, count = claims.notices(here.app.engine, skip=skip, limit=SHOWN)
+    more = skip + len(found) if skip + len(found) < count else None
+    return {"notices": found, "count": count, "more": more, "names": NAMES}

@@ -6,6 +6,7 @@
 3. Forms carry a word that only this session knows. A page of another site can neither read nor guess it.
 """
 
+import asyncio
 import hashlib
 import hmac
 from dataclasses import dataclass, field
@@ -96,7 +97,7 @@ async def post_sign_in(request: Request, here: Here) -> Response:
     """Use a link."""
     try:
         link = (await form_of(request, None)).get("link", "")
-        secret = sessions.sign_in(here.app.engine, link, clock())
+        secret = await asyncio.to_thread(sessions.sign_in, here.app.engine, link, clock())
     except (KeyRefused, RequestMalformed) as error:
         return failed(here, "sign_in.html", error, who=None, link="")
     answer = RedirectResponse(HOME_OF_THE_SIGNED_IN, 303)
@@ -115,7 +116,7 @@ async def post_sign_out(request: Request, here: Here, visitor: Signed) -> Respon
             await form_of(request, visitor)
         except RequestMalformed as error:
             return failed(here, "sign_in.html", error, who=None, link="")
-        sessions.sign_out(here.app.engine, visitor.secret, clock())
+        await asyncio.to_thread(sessions.sign_out, here.app.engine, visitor.secret, clock())
     answer = RedirectResponse("/", 303)
     answer.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="strict")
     return answer

@@ -116,6 +116,13 @@ def test_numbers(known: Any) -> None:
     assert text.count("<rect") == 1
 
 
+def test_while_somebody_counts_others_are_told_what_was_counted(known: Any) -> None:
+    counts = Counted(known.service.app.engine, seconds=0)
+    last = counts.now()
+    with counts._guard:  # as if a thread were counting
+        assert counts.now() is last
+
+
 def test_they_are_counted_now_and_then(known: Any) -> None:
     slow, quick = Counted(known.service.app.engine), Counted(known.service.app.engine, seconds=0)
     before = slow.now(), quick.now()

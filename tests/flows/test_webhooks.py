@@ -1,6 +1,8 @@
 """Webhooks as a receiver sees them: in order, signed, told again with the same id; its troubles are kept."""
 
+import contextlib
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +14,7 @@ import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 from starlette.testclient import TestClient
 
+from pipeline import webhooks as courier
 from pipeline.api.service import make_service
 from pipeline.app import open_app
 from pipeline.errors import UsageError
@@ -120,6 +123,37 @@ def test_nobody_there(run: Any, receiver: Receiver) -> None:
     run("optout", "add", "Zorblax", "--owner", "Studio Example")
     assert run("webhook", "deliver").document["taken"] == 0
     assert "was not reached" in run("webhook", "list").document[0]["trouble"]
+
+
+@pytest.mark.parametrize("host", ["hooks..example", "a" * 70 + ".example"])
+def test_an_address_that_leads_nowhere_stops_no_other(run: Any, receiver: Receiver, host: str) -> None:
+    run("webhook", "add", f"https://{host}/x", "--after", "0")
+    run("webhook", "add", receiver.url, "--after", "0")
+    run("optout", "add", "Zorblax", "--owner", "Studio Example")
+    assert run("webhook", "deliver").document["taken"] > 0
+    bad, good = run("webhook", "list").document
+    assert (bad["failures"], good["failures"]) == (1, 0)
+    assert "was not reached" in bad["trouble"]
+
+
+def test_who_answers_byte_by_byte_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(courier, "TIMEOUT_SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def drip() -> None:
+            taken, _ = listening.accept()
+            with taken, contextlib.suppress(OSError):
+                for letter in b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 100:
+                    taken.sendall(bytes([letter]))
+                    time.sleep(0.1)
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        began = time.monotonic()
+        with pytest.raises(courier.Refused):
+            courier.post(f"http://127.0.0.1:{listening.getsockname()[1]}/", b"{}", {})
+        assert time.monotonic() - began < 5
+        thread.join()
 
 
 def test_private_parts_are_for_those_who_ask(run: Any, receiver: Receiver) -> None:

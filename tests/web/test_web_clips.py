@@ -12,6 +12,7 @@ from pipeline.policy import Sound
 from pipeline.web.clips import EACH_HOUR
 from registry import claims, parties, releases
 from registry.ids import new_id
+from registry.party_types import Filing
 from registry.types import ReleaseState
 
 REPORT = {
@@ -129,6 +130,26 @@ def test_it_works_in_a_browser_that_keeps_nothing(pages: Any, release: str) -> N
     browser = TestClient(pages.app, base_url="https://testserver")
     browser.get(f"/v/{release}")
     assert not browser.cookies
+
+
+def test_takedowns_come_before_what_strangers_report(fresh: Any, release: str) -> None:
+    app = fresh.app.state.service.app
+    told = {"now": clock(), "sign_checkpoint": app.signer}
+    for _ in range(3):
+        fresh.post(f"/v/{release}/report", data=REPORT)
+    who = parties.add(app.engine, f"Reporter {new_id(clock())}", "person", **told)
+    filing = Filing(
+        by=who.id, kind="takedown48", signature="R",
+        statements={"location": release, "good_faith": "yes", "contact": "r@example.org"},
+    )  # fmt: skip
+    urgent = claims.notify(app.engine, filing, release_id=release, **told)
+    first, count = claims.notices(app.engine, limit=1)
+    assert ([one.id for one in first], count >= 4) == ([urgent.id], True)
+    rest, _ = claims.notices(app.engine, skip=1)
+    assert len(rest) == count - 1
+    assert [one.due_at for one in rest] == sorted(one.due_at or "" for one in rest)
+    claims.decide(app.engine, urgent.id, accept=False, why={}, **told)
+    app.settle()
 
 
 def test_a_person_decides_about_a_report(fresh: Any, sign_in: Any, tmp_path: Path, make_clip: Any) -> None:

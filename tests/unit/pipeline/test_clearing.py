@@ -74,6 +74,20 @@ def test_another_finding_about_the_same_counts() -> None:
         assert without_cleared(decision(other), shown(NAMED), SUBJECTS).verdict is Verdict.REVIEW
 
 
+def test_what_is_found_elsewhere_was_shown_to_nobody() -> None:
+    """Another text, another name in it, or the clip itself where only a picture beside it was seen."""
+    named = replace(NAMED, evidence={"subject": "", "origin": "prompt", "quote": "Jane Doe"})
+    for evidence in (
+        {"subject": "", "origin": "speech", "quote": "Jane Doe"},
+        {"subject": "", "origin": "prompt", "quote": "John Roe"},
+    ):
+        other = replace(named, evidence=dict(evidence))
+        assert without_cleared(decision(other), shown(named), SUBJECTS).verdict is Verdict.REVIEW
+    picture = replace(FACE, evidence={"subject": "t", "origin": "input_picture"})
+    assert without_cleared(decision(FACE), shown(picture), SUBJECTS).verdict is Verdict.REVIEW
+    assert without_cleared(decision(named), shown(named), SUBJECTS).verdict is Verdict.ALLOW
+
+
 def test_who_needs_a_second_person() -> None:
     assert [people_needed([reason]) for reason in ALL] == [1, 2, 1, 2, 1, 1, 1, 1]
     assert people_needed([GORE, FACE]) == 2

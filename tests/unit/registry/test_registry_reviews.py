@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from registry_builders import NOW, SIGNER, Home, Judgement, raw
 
-from registry import caseload, cases, holds, log, permissions, recalls, reviews
+from registry import apikeys, caseload, cases, holds, log, permissions, recalls, reviews
 from registry.canonical import Json
 from registry.db import read, write
 from registry.errors import CaseClosed, CaseTaken, ConstraintBroken, NotFound
@@ -87,16 +87,6 @@ def test_a_hold_that_something_else_lifts_clears_nothing(home: Home) -> None:
     assert reviews.clearances(home.engine, hold.job_id) == ()
 
 
-def test_what_people_cleared_is_told_when_a_release_comes_back(home: Home) -> None:
-    subject = home.opt_out().subject
-    hold = held(home, reason=replace(NAMED, evidence={"subject": subject}))
-    let_go(home, hold, "Ada", 1, replace(SEEN, subject=subject))
-    made = home.release()  # the same job
-    assert made.job_id == hold.job_id
-    with read(home.engine) as conn:
-        assert reviews.found_clear(conn, made.id) == {subject: hold.registry_seq + 1}
-
-
 def test_a_lease_keeps_others_away_and_ends(home: Home) -> None:
     first, second = sorted([held(home, "a"), held(home, "b")], key=lambda hold: hold.id)
     taken = caseload.take_next(home.engine, "Ada", NOW)
@@ -142,6 +132,36 @@ def test_cases_of_both_kinds_come_in_the_order_of_time(home: Home) -> None:
         assert caseload.waiting(conn, limit=1) == found[:1]
 
 
+def test_a_vote_is_worth_what_its_key_is(home: Home) -> None:
+    """A thief's vote does not count any more once the key is revoked: another honest person is needed."""
+    hold = held(home)
+    key, _ = apikeys.create(home.engine, "safety", "Thief", ("review",), now=NOW)
+    stolen = {"by": "Thief", "key": key.id, **BY}
+    reviews.vote_release(home.engine, hold.id, (SEEN,), 2, **stolen)
+    apikeys.revoke(home.engine, key.id, why={}, now=NOW, sign_checkpoint=SIGNER)
+    let_go(home, hold, "Ada", 2)
+    assert state(home, hold) is JobState.HELD
+    with pytest.raises(ConstraintBroken, match="as many people"), write(home.engine) as conn:
+        holds.lift(conn, hold.job_id, reviews.BY_PEOPLE, NOW)
+    let_go(home, hold, "Ben", 2)
+    assert state(home, hold) is JobState.OPEN
+
+
+def test_a_hold_stands_where_it_was_decided(home: Home) -> None:
+    """What was registered between the decision and the hold was shown to nobody."""
+    decided_at = home.opt_out("One").seq
+    job = home.jobs.submit("make", "k", {"prompt": "a red kite"})
+    home.opt_out("Two")
+    made = Judgement(verdict="review", reasons=(NAMED,), registry_seq=decided_at)
+    home.jobs.finish(
+        job, JobState.HELD, {"decision": None}, reasons=[NAMED], decided=made, sign_checkpoint=SIGNER
+    )
+    with read(home.engine) as conn:
+        hold = holds.open_hold(conn, job.id)
+    assert hold is not None
+    assert hold.registry_seq == decided_at
+
+
 def test_what_waits_for_a_holder_waits_for_nobody_else(home: Home) -> None:
     subject = home.opt_out(mode="ask").subject
     evidence: Json = {"subject": subject, "intent": "depict", "asks": True}
@@ -152,6 +172,10 @@ def test_what_waits_for_a_holder_waits_for_nobody_else(home: Home) -> None:
     assert caseload.take_next(home.engine, "Ada", NOW) is None
     with read(home.engine) as conn:
         assert caseload.waiting(conn) == []
+    with pytest.raises(CaseTaken, match="rights holder is asked"):  # nobody releases in the holder's place
+        let_go(home, hold, "Ada")
+    reviews.vote_refuse(home.engine, hold.id, REFUSAL, by="Ada", **BY)
+    assert state(home, hold) is JobState.REFUSED
 
 
 def test_a_case_that_is_not_there(home: Home) -> None:
@@ -165,7 +189,7 @@ def test_a_case_that_is_not_there(home: Home) -> None:
         ("never change", "UPDATE hold_vote SET why = 'b'"),
         ("never deleted", "DELETE FROM hold_vote"),
         ("head of the log", "INSERT INTO hold_vote SELECT 'y' || substr(id, 2), held_id, vote, 'Ben', why, "
-         "cleared, needed, voted_at, log_seq FROM hold_vote"),
+         "cleared, needed, voted_at, log_seq, key_id FROM hold_vote"),
         ("as many people", "UPDATE held SET lifted_at = held_at, lifted_because = 'review'"),
     ],
 )  # fmt: skip

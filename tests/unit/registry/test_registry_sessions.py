@@ -1,5 +1,7 @@
 """Links work once and for a quarter of an hour; a session is as good as its key."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from registry_builders import NOW, SIGNER, Home
 
@@ -36,6 +38,14 @@ def test_what_is_no_secret(home: Home, wrong: str) -> None:
         with pytest.raises(KeyRefused):
             ask(home.engine, wrong, NOW)
     sessions.sign_out(home.engine, wrong, NOW)
+
+
+def test_what_is_no_link_waits_for_no_writer(home: Home) -> None:
+    """Anybody may try a link; the lock of all writers is not theirs to wait for."""
+    with write(home.engine), ThreadPoolExecutor(1) as pool:
+        for wrong in ("x", "x" * 43):
+            with pytest.raises(KeyRefused):
+                pool.submit(sessions.sign_in, home.engine, wrong, NOW).result(10)
 
 
 def test_secrets_are_not_for_each_other(home: Home) -> None:

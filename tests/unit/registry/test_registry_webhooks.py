@@ -70,6 +70,19 @@ def test_again_from_any_place(home: Home) -> None:
             webhooks.replay(home.engine, one.id, wrong)
 
 
+def test_what_somebody_sets_while_an_entry_is_sent_stands(home: Home) -> None:
+    home.opt_out()
+    one = webhooks.add(home.engine, URL, now=NOW)
+    webhooks.replay(home.engine, one.id, 0)
+    assert webhooks.taken(home.engine, one, one.cursor).cursor == 0
+    one = webhooks.get(home.engine, one.id)
+    webhooks.set_state(home.engine, one.id, webhooks.PAUSED)
+    assert webhooks.failed(home.engine, one, "it answered 500", NOW).state == webhooks.PAUSED
+    webhooks.set_state(home.engine, one.id, webhooks.REMOVED)
+    assert webhooks.taken(home.engine, one, 1).state == webhooks.REMOVED
+    assert webhooks.failed(home.engine, one, "it answered 500", NOW).failures == 0
+
+
 def test_what_was_removed_does_not_come_back(home: Home) -> None:
     one = webhooks.add(home.engine, URL, now=NOW)
     webhooks.set_state(home.engine, one.id, webhooks.REMOVED)
