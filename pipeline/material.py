@@ -45,7 +45,7 @@ def look_at_material(paths: Sequence[Path], eyes: checks.Eyes, limits: MediaLimi
     Raises: PictureRefused, MediaUnreadable, MediaUnsupported, LimitExceeded, SandboxFailed for one that
     cannot be read.
     """
-    pictures = [path for path in paths if _is_picture(path)]
+    pictures = [path for path in paths if is_picture(path)]
     looks = [checks.look(path, eyes, limits) for path in paths if path not in pictures]
     if pictures:
         looks.append(checks.look_at_pictures([read.rgb for read in read_all(pictures, GIVEN)], eyes))
@@ -78,7 +78,7 @@ def _told(reason: Reason) -> Reason:
     return replace(reason, detail=reason.detail + TOLD, evidence={**reason.evidence, "origin": PICTURE})
 
 
-def _is_picture(path: Path) -> bool:
+def is_picture(path: Path) -> bool:
     """By its first bytes, whatever it is called; what is no picture that we read is tried as a clip."""
     try:
         with path.open("rb") as file:

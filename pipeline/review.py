@@ -16,6 +16,7 @@ from pipeline import policy as policies
 from pipeline import reinstate
 from pipeline.auth import Caller
 from pipeline.clearing import clearance_of, people_needed
+from pipeline.orders import material_of
 from pipeline.release.staging import Staging
 from pipeline.texts import texts_of
 from pipeline.types import Decision, Json, Reason, Verdict
@@ -133,6 +134,16 @@ class Reviews:
         staging = Staging(self._bench.store, hold.job_id)
         files = [staging.path(str(one["file"])) for one in made if isinstance(one, dict)]
         return next((file for file in files if file.is_file()), None)
+
+    def material(self, case_id: str) -> list[Path]:
+        """Where the pictures and clips lie that the clip of a case is made from; those that are gone not."""
+        hold = self._held(case_id)
+        if hold is None:
+            return []
+        staging = Staging(self._bench.store, hold.job_id)
+        given = material_of(self._bench.jobs.get(hold.job_id).inputs)
+        files = [staging.path(f"{sha256}.material") for _, sha256 in given]
+        return [file for file in files if file.is_file()]
 
     def _demand_others(self, case_id: str, hold: Held | None, caller: Caller | None) -> None:
         """Raises: ActRefused where it is about what the caller's own account asked for."""

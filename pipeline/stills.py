@@ -4,13 +4,17 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
+from pathlib import Path
 from typing import Final
 
 import cv2
+import numpy as np
 
 from pipeline.media.pictures import jpeg
 from pipeline.media.reader import open_clip
 from pipeline.media.types import Frame, MediaLimits, Plane
+from pipeline.pictures.reader import load_picture, read_all
+from pipeline.pictures.types import GIVEN
 
 LONGEST: Final = 640  # pixels of a clear still
 BLURRED: Final = 20  # and of a blurred one, which a page shows larger
@@ -61,6 +65,21 @@ def stills_of(
         duration=max([length, *(still.time for still in made)]), width=info.width, height=info.height,
         stills=tuple(made),
     )  # fmt: skip
+
+
+def still_of(path: Path, *, clear: bool) -> Still:
+    """An untrusted picture, as small or as blurred as a frame would be. Raises: as `read_all`."""
+    [read] = read_all([load_picture(path, GIVEN)], GIVEN)
+    luma = cv2.cvtColor(read.rgb, cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)
+    return Still(time=0.0, picture=_small(read.rgb) if clear else _blurred(luma))
+
+
+def _small(rgb: Plane) -> bytes:
+    height, width = rgb.shape[:2]
+    factor = min(1.0, LONGEST / max(height, width))
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    small = cv2.resize(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), size, interpolation=cv2.INTER_AREA)
+    return cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 80])[1].tobytes()
 
 
 def _jpeg(frame: Frame, *, clear: bool) -> bytes:

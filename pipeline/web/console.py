@@ -5,6 +5,7 @@ Who looks at a clip clearly is in the service's log.
 
 import asyncio
 import base64
+import contextlib
 import logging
 from collections.abc import Callable
 from typing import Any, Final
@@ -16,8 +17,9 @@ from pipeline import auth
 from pipeline.api.state import Here, Service
 from pipeline.credentials.text import safe_text
 from pipeline.errors import RouteUnknown
+from pipeline.material import is_picture
 from pipeline.media.limits import media_limits
-from pipeline.stills import Stills, stills_of
+from pipeline.stills import Stills, still_of, stills_of
 from pipeline.types import Json
 from pipeline.web import findings
 from pipeline.web.rendering import failed, page, sentence_of
@@ -28,6 +30,7 @@ from registry.ids import is_id
 
 SHOWN: Final = 50  # cases on the list
 MAX_WHY: Final = 4000
+GIVEN_SHOWN: Final = 6  # pictures and clips that a clip is made from
 DECISIONS: Final = ("release", "block")
 GIVE_BACK: Final = "give-back"
 
@@ -128,6 +131,7 @@ def _case(here: Service, visitor: Visitor, case_id: str, clear: bool, error: str
     return page(
         here, "case.html", visitor=visitor, case=case, error=error, clear=clear,
         reasons=findings.told(case["reasons"]), texts=findings.marked(case["texts"], case["reasons"]),
+        given=_given(here, case, clear=clear),
         strip=findings.strip(seen, case["reasons"], _address) if seen else None, why_not=why_not,
         mine=lease is None or lease["holder"] == visitor.caller.person,
         voted=any(vote["by"] == visitor.caller.person for vote in case["votes"]),
@@ -144,6 +148,19 @@ def _stills(here: Service, case: Any, *, clear: bool) -> tuple[Stills | None, st
         return stills_of(file, times, media_limits(here.settings), clear=clear), ""
     except OURS as error:
         return None, sentence_of(error)
+
+
+def _given(here: Service, case: Any, *, clear: bool) -> list[str]:
+    """Stills of what the clip is made from; what cannot be read is left out, and was told as a finding."""
+    made: list[str] = []
+    for path in here.app.reviews.material(case["id"])[:GIVEN_SHOWN]:
+        with contextlib.suppress(*OURS):
+            if is_picture(path):
+                made.append(_address(still_of(path, clear=clear).picture))
+            else:
+                seen = stills_of(path, (), media_limits(here.settings), clear=clear)
+                made += [_address(still.picture) for still in seen.stills]
+    return made
 
 
 def _told(here: Service, done: str) -> str | None:

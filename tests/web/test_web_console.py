@@ -2,9 +2,12 @@
 
 import hashlib
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
@@ -33,10 +36,16 @@ class Hold:
     def __init__(self, app: Any, clip: Path) -> None:
         self._bench, self._clip, self._count = app._bench, clip, 0  # what `open_app` put together
 
-    def __call__(self, *reasons: Reason, clip: bool = True) -> str:
+    def __call__(self, *reasons: Reason, clip: bool = True, material: Sequence[Path] = ()) -> str:
         self._count += 1
-        inputs: Any = {"account": "maker", "key": "", "policy": "opt-out", "prompt": "A Zorblaks <b>waves"}
+        given = [(path, hashlib.sha256(path.read_bytes()).hexdigest()) for path in material]
+        inputs: Any = {
+            "account": "maker", "key": "", "policy": "opt-out", "prompt": "A Zorblaks <b>waves",
+            "material": [{"source": str(path), "sha256": sha256} for path, sha256 in given],
+        }  # fmt: skip
         job = self._bench.jobs.submit("guard/2", f"held {new_id(clock())}", inputs)
+        for path, sha256 in given:
+            Staging(self._bench.store, job.id).take_in(path, sha256, ".material")
         if clip:
             data = self._clip.read_bytes()
             name = f"{hashlib.sha256(data).hexdigest()}.input"
@@ -144,6 +153,21 @@ def test_a_case_on_one_page(pages: Any, person: Any, hold: Hold) -> None:
     assert pages.app.state.service.app.job(job).state is JobState.REFUSED
     assert "This case is closed" in second.get(path).text
     assert decide_closed(second, path).status_code == 409
+
+
+def test_what_it_is_made_from_is_shown(pages: Any, person: Any, hold: Hold, tmp_path: Path) -> None:
+    _decide_all(pages)
+    picture = tmp_path / "picture.png"
+    cv2.imwrite(str(picture), np.random.default_rng(1).integers(0, 255, (400, 700, 3), np.uint8))
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n but no picture")
+    hold(FACE, clip=False, material=[picture, tmp_path / "broken.png"])
+    browser = person("Ada")
+    path = take(browser)
+    text = browser.get(path).text
+    assert (text.count('alt="Picture 1, blurred"'), "Picture 2" in text) == (1, False)
+    clear = browser.get(f"{path}?clear=1").text
+    assert 'alt="Picture 1"' in clear
+    assert len(clear) > len(text) + 20_000
 
 
 def test_another_persons_case_is_shown_and_not_decided(pages: Any, person: Any, hold: Hold) -> None:
