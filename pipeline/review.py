@@ -218,10 +218,7 @@ def _of_release(case: Case) -> Json:
 
 def _refused(job: Job, hold: Held, now: str) -> Decision:
     """The decision of a person against a held clip, beside what the checks had found."""
-    reasons = (
-        Reason(code=REFUSED_BY_PERSON, check=REVIEW, detail=_REFUSED),
-        *(_ours(one) for one in hold.reasons),
-    )
+    reasons = (refused_by_person(), *(_ours(one) for one in hold.reasons))
     known = (job.result or {}).get("decision")
     if isinstance(known, dict):
         return replace(policies.from_json(known), verdict=Verdict.BLOCK, reasons=reasons, decided_at=now)
@@ -230,6 +227,11 @@ def _refused(job: Job, hold: Held, now: str) -> Decision:
         verdict=Verdict.BLOCK, policy=policy.name, policy_version=policy.version, reasons=reasons, checks={},
         registry_seq=hold.registry_seq, decided_at=now,
     )  # fmt: skip
+
+
+def refused_by_person() -> Reason:
+    """The reason of a job that a person refused, before what the checks had found."""
+    return Reason(code=REFUSED_BY_PERSON, check=REVIEW, detail=_REFUSED)
 
 
 def _ours(reason: ReasonLike) -> Reason:

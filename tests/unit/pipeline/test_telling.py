@@ -23,6 +23,7 @@ from pipeline.policy import PRESETS
 from pipeline.reasons import Wish
 from pipeline.recheck import parent_withdrawn, recheck, wishes_of
 from pipeline.release.facts import MARK_MISSED, TESTER, missed, never_published
+from pipeline.review import REFUSED_BY_PERSON, refused_by_person
 from pipeline.settings import load
 from pipeline.telling import line, line_of
 from pipeline.texts import Texts, with_origins
@@ -109,6 +110,7 @@ BY_THE_SYSTEM: dict[str, Callable[[], Any]] = {
     ).reasons[0],
     MARK_MISSED: missed,
     TESTER: never_published,
+    REFUSED_BY_PERSON: refused_by_person,
 }  # fmt: skip
 BY_THE_REGISTRY = {"job_died", "held", "permission_refused", "permission_expired"}
 """Told by tests of the registry: test_registry_jobs, test_registry_publish, test_registry_permissions."""
@@ -127,7 +129,10 @@ def codes_in(tree: ast.AST) -> set[str]:
         if isinstance(node, ast.Dict):
             keys = [key.value if isinstance(key, ast.Constant) else None for key in node.keys]
             found += [node.values[keys.index("code")]] if {"code", "check"} <= set(keys) else []
-    constants = {"MARK_MISSED": MARK_MISSED, "TESTER": TESTER, "CAP_REACHED": CAP_REACHED}
+    constants = {
+        "MARK_MISSED": MARK_MISSED, "TESTER": TESTER, "CAP_REACHED": CAP_REACHED,
+        "REFUSED_BY_PERSON": REFUSED_BY_PERSON,
+    }  # fmt: skip
     told = set()
     for one in found:
         if isinstance(one, ast.Constant):
