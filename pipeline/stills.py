@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -75,11 +75,7 @@ def still_of(path: Path, *, clear: bool) -> Still:
 
 
 def _small(rgb: Plane) -> bytes:
-    height, width = rgb.shape[:2]
-    factor = min(1.0, LONGEST / max(height, width))
-    size = (max(1, round(width * factor)), max(1, round(height * factor)))
-    small = cv2.resize(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), size, interpolation=cv2.INTER_AREA)
-    return cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 80])[1].tobytes()
+    return _written(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), LONGEST, 80)
 
 
 def _jpeg(frame: Frame, *, clear: bool) -> bytes:
@@ -87,8 +83,12 @@ def _jpeg(frame: Frame, *, clear: bool) -> bytes:
 
 
 def _blurred(luma: Plane) -> bytes:
-    height, width = luma.shape
-    factor = min(1.0, BLURRED / max(height, width))
+    return _written(luma, BLURRED, 90)
+
+
+def _written(picture: Any, longest: int, quality: int) -> bytes:
+    height, width = picture.shape[:2]
+    factor = min(1.0, longest / max(height, width))
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
-    small = cv2.resize(luma, size, interpolation=cv2.INTER_AREA)
-    return cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
+    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    return cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()

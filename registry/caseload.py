@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, exists, literal, selec
 from registry.cases import OPEN
 from registry.db import read, write
 from registry.errors import CaseTaken
-from registry.ids import parse_time
+from registry.ids import later
 from registry.permissions import ASKED
 from registry.tables import held
 from registry.tables_recalls import review_case
@@ -135,8 +135,7 @@ def _standing(conn: Connection, case_id: str, now: str) -> Lease | None:
 
 
 def _lease(conn: Connection, case_id: str, by: str, now: str) -> Lease:
-    end = parse_time(now) + timedelta(minutes=LEASE_MINUTES)
-    until = end.replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+    until = later(now, timedelta(minutes=LEASE_MINUTES))
     drop(conn, case_id)
     conn.execute(case_lease.insert().values(case_id=case_id, holder=by, until=until))
     return Lease(holder=by, until=until)

@@ -3,7 +3,7 @@
 import re
 import secrets
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from registry.errors import EntryInvalid
 
@@ -34,6 +34,11 @@ def parse_time(text: str) -> datetime:
         return datetime.fromisoformat(text).replace(tzinfo=UTC)
     except ValueError:
         raise EntryInvalid(f"{text[:40]!r} is not a UTC time such as 2026-01-31T12:00:00Z.") from None
+
+
+def later(now: str, by: timedelta) -> str:
+    """The time ``by`` after ``now``, to the second, as this project writes it."""
+    return (parse_time(now) + by).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 def is_id(text: str) -> bool:

@@ -24,7 +24,7 @@ from registry.canonical import Json
 from registry.checkpoint import NoteSigner
 from registry.db import read, write
 from registry.errors import NotFound, PermissionAnswered
-from registry.ids import new_id, parse_time
+from registry.ids import later, new_id, parse_time
 from registry.naming import about, whom
 from registry.subject_types import RuleRow
 from registry.tables import held, job, subject
@@ -104,8 +104,7 @@ def wanted(reasons: Iterable[ReasonLike]) -> list[tuple[str, str]]:
 def ask(conn: Connection, hold: Held, request: Request, *, now: str, signer: NoteSigner) -> list[Permission]:
     """Rule 1, inside the transaction of a new hold; nothing where something else holds the job, too."""
     asking = wanted(hold.reasons)
-    due = parse_time(now) + timedelta(days=request.days)
-    due_at = due.replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+    due_at = later(now, timedelta(days=request.days))
     made = [_ask(conn, hold, request, who, now, due_at) for who in asking]
     if made:
         log.add_checkpoint(conn, signer, now)

@@ -18,7 +18,7 @@ from registry import apikeys
 from registry.apikeys import ApiKey
 from registry.db import read, write
 from registry.errors import KeyRefused, RefusedBecause
-from registry.ids import new_id, parse_time
+from registry.ids import later, new_id, parse_time
 from registry.tables import api_key
 from registry.tables_sessions import sign_in_link, web_session
 
@@ -97,17 +97,13 @@ def _row(conn: Connection, table: Table, secret: str, now: str) -> Any:
 def _insert(conn: Connection, table: Table, key_id: str, now: str, lasts: timedelta) -> str:
     secret = secrets.token_urlsafe(SECRET_BYTES)
     row = {"id": new_id(now), "key_id": key_id, "secret_sha256": _digest(secret), "made_at": now}
-    conn.execute(table.insert().values(**row, until=_time(now, lasts)))
+    conn.execute(table.insert().values(**row, until=later(now, lasts)))
     return secret
 
 
 def _forget_old(conn: Connection, now: str) -> None:
     for table in (sign_in_link, web_session):
-        conn.execute(table.delete().where(table.c.until < _time(now, -timedelta(days=KEPT_DAYS))))
-
-
-def _time(now: str, later: timedelta) -> str:
-    return (parse_time(now) + later).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+        conn.execute(table.delete().where(table.c.until < later(now, -timedelta(days=KEPT_DAYS))))
 
 
 def _digest(secret: str) -> str:

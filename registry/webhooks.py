@@ -16,7 +16,7 @@ from sqlalchemy import Engine, Row, select
 from registry import log
 from registry.db import read, write
 from registry.errors import EntryInvalid, NotFound
-from registry.ids import new_id, parse_time
+from registry.ids import later, new_id, parse_time
 from registry.tables_webhooks import webhook
 from registry.types import LogEntry
 
@@ -115,10 +115,9 @@ def failed(engine: Engine, one: Webhook, trouble: str, now: str) -> Webhook:
     since = one.failing_since or now
     over = parse_time(now) - parse_time(since) > timedelta(days=GIVE_UP_DAYS)
     wait = WAITS[min(one.failures, len(WAITS) - 1)]
-    later = (parse_time(now) + timedelta(seconds=wait)).replace(tzinfo=None)
     _as_it_was(
         engine, one, failures=one.failures + 1, trouble=trouble[:MAX_TROUBLE], failing_since=since,
-        next_at=later.isoformat(timespec="seconds") + "Z", state=PAUSED if over else ACTIVE,
+        next_at=later(now, timedelta(seconds=wait)), state=PAUSED if over else ACTIVE,
     )  # fmt: skip
     return get(engine, one.id)
 

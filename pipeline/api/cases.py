@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from pipeline import auth
 from pipeline.api import shapes
-from pipeline.api.state import Here, caller_with
+from pipeline.api.state import Here, Service, caller_with
 from pipeline.auth import Caller
 from pipeline.credentials.text import safe_text
 from pipeline.errors import RouteUnknown
@@ -48,7 +48,7 @@ def post_next(here: Here, caller: Reviewer) -> Response:
 @router.get("/v1/cases/{case_id}", response_model=shapes.CaseAnswer)
 def get_case(case_id: str, here: Here, _caller: Reviewer) -> JSONResponse:
     """A case with its reasons, what was asked for, what others said, and who has taken it."""
-    return JSONResponse(_shown(here, case_id))
+    return JSONResponse(shown(here, case_id))
 
 
 @router.post("/v1/cases/{case_id}/decide", response_model=shapes.DecidedAnswer)
@@ -57,7 +57,7 @@ async def post_decision(
 ) -> JSONResponse:
     """Decide. A held clip that is released is judged anew without what was cleared, and goes on."""
     reviews, why = here.app.reviews, safe_text(asked.why, MAX_WHY)
-    await asyncio.to_thread(_shown, here, case_id)
+    await asyncio.to_thread(shown, here, case_id)
     decide = reviews.release if asked.decision == "release" else reviews.block
     with here.wishes.reserve() as slot:
         future = slot.start(lambda: decide(case_id, caller.person, why, caller))
@@ -69,13 +69,13 @@ async def post_decision(
 @router.post("/v1/cases/{case_id}/give-back", status_code=204)
 def post_give_back(case_id: str, here: Here, caller: Reviewer) -> Response:
     """Let somebody else have a case that this person has taken."""
-    _shown(here, case_id)
+    shown(here, case_id)
     here.app.reviews.give_back(case_id, caller.person)
     return Response(status_code=204)
 
 
-def _shown(here: Here, case_id: str) -> Json:
-    """Raises: RouteUnknown where there is no such case."""
+def shown(here: Service, case_id: str) -> Json:
+    """A case's document. Raises: RouteUnknown where there is no such case."""
     try:
         if is_id(case_id):
             return here.app.reviews.show(case_id)

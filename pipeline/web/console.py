@@ -14,22 +14,19 @@ from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from pipeline import auth
+from pipeline.api.cases import MAX_WHY, shown
 from pipeline.api.state import Here, Service
 from pipeline.credentials.text import safe_text
 from pipeline.errors import RouteUnknown
 from pipeline.material import is_picture
 from pipeline.media.limits import media_limits
 from pipeline.stills import Stills, still_of, stills_of
-from pipeline.types import Json
 from pipeline.web import findings
 from pipeline.web.rendering import failed, page, sentence_of
 from pipeline.web.signing_in import Signed, Visitor, form_of, not_signed_in
 from pipeline.workbench import OURS
-from registry.errors import NotFound
-from registry.ids import is_id
 
 SHOWN: Final = 50  # cases on the list
-MAX_WHY: Final = 4000
 GIVEN_SHOWN: Final = 6  # pictures and clips that a clip is made from
 DECISIONS: Final = ("release", "block")
 GIVE_BACK: Final = "give-back"
@@ -110,16 +107,6 @@ async def _acted(
 
 def _failed(here: Service, visitor: Visitor, error: Exception) -> Response:
     return failed(here, "review.html", error, visitor=visitor, done=None, **_listed(here))
-
-
-def shown(here: Service, case_id: str) -> Json:
-    """A case's document. Raises: RouteUnknown where there is no such case."""
-    try:
-        if is_id(case_id):
-            return here.app.reviews.show(case_id)
-    except NotFound:
-        pass
-    raise RouteUnknown("there is no such case; take one from the list")
 
 
 def _case(here: Service, visitor: Visitor, case_id: str, clear: bool, error: str | None) -> Response:

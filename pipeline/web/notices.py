@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from pipeline import auth
+from pipeline.api.cases import MAX_WHY
 from pipeline.api.state import Here, Service
 from pipeline.clock import clock
 from pipeline.credentials.text import safe_text
@@ -23,7 +24,6 @@ from registry.party_types import Claim
 
 WAITING: Final = (PROVISIONAL, DISPUTED, DRAFT)
 SHOWN: Final = 50
-MAX_WHY: Final = 4000
 ACCEPT, REJECT = "accept", "reject"
 FIRST: Final = ("reasons", "works")  # of what is stated
 NAMES: Final = {"dsa16": "Illegal content (DSA 16)", "notice_512": "Copyright (DMCA 512)",
