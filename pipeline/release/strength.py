@@ -4,7 +4,8 @@
    is left of the mark grows with its amplitude and with the square root of the clip's length, which gives the
    strength that keeps the whole clip readable after exactly that, within a floor and a ceiling.
 2. Luma is for clips whose colour was taken away. It costs what viewers and codecs notice, most of all in
-   quiet clips, where it also survives best: these get less of it.
+   quiet clips, where it also survives best: these get less of it. A larger picture carries more of it in
+   the same time, and shows it more: it gets less, too.
 3. A clip without colour gets in luma what 1 would give it in colour.
 """
 
@@ -39,11 +40,14 @@ class Range(NamedTuple):
 COLOUR: Final = Range(strongest=46.0, weakest=50.0, wanted=22.0)
 GREY: Final = Range(strongest=50.5, weakest=54.0, wanted=16.0)
 BUSY, QUIET = 54.5, 57.5  # PSNR of luma where there is colour
+QUIETEST = 58.5  # of any size: rounding to whole grey levels eats what is fainter
+UNCHANGED_TO = 480  # lines: luma of larger pictures grows fainter by half of the dB that they grow by
 BUSY_FROM, QUIET_TO = 8.0, 2.0  # grey levels: median local deviation of such clips
 TRIAL: Final = Strength(psnr=54.5, louder=8.0)
 TRIAL_GREY: Final = Strength(psnr=51.5)
 TRIAL_SECONDS: Final = 2.5
 TRIAL_CRF: Final = 28.0
+HALF: Final = 0.5  # of a clip's sides, unless it is too small for that
 LATEST_START: Final = 4.0  # seconds: titles and fades at the start say little about a clip
 LOOKED_AT: Final = 5  # frames, at least
 LONGEST_COUNTED: Final = 5.0  # seconds: a longer clip is meant to be readable in pieces of this length
@@ -52,7 +56,7 @@ LONGEST_COUNTED: Final = 5.0  # seconds: a longer clip is meant to be readable i
 def half_size(picture: Picture) -> Picture:
     """A picture of 4:2:0 at half size with even sides, but no smaller than can be marked."""
     height, width = picture.y.shape
-    factor = max(0.5, MIN_SHORT_SIDE / min(height, width))
+    factor = max(HALF, MIN_SHORT_SIDE / min(height, width))
     across, down = (max(2, round(side * factor / 2) * 2) for side in (width, height))
     y = shrink(picture.y, across, down)
     if picture.u is None or picture.v is None:
@@ -93,10 +97,12 @@ def _left(excerpt: Sequence[Picture], trial: Strength, key: DetectionKey, payloa
 
 
 def _luma(excerpt: Sequence[Picture]) -> float:
-    """PSNR of luma in dB, by how busy some of the excerpt's frames are."""
+    """PSNR of luma in dB, by how busy some of the excerpt's frames are, and how large the clip's."""
+    lines = min(excerpt[0].y.shape) / HALF
     looked = islice(excerpt, 0, None, max(1, len(excerpt) // LOOKED_AT))
     spread = float(np.mean([np.median(deviations(picture.y)) for picture in looked]))
-    return float(np.interp(spread, (QUIET_TO, BUSY_FROM), (QUIET, BUSY)))
+    chosen = float(np.interp(spread, (QUIET_TO, BUSY_FROM), (QUIET, BUSY)))
+    return min(QUIETEST, chosen + 10 * math.log10(max(1.0, lines / UNCHANGED_TO)))
 
 
 def _planes(picture: Picture) -> Planes:

@@ -8,6 +8,7 @@ from pipeline.release.strength import (
     COLOUR,
     GREY,
     QUIET,
+    QUIETEST,
     STRONGEST,
     TRIAL,
     TRIAL_CRF,
@@ -121,6 +122,21 @@ def test_luma_is_weaker_where_it_is_quiet(smooth, restless):
     noise = np.random.default_rng(5).integers(0, 255, (24, 240, 320), dtype=np.uint8)
     loud = [frame._replace(y=y) for frame, y in zip(still, noise, strict=True)]
     assert choose(loud, 8.0, KEY, PAYLOAD).psnr == BUSY
+
+
+@pytest.mark.parametrize(("lines", "fainter"), [(120, 0.0), (240, 0.0), (360, 1.76), (540, 3.52)])
+def test_luma_is_fainter_in_larger_pictures(lines, fainter):
+    # Squares of the same share of the picture at every size, smaller than those that deviations are taken of.
+    board = np.kron(np.indices((60, 80)).sum(axis=0) % 2, np.ones((lines // 60, lines // 60)))
+    half = np.full((lines // 2, lines * 2 // 3), 128, np.uint8)
+    busy = Picture(0.0, (100 + 40 * board).astype(np.uint8), half, half)
+    frames = [busy._replace(time=index / FPS) for index in range(12)]
+    assert choose(frames, 8.0, KEY, PAYLOAD).psnr == pytest.approx(BUSY + fainter, abs=0.01)
+
+
+def test_luma_is_not_made_fainter_than_whole_grey_levels_hold():
+    still = [flat(960, 540)._replace(time=index / FPS) for index in range(12)]
+    assert choose(still, 8.0, KEY, PAYLOAD).psnr == QUIETEST
 
 
 @pytest.mark.parametrize(("duration", "end"), [(None, 2.5), (1.0, 2.5), (4.5, 3.5), (60.0, 6.5)])
