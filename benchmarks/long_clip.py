@@ -47,16 +47,16 @@ Luma420 = NDArray[np.uint8]
 Part = av.VideoFrame | av.AudioFrame
 
 
-def draw(target: Path, minutes: int) -> None:
-    """Write the clip as it is drawn: H.264 and AAC, 720p, `minutes` long."""
+def draw(target: Path, minutes: int, size: tuple[int, int] = (WIDTH, HEIGHT)) -> None:
+    """Write the clip as it is drawn: H.264 and AAC, of width and height `size`, `minutes` long."""
     with av.open(str(target), "w", format="mp4") as made:
         video = made.add_stream("libx264", RATE, options={"crf": "20", "preset": "veryfast"})
         sound = made.add_stream("aac", SOUND_RATE)
         assert isinstance(video, VideoStream)
         assert isinstance(sound, AudioStream)
-        video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        (video.width, video.height), video.pix_fmt = size, "yuv420p"
         sound.codec_context.layout = "mono"
-        pictures: Iterator[Part] = _pictures(minutes)
+        pictures: Iterator[Part] = _pictures(minutes, size)
         for part in heapq.merge(pictures, _tones(minutes), key=_time):
             made.mux(video.encode(part) if isinstance(part, av.VideoFrame) else sound.encode(part))
         made.mux(video.encode(None))
@@ -67,8 +67,8 @@ def _time(part: Part) -> float:
     return part.time or 0.0
 
 
-def _pictures(minutes: int) -> Iterator[av.VideoFrame]:
-    scene = _scene()
+def _pictures(minutes: int, size: tuple[int, int]) -> Iterator[av.VideoFrame]:
+    scene = _scene(*size)
     for index in range(round(minutes * MINUTE * RATE)):
         turn, place = divmod(index, len(scene))
         picture = av.VideoFrame.from_ndarray(_varied(scene[place], turn), format="yuv420p")
@@ -76,9 +76,9 @@ def _pictures(minutes: int) -> Iterator[av.VideoFrame]:
         yield picture
 
 
-def _scene() -> list[Luma420]:
+def _scene(width: int, height: int) -> list[Luma420]:
     request = GenerationRequest(
-        prompt="", width=WIDTH, height=HEIGHT, seconds=SCENE_SECONDS, frame_rate=RATE, seed=SEED
+        prompt="", width=width, height=height, seconds=SCENE_SECONDS, frame_rate=RATE, seed=SEED
     )
     drawn = SceneGenerator().generate(request).frames
     return [cv2.cvtColor(rgb, cv2.COLOR_RGB2YUV_I420).astype(np.uint8, copy=False) for rgb in drawn]

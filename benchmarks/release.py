@@ -51,6 +51,12 @@ def plain_transcodes(preset: str) -> list[str]:
     return [f"pyav {name}" for name in dict.fromkeys((GOAL_PRESET, preset))] + [f"ffmpeg {GOAL_PRESET}"]
 
 
+def plain_transcode(clip: Path, target: str, crf: str, preset: str) -> list[str]:
+    """The command that decodes and encodes a clip by PyAV and does nothing else."""
+    command = [sys.executable, "-m", "benchmarks.tools.video", str(clip), target]
+    return [*command, "--crf", crf, "--preset", preset]
+
+
 class ClipRun:
     """One clip in a home of its own, with everything that is measured on it."""
 
@@ -116,8 +122,7 @@ class ClipRun:
         crf = f"{self._settings.crf:g}"
         target = str(self._folder / f"plain-{program}.mp4")
         if program == "pyav":
-            command = [sys.executable, "-m", "benchmarks.tools.video", str(self._clip), target]
-            return [*command, "--crf", crf, "--preset", preset]
+            return plain_transcode(self._clip, target, crf, preset)
         return [
             quality.ffmpeg(), "-v", "error", "-y", "-i", str(self._clip), "-c:v", "libx264", "-crf", crf,
             "-preset", preset, "-pix_fmt", "yuv420p", "-c:a", "copy", target,
