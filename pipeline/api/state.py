@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -63,6 +64,7 @@ class Service:
     stopping: threading.Event
     changed: threading.Event
     opened: threading.Event
+    loaded: threading.Event
     beside: list[threading.Thread]
     metrics: Metrics
     counted: Counted
@@ -71,7 +73,8 @@ class Service:
     @staticmethod
     def on(app: App, settings: Settings, metrics: Metrics | None = None) -> "Service":
         """A service on an open application."""
-        waiting = settings.max_queue
+        waiting, loaded = settings.max_queue, threading.Event()
+        loaded.set()  # but for `start`, which may load models first
         return Service(
             settings=settings, app=app, uploads=Uploads(Home(settings.home).uploads, settings),
             jobs=Pool("jobs", settings.workers, waiting), looks=Pool("looks", settings.workers, waiting),
@@ -83,7 +86,7 @@ class Service:
             ),
             asker_key=secrets.token_bytes(ASKER_KEY_BYTES),
             stopping=threading.Event(), changed=threading.Event(),
-            opened=threading.Event(), beside=[], metrics=metrics or Metrics(),
+            opened=threading.Event(), loaded=loaded, beside=[], metrics=metrics or Metrics(),
             counted=Counted(app.engine),
             limiter=MovingWindowRateLimiter(MemoryStorage()),
         )  # fmt: skip
@@ -97,7 +100,8 @@ class Service:
         return hashlib.blake2b(address.encode(), key=self.asker_key, digest_size=16).hexdigest()
 
     def run(self, job: Job) -> None:
-        """Run an accepted job to its end; how it ended stands in the job."""
+        """Run an accepted job to its end, once the models are loaded; how it ended stands in the job."""
+        self.loaded.wait()
         try:
             if self.stopping.is_set():
                 self.app.put_back(job)
@@ -136,6 +140,7 @@ class Service:
         """Go on with jobs whose process died or whose hold was lifted: at once where that is known, and now
         and then, until the service stops.
         """
+        self.loaded.wait()
         while not self.stopping.is_set():
             self.opened.clear()
             try:
@@ -183,22 +188,29 @@ class Service:
             except Exception:
                 log.exception("telling webhooks")
 
-    def warm_up(self) -> None:
-        """Load what the gate needs before the first client has to wait for it."""
+    def warm_up(self, load: Callable[[], None]) -> None:
+        """Load the models, and what the gate needs, before the first client has to wait for them.
+
+        Where they cannot be loaded, nothing that needs them begins: ``load`` has the service stopped.
+        """
         try:
+            load()
             self.app.judge("a clip", policy=self.settings.policy)
         except OURS as error:
-            log.warning("the gate cannot judge prompts: %s", error)
+            log.warning("the models cannot be used: %s", error)
+        except Exception:
+            log.exception("loading the models")
+        else:
+            self.loaded.set()
 
-    def start(self, *, warm: bool) -> None:
-        """Begin what goes on beside requests; `warm`: also `warm_up`."""
-        for work in (
-            *((self.warm_up,) if warm else ()),
-            self.keep_resuming,
-            self.keep_scanning,
-            self.keep_delivering,
-        ):
-            thread = threading.Thread(target=work, name=work.__name__, daemon=True)
+    def start(self, load: Callable[[], None] | None = None) -> None:
+        """Begin what goes on beside requests; with ``load``, also `warm_up`."""
+        work_beside = [self.keep_resuming, self.keep_scanning, self.keep_delivering]
+        if load is not None:
+            self.loaded.clear()
+            work_beside.append(partial(self.warm_up, load))
+        for work in work_beside:
+            thread = threading.Thread(target=work, daemon=True)
             thread.start()
             self.beside.append(thread)
 
@@ -212,6 +224,7 @@ class Service:
         self.stopping.set()
         self.changed.set()
         self.opened.set()
+        self.loaded.set()
         stopped = [pool.stop() for pool in (self.gates, self.looks, self.wishes, self.jobs)]
         until = time.monotonic() + STOP_SECONDS
         for thread in self.beside:
