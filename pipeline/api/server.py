@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from sqlalchemy import Engine
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from pipeline.api import logs
 from pipeline.api.service import make_service
 from pipeline.errors import UsageError
 from pipeline.eyes import Eyes
@@ -171,21 +172,10 @@ class _Server(uvicorn.Server):
 def _config(app: FastAPI, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app, http=PatientProtocol, ws="none", loop="asyncio", lifespan="on", interface="asgi3",
-        log_config=LOGS, access_log=False, server_header=False, proxy_headers=False,
+        log_config=logs.config(settings), access_log=False, server_header=False, proxy_headers=False,
         limit_concurrency=settings.max_connections, timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS, h11_max_incomplete_event_size=MAX_HEADERS,
     )  # fmt: skip
 
 
 log = logging.getLogger("countermark.service")
-
-LOGS: Final[dict[str, Any]] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "loggers": {
-        "countermark": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
-        "uvicorn": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
-    },
-}

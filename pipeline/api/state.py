@@ -7,7 +7,7 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter, RateLimiter
 
 from pipeline import auth
+from pipeline.api import logs
 from pipeline.api.counted import Counted
 from pipeline.api.metrics import Metrics
 from pipeline.api.queue import STOP_SECONDS, Pool
@@ -102,11 +103,18 @@ class Service:
     def run(self, job: Job) -> None:
         """Run an accepted job to its end, once the models are loaded; how it ended stands in the job."""
         self.loaded.wait()
+        stages: dict[str, float] = {}
+
+        def observe(step: str, event: str, value: float) -> None:
+            self.metrics.step(step, event, value)
+            if event == "end":
+                stages[step] = value
+
         try:
             if self.stopping.is_set():
                 self.app.put_back(job)
             else:
-                self.app.run(job, self.metrics.step)
+                self.app.run(job, observe)
         except RegistryBusy as error:  # it can be gone on with, but not at once
             log.warning("job %s: %s", job.id, error)
             with contextlib.suppress(RegistryError):
@@ -118,16 +126,21 @@ class Service:
             raise
         finally:
             self.forget(job)
-            self._count(job)
+            self._count(job, stages)
 
-    def _count(self, job: Job) -> None:
-        """Count how a job ended, if it did."""
+    def _count(self, job: Job, stages: Mapping[str, float]) -> None:
+        """Count and log how a job ended, or that it waits; ``stages``: seconds of its steps."""
         with contextlib.suppress(RegistryError):
             ended = self.app.job(job.id)
+            result, kind = ended.result or {}, ended.kind.partition("/")[0]
+            decision = result.get("decision")
+            verdict = str(decision["verdict"]) if isinstance(decision, dict) else None
+            told = {"job": job.id, "kind": kind, "state": str(ended.state), "verdict": verdict}
+            millis = {step: round(seconds * 1000) for step, seconds in stages.items()}
+            code = result.get("error")
+            log.info("job", extra=logs.with_fields(**told, stages_ms=millis, code=code))
             if ended.state is not JobState.OPEN:
-                decision = (ended.result or {}).get("decision")
-                verdict = str(decision["verdict"]) if isinstance(decision, dict) else None
-                self.metrics.ended(ended.kind.partition("/")[0], str(ended.state), verdict)
+                self.metrics.ended(kind, str(ended.state), verdict)
 
     def forget(self, job: Job) -> None:
         """Delete the upload of a job that has ended."""
@@ -215,9 +228,10 @@ class Service:
             self.beside.append(thread)
 
     def _say(self, resumed: Resumed) -> None:
-        log.info("resumed job %s: %s", resumed.job.id, resumed.error or self.app.job(resumed.job.id).state)
+        if resumed.error:
+            log.warning("resumed job %s: %s", resumed.job.id, resumed.error)
         self.forget(resumed.job)
-        self._count(resumed.job)
+        self._count(resumed.job, resumed.outcome.stages if resumed.outcome else {})
 
     def stop(self) -> bool:
         """Begin nothing more. False if work still runs after a while; it is resumed by the next process."""
@@ -248,9 +262,14 @@ def caller_with(*scopes: str) -> Callable[..., Caller]:
     """A dependency: the caller, if the request has a key with one of these scopes."""
 
     def admitted(request: Request, here: Here, _: Annotated[object, _documented]) -> Caller:
-        return auth.admit(here.app.engine, request.headers.getlist("authorization"), scopes, clock())
+        return _noted(auth.admit(here.app.engine, request.headers.getlist("authorization"), scopes, clock()))
 
     return admitted
+
+
+def _noted(caller: Caller) -> Caller:
+    logs.note(key=caller.key)
+    return caller
 
 
 def optional_caller(scope: str) -> Callable[..., Caller | None]:
@@ -258,6 +277,6 @@ def optional_caller(scope: str) -> Callable[..., Caller | None]:
 
     def admitted(request: Request, here: Here, _: Annotated[object, _documented]) -> Caller | None:
         headers = request.headers.getlist("authorization")
-        return auth.admit(here.app.engine, headers, (scope,), clock()) if headers else None
+        return _noted(auth.admit(here.app.engine, headers, (scope,), clock())) if headers else None
 
     return admitted
