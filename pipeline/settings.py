@@ -130,6 +130,8 @@ class Settings(BaseModel):
     max_json_bytes: int = Field(MIB // 4, gt=0, description="bytes of a request without files")
     upload_seconds: float = Field(600.0, gt=0, description="time that one request may take to arrive")
     idle_seconds: float = Field(20.0, gt=0, description="time that a client may send or read nothing")
+    log_format: Literal["text", "json"] = Field("text", description="lines of the log of `serve`")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="from which on")
     near_queries: int = Field(
         10,
         ge=0,

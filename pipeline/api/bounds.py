@@ -1,8 +1,7 @@
 """What holds for every request: limits on bytes and time, headers of the answer, one line in the log.
 
 A limit on bytes is kept while they arrive, whatever the request says of its own length; one that says too
-much is not read at all. The log names method, path, status and time; never headers, queries, bodies or
-addresses.
+much is not read at all. What the log says of a request: `pipeline.api.logs`.
 """
 
 import asyncio
@@ -14,14 +13,13 @@ from typing import Final
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pipeline.api.metrics import NO_ROUTE, Metrics
-from pipeline.credentials.text import safe_text
+from pipeline.api import logs, problems
+from pipeline.api.metrics import METHODS, NO_ROUTE, OTHER, Metrics
 from pipeline.errors import LimitExceeded, TooSlow
 from pipeline.settings import Settings
 
 CLIPS: Final = frozenset({"/v1/verify", "/v1/guard", "/verify"})
 PICTURES: Final = frozenset({"/v1/optouts", "/optout"})
-MAX_PATH: Final = 200
 
 HEADERS: Final = {
     "Content-Security-Policy": (
@@ -51,19 +49,28 @@ class Bounds:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        with logs.request() as about:
+            await self._answer(scope, receive, send, about)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, about: logs.About) -> None:
         reader = _Reader(receive, self._limit(scope["path"]), _length(Headers(scope=scope)), self._settings)
-        writer = _Writer(send, self._settings.idle_seconds)
+        writer = _Writer(send, self._settings.idle_seconds, about.request)
         began = time.monotonic()
         try:
             await self._app(scope, reader, writer)
         except _Stuck:
             pass  # whoever does not read the answer loses the connection, nothing else
+        except Exception as error:
+            if writer.status:
+                raise  # half an answer can only be broken off
+            await problems.answer(problems.told_of(error))(scope, reader, writer)
         finally:
             seconds = time.monotonic() - began
-            path = safe_text(scope["path"], MAX_PATH)
-            access.info("%s %s %s %.3f s", scope["method"], path, writer.status, seconds)
             route = getattr(scope.get("route"), "path", NO_ROUTE)  # the router says which it took
-            self._metrics.request(scope["method"], route, writer.status, seconds)
+            method = scope["method"] if scope["method"] in METHODS else OTHER
+            told = {"method": method, "route": route, "status": writer.status}
+            access.info("request", extra=logs.with_fields(**told, ms=round(seconds * 1000, 1)))
+            self._metrics.request(method, route, writer.status, seconds)
 
     def _limit(self, path: str) -> int:
         """Bytes of a request: by its route, since what a request says of its own kind proves nothing."""
@@ -104,14 +111,14 @@ class _Reader:
 class _Writer:
     """`send` with our headers, and a limit on the time that the client takes to read."""
 
-    def __init__(self, send: Send, idle: float) -> None:
-        self._send, self._idle = send, idle
+    def __init__(self, send: Send, idle: float, request: str) -> None:
+        self._send, self._idle, self._request = send, idle, request
         self.status = 0
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            _complete(message, HEADERS)
+            _complete(message, HEADERS | {logs.REQUEST_ID: self._request})
         try:
             await asyncio.wait_for(self._send(message), self._idle)
         except TimeoutError:

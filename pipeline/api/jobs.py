@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 from starlette.responses import JSONResponse
 
 from pipeline import policy as policies
+from pipeline.api import logs
 from pipeline.api.queue import Slot
 from pipeline.api.state import Service
 from pipeline.appeals import of_job
@@ -77,6 +78,7 @@ async def accept(here: Service, slot: Slot, order: Order, request: Request) -> J
     Raises: what `App.accept` raises.
     """
     job = await asyncio.to_thread(here.app.accept, order)
+    logs.note(job=job.id)
     if job.state is JobState.OPEN and job.owner is not None:
         future = slot.start(partial(here.run, job))
         wait = wanted_wait(request)
@@ -99,6 +101,7 @@ def find(here: Service, job_id: str, account: str) -> Json:
         job = None
     if job is None or job.inputs.get("account") != account:
         raise RouteUnknown("this account has no such job; check its id")
+    logs.note(job=job.id)
     return tell(here, job)
 
 

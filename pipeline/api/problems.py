@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from classifiers.errors import ClassifierError
+from pipeline.api import logs
 from pipeline.credentials.text import safe_text
 from pipeline.errors import (
     CountermarkError,
@@ -45,6 +46,7 @@ def answer(told: Described, headers: Mapping[str, str] | None = None, **more: An
     document: dict[str, Any] = {
         "type": TYPE_PREFIX + told.code, "title": http.HTTPStatus(told.http_status).phrase,
         "status": told.http_status, "code": told.code, "detail": safe_text(told.message, MAX_DETAIL),
+        "request_id": logs.request_id(),
     }  # fmt: skip
     return JSONResponse(document | more, told.http_status, _headers(told, headers), MEDIA_TYPE)
 

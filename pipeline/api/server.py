@@ -5,12 +5,15 @@ import logging
 import os
 import socket
 import sys
+from collections.abc import Callable
 from typing import Any, Final
 
 import uvicorn
 from fastapi import FastAPI
+from sqlalchemy import Engine
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from pipeline.api import logs
 from pipeline.api.service import make_service
 from pipeline.errors import UsageError
 from pipeline.eyes import Eyes
@@ -73,16 +76,32 @@ class PatientProtocol(H11Protocol):
             self.transport.close()
 
 
-def serve(settings: Settings, host: str, port: int) -> None:
-    """Serve until told to stop (SIGINT, SIGTERM).
+def serve(
+    settings: Settings, host: str, port: int, told: Callable[[str, Engine], None] = lambda *_: None
+) -> None:
+    """Serve until told to stop (SIGINT, SIGTERM); ``told`` learns the address once it answers.
 
-    Raises: UsageError when the address cannot be had, and what `required_eyes` raises: a service whose
-    models are missing, damaged or without a calibration does not start.
+    It answers before its models are loaded, which takes a while; until then it is not ready and runs no job.
+
+    Raises: UsageError when the address cannot be had, and what `open_models` raises: a service whose models
+    are missing, damaged or without a calibration ends.
     """
-    listening = bind(host, port)
-    with listening:
-        app = make_service(settings, warm=True, eyes=required_eyes(settings))
-        _Server(_config(app, settings)).run(sockets=[listening])
+    eyes, failed = Eyes.of(settings), list[Exception]()
+
+    def load() -> None:
+        try:
+            open_models(settings, eyes)
+        except Exception as error:
+            failed.append(error)
+            server.should_exit = True
+            raise
+
+    with bind(host, port) as listening:
+        app = make_service(settings, load=load, eyes=eyes)
+        server = _Server(_config(app, settings), told)
+        server.run(sockets=[listening])
+    if failed:
+        raise failed[0]
     if not getattr(app.state, "idle", True):
         # A job still runs in C code; it is durable, and the next process resumes it.
         sys.stdout.flush()
@@ -90,13 +109,29 @@ def serve(settings: Settings, host: str, port: int) -> None:
         os._exit(0)
 
 
-def required_eyes(settings: Settings) -> Eyes:
+def open_models(settings: Settings, eyes: Eyes) -> None:
+    """Load every model that the settings name, so that one that is missing stops the start and no request.
+
+    Raises: ModelUnusable, CalibrationMissing, CalibrationUnusable, GeneratorUnusable.
+    """
+    required_eyes(settings, eyes)
+    if settings.speech_model:
+        from pipeline.listening import open_reader
+
+        open_reader(settings)
+    if settings.enhancer:
+        from pipeline.release.generation import opened_enhancer
+
+        opened_enhancer(settings.enhancer, settings.enhancer_sha256)
+
+
+def required_eyes(settings: Settings, eyes: Eyes | None = None) -> Eyes:
     """The models, loaded with their calibrations where the policy of the settings asks for any of them, and
     the tables for names tried where it asks for those.
 
     Raises: `classifiers.errors.ModelUnusable`, CalibrationMissing, CalibrationUnusable.
     """
-    eyes, required = Eyes.of(settings), set(preset(settings.policy).required)
+    eyes, required = eyes or Eyes.of(settings), set(preset(settings.policy).required)
     if required & BY_TABLES:
         from classifiers.names import demand_tables
 
@@ -120,31 +155,27 @@ def bind(host: str, port: int) -> socket.socket:
 class _Server(uvicorn.Server):
     """Says where it listens once it does, so that a person, or a script, need not guess."""
 
+    def __init__(self, config: uvicorn.Config, told: Callable[[str, Engine], None]) -> None:
+        super().__init__(config)
+        self._told = told
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started and sockets:
             name = sockets[0].getsockname()
-            log.info("listening on http://%s:%s", f"[{name[0]}]" if ":" in name[0] else name[0], name[1])
+            address = f"http://{f'[{name[0]}]' if ':' in name[0] else name[0]}:{name[1]}"
+            log.info("listening on %s", address)
+            state: Any = self.config.app.state  # type: ignore[union-attr]
+            await asyncio.to_thread(self._told, address, state.service.app.engine)
 
 
 def _config(app: FastAPI, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app, http=PatientProtocol, ws="none", loop="asyncio", lifespan="on", interface="asgi3",
-        log_config=LOGS, access_log=False, server_header=False, proxy_headers=False,
+        log_config=logs.config(settings), access_log=False, server_header=False, proxy_headers=False,
         limit_concurrency=settings.max_connections, timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS, h11_max_incomplete_event_size=MAX_HEADERS,
     )  # fmt: skip
 
 
 log = logging.getLogger("countermark.service")
-
-LOGS: Final[dict[str, Any]] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "loggers": {
-        "countermark": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
-        "uvicorn": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
-    },
-}

@@ -1,6 +1,6 @@
 """The service: routes, limits, problems, and the application behind them."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib.metadata import version
@@ -44,18 +44,20 @@ KEY_IS_WELCOME: Final = ("/v1/verify",)
 SILENT: Final[TelemetryConfig] = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False}
 
 
-def make_service(settings: Settings, *, warm: bool = False, eyes: Eyes | None = None) -> FastAPI:
+def make_service(
+    settings: Settings, *, load: Callable[[], None] | None = None, eyes: Eyes | None = None
+) -> FastAPI:
     """The application to be run by an ASGI server; it opens the home when it starts.
 
-    `warm`: what the gate needs is made ready at once, not when the first request needs it; ``eyes``: the
-    models, where they are loaded already.
+    ``load`` loads the models ``eyes`` beside the first requests; until it returns, no job runs and the
+    service is not ready. Without it they are loaded when something needs them.
 
     Raises (at start): HomeUnusable, KeysUnusable, RegistryError.
     """
     metrics = Metrics()
     app = FastAPI(
         title="Countermark", version=version("countermark"), description=ABOUT,
-        lifespan=_lifespan(settings, warm, eyes, metrics), telemetry=SILENT, docs_url=None, redoc_url=None,
+        lifespan=_lifespan(settings, load, eyes, metrics), telemetry=SILENT, docs_url=None, redoc_url=None,
         redirect_slashes=False,  # a redirect would repeat the Host header
     )  # fmt: skip
     for router in ROUTERS:
@@ -68,14 +70,16 @@ def make_service(settings: Settings, *, warm: bool = False, eyes: Eyes | None = 
     return app
 
 
-def _lifespan(settings: Settings, warm: bool, eyes: Eyes | None, metrics: Metrics) -> Any:
+def _lifespan(
+    settings: Settings, load: Callable[[], None] | None, eyes: Eyes | None, metrics: Metrics
+) -> Any:
     @asynccontextmanager
     async def live(app: FastAPI) -> AsyncIterator[None]:
         with open_app(settings, eyes) as opened:
             service = Service.on(opened, settings, metrics)
             metrics.follow(partial(standing, service))
             app.state.service = service
-            service.start(warm=warm)
+            service.start(load)
             try:
                 yield
             finally:

@@ -74,13 +74,16 @@ class DecisionRequest(Asked):
 
 
 class Problem(BaseModel):
-    """An error (RFC 9457). ``code`` is stable and listed in docs/errors.md; ``detail`` is for a person."""
+    """An error (RFC 9457). ``code`` is stable and listed in docs/errors.md; ``detail`` is for a person, and
+    ``request_id`` stands in the service's log, too.
+    """
 
     type: str
     title: str
     status: int
     code: str
     detail: str
+    request_id: str
 
 
 class Reason(BaseModel):

@@ -62,11 +62,17 @@ def _of_database(here: Service) -> list[Standing]:
 
 def troubles(here: Service) -> dict[str, str]:
     """What this process needs to take work, each with ``ready`` or what is wrong."""
-    return {"process": _process(here), "registry": _registry(here), "disk": _disk(here)}
+    return {
+        "process": _process(here), "models": _models(here), "registry": _registry(here), "disk": _disk(here),
+    }  # fmt: skip
 
 
 def _process(here: Service) -> str:
     return "it is stopping" if here.stopping.is_set() else READY
+
+
+def _models(here: Service) -> str:
+    return READY if here.loaded.is_set() else "they are being loaded"
 
 
 def _registry(here: Service) -> str:

@@ -7,8 +7,9 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -18,6 +19,7 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter, RateLimiter
 
 from pipeline import auth
+from pipeline.api import logs
 from pipeline.api.counted import Counted
 from pipeline.api.metrics import Metrics
 from pipeline.api.queue import STOP_SECONDS, Pool
@@ -63,6 +65,7 @@ class Service:
     stopping: threading.Event
     changed: threading.Event
     opened: threading.Event
+    loaded: threading.Event
     beside: list[threading.Thread]
     metrics: Metrics
     counted: Counted
@@ -71,7 +74,8 @@ class Service:
     @staticmethod
     def on(app: App, settings: Settings, metrics: Metrics | None = None) -> "Service":
         """A service on an open application."""
-        waiting = settings.max_queue
+        waiting, loaded = settings.max_queue, threading.Event()
+        loaded.set()  # but for `start`, which may load models first
         return Service(
             settings=settings, app=app, uploads=Uploads(Home(settings.home).uploads, settings),
             jobs=Pool("jobs", settings.workers, waiting), looks=Pool("looks", settings.workers, waiting),
@@ -83,7 +87,7 @@ class Service:
             ),
             asker_key=secrets.token_bytes(ASKER_KEY_BYTES),
             stopping=threading.Event(), changed=threading.Event(),
-            opened=threading.Event(), beside=[], metrics=metrics or Metrics(),
+            opened=threading.Event(), loaded=loaded, beside=[], metrics=metrics or Metrics(),
             counted=Counted(app.engine),
             limiter=MovingWindowRateLimiter(MemoryStorage()),
         )  # fmt: skip
@@ -97,12 +101,20 @@ class Service:
         return hashlib.blake2b(address.encode(), key=self.asker_key, digest_size=16).hexdigest()
 
     def run(self, job: Job) -> None:
-        """Run an accepted job to its end; how it ended stands in the job."""
+        """Run an accepted job to its end, once the models are loaded; how it ended stands in the job."""
+        self.loaded.wait()
+        stages: dict[str, float] = {}
+
+        def observe(step: str, event: str, value: float) -> None:
+            self.metrics.step(step, event, value)
+            if event == "end":
+                stages[step] = value
+
         try:
             if self.stopping.is_set():
                 self.app.put_back(job)
             else:
-                self.app.run(job, self.metrics.step)
+                self.app.run(job, observe)
         except RegistryBusy as error:  # it can be gone on with, but not at once
             log.warning("job %s: %s", job.id, error)
             with contextlib.suppress(RegistryError):
@@ -114,16 +126,21 @@ class Service:
             raise
         finally:
             self.forget(job)
-            self._count(job)
+            self._count(job, stages)
 
-    def _count(self, job: Job) -> None:
-        """Count how a job ended, if it did."""
+    def _count(self, job: Job, stages: Mapping[str, float]) -> None:
+        """Count and log how a job ended, or that it waits; ``stages``: seconds of its steps."""
         with contextlib.suppress(RegistryError):
             ended = self.app.job(job.id)
+            result, kind = ended.result or {}, ended.kind.partition("/")[0]
+            decision = result.get("decision")
+            verdict = str(decision["verdict"]) if isinstance(decision, dict) else None
+            told = {"job": job.id, "kind": kind, "state": str(ended.state), "verdict": verdict}
+            millis = {step: round(seconds * 1000) for step, seconds in stages.items()}
+            code = result.get("error")
+            log.info("job", extra=logs.with_fields(**told, stages_ms=millis, code=code))
             if ended.state is not JobState.OPEN:
-                decision = (ended.result or {}).get("decision")
-                verdict = str(decision["verdict"]) if isinstance(decision, dict) else None
-                self.metrics.ended(ended.kind.partition("/")[0], str(ended.state), verdict)
+                self.metrics.ended(kind, str(ended.state), verdict)
 
     def forget(self, job: Job) -> None:
         """Delete the upload of a job that has ended."""
@@ -136,6 +153,7 @@ class Service:
         """Go on with jobs whose process died or whose hold was lifted: at once where that is known, and now
         and then, until the service stops.
         """
+        self.loaded.wait()
         while not self.stopping.is_set():
             self.opened.clear()
             try:
@@ -183,35 +201,44 @@ class Service:
             except Exception:
                 log.exception("telling webhooks")
 
-    def warm_up(self) -> None:
-        """Load what the gate needs before the first client has to wait for it."""
+    def warm_up(self, load: Callable[[], None]) -> None:
+        """Load the models, and what the gate needs, before the first client has to wait for them.
+
+        Where they cannot be loaded, nothing that needs them begins: ``load`` has the service stopped.
+        """
         try:
+            load()
             self.app.judge("a clip", policy=self.settings.policy)
         except OURS as error:
-            log.warning("the gate cannot judge prompts: %s", error)
+            log.warning("the models cannot be used: %s", error)
+        except Exception:
+            log.exception("loading the models")
+        else:
+            self.loaded.set()
 
-    def start(self, *, warm: bool) -> None:
-        """Begin what goes on beside requests; `warm`: also `warm_up`."""
-        for work in (
-            *((self.warm_up,) if warm else ()),
-            self.keep_resuming,
-            self.keep_scanning,
-            self.keep_delivering,
-        ):
-            thread = threading.Thread(target=work, name=work.__name__, daemon=True)
+    def start(self, load: Callable[[], None] | None = None) -> None:
+        """Begin what goes on beside requests; with ``load``, also `warm_up`."""
+        work_beside = [self.keep_resuming, self.keep_scanning, self.keep_delivering]
+        if load is not None:
+            self.loaded.clear()
+            work_beside.append(partial(self.warm_up, load))
+        for work in work_beside:
+            thread = threading.Thread(target=work, daemon=True)
             thread.start()
             self.beside.append(thread)
 
     def _say(self, resumed: Resumed) -> None:
-        log.info("resumed job %s: %s", resumed.job.id, resumed.error or self.app.job(resumed.job.id).state)
+        if resumed.error:
+            log.warning("resumed job %s: %s", resumed.job.id, resumed.error)
         self.forget(resumed.job)
-        self._count(resumed.job)
+        self._count(resumed.job, resumed.outcome.stages if resumed.outcome else {})
 
     def stop(self) -> bool:
         """Begin nothing more. False if work still runs after a while; it is resumed by the next process."""
         self.stopping.set()
         self.changed.set()
         self.opened.set()
+        self.loaded.set()
         stopped = [pool.stop() for pool in (self.gates, self.looks, self.wishes, self.jobs)]
         until = time.monotonic() + STOP_SECONDS
         for thread in self.beside:
@@ -235,9 +262,14 @@ def caller_with(*scopes: str) -> Callable[..., Caller]:
     """A dependency: the caller, if the request has a key with one of these scopes."""
 
     def admitted(request: Request, here: Here, _: Annotated[object, _documented]) -> Caller:
-        return auth.admit(here.app.engine, request.headers.getlist("authorization"), scopes, clock())
+        return _noted(auth.admit(here.app.engine, request.headers.getlist("authorization"), scopes, clock()))
 
     return admitted
+
+
+def _noted(caller: Caller) -> Caller:
+    logs.note(key=caller.key)
+    return caller
 
 
 def optional_caller(scope: str) -> Callable[..., Caller | None]:
@@ -245,6 +277,6 @@ def optional_caller(scope: str) -> Callable[..., Caller | None]:
 
     def admitted(request: Request, here: Here, _: Annotated[object, _documented]) -> Caller | None:
         headers = request.headers.getlist("authorization")
-        return auth.admit(here.app.engine, headers, (scope,), clock()) if headers else None
+        return _noted(auth.admit(here.app.engine, headers, (scope,), clock())) if headers else None
 
     return admitted

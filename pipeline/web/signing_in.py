@@ -16,6 +16,7 @@ from urllib.parse import parse_qs
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from pipeline.api import logs
 from pipeline.api.state import Here
 from pipeline.auth import Caller
 from pipeline.clock import clock
@@ -54,6 +55,7 @@ def visitor_of(request: Request, here: Here) -> Visitor | None:
         key = sessions.key_of(here.app.engine, secret, clock())
     except KeyRefused:
         return None
+    logs.note(key=key.id)
     caller = Caller(account=key.account, key=key.id, tags=key.tags, name=key.name)
     return Visitor(caller=caller, scopes=key.scopes, secret=secret)
 

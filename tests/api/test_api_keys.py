@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.api.logs import JsonLines
 from pipeline.clock import clock
 from registry import apikeys
 
@@ -87,7 +88,8 @@ def test_no_secret_in_the_log(served: Any, caplog: pytest.LogCaptureFixture) -> 
     with caplog.at_level("DEBUG"):
         served.client.get(f"/v1/generations/{ANY}?key=hush", headers=headers)
         served.client.get("/healthz", headers={"Authorization": "Bearer cmk_wrong"})
-    told = "".join(record.getMessage() for record in caplog.records if "httpx" not in record.name)
+    write = JsonLines().format
+    told = "".join(write(record) for record in caplog.records if "httpx" not in record.name)
     assert "/v1/generations/" in told
     for secret in (headers["Authorization"].split()[1], "cmk_wrong", "hush"):
         assert secret not in told

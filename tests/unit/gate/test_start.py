@@ -25,8 +25,7 @@ from classifiers.thresholds import Calibration, Layer, dump, file_name
 from classifiers.unsafe import known, model
 from classifiers.unsafe.pictures import open_classifier
 from generator.errors import GeneratorError
-from pipeline.api.server import required_eyes
-from pipeline.cli.serve import _open_models
+from pipeline.api.server import open_models, required_eyes
 from pipeline.eyes import CALIBRATIONS, Eyes
 from pipeline.settings import load
 
@@ -243,8 +242,9 @@ def test_a_model_that_reads_or_hears_is_tried_at_the_start(
     (tmp_path / "empty").mkdir()
     for folder in (tmp_path / "none", tmp_path / "empty"):
         monkeypatch.setenv(f"COUNTERMARK_{setting.upper()}", str(folder))
+        settings = load(tmp_path)
         with pytest.raises((ModelUnusable, GeneratorError)) as refused:
-            _open_models(load(tmp_path))
+            open_models(settings, Eyes.of(settings))
         one_sentence(refused.value)
 
 
