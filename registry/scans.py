@@ -276,7 +276,7 @@ def progress(conn: Connection, seq: int) -> Progress:
     scan = unfinished(conn)
     if scan is not None and scan.after_seq < seq <= scan.upto_seq:
         return Progress(releases=total, compared=scan.compared, done=False)
-    done = covered(conn)[0] >= seq
+    done = not total or covered(conn)[0] >= seq
     return Progress(releases=total, compared=total if done else 0, done=done)
 
 

@@ -1,7 +1,7 @@
 """People who see the pages for the first time, in Chromium, and what each storyboard takes them.
 
-A `Hand` does what a hand does and counts it: clicks (of buttons, links, boxes and files alike) and fields that
-are typed into. ``look`` is called once on every page that it comes to.
+A `Hand` does what a hand does and counts it: clicks (of buttons, links, boxes and files alike) and fields
+that are typed into. ``look`` is called once on every page that it comes to.
 """
 
 import shutil

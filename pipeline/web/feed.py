@@ -27,7 +27,7 @@ from pipeline.credentials.text import safe_text
 from pipeline.orders import CreateOrder
 from pipeline.policy import FRAMES, UNSAFE, UNSAFE_FRAMES
 from pipeline.web.portal_words import PURPOSE_WORDS
-from pipeline.web.rendering import POLICY, failed, page, same_site
+from pipeline.web.rendering import POLICY, failed, page, refreshing, same_site
 from pipeline.web.signing_in import WORD, Signed, Visitor, demand_word, not_signed_in, read_form
 from pipeline.workbench import OURS
 from pipeline.workflow import CREATE
@@ -104,7 +104,7 @@ async def post_index(request: Request, here: Here, visitor: Signed) -> Response:
 
 
 @router.get("/made/{job_id}")
-def get_made(job_id: str, here: Here, visitor: Signed) -> Response:
+def get_made(job_id: str, here: Here, visitor: Signed, watch: bool = True) -> Response:
     """What became of a prompt: it waits, is held or refused and why, or is out."""
     if visitor is None or not {auth.CREATE, auth.GUARD} & {*visitor.scopes}:
         return not_signed_in(here, visitor)
@@ -115,9 +115,11 @@ def get_made(job_id: str, here: Here, visitor: Signed) -> Response:
     if told["state"] == JobState.RELEASED and told["release"]:
         return RedirectResponse(f"/v/{told['release']['id']}", 303)
     state = JobState(told["state"])
+    refresh = REFRESH.get(state, 0)
     prompt: Any = here.app.job(job_id).inputs.get("prompt") or ""
     return page(
-        here, "made.html", visitor=visitor, job=told, prompt=prompt, refresh=REFRESH.get(state, 0),
+        here, "made.html", headers=refreshing(refresh if watch else 0), visitor=visitor, job=told,
+        prompt=prompt, refresh=refresh, watch=watch,
         advice=advice([str(one["code"]) for one in told["reasons"]]), asks=_asks(told["reasons"]),
         objection=of_job(here.settings.contact, job_id),
     )  # fmt: skip

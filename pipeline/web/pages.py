@@ -43,7 +43,7 @@ def _report(here: Service, report: VerificationReport) -> Response:
     service = here.settings.service
     whole = html.render([report], service=service)
     return page(
-        here, "report.html", article=html.article(report, service), how=html.how(service),
-        page=download("text/html", whole),
+        here, "report.html", release=report.release.id if report.release else None,
+        article=html.article(report, service), how=html.how(service), page=download("text/html", whole),
         record=download("application/json", json.dumps(document(report), indent=2)),
     )  # fmt: skip

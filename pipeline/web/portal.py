@@ -33,7 +33,7 @@ from pipeline.web.portal_words import (
     WHOM,
     Fields,
 )
-from pipeline.web.rendering import failed, page, same_site, size_words
+from pipeline.web.rendering import failed, page, refreshing, same_site, size_words
 from pipeline.web.signing_in import Signed, Visitor, demand_word, read_form
 from pipeline.workbench import OURS
 
@@ -95,6 +95,8 @@ async def post_draft(
         draft = await asyncio.to_thread(here.drafts.open, secret)
     except RouteUnknown as error:
         return failed(here, "no_draft.html", error)
+    if draft.written.done is not None:
+        return RedirectResponse(f"/optout/done?d={draft.secret}", 303)
     fields: dict[str, list[str]] = {}
     try:
         same_site(request)
@@ -103,7 +105,7 @@ async def post_draft(
             async with here.uploads.receive(request, fields) as upload:
                 return await _acted(request, here, visitor, secret, step, upload)
         except OURS:
-            await here.looks.run(lambda: _keep(here, secret, step, fields))
+            await here.looks.run(lambda: _keep(here, secret, step, fields, whole=False))
             raise
     except OURS as error:
         draft = await asyncio.to_thread(here.drafts.open, draft.secret)
@@ -111,7 +113,7 @@ async def post_draft(
 
 
 @router.get("/optout/done")
-def get_done(here: Here, secret: Secret = "") -> Response:
+def get_done(here: Here, secret: Secret = "", watch: bool = True) -> Response:
     """How it ended, as long as the draft is kept."""
     try:
         draft = here.drafts.open(secret)
@@ -120,7 +122,8 @@ def get_done(here: Here, secret: Secret = "") -> Response:
         told = portal_end.shown(here, draft)
     except RouteUnknown as error:
         return failed(here, "no_draft.html", error)
-    return page(here, "portal_done.html", **told)
+    headers = refreshing(told["refresh"] if watch else 0)
+    return page(here, "portal_done.html", headers=headers, secret=draft.secret, watch=watch, **told)
 
 
 async def _acted(
@@ -129,10 +132,10 @@ async def _acted(
     act = upload.one("act", "next")
     if act == "try":
         portal_steps.demand_room_to_try(here, TRIES_EACH, here.asker(request))
-    draft = await here.looks.run(lambda: _keep(here, secret, step, upload.fields))
+    draft = await here.looks.run(lambda: _keep(here, secret, step, upload.fields, whole=True))
     if act == "register":
         key = upload.one("key").strip()
-        demand_word(upload.one("word"), visitor)
+        demand_word(upload.one("word"), _speaking(visitor))
         await here.wishes.run(
             lambda: portal_end.register(here, draft.secret, key, visitor, here.asker(request))
         )
@@ -144,12 +147,10 @@ async def _acted(
     return _to(draft, step, {"try": "try", "names": "names"}.get(act, "pictures" if step == 2 else ""))
 
 
-def _keep(here: Service, secret: str, step: int, fields: dict[str, list[str]]) -> Draft:
+def _keep(here: Service, secret: str, step: int, fields: dict[str, list[str]], *, whole: bool) -> Draft:
     """Keep what was typed."""
     with here.drafts.changing(secret) as draft:
-        if draft.written.done is not None:
-            raise RouteUnknown("this opt-out is registered already; its page says how to change it")
-        kept = portal_steps.typed(step, fields, draft.written.fields)
+        kept = portal_steps.typed(step, fields, draft.written.fields, whole=whole)
         return here.drafts.save(draft, fields=kept)
 
 
@@ -187,16 +188,20 @@ def _to(draft: Draft, step: int, part: str = "") -> Response:
 def _shown(here: Service, draft: Draft, step: int, visitor: Visitor | None) -> dict[str, Any]:
     written = draft.written
     fields = Fields(typed=written.fields)
-    signed = visitor if visitor is not None and portal_end.may_speak(visitor) else None
     return {
         "secret": draft.secret, "step": step, "steps": STEPS, "fields": fields, "written": written,
         "whom": WHOM, "kinds": KINDS, "modes": MODES, "purposes": PURPOSE_WORDS, "parties": PARTIES,
         "declarations": DECLARATIONS, "most": MAX_PICTURES,
         "limit": size_words(here.settings.max_optout_bytes),
-        "spellings": _spellings(written.names, fields), "visitor": signed,
+        "spellings": _spellings(written.names, fields), "visitor": _speaking(visitor),
         "self_service": here.settings.self_service > 0, "days": here.settings.claim_days,
         "refused": [one for one in written.names if one["tier"] == "refused"],
     }  # fmt: skip
+
+
+def _speaking(visitor: Visitor | None) -> Visitor | None:
+    """Who is signed in, if it is to make opt-outs; anybody else is here as a stranger."""
+    return visitor if visitor is not None and portal_end.may_speak(visitor) else None
 
 
 def _spellings(names: tuple[dict[str, Any], ...], fields: Fields) -> list[tuple[str, str, str, bool]]:

@@ -38,6 +38,7 @@ EACH_HOUR: Final = RateLimitItemPerHour(5)
 MATCHES_SHOWN: Final = 50
 REFRESH_SECONDS: Final = 3
 MAX_WHO: Final = 120
+_OWN_NUMBER: Final = re.compile(r", [0-9a-f]{8}$")
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")  # only so far as to notice a slip
 
 log = logging.getLogger("countermark.service")
@@ -76,7 +77,7 @@ def register(here: Service, secret: str, key: str, visitor: Visitor | None, aske
             _demand_identity(here, fields)
         conditions, orders = fields.conditions, [optouts.order_of(fields.order(), owner)]
         if fields.wants_catalogue:
-            orders.append(optouts.order_of(fields.catalogue(owner.partition(",")[0]), owner))
+            orders.append(optouts.order_of(fields.catalogue(_OWN_NUMBER.sub("", owner)), owner))
         shown = taken_pictures(draft)
         prepared = [here.desk.prepare(order, () if n else shown) for n, order in enumerate(orders)]  # 3
         if speaker is None:
@@ -110,6 +111,7 @@ def shown(here: Service, draft: Draft) -> dict[str, Any]:
         "receipt": download("application/json", json.dumps(done["receipts"], indent=2, ensure_ascii=False)),
         "key": key, "counts": counts, "progress": progress, "matches": matches,
         "refresh": 0 if progress.done or not subject else REFRESH_SECONDS, "days": here.settings.claim_days,
+        "contact": here.settings.contact,
     }  # fmt: skip
 
 

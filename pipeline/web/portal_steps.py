@@ -33,13 +33,18 @@ FRESH_NAMES: Final = ("name", "aliases", "context", "native", "kind", "whom")
 Json = dict[str, Any]
 
 
-def typed(step: int, fields: Mapping[str, Sequence[str]], before: Mapping[str, str]) -> dict[str, str]:
-    """All that was typed so far, with what a step's form says. Lines stay lines; what cannot be text goes."""
+def typed(
+    step: int, fields: Mapping[str, Sequence[str]], before: Mapping[str, str], *, whole: bool
+) -> dict[str, str]:
+    """All that was typed so far, with what a step's form says. Lines stay lines; what cannot be text goes.
+
+    ``whole``: all of the form came, so that a box which is not there is not ticked.
+    """
     found = dict(before)
     for name in TEXTS[step]:
         if name in fields:
             found[name] = _lines(fields[name][0])
-    for name in LISTS[step]:
+    for name in (one for one in LISTS[step] if whole or one in fields):
         found[name] = "\n".join(safe_text(value, 400) for value in fields.get(name, ())[:100])
     return found
 

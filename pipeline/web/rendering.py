@@ -71,6 +71,11 @@ def sentence_of(error: Exception) -> str:
     return safe_text(f"{begun} {rest}.", 500)
 
 
+def refreshing(seconds: int) -> dict[str, str]:
+    """Headers of a page that looks again by itself, and has a link that stops it (WCAG 2.2.2); 0: none."""
+    return {"Refresh": str(seconds)} if seconds else {}
+
+
 def size_words(count: int) -> str:
     """A number of bytes for a person."""
     return f"{count / 1024**2:.0f} MiB"

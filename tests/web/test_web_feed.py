@@ -173,7 +173,10 @@ def test_a_clip_that_waits_for_its_holder_says_so(portal: Any) -> None:
     answer = browser.post("/", data={"word": word, "prompt": "a portrait of Rumblefetch"})
     page = ended(portal, browser, answer.headers["location"])
     assert "The rights holder is asked." in page.text
-    assert 'http-equiv="refresh" content="30"' in page.text
+    assert page.headers["refresh"] == "30"
+    assert "Stop that" in page.text
+    stopped = browser.get(f"{answer.headers['location']}?watch=0")
+    assert "refresh" not in stopped.headers
 
 
 @pytest.mark.parametrize(
