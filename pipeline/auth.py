@@ -14,6 +14,7 @@ GUARD: Final = "guard"
 MODERATE: Final = "moderate"
 VERIFY: Final = "verify"
 OPTOUT: Final = "optout"
+HOLDER: Final = "holder"
 REVIEW: Final = "review"
 METRICS: Final = "metrics"
 MAX_HEADER: Final = 300

@@ -43,6 +43,11 @@ class Home:
         return self.root / "uploads"
 
     @property
+    def drafts(self) -> Path:
+        """Opt-outs that somebody is writing on the pages, for a day (`pipeline.web.drafts`)."""
+        return self.root / "drafts"
+
+    @property
     def past(self) -> Path:
         """Codes of what was seen of releases; made again from the registry (`registry.past`)."""
         return self.root / "past"

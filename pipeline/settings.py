@@ -82,6 +82,9 @@ class Settings(BaseModel):
         7.0, ge=0, le=365, description="days in which a holder who is asked may answer; then it is a refusal"
     )
     claim_days: int = Field(14, gt=0, le=3650, description="days for which an unverified claim blocks")
+    self_service: int = Field(
+        50, ge=0, description="opt-outs a day by people on the pages who have no key; 0: only with a key"
+    )
     claim_cap: int = Field(10, ge=0, description="opt-outs of an unverified party that block at a time")
     evidence_days: int = Field(180, gt=0, le=3650, description="days for which evidence of claims is kept")
     retroscan_review: Literal["hold", "case"] = Field(

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from classifiers.base import Kind
+from classifiers.base import Kind, Sight
 from classifiers.errors import NameRefused
 from pipeline import checks
 from pipeline import policy as policies
@@ -26,10 +26,12 @@ from pipeline.optouts.naming import named
 from pipeline.optouts.order import OptOutOrder
 from pipeline.orders import LOCAL_ACCOUNT
 from pipeline.past import Archive, Past, released
+from pipeline.pictures.types import PictureFile
 from pipeline.policy import Policy
 from pipeline.reasons import doubtful
 from pipeline.recheck import Question, compare
 from pipeline.settings import Settings
+from pipeline.texts import Texts
 from pipeline.types import Decision, Json, Verdict
 from pipeline.watch import Watch
 from registry.drafts import normal
@@ -61,7 +63,7 @@ class TryOut:
         prompts: Sequence[str], clips: Sequence[Path],
     ) -> Json:  # fmt: skip
         """Try an opt-out; see the module. Raises: what looking at the clips and prompts raises."""
-        answer: Json = {"name": order.name, "names": [*self._names(order)]}
+        answer: Json = {"name": order.name, "names": [*told_each(order)]}
         try:
             prepared = self.desk.prepare(order, pictures, negatives)
         except (NameRefused, CountermarkError) as error:
@@ -74,14 +76,22 @@ class TryOut:
             "past": trial.past(), "alike": [*trial.alike()],
         }  # fmt: skip
 
-    def _names(self, order: OptOutOrder) -> Iterator[Json]:
-        """Each name on its own, so that a refused one hides no other."""
-        for text in order.all_names:
-            try:
-                [told] = named(order.model_copy(update={"name": text, "aliases": (), "names": {}})).told
-                yield told.to_json()
-            except NameRefused as error:
-                yield {"text": text, "tier": "refused", "why": str(error)}
+    def alone(
+        self, order: OptOutOrder, pictures: Sequence[PictureFile | Path], prompts: Sequence[str],
+        clips: Sequence[Path],
+    ) -> Json:  # fmt: skip
+        """The same of prompts and clips as if nothing but the draft were registered, and without scores.
+
+        It tells nothing of what others registered or made, so that strangers may ask. Raises: what preparing
+        the draft and looking at prompts and clips raises.
+        """
+        prepared = self.desk.prepare(order, pictures)
+        snapshot = self.view.current()
+        trial = _Trial(self, snapshot, _record(prepared.draft, None, self.desk.clock()))
+        return {
+            "notes": list(prepared.notes), "prompts": [trial.prompt_alone(text) for text in prompts],
+            "clips": [trial.clip_alone(path) for path in clips],
+        }  # fmt: skip
 
 
 class _Trial:
@@ -113,6 +123,33 @@ class _Trial:
             **_told(decision, self._compared(decision, looked.sight, policy, LOCAL_ACCOUNT)),
         }
 
+    def prompt_alone(self, text: str) -> Json:
+        """What the draft alone would make of a prompt."""
+        gate = Gate(self._of.eyes, self._of.view, self._of.settings, whole=bool(self._record.vectors))
+        texts = gate.checked(Texts(prompt=text))
+        wanted = policies.PROMPT_CHECKS if self._record.vectors else (policies.NAMES,)
+        sight = gate.look(texts, unsafe=False) if self._record.vectors else Sight(texts=texts.all)
+        return self._alone(sight, self._of.policy.only(wanted))
+
+    def clip_alone(self, path: Path) -> Json:
+        """What the draft alone would make of a clip."""
+        looked = checks.look(path, self._of.eyes, media_limits(self._of.settings))
+        found = self._alone(looked.sight, self._of.policy.only(policies.CLIP_CHECKS))
+        return found | {"whole": not looked.unfinished}
+
+    def _alone(self, sight: Sight, policy: Policy) -> Json:
+        neutral = self._neutral(policy, self._of.desk.clock())
+        found = self._compared(neutral, sight, policy, LOCAL_ACCOUNT)
+        codes: list[Any] = sorted({reason.code for reason in found.reasons})
+        return {"verdict": str(found.verdict), "codes": codes}
+
+    def _neutral(self, policy: Policy, at: str) -> Decision:
+        """A decision that says nothing yet."""
+        return Decision(
+            verdict=Verdict.ALLOW, policy=policy.name, policy_version=policy.version, reasons=(), checks={},
+            registry_seq=self._snapshot.seq, decided_at=at,
+        )  # fmt: skip
+
     def past(self) -> Json:
         """How many releases a retro-scan would withdraw or hold back for the draft."""
         counts = {"compared": 0, "withdrawn": 0, "held_back": 0, "unclear": 0}
@@ -136,11 +173,7 @@ class _Trial:
         policy = policies.PRESETS.get(case.policy)
         if policy is None or not policy.required:
             return None
-        decision = Decision(
-            verdict=Verdict.ALLOW, policy=policy.name, policy_version=policy.version, reasons=(), checks={},
-            registry_seq=self._snapshot.seq, decided_at=case.at,
-        )  # fmt: skip
-        return self._compared(decision, case.sight, policy, case.account)
+        return self._compared(self._neutral(policy, case.at), case.sight, policy, case.account)
 
     def _compared(self, decision: Decision, sight: Any, policy: Policy, account: str) -> Decision:
         question = Question(policy=policy, decision=decision, sight=sight, account=account, key="")
@@ -190,9 +223,20 @@ class _Trial:
         return calibration.layer(FRAME_PICTURE).threshold + float(offset)
 
 
-def _record(draft: OptOutDraft, snapshot: Snapshot, now: str) -> SubjectRecord:
+def told_each(order: OptOutOrder) -> Iterator[Json]:
+    """What is told of each name on its own, so that a refused one hides no other."""
+    for text in order.all_names:
+        try:
+            [told] = named(order.model_copy(update={"name": text, "aliases": (), "names": {}})).told
+            yield told.to_json()
+        except NameRefused as error:
+            yield {"text": text, "tier": "refused", "why": str(error)}
+
+
+def _record(draft: OptOutDraft, snapshot: Snapshot | None, now: str) -> SubjectRecord:
     """The subject with the draft in force: a new one, or the owner's own that it extends."""
-    known = next(filter(lambda one: _same(one, draft), snapshot.subjects.values()), None)
+    there = snapshot.subjects.values() if snapshot is not None else ()
+    known = next(filter(lambda one: _same(one, draft), there), None)
     made = hypothetical(draft, known.id if known else new_id(now))
     doubted = {one.item for one in draft.quarantine if one.kind != "name"}
     names = tuple(

@@ -7,6 +7,7 @@ A *tester's* key is for trying to get past the checks: it has an end, may do not
 that it asks for is ever published; the database refuses such a release.
 """
 
+import base64
 import hashlib
 import hmac
 import re
@@ -28,7 +29,9 @@ from registry.ids import new_id, parse_time
 from registry.tables import api_key
 
 ENTRY_VERSION: Final = 1
-SCOPES: Final = ("create", "guard", "moderate", "verify", "optout", "review", "metrics", "admin", "tester")
+SCOPES: Final = (
+    "create", "guard", "moderate", "verify", "optout", "holder", "review", "metrics", "admin", "tester",
+)  # fmt: skip
 TESTER: Final = "tester"
 WITH_TESTER: Final = ("create", "guard", "moderate", "verify", TESTER)
 """Scopes that a tester's key may have."""
@@ -61,11 +64,12 @@ class ApiKey:
 
 def create(
     engine: Engine, account: str, name: str, scopes: Collection[str], *, expires_at: str | None = None,
-    tags: Collection[str] = (), now: str,
+    tags: Collection[str] = (), random: bytes | None = None, now: str,
 ) -> tuple[ApiKey, str]:  # fmt: skip
     """Make a key and return it with its secret, which nobody can read again. Raises `OptOutInvalid`.
 
-    ``tags``: of the account, as rules name them; whoever uses the key cannot change them.
+    ``tags``: of the account, as rules name them; whoever uses the key cannot change them. ``random``: the
+    `SECRET_BYTES` that the secret is made of, for who can make them again; fresh ones where None.
     """
     phrases("account and name of a key", [account, name], 2)
     phrases("tags of a key", [*tags], TAGS_MAX)
@@ -76,7 +80,7 @@ def create(
         raise OptOutInvalid("The key would be at its end already; name a later time.")
     _check_tester(scopes, expires_at, now)
     made = new_id(now)
-    secret = f"cmk_{made}_{secrets.token_urlsafe(SECRET_BYTES)}"
+    secret = secret_of(made, random or secrets.token_bytes(SECRET_BYTES))
     row = {"id": made, "account": account, "name": name, "created_at": now, "expires_at": expires_at}
     listed = [scope for scope in SCOPES if scope in scopes]
     tagged = sorted(set(tags))
@@ -85,6 +89,13 @@ def create(
         conn.execute(api_key.insert().values(**row, **secrets_row))
         made_row = conn.execute(select(api_key).where(api_key.c.id == made)).one()
     return loaded(made_row), secret
+
+
+def secret_of(key_id: str, random: bytes) -> str:
+    """The secret of a key that was made of these `SECRET_BYTES`. Raises `ValueError` for another number."""
+    if len(random) != SECRET_BYTES:
+        raise ValueError("a secret is made of 32 bytes")
+    return f"cmk_{key_id}_{base64.urlsafe_b64encode(random).rstrip(b'=').decode()}"
 
 
 def authenticate(engine: Engine, secret: str | None, now: str, *, scope: str | None = None) -> ApiKey:

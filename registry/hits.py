@@ -7,6 +7,7 @@ matches suddenly, and for many accounts. Old rows are deleted.
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Final
 
 from sqlalchemy import Connection, Engine, delete, func, select
@@ -68,6 +69,14 @@ def traffic(conn: Connection, item: Item, first: str, last: str) -> Traffic:
     ended = select(func.count()).select_from(job)
     within = ended.where(job.c.finished_at >= first, job.c.finished_at < f"{last}U")  # after any time of it
     return Traffic(hits=hits, accounts=accounts, jobs=int(conn.execute(within).scalar_one()))
+
+
+def jobs_of(conn: Connection, subject_id: str, days: int, now: str) -> int:
+    """In how many jobs that were held or refused a subject was found in the last days."""
+    first = (date.fromisoformat(now[:10]) - timedelta(days=days - 1)).isoformat()
+    query = select(func.count(func.distinct(reference_hit.c.job_id)))
+    query = query.where(reference_hit.c.subject_id == subject_id, reference_hit.c.day >= first)
+    return int(conn.execute(query).scalar_one())
 
 
 def loudest(engine: Engine, since: str, limit: int) -> list[tuple[Item, int, int]]:

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Row, select
+from sqlalchemy import Connection, Engine, Row, func, select
 
 from registry import delegations, holds, log, rules
 from registry.canonical import Json
@@ -168,6 +168,13 @@ def list_permissions(
         query = query if value is None else query.where(permission.c[column] == value)
     with read(engine) as conn:
         return [_loaded(row) for row in conn.execute(query)]
+
+
+def counts(engine: Engine, party: str) -> dict[str, int]:
+    """How many requests a party was made, by their state."""
+    query = select(permission.c.state, func.count()).where(permission.c.party_id == party)
+    with read(engine) as conn:
+        return {str(row[0]): int(row[1]) for row in conn.execute(query.group_by(permission.c.state))}
 
 
 def _ask(

@@ -89,6 +89,24 @@ class Counts:
     searched: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far releases were compared with a change: ``compared`` of ``releases``."""
+
+    releases: int
+    compared: int
+    done: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """A release in which a subject was found; ``served``: whether it is out now; ``at``: since when it is."""
+
+    release: str
+    served: bool
+    at: str
+
+
 def covered(conn: Connection) -> tuple[int, str]:
     """The log position and the time up to which scans were begun."""
     last = conn.execute(select(func.max(retro_scan.c.upto_seq), func.max(retro_scan.c.until))).one()
@@ -250,6 +268,26 @@ def counts(conn: Connection, subject_id: str) -> Counts:
         matched=int(total), withdrawn=int(gone), in_review=int(waiting), unclear=int(told[1] or 0),
         searched=bool(told[0]),
     )  # fmt: skip
+
+
+def progress(conn: Connection, seq: int) -> Progress:
+    """How far looking for the change at a position has come."""
+    total = int(conn.execute(select(func.count()).select_from(release)).scalar_one())
+    scan = unfinished(conn)
+    if scan is not None and scan.after_seq < seq <= scan.upto_seq:
+        return Progress(releases=total, compared=scan.compared, done=False)
+    done = not total or covered(conn)[0] >= seq
+    return Progress(releases=total, compared=total if done else 0, done=done)
+
+
+def matches(conn: Connection, subject_id: str, limit: int) -> list[Match]:
+    """Releases in which a subject was found, the newest first, each with its state now."""
+    mine = select(retro_match.c.release_id).where(retro_match.c.about == subject_id).distinct()
+    query = select(release.c.id, release.c.state, release.c.published_at).where(release.c.id.in_(mine))
+    rows = conn.execute(query.order_by(release.c.id.desc()).limit(limit))
+    return [
+        Match(release=row.id, served=row.state == ReleaseState.RELEASED, at=row.published_at) for row in rows
+    ]
 
 
 def latest(conn: Connection, limit: int = 10) -> list[tuple[Scan, dict[str, int]]]:

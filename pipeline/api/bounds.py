@@ -19,7 +19,7 @@ from pipeline.errors import LimitExceeded, TooSlow
 from pipeline.settings import Settings
 
 CLIPS: Final = frozenset({"/v1/verify", "/v1/guard", "/verify"})
-PICTURES: Final = frozenset({"/v1/optouts", "/optout"})
+PICTURES: Final = frozenset({"/v1/optouts", "/optout/draft", "/mine/change"})
 
 HEADERS: Final = {
     "Content-Security-Policy": (

@@ -1,5 +1,6 @@
 """A bounded pool of threads. Where it is full the answer is 503, at once; nothing waits without a limit."""
 
+import asyncio
 import queue
 import threading
 import time
@@ -57,6 +58,12 @@ class Pool:
         with self._counting:
             self._taken += 1
         return Slot(self)
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Do it in this pool and wait for it. Raises: TooBusy, and what the work raises."""
+        with self.reserve() as slot:
+            future = slot.start(work)
+        return await asyncio.wrap_future(future)
 
     @property
     def taken(self) -> int:

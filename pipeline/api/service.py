@@ -29,7 +29,18 @@ from pipeline.api.state import Service
 from pipeline.app import open_app
 from pipeline.eyes import Eyes
 from pipeline.settings import Settings
-from pipeline.web import clips, console, notices, numbers, pages, rendering, signing_in
+from pipeline.web import (
+    clips,
+    console,
+    feed,
+    holders,
+    notices,
+    numbers,
+    pages,
+    portal,
+    rendering,
+    signing_in,
+)
 
 ROUTERS: Final = (
     optouts.router, generations.router, moderate.router, cases.router, verify.router, files.router,
@@ -62,7 +73,7 @@ def make_service(
     )  # fmt: skip
     for router in ROUTERS:
         app.include_router(router, responses=shapes.PROBLEMS)
-    for pages_of in (pages, clips, signing_in, notices, console, numbers, rendering):
+    for pages_of in (feed, pages, portal, holders, clips, signing_in, notices, console, numbers, rendering):
         app.include_router(pages_of.router)
     problems.install(app)
     app.add_middleware(Bounds, settings=settings, metrics=metrics)

@@ -32,6 +32,7 @@ from pipeline.optouts.desk import Desk
 from pipeline.orders import material_of
 from pipeline.settings import Settings
 from pipeline.verify.near_duplicates import NearDuplicates
+from pipeline.web.drafts import Drafts
 from pipeline.workbench import OURS
 from registry.errors import RegistryBusy, RegistryError
 from registry.queries import Queries
@@ -60,6 +61,7 @@ class Service:
     gates: Pool
     wishes: Pool
     desk: Desk
+    drafts: Drafts
     near: NearDuplicates
     asker_key: bytes = field(repr=False)
     stopping: threading.Event
@@ -81,6 +83,7 @@ class Service:
             jobs=Pool("jobs", settings.workers, waiting), looks=Pool("looks", settings.workers, waiting),
             gates=Pool("gates", GATES, GATES_WAITING), wishes=Pool("wishes", 1, waiting),
             desk=Desk(engine=app.engine, eyes=app.eyes, signer=app.signer, clock=clock, terms=settings.terms),
+            drafts=Drafts(Home(settings.home).drafts),
             near=NearDuplicates(
                 store=Queries(app.engine), each=settings.near_queries, all=settings.near_queries_all,
                 hours=settings.near_hours,

@@ -95,8 +95,12 @@ class Uploads:
             (root / KEPT).mkdir(mode=0o700, parents=True, exist_ok=True)
 
     @asynccontextmanager
-    async def receive(self, request: Request) -> AsyncIterator[Upload]:
+    async def receive(
+        self, request: Request, fields: dict[str, list[str]] | None = None
+    ) -> AsyncIterator[Upload]:
         """Read a multipart request; its files are there until the block ends.
+
+        ``fields``: gets the fields as they arrive, for who wants them also where the rest cannot be taken.
 
         Raises: ContentUnsupported, RequestMalformed, LimitExceeded, TooBusy, TooSlow, StorageFailed.
         """
@@ -106,7 +110,7 @@ class Uploads:
         self._running += 1
         folder = self._root / f"{ARRIVING}{secrets.token_hex(16)}"
         try:
-            parser = _Parser(boundary, folder, self._settings)
+            parser = _Parser(boundary, folder, self._settings, {} if fields is None else fields)
             try:
                 async for chunk in request.stream():
                     await asyncio.to_thread(parser.feed, chunk)
@@ -161,9 +165,11 @@ def _boundary(request: Request) -> bytes:
 class _Parser:
     """Parts as they come: fields stay in memory, within the limit of a request without files."""
 
-    def __init__(self, boundary: bytes, folder: Path, settings: Settings) -> None:
+    def __init__(
+        self, boundary: bytes, folder: Path, settings: Settings, fields: dict[str, list[str]]
+    ) -> None:
         self._folder, self._settings = folder, settings
-        self._upload = Upload()
+        self._upload = Upload(fields=fields)
         self._parts = self._text = 0
         self._header, self._value, self._headers = bytearray(), bytearray(), dict[bytes, bytes]()
         self._field = ""

@@ -23,8 +23,8 @@ def create(
     scope: Annotated[
         list[str],
         typer.Option(
-            help="create, guard, moderate, verify, optout, review (decides about held clips), metrics; once "
-            "for each. With tester nothing ever leaves."
+            help="create, guard, moderate, verify, optout, holder (one whom nobody verified yet), review "
+            "(decides about held clips), metrics; once for each. With tester nothing ever leaves."
         ),
     ],
     name: Annotated[str, typer.Option(help="What the key is for, for your own list.")] = "",

@@ -82,6 +82,14 @@ class Desk:
         [made] = self._add([prepared.draft], filing)  # 3
         return receipt(made, order.name, prepared.notes, prepared.names)
 
+    def register_prepared(self, prepared: Sequence[Prepared], filing: Filing | None = None) -> list[Receipt]:
+        """Register what was prepared, all or nothing. Raises: OptOutInvalid, ActRefused, ClaimInvalid."""
+        made = self._add([one.draft for one in prepared], filing)
+        return [
+            receipt(one, work.draft.name, work.notes, work.names)
+            for one, work in zip(made, prepared, strict=True)
+        ]
+
     def prepare(
         self,
         order: OptOutOrder,
@@ -115,15 +123,10 @@ class Desk:
         lines = read_lines(path)  # 1
         prepared = prepare_lines(lines, path.absolute().parent, self.eyes, progress)  # 2
         prepared = fitted_lines(lines, prepared, Fitting(self.eyes))
-        drafts = [one.draft for one in prepared]
         try:
-            made = self._add(drafts, filing)  # 3
+            return self.register_prepared(prepared, filing)  # 3
         except (OptOutInvalid, ActRefused, ClaimInvalid) as error:
             raise ImportRefused.of([problem_of(lines[error.index or 0].number, error)]) from None
-        return [
-            receipt(one, work.draft.name, work.notes, work.names)
-            for one, work in zip(made, prepared, strict=True)
-        ]
 
     def extend(
         self,
@@ -183,6 +186,10 @@ class Desk:
     def pictures(self, subject: str) -> tuple[ReferenceRow, ...]:
         """The registered pictures of an opt-out: digests, sizes and names."""
         return optouts.references(self.engine, subject)
+
+    def of_owner(self, owner: str, limit: int) -> list[SubjectRecord]:
+        """The first opt-outs of an owner, oldest first, without their vectors, also withdrawn ones."""
+        return optouts.list_subjects(self.engine, owner=owner, limit=limit)
 
     def every(self, owner: str | None = None) -> Iterator[SubjectRecord]:
         """All opt-outs (of one owner), oldest first, without their vectors, also withdrawn ones."""

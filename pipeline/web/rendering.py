@@ -1,5 +1,6 @@
 """How every page is made: templates that escape all, one style sheet, a strict policy, errors in words."""
 
+import base64
 import hashlib
 from collections.abc import Mapping
 from importlib.resources import files
@@ -22,7 +23,8 @@ POLICY: Final = (
 FOREVER: Final = "public, max-age=31536000, immutable"
 SAME_SITE: Final = ("same-origin", "none")
 STYLE: Final = html_style.STYLE + "".join(
-    files("pipeline.web").joinpath(name).read_text(encoding="utf-8") for name in ("style.css", "console.css")
+    files("pipeline.web").joinpath(name).read_text(encoding="utf-8")
+    for name in ("style.css", "console.css", "portal.css")
 )
 STYLE_PATH: Final = f"/static/{hashlib.sha256(STYLE.encode()).hexdigest()[:16]}.css"
 
@@ -32,6 +34,7 @@ _templates = Environment(
     loader=PackageLoader("pipeline.web"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
     lstrip_blocks=True,
 )  # fmt: skip
+_templates.filters["capital"] = lambda text: text[:1].upper() + text[1:]
 
 
 @router.get(STYLE_PATH)
@@ -66,6 +69,21 @@ def sentence_of(error: Exception) -> str:
     # Names of files keep their letters.
     begun = first.capitalize() if first.islower() and first.isalpha() else first
     return safe_text(f"{begun} {rest}.", 500)
+
+
+def refreshing(seconds: int) -> dict[str, str]:
+    """Headers of a page that looks again by itself, and has a link that stops it (WCAG 2.2.2); 0: none."""
+    return {"Refresh": str(seconds)} if seconds else {}
+
+
+def size_words(count: int) -> str:
+    """A number of bytes for a person."""
+    return f"{count / 1024**2:.0f} MiB"
+
+
+def download(kind: str, text: str) -> str:
+    """An address that holds a file itself, so that nothing has to be kept for it."""
+    return f"data:{kind};base64,{base64.b64encode(text.encode()).decode()}"
 
 
 def same_site(request: Request) -> None:

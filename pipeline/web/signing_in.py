@@ -16,8 +16,9 @@ from urllib.parse import parse_qs
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from pipeline import auth
 from pipeline.api import logs
-from pipeline.api.state import Here
+from pipeline.api.state import Here, Service
 from pipeline.auth import Caller
 from pipeline.clock import clock
 from pipeline.errors import RequestMalformed
@@ -27,7 +28,8 @@ from registry.errors import KeyRefused
 
 COOKIE: Final = "countermark_session"
 WORD: Final = "word"
-HOME_OF_THE_SIGNED_IN: Final = "/review"
+HOMES: Final = {auth.REVIEW: "/review", auth.OPTOUT: "/mine", auth.HOLDER: "/mine"}
+"""Where who has a scope goes after signing in: the first that fits; else to the feed."""
 MAX_FIELDS: Final = 20
 MAX_FIELD: Final = 8000  # characters
 
@@ -79,9 +81,14 @@ async def form_of(request: Request, visitor: Visitor | None) -> dict[str, str]:
     """The fields of a form of who is signed in. Raises: RequestMalformed (3)."""
     same_site(request)
     fields = await read_form(request)
-    if visitor is not None and not hmac.compare_digest(fields.get(WORD, "").encode(), visitor.word.encode()):
-        raise RequestMalformed("this form is too old; open the page again and send it once more")
+    demand_word(fields.get(WORD, ""), visitor)
     return fields
+
+
+def demand_word(word: str, visitor: Visitor | None) -> None:
+    """That a form has the word of who is signed in (3). Raises: RequestMalformed."""
+    if visitor is not None and not hmac.compare_digest(word.encode(), visitor.word.encode()):
+        raise RequestMalformed("this form is too old; open the page again and send it once more")
 
 
 @router.get("/sign-in")
@@ -102,7 +109,13 @@ async def post_sign_in(request: Request, here: Here) -> Response:
         secret = await asyncio.to_thread(sessions.sign_in, here.app.engine, link, clock())
     except (KeyRefused, RequestMalformed) as error:
         return failed(here, "sign_in.html", error, who=None, link="")
-    answer = RedirectResponse(HOME_OF_THE_SIGNED_IN, 303)
+    return await asyncio.to_thread(signed_in, here, secret)
+
+
+def signed_in(here: Service, secret: str) -> Response:
+    """On to the pages of who has signed in just now, with the cookie. Raises: KeyRefused."""
+    scopes = sessions.key_of(here.app.engine, secret, clock()).scopes
+    answer = RedirectResponse(next((home for scope, home in HOMES.items() if scope in scopes), "/"), 303)
     answer.set_cookie(
         COOKIE, secret, max_age=sessions.SESSION_HOURS * 3600, path="/", secure=True, httponly=True,
         samesite="strict",

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,8 @@ from pipeline.api.service import make_service
 from pipeline.clock import clock
 from pipeline.settings import Settings
 from registry import apikeys, sessions
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
@@ -83,3 +86,27 @@ def sign_in(pages: Any) -> Callable[..., TestClient]:
         return browser
 
     return made
+
+
+@pytest.fixture(scope="session")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """A service that compares with opt-outs, in this process."""
+    settings = Settings(
+        home=tmp_path_factory.mktemp("guarded"),
+        preset="ultrafast",
+        service="Example Studio",
+        self_service=1000,
+    )
+    with TestClient(
+        make_service(settings), base_url="https://testserver", follow_redirects=False,
+        raise_server_exceptions=False,
+    ) as client:  # fmt: skip
+        yield client
+
+
+@pytest.fixture(name="portal")
+def a_portal_that_nobody_used(guarded: Any) -> Any:
+    """The same, with nothing counted against the address of the tests."""
+    guarded.app.state.service.limiter.storage.reset()
+    guarded.cookies.clear()
+    return guarded

@@ -53,6 +53,13 @@ def test_the_page_of_a_clip(pages: Any, release: str) -> None:
     assert release in pages.get(f"/v1/log/entries/{log_entry}").json()["entry"]
 
 
+def test_a_report_leads_to_the_release(pages: Any, release: str) -> None:
+    file = pages.get(f"/v1/releases/{release}/file").content
+    answer = pages.post("/verify", files={"file": ("copy.mp4", file)})
+    assert f'href="/v/{release}"' in answer.text
+    assert f'href="/v/{release}/report"' in answer.text
+
+
 @pytest.mark.parametrize("path", ["/v/nonsense", "/v/%00", "/v/{}", "/v/{}/report"])
 def test_no_such_clip(pages: Any, path: str) -> None:
     answer = pages.get(path.format(new_id(clock())))

@@ -1,0 +1,117 @@
+"""What the storyboards of the pages take: clicks, fields, and the seconds that the service lets one wait.
+
+A newcomer that is a program goes through them in Chromium, which runs no script, on a service whose models
+are loaded: (a) an opt-out with three pictures, another spelling and a sentence that is tried; (c) a clip that
+is checked; (d) a clip that is made, and looked at by somebody else. A program neither reads nor hesitates:
+seconds are those of the machine, clicks and fields those of a person. Choosing files counts as two clicks.
+"""
+
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+import uvicorn
+from playwright.sync_api import Browser
+
+from benchmarks import common
+from benchmarks.common import Row, once, say
+from benchmarks.tools import newcomers
+from benchmarks.tools.newcomers import Hand
+from pipeline.api.server import bind, required_eyes
+from pipeline.api.service import make_service
+from pipeline.clock import clock
+from pipeline.settings import Settings
+from registry import apikeys, releases, sessions
+from registry.store import Area
+
+SUITE: Final = "storyboards"
+WIDTHS: Final = (1280, 390)  # pixels
+NAMES: Final = {1280: "Vorplewick Tamm", 390: "Yibberlunt Osk"}
+PICTURES: Final = 3
+PROMPT: Final = "a red ball rolls across green grass"
+
+
+@contextmanager
+def served(home: Path) -> Iterator[tuple[str, Any]]:
+    """A service on a port of this machine, with its models loaded: its address, and its application."""
+    settings = Settings(home=home)
+    app = make_service(settings, eyes=required_eyes(settings))
+    with bind("127.0.0.1", 0) as socket:
+        server = uvicorn.Server(uvicorn.Config(app, log_level="error", ws="none"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]})
+        thread.start()
+        while not server.started and thread.is_alive():
+            threading.Event().wait(0.05)
+        yield f"http://127.0.0.1:{socket.getsockname()[1]}", app
+        server.should_exit = True
+        thread.join()
+
+
+def drawn(folder: Path, seed: int) -> Path:
+    """A picture with shapes in it."""
+    rng = np.random.default_rng(seed)
+    picture = np.full((480, 640, 3), 232, np.uint8)
+    for _ in range(16):
+        centre = [int(value) for value in rng.integers(0, (640, 480))]
+        colour = [int(value) for value in rng.integers(0, 255, 3)]
+        cv2.circle(picture, centre, int(rng.integers(16, 110)), colour, -1)
+    path = folder / f"view {seed}.png"
+    path.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+    return path
+
+
+def rows_of(story: str, hand: Hand, width: int, seconds: float) -> list[Row]:
+    """The figures of one storyboard."""
+    told = {"storyboard": story, "width": width}
+    say(f"{story} at {width} px: {hand.clicks} clicks, {hand.fields} fields, {seconds:.1f} s")
+    return [
+        once("clicks", hand.clicks, "count", told), once("fields", hand.fields, "count", told),
+        once("seconds", seconds, "s", told),
+    ]  # fmt: skip
+
+
+def measure(browser: Browser, address: str, here: Any, folder: Path, width: int) -> list[Row]:
+    """All storyboards at one width."""
+    pictures = [drawn(folder, 100 * width + number) for number in range(PICTURES)]
+    with Hand.at(browser, address, width, script=False) as hand:
+        newcomers.say_no(hand, NAMES[width], pictures, f"a portrait of {NAMES[width]}")
+        rows = rows_of("a: an opt-out", hand, width, hand.seconds)
+    key, _ = apikeys.create(here.app.engine, "studio", f"maker {width}", ("create",), now=clock())
+    link = sessions.make_link(here.app.engine, key.id, clock())
+    with Hand.at(browser, address, width, script=False) as hand:
+        newcomers.make_clip(hand, link, PROMPT)
+        hand.page.wait_for_url("**/v/**")
+        rows += rows_of("d: a clip is made", hand, width, hand.seconds)
+    with Hand.at(browser, address, width, script=False) as hand:
+        newcomers.look_at_clip(hand)
+        rows += rows_of("d: a clip is looked at", hand, width, hand.seconds)
+    newest = releases.list_releases(here.app.engine, limit=1)[0]
+    clip = folder / f"copy {width}.mp4"
+    clip.write_bytes(here.app.store.find(Area.RELEASED, newest.file_sha256).read_bytes())
+    with Hand.at(browser, address, width, script=False) as hand:
+        headline = newcomers.check_clip(hand, clip)
+        say(f"headline: {headline}")
+        return rows + rows_of("c: a clip is checked", hand, width, hand.seconds)
+
+
+def main() -> None:
+    """Measure and print."""
+    given, head, rows = common.options(__doc__, clips=False).parse_args(), common.commit(), common.machine()
+    found = newcomers.program()
+    if found is None:
+        raise SystemExit("Chromium is not installed: it is what this measures in")
+    with tempfile.TemporaryDirectory(prefix="storyboards-") as name:
+        folder = Path(name)
+        with served(folder / "home") as (address, app), newcomers.chromium(found) as browser:
+            for width in WIDTHS:
+                rows += measure(browser, address, app.state.service, folder, width)
+    common.present(SUITE, rows, head, as_json=given.json)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+"""Newcomers go through the storyboards in Chromium, wide and narrow, light and dark, with and without script.
+
+On every page that they come to: nothing serious by axe, nothing wider than the window.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from axe_playwright_python.sync_playwright import Axe
+from starlette.testclient import TestClient
+from test_web_portal import png
+
+from benchmarks.tools import newcomers
+from benchmarks.tools.newcomers import Hand
+from pipeline.api.server import bind
+from pipeline.clock import clock
+from pipeline.orders import GuardOrder
+from pipeline.policy import Sound
+from registry import apikeys, sessions
+
+WIDTHS = (1280, 390)
+SERIOUS = ("serious", "critical")
+NAMES = {1280: "Vorplewick", 390: "Yibberlunt", 391: "Wexiphon"}
+
+
+@pytest.fixture(scope="session", name="browser")
+def a_browser() -> Iterator[Any]:
+    found = newcomers.program()
+    if found is None:
+        pytest.skip("Chromium is not installed")
+    with newcomers.chromium(found) as browser:
+        yield browser
+
+
+@pytest.fixture(scope="session", name="shots")
+def a_folder_for_pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("shots")
+
+
+def listening(client: TestClient) -> Iterator[str]:
+    socket = bind("127.0.0.1", 0)
+    server = uvicorn.Server(uvicorn.Config(client.app, lifespan="off", log_level="error", ws="none"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]})
+    thread.start()
+    yield f"http://127.0.0.1:{socket.getsockname()[1]}"
+    server.should_exit = True
+    thread.join()
+    socket.close()
+
+
+@pytest.fixture(scope="session", name="at_guarded")
+def the_service_that_compares(guarded: TestClient) -> Iterator[str]:
+    yield from listening(guarded)
+
+
+@pytest.fixture(scope="session", name="at_pages")
+def the_service_that_only_marks(pages: TestClient) -> Iterator[str]:
+    yield from listening(pages)
+
+
+@pytest.fixture(name="inspected")
+def an_inspector(shots: Path) -> Callable[..., Callable[[Any, str], None]]:
+    """Looks at pages of a width: screenshot, axe, and how wide they are."""
+
+    def of(width: int, *, script: bool = True) -> Callable[[Any, str], None]:
+        def look(page: Any, name: str) -> None:
+            page.screenshot(path=shots / f"{name}-{width}{'' if script else '-plain'}.png", full_page=True)
+            if not script:
+                return
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+            found = Axe().run(page).response["violations"]
+            told = [
+                (one["id"], [node["html"][:160] for node in one["nodes"][:3]])
+                for one in found if one["impact"] in SERIOUS
+            ]  # fmt: skip
+            assert not told, (name, told)
+
+        return look
+
+    return of
+
+
+@pytest.fixture(name="fresh")
+def nobody_asked_before(guarded: Any, pages: Any) -> None:
+    for one in (guarded, pages):
+        one.app.state.service.limiter.storage.reset()
+
+
+@pytest.fixture(name="pictures")
+def three_pictures(tmp_path: Path) -> list[Path]:
+    made = []
+    for seed in (21, 22, 23):
+        made.append(tmp_path / f"view {seed}.png")
+        made[-1].write_bytes(png(320, 240, seed))
+    return made
+
+
+@pytest.mark.usefixtures("fresh")
+@pytest.mark.parametrize(("width", "script"), [(1280, True), (390, True), (390, False)])
+def test_an_opt_out(
+    at_guarded: str, browser: Any, inspected: Any, pictures: list[Path], width: int, script: bool
+) -> None:
+    name = NAMES[width + (not script)]
+    look = inspected(width, script=script)
+    with Hand.at(browser, at_guarded, width, script=script, dark=width == 390, look=look) as hand:
+        newcomers.say_no(hand, name, pictures, f"a portrait of {name} in the rain")
+        assert hand.clicks <= 14
+        assert hand.fields <= 5
+        newcomers.come_back(hand)
+        assert name in hand.page.locator("h1").inner_text() or hand.page.url.endswith("/mine/asked")
+
+
+@pytest.mark.usefixtures("fresh")
+@pytest.mark.parametrize(("width", "script"), [(1280, True), (390, True), (390, False)])
+def test_a_suspicious_clip(
+    at_pages: str, pages: Any, browser: Any, inspected: Any, tmp_path: Path, make_clip: Any, width: int,
+    script: bool,
+) -> None:  # fmt: skip
+    app = pages.app.state.service.app
+    clip = make_clip(tmp_path / "clip.mp4", 480, 272, 24, fps=12, seed=51)
+    outcome = app.guard(GuardOrder(source=clip, policy="marks-only", sound=Sound.ACCEPT), lambda *_: None)
+    look = inspected(width, script=script)
+    with Hand.at(browser, at_pages, width, script=script, dark=width == 390, look=look) as hand:
+        headline = newcomers.check_clip(hand, outcome.file)
+        assert hand.clicks == 3
+    assert headline.startswith("Made with") or "released" in headline.lower(), headline
+
+
+@pytest.mark.usefixtures("fresh")
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_feed_and_a_release(
+    at_pages: str, pages: Any, browser: Any, inspected: Any, tmp_path: Path, make_clip: Any,
+    width: int,
+) -> None:  # fmt: skip
+    """This service makes no checks, so that it is quick: what is out is shown to who asks for everything."""
+    app = pages.app.state.service.app
+    clip = make_clip(tmp_path / "clip.mp4", 480, 272, 24, fps=12, seed=52)
+    app.guard(GuardOrder(source=clip, policy="marks-only", sound=Sound.ACCEPT), lambda *_: None)
+    key, _ = apikeys.create(app.engine, "studio", f"Max {width}", ("create", "guard"), now=clock())
+    link = sessions.make_link(app.engine, key.id, clock())
+    with Hand.at(browser, at_pages, width, dark=width == 390, look=inspected(width)) as hand:
+        hand.open(f"/sign-in?link={link}", "sign-in")
+        hand.press("Sign in", "feed-maker")
+        hand.follow("Show everything; I am an adult", "feed-all")
+        hand.page.get_by_role("link", name="Credential").first.click()
+        hand.page.get_by_text("Content credential").click()
+        inspected(width)(hand.page, "clip")
+        hand.follow("Report this clip", "report-clip")
+        assert hand.page.get_by_label("In your words").count() == 1
+
+
+@pytest.mark.usefixtures("fresh")
+def test_what_a_maker_is_told(at_guarded: str, guarded: Any, browser: Any, inspected: Any) -> None:
+    app = guarded.app.state.service.app
+    key, _ = apikeys.create(app.engine, "studio", "Max", ("create",), now=clock())
+    link = sessions.make_link(app.engine, key.id, clock())
+    with Hand.at(browser, at_guarded, 390, look=inspected(390)) as hand:
+        newcomers.make_clip(hand, link, f"a portrait of {NAMES[1280]}")
+        hand.page.get_by_text("This is not made here.").wait_for()  # the page looks again by itself
+        inspected(390)(hand.page, "refused")
+        assert hand.clicks == 2
+
+
+@pytest.mark.parametrize("path", ["/", "/transparency", "/mine", "/sign-in", "/optout/draft?d=x", "/v/x"])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_other_pages(at_guarded: str, browser: Any, inspected: Any, path: str, width: int) -> None:
+    name = path.strip("/").partition("?")[0].replace("/", "-") or "index"
+    with Hand.at(browser, at_guarded, width, dark=width == 390, look=inspected(width)) as hand:
+        hand.open(path, f"other-{name}")
