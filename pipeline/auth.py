@@ -16,6 +16,7 @@ VERIFY: Final = "verify"
 OPTOUT: Final = "optout"
 REVIEW: Final = "review"
 METRICS: Final = "metrics"
+ADMIN: Final = "admin"
 MAX_HEADER: Final = 300
 SCHEME: Final = "bearer"
 

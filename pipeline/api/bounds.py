@@ -22,6 +22,8 @@ from pipeline.settings import Settings
 CLIPS: Final = frozenset({"/v1/verify", "/v1/guard", "/verify"})
 PICTURES: Final = frozenset({"/v1/optouts", "/optout"})
 MAX_PATH: Final = 200
+RATE: Final = "countermark.rate"
+"""In the scope of a request: headers about how often it may be asked, for its answer."""
 
 HEADERS: Final = {
     "Content-Security-Policy": (
@@ -52,7 +54,8 @@ class Bounds:
             await self._app(scope, receive, send)
             return
         reader = _Reader(receive, self._limit(scope["path"]), _length(Headers(scope=scope)), self._settings)
-        writer = _Writer(send, self._settings.idle_seconds)
+        scope[RATE] = dict[str, str]()
+        writer = _Writer(send, self._settings.idle_seconds, scope[RATE])
         began = time.monotonic()
         try:
             await self._app(scope, reader, writer)
@@ -104,14 +107,14 @@ class _Reader:
 class _Writer:
     """`send` with our headers, and a limit on the time that the client takes to read."""
 
-    def __init__(self, send: Send, idle: float) -> None:
-        self._send, self._idle = send, idle
+    def __init__(self, send: Send, idle: float, more: Mapping[str, str]) -> None:
+        self._send, self._idle, self._more = send, idle, more
         self.status = 0
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            _complete(message, HEADERS)
+            _complete(message, {**HEADERS, **self._more})
         try:
             await asyncio.wait_for(self._send(message), self._idle)
         except TimeoutError:
