@@ -17,6 +17,7 @@ OPTOUT: Final = "optout"
 HOLDER: Final = "holder"
 REVIEW: Final = "review"
 METRICS: Final = "metrics"
+ADMIN: Final = "admin"
 MAX_HEADER: Final = 300
 SCHEME: Final = "bearer"
 

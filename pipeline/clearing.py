@@ -1,6 +1,7 @@
 """Findings that people have looked at and did not count. Pure.
 
-1. A verdict of review may become allow: what blocks is not for people here to lift.
+1. A verdict of review may become allow. What blocks is lifted upon an appeal only, and never what concerns
+   somebody under age in a sexual context.
 2. A reason goes if it says what was cleared: the same check, code, subject and intent, in the same text (or
    in the clip, or in what it is made from), by the same words. What is found somewhere else was shown to
    nobody. One about a subject counts again if the subject changed after the position that people were shown.
@@ -55,18 +56,28 @@ def without_cleared(
     decision: Decision, cleared: Sequence[Clearance], subjects: Mapping[str, Registered]
 ) -> Decision:
     """The decision without the reasons that were cleared; an allow if none is left."""
-    if decision.verdict is not Verdict.REVIEW or not cleared:
+    blocked = decision.verdict is Verdict.BLOCK
+    if blocked:  # 1
+        cleared = [one for one in cleared if one.appealed]
+    if decision.verdict is Verdict.ALLOW or not cleared:
         return decision
-    gone = [reason for reason in decision.reasons if _is_cleared(reason, cleared, subjects)]
+    gone = [
+        reason for reason in decision.reasons
+        if _is_cleared(reason, cleared, subjects) and not (blocked and _never(reason))
+    ]  # fmt: skip
     left = tuple(reason for reason in decision.reasons if reason not in gone)
     told = tuple(dict.fromkeys((*decision.cleared, *(reason.code for reason in gone))))
-    return replace(decision, reasons=left, verdict=Verdict.REVIEW if left else Verdict.ALLOW, cleared=told)
+    return replace(decision, reasons=left, verdict=decision.verdict if left else Verdict.ALLOW, cleared=told)
+
+
+def _never(reason: Reason) -> bool:
+    return category_of(reason.code) is Category.MINORS
 
 
 def _is_cleared(reason: Reason, cleared: Sequence[Clearance], subjects: Mapping[str, Registered]) -> bool:
     told = clearance_of(reason, 0)
     if told is None:
         return False
-    same = [one.seq for one in cleared if replace(one, seq=0) == told]
+    same = [one.seq for one in cleared if replace(one, seq=0, appealed=False) == told]
     subject = subjects.get(told.subject)
     return bool(same) and (not told.subject or (subject is not None and subject.seq <= max(same)))

@@ -180,7 +180,7 @@ class TooBusy(CountermarkError):
 
 
 class AskedTooOften(CountermarkError):
-    """A clip was asked about in too many slightly different forms by those who have no key."""
+    """More requests than somebody may make, or too many slightly different forms of a clip without a key."""
 
     code = "asked_too_often"
     http_status = 429

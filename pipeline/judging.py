@@ -13,7 +13,7 @@ from pipeline.examine import examine, unasked
 from pipeline.gate import Gate
 from pipeline.media.types import MediaLimits
 from pipeline.opinions import standing, weighed, with_opinions
-from pipeline.orders import ask_of
+from pipeline.orders import ask_of, order_sha256
 from pipeline.reasons import Wish
 from pipeline.recheck import (
     KEY_REVOKED,
@@ -30,7 +30,7 @@ from pipeline.release.staging import Staging
 from pipeline.texts import Texts, texts_of, with_origins
 from pipeline.types import Decision, Json, Reason, Verdict
 from pipeline.workbench import Workbench, note_signer
-from registry import apikeys, parents, releases, reviews, spaces, uses
+from registry import apikeys, appeals, parents, releases, reviews, spaces, uses
 from registry.db import read
 from registry.reviews import Clearance
 from registry.types import Change, Parent, ReleaseState
@@ -97,6 +97,7 @@ class Judge:
         snapshot = self._bench.view.current()
         reports = self._examine([policies.NAMES], Sight(texts=self.texts.all), snapshot)
         decision = self._decided(self._policy.only([policies.NAMES]), reports, snapshot, has_sound=False)
+        decision = self._without_cleared(decision)
         return decision if decision.verdict is Verdict.BLOCK else None
 
     def look(self, source: Path, limits: MediaLimits, progress: Callable[[float], None]) -> Json:
@@ -188,7 +189,9 @@ class Judge:
 
     @cached_property
     def _cleared(self) -> tuple[Clearance, ...]:
-        return reviews.clearances(self._bench.engine, self._staging.job_id)
+        engine, order = self._bench.engine, order_sha256(self._inputs)
+        upon_appeal = appeals.clearances(engine, str(self._inputs["account"]), order)
+        return (*reviews.clearances(engine, self._staging.job_id), *upon_appeal)
 
     def ancestors(self, made_from: Sequence[Parent]) -> tuple[str, ...]:
         """These releases, and everything that they were made from."""

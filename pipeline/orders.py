@@ -23,6 +23,8 @@ LOCAL_ACCOUNT: Final = "local"  # of the command line
 MAX_TURNS: Final = 32  # of a conversation that led to a prompt
 MAX_MATERIAL: Final = 8  # pictures and clips that a clip was made from
 SEED_BITS: Final = 32
+_BESIDE: Final = frozenset({"key", "source", "name", "label", "service", "crf", "style"})
+"""What is recorded with an order and does not say what is asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +147,13 @@ def job_key(inputs: Json, attempt: int) -> str:
     """The name of a job that nobody named: the same order is the same job, until it failed or was refused."""
     content = json.dumps(inputs, sort_keys=True, separators=(",", ":")).encode()
     return f"{hashlib.sha256(content).hexdigest()}#{attempt}"
+
+
+def order_sha256(inputs: Mapping[str, Any]) -> str:
+    """The digest of what was asked for, whoever's key it came with and wherever the files lay."""
+    told: dict[str, Any] = {name: value for name, value in inputs.items() if name not in _BESIDE}
+    told["material"] = [sha256 for _, sha256 in material_of(inputs)]
+    return hashlib.sha256(json.dumps(told, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def request_key(order: Order) -> str:

@@ -1,7 +1,8 @@
-"""People decide: about clips that are held, and about releases that may not stay out. One list of cases.
+"""People decide: about clips that are held, releases that may not stay out, and appeals. One list of cases.
 
 *Release*: what was found does not count. A held clip is judged anew without it and goes on; a release is
-served again (`pipeline.reinstate`). *Block*: the job ends as refused; the release stays withdrawn.
+served again (`pipeline.reinstate`); an appeal is granted (`pipeline.appealing`). *Block*: the job ends as
+refused; the release stays withdrawn; the first decision is upheld.
 What people can and cannot lift: `pipeline.clearing`; who may decide when: `registry.reviews`, `caseload`.
 """
 
@@ -14,6 +15,7 @@ from sqlalchemy import Connection
 
 from pipeline import policy as policies
 from pipeline import reinstate
+from pipeline.appealing import Appeals
 from pipeline.auth import Caller
 from pipeline.clearing import clearance_of, people_needed
 from pipeline.orders import material_of
@@ -21,7 +23,8 @@ from pipeline.release.staging import Staging
 from pipeline.texts import texts_of
 from pipeline.types import Decision, Json, Reason, Verdict
 from pipeline.workbench import Workbench, note_signer, reason_json
-from registry import caseload, cases, reviews
+from registry import appeals, caseload, cases, reviews
+from registry.appeals import Appeal
 from registry.cases import Case
 from registry.db import read
 from registry.errors import ActRefused, NotFound
@@ -32,7 +35,10 @@ from registry.types import Held, Job, ReasonLike
 REFUSED_BY_PERSON: Final = "refused_by_person"
 REVIEW: Final = "review"
 CLOSED: Final = "closed"
-_WORDS: Final = {reviews.RELEASE: "release", reviews.REFUSE: "block"}
+_WORDS: Final = {
+    reviews.RELEASE: "release", reviews.REFUSE: "block", appeals.GRANT: "release", appeals.UPHOLD: "block",
+}  # fmt: skip
+_OWN: Final = "Nobody releases what their own account asked for; give the case back."
 _REFUSED: Final = "A person looked at it and refused it."
 
 
@@ -54,6 +60,7 @@ class Reviews:
 
     def __init__(self, bench: Workbench) -> None:
         self._bench = bench
+        self.appeals = Appeals(bench)
 
     def waiting(self, *, after: str = "", limit: int = 100) -> list[Json]:
         """Documents of open cases, oldest first; ``after``: the last id of the page before."""
@@ -73,12 +80,11 @@ class Reviews:
     def show(self, case_id: str) -> Json:
         """A case's document. Raises: NotFound."""
         with read(self._bench.engine) as conn:
-            hold = _hold_of(conn, case_id)
-            told = _of_release(cases.get(conn, case_id)) if hold is None else None
-            votes = reviews.votes(conn, case_id)
+            appealed, hold = _appeal_of(conn, case_id), _hold_of(conn, case_id)
+            told = _of_release(cases.get(conn, case_id)) if hold is None and appealed is None else None
+            votes = reviews.votes(conn, case_id) if appealed is None else appeals.votes(conn, case_id)
         if told is None:
-            assert hold is not None  # noqa: S101 - one of the two
-            told = self._of_hold(*hold)
+            told = self.appeals.case(case_id) if hold is None else self._of_hold(*hold)
         lease = caseload.lease_of(self._bench.engine, case_id, self._bench.clock())
         said: list[Any] = [
             {"by": one.voter, "decision": _WORDS[one.vote], "why": one.why, "at": one.voted_at}
@@ -92,8 +98,11 @@ class Reviews:
         Raises: NotFound, CaseClosed, CaseTaken, StillForbidden, and ActRefused for what the caller's own
         account asked for.
         """
-        hold = self._held(case_id)
-        self._demand_others(case_id, hold, caller)
+        hold, appealed = self._held(case_id), self._appealed(case_id)
+        self._demand_others(case_id, hold, appealed, caller)
+        if appealed is not None:
+            self.appeals.grant(case_id, by, why, caller)
+            return self._after_appeal(case_id)
         if hold is None:
             return self._decide_release(case_id, by, why, serve=True)
         cleared = [one for reason in hold.reasons if (one := clearance_of(_ours(reason), 0)) is not None]
@@ -107,6 +116,9 @@ class Reviews:
     def block(self, case_id: str, by: str, why: str, caller: Caller | None = None) -> Decided:
         """It may not leave, or not stay out. Raises: NotFound, CaseClosed, CaseTaken."""
         hold = self._held(case_id)
+        if self._appealed(case_id) is not None:
+            self.appeals.uphold(case_id, by, why, caller)
+            return self._after_appeal(case_id)
         if hold is None:
             return self._decide_release(case_id, by, why, serve=False)
         job = self._bench.jobs.get(hold.job_id)
@@ -123,10 +135,13 @@ class Reviews:
 
     def clip(self, case_id: str) -> Path | None:
         """Where the clip of a case lies, for making stills of it; None where none was made, or it is gone."""
-        hold = self._held(case_id)
+        hold, appealed = self._held(case_id), self._appealed(case_id)
+        if appealed is not None and appealed.release_id is None:
+            return None  # a clip that was refused is not kept
         if hold is None:
             with read(self._bench.engine) as conn:
-                released = demand(conn, cases.get(conn, case_id).release_id)
+                about = appealed or cases.get(conn, case_id)
+                released = demand(conn, str(about.release_id))
             with contextlib.suppress(NotFound):
                 return self._bench.store.find(Area.RELEASED, released.file_sha256)
             return None
@@ -145,20 +160,40 @@ class Reviews:
         files = [staging.path(f"{sha256}.material") for _, sha256 in given]
         return [file for file in files if file.is_file()]
 
-    def _demand_others(self, case_id: str, hold: Held | None, caller: Caller | None) -> None:
+    def _demand_others(
+        self, case_id: str, hold: Held | None, appealed: Appeal | None, caller: Caller | None
+    ) -> None:
         """Raises: ActRefused where it is about what the caller's own account asked for."""
         if caller is None:
+            return
+        if appealed is not None:
+            if appealed.account == caller.account:
+                raise ActRefused(_OWN)
             return
         with read(self._bench.engine) as conn:
             released = None if hold else demand(conn, cases.get(conn, case_id).release_id)
         job = self._bench.jobs.get(hold.job_id if hold is not None else released.job_id if released else "")
         if job.inputs.get("account") == caller.account:
-            raise ActRefused("Nobody releases what their own account asked for; give the case back.")
+            raise ActRefused(_OWN)
 
     def _held(self, case_id: str) -> Held | None:
         with read(self._bench.engine) as conn:
             found = _hold_of(conn, case_id)
         return None if found is None else found[0]
+
+    def _appealed(self, case_id: str) -> Appeal | None:
+        with read(self._bench.engine) as conn:
+            return _appeal_of(conn, case_id)
+
+    def _after_appeal(self, case_id: str) -> Decided:
+        with read(self._bench.engine) as conn:
+            found = appeals.get(conn, case_id)
+            released = demand(conn, found.release_id) if found.release_id else None
+        told = self.appeals.find(case_id, found.account)
+        job_id = None if released is not None else told.job or found.job_id
+        about = released.state if released is not None else self._bench.jobs.get(job_id or "").state
+        state = cases.OPEN if found.state == appeals.OPEN else CLOSED
+        return Decided(id=case_id, state=state, about=str(about), job=job_id, release=found.release_id)
 
     def _decided(self, hold: Held) -> Decided:
         with read(self._bench.engine) as conn:
@@ -192,6 +227,7 @@ class Reviews:
             "reasons": [reason_json(reason) for reason in hold.reasons],
             "needed": people_needed([_ours(reason) for reason in hold.reasons]),
             "opened_at": hold.held_at, "closed_at": lifted_at, "decided_by": "", "decision": "",
+            "appeal": None,
         }  # fmt: skip
 
 
@@ -207,12 +243,20 @@ def _hold_of(conn: Connection, case_id: str) -> tuple[Held, str | None] | None:
         return None
 
 
+def _appeal_of(conn: Connection, case_id: str) -> Appeal | None:
+    """The appeal that a case is, if it is one."""
+    try:
+        return appeals.get(conn, case_id)
+    except NotFound:
+        return None
+
+
 def _of_release(case: Case) -> Json:
     return {
         "id": case.id, "kind": case.kind, "state": case.state, "job": None, "release": case.release_id,
         "about": case.about, "account": None, "policy": None, "texts": [], "reasons": list(case.reasons),
         "needed": 1, "opened_at": case.opened_at, "closed_at": case.closed_at,
-        "decided_by": case.decided_by, "decision": case.decision,
+        "decided_by": case.decided_by, "decision": case.decision, "appeal": None,
     }  # fmt: skip
 
 

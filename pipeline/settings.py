@@ -101,6 +101,9 @@ class Settings(BaseModel):
     contact: str | None = Field(
         None, max_length=200, description="where people object to a decision, told with every refusal"
     )
+    appeal_days: int = Field(
+        183, ge=1, le=3650, description="days within which somebody may appeal against a decision"
+    )
     label: str = Field("AI-generated", max_length=24, description="what the visible mark says of the clip")
     mark_size: float = Field(
         1.0, ge=0.8, le=1.6, description="height of the visible mark, times the usual one"
@@ -135,6 +138,17 @@ class Settings(BaseModel):
     idle_seconds: float = Field(20.0, gt=0, description="time that a client may send or read nothing")
     log_format: Literal["text", "json"] = Field("text", description="lines of the log of `serve`")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="from which on")
+    rate_reads: int = Field(
+        1200, ge=0, description="requests a minute that read, for each key, or address without one; 0: any"
+    )
+    rate_writes: int = Field(300, ge=0, description="the same of requests that write; 0: any number")
+    rate_moderation: int = Field(12_000, ge=0, description="the same of prompts that are judged; 0: any")
+    rate_uploads: int = Field(120, ge=0, description="the same of requests with files; 0: any number")
+    key_addresses: int = Field(
+        32,
+        ge=0,
+        description="addresses from which a key may be used within an hour; 0: any number",
+    )
     near_queries: int = Field(
         10,
         ge=0,

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-from sqlalchemy import Engine, Row, select
+from sqlalchemy import Engine, Row, Select, select
 
 from registry import log
 from registry.canonical import Json
@@ -27,6 +27,7 @@ from registry.drafts import phrases
 from registry.errors import KeyRefused, NotFound, OptOutInvalid, RefusedBecause
 from registry.ids import new_id, parse_time
 from registry.tables import api_key
+from registry.tables_appeals import key_suspension
 
 ENTRY_VERSION: Final = 1
 SCOPES: Final = (
@@ -40,6 +41,12 @@ SECRET_BYTES: Final = 32
 TAGS_MAX: Final = 50
 _SECRET: Final = re.compile(r"cmk_([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})_[A-Za-z0-9_-]{43}", re.ASCII)
 _NEW: Final = "ask for a new one"
+_SUSPENDED: Final = (
+    select(key_suspension.c.since)
+    .where(key_suspension.c.key_id == api_key.c.id, key_suspension.c.lifted_seq.is_(None))
+    .scalar_subquery()
+    .label("suspended_at")
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +62,7 @@ class ApiKey:
     revoked_at: str | None
     revoked_seq: int | None
     tags: tuple[str, ...] = ()
+    suspended_at: str | None = None
 
     @property
     def tester(self) -> bool:
@@ -87,7 +95,7 @@ def create(
     with write(engine) as conn:
         secrets_row = {"scopes": listed, "tags": tagged, "secret_sha256": _digest(secret)}
         conn.execute(api_key.insert().values(**row, **secrets_row))
-        made_row = conn.execute(select(api_key).where(api_key.c.id == made)).one()
+        made_row = conn.execute(select_key().where(api_key.c.id == made)).one()
     return loaded(made_row), secret
 
 
@@ -102,7 +110,8 @@ def authenticate(engine: Engine, secret: str | None, now: str, *, scope: str | N
     """Return the key behind a secret, or raise `KeyRefused`.
 
     1. There is a secret, in our form. 2. It is the secret of a key of this registry.
-    3. The key is not revoked, 4. not at its end, 5. and for this ``scope``, if one is asked for.
+    3. The key is not revoked, 4. not at its end and not suspended, 5. and for this ``scope``, if one is
+    asked for.
     """
     if not secret:  # 1
         raise KeyRefused("This needs an API key; send it as a bearer token.", RefusedBecause.MISSING)
@@ -110,7 +119,7 @@ def authenticate(engine: Engine, secret: str | None, now: str, *, scope: str | N
     if form is None:
         raise KeyRefused("This is not an API key of this service.", RefusedBecause.MALFORMED)
     with read(engine) as conn:
-        row = conn.execute(select(api_key).where(api_key.c.id == form.group(1))).first()
+        row = conn.execute(select_key().where(api_key.c.id == form.group(1))).first()
     known = "" if row is None else str(row.secret_sha256)
     if not hmac.compare_digest(known, _digest(secret)) or row is None:  # 2
         raise KeyRefused(f"This API key is not known here; {_NEW}.", RefusedBecause.UNKNOWN)
@@ -122,19 +131,24 @@ def authenticate(engine: Engine, secret: str | None, now: str, *, scope: str | N
 
 
 def demand_good(key: ApiKey | None, now: str) -> None:
-    """Raises `KeyRefused` for a key that is not known, was revoked or is at its end."""
+    """Raises `KeyRefused` for a key that is not known, was revoked, is at its end or suspended."""
     if key is None:
         raise KeyRefused(f"This API key is not known here; {_NEW}.", RefusedBecause.UNKNOWN)
     if key.revoked_seq is not None:
         raise KeyRefused(f"This API key was revoked; {_NEW}.", RefusedBecause.REVOKED)
     if key.expires_at is not None and parse_time(key.expires_at) <= parse_time(now):
         raise KeyRefused(f"This API key is at its end; {_NEW}.", RefusedBecause.EXPIRED)
+    if key.suspended_at is not None:
+        raise KeyRefused(
+            "This API key is suspended, since it was used from many addresses; ask the operator.",
+            RefusedBecause.SUSPENDED,
+        )
 
 
 def revoke(engine: Engine, key_id: str, *, why: Json, now: str, sign_checkpoint: NoteSigner) -> ApiKey:
     """Revoke a key; when this returns, nothing it asked for can leave. A second time does nothing."""
     with write(engine) as conn:
-        row = conn.execute(select(api_key).where(api_key.c.id == key_id)).first()
+        row = conn.execute(select_key().where(api_key.c.id == key_id)).first()
         if row is None:
             raise NotFound(f"There is no API key {key_id[:40]!r}.")
         if row.revoked_seq is None:
@@ -143,14 +157,14 @@ def revoke(engine: Engine, key_id: str, *, why: Json, now: str, sign_checkpoint:
             gone = {"revoked_at": now, "revoked_seq": entry.seq}
             conn.execute(api_key.update().where(api_key.c.id == key_id).values(**gone))
             log.add_checkpoint(conn, sign_checkpoint, now)
-            row = conn.execute(select(api_key).where(api_key.c.id == key_id)).one()
+            row = conn.execute(select_key().where(api_key.c.id == key_id)).one()
         return loaded(row)
 
 
 def get(engine: Engine, key_id: str) -> ApiKey | None:
     """Return a key by its id."""
     with read(engine) as conn:
-        row = conn.execute(select(api_key).where(api_key.c.id == key_id)).first()
+        row = conn.execute(select_key().where(api_key.c.id == key_id)).first()
     return None if row is None else loaded(row)
 
 
@@ -158,7 +172,7 @@ def list_keys(
     engine: Engine, *, account: str | None = None, after: str = "", limit: int = 100
 ) -> list[ApiKey]:
     """Return keys, oldest first; ``after``: the last id of the page before."""
-    query = select(api_key).where(api_key.c.id > after).order_by(api_key.c.id).limit(limit)
+    query = select_key().where(api_key.c.id > after).order_by(api_key.c.id).limit(limit)
     if account is not None:
         query = query.where(api_key.c.account == account)
     with read(engine) as conn:
@@ -180,10 +194,15 @@ def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
+def select_key() -> Select[Any]:
+    """Rows of keys as `loaded` reads them: with the suspension that stands against each, if any."""
+    return select(api_key, _SUSPENDED)
+
+
 def loaded(row: Row[Any]) -> ApiKey:
-    """A row of the table as it is shown."""
+    """A row of `select_key` as it is shown."""
     return ApiKey(
         id=row.id, account=row.account, name=row.name, scopes=tuple(row.scopes), created_at=row.created_at,
         expires_at=row.expires_at, revoked_at=row.revoked_at, revoked_seq=row.revoked_seq,
-        tags=tuple(row.tags),
+        tags=tuple(row.tags), suspended_at=row.suspended_at,
     )  # fmt: skip

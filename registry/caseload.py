@@ -1,9 +1,10 @@
 """The cases that wait for people, and who has taken which.
 
-Two kinds of row are cases: a hold on a clip that has not left (`registry.reviews`), and a case about a
-release (`registry.cases`). Ids are in the order of time, so that the oldest of both comes first. A lease
-keeps two people from the same case; it ends by itself. What waits for a rights holder's answer waits for
-nobody here, and neither does a hold for who has decided about it already.
+Three kinds of row are cases: a hold on a clip that has not left (`registry.reviews`), a case about a
+release (`registry.cases`), and an appeal (`registry.appeals`). Ids are in the order of time, so that the
+oldest of all comes first. A lease keeps two people from the same case; it ends by itself. What waits for a
+rights holder's answer waits for nobody here, and neither does a hold, or an appeal, for who has decided
+about it already.
 """
 
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Engine, exists, literal, select, union_all
+from sqlalchemy import ColumnElement, Connection, Engine, exists, literal, or_, select, union_all
 
 from registry.cases import OPEN
 from registry.db import read, write
@@ -20,12 +21,13 @@ from registry.errors import CaseTaken
 from registry.ids import later
 from registry.permissions import ASKED
 from registry.tables import held
+from registry.tables_appeals import appeal, appeal_vote
 from registry.tables_recalls import review_case
 from registry.tables_reviews import case_lease, hold_vote
 from registry.tables_rules import permission
 
 LEASE_MINUTES: Final = 10
-HELD, RELEASED = "held", "released"
+HELD, RELEASED, APPEALED = "held", "released", "appealed"
 
 Column = ColumnElement[Any]
 Condition = ColumnElement[bool]
@@ -33,7 +35,7 @@ Condition = ColumnElement[bool]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """A case by its id, and whether it is a hold (`HELD`) or about a release (`RELEASED`)."""
+    """A case by its id, and whether it is a hold (`HELD`), about a release (`RELEASED`) or an appeal."""
 
     id: str
     of: str
@@ -48,15 +50,18 @@ class Lease:
 
 
 def waiting(conn: Connection, *, after: str = "", limit: int = 100) -> list[Waiting]:
-    """Open cases of both kinds, oldest first, whoever has taken them; ``after``: the last id before."""
+    """Open cases of all kinds, oldest first, whoever has taken them; ``after``: the last id before."""
     held_ones = select(held.c.id, literal(HELD).label("of")).where(
         held.c.lifted_at.is_(None), held.c.id > after, ~_asked()
     )
     about_releases = select(review_case.c.id, literal(RELEASED).label("of")).where(
         review_case.c.state == OPEN, review_case.c.id > after
     )
-    both = union_all(held_ones, about_releases).subquery()
-    rows = conn.execute(select(both).order_by(both.c.id).limit(limit))
+    appeals = select(appeal.c.id, literal(APPEALED).label("of")).where(
+        appeal.c.state == OPEN, appeal.c.id > after
+    )
+    every = union_all(held_ones, about_releases, appeals).subquery()
+    rows = conn.execute(select(every).order_by(every.c.id).limit(limit))
     return [Waiting(id=row.id, of=row.of) for row in rows]
 
 
@@ -105,12 +110,26 @@ def _first(conn: Connection, by: str, lease: Callable[[Column], Condition]) -> W
     voted = exists().where(hold_vote.c.held_id == held.c.id, hold_vote.c.voter == by)
     holds = select(held.c.id).where(held.c.lifted_at.is_(None), ~voted, ~_asked(), lease(held.c.id))
     about_releases = select(review_case.c.id).where(review_case.c.state == OPEN, lease(review_case.c.id))
+    appeals = select(appeal.c.id).where(appeal.c.state == OPEN, ~_took_part(by), lease(appeal.c.id))
     oldest = {
+        APPEALED: conn.execute(appeals.order_by(appeal.c.id).limit(1)).scalar(),
         HELD: conn.execute(holds.order_by(held.c.id).limit(1)).scalar(),
         RELEASED: conn.execute(about_releases.order_by(review_case.c.id).limit(1)).scalar(),
     }
     found = [Waiting(id=one, of=of) for of, one in oldest.items() if one]
     return min(found, key=lambda one: one.id, default=None)
+
+
+def _took_part(by: str) -> Condition:
+    """Whether this person took the decision that an appeal is against, or has voted on the appeal."""
+    of_hold = exists().where(
+        held.c.job_id == appeal.c.job_id, hold_vote.c.held_id == held.c.id, hold_vote.c.voter == by
+    )
+    of_release = exists().where(
+        review_case.c.release_id == appeal.c.release_id, review_case.c.decided_by == by
+    )
+    voted = exists().where(appeal_vote.c.appeal_id == appeal.c.id, appeal_vote.c.voter == by)
+    return or_(of_hold, of_release, voted)
 
 
 def _asked() -> Condition:

@@ -99,6 +99,14 @@ class StillForbidden(RegistryError):
     http_status = 409
 
 
+class AppealRefused(RegistryError):
+    """An appeal that cannot be made: nothing to object to, too late, or there was one before."""
+
+    code = "appeal_refused"
+    exit_code = 1
+    http_status = 409
+
+
 class KeyReused(RegistryError):
     """The same job key came with another kind or other inputs."""
 
@@ -206,6 +214,7 @@ class RefusedBecause(StrEnum):
     EXPIRED = "expired"
     REVOKED = "revoked"
     SCOPE = "scope"
+    SUSPENDED = "suspended"
 
 
 class KeyRefused(RegistryError):

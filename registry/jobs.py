@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
-from sqlalchemy import Connection, Engine, Row, select
+from sqlalchemy import ColumnElement, Connection, Engine, Row, literal_column, select
 
 from registry import decisions, holds, log
 from registry.canonical import Json, JsonValue, stored
@@ -31,6 +31,9 @@ from registry.types import DecisionLike, Job, JobState, Reason, ReasonLike
 
 DEATHS_MAX: Final = 3
 LOCK_SUFFIX: Final = ".lock"
+# As the index of migration r0023 writes it.
+ACCOUNT: Final[ColumnElement[Any]] = literal_column("json_extract(job.inputs, '$.account')")
+"""Whose a job is."""
 
 
 class Jobs(Protocol):
@@ -250,6 +253,20 @@ class LocalJobs:
             with contextlib.suppress(OSError):
                 os.close(fd)
         self._held, self._guard = {}, threading.Lock()
+
+
+def of_account(engine: Engine, account: str, *, after: str = "", limit: int = 100) -> list[Job]:
+    """The jobs of an account, oldest first; ``after``: the last id of the page before."""
+    query = select(job).where(account == ACCOUNT, job.c.id > after).order_by(job.c.id).limit(limit)
+    with read(engine) as conn:
+        return [_loaded(row, None) for row in conn.execute(query)]
+
+
+def queue(conn: Connection, kind: str, key: str, inputs: Json, now: str) -> str:
+    """Accept a job inside the caller's transaction for whoever resumes open jobs; its id."""
+    made = new_id(now)
+    _insert(conn, id=made, kind=kind, key=key, inputs=inputs, created_at=now)
+    return made
 
 
 def _forget_in_children(jobs: LocalJobs) -> None:

@@ -34,8 +34,11 @@ VERDICT_CHANGING_KINDS: Final = frozenset(
 )  # fmt: skip
 """Kinds that can change a verdict, whether they add or take away; the database holds the same list."""
 OTHER_KINDS: Final = frozenset(
-    {"release", "party", "decision", "permission", "case", "import", "training", "erasure", "calibration"}
-)
+    {
+        "release", "party", "decision", "permission", "case", "import", "training", "erasure", "calibration",
+        "suspension",
+    }
+)  # fmt: skip
 """Kinds that change no verdict, and are there to be proven."""
 
 _HEAD: Final = select(func.coalesce(func.max(log_entry.c.seq), 0))

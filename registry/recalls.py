@@ -11,8 +11,8 @@ Nothing comes back before it was compared with what owners wish now: see `reinst
 since nobody asks for it any more, is `registry.grounds`.
 """
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from sqlalchemy import Connection, Engine, select
@@ -47,6 +47,24 @@ class Stop:
     cause: str
     about: str
     since_seq: int
+
+
+Also = Callable[[Connection], None]
+
+
+def _nothing_more(_conn: Connection) -> None:
+    """Where nothing else belongs to a reinstatement."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upon:
+    """What else belongs to a reinstatement, in its transaction: ``first``, before anything is asked, and
+    ``last``, when it is done; ``clear``: as the judge's ``cleared``, of the release itself.
+    """
+
+    clear: Mapping[str, int] = field(default_factory=dict)
+    first: Also = _nothing_more
+    last: Also = _nothing_more
 
 
 class Judge(Protocol):
@@ -167,8 +185,9 @@ def dismiss(
 
 
 def reinstate(
-    engine: Engine, release_id: str, judge: Judge, *, why: Json, now: str, sign_checkpoint: NoteSigner
-) -> Release:
+    engine: Engine, release_id: str, judge: Judge, *, why: Json, now: str, sign_checkpoint: NoteSigner,
+    upon: Upon = Upon(),
+) -> Release:  # fmt: skip
     """Serve a withdrawn release again, and undo what its withdrawal caused; a second time does nothing.
 
     1. An open case, and a notice that counts, is decided, not passed over: `StillForbidden` names it.
@@ -179,9 +198,10 @@ def reinstate(
     4. All stops are lifted. What was made from it and was held back for that alone goes through the same
        comparison; what does not pass stays withdrawn, with a stop or a case of its own.
     """
-    asked = Asked(judge)
+    asked = Asked(judge, more={release_id: upon.clear})
     asked.ahead(engine, release_id, lambda _one: True)  # 2
     with write(engine) as conn:
+        upon.first(conn)
         known = demand(conn, release_id)
         if known.state is ReleaseState.RELEASED:
             return known
@@ -194,6 +214,7 @@ def reinstate(
         if told is not None:
             raise StillForbidden(f"A notice about the clip counts, {told}; decide it with countermark claim.")
         _lift(conn, known, standing(conn, release_id), asked, why, now)  # 3, 4
+        upon.last(conn)
         log.add_checkpoint(conn, sign_checkpoint, now)
         return demand(conn, release_id)
 
@@ -201,11 +222,14 @@ def reinstate(
 class Asked:
     """Answers of a judge, most of them asked for before the transaction.
 
-    ``by_itself``: whether nobody asked for the release itself; nobody ever does for what hangs on it.
+    ``by_itself``: whether nobody asked for the release itself; nobody ever does for what hangs on it;
+    ``more``: by release, what counts as cleared beside its decided cases.
     """
 
-    def __init__(self, judge: Judge, *, by_itself: bool = False) -> None:
-        self._judge, self._by_itself = judge, by_itself
+    def __init__(
+        self, judge: Judge, *, by_itself: bool = False, more: Mapping[str, Mapping[str, int]] | None = None
+    ) -> None:
+        self._judge, self._by_itself, self._more = judge, by_itself, more or {}
         self._known: dict[str, RecheckResult] = {}
 
     def ahead(
@@ -216,7 +240,7 @@ class Asked:
             if not all(map(lifted, standing(conn, release_id))):
                 return
             hanging = [case.release_id for case in cases.derived_from(conn, release_id)]
-            found = [(demand(conn, one), cases.decided(conn, one)) for one in (release_id, *hanging)]
+            found = [(demand(conn, one), self._clear(conn, one)) for one in (release_id, *hanging)]
         for released, clear in found:
             if closing is not None and released.id == release_id and closing.kind == RETRO_MATCH:
                 clear = clear | {closing.about: closing.log_seq}
@@ -225,13 +249,16 @@ class Asked:
 
     def about(self, conn: Connection, released: Release, *, by_itself: bool) -> RecheckResult:
         """The answer as of this write transaction."""
-        clear = cases.decided(conn, released.id)
+        clear = self._clear(conn, released.id)
         known = self._known.get(released.id)
         known = known or self._judge(released, None, clear, by_itself=by_itself)
         if known.verdict != ALLOW:
             return known
         fresh = changes.load(conn, self._judge.seq, log.registry_seq(conn))
         return self._judge(released, fresh, clear, by_itself=by_itself) if fresh else known
+
+    def _clear(self, conn: Connection, release_id: str) -> dict[str, int]:
+        return {**cases.decided(conn, release_id), **self._more.get(release_id, {})}
 
 
 def _lift(

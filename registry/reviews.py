@@ -13,7 +13,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, Row, select
 
@@ -38,13 +38,23 @@ BY_PEOPLE: Final = "review"
 """Why a hold was lifted that people lifted; the database counts them by it."""
 
 
+class KeyedLike(Protocol):
+    """A vote, of whatever kind, that came with an API key or with none."""
+
+    @property
+    def key_id(self) -> str: ...  # noqa: D102
+
+
+Keyed = TypeVar("Keyed", bound=KeyedLike)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clearance:
     """A finding that people did not count: what a check says of a subject, which may be empty.
 
     ``origin``: in which text, or in what the clip is made from; empty for the clip itself; ``quote``: the
     words that were found, where there are such; ``seq``: the registry's position when the clip was held;
-    what is newer was not shown to them.
+    what is newer was not shown to them. ``appealed``: upon an appeal, so that it also lifts what blocks.
     """
 
     check: str
@@ -54,6 +64,7 @@ class Clearance:
     origin: str = ""
     quote: str = ""
     seq: int = 0
+    appealed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +102,7 @@ def vote_release(
         _demand_nobody_is_asked(conn, held_id)
         made = _vote(conn, hold, RELEASE, by, why, cleared, needed, now, key)
         said = [one for one in votes(conn, held_id) if one.vote == RELEASE]
-        if len(_of_good_keys(conn, said)) >= max(one.needed for one in said):
+        if len(of_good_keys(conn, said)) >= max(one.needed for one in said):
             holds.lift(conn, hold.job_id, BY_PEOPLE, now)
         drop(conn, held_id)
         log.add_checkpoint(conn, sign_checkpoint, now)
@@ -164,7 +175,7 @@ def _demand_nobody_is_asked(conn: Connection, held_id: str) -> None:
         raise CaseTaken(f"A rights holder is asked, and may answer until {due}; wait for that, or refuse it.")
 
 
-def _of_good_keys(conn: Connection, said: Sequence[Vote]) -> list[Vote]:
+def of_good_keys(conn: Connection, said: Sequence[Keyed]) -> list[Keyed]:
     """Rule 5."""
     query = select(api_key.c.id).where(
         api_key.c.id.in_([one.key_id for one in said]), api_key.c.revoked_seq.is_not(None)
@@ -178,7 +189,7 @@ def _vote(
     now: str, key: str,
 ) -> Vote:  # fmt: skip
     made = new_id(now)
-    listed = [{name: value for name, value in asdict(one).items() if name != "seq"} for one in cleared]
+    listed = [_listed(one) for one in cleared]
     public: Json = {"v": ENTRY_VERSION, "case": hold.id, "action": vote, "kind": KIND, "vote": made}
     private: Json = {
         "by": by, "why": why, "job": hold.job_id, "key": key, "cleared": [dict(one) for one in listed],
@@ -190,6 +201,11 @@ def _vote(
     }  # fmt: skip
     conn.execute(hold_vote.insert().values(**row, cleared=listed))
     return Vote(**row)
+
+
+def _listed(one: Clearance) -> dict[str, Any]:
+    """A clearance as a vote keeps it; the position is that of the hold."""
+    return {name: value for name, value in asdict(one).items() if name not in ("seq", "appealed")}
 
 
 def _loaded(row: Row[Any]) -> Vote:

@@ -33,7 +33,7 @@ _OVER: Final = "This link was used, or is too old; ask for a new one."
 def make_link(engine: Engine, key_id: str, now: str) -> str:
     """A secret with which the person of this key signs in once. Raises `KeyRefused`, `NotFound`."""
     with write(engine) as conn:
-        row = conn.execute(select(api_key).where(api_key.c.id == key_id)).first()
+        row = conn.execute(apikeys.select_key().where(api_key.c.id == key_id)).first()
         apikeys.demand_good(apikeys.loaded(row) if row is not None else None, now)
         _forget_old(conn, now)
         return _insert(conn, sign_in_link, key_id, now, timedelta(minutes=LINK_MINUTES))
@@ -82,7 +82,7 @@ def _link(conn: Connection, secret: str, now: str) -> tuple[str, ApiKey]:
 
 
 def _key(conn: Connection, key_id: str, now: str) -> ApiKey:
-    key = apikeys.loaded(conn.execute(select(api_key).where(api_key.c.id == key_id)).one())
+    key = apikeys.loaded(conn.execute(apikeys.select_key().where(api_key.c.id == key_id)).one())
     apikeys.demand_good(key, now)
     return key
 

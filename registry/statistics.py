@@ -7,9 +7,12 @@ from typing import Any, Final
 from sqlalchemy import Connection, func, select
 
 from registry import log
+from registry.appeals import GRANTED
+from registry.appeals import UPHELD as STAYS
 from registry.cases import DISMISSED, UPHELD
 from registry.reviews import BY_PEOPLE, REFUSE, RELEASE
 from registry.tables import decision, held, release, subject
+from registry.tables_appeals import appeal
 from registry.tables_recalls import review_case
 from registry.tables_reviews import hold_vote
 from registry.tables_rules import permission
@@ -23,7 +26,7 @@ class Statistics:
 
     ``opt_outs``: in force, by kind; ``decisions``: by month (YYYY-MM, the oldest first) and verdict;
     ``releases``: by state; ``held``: what people made of held clips (release | refuse); ``cases``: of
-    releases, by state; ``permissions``: what holders were asked, by state.
+    releases, by state; ``permissions``: what holders were asked, by state; ``appeals``: by state.
     """
 
     log_seq: int
@@ -33,6 +36,7 @@ class Statistics:
     held: Mapping[str, int]
     cases: Mapping[str, int]
     permissions: Mapping[str, int]
+    appeals: Mapping[str, int]
 
     @property
     def held_in_vain(self) -> tuple[int, int]:
@@ -46,6 +50,12 @@ class Statistics:
         dismissed = self.cases.get(DISMISSED, 0)
         return dismissed, dismissed + self.cases.get(UPHELD, 0)
 
+    @property
+    def appeals_granted(self) -> tuple[int, int]:
+        """Of how many appeals that people decided they granted how many."""
+        granted = self.appeals.get(GRANTED, 0)
+        return granted, granted + self.appeals.get(STAYS, 0)
+
 
 def statistics(conn: Connection) -> Statistics:
     """Count, in one read transaction."""
@@ -54,7 +64,7 @@ def statistics(conn: Connection) -> Statistics:
         log_seq=log.head(conn), opt_outs=_counts(conn, subject.c.kind, in_force),
         decisions=_by_month(conn), releases=_counts(conn, release.c.state),
         held=_held(conn), cases=_counts(conn, review_case.c.state),
-        permissions=_counts(conn, permission.c.state),
+        permissions=_counts(conn, permission.c.state), appeals=_counts(conn, appeal.c.state),
     )  # fmt: skip
 
 

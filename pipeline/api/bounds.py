@@ -20,6 +20,8 @@ from pipeline.settings import Settings
 
 CLIPS: Final = frozenset({"/v1/verify", "/v1/guard", "/verify"})
 PICTURES: Final = frozenset({"/v1/optouts", "/optout/draft", "/mine/change"})
+RATE: Final = "countermark.rate"
+"""In the scope of a request: headers for its answer, with its id and how often it may be asked."""
 
 HEADERS: Final = {
     "Content-Security-Policy": (
@@ -54,7 +56,8 @@ class Bounds:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, about: logs.About) -> None:
         reader = _Reader(receive, self._limit(scope["path"]), _length(Headers(scope=scope)), self._settings)
-        writer = _Writer(send, self._settings.idle_seconds, about.request)
+        scope[RATE] = {logs.REQUEST_ID: about.request}
+        writer = _Writer(send, self._settings.idle_seconds, scope[RATE])
         began = time.monotonic()
         try:
             await self._app(scope, reader, writer)
@@ -111,14 +114,14 @@ class _Reader:
 class _Writer:
     """`send` with our headers, and a limit on the time that the client takes to read."""
 
-    def __init__(self, send: Send, idle: float, request: str) -> None:
-        self._send, self._idle, self._request = send, idle, request
+    def __init__(self, send: Send, idle: float, more: Mapping[str, str]) -> None:
+        self._send, self._idle, self._more = send, idle, more
         self.status = 0
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            _complete(message, HEADERS | {logs.REQUEST_ID: self._request})
+            _complete(message, {**HEADERS, **self._more})
         try:
             await asyncio.wait_for(self._send(message), self._idle)
         except TimeoutError:

@@ -10,11 +10,13 @@ from starlette.responses import JSONResponse
 
 from pipeline import auth
 from pipeline.api import jobs, shapes
+from pipeline.api.cases import After, Limit
 from pipeline.api.state import Here, caller_with
 from pipeline.auth import Caller
 from pipeline.errors import RequestMalformed
 from pipeline.orders import CreateOrder, GuardOrder
 from pipeline.policy import Sound
+from registry import jobs as job_rows
 from registry.errors import KeyReused
 from registry.types import JobState
 
@@ -63,6 +65,14 @@ async def post_generation(
     )  # fmt: skip
     with here.jobs.reserve() as slot:
         return jobs.answer(await jobs.accept(here, slot, order, request))
+
+
+@router.get("/v1/generations", response_model=shapes.JobsAnswer)
+def get_generations(here: Here, caller: Either, after: After = "", limit: Limit = 50) -> JSONResponse:
+    """The jobs of this account, made by either route, oldest first."""
+    found = job_rows.of_account(here.app.engine, caller.account, after=after, limit=limit)
+    last = found[-1].id if len(found) == limit else None
+    return JSONResponse({"jobs": [jobs.tell(here, one) for one in found], "after": last})
 
 
 @router.get("/v1/generations/{job_id}", response_model=shapes.JobAnswer)

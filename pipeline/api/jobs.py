@@ -20,7 +20,7 @@ from pipeline.errors import RequestMalformed, RouteUnknown
 from pipeline.orders import Order, Use, use_json
 from pipeline.release.facts import TESTER
 from pipeline.types import Json, Verdict
-from registry import holds, releases
+from registry import holds, releases, restrictions
 from registry.db import read
 from registry.errors import NotFound
 from registry.ids import is_id
@@ -122,6 +122,7 @@ def tell(here: Service, job: Job) -> Json:
         "verdict": decision["verdict"] if decision else None, "reasons": reasons, "decision": decision,
         "release": _release(release) if release else None, "error": error,
         "appeal": of_job(here.settings.contact, job.id) if reasons else None,
+        "statement": _statement(engine, job),
         "created_at": job.created_at, "finished_at": job.finished_at,
     }  # fmt: skip
 
@@ -133,6 +134,15 @@ def _held(engine: Engine, job: Job) -> list[Any]:
         hold = holds.open_hold(conn, job.id)
     listed = hold.reasons if hold else ()
     return [holds.reason_json(one) for one in listed]
+
+
+def _statement(engine: Engine, job: Job) -> str | None:
+    """Where the statement of reasons stands of what was decided against the job."""
+    if job.state not in (JobState.HELD, JobState.REFUSED):
+        return None
+    with read(engine) as conn:
+        found = restrictions.of_job(conn, job.id)
+    return f"/v1/decisions/{found.id}/statement" if found else None
 
 
 def _decision(found: Any, reasons: list[Any], *, released: bool) -> Json | None:

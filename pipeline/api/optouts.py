@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse
 
 from pipeline import auth
 from pipeline.api import shapes
+from pipeline.api.cases import After, Limit
 from pipeline.api.state import Here, Service, caller_with
 from pipeline.api.uploads import Upload, UploadedFile
 from pipeline.auth import Caller
@@ -19,7 +20,7 @@ from pipeline.optouts.order import OptOutOrder, complaint
 from pipeline.optouts.receipt import Receipt
 from pipeline.pictures.reader import load_picture
 from pipeline.pictures.types import PictureFile
-from registry import scans
+from registry import scans, subjects
 from registry.db import read
 from registry.drafts import normal
 from registry.errors import NotFound
@@ -60,6 +61,20 @@ async def post_optout(request: Request, here: Here, caller: Holder) -> JSONRespo
     async with here.uploads.receive(request) as upload:
         receipt = await register(here, upload, values_of(upload), caller)
     return JSONResponse(tell(receipt, ACTIVE), 201 if receipt.new else 200)
+
+
+@router.get("/v1/optouts", response_model=shapes.OptOutsAnswer)
+def get_optouts(here: Here, caller: Holder, after: After = "", limit: Limit = 50) -> JSONResponse:
+    """The opt-outs of this account, oldest first, also those that were withdrawn."""
+    engine = here.app.engine
+    found = subjects.list_subjects(engine, after=after, limit=limit, owner=caller.account)
+    last = found[-1].id if len(found) == limit else None
+    told = [
+        {"subject": one.id, "kind": one.kind, "name": one.name, "mode": one.mode, "state": one.state,
+         "seq": one.seq}
+        for one in found
+    ]  # fmt: skip
+    return JSONResponse({"optouts": told, "after": last})
 
 
 @router.get("/v1/optouts/{subject_id}", response_model=shapes.OptOutAnswer)

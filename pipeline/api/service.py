@@ -6,12 +6,14 @@ from functools import partial
 from importlib.metadata import version
 from typing import Any, Final
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.telemetry import TelemetryConfig
 
 from pipeline.api import (
+    appeals,
     cases,
+    decisions,
     files,
     generations,
     health,
@@ -25,7 +27,7 @@ from pipeline.api import (
 from pipeline.api.bounds import Bounds
 from pipeline.api.metrics import Metrics
 from pipeline.api.standing import standing
-from pipeline.api.state import Service
+from pipeline.api.state import Service, count_by_address
 from pipeline.app import open_app
 from pipeline.eyes import Eyes
 from pipeline.settings import Settings
@@ -43,7 +45,8 @@ from pipeline.web import (
 )
 
 ROUTERS: Final = (
-    optouts.router, generations.router, moderate.router, cases.router, verify.router, files.router,
+    optouts.router, generations.router, moderate.router, decisions.router, appeals.router, cases.router,
+    verify.router, files.router,
     transparency.router, health.router,
 )  # fmt: skip
 ABOUT: Final = (
@@ -70,6 +73,7 @@ def make_service(
         title="Countermark", version=version("countermark"), description=ABOUT,
         lifespan=_lifespan(settings, load, eyes, metrics), telemetry=SILENT, docs_url=None, redoc_url=None,
         redirect_slashes=False,  # a redirect would repeat the Host header
+        dependencies=[Depends(count_by_address)],
     )  # fmt: skip
     for router in ROUTERS:
         app.include_router(router, responses=shapes.PROBLEMS)

@@ -22,8 +22,14 @@ class Asked(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+def _example(**values: Any) -> ConfigDict:
+    return ConfigDict(json_schema_extra={"examples": [values]})
+
+
 class GenerationRequest(Asked):
     """A clip to make from a prompt."""
+
+    model_config = _example(prompt="a fox in the snow", seconds=4.0, seed=7, purpose="personal")
 
     prompt: str = Field(description="what the clip is to show")
     history: list[str] = Field(default_factory=list, description="turns before the prompt, oldest first")
@@ -47,6 +53,8 @@ class GenerationRequest(Asked):
 class PromptRequest(Asked):
     """A prompt to judge."""
 
+    model_config = _example(prompt="it waves", history=["a fox in the snow"])
+
     prompt: str = Field(description="the prompt")
     history: list[str] = Field(default_factory=list, description="turns before the prompt, oldest first")
     enhanced_prompt: str | None = Field(
@@ -67,10 +75,22 @@ class PromptRequest(Asked):
 class DecisionRequest(Asked):
     """What a person decides about a case."""
 
+    model_config = _example(decision="release", why="another person of that name")
+
     decision: Literal["release", "block"] = Field(
         description="release: what was found does not count; block: it may not leave, or not stay out"
     )
     why: str = Field("", max_length=4000, description="the reason; it is kept, and not public")
+
+
+class AppealRequest(Asked):
+    """What somebody objects to, and why."""
+
+    model_config = _example(job="01a2259b-5c03-7c80-ae60-7262e7eaea76", text="It is the name of a village.")
+
+    job: str | None = Field(None, max_length=36, description="a job that was refused")
+    release: str | None = Field(None, max_length=36, description="a release that was withdrawn")
+    text: str = Field(min_length=1, max_length=4000, description="why the decision is wrong")
 
 
 class Problem(BaseModel):
@@ -123,8 +143,16 @@ class JobAnswer(BaseModel):
     release: ReleaseAnswer | None
     error: dict[str, str] | None
     appeal: str | None
+    statement: str | None
     created_at: str
     finished_at: str | None
+
+
+class JobsAnswer(BaseModel):
+    """A page of jobs, oldest first; ``after``: what asks for the next page, null at the end."""
+
+    jobs: list[JobAnswer]
+    after: str | None
 
 
 class GateAnswer(BaseModel):
@@ -151,17 +179,20 @@ class Vote(BaseModel):
 
 
 class CaseAnswer(BaseModel):
-    """A held clip (``job``) or a release that a person has to look at; ``needed``: how many have to agree."""
+    """A held clip (``job``), a release that a person has to look at, or an appeal with its words in
+    ``appeal``; ``needed``: how many have to agree.
+    """
 
     model_config = ConfigDict(extra="allow")
 
     id: str
-    kind: Literal["held", "retro_match", "derivative", "key_revoked"]
-    state: Literal["open", "closed", "upheld", "dismissed"]
+    kind: Literal["held", "retro_match", "derivative", "key_revoked", "appeal"]
+    state: Literal["open", "closed", "upheld", "dismissed", "granted"]
     job: str | None
     release: str | None
     texts: list[str]
     reasons: list[Reason]
+    appeal: str | None
     needed: int
     votes: list[Vote]
     lease: dict[str, str] | None
@@ -184,6 +215,58 @@ class DecidedAnswer(BaseModel):
     about: str
     job: str | None
     release: str | None
+
+
+class AppealState(BaseModel):
+    """Until when a decision can be appealed against; the appeal and its state, null where there is none."""
+
+    until: str
+    id: str | None
+    state: Literal["open", "granted", "upheld"] | None
+
+
+class DecisionAnswer(BaseModel):
+    """Something decided against an account. ``statement``: its reasons, with the field names of the DSA
+    Transparency Database; ``ended_at``: since when it does not hold any more; ``appeal``: null where a person
+    looks at it anyhow.
+    """
+
+    id: str
+    kind: Literal["hold", "refusal", "withdrawal", "suspension"]
+    job: str | None
+    release: str | None
+    at: str
+    ended_at: str | None
+    statement: dict[str, Any]
+    appeal: AppealState | None
+
+
+class DecisionsAnswer(BaseModel):
+    """A page of decisions, oldest first; ``after``: what asks for the next page, null at the end."""
+
+    decisions: list[DecisionAnswer]
+    after: str | None
+
+
+class AppealAnswer(BaseModel):
+    """An appeal: open, then granted or upheld (the decision stays). ``again``: the job that judges anew."""
+
+    id: str
+    state: Literal["open", "granted", "upheld"]
+    decision: str
+    job: str
+    release: str | None
+    text: str
+    opened_at: str
+    closed_at: str | None
+    again: str | None
+
+
+class AppealsAnswer(BaseModel):
+    """A page of appeals, oldest first; ``after``: what asks for the next page, null at the end."""
+
+    appeals: list[AppealAnswer]
+    after: str | None
 
 
 class ReceiptAnswer(BaseModel):
@@ -226,6 +309,24 @@ class OptOutAnswer(BaseModel):
     names: list[dict[str, Any]]
     pictures: list[dict[str, Any]]
     released_clips: ReleasedClips
+
+
+class OptOutListed(BaseModel):
+    """An opt-out on a page; `GET /v1/optouts/{subject}` has the rest."""
+
+    subject: str
+    kind: str
+    name: str
+    mode: str
+    state: str
+    seq: int
+
+
+class OptOutsAnswer(BaseModel):
+    """A page of opt-outs, oldest first; ``after``: what asks for the next page, null at the end."""
+
+    optouts: list[OptOutListed]
+    after: str | None
 
 
 class Evidence(BaseModel):
@@ -297,7 +398,8 @@ class Share(BaseModel):
 
 class TransparencyAnswer(BaseModel):
     """Counts, as of a minute ago at most. ``held_in_vain``: holds that people released, of those that they
-    decided; ``overturned``: cases of releases that they dismissed.
+    decided; ``overturned``: cases of releases that they dismissed; ``appeals_granted``: appeals that were
+    right, of those that were decided.
     """
 
     log_seq: int
@@ -307,8 +409,10 @@ class TransparencyAnswer(BaseModel):
     held: dict[str, int]
     cases: dict[str, int]
     permissions: dict[str, int]
+    appeals: dict[str, int]
     held_in_vain: Share
     overturned: Share
+    appeals_granted: Share
 
 
 class ReadyAnswer(BaseModel):
@@ -347,6 +451,9 @@ ACCEPTED: Final[dict[int | str, dict[str, Any]]] = {
 FILE: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "The file.", "content": {"video/mp4": {}}},
     206: {"description": "The bytes asked for.", "content": {"video/mp4": {}}},
+}
+STATEMENTS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "Statements, one a line.", "content": {"application/x-ndjson": {}}}
 }
 METRICS: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "Numbers in Prometheus' text format.", "content": {"text/plain": {}}}

@@ -13,6 +13,7 @@ from registry import log
 from registry.cases import OPEN
 from registry.db import read
 from registry.tables import held, job
+from registry.tables_appeals import appeal, key_suspension
 from registry.tables_recalls import review_case
 from registry.tables_rules import permission
 from registry.types import JobState
@@ -42,7 +43,12 @@ def _of_database(here: Service) -> list[Standing]:
         cases = conn.execute(select(func.count()).where(review_case.c.state == OPEN)).scalar_one()
         asked = conn.execute(select(func.count()).where(permission.c.state == "asked")).scalar_one()
         head, seq = log.head(conn), log.registry_seq(conn)
-    waiting = {"open jobs": jobs, "held clips": holds, "cases of releases": cases, "permissions": asked}
+        suspended = conn.execute(
+            select(func.count()).select_from(key_suspension).where(key_suspension.c.lifted_seq.is_(None))
+        ).scalar_one()
+        appeals = conn.execute(select(func.count()).where(appeal.c.state == OPEN)).scalar_one()
+    waiting = {"open jobs": jobs, "held clips": holds, "cases of releases": cases, "permissions": asked,
+               "appeals": appeals, "suspended keys": suspended}  # fmt: skip
     return [
         Standing(
             name="countermark_waiting", about="What waits for a process, a person or a rights holder.",

@@ -23,6 +23,7 @@ from pipeline.api import logs
 from pipeline.api.counted import Counted
 from pipeline.api.metrics import Metrics
 from pipeline.api.queue import STOP_SECONDS, Pool
+from pipeline.api.rates import UNCOUNTED, Rates, by_key
 from pipeline.api.uploads import Uploads
 from pipeline.app import App, Resumed
 from pipeline.auth import Caller
@@ -34,7 +35,8 @@ from pipeline.settings import Settings
 from pipeline.verify.near_duplicates import NearDuplicates
 from pipeline.web.drafts import Drafts
 from pipeline.workbench import OURS
-from registry.errors import RegistryBusy, RegistryError
+from registry import suspensions
+from registry.errors import KeyRefused, RegistryBusy, RegistryError
 from registry.queries import Queries
 from registry.types import Job, JobState
 
@@ -72,6 +74,7 @@ class Service:
     metrics: Metrics
     counted: Counted
     limiter: RateLimiter
+    rates: Rates
 
     @staticmethod
     def on(app: App, settings: Settings, metrics: Metrics | None = None) -> "Service":
@@ -92,7 +95,7 @@ class Service:
             stopping=threading.Event(), changed=threading.Event(),
             opened=threading.Event(), loaded=loaded, beside=[], metrics=metrics or Metrics(),
             counted=Counted(app.engine),
-            limiter=MovingWindowRateLimiter(MemoryStorage()),
+            limiter=MovingWindowRateLimiter(MemoryStorage()), rates=Rates(settings),
         )  # fmt: skip
 
     def asker(self, request: Request) -> str:
@@ -257,6 +260,49 @@ def service_of(request: Request) -> Service:
 
 Here = Annotated[Service, Depends(service_of)]
 
+
+async def count_by_address(request: Request) -> None:
+    """A dependency of every route: who comes without a key asks as often as an address may.
+
+    Raises: AskedTooOften.
+    """
+    path = request.url.path
+    if path not in UNCOUNTED and not by_key(path, has_key="authorization" in request.headers):
+        _spend_address(service_of(request), request)
+
+
+def _spend_address(here: Service, request: Request) -> None:
+    if not _is_loopback(request.client.host if request.client else ""):
+        here.rates.spend(request.scope, here.asker(request))
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def _admitted(here: Service, request: Request, scopes: tuple[str, ...]) -> Caller:
+    """Who asks, by their key; counted, and suspended where the key comes from too many addresses.
+
+    Raises: KeyRefused, AskedTooOften.
+    """
+    try:
+        caller = auth.admit(here.app.engine, request.headers.getlist("authorization"), scopes, clock())
+    except KeyRefused:
+        _spend_address(here, request)
+        raise
+    logs.note(key=caller.key)
+    many = here.rates.addresses.note(caller.key, here.asker(request))
+    if many:
+        log.warning("the key %s is suspended: it was used from %d addresses in an hour", caller.key, many)
+        suspensions.suspend(here.app.engine, caller.key, many, now=clock(), sign_checkpoint=here.app.signer)
+        return auth.admit(here.app.engine, request.headers.getlist("authorization"), scopes, clock())
+    here.rates.spend(request.scope, caller.key)
+    return caller
+
+
 # It only tells OpenAPI how to authenticate; `auth.admit` reads the header itself.
 _documented = Security(HTTPBearer(auto_error=False, description="An API key: `countermark apikeys create`."))
 
@@ -265,21 +311,15 @@ def caller_with(*scopes: str) -> Callable[..., Caller]:
     """A dependency: the caller, if the request has a key with one of these scopes."""
 
     def admitted(request: Request, here: Here, _: Annotated[object, _documented]) -> Caller:
-        return _noted(auth.admit(here.app.engine, request.headers.getlist("authorization"), scopes, clock()))
+        return _admitted(here, request, scopes)
 
     return admitted
-
-
-def _noted(caller: Caller) -> Caller:
-    logs.note(key=caller.key)
-    return caller
 
 
 def optional_caller(scope: str) -> Callable[..., Caller | None]:
     """A dependency: None without a key; a key that comes must be good."""
 
     def admitted(request: Request, here: Here, _: Annotated[object, _documented]) -> Caller | None:
-        headers = request.headers.getlist("authorization")
-        return _noted(auth.admit(here.app.engine, headers, (scope,), clock())) if headers else None
+        return _admitted(here, request, (scope,)) if "authorization" in request.headers else None
 
     return admitted

@@ -84,6 +84,7 @@ def get_transparency(here: Here) -> JSONResponse:
     found = here.counted.now()
     rates = {
         "held_in_vain": _rate(found.held_in_vain), "overturned": _rate(found.overturned),
+        "appeals_granted": _rate(found.appeals_granted),
     }  # fmt: skip
     return JSONResponse(asdict(found) | rates)
 

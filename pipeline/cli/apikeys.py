@@ -13,7 +13,9 @@ from pipeline.settings import load
 if TYPE_CHECKING:
     from registry.apikeys import ApiKey
 
-app = typer.Typer(help="API keys of the service: create, link, list, revoke, incident.", no_args_is_help=True)
+app = typer.Typer(
+    help="API keys of the service: create, link, list, revoke, resume, incident.", no_args_is_help=True
+)
 
 
 @app.command("create")
@@ -95,6 +97,7 @@ def list_keys(
             keys += page
     for key in keys:
         state = f"revoked {key.revoked_at}" if key.revoked_at else f"until {key.expires_at or 'revoked'}"
+        state += f", suspended {key.suspended_at}" if key.suspended_at else ""
         output.say(f"  {key.id} {key.account} ({key.name}): {', '.join(key.scopes)}; {state}")
     if as_json:
         output.answer([_document(key) for key in keys])
@@ -119,6 +122,28 @@ def revoke(
         )
     output.say(f"Key {key.id} of {key.account} is revoked since {key.revoked_at}.")
     output.say(f"What was made with it: countermark apikeys incident {key.id}")
+    if as_json:
+        output.answer(_document(key))
+    return output.OK
+
+
+@app.command("resume")
+@output.command
+def resume(
+    key_id: Annotated[str, typer.Argument(help="The key's id, as `list` shows it.", show_default=False)],
+    why: Annotated[str, typer.Option(help="For the private part of the log.")] = "",
+    home: output.Home = None,
+    as_json: output.AsJson = False,
+) -> int:
+    """Let a key in again that was suspended, since it was used from many addresses."""
+    from pipeline.app import open_app
+    from registry import suspensions
+
+    with open_app(load(home)) as opened:
+        key = suspensions.resume(
+            opened.engine, key_id, why={"why": why}, now=clock(), sign_checkpoint=opened.signer
+        )
+    output.say(f"Key {key.id} of {key.account} is let in again.")
     if as_json:
         output.answer(_document(key))
     return output.OK

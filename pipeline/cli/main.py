@@ -43,6 +43,7 @@ from pipeline.cli import (
     serve,
     simulate,
     spaces,
+    statements,
     training,
     verify,
     webhook,
@@ -86,6 +87,7 @@ app.add_typer(retroscan.app, name="retroscan")
 app.add_typer(case.app, name="case")
 app.add_typer(webhook.app, name="webhook")
 app.add_typer(release.app, name="release")
+app.command("statements")(output.command(statements.statements))
 app.command("serve")(output.command(serve.serve))
 app.add_typer(training.app, name="training")
 app.add_typer(keys.app, name="keys")

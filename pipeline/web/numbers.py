@@ -51,6 +51,7 @@ def get_numbers(here: Here) -> Response:
         here, "transparency.html", found=found, bars=bars(found), order=[str(one) for one in ORDER],
         drawn=(HEIGHT, STRIDE * max(1, min(MONTHS, len(found.decisions))), WIDE), note=note,
         key=here.app.log_vkey, vain=_words(found.held_in_vain), overturned=_words(found.overturned),
+        granted=_words(found.appeals_granted),
     )  # fmt: skip
 
 
