@@ -43,6 +43,11 @@ class Home:
         return self.root / "uploads"
 
     @property
+    def kept_uploads(self) -> Path:
+        """Those of them that jobs still have to take in."""
+        return self.uploads / "kept"
+
+    @property
     def past(self) -> Path:
         """Codes of what was seen of releases; made again from the registry (`registry.past`)."""
         return self.root / "past"

@@ -20,7 +20,7 @@ from registry.locks import exclusive
 from registry.postgres_url import is_url
 from registry.schema import Schema
 
-HEAD: Final = "r0020"  # the newest migration; a test compares
+HEAD: Final = "r0021"  # the newest migration; a test compares
 BUSY_SECONDS: Final = 30.0
 _READ_OPTIONS: Final[dict[str, dict[str, Any]]] = {"sqlite": {}, "postgresql": postgres.READ_OPTIONS}
 
@@ -48,6 +48,21 @@ def write(engine: Engine) -> Iterator[Connection]:
     """Open a write transaction; it commits at the end of the block and rolls back on any exception."""
     with translated(), engine.connect().execution_options(**{sqlite.WRITE: True}) as conn, conn.begin():
         yield conn
+
+
+@contextmanager
+def beside(engine: Engine) -> Iterator[Connection]:
+    """Open a short write transaction that does not wait for other writers, where the database can do that.
+
+    Only for rows on which no other promise rests, such as signs of life. In SQLite it waits all the same.
+    """
+    if engine.dialect.name == "sqlite":
+        with write(engine) as conn:
+            yield conn
+    else:
+        with translated(), engine.connect() as conn, conn.begin():
+            postgres.limit(conn, BUSY_SECONDS)
+            yield conn
 
 
 @contextmanager

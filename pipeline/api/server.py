@@ -5,7 +5,7 @@ import logging
 import os
 import socket
 import sys
-from typing import Any, Final
+from typing import Final
 
 import uvicorn
 from fastapi import FastAPI
@@ -13,19 +13,14 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from pipeline.api.service import make_service
 from pipeline.errors import UsageError
-from pipeline.eyes import Eyes
-from pipeline.policy import DESCRIPTIONS, FRAMES, LIKENESS, NAMES, UNREGISTERED, UNSAFE, WORDS, preset
 from pipeline.settings import Settings
+from pipeline.starting import LOGS, required_eyes
 
 HEADER_SECONDS: Final = 15.0  # for the headers of a request, and for the rest of one that was refused
 KEEP_ALIVE_SECONDS: Final = 10
 GRACE_SECONDS: Final = 15  # for requests that run when the service is told to stop
 MAX_HEADERS: Final = 32 * 1024  # bytes
 BACKLOG: Final = 256
-BY_MODELS: Final = frozenset({DESCRIPTIONS, FRAMES, LIKENESS, UNSAFE, WORDS})
-"""Checks that cannot be made without a model."""
-BY_TABLES: Final = frozenset({NAMES, UNREGISTERED, WORDS})
-"""Checks that look for names."""
 
 
 class PatientProtocol(H11Protocol):
@@ -90,22 +85,6 @@ def serve(settings: Settings, host: str, port: int) -> None:
         os._exit(0)
 
 
-def required_eyes(settings: Settings) -> Eyes:
-    """The models, loaded with their calibrations where the policy of the settings asks for any of them, and
-    the tables for names tried where it asks for those.
-
-    Raises: `classifiers.errors.ModelUnusable`, CalibrationMissing, CalibrationUnusable.
-    """
-    eyes, required = Eyes.of(settings), set(preset(settings.policy).required)
-    if required & BY_TABLES:
-        from classifiers.names import demand_tables
-
-        demand_tables()
-    if required & BY_MODELS:
-        eyes.open()
-    return eyes
-
-
 def bind(host: str, port: int) -> socket.socket:
     """A listening socket; port 0 takes a free one. Raises: UsageError."""
     try:
@@ -137,14 +116,3 @@ def _config(app: FastAPI, settings: Settings) -> uvicorn.Config:
 
 
 log = logging.getLogger("countermark.service")
-
-LOGS: Final[dict[str, Any]] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "loggers": {
-        "countermark": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
-        "uvicorn": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
-    },
-}

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import partial
 from typing import Annotated, Final
 
 from fastapi import Depends, Request, Security
@@ -22,20 +22,19 @@ from pipeline.api.counted import Counted
 from pipeline.api.metrics import Metrics
 from pipeline.api.queue import STOP_SECONDS, Pool
 from pipeline.api.uploads import Uploads
-from pipeline.app import App, Resumed
+from pipeline.app import App
 from pipeline.auth import Caller
 from pipeline.clock import clock
 from pipeline.home import Home
 from pipeline.optouts.desk import Desk
-from pipeline.orders import material_of
+from pipeline.runner import Runner
 from pipeline.settings import Settings
 from pipeline.verify.near_duplicates import NearDuplicates
 from pipeline.workbench import OURS
-from registry.errors import RegistryBusy, RegistryError
 from registry.queries import Queries
-from registry.types import Job, JobState
+from registry.types import Job
 
-RESUME_SECONDS: Final = 30.0
+TEND_SECONDS: Final = 30.0
 DELIVER_SECONDS: Final = 1.0
 SCAN_SECONDS: Final = 30.0  # also for opt-outs that other processes made
 GATES: Final = 2  # prompts judged at a time
@@ -53,7 +52,7 @@ class Service:
     settings: Settings
     app: App
     uploads: Uploads
-    jobs: Pool
+    runner: Runner
     looks: Pool
     gates: Pool
     wishes: Pool
@@ -62,7 +61,6 @@ class Service:
     asker_key: bytes = field(repr=False)
     stopping: threading.Event
     changed: threading.Event
-    opened: threading.Event
     beside: list[threading.Thread]
     metrics: Metrics
     counted: Counted
@@ -71,10 +69,11 @@ class Service:
     @staticmethod
     def on(app: App, settings: Settings, metrics: Metrics | None = None) -> "Service":
         """A service on an open application."""
-        waiting = settings.max_queue
+        waiting, numbers = settings.max_queue, metrics or Metrics()
         return Service(
-            settings=settings, app=app, uploads=Uploads(Home(settings.home).uploads, settings),
-            jobs=Pool("jobs", settings.workers, waiting), looks=Pool("looks", settings.workers, waiting),
+            settings=settings, app=app, uploads=Uploads(Home(settings.home), settings),
+            runner=Runner(app, settings.workers, numbers.step, partial(_count, numbers)),
+            looks=Pool("looks", max(1, settings.workers), waiting),
             gates=Pool("gates", GATES, GATES_WAITING), wishes=Pool("wishes", 1, waiting),
             desk=Desk(engine=app.engine, eyes=app.eyes, signer=app.signer, clock=clock, terms=settings.terms),
             near=NearDuplicates(
@@ -83,7 +82,7 @@ class Service:
             ),
             asker_key=secrets.token_bytes(ASKER_KEY_BYTES),
             stopping=threading.Event(), changed=threading.Event(),
-            opened=threading.Event(), beside=[], metrics=metrics or Metrics(),
+            beside=[], metrics=numbers,
             counted=Counted(app.engine),
             limiter=MovingWindowRateLimiter(MemoryStorage()),
         )  # fmt: skip
@@ -96,63 +95,23 @@ class Service:
                 address = str(ipaddress.ip_network(f"{address}/{NETWORK_BITS}", strict=False))
         return hashlib.blake2b(address.encode(), key=self.asker_key, digest_size=16).hexdigest()
 
-    def run(self, job: Job) -> None:
-        """Run an accepted job to its end; how it ended stands in the job."""
-        try:
-            if self.stopping.is_set():
-                self.app.put_back(job)
-            else:
-                self.app.run(job, self.metrics.step)
-        except RegistryBusy as error:  # it can be gone on with, but not at once
-            log.warning("job %s: %s", job.id, error)
-            with contextlib.suppress(RegistryError):
-                self.app.put_back(job)
-        except OURS as error:
-            log.warning("job %s: %s", job.id, error)
-        except Exception:
-            log.exception("job %s", job.id)  # a defect: the job is resumed, and its death will count
-            raise
-        finally:
-            self.forget(job)
-            self._count(job)
-
-    def _count(self, job: Job) -> None:
-        """Count how a job ended, if it did."""
-        with contextlib.suppress(RegistryError):
-            ended = self.app.job(job.id)
-            if ended.state is not JobState.OPEN:
-                decision = (ended.result or {}).get("decision")
-                verdict = str(decision["verdict"]) if isinstance(decision, dict) else None
-                self.metrics.ended(ended.kind.partition("/")[0], str(ended.state), verdict)
-
-    def forget(self, job: Job) -> None:
-        """Delete the upload of a job that has ended."""
-        source, inputs = job.inputs.get("source"), job.inputs
-        with contextlib.suppress(RegistryError):  # then `Uploads.clean` does it, in a day
-            if isinstance(source, str) and self.app.job(job.id).state is not JobState.OPEN:
-                self.uploads.forget(Path(source), *(path for path, _ in material_of(inputs)))
-
-    def keep_resuming(self) -> None:
-        """Go on with jobs whose process died or whose hold was lifted: at once where that is known, and now
-        and then, until the service stops.
+    def keep_tending(self) -> None:
+        """Do what time brings, now and then, until the service stops; and delete what a process that died
+        left of uploads.
         """
         while not self.stopping.is_set():
-            self.opened.clear()
             try:
-                for resumed in self.app.resume(self.metrics.step):
-                    self._say(resumed)
-                    if self.stopping.is_set():
-                        return
-                self.uploads.clean(time.time())
+                self.app.tend()
+                self.uploads.clean(time.time(), self.app.awaited_files())
             except OURS as error:
-                log.warning("resuming: %s", error)
+                log.warning("tending: %s", error)
             except Exception:
-                log.exception("resuming")  # a defect in one job must not end the thread that resumes all
-            self.opened.wait(RESUME_SECONDS)
+                log.exception("tending")  # a defect must not end the thread that does all of it
+            self.stopping.wait(TEND_SECONDS)
 
     def resume_soon(self) -> None:
-        """A hold was lifted: the job goes on."""
-        self.opened.set()
+        """A job was accepted, or a hold was lifted: it goes on."""
+        self.runner.soon()
 
     def scan_soon(self) -> None:
         """An opt-out was made: what is out is to be looked through."""
@@ -192,9 +151,10 @@ class Service:
 
     def start(self, *, warm: bool) -> None:
         """Begin what goes on beside requests; `warm`: also `warm_up`."""
+        self.runner.start()
         for work in (
             *((self.warm_up,) if warm else ()),
-            self.keep_resuming,
+            self.keep_tending,
             self.keep_scanning,
             self.keep_delivering,
         ):
@@ -202,21 +162,23 @@ class Service:
             thread.start()
             self.beside.append(thread)
 
-    def _say(self, resumed: Resumed) -> None:
-        log.info("resumed job %s: %s", resumed.job.id, resumed.error or self.app.job(resumed.job.id).state)
-        self.forget(resumed.job)
-        self._count(resumed.job)
-
     def stop(self) -> bool:
         """Begin nothing more. False if work still runs after a while; it is resumed by the next process."""
         self.stopping.set()
         self.changed.set()
-        self.opened.set()
-        stopped = [pool.stop() for pool in (self.gates, self.looks, self.wishes, self.jobs)]
+        stopped = [pool.stop() for pool in (self.gates, self.looks, self.wishes)]
+        stopped.append(self.runner.stop())
         until = time.monotonic() + STOP_SECONDS
         for thread in self.beside:
             thread.join(max(0.0, until - time.monotonic()))
         return all(stopped) and not any(thread.is_alive() for thread in self.beside)
+
+
+def _count(metrics: Metrics, job: Job) -> None:
+    """Count how a job has ended."""
+    decision = (job.result or {}).get("decision")
+    verdict = str(decision["verdict"]) if isinstance(decision, dict) else None
+    metrics.ended(job.kind.partition("/")[0], str(job.state), verdict)
 
 
 def service_of(request: Request) -> Service:

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 import typer
 
 from pipeline.cli import output
-from pipeline.settings import Settings, load
+from pipeline.settings import load
 
 HOST: Final = "127.0.0.1"
 PORT: Final = 8080
@@ -22,23 +22,9 @@ def serve(
 ) -> int:
     """Serve the API and the pages until interrupted; what was begun and not finished is gone on with."""
     from pipeline.api.server import serve as run
+    from pipeline.starting import try_models
 
     settings = load(home)
-    _open_models(settings)
+    try_models(settings)
     run(settings, host, port)
     return output.OK
-
-
-def _open_models(settings: Settings) -> None:
-    """Load the models that the settings name, so that one that is missing stops the start and no request.
-
-    Raises: ModelUnusable, GeneratorUnusable.
-    """
-    if settings.speech_model:
-        from pipeline.listening import open_reader
-
-        open_reader(settings)
-    if settings.enhancer:
-        from pipeline.release.generation import opened_enhancer
-
-        opened_enhancer(settings.enhancer, settings.enhancer_sha256)
