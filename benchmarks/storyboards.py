@@ -19,13 +19,14 @@ import uvicorn
 from playwright.sync_api import Browser
 
 from benchmarks import common
-from benchmarks.common import Row, once, say
+from benchmarks.common import Conditions, Row, once, say
 from benchmarks.tools import newcomers
 from benchmarks.tools.newcomers import Hand
-from pipeline.api.server import bind, required_eyes
+from pipeline.api.server import bind
 from pipeline.api.service import make_service
 from pipeline.clock import clock
-from pipeline.settings import Settings
+from pipeline.settings import load
+from pipeline.starting import required_eyes
 from registry import apikeys, releases, sessions
 from registry.store import Area
 
@@ -39,7 +40,7 @@ PROMPT: Final = "a red ball rolls across green grass"
 @contextmanager
 def served(home: Path) -> Iterator[tuple[str, Any]]:
     """A service on a port of this machine, with its models loaded: its address, and its application."""
-    settings = Settings(home=home)
+    settings = load(home)
     app = make_service(settings, eyes=required_eyes(settings))
     with bind("127.0.0.1", 0) as socket:
         server = uvicorn.Server(uvicorn.Config(app, log_level="error", ws="none"))
@@ -67,7 +68,7 @@ def drawn(folder: Path, seed: int) -> Path:
 
 def rows_of(story: str, hand: Hand, width: int, seconds: float) -> list[Row]:
     """The figures of one storyboard."""
-    told = {"storyboard": story, "width": width}
+    told: Conditions = {"storyboard": story, "width": width}
     say(f"{story} at {width} px: {hand.clicks} clicks, {hand.fields} fields, {seconds:.1f} s")
     return [
         once("clicks", hand.clicks, "count", told), once("fields", hand.fields, "count", told),

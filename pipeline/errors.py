@@ -173,7 +173,7 @@ class TooSlow(CountermarkError):
 
 
 class TooBusy(CountermarkError):
-    """All workers are taken and the queue is full, or the service is stopping; try again later."""
+    """As many jobs wait as may, or the service is stopping; try again later."""
 
     code = "too_busy"
     http_status = 503

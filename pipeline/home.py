@@ -48,6 +48,11 @@ class Home:
         return self.root / "drafts"
 
     @property
+    def kept_uploads(self) -> Path:
+        """Those of them that jobs still have to take in."""
+        return self.uploads / "kept"
+
+    @property
     def past(self) -> Path:
         """Codes of what was seen of releases; made again from the registry (`registry.past`)."""
         return self.root / "past"

@@ -268,7 +268,7 @@ class Judge:
         spaces.note_calibrations(bench.engine, used, now=now, sign_checkpoint=note_signer(bench.keyring))
 
     def _keep(self, sight: Sight) -> str:
-        target = self._staging.path("sight")
+        target = self._staging.draft("sight")
         target.write_bytes(self._bench.sealer.dump(sight))
         return self._staging.keep(target, ".sight")
 

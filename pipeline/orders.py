@@ -143,6 +143,12 @@ def material_of(inputs: Mapping[str, Any]) -> tuple[tuple[Path, str], ...]:
     return tuple((Path(told["source"]), str(told["sha256"])) for told in inputs.get("material", ()))
 
 
+def files_of(inputs: Mapping[str, Any]) -> list[Path]:
+    """Files that a job was given."""
+    source = inputs.get("source")
+    return ([Path(source)] if isinstance(source, str) else []) + [path for path, _ in material_of(inputs)]
+
+
 def job_key(inputs: Json, attempt: int) -> str:
     """The name of a job that nobody named: the same order is the same job, until it failed or was refused."""
     content = json.dumps(inputs, sort_keys=True, separators=(",", ":")).encode()

@@ -125,8 +125,16 @@ class Settings(BaseModel):
     )
     reader_seconds: float = Field(3600.0, gt=0, description="time that this process may keep us waiting")
 
-    workers: int = Field(1, ge=1, le=64, description="jobs that `serve` runs at a time, and as many looks")
+    workers: int = Field(
+        1, ge=0, le=64, description="jobs that `serve` or a `worker` runs at a time; 0: `serve` runs none"
+    )
     max_queue: int = Field(16, ge=1, description="jobs, and as many looks, that wait before 503 is answered")
+    max_queue_account: int = Field(
+        8, ge=1, description="jobs of one account that wait before 429 is answered"
+    )
+    lease_seconds: float = Field(
+        15.0, ge=3, le=300, description="silence after which a process is taken for dead (PostgreSQL only)"
+    )
     max_connections: int = Field(128, ge=4, description="connections that `serve` keeps at a time")
     max_uploads: int = Field(8, ge=1, description="uploads that `serve` takes in at a time")
     max_upload_bytes: int = Field(1024 * MIB, gt=0, description="bytes of an uploaded clip and its fields")

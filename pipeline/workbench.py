@@ -21,9 +21,9 @@ from pipeline.sights import Sealer
 from pipeline.types import Decision, Json
 from pipeline.types import Reason as OurReason
 from registry.checkpoint import NoteSigner, ed25519_key_id
-from registry.errors import JobNotOwned, RegistryBusy, RegistryError
+from registry.errors import JobNotOwned, RegistryBusy, RegistryError, RegistryUnusable
 from registry.holds import AlsoHeld, nothing_more
-from registry.jobs import LocalJobs
+from registry.jobs import StoredJobs
 from registry.store import FileStore
 from registry.types import Job, JobState, Reason, Release
 from registry.view import View
@@ -31,6 +31,11 @@ from registry.view import View
 PRODUCT: Final = "Countermark"
 OURS: Final[tuple[type[Exception], ...]] = (CountermarkError, *LIBRARIES)
 """Every error that a person may see."""
+
+
+class LetGo(Exception):
+    """Raised by an observer: this process stops, and another one goes on with the job."""
+
 
 Observer = Callable[[str, str, float], None]
 """Told (step, "begin" | "progress" | "end", seconds of clip, or seconds taken at the end)."""
@@ -43,7 +48,7 @@ class Workbench:
     settings: Settings
     engine: Engine
     store: FileStore
-    jobs: LocalJobs
+    jobs: StoredJobs
     keyring: Keyring
     pki: Pki
     clock: Callable[[], str]
@@ -72,7 +77,7 @@ class StepRun:
         self._bench, self._job, self._observer = bench, job, observer
         self._inputs: dict[str, Any] = job.inputs
         self._stages: dict[str, float] = {}
-        self._staging = Staging(bench.store, job.id)
+        self._staging = Staging(bench.store, job.id, job.owner or "")
         self._limits = media_limits(bench.settings)
 
     def run(self) -> Outcome:
@@ -84,15 +89,15 @@ class StepRun:
         """
         try:
             return self._run()
-        except (SigningFailed, KeyboardInterrupt):
+        except (SigningFailed, KeyboardInterrupt, LetGo):
             with contextlib.suppress(RegistryError):  # else its lock goes with this process
                 self._bench.jobs.abandon(self._job)
             raise
         except JobNotOwned:
             self._bench.jobs.leave(self._job)  # the job is another process's to end, which needs its lock
             raise
-        except RegistryBusy:
-            self._bench.jobs.leave(self._job)  # the next command's to end
+        except (RegistryBusy, RegistryUnusable):
+            self._bench.jobs.leave(self._job)  # whoever takes it next goes on
             raise
         except OURS as error:
             self._fail(error)
@@ -106,10 +111,13 @@ class StepRun:
 
     def _fail(self, error: Exception) -> None:
         told = describe(error)
-        with contextlib.suppress(RegistryError):  # then the job stays open, and the next command ends it
+        try:
+            self._bench.jobs.demand(self._job)  # what is staged may be another owner's by now
             self._bench.store.clean(self._job.id)  # first: a full disk needs the room to record anything
             result: Json = {"error": told.code, "message": told.message}
             self._bench.jobs.finish(self._job, JobState.FAILED, result)
+        except RegistryError:  # it stays open, and whoever takes it next ends it
+            self._bench.jobs.leave(self._job)
 
     def _step(self, name: str, work: Callable[[], Json], *, recorded: bool = True) -> dict[str, Any]:
         began = time.monotonic()
@@ -118,6 +126,7 @@ class StepRun:
         def observed() -> Json:
             nonlocal ran
             ran = True
+            self._bench.jobs.check(self._job)
             self._observer(name, "begin", 0.0)
             with failures():
                 return work()
@@ -130,7 +139,11 @@ class StepRun:
         return result
 
     def _progress(self, name: str) -> Callable[[float], None]:
-        return lambda seconds: self._observer(name, "progress", seconds)
+        def progress(seconds: float) -> None:
+            self._bench.jobs.check(self._job)
+            self._observer(name, "progress", seconds)
+
+        return progress
 
     def _ended(
         self, state: JobState, decision: Json | None, reasons: Sequence[Json], made: Decision | None,

@@ -151,7 +151,7 @@ class ReleaseRun(StepRun):
         return self._stop(decision, decision["reasons"], preview)
 
     def _generate(self, negative: str) -> Json:
-        inputs, target = self._inputs, self._staging.path("generating.mp4")
+        inputs, target = self._inputs, self._staging.draft("generating.mp4")
         order = GenerationOrder(
             prompt=self._judge.texts.drawn or "", generator=inputs["generator"], seconds=inputs["seconds"],
             seed=inputs["seed"], width=inputs["width"], height=inputs["height"],
@@ -182,7 +182,7 @@ class ReleaseRun(StepRun):
     def _keep_parent(self, archive: bytes | None) -> str | None:
         if archive is None:
             return None
-        path = self._staging.path("parent")
+        path = self._staging.draft("parent")
         path.write_bytes(archive)
         return self._staging.keep(path, ".ingredient")
 
@@ -223,7 +223,7 @@ class ReleaseRun(StepRun):
             crf=inputs["crf"], preset=self._bench.settings.preset,
             sound=inputs["sound"] != policies.Sound.STRIP, metadata=self._labels(reserved["payload"]),
         )  # fmt: skip
-        target, picture = self._staging.path("marking.mp4"), self._staging.path("thumbnail")
+        target, picture = self._staging.draft("marking.mp4"), self._staging.draft("thumbnail")
         marked = mark_clip(source, target, request, self._limits, self._progress("mark"))
         if self._generated:
             append_generated_xmp(target)
@@ -274,10 +274,10 @@ class ReleaseRun(StepRun):
             origin=self._origin(origin, facts),
         )  # fmt: skip
         document = credential.definition(request)
-        target = self._staging.path("signing.mp4")
+        target = self._staging.draft("signing.mp4")
         with credential.time_stamps(pki, settings.tsa_url, datetime.now(UTC)) as service:
             signed = credential.sign(self._staging.whole(marked["file"]), target, document, pki, service)
-        manifest = self._staging.path("manifest")
+        manifest = self._staging.draft("manifest")
         manifest.write_bytes(signed.manifest_bytes)
         return {
             "file": self._staging.keep(target, ".mp4"), "manifest": self._staging.keep(manifest, ".c2pa"),
@@ -325,7 +325,7 @@ class ReleaseRun(StepRun):
         seen: dict[str, Any], signed: dict[str, Any], verdict: str, made_from: Sequence[Parent],
     ) -> Candidate:  # fmt: skip
         return Candidate(
-            job_id=self._job.id, payload=reserved["payload"], urn=signed["urn"],
+            job_id=self._job.id, owner=self._job.owner, payload=reserved["payload"], urn=signed["urn"],
             file_sha256=signed["file_sha256"], manifest_sha256=signed["manifest_sha256"],
             visible_variant=surveyed["variant"], mark_log10_chance=seen["log10_chance"],
             detected_payload=seen["payload"], signer_sha256=signed["signer_sha256"],

@@ -51,6 +51,21 @@ def write(engine: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
+def beside(engine: Engine) -> Iterator[Connection]:
+    """Open a short write transaction that does not wait for other writers, where the database can do that.
+
+    Only for rows on which no other promise rests, such as signs of life. In SQLite it waits all the same.
+    """
+    if engine.dialect.name == "sqlite":
+        with write(engine) as conn:
+            yield conn
+    else:
+        with translated(), engine.connect() as conn, conn.begin():
+            postgres.limit(conn, BUSY_SECONDS)
+            yield conn
+
+
+@contextmanager
 def read(engine: Engine) -> Iterator[Connection]:
     """Open a read transaction: one snapshot for the whole block."""
     options = _READ_OPTIONS[engine.dialect.name]

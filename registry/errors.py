@@ -120,6 +120,17 @@ class JobNotOwned(RegistryError):
     code = "job_not_owned"
 
 
+class QueueFull(RegistryError):
+    """As many jobs wait as may; ``own``: of the account that asks."""
+
+    code = "queue_full"
+    http_status = 429
+
+    def __init__(self, message: str, *, own: bool = False) -> None:
+        super().__init__(message)
+        self.own = own
+
+
 class ProofInvalid(RegistryError):
     """A Merkle proof or a checkpoint does not prove what it claims."""
 

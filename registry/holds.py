@@ -67,7 +67,9 @@ def lift(conn: Connection, job_id: str, because: str, at: str) -> None:
     query = held.update().where(held.c.job_id == job_id, held.c.lifted_at.is_(None))
     if conn.execute(query.values(**values)).rowcount != 1:
         raise NotFound(f"The job {job_id} is not held.")
-    reopened = {"state": "open", "finished_at": None, "result": None, "owner": None, "deaths": 0}
+    reopened = {
+        "state": "open", "finished_at": None, "result": None, "owner": None, "worker": None, "deaths": 0,
+    }  # fmt: skip
     conn.execute(job.update().where(job.c.id == job_id).values(**reopened))
 
 

@@ -2,38 +2,43 @@
 
 A step's recorded result is returned on replay and the step is not run again. A process killed between
 a step's effect and its record runs the effect twice: **effects must be idempotent** (content-addressed
-names, UNIQUE columns). A job has one owner; ownership is a lock that the kernel drops when the
-process dies, and a token in the database that fences off an owner who lost it all the same.
+names, UNIQUE columns). A job has one owner, by a token in the database that fences off an owner who lost
+it; how the death of an owner is known is the ownership's (`registry.owners`).
 """
 
-import contextlib
 import json
-import os
-import threading
-import weakref
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, func, literal_column, select
 
 from registry import decisions, holds, log
 from registry.canonical import Json, JsonValue, stored
 from registry.checkpoint import NoteSigner
 from registry.db import read, write
-from registry.errors import JobNotOwned, KeyReused, NotFound
+from registry.errors import KeyReused, QueueFull
 from registry.holds import AlsoHeld
 from registry.ids import new_id
-from registry.locks import make_folder, release, try_acquire
-from registry.tables import job, job_step
+from registry.owners import Ownership, demand, demand_token, row_of
+from registry.tables import held, job, job_step
 from registry.types import DecisionLike, Job, JobState, Reason, ReasonLike
 
 DEATHS_MAX: Final = 3
-LOCK_SUFFIX: Final = ".lock"
+TRIES: Final = 8  # free jobs that are looked at together; others may be faster at some
 # As the index of migration r0023 writes it.
 ACCOUNT: Final[ColumnElement[Any]] = literal_column("json_extract(job.inputs, '$.account')")
 """Whose a job is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """How many jobs may wait to be begun, when one is to wait with them: in all, and of its account."""
+
+    all: int
+    each: int
+    account: str
 
 
 class Jobs(Protocol):
@@ -60,16 +65,12 @@ class Jobs(Protocol):
         ...
 
 
-class LocalJobs:
-    """Jobs of one machine, in the registry's database; liveness by lock files in ``locks``."""
+class StoredJobs:
+    """Jobs in the registry's database, which processes that share it take from it."""
 
-    def __init__(self, engine: Engine, locks: Path, clock: Callable[[], str]) -> None:
-        """Use ``locks`` (made if missing) for lock files and ``clock`` for UTC times, ISO 8601 with Z."""
-        self._engine, self._locks, self._clock = engine, locks, clock
-        self._held: dict[str, int] = {}
-        self._guard = threading.Lock()
-        make_folder(locks)
-        _forget_in_children(self)
+    def __init__(self, engine: Engine, ownership: Ownership, clock: Callable[[], str]) -> None:
+        """``clock``: UTC times, ISO 8601 with Z."""
+        self._engine, self._ownership, self._clock = engine, ownership, clock
 
     def submit(self, kind: str, key: str, inputs: Json) -> Job:
         """Accept a job, or return the one that was accepted under this key.
@@ -78,22 +79,70 @@ class LocalJobs:
         `KeyReused` if the key was used for another kind or other inputs.
         """
         now = self._clock()
-        fresh = new_id(now)
+        fresh, token = new_id(now), new_id(now)
+        self._ownership.reach(fresh)
         try:
             with write(self._engine) as conn:
                 known = _row(conn, job.c.key == key)
                 if known is None:
-                    self._lock(fresh)
                     _insert(conn, id=fresh, kind=kind, key=key, inputs=inputs, created_at=now)
-                    made = self._own(conn, fresh)
+                    self._ownership.claim(conn, row_of(conn, fresh))
+                    made = self._own(conn, fresh, token)
         except BaseException:
-            self._let_go(fresh, unlink=True)
+            self._ownership.let_go(fresh, ended=True)
+            self._ownership.leave(fresh, token)  # it may have been written all the same
             raise
         if known is None:
             return made
-        if known.kind != kind or stored(known.inputs) != stored(inputs):
-            raise KeyReused(f"The key {key!r} was used for another job; choose a new key.")
+        self._ownership.let_go(fresh, ended=True)
+        _check_same(known, kind, inputs)
         return self._take_over(known.id) or self.get(known.id)
+
+    def enqueue(self, kind: str, key: str, inputs: Json, room: Room) -> Job:
+        """Accept a job that waits for whoever takes it, or return the one that was accepted under this key.
+
+        `KeyReused` as for `submit`; `QueueFull` if as many wait as may.
+        """
+        now = self._clock()
+        with write(self._engine) as conn:
+            known = _row(conn, job.c.key == key)
+            if known is None:
+                demand_room(conn, room)
+                fresh = new_id(now)
+                _insert(conn, id=fresh, kind=kind, key=key, inputs=inputs, created_at=now, queued=1)
+                known = row_of(conn, fresh)
+        _check_same(known, kind, inputs)
+        return _loaded(known, None)
+
+    def demand_room(self, room: Room) -> None:
+        """Raise QueueFull if as many jobs wait as may, so that nobody sends a file in vain."""
+        with read(self._engine) as conn:
+            demand_room(conn, room)
+
+    def take(
+        self, kinds: Collection[str] = (), *, after: str = "", besides: Collection[str] = (),
+        begun: bool = False,
+    ) -> Job | None:  # fmt: skip
+        """Become the owner of the oldest open job that no living process owns; None if there is none.
+
+        ``kinds``: only of one of these, if any is named; ``after``: only of those after this id; ``besides``:
+        of none of these; ``begun``: only of those that somebody has begun. A job that died
+        `DEATHS_MAX` times at the same place is held and passed over.
+        """
+        query = _OPEN.where(job.c.id > after, job.c.id.not_in(list(besides)))
+        if kinds:
+            query = query.where(job.c.kind.in_(list(kinds)))
+        if begun:
+            query = query.where(~_UNBEGUN)
+        while True:
+            with read(self._engine) as conn:
+                ids = list(conn.execute(self._ownership.free(query).limit(TRIES)).scalars())
+            for job_id in ids:
+                if (taken := self._take_over(job_id)) is not None:
+                    return taken
+            if len(ids) < TRIES:
+                return None
+            query = query.where(job.c.id > ids[-1])
 
     def step(self, job: Job, name: str, fn: Callable[[], JsonValue]) -> JsonValue:
         """Return the recorded result of the step, running ``fn`` outside any transaction if there is none.
@@ -102,7 +151,7 @@ class LocalJobs:
         Steps of one job run one after another, in one thread.
         """
         with write(self._engine) as conn:
-            row = _owned(conn, job)
+            row = demand(conn, job.id, job.owner)
             done = conn.execute(_step(job.id, name)).first()
             if done is not None:
                 return _json(done.result)
@@ -110,7 +159,7 @@ class LocalJobs:
                 _update(conn, job.id, current_step=name, deaths=0)
         result = stored(fn())
         with write(self._engine) as conn:
-            _owned(conn, job)
+            demand(conn, job.id, job.owner)
             values = {"job_id": job.id, "name": name, "recorded_at": self._clock()}
             conn.execute(job_step.insert().values(**values, result=result))
             _update(conn, job.id, current_step="", deaths=0)
@@ -121,10 +170,10 @@ class LocalJobs:
 
         A job that died `DEATHS_MAX` times at the same place is held and not returned.
         """
-        with read(self._engine) as conn:
-            query = select(job.c.id).where(job.c.state == JobState.OPEN).order_by(job.c.id)
-            ids = [row.id for row in conn.execute(query)]
-        return [taken for job_id in ids if (taken := self._take_over(job_id)) is not None]
+        taken: list[Job] = []
+        while (found := self.take(after=taken[-1].id if taken else "")) is not None:
+            taken.append(found)
+        return taken
 
     def finish(
         self, job: Job, outcome: JobState, result: Json, *, reasons: Sequence[ReasonLike] = (),
@@ -140,9 +189,9 @@ class LocalJobs:
         """
         now = self._clock()
         with write(self._engine) as conn:
-            row = _row_of(conn, job.id)
+            row = row_of(conn, job.id)
             if row.state != outcome or row.result is None:
-                _check_owner(row, job)
+                demand_token(row, job.owner)
                 if decided is not None and sign_checkpoint is not None:
                     decisions.record(conn, job.id, decided, now)
                     log.add_checkpoint(conn, sign_checkpoint, now)
@@ -150,25 +199,35 @@ class LocalJobs:
                     # What it was decided by: people who look at it are shown nothing newer.
                     seq = log.registry_seq(conn) if decided is None else decided.registry_seq
                     also_held(conn, holds.hold(conn, job.id, reasons, seq, now))
-                _update(conn, job.id, state=outcome, result=result, finished_at=now, current_step="")
-        self._let_go(job.id, unlink=True)
+                ended = {"state": outcome, "result": result, "finished_at": now}
+                _update(conn, job.id, **ended, current_step="", worker=None)
+        self._ownership.let_go(job.id, ended=True)
         return self.get(job.id)
+
+    def check(self, job: Job) -> None:
+        """Raise JobNotOwned where this process has to take itself for dead; asks no database."""
+        self._ownership.check(job.id)
+
+    def demand(self, job: Job) -> None:
+        """Raise JobNotOwned unless the job is open and this process its owner."""
+        with read(self._engine) as conn:
+            demand(conn, job.id, job.owner)
 
     def abandon(self, job: Job) -> None:
         """Let go of a job without finishing it, so that another process can resume it; no death counts."""
         with write(self._engine) as conn:
-            _owned(conn, job)
-            _update(conn, job.id, owner=None)
-        self._let_go(job.id, unlink=False)
+            demand(conn, job.id, job.owner)
+            _update(conn, job.id, owner=None, worker=None)
+        self._ownership.let_go(job.id)
 
     def leave(self, job: Job) -> None:
         """Let go of a job as if this process had died: whoever takes it over charges it a death."""
-        self._let_go(job.id, unlink=False)
+        self._ownership.leave(job.id, str(job.owner))
 
     def get(self, job_id: str) -> Job:
         """Return a job as anybody may see it, without ownership."""
         with read(self._engine) as conn:
-            return _loaded(_row_of(conn, job_id), None)
+            return _loaded(row_of(conn, job_id), None)
 
     def recorded(self, job_id: str, name: str) -> JsonValue:
         """What a step of a job recorded; None where it has not run."""
@@ -178,8 +237,7 @@ class LocalJobs:
 
     def close(self) -> None:
         """Let go of every job of this object, as if the process had died."""
-        for job_id in list(self._held):
-            self._let_go(job_id, unlink=False)
+        self._ownership.close()
 
     def __enter__(self) -> Self:
         return self
@@ -191,30 +249,30 @@ class LocalJobs:
     def _take_over(self, job_id: str) -> Job | None:
         """Become the owner of an open job whose owner is dead; None if it is not to be had.
 
-        1. The lock is free, so no living process owns the job. 2. It is still open.
+        1. It is still open. 2. No living process owns it.
         3. The death of the last owner is charged; too many at the same place hold the job instead.
         """
-        if not self._lock(job_id):  # 1
+        if not self._ownership.reach(job_id):
             return None
-        taken: Job | None = None
+        taken, token = None, new_id(self._clock())
         try:
             with write(self._engine) as conn:
-                row = _row_of(conn, job_id)
-                if row.state == JobState.OPEN:  # 2
-                    taken = self._charge(conn, row)  # 3
+                row = row_of(conn, job_id)
+                if row.state == JobState.OPEN and self._ownership.claim(conn, row):  # 1, 2
+                    taken = self._charge(conn, row, token)  # 3
         except BaseException:
-            self._let_go(job_id, unlink=False)
+            self._ownership.leave(job_id, token)
             raise
         if taken is None:
-            self._let_go(job_id, unlink=False)
+            self._ownership.let_go(job_id)
         return taken
 
-    def _charge(self, conn: Connection, row: Row[Any]) -> Job | None:
+    def _charge(self, conn: Connection, row: Row[Any], token: str) -> Job | None:
         """Count the death of the last owner, and own the job or hold it."""
         deaths = row.deaths + (row.owner is not None)
         if deaths < DEATHS_MAX:
             _update(conn, row.id, deaths=deaths)
-            return self._own(conn, row.id)
+            return self._own(conn, row.id, token)
         self._hold(conn, row, deaths)
         return None
 
@@ -224,60 +282,45 @@ class LocalJobs:
         reason = Reason(code="job_died", check="jobs", detail=detail)
         holds.hold(conn, row.id, [reason], log.registry_seq(conn), self._clock())
 
-    def _own(self, conn: Connection, job_id: str) -> Job:
-        token = new_id(self._clock())
-        _update(conn, job_id, owner=token)
-        return _loaded(_row_of(conn, job_id), token)
-
-    def _lock(self, job_id: str) -> bool:
-        with self._guard:
-            if job_id in self._held:
-                return False
-            fd = try_acquire(self._locks / f"{job_id}{LOCK_SUFFIX}")
-            if fd is not None:
-                self._held[job_id] = fd
-            return fd is not None
-
-    def _let_go(self, job_id: str, *, unlink: bool) -> None:
-        with self._guard:
-            fd = self._held.pop(job_id, None)
-            if fd is None:
-                return
-            if unlink:
-                (self._locks / f"{job_id}{LOCK_SUFFIX}").unlink(missing_ok=True)
-            release(fd)
-
-    def _forget(self) -> None:
-        """In a forked child: drop the inherited descriptors, or the child would keep the locks alive."""
-        for fd in self._held.values():
-            with contextlib.suppress(OSError):
-                os.close(fd)
-        self._held, self._guard = {}, threading.Lock()
+    def _own(self, conn: Connection, job_id: str, token: str) -> Job:
+        _update(conn, job_id, owner=token, worker=self._ownership.worker)
+        return _loaded(row_of(conn, job_id), token)
 
 
 def of_account(engine: Engine, account: str, *, after: str = "", limit: int = 100) -> list[Job]:
     """The jobs of an account, oldest first; ``after``: the last id of the page before."""
-    query = select(job).where(account == ACCOUNT, job.c.id > after).order_by(job.c.id).limit(limit)
+    query = select(job).where(ACCOUNT.in_([account]), job.c.id > after).order_by(job.c.id).limit(limit)
     with read(engine) as conn:
         return [_loaded(row, None) for row in conn.execute(query)]
 
 
 def queue(conn: Connection, kind: str, key: str, inputs: Json, now: str) -> str:
-    """Accept a job inside the caller's transaction for whoever resumes open jobs; its id."""
+    """Accept a job inside the caller's transaction for whoever takes it; its id. It waits beside all room."""
     made = new_id(now)
-    _insert(conn, id=made, kind=kind, key=key, inputs=inputs, created_at=now)
+    _insert(conn, id=made, kind=kind, key=key, inputs=inputs, created_at=now, queued=1)
     return made
 
 
-def _forget_in_children(jobs: LocalJobs) -> None:
-    weak = weakref.ref(jobs)
+_OPEN: Final = select(job.c.id).where(job.c.state == JobState.OPEN).order_by(job.c.id)
+_STEPS: Final = select(job_step.c.name).where(job_step.c.job_id == job.c.id)
+_HOLDS: Final = select(held.c.id).where(held.c.job_id == job.c.id)
+_UNBEGUN: Final = and_(job.c.queued == 1, job.c.owner.is_(None), ~_STEPS.exists(), ~_HOLDS.exists())
+"""Accepted by `enqueue`, and nobody has come to its first record."""
 
-    def forget() -> None:
-        alive = weak()
-        if alive is not None:
-            alive._forget()
 
-    os.register_at_fork(after_in_child=forget)
+def demand_room(conn: Connection, room: Room) -> None:
+    """Raise QueueFull if as many jobs wait to be begun as may."""
+    waiting = select(func.count()).where(job.c.state == JobState.OPEN, _UNBEGUN)
+    if conn.execute(waiting).scalar_one() >= room.all:
+        raise QueueFull("As many jobs wait as this service takes; try again later.")
+    mine = waiting.where(ACCOUNT.in_([room.account]))
+    if conn.execute(mine).scalar_one() >= room.each:
+        raise QueueFull("As many jobs of this account wait as may; try again when one has ended.", own=True)
+
+
+def _check_same(known: Row[Any], kind: str, inputs: Json) -> None:
+    if known.kind != kind or stored(known.inputs) != stored(inputs):
+        raise KeyReused(f"The key {known.key!r} was used for another job; choose a new key.")
 
 
 def _step(job_id: str, name: str) -> Any:
@@ -290,26 +333,6 @@ def _insert(conn: Connection, **values: Any) -> None:
 
 def _row(conn: Connection, condition: Any) -> Row[Any] | None:
     return conn.execute(select(job).where(condition)).first()
-
-
-def _row_of(conn: Connection, job_id: str) -> Row[Any]:
-    row = _row(conn, job.c.id == job_id)
-    if row is None:
-        raise NotFound(f"There is no job {job_id}.")
-    return row
-
-
-def _owned(conn: Connection, job: Job) -> Row[Any]:
-    row = _row_of(conn, job.id)
-    _check_owner(row, job)
-    if row.state != JobState.OPEN:
-        raise JobNotOwned(f"The job {job.id} is {row.state}; submit a new one.")
-    return row
-
-
-def _check_owner(row: Row[Any], job: Job) -> None:
-    if job.owner is None or row.owner != job.owner:
-        raise JobNotOwned(f"The job {job.id} is run by another process; wait for it.")
 
 
 def _update(conn: Connection, job_id: str, **values: Any) -> None:

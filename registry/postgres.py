@@ -4,7 +4,9 @@
    transaction ends or its client dies. READ COMMITTED, so that what it reads afterwards is what the writer
    before it committed; nothing can change until it commits.
 2. A read transaction is REPEATABLE READ, READ ONLY: one snapshot.
-3. No text of an error or of the log holds the password or a row's content: the server's DETAIL is left out.
+3. A writer that does nothing for a while inside its transaction (its process was stopped) loses it, since
+   everybody waits for the lock that it has.
+4. No text of an error or of the log holds the password or a row's content: the server's DETAIL is left out.
 """
 
 import weakref
@@ -30,6 +32,7 @@ NAME: Final = "The registry's database"
 SERVER_MIN: Final = 140000
 WRITERS_LOCK: Final = 0x434D524B  # "CMRK": the lock that every write transaction takes
 KEPT_CONNECTIONS: Final = 4
+IDLE_SECONDS: Final = 20.0  # between two statements of a write transaction; less than others wait for it
 READ_OPTIONS: Final[dict[str, Any]] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 # A client whose machine vanished is noticed, by both sides, within half a minute.
 _CONNECT: Final[dict[str, Any]] = {
@@ -40,12 +43,16 @@ _SESSION: Final = (
     "SELECT set_config('tcp_keepalives_idle', '10', false), "
     "set_config('tcp_keepalives_interval', '5', false), set_config('tcp_keepalives_count', '3', false)"
 )
+_LIMITS: Final = (
+    "SELECT set_config('lock_timeout', '{busy:.0f}ms', true), "
+    "set_config('idle_in_transaction_session_timeout', '{idle:.0f}ms', true)"
+)
 # One question for all that a write transaction needs first. What was committed is on the disk, also where
 # the server's setting would let it wait; a stronger setting (of replicas) stays.
 _BEGIN_WRITE: Final = (
-    "SELECT set_config('lock_timeout', '{milliseconds}ms', true), set_config('synchronous_commit', "
-    "CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' "
-    "ELSE current_setting('synchronous_commit') END, true), pg_advisory_xact_lock({lock})"
+    f"{_LIMITS}, set_config('synchronous_commit', CASE current_setting('synchronous_commit') "
+    "WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, true), "
+    "pg_advisory_xact_lock({lock})"
 )
 _HERE: Final = (
     "SELECT current_setting('server_version_num')::integer AS version, current_schema() AS schema, "
@@ -80,10 +87,15 @@ def make_engine(where: str, busy: Callable[[], float]) -> Engine:
     @event.listens_for(engine, "begin")
     def _begun(conn: Connection) -> None:
         if conn.get_execution_options().get(WRITE):
-            waited = f"{busy() * 1000:.0f}"
-            conn.exec_driver_sql(_BEGIN_WRITE.format(milliseconds=waited, lock=WRITERS_LOCK))
+            limits = {"busy": busy() * 1000, "idle": IDLE_SECONDS * 1000}
+            conn.exec_driver_sql(_BEGIN_WRITE.format(**limits, lock=WRITERS_LOCK))
 
     return engine
+
+
+def limit(conn: Connection, busy: float) -> None:
+    """Begin a write transaction without the writers' lock, but with the limits of one that has it."""
+    conn.exec_driver_sql(_LIMITS.format(busy=busy * 1000, idle=IDLE_SECONDS * 1000))
 
 
 def revision(conn: Connection, schema: Schema) -> str | None:
@@ -122,7 +134,7 @@ def translate(error: Any, busy: float) -> RegistryError:
     unsendable = isinstance(error, psycopg.DataError) and not state  # text with a NUL
     if unsendable or state[:2] in ("22", "23") or state in ("54000", "42804"):
         return ConstraintBroken(f"The registry refused the row: {text}.")
-    if state in ("55P03", "57014", "40001", "40P01"):
+    if state in ("55P03", "57014", "40001", "40P01", "25P03"):
         return RegistryBusy(f"The registry was busy for {busy:.0f} seconds; try again.")
     if state in ("53300", "57P03"):
         return RegistryBusy(f"The registry's server takes no connection now ({text}); try again.")

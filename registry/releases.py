@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, select
 
-from registry import changes, decisions, holds, log, looks, parents, recalls, sights, uses
+from registry import changes, decisions, holds, log, looks, owners, parents, recalls, sights, uses
 from registry.canonical import Json
 from registry.checkpoint import NoteSigner
 from registry.db import read, write
@@ -79,7 +79,7 @@ def publish(
     """Let a candidate leave, or hold it. In one write transaction, during which nothing else is written:
 
     1. A job that left before has left: its release is returned, whatever the candidate says now. A job
-       that is held stays held until the hold is lifted.
+       that is held stays held until the hold is lifted. Otherwise only its owner goes on (`JobNotOwned`).
     2. Read the registry's head and every change after the position the candidate was checked at, each
        with its whole subject as it is now.
     3. Ask ``recheck`` about those changes (also when there are none). Anything but allow rolls
@@ -103,6 +103,7 @@ def publish(
             known = _known(conn, candidate.job_id)
             if known is not None:  # 1
                 return known
+            owners.demand(conn, candidate.job_id, candidate.owner)
             return _publish(conn, candidate, asked, recheck, now, sign_checkpoint)
     except _NotAllowed as refusal:
         with write(engine) as conn:
@@ -184,6 +185,7 @@ def _hold(
     known = holds.open_hold(conn, candidate.job_id)
     if known is not None:
         return known
+    owners.demand(conn, candidate.job_id, candidate.owner)
     said = Reason(code="held", check="publish_fence", detail=f"The recheck said {refusal}.")
     reasons, checked = refusal.result.reasons or (said,), candidate.decision
     made = _AtTheFence(

@@ -92,6 +92,8 @@ job = Table(
     Column("owner", Text),
     Column("current_step", Text, nullable=False),
     Column("deaths", Integer, nullable=False),
+    Column("worker", Text),
+    Column("queued", Integer, nullable=False, server_default="0"),
 )
 
 job_step = Table(

@@ -150,7 +150,7 @@ class Parent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A finished, marked, signed and re-read clip that asks to leave.
+    """A finished, marked, signed and re-read clip that asks to leave, for the owner of its job.
 
     ``payload`` and ``detected_payload``: 16 hex digits; ``mark_log10_chance``: bound of the detection in
     the encoded file; ``signer_sha256``: digest of the leaf certificate (DER); ``decision.registry_seq`` is
@@ -158,6 +158,7 @@ class Candidate:
     """
 
     job_id: str
+    owner: str | None
     payload: str
     urn: str
     file_sha256: str

@@ -148,7 +148,7 @@ def prepare(load: Load) -> None:
     world.prepare(engine, load.targets, now(), SIGNER).save(load.folder / IDS)
     rows = [
         {"id": _job(who, n), "kind": "fence/1", "key": f"{who}/{n}", "inputs": {}, "created_at": now(),
-         "state": "open", "current_step": "", "deaths": 0}
+         "state": "open", "owner": _job(who, n), "current_step": "", "deaths": 0}
         for who in range(load.publishers) for n in range(load.jobs_each)
     ]  # fmt: skip
     with write(engine) as conn:
@@ -266,10 +266,11 @@ def _job(publisher: int, number: int) -> str:
 def _candidate(job_id: str, target: int, question: Question) -> Candidate:
     digest = hashlib.sha256(job_id.encode()).hexdigest()
     return Candidate(
-        job_id=job_id, payload=digest[:16], detected_payload=digest[:16], urn=f"urn:c2pa:{digest[:32]}",
-        file_sha256=digest, manifest_sha256=digest, signer_sha256=digest, visible_variant=0,
-        mark_log10_chance=-12.0, timestamped_at=now(), reread_verdict="intact", fingerprint=bytes(512),
-        decision=question.decision, facts={"target": target, "prompt": question.sight.texts[-1]},
+        job_id=job_id, owner=job_id, payload=digest[:16], detected_payload=digest[:16],
+        urn=f"urn:c2pa:{digest[:32]}", file_sha256=digest, manifest_sha256=digest, signer_sha256=digest,
+        visible_variant=0, mark_log10_chance=-12.0, timestamped_at=now(), reread_verdict="intact",
+        fingerprint=bytes(512), decision=question.decision,
+        facts={"target": target, "prompt": question.sight.texts[-1]},
         sight=SEALER.rows(question.sight),
     )  # fmt: skip
 

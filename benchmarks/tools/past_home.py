@@ -25,8 +25,9 @@ from pipeline.types import Decision, Verdict
 from registry import log, releases
 from registry.counter import reserve_payload_counter
 from registry.db import read
-from registry.jobs import LocalJobs
+from registry.jobs import StoredJobs
 from registry.looks import READING
+from registry.owners import LockFiles
 from registry.types import Candidate, Held, Parent, Release
 
 NOW: Final = "2026-01-31T12:00:00Z"
@@ -38,7 +39,7 @@ class PastHome:
     def __init__(self, app: App, folder: Path) -> None:
         self.app, self.home = app, Home(folder)
         self._sealer = ensure_sealer(self.home.keys)
-        self._jobs = LocalJobs(app.engine, self.home.locks, clock)
+        self._jobs = StoredJobs(app.engine, LockFiles(self.home.locks), clock)
         self._made = 0
 
     def publish(
@@ -63,10 +64,10 @@ class PastHome:
         digest = hashlib.sha256(job.id.encode()).hexdigest()
         reserve_payload_counter(engine)
         candidate = Candidate(
-            job_id=job.id, payload=digest[:16], urn=f"urn:c2pa:{digest[:32]}", file_sha256=digest,
-            manifest_sha256=digest, visible_variant=3, mark_log10_chance=-12.5, detected_payload=digest[:16],
-            signer_sha256=digest, timestamped_at=NOW, reread_verdict="intact", fingerprint=bytes(64),
-            decision=decision, facts=facts, sight=self._sealer.rows(sight),
+            job_id=job.id, owner=job.owner, payload=digest[:16], urn=f"urn:c2pa:{digest[:32]}",
+            file_sha256=digest, manifest_sha256=digest, visible_variant=3, mark_log10_chance=-12.5,
+            detected_payload=digest[:16], signer_sha256=digest, timestamped_at=NOW, reread_verdict="intact",
+            fingerprint=bytes(64), decision=decision, facts=facts, sight=self._sealer.rows(sight),
             parents=tuple(Parent(release=p, relation="guard", evidence="credential") for p in parents),
         )  # fmt: skip
         made = releases.publish(

@@ -23,7 +23,8 @@ from registry.canonical import Json, canonical
 from registry.checkpoint import NoteSigner, ed25519_key_id, parse_note, verifier_key
 from registry.counter import reserve_payload_counter
 from registry.db import open_database, read, write
-from registry.jobs import LocalJobs
+from registry.jobs import StoredJobs
+from registry.owners import LockFiles
 from registry.subject_types import NameDraft, OptOutDraft
 from registry.tables import log_entry, log_node
 from registry.types import Candidate, JobState, Reason, Release
@@ -242,7 +243,7 @@ def _world(folder: Path, rounds: int) -> tuple[list[Path], Path]:
     """Opt-outs, licences, refusals and releases; everything that is handed out about them."""
     engine = open_database(folder / "registry.db")
     made: dict[str, Json] = {}
-    with LocalJobs(engine, folder / "locks", lambda: NOW) as jobs:
+    with StoredJobs(engine, LockFiles(folder / "locks"), lambda: NOW) as jobs:
         for number in range(rounds):
             title = f"Zibble {number}"
             named = (NameDraft(text=title),)
@@ -265,7 +266,7 @@ def _world(folder: Path, rounds: int) -> tuple[list[Path], Path]:
     return documents, folder / "log"
 
 
-def _release(engine: Engine, jobs: LocalJobs, number: int) -> tuple[Release, bytes]:
+def _release(engine: Engine, jobs: StoredJobs, number: int) -> tuple[Release, bytes]:
     """A release; its manifest holds our assertion as one does, and is signed by nobody."""
     job = jobs.submit("bench", f"release {number}", {})
     payload = f"{reserve_payload_counter(engine):016x}"
@@ -280,7 +281,7 @@ def _release(engine: Engine, jobs: LocalJobs, number: int) -> tuple[Release, byt
     manifest = b"org.countermark.release\x00" + box + random.Random(number).randbytes(500)
     digest = verify_log.sha(manifest).hex()
     candidate = Candidate(
-        job_id=job.id, payload=payload, urn=f"urn:c2pa:{digest[:32]}", file_sha256=digest,
+        job_id=job.id, owner=job.owner, payload=payload, urn=f"urn:c2pa:{digest[:32]}", file_sha256=digest,
         manifest_sha256=digest, visible_variant=0, mark_log10_chance=-20.0, detected_payload=payload,
         signer_sha256=digest, timestamped_at=NOW, reread_verdict="intact", fingerprint=bytes(64),
         decision=Decided(seq), facts={},

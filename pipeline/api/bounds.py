@@ -1,7 +1,7 @@
 """What holds for every request: limits on bytes and time, headers of the answer, one line in the log.
 
 A limit on bytes is kept while they arrive, whatever the request says of its own length; one that says too
-much is not read at all. What the log says of a request: `pipeline.api.logs`.
+much is not read at all. What the log says of a request: `pipeline.logs`.
 """
 
 import asyncio
@@ -13,7 +13,8 @@ from typing import Final
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pipeline.api import logs, problems
+from pipeline import logs
+from pipeline.api import problems
 from pipeline.api.metrics import METHODS, NO_ROUTE, OTHER, Metrics
 from pipeline.errors import LimitExceeded, TooSlow
 from pipeline.settings import Settings

@@ -63,8 +63,8 @@ async def post_generation(
         account=caller.account, key=caller.key, request=name,
         use=jobs.use_of(asked.region, asked.purpose, asked.content_class, caller.tags),
     )  # fmt: skip
-    with here.jobs.reserve() as slot:
-        return jobs.answer(await jobs.accept(here, slot, order, request))
+    job = await jobs.accept(here, order)
+    return jobs.answer(await jobs.answered(here, job, request))
 
 
 @router.get("/v1/generations", response_model=shapes.JobsAnswer)
@@ -85,7 +85,7 @@ def get_generation(job_id: str, here: Here, caller: Either) -> JSONResponse:
 async def post_guard(request: Request, here: Here, caller: Guarder) -> JSONResponse:
     """Take a clip made elsewhere through the same checks and marks. The answer is a job."""
     name = jobs.request_name(request)
-    here.jobs.check()
+    await asyncio.to_thread(here.app.demand_room, caller.account)
     async with here.uploads.receive(request) as upload:
         upload.only("prompt", "enhanced_prompt", "policy", "audio", *USE)
         clip = upload.file("clip", "material")
@@ -99,20 +99,18 @@ async def post_guard(request: Request, here: Here, caller: Guarder) -> JSONRespo
                 upload.one("region"), upload.one("purpose"), upload.one("content_class"), caller.tags
             ),
         )  # fmt: skip
-        with here.jobs.reserve() as slot:
-            # Only the same order, sent again, comes to lie at the same place.
-            named = repr((replace(order, source=Path()), [file.sha256 for file in material]))
-            kept, *given = [
-                await asyncio.to_thread(here.uploads.keep, file, named) for file in (clip, *material)
-            ]
-            try:
-                whole = replace(order, source=kept, material=tuple(given))
-                document = await jobs.accept(here, slot, whole, request)
-            except KeyReused:
-                raise  # the file may be that of the job that has the key
-            except BaseException:
-                here.uploads.forget(kept, *given)
-                raise
+        # Only the same order, sent again, comes to lie at the same place.
+        named = repr((replace(order, source=Path()), [file.sha256 for file in material]))
+        kept, *given = [await asyncio.to_thread(here.uploads.keep, file, named) for file in (clip, *material)]
+        try:
+            whole = replace(order, source=kept, material=tuple(given))
+            job = await jobs.accept(here, whole)
+        except KeyReused:
+            raise  # the file may be that of the job that has the key
+        except BaseException:
+            here.uploads.forget(kept, *given)
+            raise
+    document = await jobs.answered(here, job, request)
     if document["state"] != JobState.OPEN:
         here.uploads.forget(kept, *given)
     return jobs.answer(document)

@@ -1,19 +1,18 @@
-"""Jobs over HTTP: accepted durably, run by the pool, told to the account whose they are."""
+"""Jobs over HTTP: accepted durably, run by whoever takes them, told to the account whose they are."""
 
 import asyncio
 import hashlib
 import re
 import secrets
-from functools import partial
+import time
 from typing import Any, Final
 
 from fastapi import Request
 from sqlalchemy import Engine
 from starlette.responses import JSONResponse
 
+from pipeline import logs
 from pipeline import policy as policies
-from pipeline.api import logs
-from pipeline.api.queue import Slot
 from pipeline.api.state import Service
 from pipeline.appeals import of_job
 from pipeline.errors import RequestMalformed, RouteUnknown
@@ -28,6 +27,7 @@ from registry.types import Job, JobState, Release, ReleaseState
 
 PREFIX: Final = "/v1/generations/"
 MAX_WAIT: Final = 60.0  # seconds that a client may ask the answer to wait for the end of the job
+LOOK_SECONDS: Final = (0.05, 0.5)  # between two looks at a job whose end is waited for
 MAX_NAME: Final = 200
 NO_REQUEST: Final = 24  # random bytes that name a request without an Idempotency-Key
 
@@ -72,19 +72,29 @@ def wanted_wait(request: Request) -> float:
     return min(float(found[1]), MAX_WAIT) if found else 0.0
 
 
-async def accept(here: Service, slot: Slot, order: Order, request: Request) -> Json:
-    """Accept a job, let the pool run it if it is new, and return its document.
-
-    Raises: what `App.accept` raises.
-    """
+async def accept(here: Service, order: Order) -> Job:
+    """Accept a job for whoever takes it. Raises: what `App.accept` raises."""
     job = await asyncio.to_thread(here.app.accept, order)
     logs.note(job=job.id)
-    if job.state is JobState.OPEN and job.owner is not None:
-        future = slot.start(partial(here.run, job))
-        wait = wanted_wait(request)
-        if wait:
-            await asyncio.wait({asyncio.wrap_future(future)}, timeout=wait)
+    here.resume_soon()
+    return job
+
+
+async def answered(here: Service, job: Job, request: Request) -> Json:
+    """The document of a job, after its end if the client waits for that."""
+    if job.state is JobState.OPEN:
+        await _ended(here, job.id, wanted_wait(request))
     return await asyncio.to_thread(lambda: tell(here, here.app.job(job.id)))
+
+
+async def _ended(here: Service, job_id: str, seconds: float) -> None:
+    """Wait until a job has ended, in whatever process, at most so long."""
+    until, pause = time.monotonic() + seconds, LOOK_SECONDS[0]
+    while (left := until - time.monotonic()) > 0 and not here.stopping.is_set():
+        await asyncio.sleep(min(left, pause))
+        pause = min(2 * pause, LOOK_SECONDS[1])
+        if (await asyncio.to_thread(here.app.job, job_id)).state is not JobState.OPEN:
+            return
 
 
 def answer(document: Json) -> JSONResponse:

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from classifiers.errors import ClassifierError
-from pipeline.api import logs
+from pipeline import logs
 from pipeline.credentials.text import safe_text
 from pipeline.errors import (
     CountermarkError,
@@ -23,7 +23,7 @@ from pipeline.errors import (
     UsageError,
     describe,
 )
-from registry.errors import KeyRefused, RegistryError
+from registry.errors import KeyRefused, QueueFull, RegistryError
 from watermark.errors import WatermarkError
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -84,7 +84,7 @@ def _headers(told: Described, headers: Mapping[str, str] | None) -> dict[str, st
     kept = {name: value for name, value in (headers or {}).items() if name.lower() == "allow"}
     if told.http_status == http.HTTPStatus.UNAUTHORIZED:
         kept["WWW-Authenticate"] = "Bearer"
-    if told.http_status == http.HTTPStatus.SERVICE_UNAVAILABLE:
+    if told.http_status == http.HTTPStatus.SERVICE_UNAVAILABLE or told.code == QueueFull.code:
         kept["Retry-After"] = str(RETRY_SECONDS)
     return kept
 

@@ -13,22 +13,18 @@ from fastapi import FastAPI
 from sqlalchemy import Engine
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from pipeline.api import logs
+from pipeline import logs
 from pipeline.api.service import make_service
 from pipeline.errors import UsageError
 from pipeline.eyes import Eyes
-from pipeline.policy import DESCRIPTIONS, FRAMES, LIKENESS, NAMES, UNREGISTERED, UNSAFE, WORDS, preset
 from pipeline.settings import Settings
+from pipeline.starting import open_models
 
 HEADER_SECONDS: Final = 15.0  # for the headers of a request, and for the rest of one that was refused
 KEEP_ALIVE_SECONDS: Final = 10
 GRACE_SECONDS: Final = 15  # for requests that run when the service is told to stop
 MAX_HEADERS: Final = 32 * 1024  # bytes
 BACKLOG: Final = 256
-BY_MODELS: Final = frozenset({DESCRIPTIONS, FRAMES, LIKENESS, UNSAFE, WORDS})
-"""Checks that cannot be made without a model."""
-BY_TABLES: Final = frozenset({NAMES, UNREGISTERED, WORDS})
-"""Checks that look for names."""
 
 
 class PatientProtocol(H11Protocol):
@@ -107,38 +103,6 @@ def serve(
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)
-
-
-def open_models(settings: Settings, eyes: Eyes) -> None:
-    """Load every model that the settings name, so that one that is missing stops the start and no request.
-
-    Raises: ModelUnusable, CalibrationMissing, CalibrationUnusable, GeneratorUnusable.
-    """
-    required_eyes(settings, eyes)
-    if settings.speech_model:
-        from pipeline.listening import open_reader
-
-        open_reader(settings)
-    if settings.enhancer:
-        from pipeline.release.generation import opened_enhancer
-
-        opened_enhancer(settings.enhancer, settings.enhancer_sha256)
-
-
-def required_eyes(settings: Settings, eyes: Eyes | None = None) -> Eyes:
-    """The models, loaded with their calibrations where the policy of the settings asks for any of them, and
-    the tables for names tried where it asks for those.
-
-    Raises: `classifiers.errors.ModelUnusable`, CalibrationMissing, CalibrationUnusable.
-    """
-    eyes, required = eyes or Eyes.of(settings), set(preset(settings.policy).required)
-    if required & BY_TABLES:
-        from classifiers.names import demand_tables
-
-        demand_tables()
-    if required & BY_MODELS:
-        eyes.open()
-    return eyes
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -23,11 +23,12 @@ READY: Final = "ready"
 
 def standing(here: Service) -> list[Standing]:
     """The gauges. What the database cannot answer now is left out, so that it is seen to be missing."""
-    pools = {"jobs": here.jobs, "looks": here.looks, "gates": here.gates, "wishes": here.wishes}
+    pools = {"looks": here.looks, "gates": here.gates, "wishes": here.wishes}
+    taken = {"jobs": here.runner.running} | {name: pool.taken for name, pool in pools.items()}
     found = [
         Standing(
             name="countermark_pool_places_taken", about="Places taken in a pool, waiting or at work.",
-            label="pool", values={name: pool.taken for name, pool in pools.items()},
+            label="pool", values=taken,
         )
     ]  # fmt: skip
     try:

@@ -7,10 +7,9 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Final
 
 from fastapi import Depends, Request, Security
@@ -18,29 +17,28 @@ from fastapi.security import HTTPBearer
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter, RateLimiter
 
-from pipeline import auth
-from pipeline.api import logs
+from pipeline import auth, logs
 from pipeline.api.counted import Counted
 from pipeline.api.metrics import Metrics
 from pipeline.api.queue import STOP_SECONDS, Pool
 from pipeline.api.rates import UNCOUNTED, Rates, by_key
 from pipeline.api.uploads import Uploads
-from pipeline.app import App, Resumed
+from pipeline.app import App
 from pipeline.auth import Caller
 from pipeline.clock import clock
 from pipeline.home import Home
 from pipeline.optouts.desk import Desk
-from pipeline.orders import material_of
+from pipeline.runner import Runner
 from pipeline.settings import Settings
 from pipeline.verify.near_duplicates import NearDuplicates
 from pipeline.web.drafts import Drafts
 from pipeline.workbench import OURS
 from registry import suspensions
-from registry.errors import KeyRefused, RegistryBusy, RegistryError
+from registry.errors import KeyRefused
 from registry.queries import Queries
-from registry.types import Job, JobState
+from registry.types import Job
 
-RESUME_SECONDS: Final = 30.0
+TEND_SECONDS: Final = 30.0
 DELIVER_SECONDS: Final = 1.0
 SCAN_SECONDS: Final = 30.0  # also for opt-outs that other processes made
 GATES: Final = 2  # prompts judged at a time
@@ -58,7 +56,7 @@ class Service:
     settings: Settings
     app: App
     uploads: Uploads
-    jobs: Pool
+    runner: Runner
     looks: Pool
     gates: Pool
     wishes: Pool
@@ -68,7 +66,6 @@ class Service:
     asker_key: bytes = field(repr=False)
     stopping: threading.Event
     changed: threading.Event
-    opened: threading.Event
     loaded: threading.Event
     beside: list[threading.Thread]
     metrics: Metrics
@@ -79,11 +76,12 @@ class Service:
     @staticmethod
     def on(app: App, settings: Settings, metrics: Metrics | None = None) -> "Service":
         """A service on an open application."""
-        waiting, loaded = settings.max_queue, threading.Event()
+        waiting, numbers, loaded = settings.max_queue, metrics or Metrics(), threading.Event()
         loaded.set()  # but for `start`, which may load models first
         return Service(
-            settings=settings, app=app, uploads=Uploads(Home(settings.home).uploads, settings),
-            jobs=Pool("jobs", settings.workers, waiting), looks=Pool("looks", settings.workers, waiting),
+            settings=settings, app=app, uploads=Uploads(Home(settings.home), settings),
+            runner=Runner(app, settings.workers, numbers.step, partial(_count, numbers)),
+            looks=Pool("looks", max(1, settings.workers), waiting),
             gates=Pool("gates", GATES, GATES_WAITING), wishes=Pool("wishes", 1, waiting),
             desk=Desk(engine=app.engine, eyes=app.eyes, signer=app.signer, clock=clock, terms=settings.terms),
             drafts=Drafts(Home(settings.home).drafts),
@@ -93,7 +91,7 @@ class Service:
             ),
             asker_key=secrets.token_bytes(ASKER_KEY_BYTES),
             stopping=threading.Event(), changed=threading.Event(),
-            opened=threading.Event(), loaded=loaded, beside=[], metrics=metrics or Metrics(),
+            loaded=loaded, beside=[], metrics=numbers,
             counted=Counted(app.engine),
             limiter=MovingWindowRateLimiter(MemoryStorage()), rates=Rates(settings),
         )  # fmt: skip
@@ -106,77 +104,24 @@ class Service:
                 address = str(ipaddress.ip_network(f"{address}/{NETWORK_BITS}", strict=False))
         return hashlib.blake2b(address.encode(), key=self.asker_key, digest_size=16).hexdigest()
 
-    def run(self, job: Job) -> None:
-        """Run an accepted job to its end, once the models are loaded; how it ended stands in the job."""
-        self.loaded.wait()
-        stages: dict[str, float] = {}
-
-        def observe(step: str, event: str, value: float) -> None:
-            self.metrics.step(step, event, value)
-            if event == "end":
-                stages[step] = value
-
-        try:
-            if self.stopping.is_set():
-                self.app.put_back(job)
-            else:
-                self.app.run(job, observe)
-        except RegistryBusy as error:  # it can be gone on with, but not at once
-            log.warning("job %s: %s", job.id, error)
-            with contextlib.suppress(RegistryError):
-                self.app.put_back(job)
-        except OURS as error:
-            log.warning("job %s: %s", job.id, error)
-        except Exception:
-            log.exception("job %s", job.id)  # a defect: the job is resumed, and its death will count
-            raise
-        finally:
-            self.forget(job)
-            self._count(job, stages)
-
-    def _count(self, job: Job, stages: Mapping[str, float]) -> None:
-        """Count and log how a job ended, or that it waits; ``stages``: seconds of its steps."""
-        with contextlib.suppress(RegistryError):
-            ended = self.app.job(job.id)
-            result, kind = ended.result or {}, ended.kind.partition("/")[0]
-            decision = result.get("decision")
-            verdict = str(decision["verdict"]) if isinstance(decision, dict) else None
-            told = {"job": job.id, "kind": kind, "state": str(ended.state), "verdict": verdict}
-            millis = {step: round(seconds * 1000) for step, seconds in stages.items()}
-            code = result.get("error")
-            log.info("job", extra=logs.with_fields(**told, stages_ms=millis, code=code))
-            if ended.state is not JobState.OPEN:
-                self.metrics.ended(kind, str(ended.state), verdict)
-
-    def forget(self, job: Job) -> None:
-        """Delete the upload of a job that has ended."""
-        source, inputs = job.inputs.get("source"), job.inputs
-        with contextlib.suppress(RegistryError):  # then `Uploads.clean` does it, in a day
-            if isinstance(source, str) and self.app.job(job.id).state is not JobState.OPEN:
-                self.uploads.forget(Path(source), *(path for path, _ in material_of(inputs)))
-
-    def keep_resuming(self) -> None:
-        """Go on with jobs whose process died or whose hold was lifted: at once where that is known, and now
-        and then, until the service stops.
+    def keep_tending(self) -> None:
+        """Do what time brings, now and then, until the service stops; and delete what a process that died
+        left of uploads.
         """
         self.loaded.wait()
         while not self.stopping.is_set():
-            self.opened.clear()
             try:
-                for resumed in self.app.resume(self.metrics.step):
-                    self._say(resumed)
-                    if self.stopping.is_set():
-                        return
-                self.uploads.clean(time.time())
+                self.app.tend()
+                self.uploads.clean(time.time(), self.app.awaited_files())
             except OURS as error:
-                log.warning("resuming: %s", error)
+                log.warning("tending: %s", error)
             except Exception:
-                log.exception("resuming")  # a defect in one job must not end the thread that resumes all
-            self.opened.wait(RESUME_SECONDS)
+                log.exception("tending")  # a defect must not end the thread that does all of it
+            self.stopping.wait(TEND_SECONDS)
 
     def resume_soon(self) -> None:
-        """A hold was lifted: the job goes on."""
-        self.opened.set()
+        """A job was accepted, or a hold was lifted: it goes on."""
+        self.runner.soon()
 
     def scan_soon(self) -> None:
         """An opt-out was made: what is out is to be looked through."""
@@ -221,11 +166,14 @@ class Service:
             log.exception("loading the models")
         else:
             self.loaded.set()
+            self.runner.start()
 
     def start(self, load: Callable[[], None] | None = None) -> None:
-        """Begin what goes on beside requests; with ``load``, also `warm_up`."""
-        work_beside = [self.keep_resuming, self.keep_scanning, self.keep_delivering]
-        if load is not None:
+        """Begin what goes on beside requests; with ``load``, also `warm_up`, and jobs only after it."""
+        work_beside = [self.keep_tending, self.keep_scanning, self.keep_delivering]
+        if load is None:
+            self.runner.start()
+        else:
             self.loaded.clear()
             work_beside.append(partial(self.warm_up, load))
         for work in work_beside:
@@ -233,23 +181,23 @@ class Service:
             thread.start()
             self.beside.append(thread)
 
-    def _say(self, resumed: Resumed) -> None:
-        if resumed.error:
-            log.warning("resumed job %s: %s", resumed.job.id, resumed.error)
-        self.forget(resumed.job)
-        self._count(resumed.job, resumed.outcome.stages if resumed.outcome else {})
-
     def stop(self) -> bool:
         """Begin nothing more. False if work still runs after a while; it is resumed by the next process."""
         self.stopping.set()
         self.changed.set()
-        self.opened.set()
-        self.loaded.set()
-        stopped = [pool.stop() for pool in (self.gates, self.looks, self.wishes, self.jobs)]
+        stopped = [pool.stop() for pool in (self.gates, self.looks, self.wishes)]
+        stopped.append(self.runner.stop())
         until = time.monotonic() + STOP_SECONDS
         for thread in self.beside:
             thread.join(max(0.0, until - time.monotonic()))
         return all(stopped) and not any(thread.is_alive() for thread in self.beside)
+
+
+def _count(metrics: Metrics, job: Job) -> None:
+    """Count how a job has ended."""
+    decision = (job.result or {}).get("decision")
+    verdict = str(decision["verdict"]) if isinstance(decision, dict) else None
+    metrics.ended(job.kind.partition("/")[0], str(job.state), verdict)
 
 
 def service_of(request: Request) -> Service:

@@ -11,7 +11,7 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -30,11 +30,11 @@ from pipeline.errors import (
     StorageFailed,
     TooBusy,
 )
+from pipeline.home import Home
 from pipeline.settings import Settings
 
 MULTIPART: Final = "multipart/form-data"
 ARRIVING: Final = "arriving-"
-KEPT: Final = "kept"
 MAX_NAME: Final = 120
 STALE_SECONDS: Final = 86_400.0
 UNNAMED: Final = "unnamed"
@@ -87,12 +87,12 @@ class Upload:
 class Uploads:
     """Takes uploads in, under one folder of the home."""
 
-    def __init__(self, root: Path, settings: Settings) -> None:
-        """Use `root`, which is made if it is missing. Raises: StorageFailed."""
-        self._root, self._settings = root, settings
+    def __init__(self, home: Home, settings: Settings) -> None:
+        """Use the home's folder, which is made if it is missing. Raises: StorageFailed."""
+        self._root, self._kept, self._settings = home.uploads, home.kept_uploads, settings
         self._running = 0
         with _storing():
-            (root / KEPT).mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._kept.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     @asynccontextmanager
     async def receive(
@@ -127,7 +127,7 @@ class Uploads:
         Raises: StorageFailed.
         """
         name = hashlib.sha256(f"{owner}\0{file.sha256}".encode()).hexdigest()
-        target = self._root / KEPT / name
+        target = self._kept / name
         with _storing():
             descriptor = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC)
             try:
@@ -141,14 +141,14 @@ class Uploads:
     def forget(self, *paths: Path) -> None:
         """Delete files that were kept; anything else is left alone."""
         for path in paths:
-            if path.parent == self._root / KEPT:
+            if path.parent == self._kept:
                 path.unlink(missing_ok=True)
 
-    def clean(self, now: float) -> None:
-        """Delete what a process that died left behind; call it when no job waits for its file any more."""
-        for path in (*self._root.glob(f"{ARRIVING}*"), *(self._root / KEPT).iterdir()):
+    def clean(self, now: float, awaited: Collection[Path]) -> None:
+        """Delete what a process that died left behind, but not the files that jobs are still to read."""
+        for path in (*self._root.glob(f"{ARRIVING}*"), *(self._kept).iterdir()):
             with contextlib.suppress(FileNotFoundError):
-                if now - path.stat().st_mtime > STALE_SECONDS:
+                if path not in awaited and now - path.stat().st_mtime > STALE_SECONDS:
                     shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
 
 

@@ -47,6 +47,7 @@ from pipeline.cli import (
     training,
     verify,
     webhook,
+    worker,
 )
 
 BENCH_OPTIONS: Final = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -89,6 +90,7 @@ app.add_typer(webhook.app, name="webhook")
 app.add_typer(release.app, name="release")
 app.command("statements")(output.command(statements.statements))
 app.command("serve")(output.command(serve.serve))
+app.command("worker")(output.command(worker.worker))
 app.add_typer(training.app, name="training")
 app.add_typer(keys.app, name="keys")
 app.add_typer(apikeys.app, name="apikeys")

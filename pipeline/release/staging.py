@@ -17,19 +17,24 @@ COPY_BYTES: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Staging:
-    """One job's folder in the store."""
+    """One job's folder in the store, in the hands of one ``owner`` of the job."""
 
     store: FileStore
     job_id: str
+    owner: str = ""
 
     def path(self, name: str) -> Path:
         """Where a file of that name lies or may be written."""
         return self.store.staging(self.job_id) / name
 
+    def draft(self, name: str) -> Path:
+        """Where this owner may write a file that is not finished: one that lost the job writes elsewhere."""
+        return self.path(f"{self.owner}{name}")
+
     def take_in(self, source: Path, sha256: str, suffix: str) -> str:
         """Copy somebody's file, which must have that digest. Raises: MediaUnreadable, StorageFailed."""
         name = safe_text(source.name)
-        target = self.path("incoming")
+        target = self.draft("incoming")
         try:
             with source.open("rb") as original, target.open("wb") as copy:
                 shutil.copyfileobj(original, copy, COPY_BYTES)

@@ -95,12 +95,11 @@ async def post_index(request: Request, here: Here, visitor: Signed) -> Response:
         prompt, purpose = fields.get("prompt", ""), safe_text(fields.get("purpose", ""), 40)
         demand_word(fields.get(WORD, ""), visitor)  # after what was typed is known, so that it stays
         order = _order(here, visitor, prompt, purpose)
-        with here.jobs.reserve() as slot:
-            made = await jobs.accept(here, slot, order, request)
+        made = await jobs.accept(here, order)
     except OURS as error:
         index = await asyncio.to_thread(partial(_index, here, visitor, "", everything=False))
         return failed(here, "index.html", error, prompt=prompt[:MAX_PROMPT], purpose=purpose, **index)
-    return RedirectResponse(f"/made/{made['id']}", 303)
+    return RedirectResponse(f"/made/{made.id}", 303)
 
 
 @router.get("/made/{job_id}")

@@ -16,8 +16,7 @@ from urllib.parse import parse_qs
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from pipeline import auth
-from pipeline.api import logs
+from pipeline import auth, logs
 from pipeline.api.state import Here, Service
 from pipeline.auth import Caller
 from pipeline.clock import clock

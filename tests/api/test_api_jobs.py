@@ -1,8 +1,6 @@
 """Jobs over HTTP: accepted once, told to their account only, released, held, gone; the one file route."""
 
 import hashlib
-import threading
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -148,36 +146,52 @@ def test_verified(served: Any, released: Any) -> None:
 
 
 def test_a_full_queue_is_told(serve: Any, clip: Path) -> None:
-    busy = serve(max_queue=1)
-    slots = [busy.service.jobs.reserve() for _ in range(2)]
-    answer = busy.guard(clip, busy.key())
-    assert (answer.status_code, answer.json()["code"]) == (503, "too_busy")
-    assert answer.headers["retry-after"]
-    with slots[0], slots[1]:
-        pass
-    assert busy.guard(clip, busy.key()).json()["state"] == "released"
+    busy = serve(workers=0, max_queue=3, max_queue_account=2)
+    mine, theirs = busy.key(), busy.key("rival")
+    waiting = [post(busy, clip, mine, f"n{number}") for number in range(2)]
+    assert {answer.status_code for answer in waiting} == {202}
+    full = post(busy, clip, mine, "n2")
+    assert (full.status_code, full.json()["code"]) == (429, "queue_full")
+    assert full.headers["retry-after"]
+    assert post(busy, clip, theirs, "n3").status_code == 202
+    for headers in (theirs, busy.key("third")):
+        answer = post(busy, clip, headers, "n4")
+        assert (answer.status_code, answer.json()["code"]) == (503, "too_busy")
+        assert answer.headers["retry-after"]
+    drawn = busy.client.post("/v1/generations", json={"prompt": "a boat"}, headers=mine)
+    assert (drawn.status_code, drawn.json()["code"]) == (503, "too_busy")
+    assert len(list((busy.service.settings.home / "uploads" / "kept").iterdir())) == 3
+    run_one(busy)
+    assert post(busy, clip, theirs, "n4").status_code == 202
 
 
-def test_what_a_revoked_key_asked_for_does_not_leave(served: Any, clip: Path) -> None:
-    headers, app, free = served.key("leaky"), served.service.app, threading.Event()
-    with served.service.jobs.reserve() as slot:
-        slot.start(free.wait)  # the only worker is busy
-    try:
-        with clip.open("rb") as file:
-            job = served.client.post("/v1/guard", files={"clip": ("c.mp4", file)}, headers=headers)
-        assert (job.status_code, job.json()["state"]) == (202, "open")
-        key_id = headers["Authorization"].split("_")[1]
-        apikeys.revoke(app.engine, key_id, why={}, now=clock(), sign_checkpoint=app.signer)
-    finally:
-        free.set()
-    until = time.monotonic() + 60
-    while (state := app.job(job.json()["id"]).state) is JobState.OPEN and time.monotonic() < until:
-        time.sleep(0.05)
-    assert state in (JobState.HELD, JobState.REFUSED)
+def test_what_a_revoked_key_asked_for_does_not_leave(serve: Any, clip: Path) -> None:
+    served = serve(workers=0)
+    headers, app = served.key("leaky"), served.service.app
+    job = post(served, clip, headers, "one")
+    assert (job.status_code, job.json()["state"]) == (202, "open")
+    key_id = headers["Authorization"].split("_")[1]
+    apikeys.revoke(app.engine, key_id, why={}, now=clock(), sign_checkpoint=app.signer)
+    run_one(served)
+    assert app.job(job.json()["id"]).state in (JobState.HELD, JobState.REFUSED)
     told = served.client.get(f"/v1/generations/{job.json()['id']}", headers=served.key("leaky")).json()
     assert told["release"] is None
     assert told["verdict"] in ("review", "block", None)
     assert told["reasons"]
+
+
+def post(served: Any, clip: Path, headers: dict[str, str], name: str) -> Any:
+    with clip.open("rb") as file:
+        return served.client.post(
+            "/v1/guard", files={"clip": ("c.mp4", file)}, headers=headers | {"Idempotency-Key": name}
+        )
+
+
+def run_one(served: Any) -> None:
+    """What another process does: take the oldest job that waits, and run it."""
+    taken = served.service.app.take()
+    assert taken is not None
+    served.service.app.run(taken, lambda *_: None)
 
 
 def _other(clip: Path, make_clip: Any) -> Path:

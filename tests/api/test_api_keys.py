@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.api.logs import JsonLines
 from pipeline.clock import clock
+from pipeline.logs import JsonLines
 from registry import apikeys
 
 PROMPT = {"prompt": "a fox in the snow"}

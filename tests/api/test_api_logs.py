@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.api import logs
+from pipeline import logs
 from pipeline.app import App
 from pipeline.errors import StorageFailed
 from registry.errors import RegistryBusy
@@ -147,7 +147,7 @@ def test_a_line_is_a_line_in_either_format() -> None:
 
 PROGRAM = """
 import logging, logging.config, pathlib, sys
-from pipeline.api import logs
+from pipeline import logs
 from pipeline.settings import Settings
 settings = Settings(home=pathlib.Path("/nowhere"), log_format=sys.argv[1], log_level="warning")
 logging.config.dictConfig(logs.config(settings))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.api import state
 from pipeline.api.queue import Pool
 from pipeline.api.state import Service
 from pipeline.app import App, open_app
@@ -17,9 +18,10 @@ from registry.types import Job, JobState
 
 
 def accepted(app: App, clip: Path, request: str) -> Job:
-    return app.accept(
-        GuardOrder(source=clip, policy="marks-only", sound=Sound.STRIP, account="a", request=request)
-    )
+    app.accept(GuardOrder(source=clip, policy="marks-only", sound=Sound.STRIP, account="a", request=request))
+    taken = app.take()
+    assert taken is not None
+    return taken
 
 
 def fail(step: str, event: str, _value: float) -> None:
@@ -75,8 +77,9 @@ def test_the_threads_beside_go_on(
         assert len(calls) > 1
         service.stopping.clear()
         calls[:] = [""]
-        monkeypatch.setattr(app, "resume", broken)
-        service.keep_resuming()
+        monkeypatch.setattr(app, "tend", broken)
+        monkeypatch.setattr(state, "TEND_SECONDS", 0.01)
+        service.keep_tending()
         assert len(calls) > 1
         service.stop()
     assert "ZeroDivisionError" in caplog.text

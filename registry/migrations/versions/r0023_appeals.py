@@ -9,7 +9,7 @@ from registry.migrations.versions import r0001_release_store as r0001
 from registry.migrations.versions import r0002_opt_outs as r0002
 
 revision = "r0023"
-down_revision = "r0020"
+down_revision = "r0021"
 branch_labels = None
 depends_on = None
 

@@ -10,7 +10,8 @@ from pipeline.quarantine import LIMITS, Limits, forget, items_of, jumped, loudes
 from registry import optouts, quarantine
 from registry.db import open_database
 from registry.hits import Item, Traffic
-from registry.jobs import LocalJobs
+from registry.jobs import StoredJobs
+from registry.owners import LockFiles
 from registry.quarantine import NAME, PICTURE, WORDS
 from registry.subject_types import NameDraft, OptOutDraft, ReferenceDraft, VectorDraft
 from registry.types import JobState
@@ -24,7 +25,7 @@ class World:
 
     def __init__(self, folder: Any, signer: Any) -> None:
         self.engine, self.signer, self.now = open_database(folder / "r.db"), signer, "2026-03-01T12:00:00Z"
-        self.jobs = LocalJobs(self.engine, folder / "locks", lambda: self.now)
+        self.jobs = StoredJobs(self.engine, LockFiles(folder / "locks"), lambda: self.now)
         self.count = 0
 
     def opt_out(self, kind: str = "character") -> str:

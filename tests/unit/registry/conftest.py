@@ -14,7 +14,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from registry_builders import DATABASE_URL, Home
+from registry_builders import DATABASE_URL, LEASE, LEASED, Home
 
 from registry import building, indexes, segments, view
 from registry.db import open_database
@@ -81,6 +81,20 @@ def new_root(
 @pytest.fixture
 def home(root: Path) -> Iterator[Home]:
     with Home(root) as made:
+        yield made
+
+
+@pytest.fixture(params=["locks", "leases"])
+def owned_root(request: pytest.FixtureRequest, root: Path) -> Path:
+    """The same as `root`, once for each way to own jobs."""
+    if request.param == "leases":
+        (root / LEASED).write_text(LEASE)
+    return root
+
+
+@pytest.fixture
+def owned_home(owned_root: Path) -> Iterator[Home]:
+    with Home(owned_root) as made:
         yield made
 
 

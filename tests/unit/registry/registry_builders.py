@@ -15,7 +15,9 @@ from registry import optouts, releases
 from registry.checkpoint import NoteSigner, ed25519_key_id
 from registry.counter import reserve_payload_counter
 from registry.db import open_database
-from registry.jobs import LocalJobs
+from registry.jobs import StoredJobs
+from registry.leases import Leases
+from registry.owners import LockFiles, Ownership
 from registry.subject_types import NameDraft, OptOutDraft, ReferenceDraft, VectorDraft
 from registry.types import Candidate, Change, Held, Job, OptOut, Reason, Release
 
@@ -71,6 +73,7 @@ def candidate(job: Job, number: int, **changes: Any) -> Candidate:
     digest = hashlib.sha256(b"%d" % number).hexdigest()
     made = Candidate(
         job_id=job.id,
+        owner=job.owner,
         payload=digest[:16],
         urn=f"urn:c2pa:{digest[:32]}",
         file_sha256=digest,
@@ -119,6 +122,17 @@ def raw(conn: Connection, statement: str, values: Sequence[Any] = ()) -> Any:
     return conn.execute(text(named), marks)
 
 
+LEASED = "leased"
+LEASE = "600"
+
+
+def ownership(home: "Home") -> Ownership:
+    """How processes own jobs in this home: by leases when a file of the folder says for how many seconds."""
+    if (home.root / LEASED).exists():
+        return Leases(home.engine, lambda: NOW, float((home.root / LEASED).read_text()))
+    return LockFiles(home.locks)
+
+
 class Judging:
     """Answers for every release alike, and remembers what it was asked about."""
 
@@ -146,7 +160,11 @@ class Home:
     def __init__(self, root: Path) -> None:
         self.root, self.locks, self.where = root, root / "locks", place_of(root)
         self.engine = open_database(self.where)
-        self.jobs = LocalJobs(self.engine, self.locks, lambda: NOW)
+        self.jobs, self._tokens = self.another(), dict[str, str | None]()
+
+    def another(self) -> StoredJobs:
+        """The jobs of another process, as far as ownership can tell."""
+        return StoredJobs(self.engine, ownership(self), lambda: NOW)
 
     @property
     def path(self) -> Path:
@@ -159,6 +177,8 @@ class Home:
 
     def publish(self, key: str = "k", recheck: releases.Recheck = allow, **changes: Any) -> Release | Held:
         job = self.jobs.submit("make", key, {"prompt": "a red kite"})
+        self._tokens |= {job.id: job.owner} if job.owner else {}
+        job = replace(job, owner=self._tokens.get(job.id))
         number = reserve_payload_counter(self.engine)
         asking = candidate(job, number, **changes)
         return releases.publish(self.engine, asking, recheck, now=NOW, sign_checkpoint=SIGNER)

@@ -4,16 +4,20 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
-from registry_builders import NOW, SIGNER, Home, Judgement, allow, candidate, draft, place_of, vector
+from registry_builders import BLOCK, NOW, SIGNER, Home, Judgement, allow, candidate, draft, place_of, vector
+from sqlalchemy import select
 
 from registry import log, optouts, releases
 from registry.checkpoint import NoteSigner
-from registry.db import open_database, write
+from registry.db import open_database, read, write
+from registry.errors import JobNotOwned
 from registry.store import Area, FileStore
-from registry.types import Change, Job
+from registry.tables import job as table
+from registry.types import Change, Job, JobState
 
 
 def die(*_: object) -> NoReturn:
@@ -97,7 +101,10 @@ def crash_opt_outs(root: Path, where: str) -> None:
 
 def race_publish(root: Path, number: str) -> None:
     home = Home(root)
-    job = submit(home)
+    submit(home)
+    with read(home.engine) as conn:  # all of them have the one owner's token
+        row = conn.execute(select(table)).one()
+    job = replace(home.jobs.get(row.id), owner=row.owner)
     made = releases.publish(home.engine, candidate(job, int(number)), allow, now=NOW, sign_checkpoint=SIGNER)
     print(made.id)  # noqa: T201
 
@@ -117,6 +124,27 @@ def race_resume(root: Path, _argument: str) -> None:
     home = Home(root)
     print(*(job.id for job in home.jobs.resume()), flush=True)  # noqa: T201
     sys.stdin.read()  # live on until everybody has tried
+
+
+def stopped(root: Path, _argument: str) -> None:
+    """Take a job, be stopped for longer than the lease, and then try all that an owner may do."""
+    home = Home(root)
+    job = submit(home)
+    print(job.id, flush=True)  # noqa: T201
+    sys.stdin.readline()
+    asking = candidate(job, 1)
+    for attempt in (
+        lambda: home.jobs.step(job, "late", lambda: 1),
+        lambda: releases.publish(home.engine, asking, allow, now=NOW, sign_checkpoint=SIGNER),
+        lambda: releases.publish(home.engine, asking, lambda _: BLOCK, now=NOW, sign_checkpoint=SIGNER),
+        lambda: home.jobs.finish(job, JobState.FAILED, {}),
+        lambda: home.jobs.abandon(job),
+    ):
+        try:
+            attempt()
+            print("done")  # noqa: T201
+        except JobNotOwned:
+            print("refused")  # noqa: T201
 
 
 def race_fence(root: Path, number: str) -> None:

@@ -1,4 +1,6 @@
 import hashlib
+import importlib
+import pkgutil
 import sqlite3
 import traceback
 from contextlib import closing
@@ -11,6 +13,7 @@ from alembic.migration import MigrationContext
 from registry_builders import NOW, SIGNER, Home, candidate, place_of
 from sqlalchemy import Connection
 
+import registry
 from registry import (
     db,
     log,
@@ -44,6 +47,9 @@ def digest(path: Path) -> str:
 
 @pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index")
 def test_the_tables_of_queries_are_those_of_the_migrations(home: Home) -> None:
+    for module in pkgutil.iter_modules(registry.__path__):
+        if module.name.startswith("tables"):
+            importlib.import_module(f"registry.{module.name}")
     with read(home.engine) as conn:
         context = MigrationContext.configure(conn, opts={"compare_type": True})
         differences = compare_metadata(context, metadata)

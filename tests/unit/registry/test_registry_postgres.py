@@ -58,6 +58,24 @@ def execute(url: str, statement: str) -> list[tuple[Any, ...]]:
         return list(done.fetchall()) if done.description else []
 
 
+def test_a_writer_that_is_stopped_in_the_middle_keeps_nobody_waiting(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres, "IDLE_SECONDS", 0.2)
+
+    def stall() -> None:
+        with write(home.engine) as late:
+            log.append(late, "name", {"by": "late"}, None, NOW)
+            time.sleep(1)  # as its process would, had somebody stopped it
+            with write(home.engine) as other:
+                log.append(other, "name", {"by": "other"}, None, NOW)
+
+    with pytest.raises(RegistryBusy):
+        stall()
+    with read(home.engine) as conn:
+        assert [entry.public["by"] for entry in log.entries(conn, 0, 9)] == ["other"]
+
+
 def test_every_text_is_compared_bytewise_and_every_number_is_wide(home: Home) -> None:
     """Ids and times are ordered as text, whatever the database's collation; holds for later tables, too."""
     with read(home.engine) as conn:

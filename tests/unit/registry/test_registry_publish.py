@@ -7,7 +7,7 @@ from registry import holds, log, recalls, releases
 from registry.checkpoint import parse_note
 from registry.counter import reserve_payload_counter
 from registry.db import read, write
-from registry.errors import CandidateStale, ConstraintBroken, NotFound
+from registry.errors import CandidateStale, ConstraintBroken, JobNotOwned, NotFound
 from registry.types import Change, Held, JobState, Release, ReleaseState
 
 
@@ -110,6 +110,7 @@ def test_an_exception_in_the_recheck_or_the_signer_publishes_nothing(home: Home)
 
     with pytest.raises(RuntimeError):
         home.publish("k", broken)
+    home.jobs.close()
     job = home.jobs.submit("make", "k", {"prompt": "a red kite"})
     signer = type(SIGNER)(origin="o", name="n", key_id=b"abcd", sign=broken)
     with pytest.raises(RuntimeError):
@@ -125,8 +126,11 @@ def test_a_candidate_from_the_future_is_stale(home: Home) -> None:
 
 
 def test_a_candidate_of_no_job_or_of_a_block_is_refused(home: Home) -> None:
-    with pytest.raises(ConstraintBroken):
+    with pytest.raises(NotFound):
         home.publish("k", job_id="00000000-0000-7000-8000-000000000000")
+    for owner in (None, "", "somebody"):
+        with pytest.raises(JobNotOwned):
+            home.publish("k", owner=owner)
     with pytest.raises(ConstraintBroken):
         home.publish("k2", decision=BLOCK)
     with read(home.engine) as conn:
