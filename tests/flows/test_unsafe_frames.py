@@ -22,7 +22,6 @@ from classifiers.unsafe.heads import Head, Linear
 from classifiers.unsafe.heads import dump as dump_head
 from classifiers.unsafe.pictures import open_classifier
 from classifiers.unsafe.taxonomy import Category
-from pipeline.api.server import required_eyes
 from pipeline.app import App, open_app
 from pipeline.asking import Question
 from pipeline.checks import look_at_pictures
@@ -36,6 +35,7 @@ from pipeline.orders import GuardOrder
 from pipeline.policy import Sound
 from pipeline.release.staging import Staging
 from pipeline.settings import Settings, load
+from pipeline.starting import required_eyes
 from pipeline.workbench import Outcome
 from registry.db import read
 from registry.ids import new_id

@@ -127,8 +127,8 @@ def test_too_little_material(material: Path, tmp_path: Path) -> None:
 def test_a_model_of_ones_own_serves_once_it_is_calibrated(
     material: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pipeline.api.server import required_eyes
     from pipeline.settings import load
+    from pipeline.starting import required_eyes
 
     home, model = tmp_path / "home", tiny(tmp_path / "model")
     monkeypatch.setenv("COUNTERMARK_CLIP_MODEL", str(model))

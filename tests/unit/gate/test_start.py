@@ -25,9 +25,9 @@ from classifiers.thresholds import Calibration, Layer, dump, file_name
 from classifiers.unsafe import known, model
 from classifiers.unsafe.pictures import open_classifier
 from generator.errors import GeneratorError
-from pipeline.api.server import open_models, required_eyes
 from pipeline.eyes import CALIBRATIONS, Eyes
 from pipeline.settings import load
+from pipeline.starting import open_models, required_eyes
 
 SHIPPED = sorted(Path(thresholds.__file__).parent.joinpath("calibrations").glob("*.json"))
 
