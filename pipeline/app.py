@@ -46,6 +46,7 @@ from pipeline.review import Reviews
 from pipeline.settings import Settings
 from pipeline.sights import ensure_sealer
 from pipeline.simulate import Report, Wanted, simulated
+from pipeline.storage import open_store
 from pipeline.texts import Texts
 from pipeline.tryout import TryOut
 from pipeline.types import Decision
@@ -312,7 +313,7 @@ class App:
     @property
     def _archive(self) -> Archive:
         bench = self._bench
-        return Archive(engine=bench.engine, sealer=bench.sealer, files=Home(bench.settings.home).files)
+        return Archive(engine=bench.engine, sealer=bench.sealer, files=bench.settings.files)
 
     def _known(self, job: Job) -> Outcome:
         """What came of a job that ended before."""
@@ -358,7 +359,7 @@ def open_app(settings: Settings, eyes: Eyes | None = None) -> Iterator[App]:
         with LocalJobs(engine, home.locks, clock) as jobs:
             yield App(
                 Workbench(
-                    settings=settings, engine=engine, store=FileStore(home.files), jobs=jobs,
+                    settings=settings, engine=engine, store=open_store(settings), jobs=jobs,
                     keyring=keyring, pki=replace(pki, trust=trust), clock=clock,
                     version=importlib.metadata.version("countermark"), view=view,
                     eyes=eyes or Eyes.of(settings),

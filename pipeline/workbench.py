@@ -21,7 +21,7 @@ from pipeline.sights import Sealer
 from pipeline.types import Decision, Json
 from pipeline.types import Reason as OurReason
 from registry.checkpoint import NoteSigner, ed25519_key_id
-from registry.errors import JobNotOwned, RegistryBusy, RegistryError
+from registry.errors import JobNotOwned, RegistryBusy, RegistryError, RegistryUnusable, StorageAway
 from registry.holds import AlsoHeld, nothing_more
 from registry.jobs import LocalJobs
 from registry.store import FileStore
@@ -78,21 +78,21 @@ class StepRun:
     def run(self) -> Outcome:
         """Go through the steps that are not recorded yet.
 
-        A clip that cannot be made, read or marked ends the job as failed. A signature that could not be had
-        leaves it open: the next command on this home tries again. So does a defect, as if the process had
-        died of it. Raises: the error, in all cases.
+        A clip that cannot be made, read or marked ends the job as failed. A signature that could not be had,
+        or a file store that is away, leaves it open: the next command on this home tries again. So does a
+        defect, as if the process had died of it. Raises: the error, in all cases.
         """
         try:
             return self._run()
-        except (SigningFailed, KeyboardInterrupt):
+        except (SigningFailed, StorageAway, KeyboardInterrupt):
             with contextlib.suppress(RegistryError):  # else its lock goes with this process
                 self._bench.jobs.abandon(self._job)
             raise
         except JobNotOwned:
             self._bench.jobs.leave(self._job)  # the job is another process's to end, which needs its lock
             raise
-        except RegistryBusy:
-            self._bench.jobs.leave(self._job)  # the next command's to end
+        except (RegistryBusy, RegistryUnusable):
+            self._bench.jobs.leave(self._job)  # the next command's to end, when the registry is back
             raise
         except OURS as error:
             self._fail(error)
@@ -106,10 +106,12 @@ class StepRun:
 
     def _fail(self, error: Exception) -> None:
         told = describe(error)
-        with contextlib.suppress(RegistryError):  # then the job stays open, and the next command ends it
+        result: Json = {"error": told.code, "message": told.message}
+        try:
             self._bench.store.clean(self._job.id)  # first: a full disk needs the room to record anything
-            result: Json = {"error": told.code, "message": told.message}
             self._bench.jobs.finish(self._job, JobState.FAILED, result)
+        except RegistryError:
+            self._bench.jobs.leave(self._job)  # it stays open; whoever comes next ends it
 
     def _step(self, name: str, work: Callable[[], Json], *, recorded: bool = True) -> dict[str, Any]:
         began = time.monotonic()
