@@ -38,6 +38,7 @@ from pipeline.cli import (
     permission,
     reference,
     release,
+    restore,
     retroscan,
     rule,
     serve,
@@ -86,6 +87,7 @@ app.add_typer(retroscan.app, name="retroscan")
 app.add_typer(case.app, name="case")
 app.add_typer(webhook.app, name="webhook")
 app.add_typer(release.app, name="release")
+app.command("restore")(output.command(restore.restore))
 app.command("serve")(output.command(serve.serve))
 app.add_typer(training.app, name="training")
 app.add_typer(keys.app, name="keys")
