@@ -38,6 +38,7 @@ from pipeline.review import Reviews
 from pipeline.settings import Settings
 from pipeline.sights import ensure_sealer
 from pipeline.simulate import Report, Wanted, simulated
+from pipeline.storage import open_store
 from pipeline.texts import Texts
 from pipeline.tryout import TryOut
 from pipeline.types import Decision
@@ -167,7 +168,7 @@ class App(Working):
     @property
     def _archive(self) -> Archive:
         bench = self._bench
-        return Archive(engine=bench.engine, sealer=bench.sealer, files=Home(bench.settings.home).files)
+        return Archive(engine=bench.engine, sealer=bench.sealer, files=bench.settings.files)
 
     @property
     def asking(self) -> Asking:
@@ -200,7 +201,7 @@ def open_app(settings: Settings, eyes: Eyes | None = None) -> Iterator[App]:
         with StoredJobs(engine, ownership_of(settings, engine), clock) as jobs:
             yield App(
                 Workbench(
-                    settings=settings, engine=engine, store=FileStore(home.files), jobs=jobs,
+                    settings=settings, engine=engine, store=open_store(settings), jobs=jobs,
                     keyring=keyring, pki=replace(pki, trust=trust), clock=clock,
                     version=importlib.metadata.version("countermark"), view=view,
                     eyes=eyes or Eyes.of(settings),

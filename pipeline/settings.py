@@ -5,6 +5,7 @@ both places, so that a misspelt limit never silently stays at its default.
 """
 
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -22,6 +23,9 @@ PREFIX: Final = "COUNTERMARK_"
 FILE: Final = "settings.toml"
 DEFAULT_HOME: Final = "~/.countermark"
 MIB: Final = 1024 * 1024
+_FILES: Final = re.compile(
+    r"file:///[^?#%]+|s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9_-][A-Za-z0-9._-]*)*/?", re.ASCII
+)
 
 
 class Settings(BaseModel):
@@ -32,6 +36,9 @@ class Settings(BaseModel):
     home: Path
     database_url: SecretStr | None = Field(
         None, description="PostgreSQL database of the registry; empty: `registry.db` in the home"
+    )
+    files_url: str | None = Field(
+        None, description="where files lie: file:///folder or s3://bucket/prefix; empty: `files` in the home"
     )
     policy: str = Field("opt-out", description="policy preset that decides when none is named")
     clip_model: str = Field("embedded", description="open_clip model by name or folder, or `embedded`")
@@ -171,6 +178,19 @@ class Settings(BaseModel):
         if url is not None and not is_url(url.get_secret_value()):
             raise ValueError("it is not of the form postgresql://user@host/database")
         return url
+
+    @field_validator("files_url")
+    @classmethod
+    def _file_or_s3(cls, url: str | None) -> str | None:
+        if url is not None and not _FILES.fullmatch(url):
+            raise ValueError("it is neither of the form file:///folder nor s3://bucket/prefix")
+        return url
+
+    @property
+    def files(self) -> Path:
+        """The folder of staging, and of all files where no bucket is named."""
+        named = (self.files_url or "").partition("file://")[2]
+        return Path(named) if named else Home(self.home).files
 
     @property
     def database(self) -> Path | str:

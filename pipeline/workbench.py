@@ -21,7 +21,7 @@ from pipeline.sights import Sealer
 from pipeline.types import Decision, Json
 from pipeline.types import Reason as OurReason
 from registry.checkpoint import NoteSigner, ed25519_key_id
-from registry.errors import JobNotOwned, RegistryBusy, RegistryError, RegistryUnusable
+from registry.errors import JobNotOwned, RegistryBusy, RegistryError, RegistryUnusable, StorageAway
 from registry.holds import AlsoHeld, nothing_more
 from registry.jobs import StoredJobs
 from registry.store import FileStore
@@ -83,13 +83,13 @@ class StepRun:
     def run(self) -> Outcome:
         """Go through the steps that are not recorded yet.
 
-        A clip that cannot be made, read or marked ends the job as failed. A signature that could not be had
-        leaves it open: the next command on this home tries again. So does a defect, as if the process had
-        died of it. Raises: the error, in all cases.
+        A clip that cannot be made, read or marked ends the job as failed. A signature that could not be had,
+        or a file store that is away, leaves it open: the next command on this home tries again. So does a
+        defect, as if the process had died of it. Raises: the error, in all cases.
         """
         try:
             return self._run()
-        except (SigningFailed, KeyboardInterrupt, LetGo):
+        except (SigningFailed, StorageAway, KeyboardInterrupt, LetGo):
             with contextlib.suppress(RegistryError):  # else its lock goes with this process
                 self._bench.jobs.abandon(self._job)
             raise
@@ -111,10 +111,10 @@ class StepRun:
 
     def _fail(self, error: Exception) -> None:
         told = describe(error)
+        result: Json = {"error": told.code, "message": told.message}
         try:
             self._bench.jobs.demand(self._job)  # what is staged may be another owner's by now
             self._bench.store.clean(self._job.id)  # first: a full disk needs the room to record anything
-            result: Json = {"error": told.code, "message": told.message}
             self._bench.jobs.finish(self._job, JobState.FAILED, result)
         except RegistryError:  # it stays open, and whoever takes it next ends it
             self._bench.jobs.leave(self._job)

@@ -15,3 +15,9 @@ def reserve_payload_counter(engine: Engine) -> int:
     with write(engine) as conn:
         update = payload_counter.update().values(value=payload_counter.c.value + 1)
         return int(conn.execute(update.returning(payload_counter.c.value)).scalar_one())
+
+
+def skip_payload_counters(engine: Engine, count: int) -> None:
+    """Never return the next ``count`` numbers: an older copy of this database may have returned them."""
+    with write(engine) as conn:
+        conn.execute(payload_counter.update().values(value=payload_counter.c.value + count))

@@ -16,6 +16,7 @@ class RegistryUnusable(RegistryError):
     """The database cannot be opened: not ours, of a newer schema, no permission, server not reached."""
 
     code = "registry_unusable"
+    http_status = 503
 
 
 class SchemaNewer(RegistryUnusable):
@@ -47,6 +48,13 @@ class StorageFull(RegistryError):
     """No space, or no permission to write; nothing partial was left behind."""
 
     code = "storage_full"
+
+
+class StorageAway(RegistryError):
+    """The file store does not answer, or refuses us; what was asked for is to be tried again later."""
+
+    code = "storage_away"
+    http_status = 503
 
 
 class ConstraintBroken(RegistryError):

@@ -17,13 +17,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from registry.errors import EntryInvalid, NotFound, RegistryDamaged, StorageFull
 from registry.ids import is_id
 
 READ_BYTES: Final = 1 << 20
 STAGING: Final = "staging"
+_READ_ONLY: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -36,6 +37,22 @@ class Area(StrEnum):
     EVIDENCE = "evidence"
 
 
+class Readable(Protocol):
+    """An open file, as `FileStore.open` gives it."""
+
+    def read(self, size: int, /) -> bytes | None:
+        """The next bytes, at most so many; nothing at the end."""
+        ...
+
+    def seek(self, offset: int, whence: int = ..., /) -> int:
+        """Go to a place; which one it is."""
+        ...
+
+    def close(self) -> None:
+        """Let it go."""
+        ...
+
+
 class FileStore:
     """The store under one root folder; staging must be on the same file system, as it is by default."""
 
@@ -44,14 +61,14 @@ class FileStore:
         self._root = root
         if not create:
             return
-        with _storing():
+        with storing():
             for name in (STAGING, *Area):
                 (root / name).mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def staging(self, job_id: str) -> Path:
         """Return the folder for a job's work in progress, making it if needed."""
         folder = self._staging(job_id)
-        with _storing():
+        with storing():
             folder.mkdir(mode=0o700, exist_ok=True)
         return folder
 
@@ -66,7 +83,7 @@ class FileStore:
         """
         if not source.parent.resolve().is_relative_to((self._root / STAGING).resolve()):  # 1
             raise EntryInvalid(f"{source.name} is not in the staging folder; write it there first.")
-        with _storing():
+        with storing():
             if not os.path.lexists(source):
                 if sha256 is None:
                     raise NotFound(f"{source.name} is not in the staging folder; make it again.")
@@ -75,14 +92,11 @@ class FileStore:
                 digest = _seal(fd, source.name)  # 2, 3
                 if sha256 not in (None, digest):
                     raise RegistryDamaged(f"{source.name} is not what it was; make it again.")
-                target = self._place(area, digest)
-                _rename(source, target)  # 4
-                os.fchmod(fd, 0o400)
-        return digest, target
+            return digest, self._take(area, source, digest)  # 4
 
     def put_bytes(self, area: Area, data: bytes, job_id: str) -> tuple[str, Path]:
         """Store a small file that is in memory, such as a manifest, by way of the job's staging."""
-        with _storing(), tempfile.TemporaryDirectory(dir=self.staging(job_id)) as temporary:
+        with storing(), tempfile.TemporaryDirectory(dir=self.staging(job_id)) as temporary:
             source = Path(temporary) / "data"
             source.write_bytes(data)
             return self.put(area, source)
@@ -90,7 +104,7 @@ class FileStore:
     def move(self, digest: str, origin: Area, target: Area) -> Path:
         """Move a file between areas; done already is done."""
         place = self._place(target, digest)
-        with _storing():
+        with storing():
             try:
                 _rename(self._place(origin, digest), place)
             except FileNotFoundError:
@@ -107,27 +121,37 @@ class FileStore:
     def check(self, area: Area, digest: str) -> Path:
         """Return the place of a file after reading it whole; `RegistryDamaged` if its bytes changed."""
         place = self.find(area, digest)
-        with _storing(), place.open("rb") as file:
+        with storing(), place.open("rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != digest:
                 raise RegistryDamaged(f"The stored file {digest[:16]}… was changed; restore a backup.")
         return place
 
+    def open(self, area: Area, digest: str) -> "Readable":
+        """A file to read and seek in; its place is made of the digest. Raises: `NotFound`."""
+        try:
+            return os.fdopen(os.open(self.find(area, digest), _READ_ONLY), "rb", buffering=0)
+        except FileNotFoundError:
+            raise NotFound(f"No file {digest[:16]}… is {area}.") from None
+
+    def demand_ready(self) -> None:
+        """Raises `StorageAway` while the files cannot be reached; folders always can."""
+
     def digests(self, area: Area) -> list[str]:
         """The digests of all files of an area; for small ones."""
-        with _storing():
+        with storing():
             names = [place.name for place in (self._root / area).glob("??/*")]
         return sorted(name for name in names if _DIGEST.fullmatch(name))
 
     def remove(self, area: Area, digest: str) -> None:
         """Delete a file for good; done already is done."""
         place = self._place(area, digest)
-        with _storing(), contextlib.suppress(FileNotFoundError):
+        with storing(), contextlib.suppress(FileNotFoundError):
             place.unlink()
             _sync_folder(place.parent)
 
     def clean(self, job_id: str) -> None:
         """Delete a finished job's work in progress."""
-        with _storing(), contextlib.suppress(FileNotFoundError):
+        with storing(), contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self._staging(job_id))
 
     def clean_finished(self, is_open: Callable[[str], bool]) -> int:
@@ -135,12 +159,19 @@ class FileStore:
 
         ``is_open`` is asked after the folders are listed, so a job that starts meanwhile is safe.
         """
-        with _storing():
+        with storing():
             listed = [entry.name for entry in (self._root / STAGING).iterdir() if is_id(entry.name)]
         gone = [job_id for job_id in listed if not is_open(job_id)]
         for job_id in gone:
             self.clean(job_id)
         return len(gone)
+
+    def _take(self, area: Area, source: Path, digest: str) -> Path:
+        """Bring a sealed file of staging to its place."""
+        target = self._place(area, digest)
+        _rename(source, target)
+        target.chmod(0o400)
+        return target
 
     def _staging(self, job_id: str) -> Path:
         if not is_id(job_id):
@@ -191,7 +222,8 @@ def _sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def _storing() -> Iterator[None]:
+def storing() -> Iterator[None]:
+    """What the system refuses is `StorageFull`."""
     try:
         yield
     except OSError as error:

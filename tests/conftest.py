@@ -272,3 +272,54 @@ def postgres() -> Iterator[Server]:
     pytest.importorskip("psycopg", reason="psycopg is not installed here")
     with LocalServer() as local:
         yield Server(local)
+
+
+class BucketServer:
+    """An S3 server on loopback that can go away and come back with what it holds."""
+
+    def __init__(self) -> None:
+        self._server: Any = None
+        self._port = 0
+        self.start()
+
+    def start(self) -> None:
+        from moto.server import ThreadedMotoServer
+
+        self._server = ThreadedMotoServer("127.0.0.1", self._port, verbose=False)
+        self._server.start()
+        _, self._port = self._server.get_host_and_port()
+
+    def stop(self) -> None:
+        self._server.stop()
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+
+@pytest.fixture(scope="session")
+def bucket_server() -> Iterator[BucketServer]:
+    """One for the whole session, started when it is needed."""
+    pytest.importorskip("s3fs", reason="s3fs is not installed here")
+    pytest.importorskip("moto.server", reason="moto is not installed here")
+    server = BucketServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def bucket(bucket_server: BucketServer, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URL of an empty bucket; who opens it finds server and credentials in the environment."""
+    from s3fs import S3FileSystem
+
+    for name, value in {
+        "AWS_ENDPOINT_URL": bucket_server.address, "AWS_ACCESS_KEY_ID": "test", "AWS_REGION": "us-east-1",
+        "AWS_SECRET_ACCESS_KEY": "hush-hush", "AWS_EC2_METADATA_DISABLED": "true",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    name = f"test-{next(_BUCKETS)}"
+    S3FileSystem(skip_instance_cache=True).mkdir(name)
+    return f"s3://{name}/clips"
+
+
+_BUCKETS = count(1)

@@ -16,7 +16,7 @@ from pipeline.errors import RangeImpossible, RouteUnknown, TooBusy, Withdrawn
 from registry import releases
 from registry.errors import NotFound
 from registry.ids import is_id
-from registry.store import Area
+from registry.store import Area, Readable
 from registry.types import Release, ReleaseState
 
 CHUNK: Final = 256 * 1024
@@ -32,12 +32,12 @@ async def get_file(release_id: str, request: Request, here: Here) -> Response:
     It needs no key: what is released is public to whoever knows its id. One range of bytes can be asked for.
     """
     release = await asyncio.to_thread(_released, here, release_id)
-    descriptor = await asyncio.to_thread(_open, here, release)
+    file = await asyncio.to_thread(_open, here, release)
     try:
-        size = os.fstat(descriptor).st_size
+        size = await asyncio.to_thread(file.seek, 0, os.SEEK_END)
         first, last, status = _range(_wanted(request, release), size)
     except BaseException:
-        os.close(descriptor)
+        file.close()
         raise
     headers = {
         "Accept-Ranges": "bytes", "Content-Length": str(last - first + 1), "ETag": f'"{release.file_sha256}"',
@@ -45,7 +45,7 @@ async def get_file(release_id: str, request: Request, here: Here) -> Response:
     }  # fmt: skip
     if status == 206:
         headers["Content-Range"] = f"bytes {first}-{last}/{size}"
-    return _FileResponse(descriptor, first, last, status, headers)
+    return _FileResponse(file, first, last, status, headers)
 
 
 def _released(here: Service, release_id: str) -> Release:
@@ -58,12 +58,11 @@ def _released(here: Service, release_id: str) -> Release:
     return release
 
 
-def _open(here: Service, release: Release) -> int:
+def _open(here: Service, release: Release) -> Readable:
     """The file, opened: its place is made of the digest in the database, of nothing in the request."""
     try:
-        place = here.app.store.find(Area.RELEASED, release.file_sha256)
-        return os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except (NotFound, FileNotFoundError):
+        return here.app.store.open(Area.RELEASED, release.file_sha256)
+    except NotFound:
         raise TooBusy("the released file is being put into its place; try again in a moment") from None
 
 
@@ -93,21 +92,22 @@ class _FileResponse(StreamingResponse):
     """Sends bytes `first` to `last` of an open file, and closes it, whatever happens."""
 
     def __init__(
-        self, descriptor: int, first: int, last: int, status: int, headers: Mapping[str, str]
+        self, file: Readable, first: int, last: int, status: int, headers: Mapping[str, str]
     ) -> None:
-        super().__init__(_read(descriptor, first, last), status, headers, "video/mp4")
-        self._descriptor = descriptor
+        super().__init__(_read(file, first, last), status, headers, "video/mp4")
+        self._file = file
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
         finally:
-            os.close(self._descriptor)
+            self._file.close()
 
 
-async def _read(descriptor: int, first: int, last: int) -> AsyncIterator[bytes]:
+async def _read(file: Readable, first: int, last: int) -> AsyncIterator[bytes]:
+    await asyncio.to_thread(file.seek, first)
     while first <= last:
-        chunk = await asyncio.to_thread(os.pread, descriptor, min(CHUNK, last - first + 1), first)
+        chunk = await asyncio.to_thread(file.read, min(CHUNK, last - first + 1))
         if not chunk:
             return
         first += len(chunk)

@@ -70,7 +70,8 @@ def _of_database(here: Service) -> list[Standing]:
 def troubles(here: Service) -> dict[str, str]:
     """What this process needs to take work, each with ``ready`` or what is wrong."""
     return {
-        "process": _process(here), "models": _models(here), "registry": _registry(here), "disk": _disk(here),
+        "process": _process(here), "models": _models(here), "registry": _registry(here),
+        "files": _files(here), "disk": _disk(here),
     }  # fmt: skip
 
 
@@ -86,6 +87,15 @@ def _registry(here: Service) -> str:
     """The database answers, and this process has caught up with it."""
     try:
         here.app.catch_up()
+    except OURS as error:
+        return str(error)
+    return READY
+
+
+def _files(here: Service) -> str:
+    """The file store answers; a folder of the home always does."""
+    try:
+        here.app.store.demand_ready()
     except OURS as error:
         return str(error)
     return READY

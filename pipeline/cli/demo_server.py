@@ -26,7 +26,7 @@ START_SECONDS: Final = 120.0
 JOB_SECONDS: Final = 180.0
 POLL_SECONDS: Final = 0.2
 WAIT: Final = "wait=60"
-_LISTENING: Final = re.compile(r"listening on (http://\S+)")
+_LISTENING: Final = re.compile(r"listening on (http://[^\s\"]+)")
 
 
 class ServerFailed(CountermarkError):

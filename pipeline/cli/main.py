@@ -38,6 +38,7 @@ from pipeline.cli import (
     permission,
     reference,
     release,
+    restore,
     retroscan,
     rule,
     serve,
@@ -88,6 +89,7 @@ app.add_typer(retroscan.app, name="retroscan")
 app.add_typer(case.app, name="case")
 app.add_typer(webhook.app, name="webhook")
 app.add_typer(release.app, name="release")
+app.command("restore")(output.command(restore.restore))
 app.command("statements")(output.command(statements.statements))
 app.command("serve")(output.command(serve.serve))
 app.command("worker")(output.command(worker.worker))

@@ -13,6 +13,7 @@ from pipeline.credentials.trust import SignerTable, TrustStore
 from pipeline.home import Home
 from pipeline.keyring import MARKS_FILE, load_keyring, read_bundle, with_tsa_roots
 from pipeline.settings import Settings
+from pipeline.storage import open_store
 from pipeline.verify.issued_list import IssuedList
 from pipeline.verify.local import Verifier
 from registry.lookup import Lookup, open_lookup
@@ -35,7 +36,7 @@ def open_local(settings: Settings, bundle: Path | None = None) -> Iterator[Verif
     with lookup or contextlib.nullcontext():
         common = _Common(
             lookup=lookup, issued=IssuedList(lookup) if lookup else None,
-            manifests=FileStore(home.files, create=False) if lookup else None,
+            manifests=open_store(settings, create=False) if lookup else None,
             interrupted=lookup.interrupted_jobs(home.locks) if lookup else 0,
         )  # fmt: skip
         yield _with_bundle(settings, bundle, common) if bundle else _with_home(settings, common)

@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.errors import UsageError
 from pipeline.settings import load
+from pipeline.storage import open_store
 
 
 @pytest.fixture(autouse=True)
@@ -52,3 +53,30 @@ def test_a_wrong_file(tmp_path: Path, content: bytes) -> None:
 def test_a_home_of_nobody() -> None:
     with pytest.raises(UsageError, match="--home"):
         load(Path("~nobody-of-that-name/x"))
+
+
+def test_where_files_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load(tmp_path).files == tmp_path / "files"
+    monkeypatch.setenv("COUNTERMARK_FILES_URL", "s3://a-bucket/some/prefix")
+    assert load(tmp_path).files == tmp_path / "files"
+    monkeypatch.setenv("COUNTERMARK_FILES_URL", f"file://{tmp_path}/else where")
+    settings = load(tmp_path)
+    assert settings.files == tmp_path / "else where"
+    open_store(settings)
+    assert (tmp_path / "else where" / "released").is_dir()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3://", "s3://Bucket", "s3://key:secret@bucket", "s3://bucket/../x", "s3://bucket//x", "s3://bucket?x",
+        "file://host/folder", "file:folder", "/folder", "gs://bucket/x", "memory://x", "https://bucket/x",
+    ],
+)  # fmt: skip
+def test_places_that_nobody_tested_are_refused(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COUNTERMARK_FILES_URL", url)
+    with pytest.raises(UsageError, match="files_url") as refused:
+        load(tmp_path)
+    assert "secret" not in str(refused.value)

@@ -1,0 +1,137 @@
+"""What the service needs goes away in the middle of a job: nothing is released that should not be, the job
+waits or fails by name, and goes on when it is back.
+"""
+
+import resource
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from benchmarks.tools.local_postgres import LocalServer, programs
+from pipeline.api.service import make_service
+from pipeline.api.state import Service
+from pipeline.clock import clock
+from pipeline.settings import Settings
+from registry import apikeys
+from registry.store import Area
+
+PATIENCE = 200.0  # seconds
+
+
+class Running:
+    """A service, a key for it, and its jobs."""
+
+    def __init__(self, client: TestClient) -> None:
+        self.client = client
+        self.service: Service = client.app.state.service  # type: ignore[attr-defined]
+        made = apikeys.create(self.service.app.engine, "studio", "test", ["guard"], now=clock())
+        self.headers = {"Authorization": f"Bearer {made[1]}"}
+
+    def accept(self, clip: Path) -> str:
+        with clip.open("rb") as file:
+            answer = self.client.post("/v1/guard", files={"clip": ("c.mp4", file)}, headers=self.headers)
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["id"])
+
+    def job(self, job: str) -> Any:
+        return self.client.get(f"/v1/generations/{job}", headers=self.headers).json()
+
+    def idle(self) -> None:
+        """Wait until nobody works any more."""
+        wait_for(lambda: not self.service.jobs.taken)
+
+    def ended(self, job: str) -> Any:
+        self.service.resume_soon()
+        wait_for(lambda: self.job(job)["state"] != "open")
+        return self.job(job)
+
+    def files(self) -> tuple[list[str], list[str]]:
+        store = self.service.app.store
+        return store.digests(Area.HELD), store.digests(Area.RELEASED)
+
+
+def wait_for(what: Any) -> None:
+    until = time.monotonic() + PATIENCE
+    while not what():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+@contextmanager
+def running(home: Path, **settings: Any) -> Iterator[Running]:
+    given = {"policy": "marks-only", "preset": "ultrafast"} | settings
+    told = make_service(Settings(home=home, **given))
+    with TestClient(told, raise_server_exceptions=False) as client:
+        yield Running(client)
+
+
+@pytest.fixture(name="server")
+def own_server() -> Iterator[LocalServer]:
+    """One that may be stopped."""
+    if programs() is None:
+        pytest.skip("no PostgreSQL server is installed here; install the package postgresql")
+    pytest.importorskip("psycopg", reason="psycopg is not installed here")
+    with LocalServer() as server:
+        yield server
+
+
+def test_the_database_goes_away_and_comes_back(server: LocalServer, tmp_path: Path, clip: Path) -> None:
+    """No death is charged twice, no release made twice; meanwhile requests are told to come again."""
+    with running(tmp_path / "home", database_url=server.create("registry")) as here:
+        job = here.accept(clip)
+        wait_for(lambda: any(here.service.app.store._root.glob("staging/*/*")))  # it is at work
+        server.stop()
+        here.idle()
+        answer = here.client.get(f"/v1/generations/{job}", headers=here.headers)
+        assert (answer.status_code, answer.json()["code"]) == (503, "registry_unusable"), answer.text
+        assert answer.headers["retry-after"]
+        ready = here.client.get("/readyz")
+        assert (ready.status_code, "cannot be reached" in ready.json()["parts"]["registry"]) == (503, True)
+        assert here.files() == ([], [])
+        server.start()
+        told = here.ended(job)
+        assert told["state"] == "released", told
+        assert here.files() == ([], [told["release"]["sha256"]])
+        assert here.client.get("/readyz").status_code == 200
+        here.service.app.engine.dispose()
+
+
+def test_the_time_stamp_service_is_away(tmp_path: Path, clip: Path) -> None:
+    """The job waits; nothing that is unsigned is stored, let alone released."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        away = f"http://127.0.0.1:{taken.getsockname()[1]}/tsa"
+    with running(tmp_path / "home", tsa_url=away) as here:
+        job = here.accept(clip)
+        here.idle()
+        told = here.job(job)
+        assert (told["state"], told["release"], here.files()) == ("open", None, ([], []))
+    with running(tmp_path / "home") as here:
+        told = here.ended(job)
+        assert (told["state"], here.files()) == ("released", ([], [told["release"]["sha256"]]))
+
+
+def test_the_disk_is_full_in_the_middle_of_a_job(tmp_path: Path, clip: Path) -> None:
+    """A limit on the size of files makes write() fail half-way, as a full disk does; the database's, too."""
+    with running(tmp_path / "home") as here:
+        job = here.accept(clip)
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (64 * 1024, hard))
+        try:
+            here.idle()
+            assert here.files() == ([], [])
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        told = here.ended(job)
+        if told["state"] == "failed":  # it met the limit while it wrote a clip, not while it wrote that down
+            assert told["error"]["code"] in ("storage_full", "storage_failed", "media_unreadable"), told
+            told = here.ended(here.accept(clip))
+        assert told["state"] == "released", told
+        assert here.files() == ([], [told["release"]["sha256"]])
+        here.service.app.store.check(Area.RELEASED, told["release"]["sha256"])
+        assert not list((tmp_path / "home" / "files" / "staging").iterdir())
