@@ -10,22 +10,23 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import cv2
 import numpy as np
 import uvicorn
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
 from benchmarks import common
-from benchmarks.common import Row, once, say
+from benchmarks.common import Conditions, Row, once, say
 from benchmarks.tools import newcomers
 from benchmarks.tools.newcomers import Hand
 from pipeline.api.server import bind, required_eyes
 from pipeline.api.service import make_service
 from pipeline.clock import clock
-from pipeline.settings import Settings
+from pipeline.settings import load
 from registry import apikeys, releases, sessions
 from registry.store import Area
 
@@ -39,7 +40,7 @@ PROMPT: Final = "a red ball rolls across green grass"
 @contextmanager
 def served(home: Path) -> Iterator[tuple[str, Any]]:
     """A service on a port of this machine, with its models loaded: its address, and its application."""
-    settings = Settings(home=home)
+    settings = load(home)
     app = make_service(settings, eyes=required_eyes(settings))
     with bind("127.0.0.1", 0) as socket:
         server = uvicorn.Server(uvicorn.Config(app, log_level="error", ws="none"))
@@ -67,7 +68,7 @@ def drawn(folder: Path, seed: int) -> Path:
 
 def rows_of(story: str, hand: Hand, width: int, seconds: float) -> list[Row]:
     """The figures of one storyboard."""
-    told = {"storyboard": story, "width": width}
+    told: Conditions = {"storyboard": story, "width": width}
     say(f"{story} at {width} px: {hand.clicks} clicks, {hand.fields} fields, {seconds:.1f} s")
     return [
         once("clicks", hand.clicks, "count", told), once("fields", hand.fields, "count", told),
@@ -75,25 +76,38 @@ def rows_of(story: str, hand: Hand, width: int, seconds: float) -> list[Row]:
     ]  # fmt: skip
 
 
-def measure(browser: Browser, address: str, here: Any, folder: Path, width: int) -> list[Row]:
-    """All storyboards at one width."""
+def photographer(folder: Path | None, width: int) -> newcomers.Look:
+    """Takes a picture of every page, if there is a folder for them."""
+
+    def look(page: Page, name: str) -> None:
+        if folder is not None:
+            page.screenshot(path=folder / f"{name}-{width}.png", full_page=True)
+
+    return look
+
+
+def measure(
+    browser: Browser, address: str, here: Any, folder: Path, width: int, look: newcomers.Look
+) -> list[Row]:
+    """All storyboards at one width; the narrow one is dark."""
+    came = partial(Hand.at, browser, address, width, script=False, dark=width == min(WIDTHS), look=look)
     pictures = [drawn(folder, 100 * width + number) for number in range(PICTURES)]
-    with Hand.at(browser, address, width, script=False) as hand:
+    with came() as hand:
         newcomers.say_no(hand, NAMES[width], pictures, f"a portrait of {NAMES[width]}")
         rows = rows_of("a: an opt-out", hand, width, hand.seconds)
     key, _ = apikeys.create(here.app.engine, "studio", f"maker {width}", ("create",), now=clock())
     link = sessions.make_link(here.app.engine, key.id, clock())
-    with Hand.at(browser, address, width, script=False) as hand:
+    with came() as hand:
         newcomers.make_clip(hand, link, PROMPT)
         hand.page.wait_for_url("**/v/**")
         rows += rows_of("d: a clip is made", hand, width, hand.seconds)
-    with Hand.at(browser, address, width, script=False) as hand:
+    with came() as hand:
         newcomers.look_at_clip(hand)
         rows += rows_of("d: a clip is looked at", hand, width, hand.seconds)
     newest = releases.list_releases(here.app.engine, limit=1)[0]
     clip = folder / f"copy {width}.mp4"
     clip.write_bytes(here.app.store.find(Area.RELEASED, newest.file_sha256).read_bytes())
-    with Hand.at(browser, address, width, script=False) as hand:
+    with came() as hand:
         headline = newcomers.check_clip(hand, clip)
         say(f"headline: {headline}")
         return rows + rows_of("c: a clip is checked", hand, width, hand.seconds)
@@ -101,7 +115,9 @@ def measure(browser: Browser, address: str, here: Any, folder: Path, width: int)
 
 def main() -> None:
     """Measure and print."""
-    given, head, rows = common.options(__doc__, clips=False).parse_args(), common.commit(), common.machine()
+    parser = common.options(__doc__, clips=False)
+    parser.add_argument("--shots", type=Path, help="a folder for pictures of the pages; they take time, too")
+    given, head, rows = parser.parse_args(), common.commit(), common.machine()
     found = newcomers.program()
     if found is None:
         raise SystemExit("Chromium is not installed: it is what this measures in")
@@ -109,7 +125,8 @@ def main() -> None:
         folder = Path(name)
         with served(folder / "home") as (address, app), newcomers.chromium(found) as browser:
             for width in WIDTHS:
-                rows += measure(browser, address, app.state.service, folder, width)
+                look = photographer(given.shots, width)
+                rows += measure(browser, address, app.state.service, folder, width, look)
     common.present(SUITE, rows, head, as_json=given.json)
 
 
