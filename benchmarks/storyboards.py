@@ -10,13 +10,14 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import cv2
 import numpy as np
 import uvicorn
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
 from benchmarks import common
 from benchmarks.common import Conditions, Row, once, say
@@ -76,25 +77,38 @@ def rows_of(story: str, hand: Hand, width: int, seconds: float) -> list[Row]:
     ]  # fmt: skip
 
 
-def measure(browser: Browser, address: str, here: Any, folder: Path, width: int) -> list[Row]:
-    """All storyboards at one width."""
+def photographer(folder: Path | None, width: int) -> newcomers.Look:
+    """Takes a picture of every page, if there is a folder for them."""
+
+    def look(page: Page, name: str) -> None:
+        if folder is not None:
+            page.screenshot(path=folder / f"{name}-{width}.png", full_page=True)
+
+    return look
+
+
+def measure(
+    browser: Browser, address: str, here: Any, folder: Path, width: int, look: newcomers.Look
+) -> list[Row]:
+    """All storyboards at one width; the narrow one is dark."""
+    came = partial(Hand.at, browser, address, width, script=False, dark=width == min(WIDTHS), look=look)
     pictures = [drawn(folder, 100 * width + number) for number in range(PICTURES)]
-    with Hand.at(browser, address, width, script=False) as hand:
+    with came() as hand:
         newcomers.say_no(hand, NAMES[width], pictures, f"a portrait of {NAMES[width]}")
         rows = rows_of("a: an opt-out", hand, width, hand.seconds)
     key, _ = apikeys.create(here.app.engine, "studio", f"maker {width}", ("create",), now=clock())
     link = sessions.make_link(here.app.engine, key.id, clock())
-    with Hand.at(browser, address, width, script=False) as hand:
+    with came() as hand:
         newcomers.make_clip(hand, link, PROMPT)
         hand.page.wait_for_url("**/v/**")
         rows += rows_of("d: a clip is made", hand, width, hand.seconds)
-    with Hand.at(browser, address, width, script=False) as hand:
+    with came() as hand:
         newcomers.look_at_clip(hand)
         rows += rows_of("d: a clip is looked at", hand, width, hand.seconds)
     newest = releases.list_releases(here.app.engine, limit=1)[0]
     clip = folder / f"copy {width}.mp4"
     clip.write_bytes(here.app.store.find(Area.RELEASED, newest.file_sha256).read_bytes())
-    with Hand.at(browser, address, width, script=False) as hand:
+    with came() as hand:
         headline = newcomers.check_clip(hand, clip)
         say(f"headline: {headline}")
         return rows + rows_of("c: a clip is checked", hand, width, hand.seconds)
@@ -102,7 +116,9 @@ def measure(browser: Browser, address: str, here: Any, folder: Path, width: int)
 
 def main() -> None:
     """Measure and print."""
-    given, head, rows = common.options(__doc__, clips=False).parse_args(), common.commit(), common.machine()
+    parser = common.options(__doc__, clips=False)
+    parser.add_argument("--shots", type=Path, help="a folder for pictures of the pages; they take time, too")
+    given, head, rows = parser.parse_args(), common.commit(), common.machine()
     found = newcomers.program()
     if found is None:
         raise SystemExit("Chromium is not installed: it is what this measures in")
@@ -110,7 +126,8 @@ def main() -> None:
         folder = Path(name)
         with served(folder / "home") as (address, app), newcomers.chromium(found) as browser:
             for width in WIDTHS:
-                rows += measure(browser, address, app.state.service, folder, width)
+                look = photographer(given.shots, width)
+                rows += measure(browser, address, app.state.service, folder, width, look)
     common.present(SUITE, rows, head, as_json=given.json)
 
 

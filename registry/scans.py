@@ -273,10 +273,12 @@ def counts(conn: Connection, subject_id: str) -> Counts:
 def progress(conn: Connection, seq: int) -> Progress:
     """How far looking for the change at a position has come."""
     total = int(conn.execute(select(func.count()).select_from(release)).scalar_one())
+    if not total:
+        return Progress(releases=0, compared=0, done=True)
     scan = unfinished(conn)
     if scan is not None and scan.after_seq < seq <= scan.upto_seq:
         return Progress(releases=total, compared=scan.compared, done=False)
-    done = not total or covered(conn)[0] >= seq
+    done = covered(conn)[0] >= seq
     return Progress(releases=total, compared=total if done else 0, done=done)
 
 
