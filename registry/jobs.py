@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, literal_column, select
+from sqlalchemy import Connection, Engine, Row, select
 
 from registry import decisions, holds, log
 from registry.canonical import Json, JsonValue, stored
@@ -31,9 +31,6 @@ from registry.types import DecisionLike, Job, JobState, Reason, ReasonLike
 
 DEATHS_MAX: Final = 3
 LOCK_SUFFIX: Final = ".lock"
-# As the index of migration r0023 writes it.
-ACCOUNT: Final[ColumnElement[Any]] = literal_column("json_extract(job.inputs, '$.account')")
-"""Whose a job is."""
 
 
 class Jobs(Protocol):
@@ -257,7 +254,7 @@ class LocalJobs:
 
 def of_account(engine: Engine, account: str, *, after: str = "", limit: int = 100) -> list[Job]:
     """The jobs of an account, oldest first; ``after``: the last id of the page before."""
-    query = select(job).where(account == ACCOUNT, job.c.id > after).order_by(job.c.id).limit(limit)
+    query = select(job).where(job.c.account == account, job.c.id > after).order_by(job.c.id).limit(limit)
     with read(engine) as conn:
         return [_loaded(row, None) for row in conn.execute(query)]
 
@@ -285,7 +282,9 @@ def _step(job_id: str, name: str) -> Any:
 
 
 def _insert(conn: Connection, **values: Any) -> None:
-    conn.execute(job.insert().values(**values, state=JobState.OPEN, current_step="", deaths=0))
+    account = str(values["inputs"].get("account") or "")
+    begun = {"state": JobState.OPEN, "current_step": "", "deaths": 0}
+    conn.execute(job.insert().values(**values, **begun, account=account))
 
 
 def _row(conn: Connection, condition: Any) -> Row[Any] | None:

@@ -92,6 +92,7 @@ job = Table(
     Column("owner", Text),
     Column("current_step", Text, nullable=False),
     Column("deaths", Integer, nullable=False),
+    Column("account", Text, nullable=False),  # of the inputs, for lists
 )
 
 job_step = Table(

@@ -42,7 +42,6 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-@pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index")
 def test_the_tables_of_queries_are_those_of_the_migrations(home: Home) -> None:
     with read(home.engine) as conn:
         context = MigrationContext.configure(conn, opts={"compare_type": True})
