@@ -167,7 +167,7 @@ def test_a_download_goes_on_and_is_compared(served: Any, clip: Path, tmp_path: P
     told = served.guard(clip, headers).json()
     network = Cutting(served.client._transport)
     asking = Client("http://testserver", secret, transport=network, sleep=lambda _: None)
-    job = asking.job(told["id"])
+    job = Client("http://testserver", secret, transport=served.client._transport).wait(asking.job(told["id"]))
     target = asking.download(job, tmp_path / "whole.mp4")
     assert hashlib.sha256(target.read_bytes()).hexdigest() == job.released().sha256
     assert network.ranges[0] is None
