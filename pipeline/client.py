@@ -30,7 +30,6 @@ AGAIN: Final = frozenset({429, 503})
 TRIES: Final = 5
 LONGEST_WAIT: Final = 60.0  # seconds between two tries
 TOLERANCE_SECONDS: Final = 300.0  # of the time in a webhook
-CHUNK: Final = 1 << 20
 WEBHOOK_PREFIX: Final = "whsec_"
 
 
@@ -293,7 +292,7 @@ class Client:
                 answer.read()
             _good(answer)
             with part.open("ab" if answer.status_code == 206 else "wb") as file:
-                for chunk in answer.iter_bytes(CHUNK):
+                for chunk in answer.iter_bytes():  # as they come: what was cut off begins after the last
                     file.write(chunk)
 
 
