@@ -1,13 +1,14 @@
 """Runs checks so that whatever happens is in a report: nothing raises, nothing waits for ever.
 
 A check that fails, or that does not end in time, is never passed: its report says so, and a policy that
-requires it holds.
+requires it holds. Threads are kept for the next check: on a busy machine a new one costs more than a check.
 """
 
+import os
 import queue
 import threading
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import ClassVar, Final
 
 from classifiers.base import CheckReport, CheckState
 from classifiers.errors import TooMuchToSee
@@ -15,6 +16,7 @@ from classifiers.errors import TooMuchToSee
 Check = Callable[[], CheckReport]
 
 MAX_DETAIL: Final = 300
+IDLE_MAX: Final = 16  # threads that are kept
 
 
 def run_checks(checks: Mapping[str, Check], *, seconds: float) -> tuple[CheckReport, ...]:
@@ -29,14 +31,53 @@ def run(name: str, check: Check, seconds: float) -> CheckReport:
     if seconds <= 0:
         return given_up
     done: queue.SimpleQueue[CheckReport] = queue.SimpleQueue()
-    worker = threading.Thread(
-        target=lambda: done.put(reported(name, check)), name=f"check-{name}", daemon=True
-    )
-    worker.start()
+    _Worker.free().give(lambda: reported(name, check), done)
     try:
         return done.get(timeout=seconds)
     except queue.Empty:
         return given_up
+
+
+class _Worker:
+    """A thread that runs one check after another. One that is stuck is not idle, so nobody gets it."""
+
+    _idle: ClassVar[list["_Worker"]] = []  # a list's append and pop are atomic
+
+    def __init__(self) -> None:
+        self._given: queue.SimpleQueue[tuple[Check, queue.SimpleQueue[CheckReport]]] = queue.SimpleQueue()
+        threading.Thread(target=self._work, name="check", daemon=True).start()
+
+    @classmethod
+    def free(cls) -> "_Worker":
+        """One that is idle, else a new one."""
+        try:
+            return cls._idle.pop()
+        except IndexError:
+            return cls()
+
+    def give(self, check: Check, done: "queue.SimpleQueue[CheckReport]") -> None:
+        """Have it run a check and say so."""
+        self._given.put((check, done))
+
+    def _work(self) -> None:
+        while True:
+            check, done = self._given.get()
+            report = check()
+            kept = len(self._idle) < IDLE_MAX
+            if kept:  # before it says so: whoever waits finds it at the next check
+                self._idle.append(self)
+            done.put(report)
+            del check, done, report  # what it looked at is not kept until it is given something else
+            if not kept:
+                return
+
+    @classmethod
+    def forget(cls) -> None:
+        """In a forked child: its parent's threads are not there."""
+        cls._idle.clear()
+
+
+os.register_at_fork(after_in_child=_Worker.forget)
 
 
 def reported(name: str, check: Check) -> CheckReport:

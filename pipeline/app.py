@@ -177,11 +177,11 @@ class App(Working):
 
     def judge(
         self, prompt: str, *, policy: str, history: tuple[str, ...] = (), account: str = LOCAL_ACCOUNT,
-        use: Use = NO_USE, enhanced: str | None = None,
+        use: Use = NO_USE, enhanced: str | None = None, checks: tuple[str, ...] | None = None,
     ) -> Decision:  # fmt: skip
         """What the gate says of a prompt, without a job. Raises: UsageError, LimitExceeded."""
         texts = Texts(history=history, prompt=prompt, enhanced=enhanced)
-        return self.asking.judge(texts, Question(policy=policy, account=account, use=use))
+        return self.asking.judge(texts, Question(policy=policy, account=account, use=use, checks=checks))
 
 
 @contextlib.contextmanager

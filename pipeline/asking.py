@@ -21,11 +21,14 @@ from registry import uses
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """For whom, by which policy, and for what use a prompt is judged."""
+    """For whom, by which policy, and for what use a prompt is judged; ``checks``: only by these checks of the
+    policy, None for all. A job is always judged by all.
+    """
 
     policy: str
     account: str = LOCAL_ACCOUNT
     use: Use = NO_USE
+    checks: tuple[str, ...] | None = None
 
 
 class Asking:
@@ -83,7 +86,9 @@ class Asking:
         ask = ask_of({"account": question.account, "use": use_json(question.use)})
         gate = Gate(bench.eyes, bench.view, bench.settings, uses=partial(uses.today, bench.engine))
         checked = gate.checked(texts)
-        [judged] = gate.judge_texts([checked], policies.preset(question.policy), ask, bench.clock())
+        policy = policies.preset(question.policy)
+        policy = policy if question.checks is None else policy.only(question.checks)
+        [judged] = gate.judge_texts([checked], policy, ask, bench.clock())
         return judged
 
     def _demand_allowed(self, decision: Decision) -> None:

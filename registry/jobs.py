@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, func, literal_column, select
+from sqlalchemy import Connection, Engine, Row, and_, func, select
 
 from registry import decisions, holds, log
 from registry.canonical import Json, JsonValue, stored
@@ -27,9 +27,6 @@ from registry.types import DecisionLike, Job, JobState, Reason, ReasonLike
 
 DEATHS_MAX: Final = 3
 TRIES: Final = 8  # free jobs that are looked at together; others may be faster at some
-# As the index of migration r0023 writes it.
-ACCOUNT: Final[ColumnElement[Any]] = literal_column("json_extract(job.inputs, '$.account')")
-"""Whose a job is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,7 +286,7 @@ class StoredJobs:
 
 def of_account(engine: Engine, account: str, *, after: str = "", limit: int = 100) -> list[Job]:
     """The jobs of an account, oldest first; ``after``: the last id of the page before."""
-    query = select(job).where(ACCOUNT.in_([account]), job.c.id > after).order_by(job.c.id).limit(limit)
+    query = select(job).where(job.c.account == account, job.c.id > after).order_by(job.c.id).limit(limit)
     with read(engine) as conn:
         return [_loaded(row, None) for row in conn.execute(query)]
 
@@ -313,7 +310,7 @@ def demand_room(conn: Connection, room: Room) -> None:
     waiting = select(func.count()).where(job.c.state == JobState.OPEN, _UNBEGUN)
     if conn.execute(waiting).scalar_one() >= room.all:
         raise QueueFull("As many jobs wait as this service takes; try again later.")
-    mine = waiting.where(ACCOUNT.in_([room.account]))
+    mine = waiting.where(job.c.account == room.account)
     if conn.execute(mine).scalar_one() >= room.each:
         raise QueueFull("As many jobs of this account wait as may; try again when one has ended.", own=True)
 
@@ -328,7 +325,9 @@ def _step(job_id: str, name: str) -> Any:
 
 
 def _insert(conn: Connection, **values: Any) -> None:
-    conn.execute(job.insert().values(**values, state=JobState.OPEN, current_step="", deaths=0))
+    account = str(values["inputs"].get("account") or "")
+    begun = {"state": JobState.OPEN, "current_step": "", "deaths": 0}
+    conn.execute(job.insert().values(**values, **begun, account=account))
 
 
 def _row(conn: Connection, condition: Any) -> Row[Any] | None:

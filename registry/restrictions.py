@@ -12,7 +12,6 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, or_, select
 
 from registry import cases, recalls
 from registry.errors import NotFound
-from registry.jobs import ACCOUNT
 from registry.tables import api_key, decision, held, job, log_entry, release, subject
 from registry.tables_appeals import key_suspension
 from registry.tables_parties import claim
@@ -129,7 +128,7 @@ class _Source:
     at: ColumnElement[str]
     id: ColumnElement[str]
     load: Callable[[Connection, Row[Any]], Restriction]
-    account: ColumnElement[Any] = ACCOUNT
+    account: ColumnElement[Any] = job.c.account
 
 
 def _between(
@@ -141,7 +140,7 @@ def _between(
 
 def _hold(_conn: Connection, row: Row[Any]) -> Restriction:
     return Restriction(
-        id=row.id, kind=HOLD, account=_account(row), job=row.job_id, release=None, at=row.held_at,
+        id=row.id, kind=HOLD, account=row.account, job=row.job_id, release=None, at=row.held_at,
         ended_at=row.lifted_at, content_at=row.created_at, found=_found(row.reasons), by=MACHINE,
         made=_made(row),
     )  # fmt: skip
@@ -151,7 +150,7 @@ def _refusal(_conn: Connection, row: Row[Any]) -> Restriction:
     found = _found(row.reasons)
     by = BOTH if any(one.code == _REFUSED_BY_PERSON for one in found) else MACHINE
     return Restriction(
-        id=row.id, kind=REFUSAL, account=_account(row), job=row.job_id, release=None, at=row.decided_at,
+        id=row.id, kind=REFUSAL, account=row.account, job=row.job_id, release=None, at=row.decided_at,
         ended_at=None, content_at=row.created_at, found=found, by=by, made=_made(row),
         policy=(row.policy, row.policy_version),
     )  # fmt: skip
@@ -160,7 +159,7 @@ def _refusal(_conn: Connection, row: Row[Any]) -> Restriction:
 def _withdrawal(conn: Connection, row: Row[Any]) -> Restriction:
     found, by, notice = _ground(conn, row)
     return Restriction(
-        id=row.id, kind=WITHDRAWAL, account=_account(row), job=row.job_id, release=row.release_id, at=row.at,
+        id=row.id, kind=WITHDRAWAL, account=row.account, job=row.job_id, release=row.release_id, at=row.at,
         ended_at=row.lifted_at, content_at=row.published_at, found=found, by=by, notice=notice,
         cause=row.cause,
     )  # fmt: skip
@@ -189,10 +188,6 @@ def _suspension(_conn: Connection, row: Row[Any]) -> Restriction:
     )  # fmt: skip
 
 
-def _account(row: Row[Any]) -> str:
-    return str(row.inputs.get("account") or "")
-
-
 def _made(row: Row[Any]) -> bool:
     """Whether a clip came with the order; a prompt that is refused is drawn by nobody."""
     return "sha256" in row.inputs
@@ -209,7 +204,7 @@ def _found(reasons: Sequence[Any]) -> tuple[Found, ...]:
     return tuple(dict.fromkeys(listed))
 
 
-_OF_JOB: Final = (job.c.inputs, job.c.created_at)
+_OF_JOB: Final = (job.c.inputs, job.c.created_at, job.c.account)
 _LATER: Final = decision.alias("later")
 _SINCE, _LIFTED = log_entry.alias("since"), log_entry.alias("lifted")
 

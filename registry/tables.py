@@ -94,6 +94,7 @@ job = Table(
     Column("deaths", Integer, nullable=False),
     Column("worker", Text),
     Column("queued", Integer, nullable=False, server_default="0"),
+    Column("account", Text, nullable=False),  # of the inputs, for lists
 )
 
 job_step = Table(

@@ -102,7 +102,8 @@ class _Reader:
             raise _too_large(self._limit)
         wait = min(self._idle, self._until - time.monotonic())
         try:
-            message = await asyncio.wait_for(self._receive(), max(wait, 0.0))
+            async with asyncio.timeout(max(wait, 0.0)):  # no task of its own, as wait_for makes one
+                message = await self._receive()
         except TimeoutError:
             raise TooSlow("the request took too long to arrive; try again") from None
         self._taken += len(message.get("body", b""))
@@ -124,7 +125,8 @@ class _Writer:
             self.status = message["status"]
             _complete(message, {**HEADERS, **self._more})
         try:
-            await asyncio.wait_for(self._send(message), self._idle)
+            async with asyncio.timeout(self._idle):
+                await self._send(message)
         except TimeoutError:
             raise _Stuck from None
 

@@ -28,6 +28,7 @@ async def post_prompt(asked: shapes.PromptRequest, here: Here, caller: Moderator
         enhanced=asked.enhanced_prompt,
         use=jobs.use_of(asked.region, asked.purpose, asked.content_class, caller.tags),
         policy=jobs.allowed_policy(asked.policy, here.settings.policy),
+        checks=None if asked.checks is None else tuple(asked.checks),
     )  # fmt: skip
     with here.gates.reserve() as slot:
         future = slot.start(judge)

@@ -13,6 +13,7 @@ MAX_SEED: Final = 2**32 - 1
 # Told in OpenAPI; what is said otherwise is refused with a sentence that names the choices.
 REGION: Final[dict[str, Any]] = {"enum": ["", *sorted(REGIONS)]}
 PURPOSE: Final[dict[str, Any]] = {"enum": ["", *PURPOSES]}
+PromptCheck = Literal["prompt_names", "prompt_descriptions", "unregistered_names", "unsafe_content"]
 CONTENT: Final[dict[str, Any]] = {"enum": ["", *CONTENT_CLASSES]}
 
 
@@ -60,6 +61,10 @@ class PromptRequest(Asked):
     enhanced_prompt: str | None = Field(
         None, description="what your enhancer made of the prompt: judged with it, and what is drawn"
     )
+    checks: list[PromptCheck] | None = Field(
+        None, min_length=1, max_length=4,
+        description="only these checks of the policy, as prompt_names, which needs no model; a job has all",
+    )  # fmt: skip
     policy: str | None = Field(None, max_length=40, description="the service's own policy, or a stricter one")
     region: str = Field(
         "", max_length=2, description="where it is shown, ISO 3166-1 alpha-2", json_schema_extra=REGION

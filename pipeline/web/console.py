@@ -160,6 +160,8 @@ def _told(here: Service, done: str) -> str | None:
         return None
     if case["state"] == "open":
         return "Your word stands. It waits for a second person."
+    if case["appeal"]:
+        return f"Decided: the appeal is {case['state']}."
     about = f"job {case['job']}" if case["job"] else f"release {case['release']}"
     return f"Decided: {about}."
 

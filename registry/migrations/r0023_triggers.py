@@ -27,6 +27,7 @@ _NOT_OPEN: Final = "NOT EXISTS (SELECT 1 FROM appeal a WHERE a.id = NEW.appeal_i
 _NO_KEY: Final = "NOT EXISTS (SELECT 1 FROM api_key k WHERE k.id = NEW.key_id)"
 
 ALL: Final = [
+    _refuse("job_account_fixed", "UPDATE OF account", "job", "1", "these columns never change"),
     _new("appeal", "t.id = NEW.id", "t.decision = NEW.decision"),
     *_fixed(
         "appeal", columns="id, decision, account, job_id, release_id, order_sha256, words, opened_at, log_seq"

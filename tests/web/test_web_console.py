@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -206,3 +207,23 @@ def _decide_all(pages: Any) -> None:
         if case["lease"]:
             reviews.give_back(case["id"], case["lease"]["holder"])
         reviews.block(case["id"], f"nobody {new_id(clock())}", "")
+
+
+def test_an_appeal_is_a_case_for_somebody_else(pages: Any, person: Any, hold: Hold) -> None:
+    app = pages.app.state.service.app
+    job = hold(replace(NAMED, evidence=NAMED.evidence | {"score": 0.9}))
+    first, other = person("Dora"), person("Emil")
+    path = f"/review/{next(one['id'] for one in app.reviews.waiting() if one['job'] == job)}"
+    assert decide(first, path, "block").status_code == 303
+    made = app.reviews.appeals.make("maker", "It is <b>a village.", job=job).appeal
+    path = f"/review/{made.id}"
+    assert "An appeal" in other.get("/review").text
+    page = other.get(path).text
+    assert "Somebody objects to a decision." in page
+    assert "It is &lt;b&gt;a village." in page
+    own = decide(first, path, "release")
+    assert own.status_code == 403
+    assert "their own decision" in own.text
+    done = decide(other, path, "release", "it is one")
+    assert (done.status_code, done.headers["location"]) == (303, f"/review?done={made.id}")
+    assert "the appeal is granted" in other.get(done.headers["location"]).text

@@ -1,11 +1,14 @@
 """Whatever a check does, it ends in a report, and only what was completed says so."""
 
+import os
+import subprocess
+import sys
 import threading
 
 import pytest
 
 from classifiers.base import CheckReport, CheckState
-from classifiers.run import MAX_DETAIL, run_checks
+from classifiers.run import MAX_DETAIL, run, run_checks
 
 
 def fine() -> CheckReport:
@@ -46,3 +49,48 @@ def test_any_error(error: Exception) -> None:
 
     (report,) = run_checks({"frames": fails}, seconds=1)
     assert report.state is CheckState.FAILED
+
+
+def ok(name: str) -> CheckReport:
+    return CheckReport(check=name, state=CheckState.COMPLETED)
+
+
+def test_threads_are_used_again_and_a_stuck_one_is_nobodys() -> None:
+    seen: list[int] = []
+
+    def told() -> CheckReport:
+        seen.append(threading.get_ident())
+        return ok("a")
+
+    go_on = threading.Event()
+
+    def stuck() -> CheckReport:
+        seen.append(threading.get_ident())
+        go_on.wait(20)
+        return ok("a")
+
+    for _ in range(20):
+        assert run("a", told, 5.0).state is CheckState.COMPLETED
+    assert len(set(seen)) == 1
+    assert run("a", stuck, 0.05).state is CheckState.TIMED_OUT
+    lost = seen[-1]
+    assert run("a", told, 5.0).state is CheckState.COMPLETED
+    assert seen[-1] != lost
+    go_on.set()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_does_not_wait_for_its_parents_threads() -> None:
+    assert run("a", lambda: ok("a"), 5.0).state is CheckState.COMPLETED
+    script = (
+        "import os, sys\n"
+        "from classifiers.base import CheckReport, CheckState\n"
+        "from classifiers.run import run\n"
+        "made = lambda: CheckReport(check='a', state=CheckState.COMPLETED)\n"
+        "assert run('a', made, 5.0).state is CheckState.COMPLETED\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    os._exit(0 if run('a', made, 5.0).state is CheckState.COMPLETED else 1)\n"
+        "sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

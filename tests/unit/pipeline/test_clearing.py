@@ -98,3 +98,27 @@ def test_what_people_cleared_is_in_the_document() -> None:
     assert policies.to_json(made)["cleared"] == ["name_near"]
     assert policies.from_json(dict(policies.to_json(made))) == made
     assert "cleared" not in policies.to_json(decision(NAMED))
+
+
+def upon_appeal(*reasons: Reason, seq: int = 9) -> list[Clearance]:
+    return [replace(one, appealed=True) for one in shown(*reasons, seq=seq)]
+
+
+@pytest.mark.parametrize("reason", LIFTED)
+def test_upon_an_appeal_a_block_is_lifted(reason: Reason) -> None:
+    made = without_cleared(decision(reason, verdict=Verdict.BLOCK), upon_appeal(reason), SUBJECTS)
+    assert (made.verdict, made.reasons, made.cleared) == (Verdict.ALLOW, (), (reason.code,))
+
+
+def test_what_was_not_appealed_against_blocks_as_ever() -> None:
+    both = decision(NAMED, GORE, verdict=Verdict.BLOCK)
+    made = without_cleared(both, [*upon_appeal(NAMED), *shown(GORE)], SUBJECTS)
+    assert (made.verdict, made.reasons) == (Verdict.BLOCK, (GORE,))
+    old = without_cleared(decision(NAMED, verdict=Verdict.BLOCK), upon_appeal(NAMED, seq=3), SUBJECTS)
+    assert old.verdict is Verdict.BLOCK  # its owner registered more since
+
+
+def test_no_appeal_lifts_what_concerns_somebody_under_age() -> None:
+    minors = Reason(code="unsafe_prompt_minors", check=policies.UNSAFE, detail="A child.")
+    blocked = decision(minors, verdict=Verdict.BLOCK)
+    assert without_cleared(blocked, upon_appeal(minors), SUBJECTS).verdict is Verdict.BLOCK

@@ -112,8 +112,12 @@ BY_THE_SYSTEM: dict[str, Callable[[], Any]] = {
     TESTER: never_published,
     REFUSED_BY_PERSON: refused_by_person,
 }  # fmt: skip
-BY_THE_REGISTRY = {"job_died", "held", "permission_refused", "permission_expired"}
-"""Told by tests of the registry: test_registry_jobs, test_registry_publish, test_registry_permissions."""
+BY_THE_REGISTRY = {"job_died", "held", "permission_refused", "permission_expired"} | {
+    "opted_out", "notice", "withdrawn_by_operator",
+}  # fmt: skip
+"""Told by tests of the registry: test_registry_jobs, test_registry_publish, test_registry_permissions; what
+stands against a withdrawn release is told to who decides an appeal: test_api_decisions.
+"""
 ABOUT_SOMEBODY = ("not_comparable", "permission_ended", CAP_REACHED)
 PACKAGES = Path(policy.__file__).parents[1]
 

@@ -45,7 +45,6 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-@pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index")
 def test_the_tables_of_queries_are_those_of_the_migrations(home: Home) -> None:
     for module in pkgutil.iter_modules(registry.__path__):
         if module.name.startswith("tables"):
