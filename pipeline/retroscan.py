@@ -31,11 +31,12 @@ from pipeline.types import Reason as OurReason
 from pipeline.workbench import Workbench, note_signer, reason_json
 from registry import cases, changes, log, looks, recalls, scans, sights
 from registry.db import read, write
-from registry.locks import exclusive, make_folder
+from registry.locks import make_folder
 from registry.looks import Stretch
 from registry.release_rows import demand
 from registry.scans import Found, Scan
 from registry.subjects import records
+from registry.turns import turn
 from registry.types import Release, ReleaseState, SightRow
 
 BY: Final = "retroscan"
@@ -118,7 +119,7 @@ def scan(bench: Workbench, progress: Progress = lambda _count: None) -> ScanRepo
     told = _Told(progress)
     folder = Home(bench.settings.home).past
     make_folder(folder)
-    with exclusive(folder / LOCK):
+    with turn(bench.engine, folder / LOCK):
         with read(bench.engine) as conn:
             after, late = scans.covered(conn)[0], scans.late(conn)
         waiting = [_Scanning(bench, one, told).repeat() for one in late]

@@ -33,7 +33,7 @@ class Runner:
     def __init__(self, home: Working, count: int, observe: Observer, ended: Callable[[Job], None]) -> None:
         self._home, self._observe, self._ended = home, observe, ended
         self._stopping, self._letting_go, self._wake = (threading.Event() for _ in range(3))
-        self._asking = threading.Lock()
+        self._asking, self._guard = threading.Lock(), threading.Lock()
         self._later: dict[str, float] = {}  # jobs that this process leaves alone until then
         self._running: set[str] = set()
         self._threads = [
@@ -92,9 +92,11 @@ class Runner:
 
     def _take(self) -> Job | None:
         now = time.monotonic()
-        self._later = {job_id: until for job_id, until in self._later.items() if until > now}
+        with self._guard:
+            self._later = {job_id: until for job_id, until in self._later.items() if until > now}
+            besides = [*self._later]
         try:
-            return self._home.take([*self._later])
+            return self._home.take(besides)
         except OURS as error:
             log.warning("taking jobs: %s", error)
         except Exception:
@@ -131,12 +133,14 @@ class Runner:
 
     def _after(self, job: Job, stages: Mapping[str, float]) -> None:
         """Log and tell how it ended, or leave the job alone for a while (2); ``stages``: seconds by step."""
-        self._later[job.id] = time.monotonic() + RETRY_SECONDS
+        with self._guard:
+            self._later[job.id] = time.monotonic() + RETRY_SECONDS
         with contextlib.suppress(RegistryError):
             now = self._home.job(job.id)
             log.info("job", extra=_told(now, stages))
             if now.state is not JobState.OPEN:
-                del self._later[job.id]
+                with self._guard:
+                    self._later.pop(job.id, None)  # a hold may be lifted at once
                 self._home.forget_uploads(now)
                 self._ended(now)
 

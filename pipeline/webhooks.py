@@ -4,7 +4,8 @@
 2. ``webhook-id`` is the entry's place in the log, the same at every try: whoever is told twice can see it.
 3. Signed is ``id.timestamp.body`` with HMAC-SHA256. The secret follows from a key of the home and the id of
    the webhook: it stands in no database.
-4. One process of a home sends at a time. No redirect is followed, no proxy is asked, no answer is read.
+4. One process of all that share the registry sends at a time. No redirect is followed, no proxy is asked,
+   no answer is read.
 5. An address is https, but on this very machine.
 """
 
@@ -32,7 +33,7 @@ from pipeline.errors import KeysUnusable, UsageError
 from pipeline.types import Json
 from registry import webhooks
 from registry.ids import parse_time
-from registry.locks import release, try_acquire
+from registry.turns import turn_if_free
 from registry.types import LogEntry
 from registry.webhooks import Webhook
 
@@ -68,14 +69,9 @@ class Courier:
     def deliver(self, stopped: Callable[[], bool] = lambda: False) -> int:
         """Send what is due, and say how many entries were taken; 0 where another process does (4)."""
         self.locks.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = try_acquire(self.locks / LOCK_FILE)
-        if lock is None:
-            return 0
-        try:
-            named = [one.id for one in webhooks.due(self.engine, self.clock())]
+        with turn_if_free(self.engine, self.locks / LOCK_FILE) as mine:
+            named = [one.id for one in webhooks.due(self.engine, self.clock())] if mine else []
             return sum(self._through(webhooks.get(self.engine, one), stopped) for one in named)
-        finally:
-            release(lock)
 
     def _through(self, one: Webhook, stopped: Callable[[], bool]) -> int:
         """What one webhook has not been told (1), as much as its turn allows: others wait, too."""

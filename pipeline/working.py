@@ -14,7 +14,7 @@ from pipeline import quarantine, reinstate
 from pipeline.clock import clock, rfc3339
 from pipeline.errors import Refused, TooBusy
 from pipeline.home import Home
-from pipeline.orders import GuardOrder, Order, files_of, inputs_of, job_key, request_key
+from pipeline.orders import CreateOrder, GuardOrder, Order, files_of, inputs_of, job_key, request_key
 from pipeline.settings import Settings
 from pipeline.workbench import OURS, Observer, Outcome, Workbench, note_signer, reason_json
 from pipeline.workflow import CREATE, GUARD, KINDS, ReleaseRun
@@ -113,7 +113,7 @@ class Working:
         """
         return self._through(order, observer)
 
-    def create(self, order: Order, observer: Observer) -> Outcome:
+    def create(self, order: CreateOrder, observer: Observer) -> Outcome:
         """Take a prompt to a release, or to a hold or refusal with reasons.
 
         The same order with the same seed is one job. Raises: as `guard`, and what the generator raises.

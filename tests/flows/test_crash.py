@@ -168,7 +168,7 @@ def test_waiting_jobs_are_not_charged_for_another_ones_deaths(
             [sys.executable, "-c", victim, str(home), str(clip), "gate", "begin"], check=False
         )
         assert done.returncode == -signal.SIGKILL
-    assert sorted((row.state, row.deaths) for row in jobs(home)) == [("open", 1), ("open", 2)]
+    assert sorted((row.state, row.deaths) for row in jobs(home)) == [("open", 0), ("open", 2)]
     with open_app(load(home)) as app:
         died, other = go_on(app)
     assert died.outcome.held

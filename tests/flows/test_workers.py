@@ -133,7 +133,8 @@ def test_a_killed_workers_job_moves_to_another_and_is_released_once(
 
 
 def test_a_worker_that_was_stopped_and_wakes_publishes_nothing(fleet: Fleet, long_clip: Path) -> None:
-    (fleet.home / "settings.toml").open("a").write("lease_seconds = 3\n")
+    with (fleet.home / "settings.toml").open("a") as file:
+        file.write("lease_seconds = 3\n")
     sleeper = fleet.start()
     job_id = fleet.accept(long_clip, "long")
     wait(lambda: fleet.at_work(job_id))

@@ -166,6 +166,7 @@ def test_a_closed_process_lets_go_at_once_and_may_begin_again(home: Home) -> Non
 
 def test_signs_of_life_are_given_by_themselves(root: Path) -> None:
     (root / LEASED).write_text("1.0")
+    before = set(threading.enumerate())
     with Home(root) as home:
         home.jobs.submit("make", "k", {})
         with read(home.engine) as conn:
@@ -177,7 +178,8 @@ def test_signs_of_life_are_given_by_themselves(root: Path) -> None:
             with read(home.engine) as conn:
                 seen = conn.execute(select(worker.c.seen_at)).scalar_one()
         assert seen > first
-    assert not [thread for thread in threading.enumerate() if thread.name == "leases"]
+        assert [thread.name for thread in set(threading.enumerate()) - before] == ["leases"]
+    assert set(threading.enumerate()) <= before
 
 
 def test_a_process_that_was_stopped_and_wakes_can_do_nothing_more(root: Path) -> None:
