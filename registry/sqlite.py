@@ -30,6 +30,7 @@ from registry.schema import Schema
 
 SQLITE_MIN: Final = (3, 37, 0)  # STRICT tables
 WAIT_STEP_SECONDS: Final = (0.001, 0.003)
+_PAUSES: Final = random.Random()  # noqa: S311 - no secret; of our own, so that no caller's seed is used up
 KEPT_CONNECTIONS: Final = 4  # open between transactions; closing the last one costs two syncs
 WRITE: Final = "registry_write"
 """Execution option of a connection that is about to write."""
@@ -128,7 +129,7 @@ def _begin_write(dbapi: Any, busy: float) -> None:
             except sqlite3.OperationalError as error:
                 if "locked" not in str(error) or time.monotonic() > until:
                     raise
-            time.sleep(random.uniform(*WAIT_STEP_SECONDS))  # noqa: S311 - no secret
+            time.sleep(_PAUSES.uniform(*WAIT_STEP_SECONDS))
     finally:
         dbapi.execute(f"PRAGMA busy_timeout = {busy * 1000:.0f}")
 
