@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import uvicorn
 from axe_playwright_python.sync_playwright import Axe
+from portal_walk import DECLARED, ME, Walk
 from starlette.testclient import TestClient
 from test_web_portal import png
 
@@ -155,11 +156,14 @@ def test_the_feed_and_a_release(
 
 @pytest.mark.usefixtures("fresh")
 def test_what_a_maker_is_told(at_guarded: str, guarded: Any, browser: Any, inspected: Any) -> None:
+    walk = Walk.begin(guarded)
+    walk.send(2, "next", name="Zibblefrump")
+    walk.finish(**ME, **DECLARED)
     app = guarded.app.state.service.app
     key, _ = apikeys.create(app.engine, "studio", "Max", ("create",), now=clock())
     link = sessions.make_link(app.engine, key.id, clock())
     with Hand.at(browser, at_guarded, 390, look=inspected(390)) as hand:
-        newcomers.make_clip(hand, link, f"a portrait of {NAMES[1280]}")
+        newcomers.make_clip(hand, link, "a portrait of Zibblefrump")
         hand.page.get_by_text("This is not made here.").wait_for()  # the page looks again by itself
         inspected(390)(hand.page, "refused")
         assert hand.clicks == 2
