@@ -7,9 +7,10 @@ high that none is met. Goals are for two free cores.
 """
 
 import json
-import multiprocessing
 import random
 import socket
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,11 +20,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
-import uvicorn
-from fastapi import FastAPI, Request
-
 from benchmarks import common
-from benchmarks.common import Row, once, say
+from benchmarks.common import ROOT, Row, once, say
 from benchmarks.latency import Server
 from benchmarks.tools import index_world, plain_names
 from benchmarks.tools.load_driver import Drive, Driven, drive
@@ -71,7 +69,7 @@ def main() -> None:
     parser = common.options(__doc__, clips=False)
     parser.add_argument("--names", type=common.whole(1), default=100_000, help="names that are registered")
     parser.add_argument(
-        "--descriptions", type=common.whole(1), default=200, help="subjects with a description"
+        "--descriptions", type=common.whole(0), default=200, help="subjects with a description"
     )
     parser.add_argument("--seconds", type=common.whole(1), default=20, help="of each part")
     parser.add_argument("--connections", type=common.whole(1), default=4, help="requests at a time")
@@ -240,8 +238,7 @@ def bare_server() -> Iterator[int]:
     """FastAPI and uvicorn as the service runs them, with nothing behind; its port."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = int(free.getsockname()[1])
-    process = multiprocessing.get_context("spawn").Process(target=serve_bare, args=(port,), daemon=True)
-    process.start()
+    process = subprocess.Popen([sys.executable, "-m", "benchmarks.tools.bare_server", str(port)], cwd=ROOT)
     try:
         until = time.monotonic() + START_SECONDS
         while True:
@@ -255,18 +252,7 @@ def bare_server() -> Iterator[int]:
         yield port
     finally:
         process.terminate()
-        process.join()
-
-
-def serve_bare(port: int) -> None:
-    """A route that reads JSON and answers one member of it."""
-    app = FastAPI()
-
-    @app.post("/bare")
-    async def echo(request: Request) -> dict[str, str]:
-        return {"verdict": str((await request.json())["prompt"])[:10]}
-
-    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", http="h11", loop="asyncio")
+        process.wait()
 
 
 if __name__ == "__main__":

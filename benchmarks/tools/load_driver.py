@@ -4,13 +4,17 @@ It runs in a process of its own, so that the server does not wait for whoever me
 """
 
 import http.client
-import multiprocessing
+import json
+import pickle
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Final
+
+from benchmarks.common import ROOT
 
 TIMEOUT_SECONDS: Final = 120.0
 KEPT: Final = 300  # characters of an answer that was not as it should be
@@ -49,8 +53,12 @@ class Driven:
 
 def drive(asked: Drive) -> Driven:
     """Ask from another process. Raises: SystemExit for an answer that is none of the good ones."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        done = pool.submit(_drive, asked).result()
+    command = [sys.executable, "-m", "benchmarks.tools.load_driver"]
+    ran = subprocess.run(command, input=pickle.dumps(asked), capture_output=True, cwd=ROOT, check=False)
+    if ran.returncode:
+        raise SystemExit(f"the driver ended:\n{ran.stderr.decode()[-2000:]}")
+    told = json.loads(ran.stdout)
+    done = Driven(**told | {"took": tuple(told["took"])})
     if done.wrong is not None:
         raise SystemExit(f"{asked.path} answered: {done.wrong}")
     return done
@@ -105,3 +113,12 @@ def _ask_all(asked: Drive, turns: _Turns, took: list[float], wrong: list[str], u
         if answer.status not in asked.good:
             wrong.append(f"{answer.status} {content.decode(errors='replace')[:KEPT]}")
     connection.close()
+
+
+def main() -> None:
+    """Drive what stands on standard input, and say what came of it on standard output."""
+    print(json.dumps(asdict(_drive(pickle.loads(sys.stdin.buffer.read())))))
+
+
+if __name__ == "__main__":
+    main()

@@ -13,6 +13,7 @@ from pipeline.app import open_app
 from pipeline.cli.main import main
 from pipeline.clock import clock
 from pipeline.settings import Settings
+from registry import suspensions
 from registry.errors import KeyRefused
 
 Command = Callable[..., tuple[int, Any, str]]
@@ -87,3 +88,20 @@ def test_a_model_that_is_not_there_stops_the_start(
         main()
     assert stopped.value.code == 3
     assert "there is no" in capsys.readouterr().err
+
+
+def test_a_suspended_key_is_let_in_again_and_has_a_statement(run: Command, tmp_path: Path) -> None:
+    _, key, _ = run("apikeys", "create", "--account", "studio", "--scope", "create")
+    status, told, _ = run("apikeys", "resume", key["id"])
+    assert (status, told["error"]["code"]) == (3, "not_found")
+    with open_app(Settings(home=tmp_path / "home")) as opened:
+        suspensions.suspend(opened.engine, key["id"], 40, now=clock(), sign_checkpoint=opened.signer)
+    assert "suspended" in run("apikeys", "list")[2]
+    status, told, _ = run("statements")
+    assert (status, told["decision_account"]) == (0, "DECISION_ACCOUNT_SUSPENDED")
+    assert "end_date_account_restriction" not in told
+    assert run("apikeys", "resume", key["id"], "--why", "a fleet of ours")[1]["suspended_at"] is None
+    assert "end_date_account_restriction" in run("statements")[1]
+    assert run("statements", "--until", "2020-01-01T00:00:00Z")[1:] == (None, "0 statements.\n")
+    status, told, _ = run("statements", "--since", "yesterday")
+    assert (status, told["error"]["code"]) == (2, "usage")
