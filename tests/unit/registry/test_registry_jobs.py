@@ -6,8 +6,16 @@ from registry_builders import NOW, Home
 
 from registry import holds
 from registry.db import read, write
-from registry.errors import ConstraintBroken, EntryInvalid, JobNotOwned, KeyReused, NotFound, RegistryUnusable
-from registry.jobs import DEATHS_MAX, StoredJobs
+from registry.errors import (
+    ConstraintBroken,
+    EntryInvalid,
+    JobNotOwned,
+    KeyReused,
+    NotFound,
+    QueueFull,
+    RegistryUnusable,
+)
+from registry.jobs import DEATHS_MAX, Room, StoredJobs
 from registry.owners import LockFiles
 from registry.types import JobState, Reason
 
@@ -174,6 +182,33 @@ def test_a_lifted_job_resumes_with_its_recorded_steps(home: Home) -> None:
         holds.lift(conn, job.id, "the authority answers again", NOW)
     (job,) = home.jobs.resume()
     assert home.jobs.step(job, "encode", lambda: "again") == "done"
+
+
+def test_what_is_queued_waits_for_whoever_takes_it(home: Home) -> None:
+    room = Room(all=3, each=2, account="a")
+    queued = [home.jobs.enqueue("make", key, {"account": "a"}, room) for key in ("1", "2")]
+    assert home.jobs.enqueue("make", "1", {"account": "a"}, room) == queued[0]
+    with pytest.raises(KeyReused):
+        home.jobs.enqueue("make", "1", {"account": "b"}, room)
+    for one, own in ((room, True), (Room(all=2, each=9, account="b"), False)):
+        with pytest.raises(QueueFull) as full:
+            home.jobs.enqueue("make", "3", {"account": "a"}, one)
+        assert full.value.own is own
+    assert home.jobs.take(begun=True) is None  # nobody has begun any of them
+    assert home.jobs.take(["scan"]) is None
+    with home.another() as other:
+        first, second = home.jobs.take(), other.take(besides=["x"])
+        assert first is not None
+        assert second is not None
+        assert {first.id, second.id} == {job.id for job in queued}  # made in one and the same moment
+        assert (home.jobs.take(), other.take()) == (None, None)
+        home.jobs.demand_room(room)  # those that run do not wait
+        other.step(second, "encode", lambda: 1)
+        other.abandon(second)
+        assert home.jobs.take(besides=[second.id]) is None
+        again = home.jobs.take(begun=True)
+        assert again is not None
+        assert again.id == second.id
 
 
 def test_a_forked_child_does_not_keep_the_lock(home: Home) -> None:
