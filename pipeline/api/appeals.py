@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends
 from starlette.responses import JSONResponse
 
 from pipeline import auth
+from pipeline.api import asked as bodies
 from pipeline.api import shapes
 from pipeline.api.cases import After, Limit
 from pipeline.api.state import Here, caller_with
@@ -27,7 +28,7 @@ Creator = Annotated[Caller, Depends(caller_with(auth.CREATE, auth.GUARD))]
 
 
 @router.post("/v1/appeals", status_code=201, response_model=shapes.AppealAnswer)
-async def post_appeal(asked: shapes.AppealRequest, here: Here, caller: Creator) -> JSONResponse:
+async def post_appeal(asked: bodies.AppealRequest, here: Here, caller: Creator) -> JSONResponse:
     """Object to a refused job or a withdrawn release of this account. The same again is the same appeal."""
     if (asked.job is None) == (asked.release is None):
         raise RequestMalformed("say which it is about: job or release, one of them")

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Query
 from starlette.responses import JSONResponse, Response
 
 from pipeline import auth
+from pipeline.api import asked as bodies
 from pipeline.api import shapes
 from pipeline.api.state import Here, Service, caller_with
 from pipeline.auth import Caller
@@ -53,7 +54,7 @@ def get_case(case_id: str, here: Here, _caller: Reviewer) -> JSONResponse:
 
 @router.post("/v1/cases/{case_id}/decide", response_model=shapes.DecidedAnswer)
 async def post_decision(
-    case_id: str, asked: shapes.DecisionRequest, here: Here, caller: Reviewer
+    case_id: str, asked: bodies.DecisionRequest, here: Here, caller: Reviewer
 ) -> JSONResponse:
     """Decide. A held clip that is released is judged anew without what was cleared, and goes on."""
     reviews, why = here.app.reviews, safe_text(asked.why, MAX_WHY)

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import JSONResponse
 
 from pipeline import auth
+from pipeline.api import asked as bodies
 from pipeline.api import jobs, shapes
 from pipeline.api.cases import After, Limit
 from pipeline.api.state import Here, caller_with
@@ -51,7 +52,7 @@ Either = Annotated[Caller, Depends(caller_with(auth.CREATE, auth.GUARD))]
 
 @router.post("/v1/generations", response_model=shapes.JobAnswer, responses=shapes.ACCEPTED)
 async def post_generation(
-    asked: shapes.GenerationRequest, request: Request, here: Here, caller: Creator
+    asked: bodies.GenerationRequest, request: Request, here: Here, caller: Creator
 ) -> JSONResponse:
     """Make a clip from a prompt. Idempotency-Key: the same key is the same job; Prefer: wait=N waits."""
     name, settings = jobs.request_name(request), here.settings

@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse
 
 from pipeline import auth
 from pipeline import policy as policies
+from pipeline.api import asked as bodies
 from pipeline.api import jobs, shapes
 from pipeline.api.state import Here, caller_with
 from pipeline.appeals import appeal
@@ -21,7 +22,7 @@ Moderator = Annotated[Caller, Depends(caller_with(auth.MODERATE))]
 
 
 @router.post("/v1/moderate/prompt", response_model=shapes.GateAnswer)
-async def post_prompt(asked: shapes.PromptRequest, here: Here, caller: Moderator) -> JSONResponse:
+async def post_prompt(asked: bodies.PromptRequest, here: Here, caller: Moderator) -> JSONResponse:
     """What the gate says of a prompt, by the registry as it is now: allow, review or block, and why."""
     judge = partial(
         here.app.judge, asked.prompt, history=tuple(asked.history), account=caller.account,

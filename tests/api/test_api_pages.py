@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from pipeline.api import asked as bodies
 from pipeline.api import shapes
 
 
@@ -50,4 +51,4 @@ def test_requests_have_examples_that_are_valid(served: Any) -> None:
     assert len(shown) == 4
     for name, one in shown.items():
         for example in one["examples"]:
-            getattr(shapes, name).model_validate(example)
+            getattr(bodies, name).model_validate(example)
