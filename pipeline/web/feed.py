@@ -20,7 +20,7 @@ from classifiers.unsafe.taxonomy import category_of
 from pipeline import auth
 from pipeline import policy as policies
 from pipeline.api import jobs
-from pipeline.api.shapes import DEFAULT_SECONDS
+from pipeline.api.asked import DEFAULT_SECONDS
 from pipeline.api.state import Here, Service
 from pipeline.appeals import of_job
 from pipeline.credentials.text import safe_text
