@@ -26,18 +26,14 @@ def _example(**values: Any) -> ConfigDict:
     return ConfigDict(json_schema_extra={"examples": [values]})
 
 
-class GenerationRequest(Asked):
-    """A clip to make from a prompt."""
-
-    model_config = _example(prompt="a fox in the snow", seconds=4.0, seed=7, purpose="personal")
+class Judged(Asked):
+    """What the gate is told of a clip that is wanted."""
 
     prompt: str = Field(description="what the clip is to show")
     history: list[str] = Field(default_factory=list, description="turns before the prompt, oldest first")
     enhanced_prompt: str | None = Field(
         None, description="what your enhancer made of the prompt: judged with it, and what is drawn"
     )
-    seconds: float = Field(DEFAULT_SECONDS, gt=0, le=MAX_SECONDS, description="length of the clip")
-    seed: int | None = Field(None, ge=0, le=MAX_SEED, description="the same seed gives the same clip")
     policy: str | None = Field(None, max_length=40, description="the service's own policy, or a stricter one")
     region: str = Field(
         "", max_length=2, description="where it is shown, ISO 3166-1 alpha-2", json_schema_extra=REGION
@@ -50,30 +46,24 @@ class GenerationRequest(Asked):
     )
 
 
-class PromptRequest(Asked):
+class GenerationRequest(Judged):
+    """A clip to make from a prompt."""
+
+    model_config = _example(prompt="a fox in the snow", seconds=4.0, seed=7, purpose="personal")
+
+    seconds: float = Field(DEFAULT_SECONDS, gt=0, le=MAX_SECONDS, description="length of the clip")
+    seed: int | None = Field(None, ge=0, le=MAX_SEED, description="the same seed gives the same clip")
+
+
+class PromptRequest(Judged):
     """A prompt to judge."""
 
     model_config = _example(prompt="it waves", history=["a fox in the snow"])
 
-    prompt: str = Field(description="the prompt")
-    history: list[str] = Field(default_factory=list, description="turns before the prompt, oldest first")
-    enhanced_prompt: str | None = Field(
-        None, description="what your enhancer made of the prompt: judged with it, and what is drawn"
-    )
     checks: list[PromptCheck] | None = Field(
         None, min_length=1, max_length=4,
         description="only these checks of the policy, as prompt_names, which needs no model; a job has all",
     )  # fmt: skip
-    policy: str | None = Field(None, max_length=40, description="the service's own policy, or a stricter one")
-    region: str = Field(
-        "", max_length=2, description="where it is shown, ISO 3166-1 alpha-2", json_schema_extra=REGION
-    )
-    purpose: str = Field(
-        "", max_length=40, description="what it is for, of docs/rules.md", json_schema_extra=PURPOSE
-    )
-    content_class: str = Field(
-        "", max_length=40, description="what it is about, of docs/rules.md", json_schema_extra=CONTENT
-    )
 
 
 class DecisionRequest(Asked):
