@@ -143,6 +143,10 @@ def test_the_compose_file(root: Path) -> None:
     last = dict(instructions(root))
     assert service["volumes"] == [f"home:{last['VOLUME']}"]
     assert service["ports"] == [f"127.0.0.1:{PORT}:{PORT}"]
+    worker = services["worker"]
+    parse(worker["command"][1:])
+    for same in ("image", "environment", "secrets", "volumes", "read_only", "cap_drop", "security_opt"):
+        assert worker[same] == service[same], same  # the same home, database and bounds
     ignored = (root / ".gitignore").read_text().splitlines()
     for secret in told["secrets"].values():
         folder, name = Path(secret["file"]).parts
