@@ -82,7 +82,7 @@ class LocalServer:
         """End the server at once; what was committed is in its folder."""
         pipe = self._process.stdin
         assert pipe is not None
-        with contextlib.suppress(BrokenPipeError):  # it ended by itself
+        with contextlib.suppress(BrokenPipeError, ValueError):  # it ended by itself, or was stopped before
             pipe.write(b"stop\n")
             pipe.close()
         self._process.wait(timeout=START_SECONDS)

@@ -1,5 +1,7 @@
 """What a scan reads of releases: by the stretch it is what reading each of them would say."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -122,6 +124,21 @@ def test_no_release_without_its_look(home: Home, monkeypatch: pytest.MonkeyPatch
             raw(conn, statement)
 
 
+LATER = ("worker TEXT", "queued INTEGER NOT NULL DEFAULT 0", "account TEXT NOT NULL DEFAULT ''")
+
+
+@contextmanager
+def later_columns(home: Home) -> Iterator[None]:
+    """What jobs have in the code of now and not in an old database, for as long as jobs are made in it."""
+    with write(home.engine) as conn:
+        for column in LATER:
+            raw(conn, f"ALTER TABLE job ADD COLUMN {column}")
+    yield
+    with write(home.engine) as conn:
+        for column in LATER:
+            raw(conn, f"ALTER TABLE job DROP COLUMN {column.partition(' ')[0]}")
+
+
 def test_older_releases_get_theirs_from_their_facts(
     empty_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,7 +152,8 @@ def test_older_releases_get_theirs_from_their_facts(
     with monkeypatch.context() as then, Home(empty_root) as home:
         then.setattr(looks, "store", lambda *_: None)
         then.setattr(looks, "READING", "")
-        made = [home.release(str(place), facts=told) for place, told in enumerate(facts)]
+        with later_columns(home):
+            made = [home.release(str(place), facts=told) for place, told in enumerate(facts)]
     monkeypatch.undo()
     with Home(empty_root) as home, read(home.engine) as conn:
         rows = {row.release_id: row[1:] for row in conn.execute(select(release_look))}
