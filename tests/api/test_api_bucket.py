@@ -46,9 +46,10 @@ def test_released_files_come_from_the_bucket(
 
 
 def test_a_bucket_that_is_away_holds_nothing_back_for_good(
-    serve: Any, bucket: str, bucket_server: Any, clip: Path
+    serve: Any, bucket: str, bucket_server: Any, clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The job waits as it is, nothing is released, the service says so; then the job goes on."""
+    monkeypatch.setattr("pipeline.runner.RETRY_SECONDS", 2.0)
     served = serve(files_url=bucket)
     headers = served.key()
     released = ended(served, served.guard(clip, headers).json()["id"], headers)["release"]
