@@ -7,7 +7,6 @@ seconds are those of the machine, clicks and fields those of a person. Choosing 
 """
 
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -16,14 +15,12 @@ from typing import Any, Final
 
 import cv2
 import numpy as np
-import uvicorn
 from playwright.sync_api import Browser, Page
 
 from benchmarks import common
 from benchmarks.common import Conditions, Row, once, say
 from benchmarks.tools import newcomers
 from benchmarks.tools.newcomers import Hand
-from pipeline.api.server import bind
 from pipeline.api.service import make_service
 from pipeline.clock import clock
 from pipeline.settings import load
@@ -43,15 +40,8 @@ def served(home: Path) -> Iterator[tuple[str, Any]]:
     """A service on a port of this machine, with its models loaded: its address, and its application."""
     settings = load(home)
     app = make_service(settings, eyes=required_eyes(settings))
-    with bind("127.0.0.1", 0) as socket:
-        server = uvicorn.Server(uvicorn.Config(app, log_level="error", ws="none"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]})
-        thread.start()
-        while not server.started and thread.is_alive():
-            threading.Event().wait(0.05)
-        yield f"http://127.0.0.1:{socket.getsockname()[1]}", app
-        server.should_exit = True
-        thread.join()
+    with newcomers.listening(app, lifespan="on") as address:
+        yield address, app
 
 
 def drawn(folder: Path, seed: int) -> Path:

@@ -5,14 +5,18 @@ that are typed into. ``look`` is called once on every page that it comes to.
 """
 
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Literal
 
+import uvicorn
 from playwright.sync_api import Browser, Page, sync_playwright
+
+from pipeline.api.server import bind
 
 PROGRAMS: Final = ("chromium", "chromium-browser")
 FLAGS: Final = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
@@ -25,6 +29,20 @@ Look = Callable[[Page, str], None]
 def program() -> str | None:
     """Where Chromium is, if it is installed."""
     return next((path for name in PROGRAMS if (path := shutil.which(name))), None)
+
+
+@contextmanager
+def listening(app: Any, *, lifespan: Literal["on", "off"] = "off") -> Iterator[str]:
+    """Where an application is served, on a port of this machine; ``off``: it is open already."""
+    with bind("127.0.0.1", 0) as socket:
+        server = uvicorn.Server(uvicorn.Config(app, lifespan=lifespan, log_level="error", ws="none"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]})
+        thread.start()
+        while not server.started and thread.is_alive():
+            threading.Event().wait(0.05)
+        yield f"http://127.0.0.1:{socket.getsockname()[1]}"
+        server.should_exit = True
+        thread.join()
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """Appeals over HTTP: an account objects to a decision against it, and sees what became of that."""
 
-import asyncio
 from functools import partial
 from typing import Annotated, Final
 
@@ -39,10 +38,8 @@ async def post_appeal(asked: bodies.AppealRequest, here: Here, caller: Creator) 
     if not is_id(about):
         raise RouteUnknown("this account has no such job or release; check its id")
     make = partial(here.app.reviews.appeals.make, caller.account, words, job=asked.job, release=asked.release)
-    with here.wishes.reserve() as slot:
-        future = slot.start(make)
     try:
-        told = tell(await asyncio.wrap_future(future))
+        told = tell(await here.wishes.run(make))
     except NotFound:
         raise RouteUnknown("this account has no such job or release; check its id") from None
     return JSONResponse(told, 201, {"Location": f"{PREFIX}{told['id']}"})

@@ -21,7 +21,7 @@ from pipeline.settings import Settings
 
 CLIPS: Final = frozenset({"/v1/verify", "/v1/guard", "/verify"})
 PICTURES: Final = frozenset({"/v1/optouts", "/optout/draft", "/mine/change"})
-RATE: Final = "countermark.rate"
+MORE: Final = "countermark.headers"
 """In the scope of a request: headers for its answer, with its id and how often it may be asked."""
 
 HEADERS: Final = {
@@ -57,8 +57,8 @@ class Bounds:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, about: logs.About) -> None:
         reader = _Reader(receive, self._limit(scope["path"]), _length(Headers(scope=scope)), self._settings)
-        scope[RATE] = {logs.REQUEST_ID: about.request}
-        writer = _Writer(send, self._settings.idle_seconds, scope[RATE])
+        scope[MORE] = {logs.REQUEST_ID: about.request}
+        writer = _Writer(send, self._settings.idle_seconds, scope[MORE])
         began = time.monotonic()
         try:
             await self._app(scope, reader, writer)

@@ -60,9 +60,7 @@ async def post_decision(
     reviews, why = here.app.reviews, safe_text(asked.why, MAX_WHY)
     await asyncio.to_thread(shown, here, case_id)
     decide = reviews.release if asked.decision == "release" else reviews.block
-    with here.wishes.reserve() as slot:
-        future = slot.start(lambda: decide(case_id, caller.person, why, caller))
-    done = await asyncio.wrap_future(future)
+    done = await here.wishes.run(lambda: decide(case_id, caller.person, why, caller))
     here.resume_soon()
     return JSONResponse(asdict(done))
 

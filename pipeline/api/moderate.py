@@ -1,6 +1,5 @@
 """Judging a prompt alone: the gate, without a job."""
 
-import asyncio
 from functools import partial
 from typing import Annotated
 
@@ -31,9 +30,7 @@ async def post_prompt(asked: bodies.PromptRequest, here: Here, caller: Moderator
         policy=jobs.allowed_policy(asked.policy, here.settings.policy),
         checks=None if asked.checks is None else tuple(asked.checks),
     )  # fmt: skip
-    with here.gates.reserve() as slot:
-        future = slot.start(judge)
-    decision = await asyncio.wrap_future(future)
+    decision = await here.gates.run(judge)
     here.metrics.said("prompt", str(decision.verdict))
     told: Json = {"appeal": appeal(here.settings.contact) if decision.reasons else None}
     return JSONResponse(policies.for_callers(policies.to_json(decision)) | told)

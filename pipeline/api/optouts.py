@@ -1,6 +1,5 @@
 """Opt-outs over HTTP: registered, shown and withdrawn by the account whose they are."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated, Any, Final
@@ -106,9 +105,7 @@ async def post_withdraw(subject_id: str, here: Here, caller: Holder) -> JSONResp
         _mine(here, subject_id, caller)
         return here.desk.withdraw(subject_id, f"asked for with the API key {caller.key}")
 
-    with here.wishes.reserve() as slot:
-        future = slot.start(work)
-    receipt = await asyncio.wrap_future(future)
+    receipt = await here.wishes.run(work)
     here.scan_soon()
     return JSONResponse(tell(receipt, "withdrawn"))
 
@@ -130,9 +127,7 @@ async def register(here: Service, upload: Upload, values: dict[str, Any], caller
         shown, not_meant = (_pictures(upload.files, part) for part in (PICTURES, NEGATIVES))
         return here.desk.register(order, shown, not_meant)
 
-    with here.wishes.reserve() as slot:
-        future = slot.start(work)
-    receipt = await asyncio.wrap_future(future)
+    receipt = await here.wishes.run(work)
     here.scan_soon()
     return receipt
 

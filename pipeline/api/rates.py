@@ -15,12 +15,12 @@ from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
-from pipeline.api.bounds import CLIPS, PICTURES, RATE
+from pipeline.api.bounds import CLIPS, MORE, PICTURES
 from pipeline.errors import AskedTooOften
 from pipeline.settings import Settings
 
 READS, WRITES, MODERATION, UPLOADS = "reads", "writes", "moderation", "uploads"
-MODERATED: Final = "/v1/moderate/"
+MODEMORED: Final = "/v1/moderate/"
 OPEN: Final = ("/v1/releases/", "/v1/log", "/v1/transparency")
 """Routes under /v1 that ask for no key, so that one that comes with a request says nothing."""
 UNCOUNTED: Final = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -72,7 +72,7 @@ class Rates:
             return
         allowed = self._limiter.hit(item, name, who)
         headers = self._headers(name, item, who)
-        noted = scope.get(RATE)
+        noted = scope.get(MORE)
         if isinstance(noted, dict):
             noted.update(headers)
         if not allowed:
@@ -94,7 +94,7 @@ def class_of(method: str, path: str) -> str:
     """The class of a request."""
     if method in ("GET", "HEAD", "OPTIONS"):
         return READS
-    if path.startswith(MODERATED):
+    if path.startswith(MODEMORED):
         return MODERATION
     return UPLOADS if path in CLIPS or path in PICTURES else WRITES
 

@@ -1,6 +1,5 @@
 """Verifying a file: no key is needed, and nothing of the file is kept."""
 
-import asyncio
 from dataclasses import replace
 from functools import partial
 from typing import Annotated
@@ -46,9 +45,7 @@ async def examine(here: Service, upload: Upload, *, strip: bool, asker: str | No
     """
     upload.only()
     file = upload.file("file")
-    with here.looks.reserve() as slot:
-        future = slot.start(partial(_verify, here, file, strip=strip, asker=asker))
-    return await asyncio.wrap_future(future)
+    return await here.looks.run(partial(_verify, here, file, strip=strip, asker=asker))
 
 
 def _verify(here: Service, file: UploadedFile, *, strip: bool, asker: str | None) -> VerificationReport:

@@ -17,6 +17,9 @@ app = typer.Typer(
     help="API keys of the service: create, link, list, revoke, resume, incident.", no_args_is_help=True
 )
 
+KeyId = Annotated[str, typer.Argument(help="The key's id, as `list` shows it.", show_default=False)]
+Why = Annotated[str, typer.Option(help="For the private part of the log.")]
+
 
 @app.command("create")
 @output.command
@@ -58,7 +61,7 @@ def create(
 @app.command("link")
 @output.command
 def link(
-    key: Annotated[str, typer.Argument(help="The key's id, as `list` shows it.", show_default=False)],
+    key: KeyId,
     address: Annotated[
         str, typer.Option(help="Where people reach the service; https, but on this machine.")
     ] = "http://127.0.0.1:8080",
@@ -107,8 +110,8 @@ def list_keys(
 @app.command("revoke")
 @output.command
 def revoke(
-    key_id: Annotated[str, typer.Argument(help="The key's id, as `list` shows it.", show_default=False)],
-    why: Annotated[str, typer.Option(help="For the private part of the log.")] = "",
+    key_id: KeyId,
+    why: Why = "",
     home: output.Home = None,
     as_json: output.AsJson = False,
 ) -> int:
@@ -130,8 +133,8 @@ def revoke(
 @app.command("resume")
 @output.command
 def resume(
-    key_id: Annotated[str, typer.Argument(help="The key's id, as `list` shows it.", show_default=False)],
-    why: Annotated[str, typer.Option(help="For the private part of the log.")] = "",
+    key_id: KeyId,
+    why: Why = "",
     home: output.Home = None,
     as_json: output.AsJson = False,
 ) -> int:
@@ -152,11 +155,11 @@ def resume(
 @app.command("incident")
 @output.command
 def incident(
-    key: Annotated[str, typer.Argument(help="The key's id, as `list` shows it.", show_default=False)],
+    key: KeyId,
     withdraw: Annotated[
         bool, typer.Option("--withdraw", help="Revoke the key, and take back all that was made with it.")
     ] = False,
-    why: Annotated[str, typer.Option(help="For the private part of the log.")] = "",
+    why: Why = "",
     by: Annotated[str, typer.Option(help="Who decides; default: the user of this machine.")] = "",
     home: output.Home = None,
     as_json: output.AsJson = False,

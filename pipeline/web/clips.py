@@ -81,9 +81,7 @@ async def post_report(release_id: str, request: Request, here: Here) -> Response
         values |= {name: safe_text(fields.get(name, ""), 4000) for name in FIELDS}
         _demand(fields, values)
         _demand_room(here, request)
-        with here.wishes.reserve() as slot:
-            future = slot.start(lambda: _file(here, released, values))
-        claim = await asyncio.wrap_future(future)
+        claim = await here.wishes.run(lambda: _file(here, released, values))
     except OURS as error:
         return failed(here, "report_clip.html", error, **_choices(released, values))
     log.info("notice %s about release %s", claim.id, released.id)

@@ -97,9 +97,7 @@ async def _acted(
         return not_signed_in(here, visitor)
     try:
         fields = await form_of(request, visitor)
-        with here.wishes.reserve() as slot:
-            future = slot.start(lambda: act(visitor, fields))
-        leads_to: str = await asyncio.wrap_future(future)
+        leads_to = await here.wishes.run(lambda: act(visitor, fields))
         return RedirectResponse(leads_to, 303)
     except OURS as error:
         return await asyncio.to_thread(_failed, here, visitor, error)

@@ -61,9 +61,7 @@ async def post_notice(claim_id: str, request: Request, here: Here, visitor: Sign
         return not_signed_in(here, visitor)
     try:
         fields = await form_of(request, visitor)
-        with here.wishes.reserve() as slot:
-            future = slot.start(lambda: _decide(here, visitor, claim_id, fields))
-        await asyncio.wrap_future(future)
+        await here.wishes.run(lambda: _decide(here, visitor, claim_id, fields))
     except OURS as error:
         return await asyncio.to_thread(_listed, here, visitor, error)
     here.scan_soon()  # what comes back is compared first

@@ -2,15 +2,13 @@
 
 import re
 import shutil
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 
-from pipeline.api.server import bind
+from benchmarks.tools import newcomers
 from pipeline.clock import clock
 from registry import apikeys, sessions
 from registry.types import JobState, Reason
@@ -21,14 +19,8 @@ WIDE, PHONE = (1200, 900), (500, 900)  # Chromium makes no window narrower than 
 @pytest.fixture(scope="module", name="address")
 def a_server_that_listens(pages: Any) -> Iterator[str]:
     """The application of `pages`, on a port."""
-    listening = bind("127.0.0.1", 0)
-    server = uvicorn.Server(uvicorn.Config(pages.app, lifespan="off", log_level="error", ws="none"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-    thread.start()
-    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
-    listening.close()
+    with newcomers.listening(pages.app) as address:
+        yield address
 
 
 @pytest.mark.parametrize("path", ["/", "/verify", "/optout"])

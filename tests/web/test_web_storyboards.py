@@ -3,13 +3,11 @@
 On every page that they come to: nothing serious by axe, nothing wider than the window.
 """
 
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from axe_playwright_python.sync_playwright import Axe
 from portal_walk import DECLARED, ME, Walk
 from starlette.testclient import TestClient
@@ -17,7 +15,6 @@ from test_web_portal import png
 
 from benchmarks.tools import newcomers
 from benchmarks.tools.newcomers import Hand
-from pipeline.api.server import bind
 from pipeline.clock import clock
 from pipeline.orders import GuardOrder
 from pipeline.policy import Sound
@@ -42,25 +39,16 @@ def a_folder_for_pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("shots")
 
 
-def listening(client: TestClient) -> Iterator[str]:
-    socket = bind("127.0.0.1", 0)
-    server = uvicorn.Server(uvicorn.Config(client.app, lifespan="off", log_level="error", ws="none"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]})
-    thread.start()
-    yield f"http://127.0.0.1:{socket.getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
-    socket.close()
-
-
 @pytest.fixture(scope="session", name="at_guarded")
 def the_service_that_compares(guarded: TestClient) -> Iterator[str]:
-    yield from listening(guarded)
+    with newcomers.listening(guarded.app) as address:
+        yield address
 
 
 @pytest.fixture(scope="session", name="at_pages")
 def the_service_that_only_marks(pages: TestClient) -> Iterator[str]:
-    yield from listening(pages)
+    with newcomers.listening(pages.app) as address:
+        yield address
 
 
 @pytest.fixture(name="inspected")
