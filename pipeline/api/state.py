@@ -106,13 +106,14 @@ class Service:
 
     def keep_tending(self) -> None:
         """Do what time brings, now and then, until the service stops; and delete what a process that died
-        left of uploads.
+        left of uploads, and drafts of opt-outs that were not finished.
         """
         self.loaded.wait()
         while not self.stopping.is_set():
             try:
                 self.app.tend()
                 self.uploads.clean(time.time(), self.app.awaited_files())
+                self.drafts.forget_old()
             except OURS as error:
                 log.warning("tending: %s", error)
             except Exception:
@@ -185,6 +186,7 @@ class Service:
         """Begin nothing more. False if work still runs after a while; it is resumed by the next process."""
         self.stopping.set()
         self.changed.set()
+        self.loaded.set()
         stopped = [pool.stop() for pool in (self.gates, self.looks, self.wishes)]
         stopped.append(self.runner.stop())
         until = time.monotonic() + STOP_SECONDS

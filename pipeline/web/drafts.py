@@ -97,7 +97,7 @@ class Drafts:
 
     def begin(self, fields: dict[str, str]) -> Draft:
         """A new draft. Raises: TooBusy, StorageFailed."""
-        self._forget_old()
+        self.forget_old()
         if len(list(self._all())) >= MAX_DRAFTS:
             raise TooBusy("too many people are writing opt-outs; try again in a while")
         secret = base64.urlsafe_b64encode(secrets.token_bytes(SECRET_BYTES)).rstrip(b"=").decode()
@@ -154,7 +154,8 @@ class Drafts:
         with suppress(FileNotFoundError):
             yield from self._root.iterdir()
 
-    def _forget_old(self) -> None:
+    def forget_old(self) -> None:
+        """Delete the drafts that are at their end."""
         for folder in list(self._all()):
             with suppress(FileNotFoundError):
                 if _over(folder):

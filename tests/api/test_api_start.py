@@ -139,3 +139,13 @@ def test_no_job_runs_before_the_models_are_there(tmp_path: Path, clip: Path) -> 
             time.sleep(0.2)
             state = client.get(f"/v1/generations/{job['id']}", headers=headers).json()["state"]
     assert state == "released"
+
+
+def test_a_stop_before_the_models_are_there_waits_for_nothing(tmp_path: Path) -> None:
+    def load() -> None:
+        raise ModelUnusable("they are damaged")
+
+    with TestClient(make_service(Settings(home=tmp_path / "home", policy="marks-only"), load=load)) as client:
+        here = client.app.state.service
+    assert client.app.state.idle  # nothing was left that had to be waited for in vain
+    assert not any(thread.is_alive() for thread in here.beside)

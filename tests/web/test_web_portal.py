@@ -6,6 +6,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -16,6 +17,7 @@ from starlette.testclient import TestClient
 
 from pipeline.api.service import make_service
 from pipeline.clock import clock
+from pipeline.home import Home
 from pipeline.settings import Settings
 from pipeline.web import drafts
 from pipeline.web.portal_end import EACH_HOUR
@@ -318,6 +320,18 @@ def test_a_form_of_yesterday_is_gone(portal: Any) -> None:
     assert (answer.status_code, "begin again" in answer.text) == (404, True)
     Walk.begin(portal)
     assert not folder.exists()
+
+
+def test_drafts_of_yesterday_are_deleted_though_nobody_writes_another(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    draft = drafts.Drafts(home.drafts).begin({"name": NAME})
+    old = time.time() - drafts.KEPT_SECONDS - 60
+    os.utime(draft.folder / drafts.FILE, (old, old))
+    with TestClient(make_service(Settings(home=home.root, policy="marks-only"))):
+        until = time.monotonic() + 60
+        while draft.folder.exists() and time.monotonic() < until:
+            time.sleep(0.05)
+    assert not draft.folder.exists()
 
 
 def test_a_damaged_draft_is_gone(portal: Any) -> None:
