@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, and_, or_, select
 
 from registry import cases, recalls
+from registry.db import read
 from registry.errors import NotFound
 from registry.tables import api_key, decision, held, job, log_entry, release, subject
 from registry.tables_appeals import key_suspension
@@ -84,11 +85,18 @@ def page(
     return sorted(found, key=lambda one: one.place)[:limit]
 
 
-def all_of(conn: Connection, *, since: str, until: str) -> Iterator[Restriction]:
-    """Every restriction of a period, in the order of time, read by pages."""
+def pages(engine: Engine, *, since: str, until: str) -> Iterator[list[Restriction]]:
+    """Every restriction of a period, in the order of time, by pages.
+
+    No transaction lasts as long as its reader does.
+    """
     after = ("", "")
-    while listed := page(conn, after=after, since=since, until=until):
-        yield from listed
+    while True:
+        with read(engine) as conn:
+            listed = page(conn, after=after, since=since, until=until)
+        if not listed:
+            return
+        yield listed
         after = listed[-1].place
 
 

@@ -1,7 +1,6 @@
 """What was decided against an account, each with its statement of reasons; for operators, all statements."""
 
 import json
-from collections.abc import Iterator
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query
@@ -62,19 +61,9 @@ def get_statement(decision_id: str, here: Here, caller: Anybody) -> JSONResponse
 def get_statements(here: Here, _caller: Operator, since: Time = "", until: Time = "") -> Response:
     """All statements of a period, one JSON document a line, as the DSA Transparency Database takes them."""
     check_period(since, until)
-    return StreamingResponse(lines(here, since, until), media_type=NDJSON)
-
-
-def lines(here: Service, since: str, until: str) -> Iterator[str]:
-    """The lines of an export, read by pages so that no transaction lasts as long as its reader does."""
-    after = ("", "")
-    while True:
-        with read(here.app.engine) as conn:
-            found = restrictions.page(conn, after=after, since=since, until=until)
-        if not found:
-            return
-        yield "".join(json.dumps(statement(one)) + "\n" for one in found)
-        after = found[-1].place
+    pages = restrictions.pages(here.app.engine, since=since, until=until)
+    lines = ("".join(json.dumps(statement(one)) + "\n" for one in page) for page in pages)
+    return StreamingResponse(lines, media_type=NDJSON)
 
 
 def check_period(since: str, until: str) -> None:

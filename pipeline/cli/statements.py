@@ -23,7 +23,6 @@ def statements(
     from pipeline.app import open_app
     from pipeline.statements import statement
     from registry import restrictions
-    from registry.db import read
     from registry.errors import EntryInvalid
     from registry.ids import parse_time
 
@@ -33,10 +32,10 @@ def statements(
     except EntryInvalid as error:
         raise UsageError(f"{error} Say it as --since 2026-01-31T00:00:00Z.") from None
     count = 0
-    with open_app(load(home)) as opened, read(opened.engine) as conn:
-        for found in restrictions.all_of(conn, since=since, until=until):
-            sys.stdout.write(json.dumps(statement(found)) + "\n")
-            count += 1
+    with open_app(load(home)) as opened:
+        for page in restrictions.pages(opened.engine, since=since, until=until):
+            sys.stdout.writelines(json.dumps(statement(found)) + "\n" for found in page)
+            count += len(page)
     sys.stdout.flush()
     output.say(f"{count} {'statement' if count == 1 else 'statements'}.")
     return output.OK

@@ -1,6 +1,7 @@
 """Appeals: one for each decision, never decided by who took part in it; and what a grant clears."""
 
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -278,14 +279,15 @@ def test_restrictions_by_time_and_account(home: Home) -> None:
     first, second = refused(home, "a"), refused(home, "b")
     released = home.release("c")
     releases.withdraw(home.engine, released.id, why={}, **BY)
+    everything = [*chain.from_iterable(restrictions.pages(home.engine, since="", until=""))]
+    since = [*chain.from_iterable(restrictions.pages(home.engine, since=NOW, until=""))]
     with read(home.engine) as conn:
-        everything = list(restrictions.all_of(conn, since="", until=""))
         mine = restrictions.page(conn, account="maker", limit=1)
         rest = restrictions.page(conn, account="maker", after=mine[0].place)
         assert restrictions.page(conn, until=NOW) == []
         assert restrictions.page(conn, account="other") == []
         assert restrictions.get(conn, mine[0].id) == mine[0]
-        assert list(restrictions.all_of(conn, since=NOW, until="")) == everything
+        assert since == everything
         with pytest.raises(NotFound):
             restrictions.get(conn, "nothing")
     assert {one.kind for one in everything} == {"refusal", "withdrawal"}
