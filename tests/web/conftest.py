@@ -98,7 +98,8 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
         preset="ultrafast",
         service="Example Studio",
         self_service=1000,
-    )
+        rate_reads=0, rate_writes=0, rate_uploads=0,  # all tests come from one address
+    )  # fmt: skip
     with TestClient(
         make_service(settings), base_url="https://testserver", follow_redirects=False,
         raise_server_exceptions=False,
