@@ -1,7 +1,8 @@
 """Verifying a file: no key is needed, and nothing of the file is kept."""
 
+import asyncio
+from concurrent.futures import Future
 from dataclasses import replace
-from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -10,11 +11,12 @@ from starlette.responses import JSONResponse
 from pipeline import auth
 from pipeline.api import shapes
 from pipeline.api.state import Here, Service, optional_caller
-from pipeline.api.uploads import Upload, UploadedFile
+from pipeline.api.uploads import Upload
 from pipeline.auth import Caller
 from pipeline.clock import clock
 from pipeline.credentials.fingerprint import Fingerprint
 from pipeline.verify.document import document, for_strangers
+from pipeline.verify.local import Progress, Tell
 from pipeline.verify.opening import open_local
 from pipeline.verify.types import VerificationReport
 
@@ -43,15 +45,28 @@ async def examine(here: Service, upload: Upload, *, strip: bool, asker: str | No
 
     Raises: TooBusy, AskedTooOften, RequestMalformed.
     """
+    return await asyncio.wrap_future(begin(here, upload, strip=strip, asker=asker))
+
+
+def begin(
+    here: Service, upload: Upload, *, strip: bool, asker: str | None,
+    progress: Progress = lambda _done, _all: None, tell: Tell = lambda _line, _evidence: None,
+) -> Future[VerificationReport]:  # fmt: skip
+    """Have the upload's one file verified on the pool; `progress` and `tell` are told from there.
+
+    Raises: TooBusy, RequestMalformed. The future raises: AskedTooOften, and what those two raise.
+    """
     upload.only()
     file = upload.file("file")
-    return await here.looks.run(partial(_verify, here, file, strip=strip, asker=asker))
 
-
-def _verify(here: Service, file: UploadedFile, *, strip: bool, asker: str | None) -> VerificationReport:
     def admit(fingerprint: Fingerprint) -> None:
         if asker is not None:
             here.near.admit(fingerprint, file_sha256=file.sha256, asker=asker, now=clock())
 
-    with open_local(here.settings) as verifier:
-        return replace(verifier.verify(file.path, strip=strip, admit=admit), file=file.name)
+    def work() -> VerificationReport:
+        with open_local(here.settings) as verifier:
+            found = verifier.verify(file.path, strip=strip, progress=progress, admit=admit, tell=tell)
+        return replace(found, file=file.name)
+
+    with here.looks.reserve() as slot:
+        return slot.start(work)

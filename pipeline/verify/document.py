@@ -41,13 +41,16 @@ def for_strangers(report: VerificationReport) -> VerificationReport:
 
     No strength, no place, no path, no likeness, and not how long it took.
     """
-    hidden, seen = report.evidence[HIDDEN_MARK], report.evidence[VISIBLE_MARK]
-    lines = {
-        HIDDEN_MARK: _only(hidden, TOLD_HIDDEN, BOUND if hidden.found.get("payload") else hidden.summary),
-        VISIBLE_MARK: _only(seen, TOLD_VISIBLE, seen.summary),
-    }
+    lines = {line: line_for_strangers(line, evidence) for line, evidence in report.evidence.items()}
     strip = tuple(replace(frame, boxes=()) for frame in report.strip)
-    return replace(report, evidence=report.evidence | lines, strip=strip, path=(), seconds=None)
+    return replace(report, evidence=lines, strip=strip, path=(), seconds=None)
+
+
+def line_for_strangers(line: str, evidence: Evidence) -> Evidence:
+    """One line of evidence for whoever has no API key."""
+    if line == HIDDEN_MARK:
+        return _only(evidence, TOLD_HIDDEN, BOUND if evidence.found.get("payload") else evidence.summary)
+    return _only(evidence, TOLD_VISIBLE, evidence.summary) if line == VISIBLE_MARK else evidence
 
 
 def _only(evidence: Evidence, names: Collection[str], summary: str) -> Evidence:

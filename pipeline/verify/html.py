@@ -187,11 +187,10 @@ def _evidence(report: VerificationReport) -> Html:
 def _line(line: str, evidence: Evidence) -> Html:
     said = speech.LINES_OF_EVIDENCE[line]
     state = join(style.icon(*style.ICONS[evidence.state]), words(" " + speech.STATES[evidence.state]))
-    tone = {EvidenceState.FOUND: speech.KNOWN, EvidenceState.FAILED: speech.CAUTION}
     return element(
         "tr",
         element("th", words(said.title), element("span", words(said.what)), scope="row", role="rowheader"),
-        element("td", state, class_=f"state {tone.get(evidence.state, speech.OPEN)}", role="cell"),
+        element("td", state, class_=f"state {speech.TONES.get(evidence.state, speech.OPEN)}", role="cell"),
         element("td", element("p", shown(evidence.summary)), value_list(evidence.found, KEY_VALUES),
                 role="cell"),
         role="row",

@@ -133,6 +133,7 @@ STATES: Final[dict[EvidenceState, str]] = {
     EvidenceState.NOT_CHECKED: "Not checked",
     EvidenceState.FAILED: "Check failed",
 }
+TONES: Final = {EvidenceState.FOUND: KNOWN, EvidenceState.FAILED: CAUTION}
 OPEN_STATES: Final = "“Not checked” and “check failed” count neither as found nor as absent."
 
 

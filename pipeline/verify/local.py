@@ -39,6 +39,10 @@ LIKELY: Final = 40  # alignments in time by which periods of the carrier are cho
 
 Progress = Callable[[float, float], None]
 Admit = Callable[[prints.Fingerprint], None]
+Tell = Callable[[str, Evidence | None], None]
+"""Told (line, None) when a line of evidence begins to be looked for, and (line, evidence) when that has
+ended; a second time where another line changes it. Always from the thread that verifies; what it raises ends
+the verification."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,14 +64,15 @@ class Verifier:
 
     def verify(
         self, path: Path, *, strip: bool = False, progress: Progress = lambda _done, _all: None,
-        admit: Admit = lambda _fingerprint: None,
+        admit: Admit = lambda _fingerprint: None, tell: Tell = lambda _line, _evidence: None,
     ) -> VerificationReport:  # fmt: skip
         """Verify one file; never raises for what is in it. `strip`: also collect pictures for the report.
 
-        `admit`: told the fingerprint before anything is looked up; what it raises ends the verification.
+        `admit`: told the fingerprint before anything is looked up; what it raises ends the verification, and
+        until then `tell` learns nothing of the marks.
         """
         began = time.monotonic()
-        case = _Case(self, path)
+        case = _Case(self, path, tell)
         case.gather(strip=strip, progress=progress, admit=admit)
         return case.report(seconds=time.monotonic() - began)
 
@@ -75,10 +80,11 @@ class Verifier:
 class _Case:
     """One file being verified: evidence is gathered, then judged once."""
 
-    def __init__(self, verifier: Verifier, path: Path) -> None:
-        self._verifier, self._path = verifier, path
+    def __init__(self, verifier: Verifier, path: Path, tell: Tell) -> None:
+        self._verifier, self._path, self._tell = verifier, path, tell
         self._observation: Observation | None = None
         self._failure: str | None = None
+        self._taken = False
         self._credential: CredentialReading | None = None
         self._stored: CredentialReading | None = None
         self._release: FoundRelease | None = None
@@ -91,17 +97,30 @@ class _Case:
 
     def gather(self, *, strip: bool, progress: Progress, admit: Admit) -> None:
         """Each line of evidence on its own: what fails in one does not stop the others."""
+        self._tell(types.CREDENTIAL, None)
+        self._tell(types.HIDDEN_MARK, None)
         with ThreadPoolExecutor(1) as pool:
             reading = pool.submit(self._read, None)
-            self._observe(strip=strip, progress=progress)
-            self._credential = self._settled(reading)
+
+            def passing(done: float, whole: float) -> None:
+                if reading.done():
+                    self._take(reading)
+                progress(done, whole)
+
+            self._observe(strip=strip, progress=passing)
+            self._take(reading)
         if self._observation is not None:
             admit(self._observation.fingerprint)
+        self._tell(types.HIDDEN_MARK, self._hidden_line())
+        self._tell(types.LOG, None)
         self._look_up()
         if self._release is not None:
             self._recover(self._release)
             self._prove(self._release)
         self._check_against()
+        if self._manifest_holds():
+            self._tell(types.CREDENTIAL, self._credential_line())
+        self._tell(types.LOG, self._log_line())
 
     def _check_against(self) -> None:
         """The checkpoint in our credential, the file's own or the stored one, against the log here."""
@@ -139,12 +158,16 @@ class _Case:
         limits = self._verifier.settings.process_limits
         return read_credential(self._path, self._verifier.trust, limits=limits, manifest_bytes=manifest)
 
-    def _settled(self, reading: Future[CredentialReading]) -> CredentialReading | None:
+    def _take(self, reading: Future[CredentialReading]) -> None:
+        """The credential, once it is read; told once."""
+        if self._taken:
+            return
+        self._taken = True
         try:
-            return reading.result()
+            self._credential = reading.result()
         except CountermarkError as error:
             self._failure = self._failure or str(error)
-            return None
+        self._tell(types.CREDENTIAL, self._credential_line())
 
     def _look_up(self) -> None:
         """The release that the hidden mark names, or else the one that our own credential names."""
@@ -213,15 +236,9 @@ class _Case:
         """Judge what was gathered."""
         observation, credential = self._observation, self._credential
         detection = observation.detection if observation else None
-        recovered = self._manifest_holds()
-        log_state = self._log_state()
         evidence = {
-            types.CREDENTIAL: words.credential_line(credential, recovered=recovered),
-            types.HIDDEN_MARK: words.hidden_line(detection, failed=observation is None),
-            types.LOG: words.log_line(
-                log_state, self._release.log_seq if self._release else None,
-                self._proof.tree_size if self._proof else None, self._checked,
-            ),
+            types.CREDENTIAL: self._credential_line(), types.HIDDEN_MARK: self._hidden_line(),
+            types.LOG: self._log_line(),
         }  # fmt: skip
         match = self._match()
         if self._content is not None:
@@ -229,15 +246,17 @@ class _Case:
         found = verdict(
             Facts(
                 readable=observation is not None, credential=credential, payload=self._payload,
-                resolves=self._release is not None, fingerprint=match, manifest_holds=recovered,
+                resolves=self._release is not None, fingerprint=match, manifest_holds=self._manifest_holds(),
                 mark_present=words.present(detection),
                 unchecked=self._unchecked(evidence),
             )
         )  # fmt: skip
         named = names_release(found, match)
         release = self._summary() if named else None
+        self._tell(types.VISIBLE_MARK, None)
         seen = self._visible(found)
         evidence[types.VISIBLE_MARK] = seen.evidence
+        self._tell(types.VISIBLE_MARK, seen.evidence)
         geometry = detection.geometry if detection else None
         return VerificationReport(
             file=safe_text(str(self._path), 1000), verdict=found,
@@ -247,6 +266,19 @@ class _Case:
             media=_media(observation), strip=seen.strip, path=seen.path,
             checked_at=datetime.now(UTC).isoformat(timespec="seconds"), seconds=round(seconds, 3),
         )  # fmt: skip
+
+    def _credential_line(self) -> Evidence:
+        return words.credential_line(self._credential, recovered=self._manifest_holds())
+
+    def _hidden_line(self) -> Evidence:
+        observation = self._observation
+        detection = observation.detection if observation else None
+        return words.hidden_line(detection, failed=observation is None)
+
+    def _log_line(self) -> Evidence:
+        seq = self._release.log_seq if self._release else None
+        size = self._proof.tree_size if self._proof else None
+        return words.log_line(self._log_state(), seq, size, self._checked)
 
     def _unchecked(self, evidence: dict[str, Evidence]) -> bool:
         # The log can only speak about something: a payload, or a credential of ours.

@@ -2,7 +2,8 @@
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from importlib.resources import files
 from typing import Any, Final
 
@@ -24,7 +25,7 @@ FOREVER: Final = "public, max-age=31536000, immutable"
 SAME_SITE: Final = ("same-origin", "none")
 STYLE: Final = html_style.STYLE + "".join(
     files("pipeline.web").joinpath(name).read_text(encoding="utf-8")
-    for name in ("style.css", "console.css", "portal.css")
+    for name in ("style.css", "console.css", "portal.css", "checking.css")
 )
 STYLE_PATH: Final = f"/static/{hashlib.sha256(STYLE.encode()).hexdigest()[:16]}.css"
 
@@ -35,6 +36,7 @@ _templates = Environment(
     lstrip_blocks=True,
 )  # fmt: skip
 _templates.filters["capital"] = lambda text: text[:1].upper() + text[1:]
+_in_pieces = _templates.overlay(enable_async=True)
 
 
 @router.get(STYLE_PATH)
@@ -54,6 +56,20 @@ def page(
     """A page from a template and its values."""
     text = _templates.get_template(template).render(service=here.settings.service, style=STYLE_PATH, **values)
     return HTMLResponse(text, status, {"Content-Security-Policy": POLICY, **(headers or {})})
+
+
+async def pieces(here: Service, template: str, **values: Any) -> AsyncGenerator[str]:
+    """The same, piece by piece, for who sends a page while it comes about.
+
+    Values may be asynchronous: a loop over such an iterator ends when that ends, and everything before the
+    loop was given out when it is asked for its first item.
+    """
+    made = _in_pieces.get_template(template)
+    async with aclosing(
+        made.generate_async(service=here.settings.service, style=STYLE_PATH, **values)
+    ) as parts:
+        async for part in parts:
+            yield part
 
 
 def failed(here: Service, template: str, error: Exception, **values: Any) -> Response:
