@@ -99,9 +99,14 @@ def measure(
     clip = folder / f"copy {width}.mp4"
     clip.write_bytes(here.app.store.find(Area.RELEASED, newest.file_sha256).read_bytes())
     with came() as hand:
-        headline = newcomers.check_clip(hand, clip)
-        say(f"headline: {headline}")
-        return rows + rows_of("c: a clip is checked", hand, width, hand.seconds)
+        checked = newcomers.check_clip(hand, clip)
+        say(f"headline: {checked.headline}")
+        rows += rows_of("c: a clip is checked", hand, width, hand.seconds)
+    told: Conditions = {"storyboard": "c: a clip is checked", "width": width}
+    return [
+        *rows, once("seconds to the first evidence", checked.first, "s", told),
+        once("seconds to the headline", checked.last, "s", told),
+    ]  # fmt: skip
 
 
 def main() -> None:

@@ -151,12 +151,27 @@ def come_back(hand: Hand) -> None:
     hand.open("/mine/asked", "mine-asked")
 
 
-def check_clip(hand: Hand, clip: Path) -> str:
-    """Storyboard (c): is this clip from here? Returns the headline."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What (c) said. ``first``, ``last``: seconds from the button to the first evidence and to the headline."""
+
+    headline: str
+    first: float
+    last: float
+
+
+def check_clip(hand: Hand, clip: Path) -> Checked:
+    """Storyboard (c): is this clip from here? Evidence comes line by line, on one page; then the headline."""
     hand.open("/verify", "verify")
     hand.choose("#file", [clip])
-    hand.press("Check the clip", "report")
-    return str(hand.page.locator("h2.headline").first.inner_text())
+    began = hand.seconds
+    hand.press("Check the clip")
+    hand.page.locator(".stated .icon, .finished").first.wait_for(state="attached")
+    first = hand.seconds
+    hand.page.locator(".finished").wait_for()
+    headline, last = str(hand.page.locator("h2.headline:visible").inner_text()), hand.seconds
+    hand.look(hand.page, "report")
+    return Checked(headline=headline, first=first - began, last=last - began)
 
 
 def make_clip(hand: Hand, link: str, prompt: str) -> None:

@@ -234,6 +234,7 @@ class _Case:
 
     def report(self, *, seconds: float) -> VerificationReport:
         """Judge what was gathered."""
+        self._tell(types.VISIBLE_MARK, None)  # where it must be follows from how the clip lies on the release
         observation, credential = self._observation, self._credential
         detection = observation.detection if observation else None
         evidence = {
@@ -253,7 +254,6 @@ class _Case:
         )  # fmt: skip
         named = names_release(found, match)
         release = self._summary() if named else None
-        self._tell(types.VISIBLE_MARK, None)
         seen = self._visible(found)
         evidence[types.VISIBLE_MARK] = seen.evidence
         self._tell(types.VISIBLE_MARK, seen.evidence)
