@@ -153,7 +153,7 @@ def come_back(hand: Hand) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """What (c) said. ``first``, ``last``: seconds from the button to the first evidence and to the headline."""
+    """What (c) said; seconds from the button to the ``first`` evidence, and to the headline, ``last``."""
 
     headline: str
     first: float

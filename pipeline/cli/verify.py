@@ -9,7 +9,7 @@ import typer
 from pipeline.cli import output
 from pipeline.errors import StorageFailed
 from pipeline.settings import load
-from pipeline.types import EvidenceState, FileVerdict
+from pipeline.types import Evidence, EvidenceState, FileVerdict
 from pipeline.verify.document import document
 from pipeline.verify.opening import open_local
 from pipeline.verify.types import VerificationReport
@@ -47,8 +47,12 @@ def verify(
                 f"{verifier.interrupted} interrupted jobs wait in the home; the next guard goes on with them."
             )
         for file in files:
-            bar.step(file.name)
-            found = verifier.verify(file, strip=report is not None, progress=bar.at)
+
+            def tell(line: str, evidence: Evidence | None, name: str = file.name) -> None:
+                if evidence is None:
+                    bar.step(f"{name}: {line.replace('_', ' ')}")
+
+            found = verifier.verify(file, strip=report is not None, progress=bar.at, tell=tell)
             reports.append(found)
             _say(found)
     if report is not None:
