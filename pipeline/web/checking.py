@@ -152,7 +152,7 @@ class Checking(Response):
             self._heard.leave()
             self._work.cancel()  # if it has not begun
             try:
-                await asyncio.to_thread(_wait, self._work)
+                await asyncio.gather(asyncio.wrap_future(self._work), return_exceptions=True)
             finally:
                 await self._stack.aclose()
 
@@ -197,10 +197,11 @@ class Checking(Response):
                 await flush()
 
     async def _ended(self) -> Mapping[str, Any]:
-        """What the page ends with: ``error``, or the report."""
+        """What the page ends with: ``error``, or the report. The clip is deleted before that is written."""
         if self._end is None:
             try:
-                report = for_strangers(await asyncio.wrap_future(self._work))
+                async with self._stack:
+                    report = for_strangers(await asyncio.wrap_future(self._work))
                 self._end = await asyncio.to_thread(_parts, self._here, report)
             except Exception as error:  # noqa: BLE001 - the answer has begun: the page itself must say it
                 log.info("a check on the page ended without a report: %s", type(error).__name__)
@@ -230,9 +231,3 @@ async def _left(receive: Receive) -> None:
     """Return when the client has gone. The request is read to its end before."""
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-def _wait(work: Future[VerificationReport]) -> None:
-    """Wait until nothing reads the upload any more."""
-    with suppress(BaseException):
-        work.exception()
