@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from sqlalchemy import select
 from starlette.testclient import TestClient
 from test_web_pages import sound
 
@@ -26,6 +27,8 @@ from pipeline.verify.document import document, for_strangers
 from pipeline.verify.opening import open_local
 from pipeline.verify.types import CREDENTIAL, HIDDEN_MARK, LINES, LOG, VISIBLE_MARK
 from pipeline.web.checking import BEGUN, STEPS, WAITING, Heard, NobodyWaits
+from registry.db import read
+from registry.tables_queries import verify_query
 
 BOUNDARY = "b0undary"
 KIND = f"multipart/form-data; boundary={BOUNDARY}"
@@ -253,6 +256,19 @@ def test_who_goes_ends_the_check(client: Any, copy: Path) -> None:
     with open_local(client.app.state.service.settings) as verifier, pytest.raises(NobodyWaits):
         verifier.verify(copy, progress=progress, tell=heard.tell)
     assert len(seen) == 5  # of 48 frames
+
+
+def test_who_goes_in_the_middle_ends_the_check(make: Make, make_clip: Any, tmp_path: Path) -> None:
+    """A check that was looked through to its end is remembered among the queries; this one is not."""
+    client = make(near_queries=5)
+    service = client.app.state.service  # type: ignore[attr-defined]
+    clip = make_clip(tmp_path / "long.mp4", 320, 180, 1440, fps=24)
+    with newcomers.listening(client.app) as address:
+        with asked(int(address.rpartition(":")[2]), clip) as answer:
+            until(answer, BEGUN[CREDENTIAL])
+        assert soon(lambda: not uploads(client) and service.looks.taken == 0)
+        with read(service.app.engine) as conn:
+            assert conn.execute(select(verify_query)).all() == []
 
 
 def test_progress_is_told_a_few_times_however_long_the_clip_is() -> None:
