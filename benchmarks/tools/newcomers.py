@@ -40,9 +40,11 @@ def listening(app: Any, *, lifespan: Literal["on", "off"] = "off") -> Iterator[s
         thread.start()
         while not server.started and thread.is_alive():
             threading.Event().wait(0.05)
-        yield f"http://127.0.0.1:{socket.getsockname()[1]}"
-        server.should_exit = True
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{socket.getsockname()[1]}"
+        finally:  # also where a test fails: the thread would keep the process
+            server.should_exit = True
+            thread.join()
 
 
 @contextmanager
