@@ -14,8 +14,7 @@ from pipeline.errors import describe
 from pipeline.review import Reviews
 from pipeline.workbench import OURS, Workbench
 from registry import apikeys, pending
-from registry.errors import CaseClosed
-from registry.ids import parse_time
+from registry.errors import CaseClosed, KeyRefused
 from registry.pending import Pending, Wanted
 
 _VOID: Final = "Nobody was there to carry it out in time. Decide again."
@@ -73,10 +72,11 @@ class Undoing:
 
     def _caller(self, one: Pending) -> Caller | None:
         """Who decided, if their key is still good (3)."""
-        key, now = apikeys.get(self._bench.engine, one.key), parse_time(self._bench.clock())
-        if key is None:
+        key = apikeys.get(self._bench.engine, one.key)
+        try:
+            apikeys.demand_good(key, self._bench.clock())
+        except KeyRefused:
             return None
-        over = key.expires_at is not None and parse_time(key.expires_at) <= now
-        if over or key.revoked_at is not None or key.suspended_at is not None:
+        if key is None:
             return None
         return Caller(account=key.account, key=key.id, tags=key.tags, name=key.name)

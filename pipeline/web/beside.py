@@ -43,8 +43,11 @@ class Registered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beside:
-    """``frame``: where it was seen, with its own box alone; ``quote``: the words that were found."""
+    """``first``: the number of the first finding about the same subject; ``frame``: where it was seen, with
+    its own box alone; ``quote``: the words that were found.
+    """
 
+    first: int
     frame: Picture | None
     quote: str
     registered: Registered
@@ -52,13 +55,17 @@ class Beside:
 
 def beside(reasons: Reasons, strip: Strip | None, desk: Desk) -> dict[int, Beside]:
     """By the numbers of the findings that are about somebody registered."""
-    told = {}
+    told: dict[int, Beside] = {}
+    first: dict[str, int] = {}
     for number, reason in enumerate(reasons, start=1):
         evidence = evidence_of(reason)
         registered = _registered(desk, str(reason.get("check", "")), evidence)
         if registered is not None:
             frame = None if strip is None else strip.showing(number)
-            told[number] = Beside(frame=frame, quote=str(evidence.get("quote") or ""), registered=registered)
+            told[number] = Beside(
+                first=first.setdefault(str(evidence["subject"]), number), frame=frame,
+                quote=str(evidence.get("quote") or ""), registered=registered,
+            )  # fmt: skip
     return told
 
 

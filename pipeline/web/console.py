@@ -20,7 +20,7 @@ from pipeline import auth
 from pipeline.api.cases import MAX_WHY, shown
 from pipeline.api.state import Here, Service
 from pipeline.credentials.text import safe_text
-from pipeline.errors import RouteUnknown
+from pipeline.errors import RequestMalformed, RouteUnknown
 from pipeline.material import is_picture
 from pipeline.media.limits import media_limits
 from pipeline.stills import Stills, still_of, stills_of
@@ -41,7 +41,7 @@ NEXT: Final = "next"  # where "Decide, and next" leads to
 WHOM: Final = "whom-"  # begins the names of the fields that say whose holder is asked
 
 _DECIDED: Final = {
-    pending.RELEASE: "Released", pending.BLOCK: "Blocked", pending.ASK: "Its holder will be asked",
+    pending.RELEASE: "It is released", pending.BLOCK: "It is blocked", pending.ASK: "Its holder is asked",
 }  # fmt: skip
 
 log = logging.getLogger("countermark.service")
@@ -139,10 +139,10 @@ def _next(here: Service, visitor: Visitor) -> str:
 
 
 def _whom(case: Any, fields: dict[str, str]) -> tuple[str, ...]:
-    """Whose holders are to be asked. Raises: RouteUnknown where there are several, and none is named."""
+    """Whose holders are to be asked. Raises: RequestMalformed where there are several, and none is named."""
     named = tuple(value for field, value in fields.items() if field.startswith(WHOM))
     if not named and len(case["askable"]) > 1:
-        raise RouteUnknown("say whose holder is to be asked; tick at least one")
+        raise RequestMalformed("say whose holder is to be asked; tick at least one")
     return named
 
 
@@ -161,7 +161,7 @@ def _case(here: Service, visitor: Visitor, case_id: str, clear: bool, done: str)
     strip = findings.strip(seen, case["reasons"], _address) if seen else None
     return page(
         here, "case.html", visitor=visitor, case=case, clear=clear, me=me,
-        done=_told(here, visitor, done), waits=_waits(case),
+        done=_told(here, visitor, done), waits=_waits(case), decided=_DECIDED,
         reasons=findings.told(case["reasons"]), texts=findings.marked(case["texts"], case["reasons"]),
         given=_given(here, case, clear=clear),
         strip=strip, why_not=why_not, beside=beside.beside(case["reasons"], strip, here.desk),
