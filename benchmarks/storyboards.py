@@ -1,18 +1,21 @@
 """What the storyboards of the pages take: clicks, fields, and the seconds that the service lets one wait.
 
 A newcomer that is a program goes through them in Chromium, which runs no script, on a service whose models
-are loaded: (a) an opt-out with three pictures, another spelling and a sentence that is tried; (c) a clip that
-is checked; (d) a clip that is made, and looked at by somebody else. A program neither reads nor hesitates:
+are loaded: (a) an opt-out with three pictures, another spelling and a sentence that is tried; (b) a case that
+a person decides, since a clip shows one of these pictures, and the case after it; (c) a clip that is checked;
+(d) a clip that is made, and looked at by somebody else. A program neither reads nor hesitates:
 seconds are those of the machine, clicks and fields those of a person. Choosing files counts as two clicks.
 """
 
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+import av
 import cv2
 import numpy as np
 from playwright.sync_api import Browser, Page
@@ -23,10 +26,13 @@ from benchmarks.tools import newcomers
 from benchmarks.tools.newcomers import Hand
 from pipeline.api.service import make_service
 from pipeline.clock import clock
+from pipeline.orders import GuardOrder
+from pipeline.policy import Sound
 from pipeline.settings import load
 from pipeline.starting import required_eyes
 from registry import apikeys, releases, sessions
 from registry.store import Area
+from registry.types import JobState
 
 SUITE: Final = "storyboards"
 WIDTHS: Final = (1280, 390)  # pixels
@@ -57,6 +63,30 @@ def drawn(folder: Path, seed: int) -> Path:
     return path
 
 
+def filmed(folder: Path, picture: Path, shift: int) -> Path:
+    """A clip that pans over a picture, a second long; ``shift``: pixels, so that no two are the same."""
+    read: Any = cv2.imread(str(picture))
+    shown: Any = cv2.cvtColor(read, cv2.COLOR_BGR2RGB)
+    path = folder / f"{picture.stem} {shift}.mp4"
+    with av.open(str(path), "w") as made:
+        track = made.add_stream("libx264", rate=12)
+        track.height, track.width = shown.shape[:2]
+        track.pix_fmt = "yuv420p"
+        for number in range(12):
+            moved: Any = np.ascontiguousarray(np.roll(shown, shift + 2 * number, axis=1))
+            made.mux(track.encode(av.VideoFrame.from_ndarray(moved, format="rgb24")))
+        made.mux(track.encode())
+    return path
+
+
+def held(here: Any, clip: Path) -> None:
+    """Have a clip held that shows what is registered."""
+    order = GuardOrder(source=clip, policy="opt-out", sound=Sound.ACCEPT)
+    outcome = here.app.guard(order, lambda *_: None)
+    if outcome.job.state is not JobState.HELD:
+        raise SystemExit(f"The clip was to be held and is {outcome.job.state}; nothing was measured.")
+
+
 def rows_of(story: str, hand: Hand, width: int, seconds: float) -> list[Row]:
     """The figures of one storyboard."""
     told: Conditions = {"storyboard": story, "width": width}
@@ -65,6 +95,12 @@ def rows_of(story: str, hand: Hand, width: int, seconds: float) -> list[Row]:
         once("clicks", hand.clicks, "count", told), once("fields", hand.fields, "count", told),
         once("seconds", seconds, "s", told),
     ]  # fmt: skip
+
+
+def link_for(here: Any, name: str, scope: str) -> str:
+    """A link by which somebody signs in."""
+    key, _ = apikeys.create(here.app.engine, "studio", name, (scope,), now=clock())
+    return sessions.make_link(here.app.engine, key.id, clock())
 
 
 def photographer(folder: Path | None, width: int) -> newcomers.Look:
@@ -86,10 +122,16 @@ def measure(
     with came() as hand:
         newcomers.say_no(hand, NAMES[width], pictures, f"a portrait of {NAMES[width]}")
         rows = rows_of("a: an opt-out", hand, width, hand.seconds)
-    key, _ = apikeys.create(here.app.engine, "studio", f"maker {width}", ("create",), now=clock())
-    link = sessions.make_link(here.app.engine, key.id, clock())
+    for shift in (0, 3):
+        held(here, filmed(folder, pictures[0], shift))
     with came() as hand:
-        newcomers.make_clip(hand, link, PROMPT)
+        newcomers.decide_case(hand, link_for(here, f"reviewer {width}", "review"))
+        rows += rows_of("b: a case is decided", hand, width, hand.seconds)
+        hand.clicks, hand.began = 0, time.monotonic()
+        newcomers.decide_next(hand)
+        rows += rows_of("b: the case after it", hand, width, hand.seconds)
+    with came() as hand:
+        newcomers.make_clip(hand, link_for(here, f"maker {width}", "create"), PROMPT)
         hand.page.wait_for_url("**/v/**")
         rows += rows_of("d: a clip is made", hand, width, hand.seconds)
     with came() as hand:

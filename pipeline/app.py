@@ -42,6 +42,7 @@ from pipeline.storage import open_store
 from pipeline.texts import Texts
 from pipeline.tryout import TryOut
 from pipeline.types import Decision
+from pipeline.undoing import Undoing
 from pipeline.webhooks import Courier
 from pipeline.workbench import Workbench, note_signer
 from pipeline.working import Working, ownership_of
@@ -105,6 +106,11 @@ class App(Working):
     def reviews(self) -> Reviews:
         """The cases that wait for people, and what they decide."""
         return Reviews(self._bench)
+
+    @property
+    def undoing(self) -> Undoing:
+        """What people decided on pages, and can still undo."""
+        return Undoing(self._bench, self.reviews)
 
     @property
     def engine(self) -> Engine:

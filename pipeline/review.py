@@ -2,32 +2,36 @@
 
 *Release*: what was found does not count. A held clip is judged anew without it and goes on; a release is
 served again (`pipeline.reinstate`); an appeal is granted (`pipeline.appealing`). *Block*: the job ends as
-refused; the release stays withdrawn; the first decision is upheld.
+refused; the release stays withdrawn; the first decision is upheld. *Ask*: the holder of what was found in a
+held clip is asked (`pipeline.consulting`).
 What people can and cannot lift: `pipeline.clearing`; who may decide when: `registry.reviews`, `caseload`.
 """
 
 import contextlib
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Connection
 
+from pipeline import consulting, reinstate
 from pipeline import policy as policies
-from pipeline import reinstate
 from pipeline.appealing import Appeals
 from pipeline.auth import Caller
 from pipeline.clearing import clearance_of, people_needed
+from pipeline.errors import UsageError
 from pipeline.orders import material_of
 from pipeline.release.staging import Staging
 from pipeline.texts import texts_of
 from pipeline.types import Decision, Json, Reason, Verdict
 from pipeline.workbench import Workbench, note_signer, reason_json
-from registry import appeals, caseload, cases, reviews
+from registry import appeals, caseload, cases, pending, recalls, reviews
 from registry.appeals import Appeal
 from registry.cases import Case
 from registry.db import read
 from registry.errors import ActRefused, NotFound
+from registry.pending import Pending, Wanted
 from registry.release_rows import demand
 from registry.store import Area
 from registry.types import Held, Job, ReasonLike
@@ -62,10 +66,13 @@ class Reviews:
         self._bench = bench
         self.appeals = Appeals(bench)
 
-    def waiting(self, *, after: str = "", limit: int = 100) -> list[Json]:
-        """Documents of open cases, oldest first; ``after``: the last id of the page before."""
+    def waiting(self, *, after: str = "", limit: int = 100, with_holders: bool = False) -> list[Json]:
+        """Documents of open cases, oldest first; ``after``: the last id of the page before;
+        ``with_holders``: those that wait for rights holders, instead of those that wait for people.
+        """
+        wanted = caseload.with_holders if with_holders else caseload.waiting
         with read(self._bench.engine) as conn:
-            found = caseload.waiting(conn, after=after, limit=limit)
+            found = wanted(conn, after=after, limit=limit)
         return [self.show(one.id) for one in found]
 
     def take_next(self, by: str) -> Json | None:
@@ -83,6 +90,7 @@ class Reviews:
             appealed, hold = _appeal_of(conn, case_id), _hold_of(conn, case_id)
             told = _of_release(cases.get(conn, case_id)) if hold is None and appealed is None else None
             votes = reviews.votes(conn, case_id) if appealed is None else appeals.votes(conn, case_id)
+            waits = pending.of(conn, case_id)
         if told is None:
             told = self.appeals.case(case_id) if hold is None else self._of_hold(*hold)
         lease = caseload.lease_of(self._bench.engine, case_id, self._bench.clock())
@@ -90,7 +98,50 @@ class Reviews:
             {"by": one.voter, "decision": _WORDS[one.vote], "why": one.why, "at": one.voted_at}
             for one in votes
         ]
-        return told | {"votes": said, "lease": None if lease is None else asdict(lease)}
+        asked = consulting.told(self._bench, hold[0]) if hold else {"asked": [], "askable": []}
+        return told | asked | {
+            "votes": said, "lease": None if lease is None else asdict(lease),
+            "pending": None if waits is None or told["state"] != cases.OPEN else _pending(waits),
+        }  # fmt: skip
+
+    def check(self, wanted: Wanted, caller: Caller | None = None) -> None:
+        """Whether this could be decided now, as far as that can be told without doing it.
+
+        Raises: as `decide`.
+        """
+        bench, case_id, by = self._bench, wanted.case_id, wanted.by
+        hold, appealed = self._held(case_id), self._appealed(case_id)
+        release, ask = wanted.decision == pending.RELEASE, wanted.decision == pending.ASK
+        if release:
+            self._demand_others(case_id, hold, appealed, caller)
+        if ask:
+            consulting.demand_askable(bench, _only_held(hold), wanted.subjects)
+        with read(bench.engine) as conn:
+            if appealed is not None:
+                appeals.demand_open(conn, case_id, by, bench.clock())
+            elif hold is not None:
+                reviews.demand_open(conn, case_id, by, bench.clock())
+                if release:
+                    reviews.demand_nobody_is_asked(conn, case_id)
+            else:
+                recalls.demand_open(conn, case_id)
+                caseload.demand_free(conn, case_id, by, bench.clock())
+
+    def decide(self, wanted: Wanted, caller: Caller | None = None) -> Decided:
+        """What somebody decides, by its word. Raises: as `release`, `block`, `ask`."""
+        if wanted.decision == pending.ASK:
+            return self.ask(wanted.case_id, wanted.by, wanted.subjects)
+        act = self.release if wanted.decision == pending.RELEASE else self.block
+        return act(wanted.case_id, wanted.by, wanted.why, caller)
+
+    def ask(self, case_id: str, by: str, subjects: Collection[str] = ()) -> Decided:
+        """Ask the holders of what was found, of these subjects or of all; the case waits for them.
+
+        Raises: NotFound, CaseClosed, CaseTaken, PermissionAnswered, and UsageError where nobody can be asked.
+        """
+        hold = _only_held(self._held(case_id))
+        consulting.consult(self._bench, hold, subjects, by)
+        return self._decided(hold)
 
     def release(self, case_id: str, by: str, why: str, caller: Caller | None = None) -> Decided:
         """What was found does not count; ``caller``: with which key, None on the machine itself.
@@ -229,6 +280,20 @@ class Reviews:
             "opened_at": hold.held_at, "closed_at": lifted_at, "decided_by": "", "decision": "",
             "appeal": None,
         }  # fmt: skip
+
+
+def _only_held(hold: Held | None) -> Held:
+    if hold is None:
+        raise UsageError("only a clip that is held can wait for a holder; release it or block it")
+    return hold
+
+
+def _pending(waits: Pending) -> Json:
+    """A decision that can still be undone; ``trouble``: why it was not carried out."""
+    return {
+        "decision": waits.decision, "by": waits.by, "seconds": round(max(0.0, waits.left), 1),
+        "trouble": waits.trouble,
+    }  # fmt: skip
 
 
 def _key(caller: Caller | None) -> str:

@@ -94,6 +94,9 @@ class Settings(BaseModel):
     )
     claim_cap: int = Field(10, ge=0, description="opt-outs of an unverified party that block at a time")
     evidence_days: int = Field(180, gt=0, le=3650, description="days for which evidence of claims is kept")
+    undo_seconds: float = Field(
+        10.0, ge=0, le=60, description="seconds in which a decision made on the pages can be undone; 0: none"
+    )
     retroscan_review: Literal["hold", "case"] = Field(
         "hold", description="released clips that a new wish asks to look at: held back meanwhile, or served"
     )

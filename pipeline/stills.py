@@ -45,12 +45,15 @@ class Stills:
 def stills_of(
     path: str | PathLike[str], times: Sequence[float], limits: MediaLimits, *, clear: bool
 ) -> Stills:
-    """Stills at these times and at regular ones. Raises: as `pipeline.media.reader.open_clip`."""
+    """Stills at these times, the first of them where they are many, and at regular ones.
+
+    Raises: as `pipeline.media.reader.open_clip`.
+    """
     with open_clip(path, limits=limits) as reader:
         info = reader.info
         length = info.duration or 0.0
         regular = [length * (number + 0.5) / REGULAR for number in range(REGULAR if length else 1)]
-        asked = sorted({max(0.0, one) for one in times})[: MOST - len(regular)]
+        asked = list(dict.fromkeys(max(0.0, one) for one in times))[: MOST - len(regular)]
         wanted = sorted({*asked, *regular})
         made: list[Still] = []
         until = time.monotonic() + SECONDS

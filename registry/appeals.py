@@ -137,7 +137,7 @@ def vote_grant(
     conn: Connection, appeal_id: str, voter: Voter, cleared: Sequence[Clearance], needed: int, now: str
 ) -> bool:
     """The vote inside the caller's transaction; whether the appeal is granted by it."""
-    found = _open(conn, appeal_id, voter.by, now)
+    found = demand_open(conn, appeal_id, voter.by, now)
     seq = _vote(conn, found, GRANT, voter, cleared, needed, now)
     said = [one for one in votes(conn, appeal_id) if one.vote == GRANT]
     granted = len(of_good_keys(conn, said)) >= max(one.needed for one in said)
@@ -150,7 +150,7 @@ def vote_grant(
 def uphold(engine: Engine, appeal_id: str, voter: Voter, *, now: str, sign_checkpoint: NoteSigner) -> Appeal:
     """Rule 5. Raises `NotFound`, `CaseClosed`, `CaseTaken`, `ActRefused`."""
     with write(engine) as conn:
-        found = _open(conn, appeal_id, voter.by, now)
+        found = demand_open(conn, appeal_id, voter.by, now)
         seq = _vote(conn, found, UPHOLD, voter, (), 1, now)
         _close(conn, appeal_id, UPHELD, seq, now)
         drop(conn, appeal_id)
@@ -215,8 +215,11 @@ def took_part(conn: Connection, found: Appeal, person: str) -> bool:
     return found.release_id is not None and conn.execute(decided).first() is not None
 
 
-def _open(conn: Connection, appeal_id: str, by: str, now: str) -> Appeal:
-    """The appeal, if this person may still decide about it."""
+def demand_open(conn: Connection, appeal_id: str, by: str, now: str) -> Appeal:
+    """The appeal, if this person may still decide about it.
+
+    Raises `NotFound`, `CaseClosed`, `CaseTaken`, `ActRefused`.
+    """
     found = get(conn, appeal_id)
     if found.state != OPEN:
         raise CaseClosed(f"The appeal was {found.state} at {found.closed_at}; it is not decided twice.")

@@ -4,7 +4,7 @@ Three kinds of row are cases: a hold on a clip that has not left (`registry.revi
 release (`registry.cases`), and an appeal (`registry.appeals`). Ids are in the order of time, so that the
 oldest of all comes first. A lease keeps two people from the same case; it ends by itself. What waits for a
 rights holder's answer waits for nobody here, and neither does a hold, or an appeal, for who has decided
-about it already.
+about it already; nor what somebody has decided just now and can still undo (`registry.pending`).
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Engine, exists, literal, or_, select, union_all
+from sqlalchemy import ColumnElement, Connection, Engine, and_, exists, literal, or_, select, union_all
 
 from registry.cases import OPEN
 from registry.db import read, write
@@ -23,7 +23,7 @@ from registry.permissions import ASKED
 from registry.tables import held
 from registry.tables_appeals import appeal, appeal_vote
 from registry.tables_recalls import review_case
-from registry.tables_reviews import case_lease, hold_vote
+from registry.tables_reviews import case_lease, hold_vote, pending_decision
 from registry.tables_rules import permission
 
 LEASE_MINUTES: Final = 10
@@ -65,12 +65,20 @@ def waiting(conn: Connection, *, after: str = "", limit: int = 100) -> list[Wait
     return [Waiting(id=row.id, of=row.of) for row in rows]
 
 
+def with_holders(conn: Connection, *, after: str = "", limit: int = 100) -> list[Waiting]:
+    """Holds that wait for the answers of rights holders, oldest first; ``after``: the last id before."""
+    query = select(held.c.id).where(held.c.lifted_at.is_(None), held.c.id > after, _asked())
+    return [
+        Waiting(id=one, of=HELD) for one in conn.execute(query.order_by(held.c.id).limit(limit)).scalars()
+    ]
+
+
 def take_next(engine: Engine, by: str, now: str) -> Waiting | None:
     """Take the oldest case that this person may decide, for `LEASE_MINUTES`; the one they have, if any."""
     with write(engine) as conn:
         found = _first(conn, by, partial(_taken_by, by, now)) or _first(conn, by, partial(_free, by, now))
         if found is not None:
-            _lease(conn, found.id, by, now)
+            lease(conn, found.id, by, now)
     return found
 
 
@@ -78,7 +86,7 @@ def take(engine: Engine, case_id: str, by: str, now: str) -> Lease:
     """Take this case, or keep it for longer. Raises `CaseTaken`."""
     with write(engine) as conn:
         demand_free(conn, case_id, by, now)
-        return _lease(conn, case_id, by, now)
+        return lease(conn, case_id, by, now)
 
 
 def give_back(engine: Engine, case_id: str, by: str) -> None:
@@ -105,12 +113,25 @@ def drop(conn: Connection, case_id: str) -> None:
     conn.execute(case_lease.delete().where(case_lease.c.case_id == case_id))
 
 
-def _first(conn: Connection, by: str, lease: Callable[[Column], Condition]) -> Waiting | None:
-    """The oldest case of which `lease` is true, and which is this person's to decide."""
+def lease(conn: Connection, case_id: str, by: str, now: str) -> Lease:
+    """Give a case to somebody for `LEASE_MINUTES`."""
+    until = later(now, timedelta(minutes=LEASE_MINUTES))
+    drop(conn, case_id)
+    conn.execute(case_lease.insert().values(case_id=case_id, holder=by, until=until))
+    return Lease(holder=by, until=until)
+
+
+def _first(conn: Connection, by: str, leased: Callable[[Column], Condition]) -> Waiting | None:
+    """The oldest case of which `leased` is true, and which is this person's to decide."""
+
+    def open_to(case_id: Column) -> Condition:
+        decided = (pending_decision.c.case_id == case_id, pending_decision.c.trouble == "")
+        return and_(leased(case_id), ~exists().where(*decided))
+
     voted = exists().where(hold_vote.c.held_id == held.c.id, hold_vote.c.voter == by)
-    holds = select(held.c.id).where(held.c.lifted_at.is_(None), ~voted, ~_asked(), lease(held.c.id))
-    about_releases = select(review_case.c.id).where(review_case.c.state == OPEN, lease(review_case.c.id))
-    appeals = select(appeal.c.id).where(appeal.c.state == OPEN, ~_took_part(by), lease(appeal.c.id))
+    holds = select(held.c.id).where(held.c.lifted_at.is_(None), ~voted, ~_asked(), open_to(held.c.id))
+    about_releases = select(review_case.c.id).where(review_case.c.state == OPEN, open_to(review_case.c.id))
+    appeals = select(appeal.c.id).where(appeal.c.state == OPEN, ~_took_part(by), open_to(appeal.c.id))
     oldest = {
         APPEALED: conn.execute(appeals.order_by(appeal.c.id).limit(1)).scalar(),
         HELD: conn.execute(holds.order_by(held.c.id).limit(1)).scalar(),
@@ -151,10 +172,3 @@ def _standing(conn: Connection, case_id: str, now: str) -> Lease | None:
     query = select(case_lease).where(case_lease.c.case_id == case_id, case_lease.c.until > now)
     row = conn.execute(query).first()
     return None if row is None else Lease(holder=row.holder, until=row.until)
-
-
-def _lease(conn: Connection, case_id: str, by: str, now: str) -> Lease:
-    until = later(now, timedelta(minutes=LEASE_MINUTES))
-    drop(conn, case_id)
-    conn.execute(case_lease.insert().values(case_id=case_id, holder=by, until=until))
-    return Lease(holder=by, until=until)

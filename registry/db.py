@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, exc
+from sqlalchemy import ColumnElement, Connection, Engine, exc, literal_column
 
 from registry import postgres, sqlite
 from registry.errors import RegistryError, RegistryUnusable
@@ -20,8 +20,12 @@ from registry.locks import exclusive
 from registry.postgres_url import is_url
 from registry.schema import Schema
 
-HEAD: Final = "r0023"  # the newest migration; a test compares
+HEAD: Final = "r0024"  # the newest migration; a test compares
 BUSY_SECONDS: Final = 30.0
+_NOW: Final = {
+    "sqlite": "((julianday('now') - 2440587.5) * 86400.0)",
+    "postgresql": "CAST(extract(epoch FROM clock_timestamp()) AS double precision)",
+}
 _READ_OPTIONS: Final[dict[str, dict[str, Any]]] = {"sqlite": {}, "postgresql": postgres.READ_OPTIONS}
 
 
@@ -87,6 +91,11 @@ def translated() -> Iterator[None]:
         raise told from error
     except sqlite3.Error as error:
         raise _error(error) from error
+
+
+def seconds_now(dialect: str) -> ColumnElement[float]:
+    """Seconds since 1970 by the database's own clock, so that the clocks of hosts do not matter."""
+    return literal_column(_NOW[dialect])
 
 
 def _error(error: BaseException | None) -> RegistryError:

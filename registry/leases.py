@@ -17,9 +17,9 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Row, Select, literal_column, or_, select
+from sqlalchemy import Connection, Engine, Row, Select, or_, select
 
-from registry.db import beside, write
+from registry.db import beside, seconds_now, write
 from registry.errors import RegistryBusy, RegistryError
 from registry.ids import new_id
 from registry.owners import not_owned
@@ -31,10 +31,6 @@ SIGNS: Final = 5  # of life, within one lease
 KEPT_SECONDS: Final = 7 * 24 * 3600.0  # for which the rows of ended processes are kept
 CLOSE_SECONDS: Final = 5.0  # that a sign of life which is under way is waited for
 MAX_HOST: Final = 200
-_NOW: Final = {
-    "sqlite": "((julianday('now') - 2440587.5) * 86400.0)",
-    "postgresql": "CAST(extract(epoch FROM clock_timestamp()) AS double precision)",
-}
 
 
 class Leases:
@@ -43,7 +39,7 @@ class Leases:
     def __init__(self, engine: Engine, clock: Callable[[], str], lease: float = LEASE_SECONDS) -> None:
         """``lease``: seconds of silence after which others take this process for dead."""
         self._engine, self._clock, self._lease = engine, clock, lease
-        self._now: Any = literal_column(_NOW[engine.dialect.name])
+        self._now: Any = seconds_now(engine.dialect.name)
         self._start_over()
         weak = weakref.ref(self)
         os.register_at_fork(after_in_child=lambda: _start_over(weak))

@@ -9,6 +9,9 @@
 4. A refusal, or the end of the clock, ends the job as refused, and the other requests of that hold with it.
 5. An answer is given once. The same answer a second time changes nothing.
 6. Who answers for a holder has the right to by delegations; the log's private part says who did.
+7. People who decide about a hold may ask a holder, too, whatever the subject's mode (`registry.reviews`).
+   Then a yes and silence give the case back to people, and lift nothing: what else was found is theirs to
+   judge. A no is a no (4).
 """
 
 import hashlib
@@ -63,7 +66,9 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Permission:
-    """A request and its answer. ``answer``: what was said; ``rule``: what an approval made."""
+    """A request and its answer. ``answer``: what was said; ``rule``: what an approval made; ``asked_by``: the
+    person who asked (7), empty where the hold itself does.
+    """
 
     id: str
     job_id: str
@@ -82,6 +87,7 @@ class Permission:
     answer: Json | None
     rule_id: str | None
     answer_seq: int | None
+    asked_by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,12 +109,25 @@ def wanted(reasons: Iterable[ReasonLike]) -> list[tuple[str, str]]:
 
 def ask(conn: Connection, hold: Held, request: Request, *, now: str, signer: NoteSigner) -> list[Permission]:
     """Rule 1, inside the transaction of a new hold; nothing where something else holds the job, too."""
-    asking = wanted(hold.reasons)
+    return ask_about(conn, hold, request, wanted(hold.reasons), now=now, signer=signer)
+
+
+def ask_about(
+    conn: Connection, hold: Held, request: Request, whom: Iterable[tuple[str, str]], *, by: str = "",
+    now: str, signer: NoteSigner,
+) -> list[Permission]:  # fmt: skip
+    """Ask about each subject and intent; ``by``: the person who asks, empty where the hold does (7)."""
     due_at = later(now, timedelta(days=request.days))
-    made = [_ask(conn, hold, request, who, now, due_at) for who in asking]
+    made = [_ask(conn, hold, request, who, by, now, due_at) for who in whom]
     if made:
         log.add_checkpoint(conn, signer, now)
     return made
+
+
+def of_hold(conn: Connection, held_id: str) -> list[Permission]:
+    """What holders were asked about a hold, the oldest first."""
+    query = select(permission).where(permission.c.held_id == held_id).order_by(permission.c.id)
+    return [_loaded(row) for row in conn.execute(query)]
 
 
 def approve(
@@ -178,7 +197,7 @@ def counts(engine: Engine, party: str) -> dict[str, int]:
 
 
 def _ask(
-    conn: Connection, hold: Held, request: Request, who: tuple[str, str], now: str, due_at: str
+    conn: Connection, hold: Held, request: Request, who: tuple[str, str], by: str, now: str, due_at: str
 ) -> Permission:
     subject_id, intent = who
     whose = conn.execute(select(subject.c.party_id).where(subject.c.id == subject_id)).first()
@@ -186,12 +205,13 @@ def _ask(
         raise NotFound(f"There is no opt-out {subject_id[:40]!r} to ask about.")
     row: dict[str, Any] = {
         "id": new_id(now), "job_id": hold.job_id, "subject_id": subject_id, "party_id": whose.party_id,
-        "intent": intent, "asked_at": now, "due_at": due_at, "state": ASKED,
+        "intent": intent, "asked_at": now, "due_at": due_at, "state": ASKED, "asked_by": by,
     }  # fmt: skip
     row |= {name: getattr(request, name) for name in ("account", "purpose", "prompt", "preview")}
     told: Json = {
         "job": hold.job_id, "account": request.account, "purpose": request.purpose,
         "prompt_sha256": hashlib.sha256(request.prompt.encode()).hexdigest(),
+        **({"by": by} if by else {}),
     }  # fmt: skip
     row["log_seq"] = log.append(conn, "permission", _public(row, "ask"), told, now).seq
     conn.execute(permission.insert().values(**row, held_id=hold.id))
@@ -243,7 +263,7 @@ def _end(
     values = {"state": state, "answered_at": now, "answer": answer, "rule_id": rule_id}
     conn.execute(permission.update().where(permission.c.id == row.id).values(**values, answer_seq=entry.seq))
     still = conn.execute(select(held.c.lifted_at).where(held.c.id == row.held_id)).one()
-    if still.lifted_at is not None:
+    if still.lifted_at is not None or (row.asked_by and state != REFUSED):  # 7
         return
     others = conn.execute(select(permission).where(permission.c.held_id == row.held_id)).all()
     if state == APPROVED:

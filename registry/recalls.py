@@ -152,7 +152,7 @@ def uphold(
 ) -> Case:  # fmt: skip
     """Decide that the release of a case may not be served. Raises `NotFound`, `CaseClosed`."""
     with write(engine) as conn:
-        case = _open(conn, case_id)
+        case = demand_open(conn, case_id)
         derived = all(_derived(conn, one) for one in standing(conn, case.release_id))
         done = cases.close(conn, case, UPHELD, by, decision, now)
         fresh = stop(conn, case.release_id, CASE, case.id, why={"case": case.id}, now=now, hold=hold)
@@ -172,11 +172,11 @@ def dismiss(
     `StillForbidden`: then nothing was changed.
     """
     with read(engine) as conn:
-        case = _open(conn, case_id)
+        case = demand_open(conn, case_id)
     asked = Asked(judge)
     asked.ahead(engine, case.release_id, lambda one: one.about == case_id, closing=case)
     with write(engine) as conn:
-        done = cases.close(conn, _open(conn, case_id), DISMISSED, by, decision, now)
+        done = cases.close(conn, demand_open(conn, case_id), DISMISSED, by, decision, now)
         mine = [one for one in standing(conn, case.release_id) if one.about == case_id]
         if mine:
             _lift(conn, demand(conn, case.release_id), mine, asked, {"case": case_id, "by": by}, now)
@@ -349,7 +349,8 @@ def _counting(conn: Connection, release_id: str) -> str | None:
     return found
 
 
-def _open(conn: Connection, case_id: str) -> Case:
+def demand_open(conn: Connection, case_id: str) -> Case:
+    """The case, if it is not decided yet. Raises `NotFound`, `CaseClosed`."""
     case = cases.get(conn, case_id)
     if case.state != OPEN:
         raise CaseClosed(f"The case was {case.state} at {case.closed_at}; it is not decided twice.")

@@ -9,6 +9,8 @@
    else; the database counts.
 5. Nobody decides twice about the same hold. A vote whose API key was revoked since does not count.
 6. While a rights holder is asked, nobody releases in their place.
+7. *Ask*: the holder of a subject that was found, and once for each hold. A yes, or silence, gives the case
+   back; a no ends the job as refused (`registry.permissions`).
 """
 
 from collections.abc import Sequence
@@ -17,14 +19,14 @@ from typing import Any, Final, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, Row, select
 
-from registry import decisions, holds, log
+from registry import decisions, holds, log, permissions
 from registry.canonical import Json
 from registry.caseload import demand_free, drop
 from registry.checkpoint import NoteSigner
 from registry.db import read, write
-from registry.errors import CaseClosed, CaseTaken, NotFound
+from registry.errors import CaseClosed, CaseTaken, NotFound, PermissionAnswered
 from registry.ids import new_id
-from registry.permissions import ASKED
+from registry.permissions import ASKED, Permission, Request
 from registry.tables import api_key, held, job
 from registry.tables_reviews import hold_vote
 from registry.tables_rules import permission
@@ -98,8 +100,8 @@ def vote_release(
 ) -> Vote:  # fmt: skip
     """Rules 3 and 4. Raises `NotFound`, `CaseClosed`, `CaseTaken`."""
     with write(engine) as conn:
-        hold = _open(conn, held_id, by, now)
-        _demand_nobody_is_asked(conn, held_id)
+        hold = demand_open(conn, held_id, by, now)
+        demand_nobody_is_asked(conn, held_id)
         made = _vote(conn, hold, RELEASE, by, why, cleared, needed, now, key)
         said = [one for one in votes(conn, held_id) if one.vote == RELEASE]
         if len(of_good_keys(conn, said)) >= max(one.needed for one in said):
@@ -115,7 +117,7 @@ def vote_refuse(
 ) -> Vote:  # fmt: skip
     """Rule 2. Raises `NotFound`, `CaseClosed`, `CaseTaken`."""
     with write(engine) as conn:
-        hold = _open(conn, held_id, by, now)
+        hold = demand_open(conn, held_id, by, now)
         made = _vote(conn, hold, REFUSE, by, why, (), 1, now, key)
         decisions.record(conn, hold.job_id, refusal.decided, now)
         holds.lift(conn, hold.job_id, f"refused by a person, {made.id}", now)
@@ -123,6 +125,22 @@ def vote_refuse(
         conn.execute(job.update().where(job.c.id == hold.job_id).values(**values))
         drop(conn, held_id)
         log.add_checkpoint(conn, sign_checkpoint, now)
+    return made
+
+
+def ask_holders(
+    engine: Engine, held_id: str, whom: Sequence[tuple[str, str]], request: Request, *, by: str, now: str,
+    sign_checkpoint: NoteSigner,
+) -> list[Permission]:  # fmt: skip
+    """Rule 7; ``whom``: subjects, each with the intent it was found with.
+
+    Raises `NotFound`, `CaseClosed`, `CaseTaken`, `PermissionAnswered`.
+    """
+    with write(engine) as conn:
+        hold = demand_open(conn, held_id, by, now)
+        demand_unasked(conn, held_id, whom)
+        made = permissions.ask_about(conn, hold, request, whom, by=by, now=now, signer=sign_checkpoint)
+        drop(conn, held_id)
     return made
 
 
@@ -156,8 +174,11 @@ def _cleared(conn: Connection, job_id: str) -> list[Clearance]:
     return [Clearance(**one, seq=row.registry_seq) for row in conn.execute(query) for one in row.cleared]
 
 
-def _open(conn: Connection, held_id: str, by: str, now: str) -> Held:
-    """The hold, if this person may still decide about it (1, 5)."""
+def demand_open(conn: Connection, held_id: str, by: str, now: str) -> Held:
+    """The hold, if this person may still decide about it (1, 5).
+
+    Raises `NotFound`, `CaseClosed`, `CaseTaken`.
+    """
     hold, lifted_at = get_hold(conn, held_id)
     if lifted_at is not None:
         raise CaseClosed(f"The case was decided at {lifted_at}; it is not decided twice.")
@@ -167,8 +188,15 @@ def _open(conn: Connection, held_id: str, by: str, now: str) -> Held:
     return hold
 
 
-def _demand_nobody_is_asked(conn: Connection, held_id: str) -> None:
-    """Rule 6."""
+def demand_unasked(conn: Connection, held_id: str, whom: Sequence[tuple[str, str]]) -> None:
+    """Rule 7. Raises `PermissionAnswered` if one of these was asked about this hold."""
+    known = {(one.subject_id, one.intent): one for one in permissions.of_hold(conn, held_id)}
+    for one in filter(None, map(known.get, whom)):
+        raise PermissionAnswered(f"Its holder was asked about this clip before, and that is {one.state}.")
+
+
+def demand_nobody_is_asked(conn: Connection, held_id: str) -> None:
+    """Rule 6. Raises `CaseTaken`."""
     query = select(permission.c.due_at).where(permission.c.held_id == held_id, permission.c.state == ASKED)
     due = conn.execute(query.order_by(permission.c.due_at)).scalar()
     if due is not None:

@@ -25,6 +25,7 @@ permission = Table(
     Column("answer", JsonText),
     Column("rule_id", Text),
     Column("answer_seq", Integer),
+    Column("asked_by", Text, nullable=False, server_default=""),
 )
 
 rule_use = Table(

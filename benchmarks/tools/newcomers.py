@@ -153,6 +153,29 @@ def come_back(hand: Hand) -> None:
     hand.open("/mine/asked", "mine-asked")
 
 
+def decide_case(hand: Hand, link: str) -> None:
+    """Storyboard (b): sign in, take a case, look at it, block it, and on to the next one."""
+    hand.open(f"/sign-in?link={link}", "sign-in")
+    hand.press("Sign in", "cases")
+    hand.press("Take the next one", "case")
+    hand.follow("Show them", "case-clear")
+    hand.tick("Block")
+    hand.press("Decide, and next", "case-next")
+
+
+def decide_next(hand: Hand) -> None:
+    """Storyboard (b) for who has a case before them: release it, or say so where two have to."""
+    hand.tick("Release")
+    hand.press("Decide", "cases-decided")
+
+
+def take_back(hand: Hand) -> None:
+    """After (b): it was a mistake; the holder is asked instead."""
+    hand.press("Undo", "case-undone")
+    hand.tick("Ask its holder")
+    hand.press("Decide", "cases-asked")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
     """What (c) said; seconds from the button to the ``first`` evidence, and to the headline, ``last``."""

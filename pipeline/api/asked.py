@@ -71,8 +71,12 @@ class DecisionRequest(Asked):
 
     model_config = _example(decision="release", why="another person of that name")
 
-    decision: Literal["release", "block"] = Field(
-        description="release: what was found does not count; block: it may not leave, or not stay out"
+    decision: Literal["release", "block", "ask"] = Field(
+        description="release: what was found does not count; block: it may not leave, or not stay out; "
+        "ask: of a held clip, the holders of what was found are asked first"
+    )
+    subjects: list[str] = Field(
+        default_factory=list, max_length=100, description="of ask: whose holders, as in `askable`; empty: all"
     )
     why: str = Field("", max_length=4000, description="the reason; it is kept, and not public")
 

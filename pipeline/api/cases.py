@@ -17,6 +17,7 @@ from pipeline.errors import RouteUnknown
 from pipeline.types import Json
 from registry.errors import NotFound
 from registry.ids import is_id
+from registry.pending import Wanted
 
 MAX_PAGE: Final = 100
 MAX_WHY: Final = 4000
@@ -26,12 +27,15 @@ router = APIRouter(tags=["cases"])
 Reviewer = Annotated[Caller, Depends(caller_with(auth.REVIEW))]
 After = Annotated[str, Query(max_length=36, description="the last id of the page before")]
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE, description="how many at most")]
+WithHolders = Annotated[bool, Query(description="those that wait for a rights holder's answer, instead")]
 
 
 @router.get("/v1/cases", response_model=shapes.CasesAnswer)
-def get_cases(here: Here, _caller: Reviewer, after: After = "", limit: Limit = 50) -> JSONResponse:
-    """Open cases, oldest first, whoever has taken them."""
-    found = here.app.reviews.waiting(after=after, limit=limit)
+def get_cases(
+    here: Here, _caller: Reviewer, after: After = "", limit: Limit = 50, with_holders: WithHolders = False
+) -> JSONResponse:
+    """Open cases, oldest first, whoever has taken them; or those that wait for rights holders."""
+    found = here.app.reviews.waiting(after=after, limit=limit, with_holders=with_holders)
     last = found[-1]["id"] if len(found) == limit else None
     return JSONResponse({"cases": found, "after": last})
 
@@ -56,11 +60,16 @@ def get_case(case_id: str, here: Here, _caller: Reviewer) -> JSONResponse:
 async def post_decision(
     case_id: str, asked: bodies.DecisionRequest, here: Here, caller: Reviewer
 ) -> JSONResponse:
-    """Decide. A held clip that is released is judged anew without what was cleared, and goes on."""
-    reviews, why = here.app.reviews, safe_text(asked.why, MAX_WHY)
+    """Decide, at once: what can be undone for a while is decided on the pages.
+
+    A held clip that is released is judged anew without what was cleared, and goes on.
+    """
     await asyncio.to_thread(shown, here, case_id)
-    decide = reviews.release if asked.decision == "release" else reviews.block
-    done = await here.wishes.run(lambda: decide(case_id, caller.person, why, caller))
+    wanted = Wanted(
+        case_id=case_id, decision=asked.decision, by=caller.person, key=caller.key,
+        why=safe_text(asked.why, MAX_WHY), subjects=tuple(asked.subjects),
+    )  # fmt: skip
+    done = await here.wishes.run(lambda: here.app.reviews.decide(wanted, caller))
     here.resume_soon()
     return JSONResponse(asdict(done))
 

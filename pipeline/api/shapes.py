@@ -4,6 +4,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from pipeline.api.case_shapes import Askable, AskedHolder, PendingDecision
 from pipeline.api.problems import MEDIA_TYPE
 
 
@@ -94,7 +95,7 @@ class Vote(BaseModel):
 
 class CaseAnswer(BaseModel):
     """A held clip (``job``), a release that a person has to look at, or an appeal with its words in
-    ``appeal``; ``needed``: how many have to agree.
+    ``appeal``; ``needed``: how many have to agree; ``asked`` and ``askable``: its holders.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -110,6 +111,9 @@ class CaseAnswer(BaseModel):
     needed: int
     votes: list[Vote]
     lease: dict[str, str] | None
+    asked: list[AskedHolder]
+    askable: list[Askable]
+    pending: PendingDecision | None
     opened_at: str
     closed_at: str | None
 

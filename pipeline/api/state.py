@@ -40,6 +40,7 @@ from registry.types import Job
 
 TEND_SECONDS: Final = 30.0
 DELIVER_SECONDS: Final = 1.0
+DECIDE_SECONDS: Final = 1.0  # between two looks for decisions that nobody can undo any more
 SCAN_SECONDS: Final = 30.0  # also for opt-outs that other processes made
 GATES: Final = 2  # prompts judged at a time
 GATES_WAITING: Final = 64
@@ -143,6 +144,18 @@ class Service:
                 log.exception("looking through releases")  # opt-outs still to come have to be looked at
             self.changed.wait(SCAN_SECONDS)
 
+    def keep_deciding(self) -> None:
+        """Carry out what people decided and can no longer undo, until the service stops."""
+        self.loaded.wait()
+        while not self.stopping.wait(DECIDE_SECONDS):
+            try:
+                if self.app.undoing.carry_out():
+                    self.resume_soon()
+            except OURS as error:
+                log.warning("carrying out decisions: %s", error)
+            except Exception:
+                log.exception("carrying out decisions")
+
     def keep_delivering(self) -> None:
         """Tell webhooks what is new in the log, until the service stops."""
         while not self.stopping.wait(DELIVER_SECONDS):
@@ -171,7 +184,7 @@ class Service:
 
     def start(self, load: Callable[[], None] | None = None) -> None:
         """Begin what goes on beside requests; with ``load``, also `warm_up`, and jobs only after it."""
-        work_beside = [self.keep_tending, self.keep_scanning, self.keep_delivering]
+        work_beside = [self.keep_tending, self.keep_scanning, self.keep_delivering, self.keep_deciding]
         if load is None:
             self.runner.start()
         else:

@@ -129,6 +129,32 @@ def dismiss(
     return output.OK
 
 
+@app.command("ask")
+@output.command
+def ask(
+    case: Number,
+    subject: Annotated[
+        list[str] | None, typer.Option(help="Only about this subject; several times for several.")
+    ] = None,
+    by: By = "",
+    home: output.Home = None,
+    as_json: output.AsJson = False,
+) -> int:
+    """Ask the holders of what was found in a held clip, whatever their wish: a no refuses it, after a yes or
+    without an answer in time people decide.
+    """
+    from pipeline.app import open_app
+
+    with open_app(load(home)) as opened:
+        opened.reviews.ask(case, who(by), subject or ())
+        told: Any = opened.reviews.show(case)
+    for one in told["asked"]:
+        output.say(f"Asked about {one['name']} ({one['owner']}), until {one['due_at']}.", style="bold")
+    if as_json:
+        output.answer(told)
+    return output.OK
+
+
 def _go_on(opened: "App", job_id: str) -> str:
     """Go on with what is open, as `create` does first; the state of this job then."""
     with output.bar("going on") as bar:
@@ -153,6 +179,8 @@ def _say(case: Mapping[str, Any]) -> None:
         output.say(f"  {line_of(reason)}")
     for vote in case["votes"]:
         output.say(f"  {vote['decision']} said {vote['by']} at {vote['at']}: {vote['why'] or 'no words'}")
+    for one in case["asked"]:
+        output.say(f"  asked about {one['name']} ({one['owner']}) at {one['asked_at']}: {one['state']}")
     if case["needed"] > 1 and case["state"] == "open":
         output.say(f"  {case['needed']} people have to agree before it may leave.")
     if case["decided_by"]:

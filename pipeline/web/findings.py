@@ -1,11 +1,12 @@
 """Findings as the console draws them: marked words, a strip of stills with boxes, a time line."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from pipeline import policy as policies
 from pipeline.stills import Stills
+from pipeline.texts import PICTURE
 
 NEAR: Final = 0.06  # seconds between a finding and the still that shows it
 PATTERNS: Final = {
@@ -85,6 +86,19 @@ class Strip:
     pictures: tuple[Picture, ...]
     marks: tuple[Mark, ...]
 
+    def showing(self, number: int) -> Picture | None:
+        """The first still with a box of this finding, without the boxes of others; else the one nearest to
+        where it was found. None where it was not found in the clip.
+        """
+        for one in self.pictures:
+            mine = tuple(box for box in one.boxes if box.number == number)
+            if mine:
+                return replace(one, boxes=mine)
+        times = [mark.time for mark in self.marks if mark.number == number]
+        if not times or not self.pictures:
+            return None
+        return replace(min(self.pictures, key=lambda one: abs(one.time - times[0])), boxes=())
+
 
 Reasons = Sequence[Mapping[str, Any]]
 
@@ -98,7 +112,7 @@ def marked(texts: Sequence[str], reasons: Reasons) -> list[list[Part]]:
     """Each text in pieces, the words that were found apart from the rest; of two that overlap, the first."""
     found: dict[int, list[tuple[int, int, int]]] = {}
     for number, reason in enumerate(reasons, start=1):
-        evidence = _evidence(reason)
+        evidence = evidence_of(reason)
         turn, span = evidence.get("turn"), evidence.get("span")
         if isinstance(turn, int) and isinstance(span, Sequence) and len(span) == 2:
             found.setdefault(turn, []).append((int(span[0]), int(span[1]), number))
@@ -116,7 +130,8 @@ def strip(stills: Stills, reasons: Reasons, address: Callable[[bytes], str]) -> 
             number=one.number, time=time, at=round(100 * min(1.0, time / stills.duration), 2),
             pattern=one.pattern, check=one.check,
         )
-        for one in told(reasons) for time in one.times if stills.duration > 0
+        for one, reason in zip(told(reasons), reasons, strict=True) for time in _in_clip(reason)
+        if stills.duration > 0
     )  # fmt: skip
     return Strip(
         duration=stills.duration, width=stills.width, height=stills.height, pictures=pictures, marks=marks
@@ -124,7 +139,7 @@ def strip(stills: Stills, reasons: Reasons, address: Callable[[bytes], str]) -> 
 
 
 def _told(number: int, reason: Mapping[str, Any]) -> Told:
-    evidence, check = _evidence(reason), str(reason.get("check", ""))
+    evidence, check = evidence_of(reason), str(reason.get("check", ""))
     return Told(
         number=number, check=_CHECKS.get(check, check.replace("_", " ").capitalize()),
         pattern=PATTERNS.get(check, "e"), detail=str(reason.get("detail", "")),
@@ -149,15 +164,33 @@ def _boxes(time: float, reasons: Reasons) -> tuple[Box, ...]:
             height=100 * (bottom - top))
         for number, reason in enumerate(reasons, start=1)
         for at, (left, top, right, bottom) in zip(
-            _times(_evidence(reason)), _evidence(reason).get("boxes") or (), strict=False
+            _in_clip(reason), evidence_of(reason).get("boxes") or (), strict=False
         )
         if abs(at - time) <= NEAR
     )  # fmt: skip
 
 
-def _evidence(reason: Mapping[str, Any]) -> Mapping[str, Any]:
+def evidence_of(reason: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Where and how a reason was found; nothing where it does not say."""
     found = reason.get("evidence")
     return found if isinstance(found, Mapping) else {}
+
+
+def worth_seeing(reasons: Reasons) -> list[float]:
+    """When what was found is seen in the clip: the first time of each finding before the second of any."""
+    listed = [_in_clip(reason) for reason in reasons]
+    return [
+        times[turn]
+        for turn in range(max(map(len, listed), default=0))
+        for times in listed
+        if turn < len(times)
+    ]
+
+
+def _in_clip(reason: Mapping[str, Any]) -> tuple[float, ...]:
+    """When a finding is seen in the clip itself, and not in what it is made from."""
+    evidence = evidence_of(reason)
+    return () if evidence.get("origin") == PICTURE else _times(evidence)
 
 
 def _times(evidence: Mapping[str, Any]) -> tuple[float, ...]:

@@ -8,8 +8,11 @@ import pytest
 
 from pipeline.api import shapes
 from pipeline.clock import clock
-from registry import apikeys
+from pipeline.optouts.order import parse_order
+from registry import apikeys, permissions
 from registry.ids import new_id
+from registry.permissions import Approval
+from registry.types import JobState, Reason
 
 WAIT_SECONDS = 60
 
@@ -100,6 +103,53 @@ def test_a_case_that_is_not_there(served: Any, case_id: str) -> None:
         assert (decided.status_code, served.client.get(f"/v1/cases/{path}", headers=ada).status_code) == (
             404, 404,
         )  # fmt: skip
+
+
+def test_a_holder_is_asked_over_http(served: Any) -> None:
+    app, ada = served.service.app, reviewer(served, "Ada")
+    order = parse_order({"kind": "character", "name": "Zorblax", "owner": "Studio", "mode": "block"})
+    subject = served.service.desk.register(order, []).id
+    found: Any = {"subject": subject, "intent": "depict", "asks": False}
+    inputs: Any = {"account": "maker", "key": "", "policy": "opt-out", "prompt": "Zorblaks waves"}
+    jobs = app._bench.jobs
+    job = jobs.submit("guard/2", f"held {new_id(clock())}", inputs)
+    reason = Reason(code="name_near", check="prompt_names", detail="A name.", evidence=found)
+    jobs.finish(job, JobState.HELD, {"decision": None, "reasons": []}, reasons=[reason])
+    case = served.client.post("/v1/cases/next", headers=ada).json()
+    assert [one["subject"] for one in case["askable"]] == [subject]
+    path = f"/v1/cases/{case['id']}"
+    wrong = served.client.post(
+        f"{path}/decide", json={"decision": "ask", "subjects": ["nobody"]}, headers=ada
+    )
+    assert (wrong.status_code, wrong.json()["code"]) == (400, "usage")
+    done = served.client.post(f"{path}/decide", json={"decision": "ask"}, headers=ada)
+    shapes.DecidedAnswer.model_validate(done.json())
+    assert (done.status_code, done.json()["state"], done.json()["about"]) == (200, "open", "held")
+    assert served.client.get("/v1/cases", headers=ada).json()["cases"] == []
+    listed = served.client.get("/v1/cases?with_holders=true", headers=ada).json()
+    shapes.CasesAnswer.model_validate(listed)
+    [waits] = listed["cases"]
+    assert [(one["subject"], one["state"], one["by"]) for one in waits["asked"]] == [
+        (subject, "asked", "Ada (safety)")
+    ]
+    early = served.client.post(f"{path}/decide", json={"decision": "release"}, headers=ada)
+    assert (early.status_code, early.json()["code"]) == (409, "case_taken")
+    permissions.approve(
+        app.engine, waits["asked"][0]["permission"], Approval(), now=clock(), sign_checkpoint=app.signer
+    )
+    [back] = served.client.get("/v1/cases", headers=ada).json()["cases"]
+    assert (back["id"], back["asked"][0]["state"]) == (case["id"], "approved")
+    blocked = served.client.post(f"{path}/decide", json={"decision": "block"}, headers=ada)
+    assert blocked.json()["about"] == "refused"
+
+
+def test_nobody_to_ask(served: Any, held: Any) -> None:
+    ada = reviewer(served, "Ada")
+    case = served.client.post("/v1/cases/next", headers=ada).json()
+    path = f"/v1/cases/{case['id']}/decide"
+    answer = served.client.post(path, json={"decision": "ask"}, headers=ada)
+    assert (answer.status_code, answer.json()["code"]) == (400, "usage")
+    served.client.post(path, json={"decision": "block"}, headers=ada)
 
 
 @pytest.mark.parametrize(

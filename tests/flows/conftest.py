@@ -18,7 +18,19 @@ from pipeline.media.types import ClipInfo
 from pipeline.media.writer import ClipWriter
 
 WIDTH, HEIGHT, FRAMES, RATE = 480, 272, 36, 12
-GROUPS = ("keys", "log", "licence", "optout", "release", "case", "retroscan", "reference", "rule", "webhook")
+GROUPS = (
+    "permission",
+    "keys",
+    "log",
+    "licence",
+    "optout",
+    "release",
+    "case",
+    "retroscan",
+    "reference",
+    "rule",
+    "webhook",
+)
 
 
 @dataclass(frozen=True)

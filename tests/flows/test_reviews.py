@@ -75,3 +75,52 @@ def test_a_name_that_means_somebody_else_does_not_count_again(run: Any) -> None:
     assert out.document["decision"]["cleared"] == ["name_near"]
     other = run("create", "Zorblaks sleeps", *prompt[2:])  # that was about one clip
     assert (other.status, other.document["release"]) == (1, None)
+
+
+def test_a_holder_whom_a_person_asks(run: Any) -> None:
+    """A yes releases nothing by itself: the person who asked decides, and what leaves names the yes."""
+    subject = run("optout", "add", "Zorblax", "--owner", "Studio Example").document["id"]
+    prompt = ("create", "Zorblaks waves", "--generator", "scene", "--seconds", "1", "--size", "256x256")
+    assert run(*prompt, "--seed", "1").status == 1
+    [case] = run("case", "list").document
+    assert [one["name"] for one in case["askable"]] == ["Zorblax"]
+    wrong = run("case", "ask", case["id"], "--by", "Ada", "--subject", "nobody")
+    assert (wrong.status, wrong.document["error"]["code"]) == (2, "usage")
+    asked = run("case", "ask", case["id"], "--by", "Ada")
+    assert "Zorblax (Studio Example)" in asked.words
+    [one] = asked.document["asked"]
+    assert (one["subject"], one["state"], one["by"]) == (subject, "asked", "Ada")
+    assert run("case", "list").document == []
+    early = run("case", "dismiss", case["id"], "--by", "Ada")
+    assert early.document["error"]["code"] == "case_taken"
+    again = run("case", "ask", case["id"], "--by", "Ada")
+    assert again.document["error"]["code"] == "usage"
+    answered = run("permission", "approve", one["permission"])
+    assert (answered.status, answered.document["job_state"]) == (0, "held")
+    [back] = run("case", "list").document
+    assert [(it["state"], it["answer"]["scope"]) for it in back["asked"]] == [("approved", "once")]
+    done = run("case", "dismiss", case["id"], "--by", "Ada", "--why", "its holder said yes")
+    assert done.document["job_state"] == "released"
+    out = run(*prompt, "--seed", "1")
+    [ruled] = out.document["decision"]["rulings"]
+    assert (ruled["effect"], ruled["permission"]) == ("allow", one["permission"])
+
+
+def test_a_holder_whom_a_person_asks_says_no(run: Any) -> None:
+    run("optout", "add", "Zorblax", "--owner", "Studio Example")
+    run(
+        "create",
+        "Zorblaks waves",
+        "--generator",
+        "scene",
+        "--seconds",
+        "1",
+        "--size",
+        "256x256",
+        "--seed",
+        "2",
+    )
+    [case] = run("case", "list").document
+    [one] = run("case", "ask", case["id"], "--by", "Ada").document["asked"]
+    assert run("permission", "refuse", one["permission"], "--why", "never").document["job_state"] == "refused"
+    assert run("case", "show", case["id"]).document["state"] == "closed"

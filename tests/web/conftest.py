@@ -30,7 +30,7 @@ FLAGS = (
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     """The service, in this process."""
     settings = Settings(
-        home=tmp_path_factory.mktemp("pages"), policy="marks-only", preset="ultrafast",
+        home=tmp_path_factory.mktemp("pages"), policy="marks-only", preset="ultrafast", undo_seconds=0,
         service="<b>Example & Sons", max_upload_bytes=2 * 1024 * 1024,
         rate_reads=0, rate_writes=0, rate_uploads=0,  # all tests come from one address
     )  # fmt: skip

@@ -3,12 +3,15 @@
 On every page that they come to: nothing serious by axe, nothing wider than the window.
 """
 
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from desk import FACE, NAMED, Hold
 from portal_walk import DECLARED, ME, Walk
 from starlette.testclient import TestClient
 from test_web_portal import png
@@ -16,6 +19,7 @@ from test_web_portal import png
 from benchmarks.tools import newcomers
 from benchmarks.tools.newcomers import Hand
 from pipeline.clock import clock
+from pipeline.optouts.order import parse_order
 from pipeline.orders import GuardOrder
 from pipeline.policy import Sound
 from registry import apikeys, sessions
@@ -101,6 +105,65 @@ def test_an_opt_out(
         assert hand.fields <= 5
         newcomers.come_back(hand)
         assert name in hand.page.locator("h1").inner_text() or hand.page.url.endswith("/mine/asked")
+
+
+@pytest.fixture(scope="session", name="hold")
+def held_clips(guarded: TestClient, tmp_path_factory: pytest.TempPathFactory, make_clip: Any) -> Hold:
+    clip = make_clip(tmp_path_factory.mktemp("held") / "clip.mp4", 480, 272, 24, fps=12, seed=53)
+    return Hold(guarded.app.state.service.app, clip)  # type: ignore[attr-defined]
+
+
+INSPECTED = ("case-next", "cases-asked", "cases-with-holders")
+"""Of the console: each element that it has is on one of these, and looking takes seconds."""
+
+
+@pytest.fixture(name="subject", scope="session")
+def somebody_registered(guarded: Any) -> str:
+    order = {"kind": "character", "name": "Quizzeldane", "owner": "Quill Works", "attributes": ["a lantern"]}
+    return str(guarded.app.state.service.desk.register(parse_order(order), []).id)
+
+
+@pytest.mark.usefixtures("fresh")
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize(("width", "script"), [(1280, True), (390, True), (390, False)])
+def test_a_review(
+    at_guarded: str, guarded: Any, browser: Any, inspected: Any, hold: Hold, subject: str, width: int,
+    script: bool, dark: bool,
+) -> None:  # fmt: skip
+    """A finding beside what is registered; blocked, on to the next, undone, its holder asked instead."""
+    app = guarded.app.state.service.app
+    about = {"subject": subject, "intent": "depict", "quote": "Zorblaks", "reference": "Quizzeldane"}
+    seen = replace(FACE, evidence=FACE.evidence | about | {"score": 0.7, "threshold": 0.6})
+    for _ in range(2):
+        hold(replace(NAMED, evidence=NAMED.evidence | about), seen)
+    key, _ = apikeys.create(app.engine, "safety", f"Ada {width} {script} {dark}", ("review",), now=clock())
+
+    def look(page: Any, name: str) -> None:
+        inspected(width, script=script and name in INSPECTED)(page, f"{name}-{'dark' if dark else 'light'}")
+
+    def signing_in() -> str:
+        return sessions.make_link(app.engine, key.id, clock())
+
+    with Hand.at(browser, at_guarded, width, script=script, dark=dark, look=look) as hand:
+        newcomers.decide_case(hand, signing_in())
+        assert (hand.clicks, hand.fields) == (5, 0)
+        newcomers.take_back(hand)
+        hand.page.get_by_text("Its holder is asked at").wait_for()
+        hand.press("Take the next one")
+        newcomers.decide_next(hand)
+        assert hand.clicks == 11
+    until = time.monotonic() + 60
+    while not app.reviews.waiting(with_holders=True):
+        assert time.monotonic() < until
+        time.sleep(0.2)
+    with Hand.at(browser, at_guarded, width, script=script, dark=dark, look=look) as hand:
+        hand.open(f"/sign-in?link={signing_in()}", "sign-in")
+        hand.press("Sign in", "cases-with-holders")
+        assert hand.page.get_by_role("region", name="Cases that wait for holders").count() == 1
+    for case in [*app.reviews.waiting(), *app.reviews.waiting(with_holders=True)]:
+        if case["lease"]:
+            app.reviews.give_back(case["id"], case["lease"]["holder"])
+        app.reviews.block(case["id"], "nobody", "")
 
 
 @pytest.mark.usefixtures("fresh")
