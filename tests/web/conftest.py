@@ -98,6 +98,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
         preset="ultrafast",
         service="Example Studio",
         self_service=1000,
+        undo_seconds=60,  # a busy machine looks at pages slowly
         rate_reads=0, rate_writes=0, rate_uploads=0,  # all tests come from one address
     )  # fmt: skip
     with TestClient(

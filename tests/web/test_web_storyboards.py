@@ -23,6 +23,7 @@ from pipeline.optouts.order import parse_order
 from pipeline.orders import GuardOrder
 from pipeline.policy import Sound
 from registry import apikeys, sessions
+from registry.db import write
 
 WIDTHS = (1280, 390)
 SERIOUS = ("serious", "critical")
@@ -152,6 +153,8 @@ def test_a_review(
         hand.press("Take the next one")
         newcomers.decide_next(hand)
         assert hand.clicks == 11
+    with write(app.engine) as conn:  # a minute later
+        conn.exec_driver_sql("UPDATE pending_decision SET due = due - 60")
     until = time.monotonic() + 60
     while not app.reviews.waiting(with_holders=True):
         assert time.monotonic() < until
