@@ -42,6 +42,7 @@ from pipeline.storage import open_store
 from pipeline.texts import Texts
 from pipeline.tryout import TryOut
 from pipeline.types import Decision
+from pipeline.viewing import Viewing
 from pipeline.webhooks import Courier
 from pipeline.workbench import Workbench, note_signer
 from pipeline.working import Working, ownership_of
@@ -174,6 +175,11 @@ class App(Working):
     def asking(self) -> Asking:
         """Asks what would become of a prompt, without a job."""
         return Asking(self._bench)
+
+    @property
+    def viewing(self) -> Viewing:
+        """Asks what would become of a clip, without a job."""
+        return Viewing(self._bench)
 
     def judge(
         self, prompt: str, *, policy: str, history: tuple[str, ...] = (), account: str = LOCAL_ACCOUNT,

@@ -23,7 +23,7 @@ READY: Final = "ready"
 
 def standing(here: Service) -> list[Standing]:
     """The gauges. What the database cannot answer now is left out, so that it is seen to be missing."""
-    pools = {"looks": here.looks, "gates": here.gates, "wishes": here.wishes}
+    pools = {"looks": here.looks, "views": here.views, "gates": here.gates, "wishes": here.wishes}
     taken = {"jobs": here.runner.running} | {name: pool.taken for name, pool in pools.items()}
     found = [
         Standing(

@@ -58,6 +58,7 @@ class Service:
     uploads: Uploads
     runner: Runner
     looks: Pool
+    views: Pool
     gates: Pool
     wishes: Pool
     desk: Desk
@@ -82,6 +83,7 @@ class Service:
             settings=settings, app=app, uploads=Uploads(Home(settings.home), settings),
             runner=Runner(app, settings.workers, numbers.step, partial(_count, numbers)),
             looks=Pool("looks", max(1, settings.workers), waiting),
+            views=Pool("views", max(1, settings.workers), waiting),
             gates=Pool("gates", GATES, GATES_WAITING), wishes=Pool("wishes", 1, waiting),
             desk=Desk(engine=app.engine, eyes=app.eyes, signer=app.signer, clock=clock, terms=settings.terms),
             drafts=Drafts(Home(settings.home).drafts),
@@ -187,7 +189,7 @@ class Service:
         self.stopping.set()
         self.changed.set()
         self.loaded.set()
-        stopped = [pool.stop() for pool in (self.gates, self.looks, self.wishes)]
+        stopped = [pool.stop() for pool in (self.gates, self.looks, self.views, self.wishes)]
         stopped.append(self.runner.stop())
         until = time.monotonic() + STOP_SECONDS
         for thread in self.beside:
