@@ -24,6 +24,7 @@ from pipeline.evidence import Bundler
 from pipeline.eyes import Eyes
 from pipeline.gate import index_names
 from pipeline.home import Home
+from pipeline.imports.importer import Importer
 from pipeline.incident import Incidents
 from pipeline.keyring import MARKS_FILE, ensure_keyring, with_tsa_roots
 from pipeline.optouts.desk import Desk
@@ -116,6 +117,15 @@ class App(Working):
     def staging(self) -> Path:
         """The folder for what unfinished imports have seen."""
         return Home(self._bench.settings.home).imports
+
+    @property
+    def importer(self) -> Importer:
+        """Imports catalogues."""
+        calibrations = self.eyes.calibrations
+        return Importer(
+            engine=self.engine, eyes=self.eyes, signer=self.signer, clock=self._bench.clock,
+            staging=self.staging, calibrated=lambda space: space in calibrations, terms=self.settings.terms,
+        )  # fmt: skip
 
     @property
     def settings(self) -> Settings:

@@ -1,9 +1,10 @@
 """What rights holders ask a service with `pipeline.client`: opt-outs and catalogues of them."""
 
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pipeline.client_wire import Json, Wire
+from pipeline.client_wire import Json, Wire, named
 
 
 class HolderCalls(Wire):
@@ -32,3 +33,36 @@ class HolderCalls(Wire):
         """Take an opt-out of this account out of force. Raises: Problem."""
         told: Json = self._send("POST", f"/v1/optouts/{subject}/withdraw").json()
         return told
+
+    def import_catalogue(
+        self, catalogue: Path, *, pictures: Path | None = None, name: str | None = None,
+        statements: Sequence[str] = (), **fields: str,
+    ) -> Json:  # fmt: skip
+        """Have a catalogue imported; ``pictures``: a zip file; ``name``: the same name is the same import;
+        ``fields``: dry_run, skip_bad, speaks, claim, signature. Raises: Problem, OSError.
+        """
+        parts = [("catalogue", catalogue), *([("pictures", pictures)] if pictures else [])]
+        told = [*fields.items(), *(("statement", one) for one in statements)]
+        return self._upload("/v1/imports", parts, told, named(name))
+
+    def import_state(self, import_id: str) -> Json:
+        """How far an import of this account is. Raises: Problem."""
+        told: Json = self._send("GET", f"/v1/imports/{import_id}").json()
+        return told
+
+    def imports(self) -> Iterator[Json]:
+        """All imports of this account, oldest first."""
+        return self._pages("/v1/imports", "imports")
+
+    def wait_import(self, import_id: str, seconds: float = 3600.0) -> Json:
+        """The import when it has ended, or as it is after so many seconds. Raises: Problem."""
+        until, pause = time.monotonic() + seconds, 0.5
+        while (told := self.import_state(import_id))["finished_at"] is None and time.monotonic() < until:
+            self._sleep(min(pause, max(0.0, until - time.monotonic())))
+            pause = min(pause * 1.5, 10.0)
+        return told
+
+    def import_lines(self, import_id: str, *, problems: bool = False) -> Iterator[Json]:
+        """What came of each line; ``problems``: of those that are wrong, and why."""
+        only = {"problems": "true"} if problems else {}
+        return self._pages(f"/v1/imports/{import_id}/lines", "lines", only)

@@ -61,10 +61,11 @@ class Wire:
         """Close the connections."""
         self._http.close()
 
-    def _pages(self, path: str, what: str) -> Iterator[Json]:
+    def _pages(self, path: str, what: str, only: Mapping[str, str] | None = None) -> Iterator[Json]:
         after: str | None = ""
         while after is not None:
-            told = self._send("GET", path, params={"after": after} if after else {}).json()
+            asked = {**(only or {}), **({"after": after} if after else {})}
+            told = self._send("GET", path, params=asked).json()
             yield from told[what]
             after = told["after"]
 

@@ -20,7 +20,7 @@ from registry.locks import exclusive
 from registry.postgres_url import is_url
 from registry.schema import Schema
 
-HEAD: Final = "r0023"  # the newest migration; a test compares
+HEAD: Final = "r0025"  # the newest migration; a test compares
 BUSY_SECONDS: Final = 30.0
 _READ_OPTIONS: Final[dict[str, dict[str, Any]]] = {"sqlite": {}, "postgresql": postgres.READ_OPTIONS}
 

@@ -19,7 +19,7 @@ from pipeline.api.metrics import METHODS, NO_ROUTE, OTHER, Metrics
 from pipeline.errors import LimitExceeded, TooSlow
 from pipeline.settings import Settings
 
-CLIPS: Final = frozenset({"/v1/verify", "/v1/guard", "/v1/moderate/video", "/verify"})
+CLIPS: Final = frozenset({"/v1/verify", "/v1/guard", "/v1/moderate/video", "/v1/imports", "/verify"})
 PICTURES: Final = frozenset({"/v1/optouts", "/optout/draft", "/mine/change"})
 MORE: Final = "countermark.headers"
 """In the scope of a request: headers for its answer, with its id and how often it may be asked."""

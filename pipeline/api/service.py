@@ -17,6 +17,7 @@ from pipeline.api import (
     files,
     generations,
     health,
+    imports,
     moderate,
     optouts,
     problems,
@@ -45,9 +46,8 @@ from pipeline.web import (
 )
 
 ROUTERS: Final = (
-    optouts.router, generations.router, moderate.router, decisions.router, appeals.router, cases.router,
-    verify.router, files.router,
-    transparency.router, health.router,
+    optouts.router, imports.router, generations.router, moderate.router, decisions.router, appeals.router,
+    cases.router, verify.router, files.router, transparency.router, health.router,
 )  # fmt: skip
 ABOUT: Final = (
     "A guard around a text-to-video generator: no clip leaves without having passed the opt-outs, and none "
