@@ -1,8 +1,9 @@
-"""What rights holders ask a service with `pipeline.client`: opt-outs and catalogues of them."""
+"""What rights holders ask a service with `pipeline.client`: opt-outs, catalogues, rules, claims."""
 
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from pipeline.client_wire import Json, Wire, named
 
@@ -66,3 +67,34 @@ class HolderCalls(Wire):
         """What came of each line; ``problems``: of those that are wrong, and why."""
         only = {"problems": "true"} if problems else {}
         return self._pages(f"/v1/imports/{import_id}/lines", "lines", only)
+
+    def rules(self, subject: str, *, ended: bool = False) -> Iterator[Json]:
+        """The rules of an opt-out of this account; ``ended``: also those of the past."""
+        return self._pages(f"/v1/optouts/{subject}/rules", "rules", {"ended": "true"} if ended else {})
+
+    def add_rule(self, subject: str, effect: str, **more: Any) -> Json:
+        """Add a rule; ``more``: account, licence, valid_from, valid_until, priority, conditions. The same
+        again is the same rule. Raises: Problem.
+        """
+        body = {"effect": effect} | more
+        told: Json = self._send("POST", f"/v1/optouts/{subject}/rules", json=body).json()
+        return told
+
+    def end_rule(self, subject: str, rule: str) -> Json:
+        """Take a rule or a licence out of force. Raises: Problem."""
+        told: Json = self._send("POST", f"/v1/optouts/{subject}/rules/{rule}/end").json()
+        return told
+
+    def simulate(self, subject: str, effect: str, **more: Any) -> Json:
+        """What a rule would make of released clips; ``more``: account, since, limit. Raises: Problem."""
+        body = {"effect": effect} | more
+        told: Json = self._send("POST", f"/v1/optouts/{subject}/simulate", json=body).json()
+        return told
+
+    def claims(self, state: str | None = None) -> Iterator[Json]:
+        """The claims of the party that this account is called after, oldest first."""
+        return self._pages("/v1/claims", "claims", {"state": state} if state else {})
+
+    def add_evidence(self, claim: str, file: Path, **fields: str) -> Json:
+        """Keep a file with a claim; ``fields``: note, type. Raises: Problem, OSError."""
+        return self._upload(f"/v1/claims/{claim}/evidence", [("file", file)], [*fields.items()], {})

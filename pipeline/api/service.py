@@ -13,6 +13,7 @@ from fastapi.telemetry import TelemetryConfig
 from pipeline.api import (
     appeals,
     cases,
+    claims,
     decisions,
     files,
     generations,
@@ -21,6 +22,7 @@ from pipeline.api import (
     moderate,
     optouts,
     problems,
+    rules,
     shapes,
     transparency,
     verify,
@@ -46,8 +48,9 @@ from pipeline.web import (
 )
 
 ROUTERS: Final = (
-    optouts.router, imports.router, generations.router, moderate.router, decisions.router, appeals.router,
-    cases.router, verify.router, files.router, transparency.router, health.router,
+    optouts.router, rules.router, claims.router, imports.router, generations.router, moderate.router,
+    decisions.router, appeals.router, cases.router, verify.router, files.router, transparency.router,
+    health.router,
 )  # fmt: skip
 ABOUT: Final = (
     "A guard around a text-to-video generator: no clip leaves without having passed the opt-outs, and none "
