@@ -19,6 +19,7 @@ from pipeline.api import (
     generations,
     health,
     imports,
+    keys,
     moderate,
     optouts,
     problems,
@@ -26,6 +27,7 @@ from pipeline.api import (
     shapes,
     transparency,
     verify,
+    webhooks,
 )
 from pipeline.api.bounds import Bounds
 from pipeline.api.metrics import Metrics
@@ -50,7 +52,7 @@ from pipeline.web import (
 ROUTERS: Final = (
     optouts.router, rules.router, claims.router, imports.router, generations.router, moderate.router,
     decisions.router, appeals.router, cases.router, verify.router, files.router, transparency.router,
-    health.router,
+    keys.router, webhooks.router, health.router,
 )  # fmt: skip
 ABOUT: Final = (
     "A guard around a text-to-video generator: no clip leaves without having passed the opt-outs, and none "
