@@ -24,6 +24,7 @@ from pipeline.evidence import Bundler
 from pipeline.eyes import Eyes
 from pipeline.gate import index_names
 from pipeline.home import Home
+from pipeline.imports.importer import Importer
 from pipeline.incident import Incidents
 from pipeline.keyring import MARKS_FILE, ensure_keyring, with_tsa_roots
 from pipeline.optouts.desk import Desk
@@ -43,6 +44,7 @@ from pipeline.texts import Texts
 from pipeline.tryout import TryOut
 from pipeline.types import Decision
 from pipeline.undoing import Undoing
+from pipeline.viewing import Viewing
 from pipeline.webhooks import Courier
 from pipeline.workbench import Workbench, note_signer
 from pipeline.working import Working, ownership_of
@@ -123,6 +125,15 @@ class App(Working):
         return Home(self._bench.settings.home).imports
 
     @property
+    def importer(self) -> Importer:
+        """Imports catalogues."""
+        calibrations = self.eyes.calibrations
+        return Importer(
+            engine=self.engine, eyes=self.eyes, signer=self.signer, clock=self._bench.clock,
+            staging=self.staging, calibrated=lambda space: space in calibrations, terms=self.settings.terms,
+        )  # fmt: skip
+
+    @property
     def settings(self) -> Settings:
         """The settings that it was opened with."""
         return self._bench.settings
@@ -180,6 +191,11 @@ class App(Working):
     def asking(self) -> Asking:
         """Asks what would become of a prompt, without a job."""
         return Asking(self._bench)
+
+    @property
+    def viewing(self) -> Viewing:
+        """Asks what would become of a clip, without a job."""
+        return Viewing(self._bench)
 
     def judge(
         self, prompt: str, *, policy: str, history: tuple[str, ...] = (), account: str = LOCAL_ACCOUNT,

@@ -15,30 +15,33 @@ import hashlib
 import hmac
 import json
 import time
-import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import httpx2
 
-Json = dict[str, Any]
+from pipeline.client_holders import HolderCalls
+from pipeline.client_wire import (
+    LONGEST_WAIT,
+    TRIES,
+    ClientError,
+    Json,
+    Problem,
+    Unreachable,
+    good,
+    named,
+    pause_before,
+)
 
-AGAIN: Final = frozenset({429, 503})
-TRIES: Final = 5
-LONGEST_WAIT: Final = 60.0  # seconds between two tries
+__all__ = [
+    "LONGEST_WAIT", "TRIES", "Client", "ClientError", "DownloadDamaged", "Job", "Json", "Judgement",
+    "NotReleased", "Problem", "Release", "Unreachable", "WebhookInvalid", "verify_webhook",
+]  # fmt: skip
+
 TOLERANCE_SECONDS: Final = 300.0  # of the time in a webhook
 WEBHOOK_PREFIX: Final = "whsec_"
-
-
-class ClientError(Exception):
-    """Base of what this module raises."""
-
-
-class Unreachable(ClientError):
-    """The service did not answer, however often it was asked."""
 
 
 class DownloadDamaged(ClientError):
@@ -56,20 +59,6 @@ class NotReleased(ClientError):
 
 class WebhookInvalid(ClientError):
     """A webhook that the service did not sign, or that is old."""
-
-
-class Problem(ClientError):
-    """What the service answered instead (RFC 9457). ``code`` is stable: docs/errors.md lists all."""
-
-    def __init__(self, document: Mapping[str, Any], status: int, retry_after: float | None = None) -> None:
-        self.status = status
-        self.code = str(document.get("code", "internal"))
-        self.title = str(document.get("title", ""))
-        self.detail = str(document.get("detail", ""))
-        self.because: str | None = document.get("because")
-        self.errors: list[dict[str, str]] = list(document.get("errors", ()))
-        self.retry_after = retry_after
-        super().__init__(f"{self.code} ({status}): {self.detail or self.title}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +98,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """What the gate says of a prompt: allow, review or block, and why. ``document``: all that was told."""
+    """What is said of a prompt or a clip: allow, review or block, and why. ``document``: all of it."""
 
     verdict: str
     reasons: tuple[Json, ...]
@@ -117,37 +106,17 @@ class Judgement:
     document: Json = field(repr=False)
 
 
-class Client:
+class Client(HolderCalls):
     """A connection to a service. ``key``: an API key, empty for what needs none; ``timeout``: seconds for an
     answer to begin; ``tries``: how often a request is sent at most. Close it, or use it with ``with``.
     """
-
-    def __init__(
-        self, address: str, key: str = "", *, timeout: float = 60.0, tries: int = TRIES,
-        transport: httpx2.BaseTransport | None = None, sleep: Callable[[float], None] = time.sleep,
-    ) -> None:  # fmt: skip
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._http = httpx2.Client(
-            base_url=address.rstrip("/"), headers=headers, timeout=timeout, transport=transport
-        )
-        self._tries, self._sleep = tries, sleep
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._http.close()
 
     def create(self, prompt: str, *, name: str | None = None, **more: Any) -> Job:
         """Have a clip made; ``name``: the same name is the same job; ``more``: members of the request, as
         seconds, seed, history, enhanced_prompt, policy, region, purpose, content_class. Raises: Problem.
         """
         body = {"prompt": prompt} | more
-        return _job(self._send("POST", "/v1/generations", json=body, headers=_named(name)).json())
+        return _job(self._send("POST", "/v1/generations", json=body, headers=named(name)).json())
 
     def guard(
         self, clip: Path, *, material: Sequence[Path] = (), name: str | None = None, **fields: str
@@ -156,7 +125,7 @@ class Client:
         policy, audio, region, purpose, content_class. Raises: Problem, OSError.
         """
         parts = [("clip", clip), *(("material", path) for path in material)]
-        return _job(self._upload("/v1/guard", parts, [*fields.items()], _named(name)))
+        return _job(self._upload("/v1/guard", parts, [*fields.items()], named(name)))
 
     def job(self, job_id: str) -> Job:
         """A job of this account. Raises: Problem."""
@@ -188,7 +157,7 @@ class Client:
             except httpx2.HTTPError as error:  # rule 3
                 if attempt == self._tries - 1:
                     raise Unreachable(f"the file was cut off again and again ({error})") from error
-                self._sleep(_pause(attempt, None))
+                self._sleep(pause_before(attempt, None))
         with part.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         if digest != release.sha256:
@@ -198,35 +167,13 @@ class Client:
 
     def moderate(self, prompt: str, **more: Any) -> Judgement:
         """What the gate says of a prompt, without a job; ``more``: as of `create`. Raises: Problem."""
-        told = self._send("POST", "/v1/moderate/prompt", json={"prompt": prompt} | more).json()
-        return Judgement(
-            verdict=told["verdict"], reasons=tuple(told["reasons"]), registry_seq=told["registry_seq"],
-            document=told,
-        )  # fmt: skip
+        return _judgement(self._send("POST", "/v1/moderate/prompt", json={"prompt": prompt} | more).json())
 
-    def optout(
-        self, name: str, *, pictures: Sequence[Path] = (), negatives: Sequence[Path] = (),
-        aliases: Sequence[str] = (), attributes: Sequence[str] = (), exclusions: Sequence[str] = (),
-        context: Sequence[str] = (), **fields: str,
-    ) -> Json:  # fmt: skip
-        """Register an opt-out of this account; ``fields``: kind, description, mode. The answer holds the
-        receipt. The same again is the same opt-out. Raises: Problem, OSError.
+    def moderate_video(self, clip: Path, **fields: str) -> Judgement:
+        """What the checks say of a clip, without a job; ``fields``: policy, audio, region, purpose,
+        content_class; who was found where stands in ``document["findings"]``. Raises: Problem, OSError.
         """
-        parts = [*(("references", one) for one in pictures), *(("negatives", one) for one in negatives)]
-        many = {
-            "aliases": aliases, "attributes": attributes, "exclusions": exclusions, "context": context
-        }  # fmt: skip
-        listed = [(field_name, value) for field_name, values in many.items() for value in values]
-        return self._upload("/v1/optouts", parts, [("name", name), *fields.items(), *listed], {})
-
-    def optouts(self) -> Iterator[Json]:
-        """All opt-outs of this account, oldest first."""
-        return self._pages("/v1/optouts", "optouts")
-
-    def withdraw_optout(self, subject: str) -> Json:
-        """Take an opt-out of this account out of force. Raises: Problem."""
-        told: Json = self._send("POST", f"/v1/optouts/{subject}/withdraw").json()
-        return told
+        return _judgement(self._upload("/v1/moderate/video", [("clip", clip)], [*fields.items()], {}))
 
     def verify(self, file: Path) -> Json:
         """What a file is, as `countermark verify --json` tells it. Raises: Problem, OSError."""
@@ -242,47 +189,6 @@ class Client:
         told: Json = self._send("POST", "/v1/appeals", json={"text": text} | about).json()
         return told
 
-    def _pages(self, path: str, what: str) -> Iterator[Json]:
-        after: str | None = ""
-        while after is not None:
-            told = self._send("GET", path, params={"after": after} if after else {}).json()
-            yield from told[what]
-            after = told["after"]
-
-    def _upload(
-        self, path: str, files: Sequence[tuple[str, Path]], fields: Sequence[tuple[str, str]],
-        headers: Mapping[str, str],
-    ) -> Json:  # fmt: skip
-        """Send files as they are read, opened anew at every try."""
-
-        def send() -> httpx2.Response:
-            with ExitStack() as stack:
-                parts: list[tuple[str, Any]] = [(name, (None, value.encode())) for name, value in fields]
-                parts += [(name, (one.name, stack.enter_context(one.open("rb")))) for name, one in files]
-                return self._http.post(path, files=parts, headers=dict(headers))
-
-        told: Json = self._tried(send).json()
-        return told
-
-    def _send(self, method: str, path: str, **more: Any) -> httpx2.Response:
-        return self._tried(lambda: self._http.request(method, path, **more))
-
-    def _tried(self, send: Callable[[], httpx2.Response]) -> httpx2.Response:
-        """Rules 1 and 2."""
-        for attempt in range(self._tries):
-            last = attempt == self._tries - 1
-            try:
-                answer = send()
-            except httpx2.TransportError as error:
-                if last:
-                    raise Unreachable(f"the service does not answer ({error})") from error
-                self._sleep(_pause(attempt, None))
-                continue
-            if answer.status_code not in AGAIN or last:
-                return _good(answer)
-            self._sleep(_pause(attempt, _retry_after(answer)))
-        raise Unreachable("the service was not asked: `tries` is 0")
-
     def _fetch(self, place: str, part: Path, sha256: str) -> None:
         """Get what is missing of a file."""
         have = part.stat().st_size
@@ -290,7 +196,7 @@ class Client:
         with self._http.stream("GET", place, headers=headers) as answer:
             if answer.is_error:
                 answer.read()
-            _good(answer)
+            good(answer)
             with part.open("ab" if answer.status_code == 206 else "wb") as file:
                 for chunk in answer.iter_bytes():  # as they come: what was cut off begins after the last
                     file.write(chunk)
@@ -322,8 +228,11 @@ def verify_webhook(
     return event
 
 
-def _named(name: str | None) -> dict[str, str]:
-    return {"Idempotency-Key": name or uuid.uuid4().hex}
+def _judgement(told: Json) -> Judgement:
+    return Judgement(
+        verdict=told["verdict"], reasons=tuple(told["reasons"]), registry_seq=told["registry_seq"],
+        document=told,
+    )  # fmt: skip
 
 
 def _job(told: Json) -> Job:
@@ -335,23 +244,3 @@ def _job(told: Json) -> Job:
         statement=told["statement"], document=told,
         release=Release(**{name: release[name] for name in names}) if release else None,
     )  # fmt: skip
-
-
-def _good(answer: httpx2.Response) -> httpx2.Response:
-    if answer.is_success:
-        return answer
-    try:
-        document = answer.json()
-    except ValueError:
-        document = {}
-    raise Problem(document if isinstance(document, dict) else {}, answer.status_code, _retry_after(answer))
-
-
-def _retry_after(answer: httpx2.Response) -> float | None:
-    told = answer.headers.get("retry-after", "")
-    return float(told) if told.isascii() and told.isdigit() else None
-
-
-def _pause(attempt: int, wanted: float | None) -> float:
-    """Seconds before the next try: as the service says, else twice as long each time."""
-    return min(0.25 * 2**attempt if wanted is None else wanted, LONGEST_WAIT)

@@ -272,11 +272,12 @@ def to_json(decision: Decision) -> Json:
     return document | lists | {"verdict": str(decision.verdict)}
 
 
-_SCORES: Final = ("score", "threshold", "probability")
+SCORES: Final = ("score", "threshold", "probability")
+"""With those of unsafe findings the filter could be probed: callers are not told them."""
 
 
 def for_callers(document: Json) -> Json:
-    """`to_json`'s document without the scores of unsafe findings, with which the filter could be probed."""
+    """`to_json`'s document without the scores of unsafe findings."""
     reasons = document.get("reasons")
     if not isinstance(reasons, list):
         return document
@@ -286,7 +287,7 @@ def for_callers(document: Json) -> Json:
 def _for_callers(reason: Any) -> Any:
     if not isinstance(reason, dict) or category_of(str(reason.get("code"))) is None:
         return reason
-    evidence = {name: value for name, value in reason.get("evidence", {}).items() if name not in _SCORES}
+    evidence = {name: value for name, value in reason.get("evidence", {}).items() if name not in SCORES}
     return reason | {"evidence": evidence}
 
 

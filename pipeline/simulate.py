@@ -94,7 +94,8 @@ class Report:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """A simulation as it is asked for: see `threshold_of`; ``rule``: subject and effect; ``since``: a date;
-    ``account``: whose rule it is, and otherwise whose cases are looked at; ``limit``: of cases.
+    ``account``: whose rule it is, and otherwise whose cases are looked at; ``limit``: of cases;
+    ``released_only``: without what never left.
     """
 
     thresholds: tuple[str, ...] = ()
@@ -103,6 +104,7 @@ class Wanted:
     policy: str | None = None
     since: str = ""
     limit: int | None = None
+    released_only: bool = False
 
 
 def simulated(
@@ -120,7 +122,9 @@ def simulated(
         rule=rule_of(*wanted.rule, wanted.account, registry, now) if wanted.rule else None,
         policy=policies.preset(wanted.policy) if wanted.policy else None,
     )
-    cases: Iterator[Past] = chain(released(archive, wanted.since), stopped(archive, wanted.since))
+    cases: Iterator[Past] = released(archive, wanted.since)
+    if not wanted.released_only:
+        cases = chain(cases, stopped(archive, wanted.since))
     if wanted.account and not wanted.rule:
         cases = (case for case in cases if case.account == wanted.account)
     return Simulation(registry, calibrations, change, now=now).run(islice(cases, wanted.limit))

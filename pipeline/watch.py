@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from classifiers import thresholds
-from classifiers.base import CheckReport
+from classifiers.base import CheckReport, Finding
 from classifiers.drawn import spaces_of
 from classifiers.thresholds import Calibration
 from pipeline import checks, policy
@@ -15,6 +15,7 @@ from pipeline.clock import clock
 from pipeline.errors import CountermarkError
 from pipeline.examine import examine
 from pipeline.eyes import CALIBRATIONS, Eyes
+from pipeline.found import found_json
 from pipeline.home import Home
 from pipeline.media.limits import media_limits
 from pipeline.orders import LOCAL_ACCOUNT
@@ -83,12 +84,9 @@ class Watch:
         )  # fmt: skip
         return reports, decision
 
-    def about(self, subject: str) -> Json:
-        """Name, kind and owner of a subject; nothing of what concerns nobody."""
-        if not subject:
-            return {}
-        record = self._snapshot.subjects[subject]
-        return {"name": record.name, "kind": record.kind, "owner": record.owner}
+    def told(self, finding: Finding) -> Json:
+        """A finding as `countermark check` prints it."""
+        return found_json(finding, self._snapshot.subjects)
 
 
 def _loaded(path: Path) -> PictureFile | CountermarkError:

@@ -46,6 +46,7 @@ LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 MAX_URL: Final = 2000
 TURN: Final = 200  # entries
 EVENT_VERSION: Final = 1
+TEST: Final = "test"
 
 
 class Refused(Exception):
@@ -94,9 +95,23 @@ class Courier:
             one = webhooks.taken(self.engine, one, upto)
         return count
 
+    def test(self, one: Webhook) -> str:
+        """Send an event of the type ``test``; what went wrong, or nothing. Raises: KeysUnusable."""
+        now = self.clock()
+        told: Json = {"type": TEST, "timestamp": now, "data": {"v": EVENT_VERSION, "webhook": one.id}}
+        try:
+            self._post(one, f"test_{int(parse_time(now).timestamp())}", told)
+        except Refused as refused:
+            return str(refused)
+        return ""
+
     def _send(self, one: Webhook, entry: LogEntry) -> None:
-        body = json.dumps(event(entry, opened=one.opened), ensure_ascii=False).encode()
-        named, at = f"log_{entry.seq}", str(int(parse_time(self.clock()).timestamp()))
+        self._post(one, f"log_{entry.seq}", event(entry, opened=one.opened))
+
+    def _post(self, one: Webhook, named: str, told: Json) -> None:
+        """Send a signed document. Raises: Refused."""
+        body = json.dumps(told, ensure_ascii=False).encode()
+        at = str(int(parse_time(self.clock()).timestamp()))
         headers = {
             "Content-Type": "application/json", "User-Agent": f"countermark/{self.version}",
             "webhook-id": named, "webhook-timestamp": at,

@@ -18,7 +18,7 @@ from pipeline.orders import CreateOrder, GuardOrder, Order, files_of, inputs_of,
 from pipeline.settings import Settings
 from pipeline.workbench import OURS, Observer, Outcome, Workbench, note_signer, reason_json
 from pipeline.workflow import CREATE, GUARD, KINDS, ReleaseRun
-from registry import claims, evidence, holds, permissions, releases, uses
+from registry import claims, evidence, holds, import_requests, permissions, releases, uses
 from registry.db import read
 from registry.errors import NotFound, QueueFull
 from registry.ids import ENTROPY_BYTES, parse_time, uuid7
@@ -160,10 +160,11 @@ class Working:
                     path.unlink(missing_ok=True)
 
     def awaited_files(self) -> set[Path]:
-        """Files that open jobs have still to read."""
+        """Files that open jobs have still to read, and folders that imports have."""
+        folders = import_requests.folders(self._bench.engine)
         with read(self._bench.engine) as conn:
             rows = conn.execute(select(table.c.inputs).where(table.c.state == JobState.OPEN))
-            return {path for row in rows for path in files_of(row.inputs)}
+            return folders | {path for row in rows for path in files_of(row.inputs)}
 
     def _room(self, account: str) -> Room:
         settings = self._bench.settings

@@ -173,3 +173,13 @@ def _public(claim_id: str, subject_id: str | None, kind: str, action: str, state
         "v": ENTRY_VERSION, "claim": claim_id, "subject": subject_id, "kind": kind, "action": action,
         "state": state,
     }  # fmt: skip
+
+
+def document(one: Claim) -> Json:
+    """A claim, for a program."""
+    return {
+        "id": one.id, "kind": one.kind, "state": one.state, "party": one.party, "by": one.by,
+        "path": list(one.path), "subject": one.subject, "release": one.release,
+        "statements": dict(one.statements), "signature": one.signature, "due_at": one.due_at,
+        "disputed_by": one.disputed_by, "created_at": one.created_at, "sequence": one.seq,
+    }  # fmt: skip

@@ -20,7 +20,7 @@ from registry.locks import exclusive
 from registry.postgres_url import is_url
 from registry.schema import Schema
 
-HEAD: Final = "r0024"  # the newest migration; a test compares
+HEAD: Final = "r0025"  # the newest migration; a test compares
 BUSY_SECONDS: Final = 30.0
 _NOW: Final = {
     "sqlite": "((julianday('now') - 2440587.5) * 86400.0)",

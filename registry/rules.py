@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, Row, select
 from registry import claim_log, log
 from registry.canonical import Json
 from registry.checkpoint import NoteSigner
-from registry.db import write
+from registry.db import read, write
 from registry.delegations import demand_for_subject
 from registry.drafts import NAME_CHARS_MAX, phrases
 from registry.errors import NotFound, OptOutInvalid
@@ -158,6 +158,42 @@ def _check(row: RuleRow) -> None:
     if len(times) == 2 and times[0] >= times[1]:
         raise OptOutInvalid("The rule would end before it begins; exchange the two times.")
     check_conditions(row.conditions, effect=row.effect, account=row.account)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A rule or licence, since which log entry it is in force, and with which it ended, if it did."""
+
+    rule: RuleRow
+    seq: int
+    ended_seq: int | None
+
+
+def of_subject(
+    engine: Engine, subject_id: str, *, ended: bool = False, after: str = "", limit: int = 100
+) -> list[Listed]:
+    """A subject's own rules and licences by id, oldest first; ``ended``: also those of the past."""
+    query = select(rule).where(rule.c.subject_id == subject_id, rule.c.id > after)
+    query = query if ended else query.where(rule.c.removed_seq.is_(None))
+    with read(engine) as conn:
+        rows = conn.execute(query.order_by(rule.c.id).limit(limit)).all()
+    return [Listed(rule=loaded(row), seq=row.log_seq, ended_seq=row.removed_seq) for row in rows]
+
+
+def find(engine: Engine, rule_id: str) -> Listed | None:
+    """A rule or licence of whatever time."""
+    with read(engine) as conn:
+        row = conn.execute(select(rule).where(rule.c.id == rule_id)).first()
+    return None if row is None else Listed(rule=loaded(row), seq=row.log_seq, ended_seq=row.removed_seq)
+
+
+def document(row: RuleRow) -> Json:
+    """A rule, for a program."""
+    return {
+        "rule": row.id, "subject": row.subject, "effect": row.effect, "account": row.account,
+        "from": row.valid_from, "until": row.valid_until, "priority": row.priority, "licence": row.licence,
+        "conditions": to_json(row.conditions),
+    }  # fmt: skip
 
 
 def loaded(row: Row[Any]) -> RuleRow:

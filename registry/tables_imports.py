@@ -38,6 +38,37 @@ import_line = Table(
     Column("code", Text),
 )
 
+import_request = Table(
+    "import_request",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("account", Text, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("named", Text, nullable=False),
+    Column("wanted", JsonText, nullable=False),
+    Column("folder", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("run_id", Text),
+    Column("progress", JsonText),
+    Column("counts", JsonText),
+    Column("error", JsonText),
+    Column("created_at", Text, nullable=False),
+    Column("changed_at", Text, nullable=False),
+    Column("finished_at", Text),
+)
+
+import_told = Table(
+    "import_told",
+    metadata,
+    Column("request_id", Text, primary_key=True),
+    Column("line", Integer, primary_key=True, autoincrement=False),
+    Column("outcome", Text, nullable=False),
+    Column("code", Text),
+    Column("message", Text),
+    Column("notes", JsonText, nullable=False),
+)
+
 training_wish = Table(
     "training_wish",
     metadata,

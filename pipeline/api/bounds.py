@@ -6,6 +6,7 @@ much is not read at all. What the log says of a request: `pipeline.logs`.
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import Mapping
 from typing import Final
@@ -19,8 +20,9 @@ from pipeline.api.metrics import METHODS, NO_ROUTE, OTHER, Metrics
 from pipeline.errors import LimitExceeded, TooSlow
 from pipeline.settings import Settings
 
-CLIPS: Final = frozenset({"/v1/verify", "/v1/guard", "/verify"})
+CLIPS: Final = frozenset({"/v1/verify", "/v1/guard", "/v1/moderate/video", "/v1/imports", "/verify"})
 PICTURES: Final = frozenset({"/v1/optouts", "/optout/draft", "/mine/change"})
+EVIDENCE: Final = re.compile(r"/v1/claims/[^/]+/evidence")
 MORE: Final = "countermark.headers"
 """In the scope of a request: headers for its answer, with its id and how often it may be asked."""
 
@@ -80,7 +82,8 @@ class Bounds:
         """Bytes of a request: by its route, since what a request says of its own kind proves nothing."""
         if path in CLIPS:
             return self._settings.max_upload_bytes
-        return self._settings.max_optout_bytes if path in PICTURES else self._settings.max_json_bytes
+        pictures = path in PICTURES or EVIDENCE.fullmatch(path)
+        return self._settings.max_optout_bytes if pictures else self._settings.max_json_bytes
 
 
 class _Stuck(Exception):

@@ -13,9 +13,10 @@ from pipeline.api import asked as bodies
 from pipeline.api import jobs, shapes
 from pipeline.api.cases import After, Limit
 from pipeline.api.state import Here, caller_with
+from pipeline.api.uploads import Upload
 from pipeline.auth import Caller
 from pipeline.errors import RequestMalformed
-from pipeline.orders import CreateOrder, GuardOrder
+from pipeline.orders import CreateOrder, GuardOrder, Use
 from pipeline.policy import Sound
 from registry import jobs as job_rows
 from registry.errors import KeyReused
@@ -94,11 +95,9 @@ async def post_guard(request: Request, here: Here, caller: Guarder) -> JSONRespo
         order = GuardOrder(
             source=clip.path, name=clip.name, account=caller.account, key=caller.key, request=name,
             policy=jobs.allowed_policy(upload.one("policy") or None, here.settings.policy),
-            sound=_sound(upload.one("audio"), here.settings.sound), prompt=upload.one("prompt") or None,
+            sound=sound_of(upload.one("audio"), here.settings.sound), prompt=upload.one("prompt") or None,
             enhanced=upload.one("enhanced_prompt") or None,
-            use=jobs.use_of(
-                upload.one("region"), upload.one("purpose"), upload.one("content_class"), caller.tags
-            ),
+            use=use_in(upload, caller),
         )  # fmt: skip
         # Only the same order, sent again, comes to lie at the same place.
         named = repr((replace(order, source=Path()), [file.sha256 for file in material]))
@@ -117,7 +116,14 @@ async def post_guard(request: Request, here: Here, caller: Guarder) -> JSONRespo
     return jobs.answer(document)
 
 
-def _sound(asked: str, default: str) -> Sound:
+def use_in(upload: Upload, caller: Caller) -> Use:
+    """What the fields `USE` of an upload say. Raises: UsageError."""
+    region, purpose, content_class = map(upload.one, USE)
+    return jobs.use_of(region, purpose, content_class, caller.tags)
+
+
+def sound_of(asked: str, default: str) -> Sound:
+    """What is to become of sound, as a client may say it. Raises: RequestMalformed."""
     if not asked:
         return Sound(default)
     if asked not in SOUNDS:

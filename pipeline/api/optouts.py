@@ -79,7 +79,7 @@ def get_optouts(here: Here, caller: Holder, after: After = "", limit: Limit = 50
 @router.get("/v1/optouts/{subject_id}", response_model=shapes.OptOutAnswer)
 def get_optout(subject_id: str, here: Here, caller: Holder) -> JSONResponse:
     """An opt-out of this account, with everything in force; the pictures by digest and size only."""
-    record = _mine(here, subject_id, caller)
+    record = own_optout(here, subject_id, caller)
     pictures = here.desk.pictures(subject_id)
     return JSONResponse({
         "subject": record.id, "kind": record.kind, "name": record.name, "owner": record.owner,
@@ -102,7 +102,7 @@ async def post_withdraw(subject_id: str, here: Here, caller: Holder) -> JSONResp
     """Take an opt-out of this account out of force; its vectors are forgotten, its clips may come back."""
 
     def work() -> Receipt:
-        _mine(here, subject_id, caller)
+        own_optout(here, subject_id, caller)
         return here.desk.withdraw(subject_id, f"asked for with the API key {caller.key}")
 
     receipt = await here.wishes.run(work)
@@ -163,7 +163,7 @@ def _pictures(files: Sequence[UploadedFile], part: str) -> list[PictureFile]:
     return [PictureFile(name=file.name, data=load_picture(file.path).data) for file in chosen]
 
 
-def _mine(here: Service, subject_id: str, caller: Caller) -> SubjectRecord:
+def own_optout(here: Service, subject_id: str, caller: Caller) -> SubjectRecord:
     """The account's opt-out. Raises: RouteUnknown, also for another account's."""
     try:
         record = here.desk.show(subject_id) if is_id(subject_id) else None

@@ -15,7 +15,7 @@ from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
-from pipeline.api.bounds import CLIPS, MORE, PICTURES
+from pipeline.api.bounds import CLIPS, EVIDENCE, MORE, PICTURES
 from pipeline.errors import AskedTooOften
 from pipeline.settings import Settings
 
@@ -94,9 +94,9 @@ def class_of(method: str, path: str) -> str:
     """The class of a request."""
     if method in ("GET", "HEAD", "OPTIONS"):
         return READS
-    if path.startswith(MODEMORED):
-        return MODERATION
-    return UPLOADS if path in CLIPS or path in PICTURES else WRITES
+    if path in CLIPS or path in PICTURES or EVIDENCE.fullmatch(path):
+        return UPLOADS
+    return MODERATION if path.startswith(MODEMORED) else WRITES
 
 
 def by_key(path: str, *, has_key: bool) -> bool:

@@ -13,16 +13,21 @@ from fastapi.telemetry import TelemetryConfig
 from pipeline.api import (
     appeals,
     cases,
+    claims,
     decisions,
     files,
     generations,
     health,
+    imports,
+    keys,
     moderate,
     optouts,
     problems,
+    rules,
     shapes,
     transparency,
     verify,
+    webhooks,
 )
 from pipeline.api.bounds import Bounds
 from pipeline.api.metrics import Metrics
@@ -45,9 +50,9 @@ from pipeline.web import (
 )
 
 ROUTERS: Final = (
-    optouts.router, generations.router, moderate.router, decisions.router, appeals.router, cases.router,
-    verify.router, files.router,
-    transparency.router, health.router,
+    optouts.router, rules.router, claims.router, imports.router, generations.router, moderate.router,
+    decisions.router, appeals.router, cases.router, verify.router, files.router, transparency.router,
+    keys.router, webhooks.router, health.router,
 )  # fmt: skip
 ABOUT: Final = (
     "A guard around a text-to-video generator: no clip leaves without having passed the opt-outs, and none "

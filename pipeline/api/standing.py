@@ -14,6 +14,7 @@ from registry.cases import OPEN
 from registry.db import read
 from registry.tables import held, job
 from registry.tables_appeals import appeal, key_suspension
+from registry.tables_imports import import_request
 from registry.tables_recalls import review_case
 from registry.tables_rules import permission
 from registry.types import JobState
@@ -23,7 +24,7 @@ READY: Final = "ready"
 
 def standing(here: Service) -> list[Standing]:
     """The gauges. What the database cannot answer now is left out, so that it is seen to be missing."""
-    pools = {"looks": here.looks, "gates": here.gates, "wishes": here.wishes}
+    pools = {"looks": here.looks, "views": here.views, "gates": here.gates, "wishes": here.wishes}
     taken = {"jobs": here.runner.running} | {name: pool.taken for name, pool in pools.items()}
     found = [
         Standing(
@@ -47,9 +48,12 @@ def _of_database(here: Service) -> list[Standing]:
         suspended = conn.execute(
             select(func.count()).select_from(key_suspension).where(key_suspension.c.lifted_seq.is_(None))
         ).scalar_one()
+        imports = conn.execute(
+            select(func.count()).select_from(import_request).where(import_request.c.finished_at.is_(None))
+        ).scalar_one()
         appeals = conn.execute(select(func.count()).where(appeal.c.state == OPEN)).scalar_one()
     waiting = {"open jobs": jobs, "held clips": holds, "cases of releases": cases, "permissions": asked,
-               "appeals": appeals, "suspended keys": suspended}  # fmt: skip
+               "appeals": appeals, "suspended keys": suspended, "imports": imports}  # fmt: skip
     return [
         Standing(
             name="countermark_waiting", about="What waits for a process, a person or a rights holder.",

@@ -27,6 +27,7 @@ from pipeline.app import App
 from pipeline.auth import Caller
 from pipeline.clock import clock
 from pipeline.home import Home
+from pipeline.importing import Importing
 from pipeline.optouts.desk import Desk
 from pipeline.runner import Runner
 from pipeline.settings import Settings
@@ -58,7 +59,9 @@ class Service:
     app: App
     uploads: Uploads
     runner: Runner
+    importing: Importing
     looks: Pool
+    views: Pool
     gates: Pool
     wishes: Pool
     desk: Desk
@@ -67,6 +70,7 @@ class Service:
     asker_key: bytes = field(repr=False)
     stopping: threading.Event
     changed: threading.Event
+    imported: threading.Event
     loaded: threading.Event
     beside: list[threading.Thread]
     metrics: Metrics
@@ -82,7 +86,9 @@ class Service:
         return Service(
             settings=settings, app=app, uploads=Uploads(Home(settings.home), settings),
             runner=Runner(app, settings.workers, numbers.step, partial(_count, numbers)),
+            importing=Importing(app),
             looks=Pool("looks", max(1, settings.workers), waiting),
+            views=Pool("views", max(1, settings.workers), waiting),
             gates=Pool("gates", GATES, GATES_WAITING), wishes=Pool("wishes", 1, waiting),
             desk=Desk(engine=app.engine, eyes=app.eyes, signer=app.signer, clock=clock, terms=settings.terms),
             drafts=Drafts(Home(settings.home).drafts),
@@ -91,7 +97,7 @@ class Service:
                 hours=settings.near_hours,
             ),
             asker_key=secrets.token_bytes(ASKER_KEY_BYTES),
-            stopping=threading.Event(), changed=threading.Event(),
+            stopping=threading.Event(), changed=threading.Event(), imported=threading.Event(),
             loaded=loaded, beside=[], metrics=numbers,
             counted=Counted(app.engine),
             limiter=MovingWindowRateLimiter(MemoryStorage()), rates=Rates(settings),
@@ -115,6 +121,7 @@ class Service:
                 self.app.tend()
                 self.uploads.clean(time.time(), self.app.awaited_files())
                 self.drafts.forget_old()
+                self.importing.forget()
             except OURS as error:
                 log.warning("tending: %s", error)
             except Exception:
@@ -128,6 +135,15 @@ class Service:
     def scan_soon(self) -> None:
         """An opt-out was made: what is out is to be looked through."""
         self.changed.set()
+
+    def import_soon(self) -> None:
+        """An import was accepted."""
+        self.imported.set()
+
+    def keep_importing(self) -> None:
+        """Run imports that wait, once the models are loaded."""
+        self.loaded.wait()
+        self.importing.keep_running(self.stopping, self.imported, self.scan_soon)
 
     def keep_scanning(self) -> None:
         """Look through what is out, and what may come back, after every opt-out, every withdrawal of one and
@@ -185,6 +201,8 @@ class Service:
     def start(self, load: Callable[[], None] | None = None) -> None:
         """Begin what goes on beside requests; with ``load``, also `warm_up`, and jobs only after it."""
         work_beside = [self.keep_tending, self.keep_scanning, self.keep_delivering, self.keep_deciding]
+        if self.settings.workers:
+            work_beside.append(self.keep_importing)
         if load is None:
             self.runner.start()
         else:
@@ -199,8 +217,9 @@ class Service:
         """Begin nothing more. False if work still runs after a while; it is resumed by the next process."""
         self.stopping.set()
         self.changed.set()
+        self.imported.set()
         self.loaded.set()
-        stopped = [pool.stop() for pool in (self.gates, self.looks, self.wishes)]
+        stopped = [pool.stop() for pool in (self.gates, self.looks, self.views, self.wishes)]
         stopped.append(self.runner.stop())
         until = time.monotonic() + STOP_SECONDS
         for thread in self.beside:

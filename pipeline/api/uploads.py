@@ -11,7 +11,7 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -127,22 +127,27 @@ class Uploads:
         Raises: StorageFailed.
         """
         name = hashlib.sha256(f"{owner}\0{file.sha256}".encode()).hexdigest()
-        target = self._kept / name
+        return _keep(file, self._kept / name)
+
+    def keep_together(self, files: Mapping[str, UploadedFile], owner: str) -> Path:
+        """Make files outlast their request in a folder of their own, under the names given; the folder is the
+        same for the same owner and bytes.
+
+        Raises: StorageFailed.
+        """
+        told = "\0".join([owner, *(f"{name}\0{file.sha256}" for name, file in sorted(files.items()))])
+        folder = self._kept / hashlib.sha256(told.encode()).hexdigest()
         with _storing():
-            descriptor = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-            file.path.rename(target)
-            sync_folder(target.parent)
-        return target
+            folder.mkdir(mode=0o700, exist_ok=True)
+        for name, file in files.items():
+            _keep(file, folder / name)
+        return folder
 
     def forget(self, *paths: Path) -> None:
-        """Delete files that were kept; anything else is left alone."""
+        """Delete files and folders that were kept; anything else is left alone."""
         for path in paths:
             if path.parent == self._kept:
-                path.unlink(missing_ok=True)
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
     def clean(self, now: float, awaited: Collection[Path]) -> None:
         """Delete what a process that died left behind, but not the files that jobs are still to read."""
@@ -150,6 +155,18 @@ class Uploads:
             with contextlib.suppress(FileNotFoundError):
                 if path not in awaited and now - path.stat().st_mtime > STALE_SECONDS:
                     shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
+
+
+def _keep(file: UploadedFile, target: Path) -> Path:
+    with _storing():
+        descriptor = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        file.path.rename(target)
+        sync_folder(target.parent)
+    return target
 
 
 def _boundary(request: Request) -> bytes:

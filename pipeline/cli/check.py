@@ -91,16 +91,11 @@ def _judged(name: str, looked: "Looked", watch: "Watch") -> Judged:
 def _document(judged: Sequence[Judged], watch: "Watch") -> dict[str, Any]:
     verdicts = [one.decision.verdict if one.decision else Verdict.REVIEW for one in judged]
     findings = [
-        {
-            "file": one.file, "check": finding.check, "code": finding.code, "subject": finding.subject,
-            **watch.about(finding.subject), "score": finding.score, "threshold": finding.threshold,
-            "probability": finding.probability, "reference": finding.reference, "quote": finding.quote,
-            "times": list(finding.times), "boxes": [list(box) for box in finding.boxes],
-        }
+        {"file": one.file, **watch.told(finding)}
         for one in judged
         for report in one.reports
         for finding in report.findings
-    ]  # fmt: skip
+    ]
     return {
         "verdict": str(max(verdicts, key=ORDER.index)), "findings": findings, "checks": _checks(judged),
         "failed": [{"file": one.file, "message": str(one.error)} for one in judged if one.error],

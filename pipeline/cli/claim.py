@@ -297,12 +297,9 @@ def _say_evidence(one: "Evidence") -> None:
 
 
 def _document(one: "Claim") -> dict[str, Any]:
-    return {
-        "id": one.id, "kind": one.kind, "state": one.state, "party": one.party, "by": one.by,
-        "path": list(one.path), "subject": one.subject, "release": one.release,
-        "statements": dict(one.statements), "signature": one.signature, "due_at": one.due_at,
-        "disputed_by": one.disputed_by, "created_at": one.created_at, "sequence": one.seq,
-    }  # fmt: skip
+    from registry.claim_log import document
+
+    return {**document(one)}
 
 
 def _file(one: "Evidence") -> dict[str, Any]:

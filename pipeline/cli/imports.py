@@ -13,8 +13,7 @@ from pipeline.settings import load
 
 if TYPE_CHECKING:
     from pipeline.app import App
-    from pipeline.imports.importer import Importer
-    from pipeline.imports.types import ImportOrder, ImportReport, LinePlan
+    from pipeline.imports.types import ImportOrder, ImportReport
 
 MAX_SHOWN: Final = 50
 
@@ -74,9 +73,11 @@ def run(
 
 
 def _plan(opened: "App", order: "ImportOrder", *, as_json: bool) -> int:
+    from pipeline.imports.types import tally
+
     with output.bar("reading the file", "steps") as bar:
-        plans = _importer(opened).plan(order, _progress(bar))
-    counts = _counted(plans)
+        plans = opened.importer.plan(order, _progress(bar))
+    counts = tally(plans)
     _say_problems([one.problem for one in plans if one.problem is not None])
     for one in plans:
         for note in one.notes:
@@ -89,18 +90,17 @@ def _plan(opened: "App", order: "ImportOrder", *, as_json: bool) -> int:
 
 def _run(opened: "App", order: "ImportOrder", *, as_json: bool) -> int:
     from pipeline.cli.optout import look_back
-    from pipeline.imports.types import run_json
+    from pipeline.imports.types import counts_of, run_json
 
     with output.bar("reading the file", "steps") as bar:
-        report = _importer(opened).run(order, _progress(bar))
+        report = opened.importer.run(order, _progress(bar))
     done = report.run
     if report.resumed_at > 1:
         output.say(f"Went on from line {report.resumed_at}.")
     _say_problems(report.skipped)
     for line, note in report.notes[:MAX_SHOWN]:
         output.say(f"  line {line}: {note}")
-    counts = {"new": done.made, "extends": done.extended, "unchanged": done.unchanged, "waits": done.waiting}
-    output.say(f"{_words(counts | {'skipped': done.skipped})}. Import {done.id} is done.", style="bold")
+    output.say(f"{_words(counts_of(done))}. Import {done.id} is done.", style="bold")
     output.say(f"Receipts: countermark import show {done.id} --receipts")
     if as_json:
         told = run_json(done) | {"resumed_at": report.resumed_at}
@@ -144,19 +144,13 @@ def show(
     """Show an import: how far it is, what came of each line, and its receipts."""
     from pipeline.app import open_app
     from pipeline.imports import reports
-    from pipeline.imports.types import run_json
+    from pipeline.imports.types import counts_of, run_json
     from registry import import_runs
 
     with open_app(load(home)) as opened:
         done = import_runs.get(opened.engine, run_id)
         output.say(f"{done.source['file']}: {done.state}, {done.done} of {done.lines} lines", style="bold")
-        counts = {
-            "new": done.made,
-            "extends": done.extended,
-            "unchanged": done.unchanged,
-            "waits": done.waiting,
-        }
-        output.say(f"{_words(counts | {'skipped': done.skipped})}; begun {done.started_at}")
+        output.say(f"{_words(counts_of(done))}; begun {done.started_at}")
         if as_json and receipts:
             output.answer(run_json(done) | {"lines": list(reports.receipts(opened.engine, done))})
         elif as_json:
@@ -166,17 +160,6 @@ def show(
                 sys.stdout.write(json.dumps(told) + "\n")
             sys.stdout.flush()
     return output.OK
-
-
-def _importer(opened: "App") -> "Importer":
-    from pipeline.clock import clock
-    from pipeline.imports.importer import Importer
-
-    calibrations = opened.eyes.calibrations
-    return Importer(
-        engine=opened.engine, eyes=opened.eyes, signer=opened.signer, clock=clock, staging=opened.staging,
-        calibrated=lambda space: space in calibrations, terms=opened.settings.terms,
-    )  # fmt: skip
 
 
 def _progress(bar: output.Bar) -> Any:
@@ -189,13 +172,6 @@ def _progress(bar: output.Bar) -> Any:
         bar.at(done, total)
 
     return progress
-
-
-def _counted(plans: "list[LinePlan]") -> dict[str, int]:
-    counts = dict.fromkeys(("new", "extends", "unchanged", "waits", "problem"), 0)
-    for one in plans:
-        counts[one.outcome] += 1
-    return counts
 
 
 def _words(counts: dict[str, int]) -> str:

@@ -6,7 +6,7 @@ import typer
 
 from pipeline.cli import log, output, retroscan, speaking, use_options
 from pipeline.settings import load
-from registry.vocabulary import EFFECTS, to_json
+from registry.vocabulary import EFFECTS
 
 if TYPE_CHECKING:
     from registry.ruling import Ruling
@@ -186,11 +186,9 @@ def told(row: "RuleRow") -> str:
 
 def document(row: "RuleRow") -> dict[str, Any]:
     """A rule, for a program."""
-    return {
-        "rule": row.id, "subject": row.subject, "effect": row.effect, "account": row.account,
-        "from": row.valid_from, "until": row.valid_until, "priority": row.priority, "licence": row.licence,
-        "conditions": to_json(row.conditions),
-    }  # fmt: skip
+    from registry import rules
+
+    return {**rules.document(row)}
 
 
 def _record(engine: Any, subject: str) -> "SubjectRecord":

@@ -21,11 +21,12 @@ def worker(
     ] = None,
     home: output.Home = None,
 ) -> int:
-    """Run jobs of the queue that `serve` fills, beside any number of other workers, until interrupted."""
+    """Run jobs and imports that `serve` accepts, beside any number of other workers, until interrupted."""
     from pipeline import logs
     from pipeline.app import open_app
     from pipeline.eyes import Eyes
-    from pipeline.runner import Runner
+    from pipeline.importing import Importing
+    from pipeline.runner import STOP_SECONDS, Runner
     from pipeline.starting import open_models
 
     settings, stop = load(home), threading.Event()
@@ -38,12 +39,15 @@ def worker(
             signal.signal(wanted, lambda *_: stop.set())
         runner = Runner(app, count, lambda *_: None, lambda _job: None)
         runner.start()
+        importing = threading.Thread(target=Importing(app).keep_running, args=(stop, stop), daemon=True)
+        importing.start()
         log.info("taking jobs, %d at a time", count)
         stop.wait()
         log.info("stopping")
         idle = runner.stop()
-    if not idle:
-        # A job still runs in C code; it is durable, and another process goes on with it.
+        importing.join(STOP_SECONDS)
+    if not idle or importing.is_alive():
+        # Work still runs in C code; it is durable, and another process goes on with it.
         sys.stderr.flush()
         os._exit(output.OK)
     return output.OK

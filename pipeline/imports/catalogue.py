@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from operator import attrgetter
 from pathlib import Path
@@ -18,6 +18,9 @@ from pipeline.optouts import lines
 from pipeline.optouts.imports import problem_of
 from pipeline.optouts.lines import opened, parse_object, raw_lines
 from pipeline.optouts.naming import Named, named_all
+from pipeline.optouts.order import UNNAMED
+from registry.drafts import normal
+from registry.errors import ActRefused
 from registry.subject_types import NameDraft
 
 TABLES: Final = (".csv", ".tsv", ".tab")
@@ -50,6 +53,24 @@ class Catalogue:
     def lines(self) -> int:
         """How many lines there are to do, good and bad."""
         return len(self.entries) + len(self.problems)
+
+    def of(self, account: str, *, alone: bool) -> "Catalogue":
+        """The same as an account imports it: lines that name nobody are its own; ``alone``: and those of
+        others are wrong.
+        """
+        mine, problems = list[Entry](), list(self.problems)
+        for entry in self.entries:
+            owner = entry.line.owner
+            if owner == UNNAMED or normal(owner) == normal(account):
+                line = entry.line.model_copy(update={"owner": account})
+                mine.append(replace(entry, line=line))
+            elif alone:
+                told = f"this line is of {safe_text(owner, 80)}; this account imports its own, as {account}"
+                problems.append(Problem(line=entry.number, code=ActRefused.code, message=told))
+            else:
+                mine.append(entry)
+        problems.sort(key=attrgetter("line"))
+        return replace(self, entries=tuple(mine), problems=tuple(problems))
 
 
 def read_catalogue(path: Path) -> Catalogue:

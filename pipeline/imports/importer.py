@@ -52,6 +52,7 @@ CHUNK: Final = 50
 CHUNK_PICTURES: Final = 500
 """Pictures after which a transaction takes no further line."""
 FORMAT: Final = 1
+Begun = Callable[[ImportRun, Sequence[LinePlan]], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +78,12 @@ class Importer:
         with self._prepared(order, 1, progress) as work:
             return work.plans
 
-    def run(self, order: ImportOrder, progress: Progress = quiet) -> ImportReport:
+    def run(
+        self, order: ImportOrder, progress: Progress = quiet, begun: Begun = lambda _run, _plans: None
+    ) -> ImportReport:
         """Import a catalogue, or go on with it; when this returns, every line is in force.
+
+        ``begun`` is told of the record, and what is to become of its lines, before the first is written.
 
         Raises: as `plan`, and ImportRefused with all that is wrong, before anything is written.
         """
@@ -90,7 +95,7 @@ class Importer:
         with self._prepared(order, start, progress, digests) as work:
             if work.problems and not order.skip_bad:
                 raise ImportRefused.of(work.problems)
-            report = self._write(order, work, digests, progress)
+            report = self._write(order, work, digests, progress, begun)
         stagings.forget(self.staging, digests.seen)
         return report
 
@@ -103,6 +108,8 @@ class Importer:
             raise UsageError("only the operator brings vectors; leave out --by or --vectors")
         told = digests or _digests(order)
         catalogue = read_catalogue(order.file)  # 1
+        if order.account is not None:
+            catalogue = catalogue.of(order.account, alone=order.filing is None)
         entries = [entry for entry in catalogue.entries if entry.number >= start]
         source = order.pictures or order.file.absolute().parent
         with (
@@ -176,7 +183,7 @@ class Importer:
         return plans
 
     def _write(
-        self, order: ImportOrder, work: "_Work", digests: "_Digests", progress: Progress
+        self, order: ImportOrder, work: "_Work", digests: "_Digests", progress: Progress, begun: "Begun"
     ) -> ImportReport:
         source: Json = {
             "file": work.catalogue.name, "file_sha256": work.catalogue.sha256,
@@ -191,6 +198,7 @@ class Importer:
         )  # fmt: skip
         resumed_at, longest = run.next_line, 0.0
         skipped = work.problems
+        begun(run, work.plans)
         try:
             for chunk in work.chunks(run.next_line):
                 run, seconds = self._write_chunk(run, chunk, work)
@@ -299,7 +307,8 @@ def _digests(order: ImportOrder) -> _Digests:
     if order.filing is not None:
         statements: JsonValue = {**order.filing.statements}
         said = [order.filing.by, order.filing.kind, statements, order.filing.signature]
-    options: JsonValue = [seen, said, order.skip_bad]
+    mine: list[JsonValue] = [] if order.account is None else [order.account]
+    options: JsonValue = [seen, said, order.skip_bad, *mine]
     return _Digests(
         seen=hashlib.sha256(canonical(seen)).hexdigest(), run=hashlib.sha256(canonical(options)).hexdigest(),
         pictures=pictures, vectors=vectors,

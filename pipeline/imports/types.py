@@ -1,5 +1,6 @@
 """What an import is told, and what it tells."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,8 @@ PROBLEM = "problem"
 class ImportOrder:
     """``pictures``: a folder or zip file, None: the folder of the file; ``vectors``: of pictures that the
     operator had looked at elsewhere; ``filing``: the party that says it all and what it states, None: the
-    operator; ``skip_bad``: pass over lines that are wrong; ``resume``: only go on with what was begun.
+    operator; ``skip_bad``: pass over lines that are wrong; ``resume``: only go on with what was begun;
+    ``account``: whose the lines are that name nobody; without a filing, lines of anybody else are wrong.
     """
 
     file: Path
@@ -24,6 +26,7 @@ class ImportOrder:
     filing: Filing | None = None
     skip_bad: bool = False
     resume: bool = False
+    account: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +71,23 @@ def run_json(run: ImportRun) -> Json:
     """An import as commands print it."""
     return {
         "id": run.id, "state": run.state, "error": run.error, "source": dict(run.source),
-        "by": run.by_party, "lines": run.lines, "next_line": run.next_line, "new": run.made,
-        "extends": run.extended, "unchanged": run.unchanged, "waits": run.waiting, "skipped": run.skipped,
+        "by": run.by_party, "lines": run.lines, "next_line": run.next_line, **counts_of(run),
         "started_at": run.started_at, "changed_at": run.changed_at, "finished_at": run.finished_at,
         "sequence": run.end_seq,
     }  # fmt: skip
+
+
+def counts_of(run: ImportRun) -> dict[str, int]:
+    """What came of the lines that are done."""
+    return {
+        "new": run.made, "extends": run.extended, "unchanged": run.unchanged, "waits": run.waiting,
+        "skipped": run.skipped,
+    }  # fmt: skip
+
+
+def tally(plans: Sequence[LinePlan]) -> dict[str, int]:
+    """What would come of lines."""
+    counts = dict.fromkeys(("new", "extends", "unchanged", "waits", PROBLEM), 0)
+    for one in plans:
+        counts[one.outcome] += 1
+    return counts

@@ -15,9 +15,13 @@ import pytest
 from sqlalchemy import select
 
 from pipeline.app import App, open_app
+from pipeline.clock import clock
+from pipeline.home import Home
+from pipeline.importing import Importing, Wanted
 from pipeline.orders import GuardOrder
 from pipeline.policy import Sound
 from pipeline.settings import load
+from registry import apikeys, import_requests, import_runs
 from registry.db import read
 from registry.tables import job, job_step, release
 from registry.tables_workers import worker
@@ -52,6 +56,23 @@ class Fleet:
             source=clip, policy="marks-only", sound=Sound.STRIP, account="studio", request=request
         )
         return self.app.accept(order).id
+
+    def import_names(self, count: int) -> str:
+        """An import that waits, as a service accepts it."""
+        folder = Home(self.home).kept_uploads / "names"
+        folder.mkdir(parents=True)
+        names = (f"Zorblax of Street {number}\n" for number in range(count))
+        (folder / "catalogue.csv").write_text("name\n" + "".join(names))
+        key, _ = apikeys.create(self.app.engine, "studio", "test", ["optout"], now=clock())
+        wanted = Wanted(file="catalogue.csv", name="mine.csv", digests=())
+        accept = Importing(self.app).accept
+        return accept(wanted, account="studio", key=key.id, request="names", folder=folder).id
+
+    def imported(self, import_id: str) -> tuple[str, int]:
+        """The state of an import, and how many lines are done."""
+        request = import_requests.get(self.app.engine, import_id)
+        run = request.run_id and import_runs.get(self.app.engine, request.run_id)
+        return request.state, run.done if run else 0
 
     def at_work(self, job_id: str) -> subprocess.Popen[bytes] | None:
         """The worker that is in the middle of a job: it has recorded a step."""
@@ -164,3 +185,20 @@ def test_a_worker_that_is_told_to_end_lets_go_and_nobody_is_charged(fleet: Fleet
     wait(lambda: fleet.ended(job_id))
     assert fleet.released() == [job_id]
     assert "Traceback" not in fleet.log(first)
+
+
+def test_a_killed_workers_import_is_gone_on_with_line_by_line(fleet: Fleet) -> None:
+    victim, lines = fleet.start(), 300
+    import_id = fleet.import_names(lines)
+    wait(lambda: fleet.imported(import_id)[1] > 0)
+    os.kill(victim.pid, signal.SIGKILL)
+    victim.wait()
+    state, done = fleet.imported(import_id)
+    assert (state, 0 < done < lines) == ("running", True)
+    fleet.start()
+    told = lambda: f"{fleet.imported(import_id)} {fleet.log(fleet.workers[-1])}"  # noqa: E731
+    wait(lambda: fleet.imported(import_id) == ("done", lines), told)
+    request = import_requests.get(fleet.app.engine, import_id)
+    numbers = [one.line for one in import_requests.lines(fleet.app.engine, request, limit=lines)]
+    assert numbers == list(range(2, lines + 2))
+    wait(lambda: not any(Home(fleet.home).kept_uploads.iterdir()))
