@@ -5,8 +5,8 @@ part leaves the entry, its hash and every proof whole, and makes the commitment 
 names in the world cannot be tried against it any more. What was erased is itself an entry of the log, without
 a name, and the database lets nothing go without one.
 
-1. With a subject go its names, texts, pictures' names, quarantine and rules; of the claims about it, what was
-   stated, who signed it, and the evidence.
+1. With a subject go its names, texts, pictures' names, quarantine, rules, and what is told of the line of a
+   catalogue that it came by; of the claims about it, what was stated, who signed it, and the evidence.
 2. With a party go its name, all its subjects, its works and whom it spoke for among the dead; its claims'
    statements, signatures and evidence; and what the log committed to about its delegations, which end.
 3. What is in force is not erased: an opt-out, or a notice that counts, would end with it (`ErasureRefused`).
@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, or_, select
 
-from registry import claim_log, delegations, evidence, log
+from registry import claim_log, delegations, evidence, import_requests, log
 from registry.canonical import Json, JsonValue
 from registry.checkpoint import NoteSigner
 from registry.db import write
@@ -128,6 +128,7 @@ def _subject(conn: Connection, subject_id: str, why: Json, now: str) -> tuple[tu
     conn.execute(subject.update().where(subject.c.id == subject_id).values(**empty, **gone))
     for table in (name, reference, quarantine, reference_hit):
         conn.execute(table.delete().where(table.c.subject_id == subject_id))
+    import_requests.forget_subject(conn, subject_id)
     # What a release or an answer rests on stays: it says under which rule something was let out.
     kept = select(rule_use.c.rule_id).union(
         select(permission.c.rule_id).where(permission.c.rule_id.is_not(None))

@@ -199,6 +199,19 @@ def forget_told(engine: Engine, *, before: str) -> int:
         return conn.execute(delete(import_told).where(import_told.c.request_id.in_(old))).rowcount
 
 
+def forget_subject(conn: Connection, subject_id: str) -> None:
+    """Delete what is told of the lines that a subject came by."""
+    came_by = (
+        select(import_line.c.line)
+        .join(import_request, import_request.c.run_id == import_line.c.run_id)
+        .where(
+            import_line.c.subject_id == subject_id, import_request.c.id == import_told.c.request_id,
+            import_line.c.line == import_told.c.line,
+        )
+    )  # fmt: skip
+    conn.execute(delete(import_told).where(came_by.exists()))
+
+
 def folders(engine: Engine) -> set[Path]:
     """Where files lie that imports have still to read."""
     return {Path(one.folder) for one in unfinished(engine)}

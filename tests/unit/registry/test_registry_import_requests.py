@@ -4,10 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from log_world import BY
 from registry_builders import NOW, SIGNER, Home, draft
 from sqlalchemy import update
 
-from registry import apikeys, import_requests, import_runs
+from registry import apikeys, erasure, import_requests, import_runs, optouts
 from registry.db import write
 from registry.errors import ConstraintBroken, KeyReused, NotFound, QueueFull
 from registry.import_requests import DONE, REFUSED, ImportRequest, Told
@@ -118,3 +119,24 @@ def test_lines_of_a_run_with_what_is_told_of_them(home: Home, ask: Ask) -> None:
     assert import_requests.forget_told(engine, before=NOW) == 0
     assert import_requests.forget_told(engine, before=LATER) == 2
     assert [one.message for one in import_requests.lines(engine, now)] == [None] * 3
+
+
+def test_what_is_told_of_a_line_goes_with_its_subject(home: Home, ask: Ask) -> None:
+    engine, made = home.engine, ask("one")
+    run = import_runs.begin(
+        engine, digest="ab" * 32, source={}, by_party=None, lines=2, now=NOW, sign_checkpoint=SIGNER
+    )
+    told = [Told(line=line, outcome="new", notes=(f"{name}.png is small",))
+            for line, name in ((1, "Zibble"), (2, "Zobble"))]  # fmt: skip
+    import_requests.note_run(engine, made.id, run.id, told)
+    import_runs.write_chunk(
+        engine, run, [(1, draft("Zibble")), (2, draft("Zobble"))], [], next_line=3, now=NOW,
+        sign_checkpoint=SIGNER,
+    )  # fmt: skip
+    import_requests.end(engine, made.id, DONE, now=NOW, counts={"new": 2})
+    now = import_requests.get(engine, made.id)
+    subject = import_requests.lines(engine, now)[0].subject
+    assert subject is not None
+    optouts.withdraw(engine, subject, why={}, **BY)
+    erasure.erase_subject(engine, subject, why={}, **BY)
+    assert [one.notes for one in import_requests.lines(engine, now)] == [(), ("Zobble.png is small",)]
