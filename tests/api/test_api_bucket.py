@@ -50,6 +50,7 @@ def test_a_bucket_that_is_away_holds_nothing_back_for_good(
 ) -> None:
     """The job waits as it is, nothing is released, the service says so; then the job goes on."""
     monkeypatch.setattr("pipeline.runner.RETRY_SECONDS", 2.0)
+    monkeypatch.setattr("s3fs.S3FileSystem.retries", 1)
     served = serve(files_url=bucket)
     headers = served.key()
     released = ended(served, served.guard(clip, headers).json()["id"], headers)["release"]

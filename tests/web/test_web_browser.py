@@ -75,7 +75,7 @@ def test_a_case_is_decided_without_script(pages: Any, address: str, chromium: An
         assert seen.locator("main").bounding_box()["width"] <= width
         seen.get_by_label("Block").check()
         seen.get_by_label("Why").fill("it is somebody")
-        seen.get_by_role("button", name="Decide").click()
+        seen.get_by_role("button", name="Decide", exact=True).click()
         assert seen.get_by_role("status").inner_text().startswith("Decided")
     assert app.job(job).state is JobState.REFUSED
     context.close()

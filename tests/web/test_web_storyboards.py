@@ -125,8 +125,9 @@ def somebody_registered(guarded: Any) -> str:
 
 
 @pytest.mark.usefixtures("fresh")
-@pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize(("width", "script"), [(1280, True), (390, True), (390, False)])
+@pytest.mark.parametrize(
+    ("width", "script", "dark"), [(1280, True, False), (390, True, True), (390, False, False)]
+)
 def test_a_review(
     at_guarded: str, guarded: Any, browser: Any, inspected: Any, hold: Hold, subject: str, width: int,
     script: bool, dark: bool,
