@@ -21,8 +21,8 @@ help: ## what can be made
 demo: $(STAMP) ## a server, opt-outs, refusals, a recall, a release and attacks on it; look at demo-out/ (a minute)
 	@$(OFFLINE) $(BIN)/countermark demo --out demo-out
 
-test: $(STAMP) ## all tests but the long ones, in three processes (half an hour on two cores); TESTS="tests/unit/media -k hostile"
-	@$(OFFLINE) $(BIN)/pytest -n 3 -m "not soak" $(if $(REQUIRE_ALL),--require-all) $(TESTS)
+test: $(STAMP) ## all tests but the long ones, on two cores (half an hour); TESTS="tests/unit/media -k hostile"
+	@$(OFFLINE) $(BIN)/pytest -n 2 -m "not soak" $(if $(REQUIRE_ALL),--require-all) $(TESTS)
 
 soak: $(STAMP) ## the long tests
 	@$(OFFLINE) $(BIN)/pytest -m soak $(TESTS); status=$$?; \

@@ -19,11 +19,13 @@ SHAPE = ("--generator", "scene", "--seconds", "1", "--size", "256x256", "--seed"
 STATED = ("--statement", "authority", "--statement", "good_faith")
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.soak)])
 def home_arguments(
     home: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[str, ...]]:
-    """Which home, and so which database, every command of a test works on."""
+    """Which home, and so which database, every command of a test works on; PostgreSQL with the long tests:
+    `test_rules_and_permissions` has it always.
+    """
     arguments = ("--home", str(home))
     if request.param == "sqlite":
         yield arguments

@@ -133,7 +133,7 @@ def opened(home: Path, url: str) -> Iterator[Fleet]:
 
 @pytest.fixture
 def long_clip(make_landscape: Callable[..., Path], tmp_path: Path) -> Path:
-    return make_landscape(tmp_path / "long.mp4", 12)
+    return make_landscape(tmp_path / "long.mp4", 7)
 
 
 def test_a_killed_workers_job_moves_to_another_and_is_released_once(

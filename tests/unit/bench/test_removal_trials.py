@@ -42,6 +42,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Source:
     return material.real([path])[0]
 
 
+@pytest.mark.soak
 def test_a_base_is_tried_once_and_told(source: Source, tmp_path: Path) -> None:
     order = Order(untouched=1, inpainted=1, unmarked=0, size="native", crfs=(23,))
     (task,) = trials.tasks(order, [source], tmp_path, None)

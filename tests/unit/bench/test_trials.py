@@ -133,6 +133,7 @@ def test_the_time_limit_leaves_cells_for_later(source: material.Source, tmp_path
     assert (outcome.fresh, outcome.left) == (0, 2)
 
 
+@pytest.mark.soak
 def test_two_processes_give_what_one_gives(source: material.Source, tmp_path: Path) -> None:
     wanted = order("flip", keys=2)
     alone = tried(wanted, source, tmp_path / "one")
