@@ -35,7 +35,7 @@ Command = Callable[..., Told]
 
 @pytest.fixture(autouse=True, params=[pytest.param("sqlite", marks=pytest.mark.soak), "postgres"])
 def database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Every test here runs on PostgreSQL, and with the long ones on SQLite (`test_registry_scenarios` always)."""
+    """Tests here run on PostgreSQL, with the long ones on SQLite; `test_registry_scenarios` the other way."""
     if request.param == "sqlite":
         yield
         return
