@@ -23,9 +23,7 @@ STATED = ("--statement", "authority", "--statement", "good_faith")
 def home_arguments(
     home: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[str, ...]]:
-    """Which home, and so which database, every command of a test works on; PostgreSQL with the long tests:
-    `test_rules_and_permissions` has it always.
-    """
+    """Home, and so database, of every command; PostgreSQL with the long tests (rules have it always)."""
     arguments = ("--home", str(home))
     if request.param == "sqlite":
         yield arguments

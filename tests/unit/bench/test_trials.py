@@ -72,9 +72,7 @@ def one(found: list[Row], metric: str, **conditions: Any) -> Row:
     return next(row for row in found if row.metric == metric and conditions.items() <= row.conditions.items())
 
 
-def test_the_identity_row_is_read_and_nothing_is_read_without_a_mark(
-    source: material.Source, tmp_path: Path
-) -> None:
+def test_the_identity_row_is_read_and_only_with_a_mark(source: material.Source, tmp_path: Path) -> None:
     outcome = tried(order("none", kinds=("marked", "unmarked")), source, tmp_path)
     assert not outcome.failed
     rows = figures.rows(outcome.results)
