@@ -10,6 +10,7 @@ from pipeline import auth
 from pipeline.api import asked as bodies
 from pipeline.api import shapes
 from pipeline.api.cases import After, Limit
+from pipeline.api.known import by_id
 from pipeline.api.state import Here, caller_with
 from pipeline.appealing import WORDS_MAX, Told
 from pipeline.auth import Caller
@@ -56,12 +57,10 @@ def get_appeals(here: Here, caller: Creator, after: After = "", limit: Limit = 5
 @router.get("/v1/appeals/{appeal_id}", response_model=shapes.AppealAnswer)
 def get_appeal(appeal_id: str, here: Here, caller: Creator) -> JSONResponse:
     """What became of an appeal of this account."""
-    try:
-        if is_id(appeal_id):
-            return JSONResponse(tell(here.app.reviews.appeals.find(appeal_id, caller.account)))
-    except NotFound:
-        pass
-    raise RouteUnknown("this account has no such appeal; check its id")
+    found = by_id(lambda told: here.app.reviews.appeals.find(told, caller.account), appeal_id)
+    if found is None:
+        raise RouteUnknown("this account has no such appeal; check its id")
+    return JSONResponse(tell(found))
 
 
 def tell(told: Told) -> Json:

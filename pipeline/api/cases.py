@@ -10,13 +10,12 @@ from starlette.responses import JSONResponse, Response
 from pipeline import auth
 from pipeline.api import asked as bodies
 from pipeline.api import shapes
+from pipeline.api.known import by_id
 from pipeline.api.state import Here, Service, caller_with
 from pipeline.auth import Caller
 from pipeline.credentials.text import safe_text
 from pipeline.errors import RouteUnknown
 from pipeline.types import Json
-from registry.errors import NotFound
-from registry.ids import is_id
 from registry.pending import Wanted
 
 MAX_PAGE: Final = 100
@@ -84,9 +83,7 @@ def post_give_back(case_id: str, here: Here, caller: Reviewer) -> Response:
 
 def shown(here: Service, case_id: str) -> Json:
     """A case's document. Raises: RouteUnknown where there is no such case."""
-    try:
-        if is_id(case_id):
-            return here.app.reviews.show(case_id)
-    except NotFound:
-        pass
-    raise RouteUnknown("there is no such case; check its id")
+    found = by_id(here.app.reviews.show, case_id)
+    if found is None:
+        raise RouteUnknown("there is no such case; check its id")
+    return found

@@ -1,6 +1,7 @@
 """Claims of an account's party over HTTP: where each stands, and the evidence for it."""
 
 import asyncio
+from functools import partial
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -9,6 +10,7 @@ from starlette.responses import JSONResponse
 from pipeline import auth
 from pipeline.api import shapes, shapes_rules
 from pipeline.api.cases import After, Limit
+from pipeline.api.known import by_id, party_of
 from pipeline.api.state import Here, Service, caller_with
 from pipeline.api.uploads import UploadedFile
 from pipeline.auth import Caller
@@ -16,11 +18,9 @@ from pipeline.clock import clock
 from pipeline.errors import LimitExceeded, RouteUnknown
 from pipeline.optouts.order import plain
 from pipeline.types import Json
-from registry import claims, evidence, parties
+from registry import claims, evidence
 from registry.claim_log import document
-from registry.errors import NotFound
 from registry.evidence import FILE_BYTES_MAX
-from registry.ids import is_id
 from registry.party_types import Claim, Evidence
 
 OCTETS: Final = "application/octet-stream"
@@ -44,7 +44,7 @@ def get_claims(
     """The claims of the party that the account is called after, and of those for whom it spoke, oldest first.
     What an account registered as itself is the operator's word, and no claim.
     """
-    party, found = _party(here, caller), list[Claim]()
+    party, found = party_of(here, caller.account), list[Claim]()
     if party is not None:
         found = claims.list_claims(here.app.engine, party_id=party, state=state, after=after, limit=limit)
     last = found[-1].id if len(found) == limit else None
@@ -99,21 +99,10 @@ def _file(one: Evidence) -> Json:
     }  # fmt: skip
 
 
-def _party(here: Service, caller: Caller) -> str | None:
-    """The party that the account is called after, if there is one."""
-    try:
-        return parties.find(here.app.engine, caller.account).id
-    except NotFound:
-        return None
-
-
 def _mine(here: Service, claim_id: str, caller: Caller) -> Claim:
     """A claim of the account's party. Raises: RouteUnknown, also for another's."""
-    party = _party(here, caller)
-    try:
-        found = claims.get(here.app.engine, claim_id) if is_id(claim_id) else None
-    except NotFound:
-        found = None
+    party = party_of(here, caller.account)
+    found = by_id(partial(claims.get, here.app.engine), claim_id)
     if found is None or party is None or party not in (found.party, found.by):
         raise RouteUnknown("this account has no such claim; check its id")
     return found

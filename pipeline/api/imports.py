@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from pipeline import auth
 from pipeline.api import jobs, shapes, shapes_imports
 from pipeline.api.cases import After, Limit
+from pipeline.api.known import by_id
 from pipeline.api.state import Here, Service, caller_with
 from pipeline.api.uploads import Upload
 from pipeline.auth import Caller
@@ -24,7 +25,6 @@ from pipeline.optouts.order import plain
 from pipeline.types import Json
 from registry import import_requests, import_runs
 from registry.errors import NotFound, QueueFull
-from registry.ids import is_id
 from registry.import_requests import ImportRequest, Told
 from registry.party_types import Filing
 
@@ -210,10 +210,7 @@ def _party(here: Service, upload: Upload, account: str) -> Filing | None:
 
 def _mine(here: Service, import_id: str, caller: Caller) -> ImportRequest:
     """The account's import. Raises: RouteUnknown, also for another account's."""
-    try:
-        found = import_requests.get(here.app.engine, import_id) if is_id(import_id) else None
-    except NotFound:
-        found = None
+    found = by_id(partial(import_requests.get, here.app.engine), import_id)
     if found is None or found.account != caller.account:
         raise RouteUnknown("this account has no such import; check its id")
     return found

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse
 
 from pipeline import logs
 from pipeline import policy as policies
+from pipeline.api.known import by_id
 from pipeline.api.state import Service
 from pipeline.appeals import of_job
 from pipeline.errors import RequestMalformed, RouteUnknown
@@ -21,8 +22,6 @@ from pipeline.release.facts import TESTER
 from pipeline.types import Json, Verdict
 from registry import holds, releases, restrictions
 from registry.db import read
-from registry.errors import NotFound
-from registry.ids import is_id
 from registry.types import Job, JobState, Release, ReleaseState
 
 PREFIX: Final = "/v1/generations/"
@@ -105,10 +104,7 @@ def answer(document: Json) -> JSONResponse:
 
 def find(here: Service, job_id: str, account: str) -> Json:
     """The document of an account's job. Raises: RouteUnknown, also for another account's."""
-    try:
-        job = here.app.job(job_id) if is_id(job_id) else None
-    except NotFound:
-        job = None
+    job = by_id(here.app.job, job_id)
     if job is None or job.inputs.get("account") != account:
         raise RouteUnknown("this account has no such job; check its id")
     logs.note(job=job.id)

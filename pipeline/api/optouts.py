@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse
 from pipeline import auth
 from pipeline.api import shapes
 from pipeline.api.cases import After, Limit
+from pipeline.api.known import by_id
 from pipeline.api.state import Here, Service, caller_with
 from pipeline.api.uploads import Upload, UploadedFile
 from pipeline.auth import Caller
@@ -22,8 +23,6 @@ from pipeline.pictures.types import PictureFile
 from registry import scans, subjects
 from registry.db import read
 from registry.drafts import normal
-from registry.errors import NotFound
-from registry.ids import is_id
 from registry.subject_types import SubjectRecord
 
 ONE: Final = ("kind", "name", "description", "mode")
@@ -165,10 +164,7 @@ def _pictures(files: Sequence[UploadedFile], part: str) -> list[PictureFile]:
 
 def own_optout(here: Service, subject_id: str, caller: Caller) -> SubjectRecord:
     """The account's opt-out. Raises: RouteUnknown, also for another account's."""
-    try:
-        record = here.desk.show(subject_id) if is_id(subject_id) else None
-    except NotFound:
-        record = None
+    record = by_id(here.desk.show, subject_id)
     if record is None or normal(record.owner) != normal(caller.account):
         raise RouteUnknown("this account has no such opt-out; check its id")
     return record

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
@@ -10,6 +11,7 @@ from starlette.responses import JSONResponse
 
 from pipeline import auth
 from pipeline.api import shapes_admin as shapes
+from pipeline.api.known import by_id
 from pipeline.api.state import Here, Service, caller_with
 from pipeline.auth import Caller
 from pipeline.clock import clock
@@ -17,8 +19,6 @@ from pipeline.errors import RouteUnknown
 from pipeline.webhooks import checked_url
 from registry import log, webhooks
 from registry.db import read
-from registry.errors import NotFound
-from registry.ids import is_id
 from registry.webhooks import ACTIVE, PAUSED, REMOVED, Webhook
 
 router = APIRouter(tags=["webhooks"])
@@ -83,10 +83,7 @@ def _changed(here: Service, webhook_id: str, change: Callable[[str], Webhook]) -
 
 def _known(here: Service, webhook_id: str) -> Webhook:
     """A webhook that was not removed. Raises: RouteUnknown."""
-    try:
-        found = webhooks.get(here.app.engine, webhook_id) if is_id(webhook_id) else None
-    except NotFound:
-        found = None
+    found = by_id(partial(webhooks.get, here.app.engine), webhook_id)
     if found is None or found.state == REMOVED:
         raise RouteUnknown("there is no such webhook; check its id")
     return found

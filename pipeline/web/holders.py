@@ -7,6 +7,7 @@ account. The private link of a holder holds their key; opening it only asks, as 
 import asyncio
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request
@@ -14,6 +15,7 @@ from limits import RateLimitItemPerHour
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from pipeline import auth
+from pipeline.api.known import by_id, party_of
 from pipeline.api.optouts import order_of
 from pipeline.api.state import Here, Service
 from pipeline.api.uploads import Upload
@@ -28,11 +30,9 @@ from pipeline.web.portal_words import MODES, Fields
 from pipeline.web.rendering import failed, page, same_site
 from pipeline.web.signing_in import Signed, Visitor, demand_word, form_of, read_form, signed_in
 from pipeline.workbench import OURS
-from registry import hits, parties, permissions, receipts, scans, sessions
+from registry import hits, permissions, receipts, scans, sessions
 from registry.db import read
 from registry.drafts import normal
-from registry.errors import NotFound
-from registry.ids import is_id
 from registry.party_types import Filing
 from registry.permissions import ASKED, Approval, Permission
 from registry.subject_types import SubjectRecord
@@ -193,27 +193,16 @@ def _enter(here: Service, secret: str) -> Response:
     return signed_in(here, sessions.sign_in(engine, sessions.make_link(engine, caller.key, now), now))
 
 
-def _party(here: Service, visitor: Visitor) -> str | None:
-    """The party that acts; None where the account has not registered anything yet."""
-    try:
-        return parties.find(here.app.engine, visitor.caller.account).id
-    except NotFound:
-        return None
-
-
 def _mine(here: Service, visitor: Visitor, subject_id: str) -> SubjectRecord:
     """An opt-out of this account. Raises: RouteUnknown, also for another account's."""
-    try:
-        record = here.desk.show(subject_id) if is_id(subject_id) else None
-    except NotFound:
-        record = None
+    record = by_id(here.desk.show, subject_id)
     if record is None or normal(record.owner) != normal(visitor.caller.account):
         raise RouteUnknown("you have no such opt-out; take one from the list")
     return record
 
 
 def _waiting(here: Service, visitor: Visitor) -> list[Permission]:
-    party = _party(here, visitor)
+    party = party_of(here, visitor.caller.account)
     if party is None:
         return []
     return permissions.list_permissions(here.app.engine, state=ASKED, party=party)
@@ -223,7 +212,7 @@ def _overview(here: Service, visitor: Visitor) -> dict[str, Any]:
     found = here.desk.of_owner(visitor.caller.account, SHOWN)
     with read(here.app.engine) as conn:
         rows = [(one, scans.counts(conn, one.id), _stopped(conn, one.id)) for one in found]
-    party = _party(here, visitor)
+    party = party_of(here, visitor.caller.account)
     answers = permissions.counts(here.app.engine, party) if party else {}
     return {
         "visitor": visitor, "rows": rows, "asked": len(_waiting(here, visitor)), "answers": answers,
@@ -259,11 +248,8 @@ def _asked(here: Service, visitor: Visitor) -> dict[str, Any]:
 
 def _answer(here: Service, visitor: Visitor, permission_id: str, fields: dict[str, str]) -> None:
     """Raises: RouteUnknown for another's request, RequestMalformed, `PermissionAnswered`."""
-    party = _party(here, visitor)
-    try:
-        asked = permissions.get(here.app.engine, permission_id) if is_id(permission_id) else None
-    except NotFound:
-        asked = None
+    party = party_of(here, visitor.caller.account)
+    asked = by_id(partial(permissions.get, here.app.engine), permission_id)
     if asked is None or party is None or asked.party_id != party:
         raise RouteUnknown("there is no such request; take one from the list")
     answer = fields.get("answer")
@@ -279,7 +265,7 @@ def _answer(here: Service, visitor: Visitor, permission_id: str, fields: dict[st
 
 def _change(here: Service, visitor: Visitor, subject_id: str, upload: Upload) -> None:
     """Raises: RouteUnknown, RequestMalformed, and what the desk raises."""
-    record, by = _mine(here, visitor, subject_id), _party(here, visitor)
+    record, by = _mine(here, visitor, subject_id), party_of(here, visitor.caller.account)
     if record.state != "active":
         raise RouteUnknown("this opt-out is withdrawn; make it anew")
     aliases = Fields(typed={"aliases": upload.one("aliases")}).lines("aliases")
@@ -314,7 +300,7 @@ def _kind(record: SubjectRecord) -> str:
 
 
 def _withdraw(here: Service, visitor: Visitor, subject_id: str, fields: dict[str, str]) -> None:
-    record, by = _mine(here, visitor, subject_id), _party(here, visitor)
+    record, by = _mine(here, visitor, subject_id), party_of(here, visitor.caller.account)
     why = safe_text(fields.get("why", ""), MAX_WHY)
     filing = Filing(by=by, kind="withdraw") if by else None
     here.desk.withdraw(record.id, why, filing, keep=bool(fields.get("keep")))
