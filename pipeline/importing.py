@@ -25,7 +25,7 @@ from pipeline.errors import ImportRefused, Problem, describe
 from pipeline.home import Home
 from pipeline.imports.types import ImportOrder, LinePlan, counts_of, tally
 from pipeline.types import Json
-from pipeline.workbench import OURS, LetGo
+from pipeline.workbench import OURS, LetGo, carrying_on
 from registry import apikeys, import_requests, import_runs, parties
 from registry.db import read
 from registry.errors import ImportMoved, KeyRefused, RefusedBecause, RegistryBusy, RegistryUnusable
@@ -129,13 +129,9 @@ class Importing:
         was accepted; ``ended``: told when some came to their end.
         """
         while not stopping.is_set():
-            try:
+            with carrying_on("importing"):
                 if self.run_waiting(stopping.is_set):
                     ended()
-            except OURS as error:
-                log.warning("importing: %s", error)
-            except Exception:
-                log.exception("importing")  # a defect must not end the thread
             soon.wait(LOOK_SECONDS)
             if soon is not stopping:
                 soon.clear()

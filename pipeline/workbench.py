@@ -1,8 +1,10 @@
 """What jobs work with, how they end, and the machinery of recorded steps."""
 
 import contextlib
+import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -31,6 +33,22 @@ from registry.view import View
 PRODUCT: Final = "Countermark"
 OURS: Final[tuple[type[Exception], ...]] = (CountermarkError, *LIBRARIES)
 """Every error that a person may see."""
+
+
+log = logging.getLogger("countermark.service")
+
+
+@contextmanager
+def carrying_on(what: str) -> Iterator[None]:
+    """One round of what goes on beside requests: what goes wrong in it is logged, and does not end the thread
+    that does it again and again.
+    """
+    try:
+        yield
+    except OURS as error:
+        log.warning("%s: %s", what, error)
+    except Exception:
+        log.exception(what)
 
 
 class LetGo(Exception):

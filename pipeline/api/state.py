@@ -33,7 +33,7 @@ from pipeline.runner import Runner
 from pipeline.settings import Settings
 from pipeline.verify.near_duplicates import NearDuplicates
 from pipeline.web.drafts import Drafts
-from pipeline.workbench import OURS
+from pipeline.workbench import OURS, carrying_on
 from registry import suspensions
 from registry.errors import KeyRefused
 from registry.queries import Queries
@@ -117,15 +117,11 @@ class Service:
         """
         self.loaded.wait()
         while not self.stopping.is_set():
-            try:
+            with carrying_on("tending"):
                 self.app.tend()
                 self.uploads.clean(time.time(), self.app.awaited_files())
                 self.drafts.forget_old()
                 self.importing.forget()
-            except OURS as error:
-                log.warning("tending: %s", error)
-            except Exception:
-                log.exception("tending")  # a defect must not end the thread that does all of it
             self.stopping.wait(TEND_SECONDS)
 
     def resume_soon(self) -> None:
@@ -151,36 +147,24 @@ class Service:
         """
         while not self.stopping.is_set():
             self.changed.clear()
-            try:
+            with carrying_on("looking through releases"):
                 self.app.retroscan()
                 self.app.settle()
-            except OURS as error:
-                log.warning("looking through releases: %s", error)
-            except Exception:
-                log.exception("looking through releases")  # opt-outs still to come have to be looked at
             self.changed.wait(SCAN_SECONDS)
 
     def keep_deciding(self) -> None:
         """Carry out what people decided and can no longer undo, until the service stops."""
         self.loaded.wait()
         while not self.stopping.wait(DECIDE_SECONDS):
-            try:
+            with carrying_on("carrying out decisions"):
                 if self.app.undoing.carry_out():
                     self.resume_soon()
-            except OURS as error:
-                log.warning("carrying out decisions: %s", error)
-            except Exception:
-                log.exception("carrying out decisions")
 
     def keep_delivering(self) -> None:
         """Tell webhooks what is new in the log, until the service stops."""
         while not self.stopping.wait(DELIVER_SECONDS):
-            try:
+            with carrying_on("telling webhooks"):
                 self.app.courier.deliver(self.stopping.is_set)
-            except OURS as error:
-                log.warning("telling webhooks: %s", error)
-            except Exception:
-                log.exception("telling webhooks")
 
     def warm_up(self, load: Callable[[], None]) -> None:
         """Load the models, and what the gate needs, before the first client has to wait for them.
