@@ -177,14 +177,18 @@ def of_subject(
     query = query if ended else query.where(rule.c.removed_seq.is_(None))
     with read(engine) as conn:
         rows = conn.execute(query.order_by(rule.c.id).limit(limit)).all()
-    return [Listed(rule=loaded(row), seq=row.log_seq, ended_seq=row.removed_seq) for row in rows]
+    return [_listed(row) for row in rows]
 
 
 def find(engine: Engine, rule_id: str) -> Listed | None:
     """A rule or licence of whatever time."""
     with read(engine) as conn:
         row = conn.execute(select(rule).where(rule.c.id == rule_id)).first()
-    return None if row is None else Listed(rule=loaded(row), seq=row.log_seq, ended_seq=row.removed_seq)
+    return None if row is None else _listed(row)
+
+
+def _listed(row: Row[Any]) -> Listed:
+    return Listed(rule=loaded(row), seq=row.log_seq, ended_seq=row.removed_seq)
 
 
 def document(row: RuleRow) -> Json:

@@ -20,7 +20,7 @@ from pipeline.errors import AskedTooOften
 from pipeline.settings import Settings
 
 READS, WRITES, MODERATION, UPLOADS = "reads", "writes", "moderation", "uploads"
-MODEMORED: Final = "/v1/moderate/"
+MODERATED: Final = "/v1/moderate/"
 OPEN: Final = ("/v1/releases/", "/v1/log", "/v1/transparency")
 """Routes under /v1 that ask for no key, so that one that comes with a request says nothing."""
 UNCOUNTED: Final = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -96,7 +96,7 @@ def class_of(method: str, path: str) -> str:
         return READS
     if path in CLIPS or path in PICTURES or EVIDENCE.fullmatch(path):
         return UPLOADS
-    return MODERATION if path.startswith(MODEMORED) else WRITES
+    return MODERATION if path.startswith(MODERATED) else WRITES
 
 
 def by_key(path: str, *, has_key: bool) -> bool:

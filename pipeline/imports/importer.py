@@ -183,7 +183,7 @@ class Importer:
         return plans
 
     def _write(
-        self, order: ImportOrder, work: "_Work", digests: "_Digests", progress: Progress, begun: "Begun"
+        self, order: ImportOrder, work: "_Work", digests: "_Digests", progress: Progress, begun: Begun
     ) -> ImportReport:
         source: Json = {
             "file": work.catalogue.name, "file_sha256": work.catalogue.sha256,

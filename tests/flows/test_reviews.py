@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+WAVES = ("create", "Zorblaks waves", "--generator", "scene", "--seconds", "1", "--size", "256x256")
 SOUND_HELD = ("--policy", "marks-only", "--audio", "hold")
 
 
@@ -51,18 +52,7 @@ def test_a_person_refuses_and_it_ends(run: Any, loud: Path, tmp_path: Path) -> N
 
 
 def test_a_name_that_means_somebody_else_does_not_count_again(run: Any) -> None:
-    prompt = (
-        "create",
-        "Zorblaks waves",
-        "--generator",
-        "scene",
-        "--seconds",
-        "1",
-        "--size",
-        "256x256",
-        "--seed",
-        "1",
-    )
+    prompt = (*WAVES, "--seed", "1")
     assert run("optout", "add", "Zorblax", "--owner", "Studio Example").status == 0
     held = run(*prompt)
     assert [reason["code"] for reason in held.document["decision"]["reasons"]] == ["name_near"]
@@ -80,8 +70,7 @@ def test_a_name_that_means_somebody_else_does_not_count_again(run: Any) -> None:
 def test_a_holder_whom_a_person_asks(run: Any) -> None:
     """A yes releases nothing by itself: the person who asked decides, and what leaves names the yes."""
     subject = run("optout", "add", "Zorblax", "--owner", "Studio Example").document["id"]
-    prompt = ("create", "Zorblaks waves", "--generator", "scene", "--seconds", "1", "--size", "256x256")
-    assert run(*prompt, "--seed", "1").status == 1
+    assert run(*WAVES, "--seed", "1").status == 1
     [case] = run("case", "list").document
     assert [one["name"] for one in case["askable"]] == ["Zorblax"]
     wrong = run("case", "ask", case["id"], "--by", "Ada", "--subject", "nobody")
@@ -101,25 +90,14 @@ def test_a_holder_whom_a_person_asks(run: Any) -> None:
     assert [(it["state"], it["answer"]["scope"]) for it in back["asked"]] == [("approved", "once")]
     done = run("case", "dismiss", case["id"], "--by", "Ada", "--why", "its holder said yes")
     assert done.document["job_state"] == "released"
-    out = run(*prompt, "--seed", "1")
+    out = run(*WAVES, "--seed", "1")
     [ruled] = out.document["decision"]["rulings"]
     assert (ruled["effect"], ruled["permission"]) == ("allow", one["permission"])
 
 
 def test_a_holder_whom_a_person_asks_says_no(run: Any) -> None:
     run("optout", "add", "Zorblax", "--owner", "Studio Example")
-    run(
-        "create",
-        "Zorblaks waves",
-        "--generator",
-        "scene",
-        "--seconds",
-        "1",
-        "--size",
-        "256x256",
-        "--seed",
-        "2",
-    )
+    run(*WAVES, "--seed", "2")
     [case] = run("case", "list").document
     [one] = run("case", "ask", case["id"], "--by", "Ada").document["asked"]
     assert run("permission", "refuse", one["permission"], "--why", "never").document["job_state"] == "refused"

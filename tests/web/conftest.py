@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from benchmarks.tools import newcomers
 from pipeline.api.service import make_service
 from pipeline.clock import clock
 from pipeline.settings import Settings
@@ -70,6 +71,16 @@ def picture_size() -> Callable[[Path], tuple[int, int]]:
         return int.from_bytes(head[16:20]), int.from_bytes(head[20:24])
 
     return size
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium, driven by a script."""
+    found = newcomers.program()
+    if found is None:
+        pytest.skip("Chromium is not installed")
+    with newcomers.chromium(found) as made:
+        yield made
 
 
 @pytest.fixture

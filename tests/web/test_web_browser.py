@@ -1,7 +1,6 @@
 """Chromium shows the pages whole, as wide as a desk and as a phone, without complaint."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -42,29 +41,14 @@ def test_the_page_as_it_is_built(browse: Any, address: str) -> None:
     assert "<h1" in text
 
 
-@pytest.fixture(scope="module", name="chromium")
-def a_chromium() -> Iterator[Any]:
-    """A browser that a script drives."""
-    found = next((path for name in ("chromium", "chromium-browser") if (path := shutil.which(name))), None)
-    if found is None:
-        pytest.skip("Chromium is not installed")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        flags = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        browser = playwright.chromium.launch(executable_path=found, args=flags)
-        yield browser
-        browser.close()
-
-
 @pytest.mark.parametrize("width", [1280, 390])
-def test_a_case_is_decided_without_script(pages: Any, address: str, chromium: Any, width: int) -> None:
+def test_a_case_is_decided_without_script(pages: Any, address: str, browser: Any, width: int) -> None:
     """Sign in by a link, take a case, look at it, decide: nothing is wider than the window."""
     app = pages.app.state.service.app
     key, _ = apikeys.create(app.engine, "safety", f"Ada {width}", ("review",), now=clock())
     job = _held(app, width)
     link = sessions.make_link(app.engine, key.id, clock())
-    context = chromium.new_context(viewport={"width": width, "height": 900}, java_script_enabled=False)
+    context = browser.new_context(viewport={"width": width, "height": 900}, java_script_enabled=False)
     seen = context.new_page()
     seen.goto(f"{address}/sign-in?link={link}")
     seen.get_by_role("button", name="Sign in").click()

@@ -288,15 +288,6 @@ def a_whole_answer(client: Any, copy: Path) -> str:
     return str(client.post("/verify", files={"file": ("copy.mp4", copy.read_bytes())}).text)
 
 
-@pytest.fixture(scope="module", name="browser")
-def a_browser() -> Iterator[Any]:
-    found = newcomers.program()
-    if found is None:
-        pytest.skip("Chromium is not installed")
-    with newcomers.chromium(found) as browser:
-        yield browser
-
-
 @pytest.mark.parametrize(
     "end", ["Log</b>", "through the hidden mark", "Finished.", "</h2>", "What this means", MARK]
 )

@@ -30,15 +30,6 @@ SERIOUS = ("serious", "critical")
 NAMES = {1280: "Vorplewick", 390: "Yibberlunt", 391: "Wexiphon"}
 
 
-@pytest.fixture(scope="session", name="browser")
-def a_browser() -> Iterator[Any]:
-    found = newcomers.program()
-    if found is None:
-        pytest.skip("Chromium is not installed")
-    with newcomers.chromium(found) as browser:
-        yield browser
-
-
 @pytest.fixture(scope="session", name="shots")
 def a_folder_for_pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("shots")
