@@ -108,8 +108,7 @@ class StepRun:
         try:
             return self._run()
         except (SigningFailed, StorageAway, KeyboardInterrupt, LetGo):
-            with contextlib.suppress(RegistryError):  # else its lock goes with this process
-                self._bench.jobs.abandon(self._job)
+            self._put_back()
             raise
         except JobNotOwned:
             self._bench.jobs.leave(self._job)  # the job is another process's to end, which needs its lock
@@ -127,14 +126,20 @@ class StepRun:
     def _run(self) -> Outcome:
         raise NotImplementedError
 
+    def _put_back(self) -> None:
+        try:
+            self._bench.jobs.abandon(self._job)
+        except RegistryError:  # a death will count; were the job kept, this process would never try it again
+            self._bench.jobs.leave(self._job)
+
     def _fail(self, error: Exception) -> None:
         told = describe(error)
         result: Json = {"error": told.code, "message": told.message}
         try:
-            self._bench.jobs.demand(self._job)  # what is staged may be another owner's by now
-            self._bench.store.clean(self._job.id)  # first: a full disk needs the room to record anything
+            self._staging.forget_drafts()  # first: a full disk needs the room to record anything
             self._bench.jobs.finish(self._job, JobState.FAILED, result)
-        except RegistryError:  # it stays open, and whoever takes it next ends it
+            self._bench.store.clean(self._job.id)
+        except RegistryError:  # it stays open with its recorded work, and whoever takes it next goes on
             self._bench.jobs.leave(self._job)
 
     def _step(self, name: str, work: Callable[[], Json], *, recorded: bool = True) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Final
 
 from pipeline.credentials.text import safe_text
 from pipeline.errors import MediaUnreadable, StorageFailed
-from registry.store import FileStore
+from registry.store import FileStore, storing
 
 COPY_BYTES: Final = 1 << 20
 
@@ -30,6 +30,12 @@ class Staging:
     def draft(self, name: str) -> Path:
         """Where this owner may write a file that is not finished: one that lost the job writes elsewhere."""
         return self.path(f"{self.owner}{name}")
+
+    def forget_drafts(self) -> None:
+        """Delete what this owner has written and not finished. Raises: StorageFull."""
+        with storing():
+            for path in self.store.staging(self.job_id).glob(f"{self.owner}*"):
+                path.unlink(missing_ok=True)
 
     def take_in(self, source: Path, sha256: str, suffix: str) -> str:
         """Copy somebody's file, which must have that digest. Raises: MediaUnreadable, StorageFailed."""

@@ -4,6 +4,7 @@ waits or fails by name, and goes on when it is back.
 
 import resource
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,6 +54,20 @@ class Running:
         """Wait until the job was tried, and was ended or left for later."""
         runner = self.service.runner
         wait_for(lambda: job in runner._later or self.job(job).get("state") in ENDED)
+
+    def at(self, step: str) -> tuple[threading.Event, threading.Event]:
+        """Set when a job first comes to the step, which then waits until the other is set."""
+        runner, reached, go_on = self.service.runner, threading.Event(), threading.Event()
+        observe = runner._observe
+
+        def watch(name: str, event: str, value: float) -> None:
+            observe(name, event, value)
+            if (name, event) == (step, "begin"):
+                reached.set()
+                go_on.wait(PATIENCE)
+
+        runner._observe = watch
+        return reached, go_on
 
     def ended(self, job: str) -> Any:
         self.service.resume_soon()
@@ -113,7 +128,7 @@ def test_the_database_goes_away_and_comes_back(server: LocalServer, tmp_path: Pa
 def test_the_time_stamp_service_is_away(tmp_path: Path, clip: Path) -> None:
     """The job waits; nothing that is unsigned is stored, let alone released."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        away = f"http://127.0.0.1:{taken.getsockname()[1]}/tsa"
+        away = _url(taken)
     with running(tmp_path / "home", tsa_url=away) as here:
         job = here.accept(clip)
         here.tried(job)
@@ -124,20 +139,49 @@ def test_the_time_stamp_service_is_away(tmp_path: Path, clip: Path) -> None:
         assert (told["state"], here.files()) == ("released", ([], [told["release"]["sha256"]]))
 
 
-def test_the_disk_is_full_in_the_middle_of_a_job(tmp_path: Path, clip: Path) -> None:
-    """A limit on the size of files makes write() fail half-way, as a full disk does; the database's, too."""
-    with running(tmp_path / "home") as here:
+def test_a_job_that_cannot_even_be_put_back_is_tried_again(tmp_path: Path, clip: Path) -> None:
+    """The time-stamp service fails while the database cannot be written."""
+    with socket.create_server(("127.0.0.1", 0)) as tsa, running(tmp_path / "home", tsa_url=_url(tsa)) as here:
+        tsa.settimeout(PATIENCE)
         job = here.accept(clip)
-        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (64 * 1024, hard))
-        try:
+        asked, _ = tsa.accept()
+        with full_disk():
+            asked.close()
+            here.tried(job)
+        here.service.resume_soon()
+        tsa.accept()[0].close()  # it asks again
+        wait_for(lambda: here.job(job)["state"] == "open" and job in here.service.runner._later)
+
+
+def _url(server: socket.socket) -> str:
+    return f"http://127.0.0.1:{server.getsockname()[1]}/tsa"
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """A limit on the size of files makes write() fail half-way, as a full disk does; the database's, too."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64 * 1024, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("step", ["accept", "mark/1", "sign"])
+def test_the_disk_is_full_in_the_middle_of_a_job(step: str, tmp_path: Path, clip: Path) -> None:
+    """Nothing is lost: it fails by that name, or goes on when there is room; never for what it is not."""
+    with running(tmp_path / "home") as here:
+        begun, filled = here.at(step)
+        job = here.accept(clip)
+        assert begun.wait(PATIENCE)
+        with full_disk():
+            filled.set()
             here.tried(job)
             assert here.files() == ([], [])
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         told = here.ended(job)
         if told["state"] == "failed":  # it met the limit while it wrote a clip, not while it wrote that down
-            assert told["error"]["code"] in ("storage_full", "storage_failed", "media_unreadable"), told
+            assert told["error"]["code"] in ("storage_full", "storage_failed"), told
             told = here.ended(here.accept(clip))
         assert told["state"] == "released", told
         assert here.files() == ([], [told["release"]["sha256"]])
