@@ -3,7 +3,9 @@
 The texts are those of `classifiers/ordinary_prompts.txt` and captions of the drawn world, with fixed seeds
 that no calibration and no benchmark uses. Pictures of nobody come with a space's calibration
 (`Calibration.cohort`). Nothing is taken from anybody's prompts. Vectors are made when first asked for, by
-the very models that judge prompts, and kept in the home under the space's and the texts' digests.
+the very models that judge prompts, and kept in the home under the space's and the texts' digests. Those of
+the models that ship come with the program (`SHIPPED`, made by `python -m training.cohorts`), since making
+them is most of the time that the first opt-out of a new home takes.
 """
 
 import contextlib
@@ -22,6 +24,8 @@ CAPTIONS: Final = 300
 SEED: Final = 930_000
 EMPTY_EVERY: Final = 5  # one caption in so many is of a scene with nobody in it
 FOLDER: Final = "cohorts"
+SHIPPED: Final = Path(__file__).with_name("cohorts")
+DIGEST_BYTES: Final = 32
 
 
 @cache
@@ -46,10 +50,13 @@ def _captions() -> list[str]:
 
 
 class Cohort:
-    """The vectors of `texts`; ``folder``: where they are kept between processes, None: nowhere."""
+    """The vectors of `texts`; ``folder``: where they are kept between processes, None: nowhere.
 
-    def __init__(self, folder: Path | None) -> None:
-        self._folder = folder
+    ``shipped``: where those lie that need not be made.
+    """
+
+    def __init__(self, folder: Path | None, shipped: Path | None = SHIPPED) -> None:
+        self._folder, self._shipped = folder, shipped
         self._known: dict[str, Vectors] = {}
 
     def prompts(self, clip: TextEmbedder) -> Vectors:
@@ -78,20 +85,11 @@ class Cohort:
     ) -> Vectors:
         digest = hashlib.sha256("\n".join((space, *of)).encode()).hexdigest()
         if digest not in self._known:
-            kept = self._load(digest, len(of), dimension)
+            places = [folder / digest[:32] for folder in (self._shipped, self._folder) if folder is not None]
+            whole = (_load(place, len(of), dimension) for place in places)
+            kept = next((vectors for vectors in whole if vectors is not None), None)
             self._known[digest] = self._make(digest, model(), of) if kept is None else kept
         return self._known[digest]
-
-    def _load(self, digest: str, count: int, dimension: int) -> Vectors | None:
-        """What was kept, if it is whole: with its digest at the end."""
-        if self._folder is None:
-            return None
-        with contextlib.suppress(OSError):
-            kept = (self._folder / digest[:32]).read_bytes()
-            body, check = kept[:-32], kept[-32:]
-            if hashlib.sha256(body).digest() == check and len(body) == 4 * count * dimension:
-                return np.frombuffer(body, "<f4").reshape(count, dimension).astype(np.float32)
-        return None
 
     def _make(self, digest: str, model: TextEmbedder, of: Sequence[str]) -> Vectors:
         made = model.embed_texts(list(of))
@@ -107,6 +105,16 @@ class Cohort:
         with tempfile.NamedTemporaryFile(dir=self._folder, delete=False) as file:
             file.write(body + hashlib.sha256(body).digest())
         Path(file.name).replace(self._folder / digest[:32])
+
+
+def _load(place: Path, count: int, dimension: int) -> Vectors | None:
+    """What was kept, if it is whole: with its digest at the end."""
+    with contextlib.suppress(OSError):
+        kept = place.read_bytes()
+        body, check = kept[:-DIGEST_BYTES], kept[-DIGEST_BYTES:]
+        if hashlib.sha256(body).digest() == check and len(body) == 4 * count * dimension:
+            return np.frombuffer(body, "<f4").reshape(count, dimension).astype(np.float32)
+    return None
 
 
 class _Kept:

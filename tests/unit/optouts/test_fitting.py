@@ -8,6 +8,7 @@ import pytest
 from desk_builders import NOW, SIGNER
 from picture_builders import saved
 
+from classifiers.descriptions import look_at_texts
 from generator.embedded.world.design import random_design
 from generator.embedded.world.render import render_frame
 from generator.embedded.world.scene import random_scene
@@ -168,25 +169,49 @@ def test_words_have_the_same_limits() -> None:
         Fit(words=(fit(70), fit(71, "b"))).demand()
 
 
+class Blind:
+    """A model that says how it reads, and sees nothing."""
+
+    def __init__(self, model: Any) -> None:
+        self.space, self.dimension, self.context = model.space, model.dimension, model.context
+        self.pieces, self.known = model.pieces, model.known
+
+    def embed_texts(self, texts: Any) -> Any:
+        raise AssertionError(f"{len(texts)} texts are not kept; make them with: python -m training.cohorts")
+
+
 def test_vectors_of_the_cohort_are_kept_and_made_again_when_damaged(eyes: Eyes, tmp_path: Path) -> None:
-    made = Cohort(tmp_path / "kept").prompts(eyes.clip)
+    made = Cohort(tmp_path / "kept", shipped=None).prompts(eyes.clip)
     assert len(made) == len(texts())
     [kept] = (tmp_path / "kept").iterdir()
 
-    class Blind:
-        space, dimension = eyes.clip.space, eyes.clip.dimension
-
-        def embed_texts(self, _texts: Any) -> Any:
-            raise AssertionError("not asked for")
-
-    assert np.array_equal(Cohort(tmp_path / "kept").prompts(Blind()), made)
+    blind = Blind(eyes.clip)
+    assert np.array_equal(Cohort(tmp_path / "kept", shipped=None).prompts(blind), made)
     whole = bytearray(kept.read_bytes())
     whole[1000] ^= 1
     kept.write_bytes(whole)
-    assert np.array_equal(Cohort(tmp_path / "kept").prompts(eyes.clip), made)
-    assert np.array_equal(Cohort(tmp_path / "kept").prompts(Blind()), made)
+    assert np.array_equal(Cohort(tmp_path / "kept", shipped=None).prompts(eyes.clip), made)
+    assert np.array_equal(Cohort(tmp_path / "kept", shipped=None).prompts(blind), made)
     (tmp_path / "file").write_bytes(b"")
-    assert np.array_equal(Cohort(tmp_path / "file").prompts(eyes.clip), made)  # no folder: made each time
+    assert np.array_equal(
+        Cohort(tmp_path / "file", shipped=None).prompts(eyes.clip), made
+    )  # no folder: made each time
+
+
+def test_nothing_of_the_cohort_has_to_be_made_by_the_models_that_ship(eyes: Eyes) -> None:
+    shipped = Cohort(None)
+    sights = shipped.sights(Blind(eyes.clip), Blind(eyes.minilm))
+    assert np.array_equal(
+        shipped.prompts_in(eyes.clip.space, eyes.clip.dimension, lambda: Blind(eyes.clip)),
+        shipped.prompts(Blind(eyes.clip)),
+    )
+    sample = slice(0, None, 97)
+    made = look_at_texts([sight.texts for sight in sights[sample]], eyes.clip, eyes.minilm)
+    for kept, now in zip(sights[sample], made, strict=True):
+        assert len(kept.seen) == len(now.seen) > 0
+        for one, other in zip(kept.seen, now.seen, strict=True):
+            assert (one.kind, one.space) == (other.kind, other.space)
+            assert np.allclose(one.vectors, other.vectors, atol=1e-4)
 
 
 def test_orders_are_not_measured_with_a_model_that_nobody_calibrated(tmp_path: Path) -> None:
