@@ -22,7 +22,7 @@ demo: $(STAMP) ## a server, opt-outs, refusals, a recall, a release and attacks 
 	@$(OFFLINE) $(BIN)/countermark demo --out demo-out
 
 test: $(STAMP) ## all tests but the long ones, on two cores (half an hour); TESTS="tests/unit/media -k hostile"
-	@$(OFFLINE) $(BIN)/pytest -n 2 -m "not soak" $(if $(REQUIRE_ALL),--require-all) $(TESTS)
+	@$(OFFLINE) $(BIN)/pytest -n 2 --dist worksteal -m "not soak" $(if $(REQUIRE_ALL),--require-all) $(TESTS)
 
 soak: $(STAMP) ## the long tests
 	@$(OFFLINE) $(BIN)/pytest -m soak $(TESTS); status=$$?; \
