@@ -17,7 +17,7 @@ from typing import Any, Final
 from pipeline import logs
 from pipeline.workbench import OURS, LetGo, Observer
 from pipeline.working import Working
-from registry.errors import RegistryBusy, RegistryError, RegistryUnusable
+from registry.errors import RegistryError
 from registry.types import Job, JobState
 
 POLL_SECONDS: Final = (0.1, 1.0)  # between two questions: after work, and at most
@@ -116,10 +116,6 @@ class Runner:
             self._home.run(job, watch)
         except LetGo:
             log.info("job %s: let go, since this process stops", job.id)
-        except (RegistryBusy, RegistryUnusable) as error:  # it can be gone on with, but not at once
-            log.warning("job %s: %s", job.id, error)
-            with contextlib.suppress(RegistryError):
-                self._home.put_back(job)
         except OURS as error:
             log.warning("job %s: %s", job.id, error)
         except Exception:

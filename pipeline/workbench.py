@@ -102,19 +102,16 @@ class StepRun:
         """Go through the steps that are not recorded yet.
 
         A clip that cannot be made, read or marked ends the job as failed. A signature that could not be had,
-        or a file store that is away, leaves it open: the next command on this home tries again. So does a
-        defect, as if the process had died of it. Raises: the error, in all cases.
+        a file store or a database that is away leave it open: the next command on this home tries again. So
+        does a defect, as if the process had died of it. Raises: the error, in all cases.
         """
         try:
             return self._run()
-        except (SigningFailed, StorageAway, KeyboardInterrupt, LetGo):
+        except (SigningFailed, StorageAway, RegistryBusy, RegistryUnusable, KeyboardInterrupt, LetGo):
             self._put_back()
             raise
         except JobNotOwned:
             self._bench.jobs.leave(self._job)  # the job is another process's to end, which needs its lock
-            raise
-        except (RegistryBusy, RegistryUnusable):
-            self._bench.jobs.leave(self._job)  # whoever takes it next goes on
             raise
         except OURS as error:
             self._fail(error)

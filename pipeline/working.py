@@ -143,10 +143,6 @@ class Working:
         """Run a job that `take` gave this process. Raises: what the steps raise; the job then says so."""
         return ReleaseRun(self._bench, job, observer).run()
 
-    def put_back(self, job: Job) -> None:
-        """Let go of a job that was taken, so that any process can go on with it."""
-        self._bench.jobs.abandon(job)
-
     def job(self, job_id: str) -> Job:
         """A job as anybody may see it. Raises: NotFound."""
         return self._bench.jobs.get(job_id)
