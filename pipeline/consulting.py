@@ -58,6 +58,13 @@ def demand_askable(bench: Workbench, hold: Held, wanted: Collection[str]) -> lis
     return [one for one in listed if not wanted or one.subject in wanted]
 
 
+def were_asked(bench: Workbench, hold: Held, wanted: Collection[str]) -> bool:
+    """Whether those who are wanted were asked before: all who can be, where none is named."""
+    with read(bench.engine) as conn:
+        asked = {one.subject_id for one in permissions.of_hold(conn, hold.id)}
+    return bool(asked) and (asked >= set(wanted) if wanted else not askable(bench, hold))
+
+
 def consult(bench: Workbench, hold: Held, wanted: Collection[str], by: str) -> list[Permission]:
     """Ask (2). Raises: UsageError, CaseClosed, CaseTaken, PermissionAnswered."""
     whom = demand_askable(bench, hold, wanted)

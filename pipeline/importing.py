@@ -23,7 +23,7 @@ from pipeline.app import App
 from pipeline.clock import clock, rfc3339
 from pipeline.errors import ImportRefused, Problem, describe
 from pipeline.home import Home
-from pipeline.imports.types import ImportOrder, LinePlan, counts_of, tally
+from pipeline.imports.types import REGISTERING, ImportOrder, LinePlan, counts_of, tally
 from pipeline.types import Json
 from pipeline.workbench import OURS, LetGo, carrying_on
 from registry import apikeys, import_requests, import_runs, parties
@@ -84,6 +84,7 @@ class Importing:
     def __init__(self, app: App) -> None:
         self._app, self._engine = app, app.engine
         self._home = Home(app.settings.home)
+        self._owed: set[str] = set()  # imports of which a try is still to be uncounted
 
     def room(self, account: str) -> Room:
         """How many imports may wait."""
@@ -116,7 +117,7 @@ class Importing:
                 break
             lock = self._home.locks / LOCK.format(request.id)
             with turn_if_free(self._engine, lock) as mine:
-                if mine and _Run(self._app, request, stopped).run():
+                if mine and _Run(self._app, request, stopped, self._owed).run():
                     ended += 1
                     lock.unlink(missing_ok=True)
                     self._forget_files(Path(request.folder))
@@ -153,20 +154,25 @@ class _Run:
     app: App
     request: ImportRequest
     stopped: Callable[[], bool]
+    owed: set[str]
     _noted: float = field(default=0.0)
     _wrote: bool = field(default=False)
 
     def run(self) -> bool:
         """Go on with it; whether it has ended."""
+        if self.request.id in self.owed:
+            self._put_back()
         request = import_requests.begin(self.app.engine, self.request.id, clock())
         if request is None:
             return True
+        self.request = request  # it may be further than when it was listed
         log.info("import begun, or gone on with", extra=logs.with_fields(job=self.request.id))
         try:
             self._go(request)
         except (LetGo, ImportMoved, RegistryBusy, RegistryUnusable) as error:
             log.info("import %s: let go: %s", self.request.id, error or "this process stops")
-            import_requests.put_back(self.app.engine, self.request.id, clock())
+            self.owed.add(self.request.id)
+            self._put_back()
             return False
         except ImportRefused as error:
             self._end(error, _problems(error.problems))
@@ -176,6 +182,11 @@ class _Run:
             log.exception("import %s", self.request.id)  # a defect: it is tried again, so often
             return False
         return True
+
+    def _put_back(self) -> None:
+        """Have this try not count. Raises: RegistryError; then it is owed, and done before the next one."""
+        import_requests.put_back(self.app.engine, self.request.id, clock())
+        self.owed.discard(self.request.id)
 
     def _go(self, request: ImportRequest) -> None:
         if request.tries > TRIES:
@@ -209,7 +220,8 @@ class _Run:
             self._noted = time.monotonic()
             self._demand_key(request)
             told: Json = {"step": step, "done": done, "of": total}
-            import_requests.note_progress(self.app.engine, self.request.id, told, clock())
+            wrote = step == REGISTERING
+            import_requests.note_progress(self.app.engine, self.request.id, told, clock(), wrote=wrote)
 
         return progress
 

@@ -134,6 +134,10 @@ class Reviews:
         act = self.release if wanted.decision == pending.RELEASE else self.block
         return act(wanted.case_id, wanted.by, wanted.why, caller)
 
+    def was_asked(self, wanted: Wanted) -> bool:
+        """Whether what is wanted, an `ask`, was done before. Raises: NotFound, CaseClosed."""
+        return consulting.were_asked(self._bench, _only_held(self._held(wanted.case_id)), wanted.subjects)
+
     def ask(self, case_id: str, by: str, subjects: Collection[str] = ()) -> Decided:
         """Ask the holders of what was found, of these subjects or of all; the case waits for them.
 

@@ -7,7 +7,6 @@
    progress, and another process goes on from its last recorded step.
 """
 
-import contextlib
 import logging
 import threading
 import time
@@ -15,9 +14,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from pipeline import logs
-from pipeline.workbench import OURS, LetGo, Observer
+from pipeline.workbench import OURS, LetGo, Observer, carrying_on
 from pipeline.working import Working
-from registry.errors import RegistryError
 from registry.types import Job, JobState
 
 POLL_SECONDS: Final = (0.1, 1.0)  # between two questions: after work, and at most
@@ -131,7 +129,7 @@ class Runner:
         """Log and tell how it ended, or leave the job alone for a while (2); ``stages``: seconds by step."""
         with self._guard:
             self._later[job.id] = time.monotonic() + RETRY_SECONDS
-        with contextlib.suppress(RegistryError):
+        with carrying_on("after a job"):  # nothing of this may end the thread that runs jobs
             now = self._home.job(job.id)
             log.info("job", extra=_told(now, stages))
             if now.state is not JobState.OPEN:

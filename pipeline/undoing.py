@@ -12,10 +12,10 @@ from typing import Final
 from pipeline.auth import Caller
 from pipeline.errors import describe
 from pipeline.review import Reviews
-from pipeline.workbench import OURS, Workbench
+from pipeline.workbench import OURS, Workbench, carrying_on
 from registry import apikeys, pending
 from registry.errors import CaseClosed, KeyRefused
-from registry.pending import Pending, Wanted
+from registry.pending import ASK, Pending, Wanted
 
 _VOID: Final = "Nobody was there to carry it out in time. Decide again."
 _KEY: Final = "The key that it was decided with does not count any more. Somebody else decides."
@@ -47,7 +47,8 @@ class Undoing:
         """Carry out what is due (2); how many there were."""
         found = pending.begin_due(self._bench.engine)
         for one in found:
-            self._carry_out(one)
+            with carrying_on(f"case {one.case_id}"):  # else those after it would wait, taken for tried
+                self._carry_out(one)
         return len(found)
 
     def _carry_out(self, one: Pending) -> None:
@@ -56,7 +57,8 @@ class Undoing:
             pending.fail(self._bench.engine, one, _KEY if caller is None else _VOID)
             return
         try:
-            self._reviews.decide(one, caller)
+            if not (one.begun and one.decision == ASK and self._reviews.was_asked(one)):  # by who died then
+                self._reviews.decide(one, caller)
         except CaseClosed as error:
             if not one.begun:  # else it was carried out by who died then
                 self._failed(one, error)

@@ -128,10 +128,11 @@ def note_run(engine: Engine, request_id: str, run_id: str, told: Sequence[Told])
         _tell(conn, request_id, told)
 
 
-def note_progress(engine: Engine, request_id: str, progress: Json, now: str) -> None:
-    """How far it is."""
+def note_progress(engine: Engine, request_id: str, progress: Json, now: str, *, wrote: bool = False) -> None:
+    """How far it is. ``wrote``: lines are in force that were not: earlier tries do not count any more."""
+    forgiven: Json = {"tries": 0} if wrote else {}
     with write(engine) as conn:
-        _set(conn, request_id, progress=progress, changed_at=now)
+        _set(conn, request_id, progress=progress, changed_at=now, **forgiven)
 
 
 def end(

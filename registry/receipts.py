@@ -8,13 +8,13 @@ import base64
 import json
 from typing import Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from registry import log
 from registry.canonical import Json, JsonValue, canonical
 from registry.checkpoint import parse_note
 from registry.errors import NotFound, RegistryDamaged
-from registry.tables import checkpoint, rule
+from registry.tables import checkpoint, name, reference, rule, subject
 from registry.types import LogProof
 
 RECEIPT: Final = "countermark-receipt/1"
@@ -53,6 +53,19 @@ def of_rule(conn: Connection, rule_id: str, *, removed: bool = False) -> Json:
     seq = None if row is None else row.removed_seq if removed else row.log_seq
     if seq is None:
         raise NotFound(f"There is no {'revoked ' if removed else ''}rule or licence {rule_id[:40]!r}.")
+    return receipt(conn, int(seq), opened=True)
+
+
+def of_subject(conn: Connection, subject_id: str) -> Json:
+    """Return the receipt of the last act that added names or pictures to a subject, for whoever did that.
+
+    Never of what others did about it later, such as a verified party or a quarantine: why is theirs.
+    """
+    made = select(subject.c.log_seq).where(subject.c.id == subject_id)
+    added = [select(part.c.log_seq).where(part.c.subject_id == subject_id) for part in (name, reference)]
+    seq = conn.execute(select(func.max(made.union_all(*added).subquery().c.log_seq))).scalar()
+    if seq is None:
+        raise NotFound(f"There is no subject {subject_id[:40]!r}.")
     return receipt(conn, int(seq), opened=True)
 
 

@@ -50,7 +50,9 @@ def turn_if_free(engine: Engine, path: Path) -> Iterator[bool]:
 @contextmanager
 def _server(engine: Engine, path: Path, *, wait: bool) -> Iterator[bool]:
     named = {"ours": WRITERS_LOCK, "which": zlib.crc32(path.name.encode()) - (1 << 31)}
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+    with translated():
+        connected = engine.connect()
+    with connected.execution_options(isolation_level="AUTOCOMMIT") as conn:
         with translated():
             had = conn.execute(_WAIT if wait else _TRY, named).scalar() is not False
         try:

@@ -24,7 +24,8 @@ MAX_WHY: Final = 4000
 router = APIRouter(tags=["cases"])
 
 Reviewer = Annotated[Caller, Depends(caller_with(auth.REVIEW))]
-After = Annotated[str, Query(max_length=36, description="the last id of the page before")]
+PLAIN: Final = r"^[^\x00-\x1f]*$"  # PostgreSQL takes no NUL, and no id or name has what is below a space
+After = Annotated[str, Query(max_length=36, pattern=PLAIN, description="the last id of the page before")]
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE, description="how many at most")]
 WithHolders = Annotated[bool, Query(description="those that wait for a rights holder's answer, instead")]
 

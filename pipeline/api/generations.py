@@ -15,11 +15,11 @@ from pipeline.api.cases import After, Limit
 from pipeline.api.state import Here, caller_with
 from pipeline.api.uploads import Upload
 from pipeline.auth import Caller
-from pipeline.errors import RequestMalformed
+from pipeline.errors import CountermarkError, RequestMalformed
 from pipeline.orders import CreateOrder, GuardOrder, Use
 from pipeline.policy import Sound
 from registry import jobs as job_rows
-from registry.errors import KeyReused
+from registry.errors import QueueFull
 from registry.types import JobState
 
 SOUNDS: Final = (Sound.HOLD, Sound.STRIP)
@@ -105,9 +105,9 @@ async def post_guard(request: Request, here: Here, caller: Guarder) -> JSONRespo
         try:
             whole = replace(order, source=kept, material=tuple(given))
             job = await jobs.accept(here, whole)
-        except KeyReused:
-            raise  # the file may be that of the job that has the key
-        except BaseException:
+        except (CountermarkError, QueueFull):
+            # Only then is it sure that no job has these files: an error of the registry may come after the
+            # job was written down, or be about the job that was accepted when this was sent first.
             here.uploads.forget(kept, *given)
             raise
     document = await jobs.answered(here, job, request)

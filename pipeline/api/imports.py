@@ -24,7 +24,7 @@ from pipeline.imports.types import counts_of
 from pipeline.optouts.order import plain
 from pipeline.types import Json
 from registry import import_requests, import_runs
-from registry.errors import NotFound, QueueFull
+from registry.errors import KeyReused, NotFound, QueueFull
 from registry.import_requests import ImportRequest, Told
 from registry.party_types import Filing
 
@@ -78,7 +78,7 @@ async def post_import(request: Request, here: Here, caller: Holder) -> JSONRespo
         )
         try:
             made = await asyncio.to_thread(accept)
-        except BaseException:
+        except (KeyReused, QueueFull):  # anything else may have come after it was written down
             here.uploads.forget(folder)
             raise
     if made.finished_at is not None:

@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse
 
 from pipeline import auth
 from pipeline.api import shapes_admin as shapes
-from pipeline.api.cases import After, Limit
+from pipeline.api.cases import PLAIN, After, Limit
 from pipeline.api.state import Here, Service, caller_with
 from pipeline.auth import Caller
 from pipeline.clock import clock, rfc3339
@@ -23,7 +23,9 @@ from registry.ids import is_id
 router = APIRouter(tags=["keys"])
 
 Operator = Annotated[Caller, Depends(caller_with(auth.ADMIN))]
-Account = Annotated[str, Query(max_length=shapes.MAX_TEXT, description="only keys of this account")]
+Account = Annotated[
+    str, Query(max_length=shapes.MAX_TEXT, pattern=PLAIN, description="only keys of this account")
+]
 
 
 @router.post("/v1/keys", status_code=201, response_model=shapes.KeyMade)

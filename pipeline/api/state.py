@@ -173,14 +173,16 @@ class Service:
         """
         try:
             load()
-            self.app.judge("a clip", policy=self.settings.policy)
         except OURS as error:
             log.warning("the models cannot be used: %s", error)
+            return
         except Exception:
             log.exception("loading the models")
-        else:
-            self.loaded.set()
-            self.runner.start()
+            return
+        with carrying_on("the first prompt"):  # a registry that is away just now comes back
+            self.app.judge("a clip", policy=self.settings.policy)
+        self.loaded.set()
+        self.runner.start()
 
     def start(self, load: Callable[[], None] | None = None) -> None:
         """Begin what goes on beside requests; with ``load``, also `warm_up`, and jobs only after it."""

@@ -28,7 +28,7 @@ from pipeline.imports.archive import open_archive, open_pictures
 from pipeline.imports.catalogue import Catalogue, Entry, read_catalogue
 from pipeline.imports.digests import sha256_of
 from pipeline.imports.sights import DIGEST, Looked, Looker, Progress, quiet
-from pipeline.imports.types import PROBLEM, ImportOrder, ImportReport, LinePlan
+from pipeline.imports.types import PROBLEM, REGISTERING, ImportOrder, ImportReport, LinePlan
 from pipeline.imports.vectors import take_vectors
 from pipeline.optouts.fitting import Fit, Fitting
 from pipeline.optouts.imports import problem_of
@@ -203,7 +203,7 @@ class Importer:
             for chunk in work.chunks(run.next_line):
                 run, seconds = self._write_chunk(run, chunk, work)
                 longest = max(longest, seconds)
-                progress("registering", run.done, run.lines)
+                progress(REGISTERING, run.done, run.lines)
             run = import_runs.finish(self.engine, run, now=self.clock(), sign_checkpoint=self.signer)
         except (CountermarkError, RegistryError) as error:
             self._fail(run, error)

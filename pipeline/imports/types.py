@@ -10,6 +10,7 @@ from registry.import_types import ImportRun
 from registry.party_types import Filing
 
 PROBLEM = "problem"
+REGISTERING = "registering"  # the step that is told after each chunk of lines that were put in force
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

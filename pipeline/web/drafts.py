@@ -130,7 +130,7 @@ class Drafts:
 
     def add_picture(self, draft: Draft, sha256: str, data: bytes) -> None:
         """Keep the bytes of a picture. Raises: LimitExceeded, StorageFailed."""
-        used = sum(path.stat().st_size for folder in self._all() for path in folder.iterdir())
+        used = sum(map(_bytes, self._all()))
         if used + len(data) > MAX_BYTES:
             raise LimitExceeded("no room is left for more pictures today; finish with those that are there")
         with _storing():
@@ -160,6 +160,16 @@ class Drafts:
             with suppress(FileNotFoundError):
                 if _over(folder):
                     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _bytes(folder: Path) -> int:
+    """What a draft takes; its files may be deleted meanwhile, and it with them."""
+    total = 0
+    with suppress(FileNotFoundError):
+        for path in folder.iterdir():
+            with suppress(FileNotFoundError):
+                total += path.stat().st_size
+    return total
 
 
 def _over(folder: Path) -> bool:

@@ -113,13 +113,13 @@ def get_one(subject_id: str, here: Here, visitor: Signed, done: Done = "") -> Re
 
 @router.get("/mine/{subject_id}/receipt")
 def get_receipt(subject_id: str, here: Here, visitor: Signed) -> Response:
-    """The last log entry about an opt-out with its proof, as a file."""
+    """The log entry of what one said last about an opt-out, with its proof, as a file."""
     if visitor is None or not may_speak(visitor):
         return _entrance(here)
     try:
         record = _mine(here, visitor, subject_id)
         with read(here.app.engine) as conn:
-            document = receipts.receipt(conn, record.seq, opened=True)
+            document = receipts.of_subject(conn, record.id)
     except OURS as error:
         return failed(here, "mine.html", error, done=None, **_overview(here, visitor))
     name = f'attachment; filename="receipt-{record.id}.json"'

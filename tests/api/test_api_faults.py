@@ -125,6 +125,30 @@ def test_the_database_goes_away_and_comes_back(server: LocalServer, tmp_path: Pa
         here.service.app.engine.dispose()
 
 
+def test_the_database_goes_away_while_models_are_loaded(
+    server: LocalServer, tmp_path: Path, clip: Path
+) -> None:
+    """What waits is run when it is back: that the first prompt could not be judged stops nothing."""
+    accepted = threading.Event()
+
+    def load() -> None:
+        accepted.wait(PATIENCE)
+        server.stop()
+
+    settings = Settings(
+        home=tmp_path / "home", policy="marks-only", preset="ultrafast",
+        database_url=server.create("registry"),
+    )  # fmt: skip
+    with TestClient(make_service(settings, load=load), raise_server_exceptions=False) as client:
+        here = Running(client)
+        job = here.accept(clip)
+        accepted.set()
+        wait_for(lambda: client.get("/readyz").json()["parts"]["models"] == "ready")
+        server.start()
+        assert here.ended(job)["state"] == "released"
+        here.service.app.engine.dispose()
+
+
 def test_the_time_stamp_service_is_away(tmp_path: Path, clip: Path) -> None:
     """The job waits; nothing that is unsigned is stored, let alone released."""
     with socket.create_server(("127.0.0.1", 0)) as taken:

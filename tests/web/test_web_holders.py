@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 from test_web_portal import png, service_of, subject_on
 
 from pipeline.clock import clock
-from registry import apikeys, permissions, rules, sessions
+from registry import apikeys, claims, permissions, rules, sessions
 from registry.permissions import Request
 from registry.types import JobState, Reason
 from registry.vocabulary import Conditions
@@ -46,6 +46,20 @@ def test_the_private_link_opens_ones_own_pages(portal: Any) -> None:
     receipt = browser.get(f"/mine/{subject}/receipt")
     assert receipt.headers["content-disposition"].startswith("attachment")
     assert json.loads(receipt.text)["format"] == "countermark-receipt/1"
+
+
+def test_a_receipt_opens_ones_own_act_and_never_what_others_noted(portal: Any) -> None:
+    browser, subject, _ = holder(portal, "Quandlefrost")
+    here = service_of(portal)
+    party = here.desk.show(subject).party
+    claims.verify(
+        here.app.engine, party, "document", why={"seen": "passport 4711"}, now=clock(),
+        sign_checkpoint=here.app.signer,
+    )  # fmt: skip
+    told = json.loads(browser.get(f"/mine/{subject}/receipt").text)
+    assert json.loads(told["entry"])["kind"] == "opt-out"
+    assert "Quandlefrost" in str(told["opened"])
+    assert "4711" not in str(told)
 
 
 @pytest.mark.parametrize("key", ["", "x", "cmk_" + "0" * 40, "<script>", "cmk_\u00e9"])

@@ -334,6 +334,14 @@ def test_drafts_of_yesterday_are_deleted_though_nobody_writes_another(tmp_path: 
     assert not draft.folder.exists()
 
 
+def test_pictures_are_taken_while_another_draft_goes(tmp_path: Path) -> None:
+    here = drafts.Drafts(tmp_path)
+    mine, other = here.begin({}), here.begin({})
+    (other.folder / "gone").symlink_to(tmp_path / "nothing")  # is listed, and is not there any more
+    here.add_picture(mine, "0" * 64, b"picture")
+    assert mine.picture("0" * 64).read_bytes() == b"picture"
+
+
 def test_a_damaged_draft_is_gone(portal: Any) -> None:
     walk = Walk.begin(portal)
     folder = service_of(portal).drafts.open(walk.secret).folder

@@ -1,6 +1,8 @@
 """What is decided in the console can be undone for a while, and nothing happens before; Ask its holder."""
 
+import asyncio
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +16,8 @@ from pipeline.api.service import make_service
 from pipeline.optouts.order import parse_order
 from pipeline.settings import Settings
 from registry import apikeys, releases
+from registry.db import write
+from registry.tables_reviews import pending_decision
 from registry.types import JobState, Reason
 
 UNDO_SECONDS = 2.0
@@ -110,6 +114,37 @@ def test_what_is_undone_never_happens(console: Any, app: Any, hold: Hold) -> Non
     time.sleep(UNDO_SECONDS + 1.5)
     case = app.reviews.show(path.rpartition("/")[2])
     assert (app.job(job).state, case["votes"], case["pending"]) == (JobState.HELD, [], None)
+
+
+def test_an_undo_waits_behind_nothing(console: Any, app: Any, hold: Hold) -> None:
+    job, ada, registered = hold(NAMED, clip=False), sign_in(console, "Ada"), threading.Event()
+    path = take(ada)
+    wishes = console.app.state.service.wishes
+    long = threading.Thread(target=lambda: asyncio.run(wishes.run(lambda: registered.wait(LONG))))
+    long.start()
+    try:
+        decide(ada, path, "block")
+        assert undo(ada, path).status_code == 303
+        assert app.reviews.show(path.rpartition("/")[2])["pending"] is None
+    finally:
+        registered.set()
+        long.join()
+    assert app.job(job).state is JobState.HELD
+
+
+def test_asking_a_holder_is_not_tried_twice(console: Any, app: Any, hold: Hold, registered: str) -> None:
+    """The process died after they were asked, and before that was written down."""
+    hold(about(registered), clip=False)
+    ada = sign_in(console, "Ada")
+    case = take(ada).rpartition("/")[2]
+    app.reviews.ask(case, "Ada")
+    key = next(key for key in apikeys.list_keys(app.engine) if key.name == "Ada" and key.revoked_seq is None)
+    died = time.time() - 120.0
+    row = {"case_id": case, "decision": "ask", "voter": "Ada", "key_id": key.id, "why": "", "subjects": []}
+    with write(app.engine) as conn:
+        conn.execute(pending_decision.insert().values(**row, due=died, begun=died, trouble=""))
+    until(lambda: app.reviews.show(case)["pending"] is None)
+    assert [one["id"] for one in app.reviews.waiting(with_holders=True)] == [case]
 
 
 def test_the_first_of_two_votes_can_be_undone_and_the_second(console: Any, app: Any, hold: Hold) -> None:

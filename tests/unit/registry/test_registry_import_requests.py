@@ -67,6 +67,10 @@ def test_it_waits_runs_and_ends_once(home: Home, ask: Ask) -> None:
     import_requests.put_back(engine, made.id, NOW)
     assert import_requests.get(engine, made.id).tries == 1
     import_requests.note_progress(engine, made.id, {"step": "reading", "done": 1, "of": 2}, NOW)
+    assert import_requests.get(engine, made.id).tries == 1
+    wrote = {"step": "registering", "done": 1, "of": 2}
+    import_requests.note_progress(engine, made.id, wrote, NOW, wrote=True)
+    assert import_requests.get(engine, made.id).tries == 0
     error = {"code": "usage", "message": "no line"}
     import_requests.end(engine, made.id, REFUSED, error=error, now=NOW)
     import_requests.end(engine, made.id, DONE, now=NOW)

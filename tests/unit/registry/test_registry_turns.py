@@ -2,11 +2,14 @@
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from registry_builders import Home
 from sqlalchemy import text
 
+from registry import postgres
+from registry.errors import RegistryUnusable
 from registry.turns import turn, turn_if_free
 
 
@@ -36,6 +39,14 @@ def test_an_exception_ends_a_turn(home: Home, tmp_path: Path) -> None:
         raise ZeroDivisionError
     with turn_if_free(home.engine, tmp_path / "a.lock") as had:
         assert had
+
+
+@pytest.mark.parametrize("asked", [turn, turn_if_free])
+def test_a_server_that_is_away_is_said_to_be_away(asked: Any, tmp_path: Path) -> None:
+    pytest.importorskip("psycopg", reason="psycopg is not installed here")
+    engine = postgres.make_engine("postgresql://nobody@127.0.0.1:1/nothing", lambda: 0.1)
+    with pytest.raises(RegistryUnusable), asked(engine, tmp_path / "a.lock"):
+        pass
 
 
 def test_the_server_drops_the_turn_of_a_connection_that_died(home: Home, tmp_path: Path) -> None:
