@@ -55,17 +55,18 @@ def write(engine: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
-def beside(engine: Engine) -> Iterator[Connection]:
+def beside(engine: Engine, *, durable: bool = True) -> Iterator[Connection]:
     """Open a short write transaction that does not wait for other writers, where the database can do that.
 
-    Only for rows on which no other promise rests, such as signs of life. In SQLite it waits all the same.
+    Only for what no other promise rests on, such as signs of life. In SQLite it waits all the same.
+    ``durable``: False where it may be lost in a power cut.
     """
     if engine.dialect.name == "sqlite":
         with write(engine) as conn:
             yield conn
     else:
         with translated(), engine.connect() as conn, conn.begin():
-            postgres.limit(conn, BUSY_SECONDS)
+            postgres.limit(conn, BUSY_SECONDS, durable=durable)
             yield conn
 
 

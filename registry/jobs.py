@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
-from sqlalchemy import Connection, Engine, Row, and_, func, select
+from sqlalchemy import Connection, Engine, Row, and_, case, func, select
 
 from registry import decisions, holds, log
 from registry.canonical import Json, JsonValue, stored
 from registry.checkpoint import NoteSigner
-from registry.db import read, write
+from registry.db import beside, read, write
 from registry.errors import KeyReused, QueueFull
 from registry.holds import AlsoHeld
 from registry.ids import new_id
-from registry.owners import Ownership, demand, demand_token, row_of
+from registry.owners import Ownership, demand, demand_token, not_owned, row_of
 from registry.tables import held, job, job_step
 from registry.types import DecisionLike, Job, JobState, Reason, ReasonLike
 
@@ -147,20 +147,28 @@ class StoredJobs:
         An exception of ``fn`` passes through and records nothing; the caller decides (`finish`, or again).
         Steps of one job run one after another, in one thread.
         """
-        with write(self._engine) as conn:
-            row = demand(conn, job.id, job.owner)
-            done = conn.execute(_step(job.id, name)).first()
-            if done is not None:
-                return _json(done.result)
-            if row.current_step != name:
-                _update(conn, job.id, current_step=name, deaths=0)
+        done = self._begin_step(job, name)
+        if done is not None:
+            return _json(done)
         result = stored(fn())
         with write(self._engine) as conn:
-            demand(conn, job.id, job.owner)
+            _update_owned(conn, job, current_step="", deaths=0)
             values = {"job_id": job.id, "name": name, "recorded_at": self._clock()}
             conn.execute(job_step.insert().values(**values, result=result))
-            _update(conn, job.id, current_step="", deaths=0)
         return _json(result)
+
+    def _begin_step(self, owned: Job, name: str) -> Any:
+        """Write down which step is begun; what it recorded, where it is done."""
+        again = job.c.current_step == name  # after a death: that counts until the step is recorded
+        # Of where a process died nothing but the count of its deaths depends: no writer need wait for that.
+        with beside(self._engine, durable=False) as conn:
+            done = conn.execute(_step(owned.id, name)).first()
+            if done is None:
+                deaths = case((again, job.c.deaths), else_=0)
+                _update_owned(conn, owned, current_step=name, deaths=deaths)
+                return None
+            demand(conn, owned.id, owned.owner)
+        return done.result
 
     def resume(self) -> list[Job]:
         """Take over every open job that no living process owns; each goes to exactly one caller.
@@ -198,8 +206,9 @@ class StoredJobs:
                     also_held(conn, holds.hold(conn, job.id, reasons, seq, now))
                 ended = {"state": outcome, "result": result, "finished_at": now}
                 _update(conn, job.id, **ended, current_step="", worker=None)
+                row = row_of(conn, job.id)
         self._ownership.let_go(job.id, ended=True)
-        return self.get(job.id)
+        return _loaded(row, None)
 
     def check(self, job: Job) -> None:
         """Raise JobNotOwned where this process has to take itself for dead; asks no database."""
@@ -332,6 +341,14 @@ def _insert(conn: Connection, **values: Any) -> None:
 
 def _row(conn: Connection, condition: Any) -> Row[Any] | None:
     return conn.execute(select(job).where(condition)).first()
+
+
+def _update_owned(conn: Connection, owned: Job, **values: Any) -> None:
+    """Change the row of an open job for its owner. Raises: NotFound; JobNotOwned for anybody else."""
+    mine = (job.c.id == owned.id, job.c.owner == owned.owner, job.c.state == JobState.OPEN)
+    if conn.execute(job.update().where(*mine).values(**values)).rowcount != 1:
+        demand(conn, owned.id, owned.owner)  # says why
+        raise not_owned(owned.id)
 
 
 def _update(conn: Connection, job_id: str, **values: Any) -> None:

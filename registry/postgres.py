@@ -93,9 +93,10 @@ def make_engine(where: str, busy: Callable[[], float]) -> Engine:
     return engine
 
 
-def limit(conn: Connection, busy: float) -> None:
+def limit(conn: Connection, busy: float, *, durable: bool) -> None:
     """Begin a write transaction without the writers' lock, but with the limits of one that has it."""
-    conn.exec_driver_sql(_LIMITS.format(busy=busy * 1000, idle=IDLE_SECONDS * 1000))
+    also = "" if durable else ", set_config('synchronous_commit', 'off', true)"
+    conn.exec_driver_sql(_LIMITS.format(busy=busy * 1000, idle=IDLE_SECONDS * 1000) + also)
 
 
 def revision(conn: Connection, schema: Schema) -> str | None:
