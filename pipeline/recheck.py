@@ -232,15 +232,38 @@ def _incomparable(
         for subject in subjects:
             theirs = {row.space for row in subject.vectors if row.kind in registered}
             if theirs and not theirs & spaces:
-                told = (
-                    f"{subject.name} ({subject.owner}) was registered with another model; the clip has to be "
-                    "checked again."
-                )
-                evidence: Json = {
-                    "subject": subject.id, "subject_name": subject.name, "owner": subject.owner
-                }  # fmt: skip
-                found.append(Reason(code="not_comparable", check=check, detail=told, evidence=evidence))
+                found.append(_not_comparable(check, subject))
     return found
+
+
+def missed(
+    question: Question, registered: Registered, subjects: Mapping[str, SubjectRecord],
+    left_out: Collection[str],
+) -> list[Reason]:  # fmt: skip
+    """Rule 4 for everybody in force: for each check that looked, a reason about the last whom it misses.
+
+    `subjects`: all by id; `left_out`: who is not asked about.
+    """
+    found = []
+    for check, (theirs, looked_at) in COUNTERPARTS.items():
+        seen = question.sight.of(*looked_at)
+        if not seen or not theirs or check not in question.policy.required:
+            continue
+        strangers = {*registered.strangers(theirs, {part.space for part in seen})} - {*left_out}
+        if strangers:
+            last = max((subjects[one] for one in strangers), key=lambda subject: (subject.seq, subject.id))
+            found.append(_not_comparable(check, last, more=len(strangers) - 1))
+    return found
+
+
+def _not_comparable(check: str, subject: SubjectRecord, more: int = 0) -> Reason:
+    whom = f"{subject.name} ({subject.owner})"
+    told = f"{whom} and {more} more were" if more else f"{whom} was"
+    evidence: Json = {"subject": subject.id, "subject_name": subject.name, "owner": subject.owner}
+    return Reason(
+        code="not_comparable", check=check, evidence=evidence,
+        detail=f"{told} registered with another model; the clip has to be checked again.",
+    )  # fmt: skip
 
 
 def in_full(reports: Sequence[CheckReport], sight: Sight, registered: Registered) -> tuple[CheckReport, ...]:
