@@ -114,7 +114,10 @@ def recheck(
 
 def _allowed(decision: Decision) -> list[tuple[str, str]]:
     """The subjects that were found and allowed, and what was asked of each."""
-    ruled = [(one.subject, one.intent) for one in decision.rulings if one.subject in decision.allowed]
+    ruled = [  # as a style it may be allowed, and shown itself only cleared
+        (one.subject, one.intent)
+        for one in decision.rulings if one.subject in decision.allowed and one.effect is Verdict.ALLOW
+    ]  # fmt: skip
     plain = [(subject, DEPICT) for subject in decision.allowed if subject not in {s for s, _ in ruled}]
     return list(dict.fromkeys((*ruled, *plain)))
 

@@ -342,6 +342,18 @@ def test_what_people_cleared_and_is_forbidden_by_now_holds(then: str, by_now: st
         assert "A person let Zorbolino (Studio) pass" in again.reasons[0].detail
 
 
+def test_what_is_allowed_as_a_style_and_cleared_where_it_is_shown_leaves() -> None:
+    styled = replace(rule("allow"), conditions=Conditions(intent="style"))
+    wishes = wishes_of({"s1": replace(NAMED, rules=(styled,))}, "a", NOW)
+    rulings = [policy.ruled_of(PRESETS["opt-out"], "s1", intent, wish)
+               for intent in ("depict", "style") if (wish := wishes("s1", intent))]  # fmt: skip
+    assert [str(one.effect) for one in rulings] == ["block", "allow"]
+    decision = replace(question().decision, rulings=tuple(rulings), allowed=("s1",))
+    answer = recheck(question(decision=decision, wishes=wishes), [], {}, now=NOW)
+    assert (answer.verdict, answer.reasons) == (Verdict.ALLOW, ())
+    assert shown(answer) == (Shown(subject="s1", intent="style", rule="r1"),)
+
+
 def test_a_name_in_the_frames_holds_whatever_the_prompt_says() -> None:
     silent = replace(SIGHT, texts=("a frog",), seen=(*SIGHT.seen[:-1], SHOWN))
     answer = recheck(question(sight=silent), [change("name", NAMED)], {}, now=NOW)
