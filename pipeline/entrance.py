@@ -5,7 +5,7 @@
 2. gate           prompt, turns and words are judged
 3. rewrite        where the setting says so, a prompt that is held for what it describes and nothing else is
                   rewritten (`pipeline.rewriting`)
-   gate/rewritten what it became is judged in its place
+   gate/rewritten what it became is judged in its place; of a clip that is drawn the prompt stays what it was
 4. enhance        where an enhancer is set, it rewrites the prompt
    gate/enhanced  both texts are judged: what is drawn is what the enhancer wrote
 5. weigh          what was seen of the material is compared
@@ -83,8 +83,10 @@ class Entrance:
         return Entered(stopped=stopped, gate=gate, material=material, rewrite=rewrite)
 
     def _rewritten(self, gate: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """What rewriting did, and the gate's answer about what will be drawn."""
-        if not self._inputs.get("rewrite") or not _stops(gate):
+        """What rewriting did, and the gate's answer about what will be drawn, or was."""
+        if not self._inputs.get("rewrite"):
+            return {}, gate
+        if not self._recorded("rewrite") and (not _stops(gate) or self._recorded("generate")):
             return {}, gate
         made = self._step("rewrite", partial(self._judge.rewrite, gate["decision"]))
         if made["prompt"] is None:
@@ -92,6 +94,9 @@ class Entrance:
         texts = self._judge.texts
         self._judge.texts = replace(texts, asked=texts.prompt, prompt=made["prompt"])
         return made, self._again("gate/rewritten", self._judge.gate)
+
+    def _recorded(self, step: str) -> bool:
+        return self._bench.jobs.recorded(self._staging.job_id, step) is not None
 
     def _material(self) -> dict[str, Any] | None:
         files = material_of(self._inputs)

@@ -9,7 +9,8 @@ Pure: no model, no file, no query. In order; the first that applies decides:
 4. a changed subject whose vectors lie in a space in which nothing was seen cannot be compared: held;
 5. a subject that was found and allowed is allowed no longer, since a licence or rule began or ended by the
    clock or was used up for the day, which makes no change, or under a policy that needs licences since it
-   was withdrawn: held;
+   was withdrawn: held; or people cleared what its owner wanted to be looked at, and now it is forbidden,
+   which they cannot clear: held;
 6. otherwise the decision stands, by the rules as they are now.
 """
 
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 FENCE: Final = "publish_fence"
 KEY_REVOKED: Final = "The API key that this was asked with was revoked."
+ENDED: Final = "The permission to show {whom} has ended."
+FORBIDDEN: Final = "A person let {whom} pass, whose owner forbids it by now."
 COUNTERPARTS: Final = {
     policies.DESCRIPTIONS: ({Kind.DESCRIPTION, Kind.ATTRIBUTE}, {Kind.PROMPT, Kind.CLAUSE}),
     policies.FRAMES: ({Kind.PICTURE}, {Kind.FRAME}),
@@ -98,15 +101,23 @@ def recheck(
     ended = [one for one in now_wished if _forbids(policy, one[2])]
     if ended:  # 5
         return _with(decision, Verdict.REVIEW, [_ended(*one) for one in ended], now)
+    cleared = [one for one in decision.rulings if one.effect is Verdict.REVIEW]  # it is allowed all the same
+    stricter = [(one.subject, one.intent, question.wishes(one.subject, one.intent)) for one in cleared]
+    forbidden = [one for one in stricter if _blocks(policy, one[2])]
+    if forbidden:
+        return _with(decision, Verdict.REVIEW, [_ended(*one, told=FORBIDDEN) for one in forbidden], now)
     rulings = tuple(  # 6
         policies.ruled_of(policy, subject, intent, wish) for subject, intent, wish in now_wished if wish
     )
-    return replace(decision, decided_at=now, rulings=rulings or decision.rulings)
+    return replace(decision, decided_at=now, rulings=(*cleared, *rulings) if rulings else decision.rulings)
 
 
 def _allowed(decision: Decision) -> list[tuple[str, str]]:
     """The subjects that were found and allowed, and what was asked of each."""
-    ruled = [(one.subject, one.intent) for one in decision.rulings if one.subject in decision.allowed]
+    ruled = [  # as a style it may be allowed, and shown itself only cleared
+        (one.subject, one.intent)
+        for one in decision.rulings if one.subject in decision.allowed and one.effect is Verdict.ALLOW
+    ]  # fmt: skip
     plain = [(subject, DEPICT) for subject in decision.allowed if subject not in {s for s, _ in ruled}]
     return list(dict.fromkeys((*ruled, *plain)))
 
@@ -232,15 +243,38 @@ def _incomparable(
         for subject in subjects:
             theirs = {row.space for row in subject.vectors if row.kind in registered}
             if theirs and not theirs & spaces:
-                told = (
-                    f"{subject.name} ({subject.owner}) was registered with another model; the clip has to be "
-                    "checked again."
-                )
-                evidence: Json = {
-                    "subject": subject.id, "subject_name": subject.name, "owner": subject.owner
-                }  # fmt: skip
-                found.append(Reason(code="not_comparable", check=check, detail=told, evidence=evidence))
+                found.append(_not_comparable(check, subject))
     return found
+
+
+def missed(
+    question: Question, registered: Registered, subjects: Mapping[str, SubjectRecord],
+    left_out: Collection[str],
+) -> list[Reason]:  # fmt: skip
+    """Rule 4 for everybody in force: for each check that looked, a reason about the last whom it misses.
+
+    `subjects`: all by id; `left_out`: who is not asked about.
+    """
+    found = []
+    for check, (theirs, looked_at) in COUNTERPARTS.items():
+        seen = question.sight.of(*looked_at)
+        if not seen or not theirs or check not in question.policy.required:
+            continue
+        strangers = {*registered.strangers(theirs, {part.space for part in seen})} - {*left_out}
+        if strangers:
+            last = max((subjects[one] for one in strangers), key=lambda subject: (subject.seq, subject.id))
+            found.append(_not_comparable(check, last, more=len(strangers) - 1))
+    return found
+
+
+def _not_comparable(check: str, subject: SubjectRecord, more: int = 0) -> Reason:
+    whom = f"{subject.name} ({subject.owner})"
+    told = f"{whom} and {more} more were" if more else f"{whom} was"
+    evidence: Json = {"subject": subject.id, "subject_name": subject.name, "owner": subject.owner}
+    return Reason(
+        code="not_comparable", check=check, evidence=evidence,
+        detail=f"{told} registered with another model; the clip has to be checked again.",
+    )  # fmt: skip
 
 
 def in_full(reports: Sequence[CheckReport], sight: Sight, registered: Registered) -> tuple[CheckReport, ...]:
@@ -269,14 +303,18 @@ def _forbids(policy: Policy, wish: Wish | None) -> bool:
     return policies.effect_of(policy, sure=True, wish=wish) is not Verdict.ALLOW
 
 
-def _ended(subject: str, intent: str, wish: Wish | None) -> Reason:
+def _blocks(policy: Policy, wish: Wish | None) -> bool:
+    return policies.effect_of(policy, sure=True, wish=wish) is Verdict.BLOCK
+
+
+def _ended(subject: str, intent: str, wish: Wish | None, told: str = ENDED) -> Reason:
     whom = f"{wish.name} ({wish.owner})" if wish else "somebody who was registered"
-    told = _reason("permission_ended", f"The permission to show {whom} has ended.")
+    reason = _reason("permission_ended", told.format(whom=whom))
     if wish is not None and wish.used_up:
-        told = _reason(CAP_REACHED, f"The permission to show {whom} is used up for today.")
+        reason = _reason(CAP_REACHED, f"The permission to show {whom} is used up for today.")
     evidence: Json = {"subject": subject, "intent": intent, "asks": wish is not None and wish.asks}
     evidence |= {"subject_name": wish.name, "owner": wish.owner} if wish else {}
-    return replace(told, evidence=evidence)
+    return replace(reason, evidence=evidence)
 
 
 def _with(decision: Decision, verdict: Verdict, reasons: Sequence[Reason], now: str) -> Decision:

@@ -6,7 +6,8 @@ its account, by `pipeline.recheck`; the registry does it once more for what chan
 1. What a check had no time to compare, or failed at, is kept back: what would come back by itself becomes a
    case, and who asks for it is told to ask again.
 2. What cannot be compared any more, since a model was changed, is kept back as well where it would come back
-   by itself; a person who asks for it decides, and knows.
+   by itself: nothing is calibrated there, or somebody in force is registered elsewhere only. A person who
+   asks for it decides, and knows.
 3. What is not there any more, since its faces were forgotten, keeps nothing back.
 """
 
@@ -16,7 +17,7 @@ from dataclasses import replace
 from classifiers.base import CheckState, Vectors
 from pipeline.examine import Calibrations
 from pipeline.lookback import question_of
-from pipeline.recheck import COUNTERPARTS, Question, changed_subjects, compare
+from pipeline.recheck import COUNTERPARTS, Question, changed_subjects, compare, missed
 from pipeline.retroscan import UNCLEAR
 from pipeline.types import Decision, Json, Reason, Verdict
 from pipeline.workbench import Workbench, note_signer
@@ -53,8 +54,13 @@ class Returning:
         now, calibrations = self._bench.clock(), self._bench.eyes.calibrations
         if changes is None:
             subjects = list(self._snapshot.subjects.values())
-            left = _Without(self._snapshot, {s.id for s in subjects if s.seq < cleared.get(s.id, 0)})
+            left_out = {s.id for s in subjects if s.seq < cleared.get(s.id, 0)}
+            left = _Without(self._snapshot, left_out)
             found = compare(question, subjects, left, calibrations, now=now)
+            # Subjects of a snapshot come without vectors, so that `compare` does not see whom it misses.
+            unseen = missed(question, self._snapshot, self._snapshot.subjects, left_out)
+            verdict = Verdict.REVIEW if unseen and found.verdict is Verdict.ALLOW else found.verdict
+            found = replace(found, reasons=(*found.reasons, *unseen), verdict=verdict)
         else:
             fresh = [s for s in changed_subjects(changes) if s.seq >= cleared.get(s.id, 0)]
             found = compare(question, fresh, SubjectSet(fresh), calibrations, now=now)
@@ -137,13 +143,15 @@ def dismiss(bench: Workbench, case_id: str, by: str, decision: str) -> tuple[Cas
 
 
 def _unasked(reason: Reason, question: Question, calibrations: Calibrations, *, by_itself: bool) -> bool:
-    """Rules 1 and 2: whether a check did not answer, so that it might find something."""
+    """Rules 1 to 3: whether a check did not answer, so that it might find something."""
+    _, looked_at = COUNTERPARTS.get(reason.check, (set(), set()))
+    kept = question.sight.of(*looked_at)
+    if reason.code == "not_comparable":
+        return by_itself and bool(kept)
     state = reason.evidence.get("state")
     if state != CheckState.FAILED:
         return state == CheckState.TIMED_OUT
-    _, looked_at = COUNTERPARTS.get(reason.check, (set(), set()))
-    changed = any(seen.space not in calibrations for seen in question.sight.of(*looked_at))
-    return by_itself or not changed
+    return by_itself or all(seen.space in calibrations for seen in kept)
 
 
 def _nothing_asked(released: Release, now: str) -> Decision:

@@ -3,7 +3,8 @@
 1. A hold whose every reason is a holder's wish to be asked makes one request for each subject, in the
    transaction of the hold. The request says who asks, what for, and the prompt.
 2. A holder approves this job alone, or the account (a licence, with conditions); or refuses. An approval is
-   an allow rule that names the request, so that the release can say by whose leave it is out.
+   an allow rule that names the request, so that the release can say by whose leave it is out. It is for what
+   was asked, to depict or a style, unless the holder says for which of them.
 3. When all requests of a hold are approved the hold is lifted in the same transaction; the job is open
    again, and is judged anew from the gate to the fence.
 4. A refusal, or the end of the clock, ends the job as refused, and the other requests of that hold with it.
@@ -243,6 +244,7 @@ def _grant(
     state = conn.execute(select(subject.c.state).where(subject.c.id == row.subject_id)).scalar()
     if state != "active":
         return None
+    conditions = replace(conditions, intent=conditions.intent or row.intent)  # none would be both
     if approval.scope == ONCE:
         conditions = replace(conditions, job=row.job_id)
     made = RuleRow(

@@ -32,9 +32,10 @@ from pipeline.pictures.reader import load_picture
 from pipeline.policy import Sound
 from pipeline.settings import load
 from pipeline.workbench import Outcome
-from registry import apikeys, releases
+from registry import apikeys, optouts, releases
 from registry.db import read
 from registry.sights import of
+from registry.subject_types import NameDraft, OptOutDraft, ReferenceDraft, VectorDraft
 
 FOX = random_design(np.random.default_rng(1))
 
@@ -158,6 +159,67 @@ def test_a_prompt_that_only_describes_somebody_is_rewritten_where_the_setting_sa
     named = create(under(app, rewrite=True), f"{ASKED}, with Mossa Pondry")
     assert (named.job.state, "rewrite" in named.stages) == ("refused", True)
     assert "description_match" not in {code for code, _ in told(named)}
+
+
+WALRUS = {
+    "name": "Pellumbra Nock",
+    "description": "a crimson paper walrus with seven glass tusks that juggles lanterns",
+    "attributes": ("crimson paper walrus", "seven glass tusks", "juggles lanterns"),
+}
+WANTED = "a crimson paper walrus with seven glass tusks that juggles lanterns, by a quiet lake in the morning"
+
+
+def held_at_the_fence(app: App, seed: int) -> Outcome:
+    """The order of a clip that is drawn, and held for somebody whom nobody can compare, who then goes."""
+    vector = np.eye(1, app.eyes.clip.dimension, dtype="<f2")
+    by: dict[str, Any] = {"now": clock(), "sign_checkpoint": app.signer}
+    draft = OptOutDraft(
+        kind="character", name="Zorbolino", owner="Another", names=(NameDraft(text="Zorbolino"),),
+        references=(ReferenceDraft(sha256="ab" * 32, polarity=1, width=200, height=200),),
+        vectors=(
+            VectorDraft(
+                reference="ab" * 32, space="clip-of-before", kind="picture", polarity=1,
+                vector=vector.tobytes(), dimension=vector.size,
+            ),
+        ),
+    )  # fmt: skip
+    met: list[str] = []
+
+    def observe(step: str, event: str, _value: float) -> None:
+        if (step, event) == ("store", "end"):
+            met.append(optouts.add(app.engine, draft, **by).subject)
+
+    order = CreateOrder(
+        prompt=WANTED, policy="opt-out", generator="scene", seconds=1, seed=seed, width=256, height=256
+    )
+    held = under(app, rewrite=True).create(order, observe)
+    assert [code for code, _ in told(held)] == ["not_comparable"]
+    optouts.withdraw(app.engine, met[0], why={}, **by)
+    return held
+
+
+def judged_anew(app: App, held: Outcome) -> Outcome:
+    """A person lifts the hold."""
+    [case] = [one for one in app.reviews.waiting() if one["job"] == held.job.id]
+    app.reviews.release(str(case["id"]), "Ada", "")
+    [again] = [one.outcome for one in app.resume(silent) if one.outcome and one.outcome.job.id == held.job.id]
+    return again
+
+
+def test_a_clip_is_judged_by_the_prompt_that_it_was_drawn_from(app: App) -> None:
+    plain = held_at_the_fence(app, seed=21)
+    opt_out(app, **WALRUS)
+    again = judged_anew(app, plain)
+    assert (again.job.state, {code for code, _ in told(again)}) == ("held", {"description_match"})
+    assert "rewrite" not in again.stages
+    rewritten = held_at_the_fence(app, seed=22)
+    assert "rewrite" in rewritten.stages
+    [walrus] = [one.id for one in optouts.list_subjects(app.engine) if one.name == WALRUS["name"]]
+    optouts.withdraw(app.engine, walrus, why={}, now=clock(), sign_checkpoint=app.signer)
+    released = judged_anew(app, rewritten).release
+    assert released is not None
+    assert released.facts["asked_prompt"] == WANTED
+    assert "an original character" in str(released.facts["prompt"])
 
 
 def test_a_description_that_the_enhancement_brings_in_is_told_as_such(app: App) -> None:

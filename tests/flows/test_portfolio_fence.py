@@ -1,6 +1,7 @@
 """A blanket opt-out that comes between a clip's check and its publishing stops the clip; so does its rule."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,36 @@ def test_it_stops_nothing_of_anybody_else(tmp_path: Path) -> None:
         opt_out(app, "All of Brimwick Ostler", "portfolio", owner="Another")
         [recalled] = app.retroscan().recalled  # and what is out already is looked through for all it covers
         assert recalled.release == release.id
+
+
+def test_it_stops_what_a_person_had_cleared(tmp_path: Path) -> None:
+    """No clearing lifts what an owner forbids; who is in it was only to be looked at when a person was."""
+    with open_app(load(tmp_path / "home")) as app:
+        opt_out(app, "Hollowmere Tix", mode="ask")
+        other = opt_out(app, "Zorblax", mode="allow", owner="Another")
+        rules.set_rule(app.engine, other, "review", **acting(app))  # so that a person looks, and no holder
+        order = replace(ordered(), prompt="Hollowmere Tix and Zorblax sing")
+        held = app.create(order, lambda *_: None)
+        assert reasons(held) == ["name_match", "name_match"]
+
+        def observe(step: str, event: str, _seconds: float) -> None:
+            if (step, event) == ("publish", "begin"):
+                blanket(app)
+
+        let_go(app)
+        [again] = app.resume(observe)
+        assert again.outcome is not None
+        assert (again.outcome.release, reasons(again.outcome)) == (None, ["permission_ended"])
+        let_go(app)
+        [last] = app.resume(lambda *_: None)
+        assert last.outcome is not None
+        assert (str(last.outcome.job.state), reasons(last.outcome)[0]) == ("refused", "name_match")
+
+
+def let_go(app: App) -> None:
+    """A person lifts the one hold that waits."""
+    [case] = app.reviews.waiting()
+    app.reviews.release(str(case["id"]), "Ada", "")
 
 
 def ruled(whole: str, effect: str = "block", **how: Any) -> Callable[[App], Any]:

@@ -314,6 +314,46 @@ def test_who_wants_to_be_asked_now_is_asked_from_the_fence() -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("then", "by_now", "held"),
+    [
+        ("review", "block", True),  # no clearing lifts that
+        ("review", "review", False),
+        ("review", "allow", False),
+        ("block", "block", False),  # a finding that was not sure, or upon an appeal: it was known
+    ],
+)
+def test_what_people_cleared_and_is_forbidden_by_now_holds(then: str, by_now: str, held: bool) -> None:
+    record = replace(NAMED, mode="allow", inherited=(rule(by_now),))
+    wish = Wish(effect=Verdict(then), name="Zorbolino", owner="Studio")
+    cleared = policy.ruled_of(PRESETS["opt-out"], "s1", "depict", wish)
+    other = policy.ruled_of(PRESETS["opt-out"], "s2", "depict", replace(wish, effect=Verdict.ALLOW))
+    decision = replace(question().decision, rulings=(cleared, other), allowed=("s2",))
+    subjects = {"s1": record, "s2": replace(NAMED, id="s2", mode="allow")}
+    asked = question(decision=decision, wishes=wishes_of(subjects, "a", NOW))
+    answer = recheck(asked, [], {}, now=NOW)
+    assert [(one.code, one.evidence["subject"]) for one in answer.reasons] == (
+        [("permission_ended", "s1")] if held else []
+    )
+    if then == by_now == "review":  # the fence asks round by round
+        subjects["s1"] = replace(record, inherited=(rule("block"),))
+        again = recheck(replace(asked, decision=answer), [], {}, now=NOW)
+        assert [one.code for one in again.reasons] == ["permission_ended"]
+        assert "A person let Zorbolino (Studio) pass" in again.reasons[0].detail
+
+
+def test_what_is_allowed_as_a_style_and_cleared_where_it_is_shown_leaves() -> None:
+    styled = replace(rule("allow"), conditions=Conditions(intent="style"))
+    wishes = wishes_of({"s1": replace(NAMED, rules=(styled,))}, "a", NOW)
+    rulings = [policy.ruled_of(PRESETS["opt-out"], "s1", intent, wish)
+               for intent in ("depict", "style") if (wish := wishes("s1", intent))]  # fmt: skip
+    assert [str(one.effect) for one in rulings] == ["block", "allow"]
+    decision = replace(question().decision, rulings=tuple(rulings), allowed=("s1",))
+    answer = recheck(question(decision=decision, wishes=wishes), [], {}, now=NOW)
+    assert (answer.verdict, answer.reasons) == (Verdict.ALLOW, ())
+    assert shown(answer) == (Shown(subject="s1", intent="style", rule="r1"),)
+
+
 def test_a_name_in_the_frames_holds_whatever_the_prompt_says() -> None:
     silent = replace(SIGHT, texts=("a frog",), seen=(*SIGHT.seen[:-1], SHOWN))
     answer = recheck(question(sight=silent), [change("name", NAMED)], {}, now=NOW)

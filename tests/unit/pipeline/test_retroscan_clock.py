@@ -15,10 +15,14 @@ from benchmarks.tools.past_home import PastHome, opened
 from classifiers.base import Kind, Sight
 from pipeline import examine, policy, recheck, reinstate
 from pipeline.clock import rfc3339
-from registry import names, optouts, rules, scans
+from registry import changes, log, names, optouts, releases, rules, scans, sights, spaces
 from registry.db import read
 from registry.errors import StillForbidden
-from registry.subject_types import NameDraft, OptOutDraft
+from registry.subject_types import NameDraft, OptOutDraft, VectorDraft
+from registry.subjects import records
+
+FACED = world.KINDS.index("face")
+TOMORROW = rfc3339(datetime.now(UTC) + timedelta(days=1))
 
 
 @pytest.fixture
@@ -157,6 +161,78 @@ def test_what_no_model_compares_any_more_comes_back_by_a_person_alone(home: Past
     [case] = open_cases(home)
     assert home.app.reviews.release(case.id, "Ada", "").about == "released"
     assert home.state(made.id) == "released"
+
+
+def ids(home: PastHome) -> set[str]:
+    return {one.id for one in optouts.list_subjects(home.app.engine)}
+
+
+def elsewhere(home: PastHome, subject: str, old: str, space: str) -> None:
+    """What is registered of a subject is embedded again with another model, and the old one is retired."""
+    with read(home.app.engine) as conn:
+        [record] = records(conn, [subject])
+    vectors = [
+        VectorDraft(
+            reference=row.reference,
+            space=space,
+            kind=row.kind,
+            polarity=row.polarity,
+            vector=row.vector,
+            dimension=row.dimension,
+        )
+        for row in record.vectors
+    ]
+    optouts.extend(home.app.engine, subject, vectors=vectors, **told(home))
+    spaces.retire(home.app.engine, old, into=space, **told(home))
+
+
+def away(home: PastHome, target: int) -> tuple[str, str]:
+    """A release that is away for a name alone, and the subject so named; it shows who opted out since."""
+    seen = world.sight(target, np.random.default_rng(target)).seen
+    made = home.publish(Sight(texts=("Hollowmere Tix sings",), seen=seen))
+    named = name(home, "Hollowmere Tix")
+    home.app.retroscan()
+    opt_out(home, target)
+    assert home.app.retroscan().recalled == ()  # it is away already
+    return made.id, named
+
+
+def test_what_the_new_model_alone_knows_does_not_come_back_by_itself(home: PastHome) -> None:
+    made, named = away(home, PICTURED)
+    [shown] = ids(home) - {named}
+    elsewhere(home, shown, world.SPACE, "clip-new")
+    optouts.withdraw(home.app.engine, named, why={}, **told(home))
+    assert home.app.settle() == []
+    [case] = open_cases(home)
+    assert [(one["code"], one["check"]) for one in case.reasons] == [("not_comparable", policy.FRAMES)]
+    assert (case.about, home.state(made)) == (shown, "withdrawn")
+    assert home.app.reviews.release(case.id, "Ada", "").about == "released"
+
+
+def test_a_change_that_cannot_be_compared_keeps_back_what_comes_by_itself(home: PastHome) -> None:
+    made, _ = away(home, PICTURED)
+    judge, before = reinstate.Returning(home.app._bench), ids(home)
+    opt_out(home, FACED)
+    [faced] = ids(home) - before
+    elsewhere(home, faced, world.FACES, "dlib-face-new")
+    released = releases.get(home.app.engine, made)
+    assert released is not None
+    with read(home.app.engine) as conn:
+        fresh = changes.load(conn, judge.seq, log.registry_seq(conn))
+    answer = judge(released, fresh, {}, by_itself=True)
+    assert [(one.code, one.check) for one in answer.reasons] == [("not_comparable", policy.LIKENESS)]
+    assert judge(released, fresh, {}, by_itself=False).reasons == ()
+    sights.forget_sights(home.app.engine, "face", before=TOMORROW)
+    assert judge(released, fresh, {}, by_itself=True).reasons == ()  # nothing is left to compare
+
+
+def test_what_is_forgotten_keeps_nothing_back(home: PastHome) -> None:
+    made, named = away(home, FACED)
+    [faced] = ids(home) - {named}
+    elsewhere(home, faced, world.FACES, "dlib-face-new")
+    sights.forget_sights(home.app.engine, "face", before=TOMORROW)
+    optouts.withdraw(home.app.engine, named, why={}, **told(home))
+    assert home.app.settle() == [made]
 
 
 def test_who_is_left_out_costs_no_new_index_of_all_names(home: PastHome, monkeypatch: Any) -> None:

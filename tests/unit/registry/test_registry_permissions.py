@@ -10,7 +10,7 @@ from registry import holds, log, optouts, permissions, releases, rules
 from registry.canonical import Json
 from registry.db import read, write
 from registry.errors import ConstraintBroken, NotFound, OptOutInvalid, PermissionAnswered
-from registry.permissions import ACCOUNT, Approval, Permission, Request
+from registry.permissions import ACCOUNT, ONCE, Approval, Permission, Request
 from registry.ruling import Ask, ruling
 from registry.tables_rules import permission
 from registry.types import Held, Job, JobState, Reason
@@ -43,10 +43,13 @@ def ask_me(home: Home, title: str = "Zibble") -> str:
     return home.opt_out(title, mode="ask").subject
 
 
-def outcome(home: Home, subject: str, account: str = "studio", job: str = "", purpose: str = "") -> str:
+def outcome(
+    home: Home, subject: str, account: str = "studio", job: str = "", purpose: str = "",
+    intent: str = "depict",
+) -> str:  # fmt: skip
     record = optouts.get(home.engine, subject)
     assert record is not None
-    return ruling(record, Ask(account=account, job=job, purpose=purpose), NOW).outcome
+    return ruling(record, Ask(account=account, job=job, purpose=purpose, intent=intent), NOW).outcome
 
 
 def test_a_hold_asks_each_subject_once(home: Home) -> None:
@@ -102,6 +105,25 @@ def test_the_account_gets_a_licence_within_conditions(home: Home) -> None:
         "scope": "account", "valid_until": None,
         "conditions": {"purposes": ["education"], "credit": "by us"},
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(("asked_as", "other"), [("style", "depict"), ("depict", "style")])
+@pytest.mark.parametrize("scope", [ONCE, ACCOUNT])
+def test_a_yes_is_for_what_was_asked(home: Home, scope: str, asked_as: str, other: str) -> None:
+    subject = ask_me(home)
+    job, [asked] = held(home, reason(subject, intent=asked_as))
+    permissions.approve(home.engine, asked.id, Approval(scope=scope), **BY)
+    assert outcome(home, subject, job=job.id, intent=asked_as) == "allow"
+    assert outcome(home, subject, job=job.id, intent=other) == "review"
+
+
+def test_a_holder_may_say_which_of_the_two(home: Home) -> None:
+    subject = ask_me(home)
+    _, [asked] = held(home, reason(subject))
+    approval = Approval(scope=ACCOUNT, conditions=Conditions(intent="style"))
+    permissions.approve(home.engine, asked.id, approval, **BY)
+    assert outcome(home, subject, intent="style") == "allow"
+    assert outcome(home, subject) == "review"
 
 
 def test_the_hold_is_lifted_when_all_have_approved(home: Home) -> None:
