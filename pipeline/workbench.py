@@ -22,6 +22,7 @@ from pipeline.settings import Settings
 from pipeline.sights import Sealer
 from pipeline.types import Decision, Json
 from pipeline.types import Reason as OurReason
+from registry import releases
 from registry.checkpoint import NoteSigner, ed25519_key_id
 from registry.errors import JobNotOwned, RegistryBusy, RegistryError, RegistryUnusable, StorageAway
 from registry.holds import AlsoHeld, nothing_more
@@ -103,7 +104,8 @@ class StepRun:
 
         A clip that cannot be made, read or marked ends the job as failed. A signature that could not be had,
         a file store or a database that is away leave it open: the next command on this home tries again. So
-        does a defect, as if the process had died of it. Raises: the error, in all cases.
+        does whatever goes wrong once it has a release, and a defect, as if the process had died of it.
+        Raises: the error, in all cases.
         """
         try:
             return self._run()
@@ -133,6 +135,9 @@ class StepRun:
         told = describe(error)
         result: Json = {"error": told.code, "message": told.message}
         try:
+            if releases.find_by_job(self._bench.engine, self._job.id) is not None:  # it ends as released
+                self._put_back()
+                return
             self._staging.forget_drafts()  # first: a full disk needs the room to record anything
             self._bench.jobs.finish(self._job, JobState.FAILED, result)
             self._bench.store.clean(self._job.id)

@@ -4,7 +4,7 @@
 2. A claim that is rejected, or whose clock ends, takes its subject out of force in the same transaction.
 3. A party that was verified stands behind all that it claimed: what is provisional becomes active, what waits
    as a draft comes into force, unless either was filed by a path of delegations that is not in force any
-   more: then it waits on, for the operator or for its clock.
+   more: then it waits on, for the operator or for its clock. So does a draft that cannot come into force.
 4. A dispute softens, it does not lift: until it is decided, what is found is held. A party that nobody
    verified has as many disputes open at a time as claims.
 5. A notice is about a clip that is out. A clip of a takedown notice stops being served at once, of another
@@ -13,6 +13,7 @@
    help the one who was told.
 """
 
+import logging
 from typing import Final
 
 from sqlalchemy import Connection, Engine, func, or_, select
@@ -21,9 +22,16 @@ from registry import claim_log, delegations, log, optouts, parties, recalls, sta
 from registry.canonical import Json
 from registry.checkpoint import NoteSigner
 from registry.claim_log import ACTIVE, DISPUTED, DRAFT, EXPIRED, PROVISIONAL, REJECTED
-from registry.db import read, write
+from registry.db import read, translated, write
 from registry.delegations import Rights
-from registry.errors import ActRefused, ClaimInvalid, NotFound
+from registry.errors import (
+    ActRefused,
+    ClaimInvalid,
+    ConstraintBroken,
+    EntryInvalid,
+    NotFound,
+    OptOutInvalid,
+)
 from registry.ids import parse_time
 from registry.party_types import TAKEDOWN_HOURS, TERMS, UNVERIFIED, Claim, Filing, Target, Terms
 from registry.tables import release, subject
@@ -35,6 +43,10 @@ NOTICES: Final = ("notice_512", "dsa16", "takedown48")
 CLOCK: Final[Json] = {"by": "clock"}
 TAKEDOWN: Final = "takedown48"
 ROUND: Final = 100  # claims in one transaction of the sweeper
+NOT_TAKEN: Final = (ActRefused, ClaimInvalid, ConstraintBroken, EntryInvalid, NotFound, OptOutInvalid)
+"""What is wrong with one draft, and not with the registry."""
+
+logger = logging.getLogger("countermark.registry")
 
 
 def notify(
@@ -127,7 +139,10 @@ def verify(
     engine: Engine, party_id: str, level: str, *, why: Json, terms: Terms = TERMS, now: str,
     sign_checkpoint: NoteSigner,
 ) -> list[str]:  # fmt: skip
-    """Record how far a party is verified, and return the claims that are active by that now (3)."""
+    """Record how far a party is verified, and return the claims that are active by that now (3).
+
+    Its drafts that still wait then were filed by a path that ended, or cannot come into force.
+    """
     with write(engine) as conn:
         parties.one(conn, party_id)
         parties.set_level(conn, party_id, level, why, now)
@@ -136,10 +151,10 @@ def verify(
             for found in _open(conn, party_id):
                 if not delegations.hold(conn, found.path, now):
                     continue  # it goes on waiting, for the operator or for its clock
-                if found.state == DRAFT:
-                    _activate(conn, found, terms, now)
-                else:
+                if found.state != DRAFT:
                     claim_log.move(conn, found, ACTIVE, "verify", why, now)
+                elif not _activated(conn, found, terms, now):
+                    continue
                 done.append(found.id)
         log.add_checkpoint(conn, sign_checkpoint, now)
     return done
@@ -288,6 +303,17 @@ def _activate(conn: Connection, found: Claim, terms: Terms, now: str, *, accepte
     )
     voice = Voice(conn, filing, terms, now, waiting=found, accepted=accepted)
     optouts.add_in(conn, draft_of(kept), now, optouts.spaces_of(conn), voice)
+
+
+def _activated(conn: Connection, found: Claim, terms: Terms, now: str) -> bool:
+    """`_activate`, or nothing of it, if the registry does not take the draft: that keeps no other back."""
+    try:
+        with translated(), conn.begin_nested():
+            _activate(conn, found, terms, now)
+    except NOT_TAKEN as error:
+        logger.warning("the claim %s cannot come into force: %s", found.id, error)
+        return False
+    return True
 
 
 def _open(conn: Connection, party_id: str) -> list[Claim]:

@@ -6,10 +6,11 @@ prompt are in neither. Row and leaf are one transaction, and the database refuse
 """
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from registry import holds, log
 from registry.canonical import Json, JsonValue, canonical
@@ -30,6 +31,31 @@ class Recorded:
 
     id: str
     seq: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """A decision that the registry itself makes, upon one that was made before."""
+
+    verdict: str
+    policy: str
+    policy_version: int
+    checks: Mapping[str, str]
+    reasons: Sequence[ReasonLike]
+    registry_seq: int
+    decided_at: str
+
+
+def latest(conn: Connection, job_id: str) -> Made | None:
+    """The last decision about a job, without its reasons; None where there is none."""
+    query = select(decision).where(decision.c.job_id == job_id)
+    row = conn.execute(query.order_by(func.coalesce(decision.c.log_seq, 0).desc()).limit(1)).first()
+    if row is None:
+        return None
+    return Made(
+        verdict=row.verdict, policy=row.policy, policy_version=row.policy_version, checks=row.checks,
+        reasons=(), registry_seq=row.registry_seq, decided_at=row.decided_at,
+    )  # fmt: skip
 
 
 def record(conn: Connection, job_id: str, made: DecisionLike, at: str) -> Recorded:

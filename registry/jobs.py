@@ -7,6 +7,7 @@ it; how the death of an owner is known is the ownership's (`registry.owners`).
 """
 
 import json
+import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -18,15 +19,27 @@ from registry import decisions, holds, log
 from registry.canonical import Json, JsonValue, stored
 from registry.checkpoint import NoteSigner
 from registry.db import beside, read, write
-from registry.errors import KeyReused, QueueFull
+from registry.errors import (
+    KeyReused,
+    QueueFull,
+    RegistryBusy,
+    RegistryError,
+    RegistryUnusable,
+    StorageAway,
+    StorageFull,
+)
 from registry.holds import AlsoHeld
 from registry.ids import new_id
 from registry.owners import Ownership, demand, demand_token, not_owned, row_of
-from registry.tables import held, job, job_step
+from registry.tables import held, job, job_step, release
 from registry.types import DecisionLike, Job, JobState, Reason, ReasonLike
 
 DEATHS_MAX: Final = 3
 TRIES: Final = 8  # free jobs that are looked at together; others may be faster at some
+NOT_OF_A_JOB: Final = (RegistryBusy, RegistryUnusable, StorageFull, StorageAway)
+"""What goes wrong with all jobs alike."""
+
+logger = logging.getLogger("countermark.registry")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +137,8 @@ class StoredJobs:
 
         ``kinds``: only of one of these, if any is named; ``after``: only of those after this id; ``besides``:
         of none of these; ``begun``: only of those that somebody has begun. A job that died
-        `DEATHS_MAX` times at the same place is held and passed over.
+        `DEATHS_MAX` times at the same place is held and passed over, unless it has a release. One that the
+        database does not give out is passed over, too: it must not keep the younger ones.
         """
         query = _OPEN.where(job.c.id > after, job.c.id.not_in(list(besides)))
         if kinds:
@@ -135,7 +149,14 @@ class StoredJobs:
             with read(self._engine) as conn:
                 ids = list(conn.execute(self._ownership.free(query).limit(TRIES)).scalars())
             for job_id in ids:
-                if (taken := self._take_over(job_id)) is not None:
+                try:
+                    taken = self._take_over(job_id)
+                except NOT_OF_A_JOB:
+                    raise
+                except RegistryError as error:
+                    logger.warning("the job %s cannot be taken: %s", job_id, error)
+                    continue
+                if taken is not None:
                     return taken
             if len(ids) < TRIES:
                 return None
@@ -274,9 +295,9 @@ class StoredJobs:
         return taken
 
     def _charge(self, conn: Connection, row: Row[Any], token: str) -> Job | None:
-        """Count the death of the last owner, and own the job or hold it."""
+        """Count the death of the last owner, and own the job or hold it; what has left is held no more."""
         deaths = row.deaths + (row.owner is not None)
-        if deaths < DEATHS_MAX:
+        if deaths < DEATHS_MAX or conn.execute(select(_released(row.id))).scalar():
             _update(conn, row.id, deaths=deaths)
             return self._own(conn, row.id, token)
         self._hold(conn, row, deaths)
@@ -327,6 +348,10 @@ def demand_room(conn: Connection, room: Room) -> None:
 def _check_same(known: Row[Any], kind: str, inputs: Json) -> None:
     if known.kind != kind or stored(known.inputs) != stored(inputs):
         raise KeyReused(f"The key {known.key!r} was used for another job; choose a new key.")
+
+
+def _released(job_id: str) -> Any:
+    return select(release.c.id).where(release.c.job_id == job_id).exists()
 
 
 def _step(job_id: str, name: str) -> Any:

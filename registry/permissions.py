@@ -8,6 +8,7 @@
 3. When all requests of a hold are approved the hold is lifted in the same transaction; the job is open
    again, and is judged anew from the gate to the fence.
 4. A refusal, or the end of the clock, ends the job as refused, and the other requests of that hold with it.
+   It is a decision, recorded and logged like others, so that who asked is told why and may appeal.
 5. An answer is given once. The same answer a second time changes nothing.
 6. Who answers for a holder has the right to by delegations; the log's private part says who did.
 7. People who decide about a hold may ask a holder, too, whatever the subject's mode (`registry.reviews`).
@@ -23,7 +24,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Row, func, select
 
-from registry import delegations, holds, log, rules
+from registry import decisions, delegations, holds, log, rules
 from registry.canonical import Json
 from registry.checkpoint import NoteSigner
 from registry.db import read, write
@@ -33,7 +34,7 @@ from registry.naming import about, whom
 from registry.subject_types import RuleRow
 from registry.tables import held, job, subject
 from registry.tables_rules import permission
-from registry.types import Held, JobState, ReasonLike
+from registry.types import Held, JobState, Reason, ReasonLike
 from registry.vocabulary import NO_CONDITIONS, Conditions, to_json
 
 ENTRY_VERSION: Final = 1
@@ -281,10 +282,14 @@ def _end(
 def _refuse_job(conn: Connection, row: Row[Any], state: str, now: str) -> None:
     before = conn.execute(select(job.c.result).where(job.c.id == row.job_id)).one().result or {}
     evidence = about(conn, row.subject_id)
-    reason: Json = {
-        "code": f"permission_{state}", "check": "permission",
-        "detail": _TOLD[state].format(whom=whom(evidence)), "evidence": {"permission": row.id, **evidence},
-    }  # fmt: skip
+    told = Reason(
+        code=f"permission_{state}", check="permission", detail=_TOLD[state].format(whom=whom(evidence)),
+        evidence={"permission": row.id, **evidence},
+    )  # fmt: skip
+    made, reason = decisions.latest(conn, row.job_id), holds.reason_json(told)
+    if made is not None:
+        made = replace(made, verdict="block", reasons=(told,), decided_at=now)
+        decisions.record(conn, row.job_id, made, now)
     decided = before.get("decision")
     decision = decided | {"verdict": "block", "reasons": [reason]} if isinstance(decided, dict) else None
     holds.lift(conn, row.job_id, f"permission {row.id} {state}", now)

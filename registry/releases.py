@@ -5,7 +5,7 @@ there after a crash, or none.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -25,7 +25,6 @@ from registry.types import (
     DecisionLike,
     Held,
     Reason,
-    ReasonLike,
     RecheckResult,
     Release,
     ReleaseState,
@@ -49,19 +48,6 @@ class _UsedUp:
 
     verdict: str
     reasons: tuple[Reason, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _AtTheFence:
-    """The decision that the fence makes instead of the candidate's."""
-
-    verdict: str
-    policy: str
-    policy_version: int
-    checks: Mapping[str, str]
-    reasons: Sequence[ReasonLike]
-    registry_seq: int
-    decided_at: str
 
 
 class _NotAllowed(Exception):
@@ -188,7 +174,7 @@ def _hold(
     owners.demand(conn, candidate.job_id, candidate.owner)
     said = Reason(code="held", check="publish_fence", detail=f"The recheck said {refusal}.")
     reasons, checked = refusal.result.reasons or (said,), candidate.decision
-    made = _AtTheFence(
+    made = decisions.Made(
         verdict=BLOCK if str(refusal.result.verdict) == BLOCK else REVIEW, policy=checked.policy,
         policy_version=checked.policy_version, checks=checked.checks, reasons=reasons,
         registry_seq=refusal.seq, decided_at=now,

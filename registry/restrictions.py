@@ -22,7 +22,8 @@ from registry.types import JobState
 HOLD, REFUSAL, WITHDRAWAL, SUSPENSION = "hold", "refusal", "withdrawal", "suspension"
 MACHINE, PERSON, BOTH = "machine", "person", "both"
 PAGE: Final = 100
-_REFUSED_BY_PERSON: Final = "refused_by_person"
+_BY_PEOPLE: Final = frozenset({"refused_by_person", "permission_refused"})
+"""Codes of what a person decided, after a machine had found it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +157,7 @@ def _hold(_conn: Connection, row: Row[Any]) -> Restriction:
 
 def _refusal(_conn: Connection, row: Row[Any]) -> Restriction:
     found = _found(row.reasons)
-    by = BOTH if any(one.code == _REFUSED_BY_PERSON for one in found) else MACHINE
+    by = BOTH if any(one.code in _BY_PEOPLE for one in found) else MACHINE
     return Restriction(
         id=row.id, kind=REFUSAL, account=row.account, job=row.job_id, release=None, at=row.decided_at,
         ended_at=None, content_at=row.created_at, found=found, by=by, made=_made(row),

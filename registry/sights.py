@@ -16,7 +16,11 @@ from registry.ids import parse_time
 from registry.tables import release, release_sight
 from registry.types import SightRow
 
-ROWS_MAX: Final = 64
+ROWS_MAX: Final = 668
+"""What the largest order makes (a test of `pipeline.sights` computes it): 204 passes of 3 rows for 32 turns,
+the words of 21 moments in each of 8 clips that it is made from, and prompt and enhanced prompt, each alone
+and after all of these; 2 rows of judges of prompts; 6 of each of 9 clips.
+"""
 BYTES_MAX: Final = 64 << 20
 FORGET_BATCH: Final = 500  # releases per write transaction, so that publishing does not wait long
 

@@ -5,7 +5,8 @@ model is a new space, which serves beside the old one: whoever compares with one
 and is told who is not (`Snapshot.strangers`), so that nothing passes unseen. Once the new space has all that
 the old one has, the old one is retired:
 1. nothing is registered in it any more, and what it has is no longer compared with;
-2. the database refuses that as long as anything in force has vectors there that the other space lacks;
+2. the database refuses that as long as anything in force has vectors there that the other space lacks; nor
+   is it done as long as the draft of a claim that waits has any there: it could not come into force any more;
 3. it is a log entry that can change a verdict: every view follows before it answers again. What was seen by
    the old model and not yet published is held as soon as a subject changes: it cannot be compared.
 The rows stay, as the record of what was registered.
@@ -19,14 +20,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, and_, distinct, exists, func, select
+from sqlalchemy import Connection, Engine, Text, and_, distinct, exists, func, select, type_coerce
 
 from registry import log
-from registry.canonical import Json
+from registry.canonical import Json, stored
 from registry.checkpoint import NoteSigner
+from registry.claim_log import DRAFT
 from registry.db import read, write
 from registry.errors import NotFound, SpaceInUse
 from registry.tables import embedding, space
+from registry.tables_parties import claim
 from registry.tables_spaces import space_calibration, space_retired
 
 ENTRY_VERSION: Final = 1
@@ -109,7 +112,7 @@ def lacking(engine: Engine, space_id: str, *, after: str = "", limit: int = PAGE
 def retire(engine: Engine, space_id: str, *, into: str, now: str, sign_checkpoint: NoteSigner) -> int:
     """Retire a space for another that has all of it, and return the log position. A second time does nothing.
 
-    Raises `NotFound`, and `SpaceInUse` while the other one lacks something.
+    Raises `NotFound`, and `SpaceInUse` while the other one lacks something, or a draft has vectors in it.
     """
     with write(engine) as conn:
         _demand(conn, space_id)
@@ -125,6 +128,13 @@ def retire(engine: Engine, space_id: str, *, into: str, now: str, sign_checkpoin
             who = "1 subject has" if missing == 1 else f"{missing} subjects have"
             raise SpaceInUse(
                 f"{who} vectors in {space_id[:80]} that {into[:80]} lacks; embed them again first."
+            )
+        waiting = int(conn.execute(_waiting_in(space_id)).scalar_one())
+        if waiting:
+            who = "1 claim that waits has" if waiting == 1 else f"{waiting} claims that wait have"
+            raise SpaceInUse(
+                f"{who} vectors in {space_id[:80]} (countermark claim list --state draft); decide it first, "
+                "or have it withdrawn and sent again."
             )
         public: Json = {"v": ENTRY_VERSION, "action": "retire", "space": space_id, "into": into}
         entry = log.append(conn, "space", public, None, now)
@@ -192,6 +202,13 @@ def _only_there(space_id: str, into: str) -> Any:
     return select(func.count(distinct(_here.c.subject_id))).where(
         _here.c.space == space_id, _here.c.removed_seq.is_(None), ~_counterpart(into)
     )
+
+
+def _waiting_in(space_id: str) -> Any:
+    """How many drafts have vectors there, by their text, in which quotes inside of a value are escaped."""
+    told, member = type_coerce(claim.c.draft, Text), stored({"space": space_id})[1:-1]
+    there = func.replace(told, member, "") != told
+    return select(func.count()).where(claim.c.state == DRAFT, there)
 
 
 def _counterpart(space_id: str) -> Any:

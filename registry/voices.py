@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row
 
-from registry import claim_log, parties, statements
+from registry import claim_log, parties, spaces, statements
 from registry.canonical import Json
 from registry.claim_log import ACTIVE, DRAFT, PROVISIONAL
 from registry.delegations import Path, Rights
@@ -142,6 +142,8 @@ class Voice:
             raise ClaimInvalid(
                 f"{DRAFTS_MAX} claims of this party wait already; have the party verified first."
             )
+        if {one.space for one in draft.vectors} & spaces.retired(self._conn):  # it could never be in force
+            raise ClaimInvalid("It was looked at with a model that is retired; send it to one that serves.")
         due = due_after(self._now, self._terms.days)
         made = claim_log.file(
             self._conn, self.filing, party_id, stand.path, DRAFT, due_at=due, draft=document, now=self._now

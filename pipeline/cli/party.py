@@ -124,8 +124,13 @@ def verify(
         found = parties.find(opened.engine, found.id)
         _say(found)
         output.say(f"{len(done)} {'claim is' if len(done) == 1 else 'claims are'} active by that.")
+        waiting = [one.id for one in claims.list_claims(opened.engine, party_id=found.id, state="draft")]
+        for one in waiting:
+            output.say(
+                f"claim {one} still waits; countermark claim decide {one} --accept does it or says why."
+            )
         if as_json:
-            output.answer(_document(found) | {"active": done})
+            output.answer(_document(found) | {"active": done, "waiting": [*waiting]})
         return optout.look_back(opened) if done else output.OK
 
 

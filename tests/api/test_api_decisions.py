@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.api import shapes
 from pipeline.clock import clock
-from registry import apikeys
+from registry import apikeys, permissions
 from registry.ids import new_id
 
 PROMPT = "Zorblax waves at the sea"
@@ -151,6 +151,24 @@ def test_an_appeal_is_upheld(strict: Any) -> None:
     assert (seen["state"], seen["again"]) == ("upheld", None)
     again = strict.client.post(f"/v1/cases/{told['id']}/decide", json={"decision": "release"}, headers=ada)
     assert (again.status_code, again.json()["code"]) == (409, "case_closed")
+
+
+def test_a_holders_no_is_a_decision(strict: Any) -> None:
+    engine, headers = strict.service.app.engine, strict.key("asking")
+    files = [("name", (None, "Vexmire")), ("mode", (None, "ask"))]
+    strict.client.post("/v1/optouts", files=files, headers=strict.key("Studio Ask", "optout"))
+    body = {"prompt": "Vexmire at the sea", "seconds": 1, "seed": 7}
+    wait = {"Prefer": "wait=60"}
+    job = strict.client.post("/v1/generations", json=body, headers=headers | wait).json()
+    [asked] = permissions.list_permissions(engine, job_id=job["id"])
+    signer = strict.service.app.signer
+    permissions.refuse(engine, asked.id, why="no", now=clock(), sign_checkpoint=signer)
+    told = strict.client.get(f"/v1/generations/{job['id']}", headers=headers).json()
+    decided = strict.client.get(told["statement"], headers=headers).json()
+    assert (told["state"], decided["kind"], decided["ended_at"]) == ("refused", "refusal", None)
+    assert "its rights holder was asked, and refused" in decided["statement"]["decision_facts"]
+    assert set(decided["statement"]) == FIELDS
+    assert appeal(strict, headers, job=job["id"]).status_code == 201
 
 
 def test_what_cannot_be_appealed_against(strict: Any) -> None:

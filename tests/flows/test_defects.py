@@ -13,6 +13,7 @@ from pipeline.errors import TooBusy
 from pipeline.orders import GuardOrder
 from pipeline.policy import Sound
 from pipeline.settings import load
+from registry.errors import StorageFull
 from registry.jobs import DEATHS_MAX
 from registry.types import Job, JobState
 
@@ -55,6 +56,31 @@ def test_a_job_that_always_fails_is_held(home: Path, clip: Path) -> None:
         [resumed] = app.resume(fail)
         assert resumed.job.state is JobState.HELD
         assert app.job(job.id).state is JobState.HELD
+
+
+def test_a_job_whose_file_cannot_be_placed_is_gone_on_with(home: Path, clip: Path) -> None:
+    """It has been published, so that it can neither fail nor be held."""
+    released, elsewhere = home / "files" / "released", home / "elsewhere"
+
+    def lose(step: str, event: str, _value: float) -> None:
+        if (step, event) == ("place", "begin") and not elsewhere.exists():
+            released.rename(elsewhere)
+            released.write_text("no folder")
+
+    with open_app(load(home)) as app:
+        job = accepted(app, clip, "published")
+        for _ in range(DEATHS_MAX + 1):
+            with pytest.raises(StorageFull):
+                app.run(job, lose)
+            taken = app.take()
+            assert taken is not None
+            assert taken.id == job.id
+            job = taken
+        released.unlink()
+        elsewhere.rename(released)
+        ended = app.run(job, silent)
+        assert ended.job.state is JobState.RELEASED
+        assert ended.file is not None
 
 
 def test_the_threads_beside_go_on(

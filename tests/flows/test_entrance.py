@@ -27,7 +27,7 @@ from pipeline.clock import clock, rfc3339
 from pipeline.errors import CountermarkError
 from pipeline.optouts.desk import Desk
 from pipeline.optouts.order import OptOutOrder
-from pipeline.orders import CreateOrder, GuardOrder
+from pipeline.orders import MAX_TURNS, CreateOrder, GuardOrder
 from pipeline.pictures.reader import load_picture
 from pipeline.policy import Sound
 from pipeline.settings import load
@@ -110,6 +110,15 @@ def test_what_an_enhancer_writes_is_judged_before_it_is_drawn(app: App, tmp_path
     made = create(under(app, enhancer=str(plain)), "a valley")
     assert made.release is not None
     assert made.release.facts["enhanced_prompt"] == "a wide green valley under clouds"
+
+
+def test_what_is_seen_of_as_many_turns_as_may_be_is_kept(app: App) -> None:
+    turns = tuple(f"wave number {number} rolls in" for number in range(MAX_TURNS))
+    made = create(app, "a harbour", history=turns, enhanced="a harbour at dusk")
+    assert made.release is not None, told(made)
+    with read(app.engine) as conn:
+        [rows] = of(conn, [made.release.id]).values()
+    assert [row.kind for row in rows].count("clause") == MAX_TURNS + 4
 
 
 def test_what_a_clip_is_made_from_is_looked_at_first(app: App, tmp_path: Path, make_clip: Any) -> None:

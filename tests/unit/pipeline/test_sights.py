@@ -9,9 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from classifiers.base import Kind, Line, Passage, Seen, Sight
+from classifiers.sampling import LONG
 from classifiers.words import ReadLine, seen_words
+from pipeline.checks import WORD_FRAMES, WORD_SHARE
 from pipeline.errors import KeysUnusable, StorageFailed
+from pipeline.orders import MAX_MATERIAL, MAX_TURNS
 from pipeline.sights import KEY_BYTES, KEY_FILE, Sealer, ensure_sealer, reading_of
+from pipeline.texts import Texts
+from registry.sights import ROWS_MAX
 
 SEALER = Sealer(bytes(KEY_BYTES))
 
@@ -66,6 +71,21 @@ sights = st.builds(
 def test_a_sight_survives_storing(sight: Sight) -> None:
     assert same(SEALER.load(SEALER.dump(sight)), sight)
     assert same(SEALER.sight(sight.texts, SEALER.rows(sight)), sight)
+
+
+def test_whatever_may_be_ordered_can_be_stored() -> None:
+    """With the last turn, picture or moment that an order may have, and everything set up that looks."""
+    kept = LONG.regular + LONG.changes + 1
+    moments = max(WORD_FRAMES, kept // WORD_SHARE)
+    texts = Texts(
+        history=("turn",) * MAX_TURNS, pictures=("words",) * (MAX_MATERIAL * moments), prompt="it",
+        enhanced="it, drawn",
+    )  # fmt: skip
+    of_a_pass = len(("CLIP", "sentences", "clauses"))
+    judges = len(("embedded", "prompt_judge"))
+    of_a_clip = len(("frames", "face", "drawn face", "words", "frame_head", "frame_classifier"))
+    most = of_a_pass * len(texts.passes) + judges + of_a_clip * (1 + MAX_MATERIAL)
+    assert most == ROWS_MAX
 
 
 def test_faces_are_sealed_and_nothing_else() -> None:

@@ -130,6 +130,31 @@ def test_a_job_that_dies_between_steps_is_held_too(home: Home) -> None:
         assert "between steps" in holds.open_holds(conn)[0].reasons[0].detail
 
 
+def test_a_job_that_has_left_is_never_held(home: Home) -> None:
+    """It could be ended in no other way than as released, and would keep all younger ones."""
+    home.release()
+    for _ in range(DEATHS_MAX + 2):
+        home.jobs.close()
+        (job,) = home.jobs.resume()
+    younger = home.jobs.submit("make", "younger", {})
+    home.jobs.close()
+    taken = {one.id: one for one in home.jobs.resume()}
+    assert taken.keys() == {job.id, younger.id}
+    assert home.jobs.finish(taken[job.id], JobState.RELEASED, {}).state is JobState.RELEASED
+
+
+def test_a_job_that_the_database_does_not_give_out_keeps_no_other(
+    sqlite_home: Home, caplog: pytest.LogCaptureFixture
+) -> None:
+    ids = [sqlite_home.jobs.submit("make", str(number), {}).id for number in range(3)]
+    broken = f"BEFORE UPDATE ON job WHEN OLD.id = '{ids[1]}' BEGIN SELECT RAISE(ABORT, 'broken'); END"
+    with write(sqlite_home.engine) as conn:
+        conn.exec_driver_sql(f"CREATE TRIGGER broken {broken}")
+    sqlite_home.jobs.close()
+    assert {job.id for job in sqlite_home.another().resume()} == {ids[0], ids[2]}
+    assert f"the job {ids[1]} cannot be taken" in caplog.text
+
+
 def test_an_abandoned_job_is_taken_over_without_a_death(home: Home) -> None:
     job = home.jobs.submit("make", "k", {})
     for _ in range(DEATHS_MAX + 1):

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from registry_builders import NOW, SIGNER, Home, Judgement, candidate
 
-from registry import holds, log, optouts, permissions, releases, rules
+from registry import holds, log, optouts, permissions, releases, restrictions, rules
 from registry.canonical import Json
 from registry.db import read, write
 from registry.errors import ConstraintBroken, NotFound, OptOutInvalid, PermissionAnswered
@@ -35,7 +35,10 @@ def held(home: Home, *reasons: Reason, key: str = "k") -> tuple[Job, list[Permis
         made.extend(permissions.ask(conn, hold, REQUEST, now=NOW, signer=SIGNER))
 
     decided: Json = {"decision": {"verdict": "review", "reasons": []}, "reasons": []}
-    home.jobs.finish(job, JobState.HELD, decided, reasons=reasons, also_held=also)
+    home.jobs.finish(
+        job, JobState.HELD, decided, reasons=reasons, also_held=also,
+        decided=Judgement(verdict="review", reasons=reasons), sign_checkpoint=SIGNER,
+    )  # fmt: skip
     return job, made
 
 
@@ -167,6 +170,27 @@ def test_the_clock_refuses(home: Home) -> None:
     assert told.state is JobState.REFUSED
     assert "permission_expired" in str(told.result)
     assert permissions.expire_due(home.engine, now=LATE, sign_checkpoint=SIGNER) == []
+
+
+@pytest.mark.parametrize(("code", "by"), [("permission_refused", "both"), ("permission_expired", "machine")])
+def test_a_no_and_silence_are_decisions(home: Home, code: str, by: str) -> None:
+    """With a statement of reasons of their own, and open to an appeal."""
+    job, [asked] = held(home, reason(ask_me(home)))
+    if code == "permission_refused":
+        permissions.refuse(home.engine, asked.id, why="no", now=SOON, sign_checkpoint=SIGNER)
+    else:
+        permissions.expire_due(home.engine, now=LATE, sign_checkpoint=SIGNER)
+    with read(home.engine) as conn:
+        found, head = restrictions.of_job(conn, job.id), log.head(conn)
+        [entry] = [one for one in log.entries(conn, asked.log_seq, head) if one.kind == "decision"]
+        assert log.covering(conn, head) is not None
+        assert log.audit(conn)
+    assert found is not None
+    assert (found.kind, found.by, found.ended_at, found.policy) == ("refusal", by, None, ("test", 1))
+    assert [(one.code, one.check) for one in found.found] == [(code, "permission")]
+    assert (entry.public["verdict"], entry.public["reasons"]) == ("block", [code])
+    assert entry.private is not None
+    assert entry.private["job"] == job.id
 
 
 def test_an_answer_that_comes_too_late_is_none(home: Home) -> None:

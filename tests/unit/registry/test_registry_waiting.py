@@ -1,16 +1,18 @@
 """Claims that wait beyond a cap, and who may dispute what the operator said."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from party_builders import BY, delegate, party, said
-from registry_builders import Home
+from registry_builders import NOW, Home, picture, vector
 
-from registry import claims, delegations, optouts, parties, rules, tables
-from registry.db import read
-from registry.errors import ActRefused, ClaimInvalid
+from registry import claims, delegations, log, optouts, parties, rules, spaces, tables
+from registry.db import read, write
+from registry.errors import ActRefused, ClaimInvalid, ConstraintBroken, SpaceInUse
 from registry.party_types import Terms
 from registry.subject_types import QuarantineDraft
+from registry.tables_spaces import space_retired
 
 CAP: dict[str, Any] = {"terms": Terms(cap=2)}
 
@@ -56,6 +58,52 @@ def test_what_waits_with_doubts_comes_into_force_with_them(home: Home) -> None:
     found = optouts.get(home.engine, claims.get(home.engine, waiting.claim or "").subject or "")
     assert found is not None
     assert [(one.text, one.quarantined) for one in found.names] == [("Zibble", True)]
+
+
+def test_a_draft_that_cannot_come_into_force_keeps_no_other_back(home: Home) -> None:
+    """Of a retired space, as one could be filed in earlier versions; or with vectors of another size."""
+    someone = party(home, "Someone")
+    shown = vector(kind="picture", reference=picture(1).sha256)
+    everywhere = tuple(replace(shown, space=space) for space in ("space", "old", "new"))
+    home.opt_out("Other", references=(picture(1),), vectors=everywhere)
+    for n in range(2):
+        said(home, someone, f"Hero {n}", **CAP)
+    small = replace(shown, vector=bytes(6) + b"\x00\x3c", dimension=4)
+    wrong = [
+        said(home, someone, f"Wrong {space}", references=(picture(1),), vectors=(made,), **CAP)
+        for space, made in (("size", small), ("space", replace(shown, space="old")))
+    ]
+    good = said(home, someone, "Good", **CAP)
+    assert {one.standing for one in (*wrong, good)} == {"draft"}
+    with write(home.engine) as conn:
+        seq = log.append(conn, "space", {"action": "retire", "space": "old", "into": "new"}, None, NOW).seq
+        conn.execute(space_retired.insert().values(space="old", into_space="new", log_seq=seq))
+    done = claims.verify(home.engine, someone.id, "document", why={}, **BY)
+    assert good.claim in done
+    assert len(done) == 3
+    assert {one.id for one in claims.list_claims(home.engine, state="draft")} == {one.claim for one in wrong}
+    with read(home.engine) as conn:
+        assert log.audit(conn)
+    assert "Wrong size" not in {one.name for one in optouts.list_subjects(home.engine)}
+    with pytest.raises(ConstraintBroken, match="retired"):
+        claims.decide(home.engine, wrong[1].claim or "", accept=True, why={}, **BY)
+
+
+def test_no_space_is_retired_in_which_a_draft_has_vectors(home: Home) -> None:
+    someone = party(home, "Someone")
+    shown = vector(kind="picture", reference=picture(1).sha256, space="old")
+    both = {"references": (picture(1),), "vectors": (shown, replace(shown, space="new"))}
+    home.opt_out("Other", **both)
+    for n in range(2):
+        said(home, someone, f"Hero {n}", **CAP)
+    waiting = said(home, someone, "Waits", **both, **CAP)
+    said(home, someone, "Speaks of it", description='"space":"old" and "new"', **CAP)
+    with pytest.raises(SpaceInUse, match="1 claim that waits has vectors"):
+        spaces.retire(home.engine, "old", into="new", **BY)
+    claims.decide(home.engine, waiting.claim or "", accept=True, why={}, **BY)
+    spaces.retire(home.engine, "old", into="new", **BY)
+    with pytest.raises(ClaimInvalid, match="retired"):
+        said(home, someone, "Late", **both, **CAP)
 
 
 def test_drafts_are_not_read_to_file_another(home: Home) -> None:
