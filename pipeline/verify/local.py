@@ -317,6 +317,8 @@ class _Case:
         geometry = detection.geometry if detection else None
         settings = self._verifier.settings
         texts = (settings.label, settings.service)
+        if payload is None and (detection is None or not detection.searched):
+            return visible.not_checked(visible.UNSEARCHED, self._observation)
         if payload is None:
             hidden = words.present(detection)
             return visible.look_without_payload(self._observation, key, texts, hidden=hidden)

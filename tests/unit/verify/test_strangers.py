@@ -26,11 +26,11 @@ PAYLOAD = 0x1234567890ABCDEF
 FOUND = Detection(
     payload=PAYLOAD, log10_chance=-23.4567, presence_log10_chance=-23.4567, span=(1.23, 9.87),
     geometry=Geometry(scale=1.4131, rotation=3.21, shift=(0.123, 0.321), time_offset=2.71, speed=1.087),
-    key_epoch=1, frames=241,
+    key_epoch=1, frames=241, blocks=1, searched=1,
 )  # fmt: skip
 WEAK = Detection(
     payload=None, log10_chance=0.0, presence_log10_chance=-11.239, span=None, geometry=None, key_epoch=None,
-    frames=241,
+    frames=241, blocks=1, searched=1,
 )  # fmt: skip
 PICTURES = ContentMatch(content=Content.UNDECIDED, structure=0.9371, least=0.8127, differs=1.379, moments=7)
 # What strangers may be told in numbers: of the file itself, of the log, and when it was checked.
