@@ -19,6 +19,7 @@ LOOKED_FOR_IN_PARTS: Final = (
     "Looked for, not found. Parts of the clip are too short to be looked at, or come too late in it."
 )
 TOO_SHORT: Final = "Not looked for: the clip is too short, or its frames lie too far apart."
+COVERED: Final = "It shows the release, but something in the picture was covered, added or changed."
 TOLD_PACE: Final = 0.03  # relative; the mark measures the speed of a short clip about so well
 MONTHS: Final = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
@@ -165,7 +166,7 @@ def pictures_note(found: ContentMatch | None) -> tuple[str, ...]:
     """Says that a part of the picture was changed, where that is why it could not be confirmed."""
     if found is None or found.content is not Content.UNDECIDED or not found.alike:
         return ()
-    return ("It shows the release, but something in the picture was covered, added or changed.",)
+    return (COVERED,)
 
 
 def present(detection: Detection | None) -> bool:
