@@ -16,7 +16,7 @@ from pipeline.credentials.boxes import MAX_BOXES, is_base_media, scan
 from pipeline.credentials.c2pa_context import Builder, C2paError, Reader, make_context
 from pipeline.credentials.judge import UNCOVERED, judge
 from pipeline.credentials.reading import CredentialReading, CredentialState
-from pipeline.credentials.trust import TrustStore
+from pipeline.credentials.trust import SignerTable, TrustStore
 from pipeline.errors import LimitExceeded, MediaUnreadable
 from pipeline.types import Json
 
@@ -72,7 +72,8 @@ def read_open_file(file: IO[bytes], trust: TrustStore, stored: bytes | None = No
     # What is ours is judged without foreign roots: c2pa would take a time-stamp of theirs for our claims.
     reading = _read(file, replace(trust, foreign_roots=""), stored)
     if trust.foreign_roots and reading.state is CredentialState.PRESENT and not reading.ours:
-        reading = _read(file, trust, stored)
+        # What they vouch for is theirs or nobody's: their time-stamp would let a key of ours sign for ever.
+        reading = _read(file, replace(trust, signers=SignerTable()), stored)
     if reading.ours and stored is None and boxes.uncovered:
         failures = (*reading.failures, UNCOVERED)
         return replace(reading, hash_ok=False, content_hash_only_failure=False, failures=failures)
