@@ -96,11 +96,13 @@ def call(task: str, request: Json, limits: ProcessLimits) -> Json:
         expired = threading.Event()
         timer = threading.Timer(limits.wall_seconds, _expire, (expired, child))
         timer.start()
-        answer = child.stdout.read(MAX_ANSWER_BYTES + 1)
-        timer.cancel()
-        if len(answer) > MAX_ANSWER_BYTES:
-            child.kill()
-        child.wait()
+        try:
+            answer = child.stdout.read(MAX_ANSWER_BYTES + 1)
+            if len(answer) > MAX_ANSWER_BYTES:
+                child.kill()
+            child.wait()  # it may have closed its output and go on
+        finally:
+            timer.cancel()
     if expired.is_set():
         raise too_slow(limits)
     return parse_answer(answer, child.returncode)

@@ -167,8 +167,8 @@ class ReleaseRun(StepRun):
     def _accept(self) -> Json:
         inputs = self._inputs
         name = self._staging.take_in(Path(inputs["source"]), inputs["sha256"], ".input")
-        limits = self._bench.settings.process_limits
-        inbound = credential.judge_parent(self._staging.path(name), self._bench.pki, limits)
+        limits, pki = self._bench.settings.process_limits, credential.keys_now(self._bench.settings)
+        inbound = credential.judge_parent(self._staging.path(name), pki, limits)
         return {
             "file": name, "parent": self._keep_parent(inbound.archive), "sha256": inputs["sha256"],
             "made_from": self._release_of(inbound),
@@ -252,7 +252,7 @@ class ReleaseRun(StepRun):
         self, origin: dict[str, Any], facts: Json, decision: dict[str, Any], reserved: dict[str, Any],
         surveyed: dict[str, Any], marked: dict[str, Any], seen: dict[str, Any],
     ) -> Json:  # fmt: skip
-        settings, pki = self._bench.settings, self._bench.pki
+        settings, pki = self._bench.settings, credential.keys_now(self._bench.settings)
         visible: Json = {
             "variant": surveyed["variant"], "width": marked["width"], "height": marked["height"],
             "label": self._inputs["label"], "handle": self._inputs["service"],
@@ -311,8 +311,8 @@ class ReleaseRun(StepRun):
 
     def _reread(self, signed: dict[str, Any], reserved: dict[str, Any]) -> Json:
         file, limits = self._staging.path(signed["file"]), self._bench.settings.process_limits
-        payload = int(reserved["payload"], 16)
-        return {"verdict": credential.reread(file, self._bench.pki, payload, limits)}
+        payload, pki = int(reserved["payload"], 16), credential.keys_now(self._bench.settings)
+        return {"verdict": credential.reread(file, pki, payload, limits)}
 
     def _store(self, signed: dict[str, Any]) -> Json:
         store = self._bench.store

@@ -110,6 +110,11 @@ class Lookup:
         """How many releases there are."""
         return int(self._reader.one("SELECT COUNT(*) FROM verify_release_v1")[0])
 
+    def newest_payload(self) -> str | None:
+        """Return the payload (16 hex digits) of the last release, or None when there is none."""
+        row = self._reader.one("SELECT payload FROM verify_release_v1 ORDER BY log_seq DESC LIMIT 1")
+        return None if row is None else str(row[0])
+
     def payloads(self) -> Iterator[int]:
         """Yield the payload of every release, oldest first."""
         for (payload,) in self._reader.each("SELECT payload FROM verify_release_v1 ORDER BY log_seq"):

@@ -79,7 +79,8 @@ class Detection:
     ``presence_log10_chance``: the same for "a mark of this key is here", whether or not its payload is read.
     ``listed``: the payload was recognised among those that were issued, without being decoded.
     ``span``: first and last second of the blocks in which the payload was confirmed; between them, it may be
-    missing.
+    missing. ``blocks``: how many the clip has; ``searched``: those in which a payload was looked for, which
+    ends with the one in which it was found. Others are too short, or too many came before them.
     """
 
     payload: int | None
@@ -89,6 +90,8 @@ class Detection:
     geometry: Geometry | None
     key_epoch: int | None
     frames: int
+    blocks: int
+    searched: int
     listed: bool = False
 
 

@@ -43,6 +43,7 @@ SHARES = (1 / 2 / UNMOVED, 1 / 4 / QUICK, 1 / 4 / FULL)
 # What the template's phases are compared at in one block: by the quick part and by the full search.
 QUICK_PLACEMENTS = 2 * len(CLOCKS) * sync.FINEST**2
 MAX_BLOCKS = 1000  # over three hours
+LEAST_WINDOWS = 2  # of a block: the search compares neighbouring windows
 MAX_EPOCHS = 8
 # One known message at a known place and two clocks, in each later block: unmarked, below 10⁻⁸ a block.
 CONFIRM_STATISTIC = 6.0
@@ -103,15 +104,16 @@ class HiddenMarkDetector:
     def detect(self, frames: Iterable[Picture]) -> Detection:
         """Search a clip of any length once, in constant memory; see `watermark.base.Detection`."""
         found: Found | None = None
-        presence, count, searched = 0.0, 0, 0
+        presence, count, number, searched = 0.0, 0, 0, 0
         for block in blocks(frames):
             count += block.frames
-            searched += 1  # noqa: SIM113 (enumerate would keep the last block alive)
-            if searched <= MAX_BLOCKS and found:
+            number += 1
+            if number <= MAX_BLOCKS and found:
                 found = _followed(found, block)
-            elif searched <= MAX_BLOCKS:
-                found, seen = self._found(block, searched)
+            elif number <= MAX_BLOCKS and len(block.windows) >= LEAST_WINDOWS:
+                found, seen = self._found(block, number)
                 presence = min(presence, seen)
+                searched += 1
             del block  # its memory is free before the next one is gathered
         chance = found.log10_chance if found else 0.0
         return Detection(
@@ -124,6 +126,8 @@ class HiddenMarkDetector:
             key_epoch=found.owner.epoch if found else None,
             frames=count,
             listed=bool(found and found.reading.listed),
+            blocks=number,
+            searched=searched,
         )
 
     def log10_chance(
@@ -145,8 +149,6 @@ class HiddenMarkDetector:
     def _found(self, block: Block, number: int) -> tuple[Found | None, float]:
         """What one block says, and the chance of its traces; the quick parts come first for all keys."""
         presence = 0.0
-        if len(block.windows) < 2:  # the search compares neighbouring windows
-            return None, presence
         for part, (helpings, places) in enumerate(
             ((_unmoved, QUICK_PLACEMENTS), (_quick, QUICK_PLACEMENTS), (search.helpings, search.PLACEMENTS))
         ):

@@ -228,14 +228,16 @@ def choose_variant(
     label: str = DEFAULT_LABEL,
     handle: str = DEFAULT_HANDLE,
     style: VisibleStyle | None = None,
+    size: tuple[int, int] | None = None,
 ) -> int:
     """Of the 16 paths the one that crosses most texture: hard to paint out, and it hides no flat title.
 
-    ``frames``: a few frames of the clip (three a second are plenty), all of one size. Deterministic.
+    ``frames``: a few frames of the clip (three a second are plenty), all of one size. ``size``: width and
+    height of the clip, where they were `reduced`, which chooses the same. Deterministic.
     """
     if not frames:
         raise GeometryError("No frame was given to choose a path from: sample at least one.")
-    height, width = frames[0].luma.shape
+    width, height = size or frames[0].luma.shape[::-1]
     maps = [(frame.time, _texture(frame.luma)) for frame in frames]
     scores = []
     for variant in range(VARIANTS):
@@ -244,10 +246,15 @@ def choose_variant(
     return int(np.argmax(scores))
 
 
+def reduced(luma: Luma) -> Luma:
+    """A copy of 90 lines: all that `choose_variant` looks at."""
+    scale = 90 / min(luma.shape)
+    return np.asarray(cv2.resize(luma, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
+
+
 def _texture(luma: Luma) -> NDArray[np.float64]:
     """Integral image of saturating local contrast on a grid of 90 lines."""
-    scale = 90 / min(luma.shape)
-    small = np.asarray(cv2.resize(luma, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.float32)
+    small = reduced(luma).astype(np.float32)
     mean = cv2.blur(small, (5, 5))
     spread = np.sqrt(np.maximum(cv2.blur(small * small, (5, 5)) - mean * mean, 0))
     return np.asarray(cv2.integral(spread / (spread + 12)), np.float64)

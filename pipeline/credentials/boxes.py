@@ -24,10 +24,13 @@ UUID: Final = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoxScan:
-    """`credentials`: number of C2PA boxes. `uncovered`: whether bytes lie where no hash would see them."""
+    """`credentials`: number of C2PA boxes. `uncovered`: whether bytes lie where no hash would see them.
+    `unfinished`: there are more boxes than were looked at.
+    """
 
     credentials: int
     uncovered: bool
+    unfinished: bool
 
 
 def is_base_media(file: IO[bytes]) -> bool:
@@ -40,15 +43,19 @@ def scan(file: IO[bytes]) -> BoxScan:
     """Walk the top-level boxes; stops quietly where they stop making sense."""
     end, position = file.seek(0, os.SEEK_END), 0
     counts = {b"ftyp": 0, b"mfra": 0, C2PA_UUID: 0}
+    unfinished = True
     for _ in range(MAX_BOXES):
         kind, size = _box(file, position, end)
         if kind in counts:
             counts[kind] += 1
         if size == 0:
+            unfinished = False
             break
         position += size
     usual = counts[b"ftyp"] == 1 and counts[b"mfra"] == 0 and counts[C2PA_UUID] == 1
-    return BoxScan(credentials=counts[C2PA_UUID], uncovered=not usual or position != end)
+    return BoxScan(
+        credentials=counts[C2PA_UUID], uncovered=not usual or position != end, unfinished=unfinished
+    )
 
 
 def _box(file: IO[bytes], position: int, end: int) -> tuple[bytes, int]:

@@ -12,12 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, Final
 
-from pipeline.credentials.boxes import is_base_media, scan
+from pipeline.credentials.boxes import MAX_BOXES, is_base_media, scan
 from pipeline.credentials.c2pa_context import Builder, C2paError, Reader, make_context
 from pipeline.credentials.judge import UNCOVERED, judge
 from pipeline.credentials.reading import CredentialReading, CredentialState
-from pipeline.credentials.trust import TrustStore
-from pipeline.errors import MediaUnreadable
+from pipeline.credentials.trust import SignerTable, TrustStore
+from pipeline.errors import LimitExceeded, MediaUnreadable
 from pipeline.types import Json
 
 VIDEO: Final = "video/mp4"
@@ -29,7 +29,7 @@ def read_credential(request: Json) -> Json:
 
     Request: ``path``, ``trust`` (`TrustStore.to_json`), ``manifest`` (base64 of a stored manifest, or null to
     use the file's own), ``archive`` (whether to pack the credential as a parent ingredient, with its title).
-    Raises: MediaUnreadable when the path is not a readable file.
+    Raises: MediaUnreadable when the path is not a readable file, LimitExceeded as `read_open_file`.
     """
     trust = TrustStore.from_json(request["trust"])
     manifest = request["manifest"]
@@ -55,16 +55,25 @@ def open_media(path: Path) -> IO[bytes]:
 
 
 def read_open_file(file: IO[bytes], trust: TrustStore, stored: bytes | None = None) -> CredentialReading:
-    """Judge the file's own credential, or `stored` (manifest bytes) against the file."""
+    """Judge the file's own credential, or `stored` (manifest bytes) against the file.
+
+    Raises: LimitExceeded for so many boxes that a credential may lie behind those that were looked at.
+    """
     if not is_base_media(file):
         return CredentialReading(state=CredentialState.NONE)
     boxes = scan(file)
     if stored is None and not boxes.credentials:
+        if boxes.unfinished:
+            raise LimitExceeded(
+                f"the file has more than {MAX_BOXES} boxes, so whether it carries a credential is not known; "
+                "save it again as one piece"
+            )
         return CredentialReading(state=CredentialState.NONE)
     # What is ours is judged without foreign roots: c2pa would take a time-stamp of theirs for our claims.
     reading = _read(file, replace(trust, foreign_roots=""), stored)
     if trust.foreign_roots and reading.state is CredentialState.PRESENT and not reading.ours:
-        reading = _read(file, trust, stored)
+        # What they vouch for is theirs or nobody's: their time-stamp would let a key of ours sign for ever.
+        reading = _read(file, replace(trust, signers=SignerTable()), stored)
     if reading.ours and stored is None and boxes.uncovered:
         failures = (*reading.failures, UNCOVERED)
         return replace(reading, hash_ok=False, content_hash_only_failure=False, failures=failures)

@@ -71,7 +71,7 @@ def _other(data: bytes) -> str:
 def _png(data: bytes) -> Header:
     size, orientation, whole = None, UPRIGHT, False
     for name, body in _png_chunks(data):
-        if size is None and name != b"IHDR":
+        if (size is None) is not (name == b"IHDR"):  # the first chunk, and no other
             raise PictureRefused(DAMAGED)
         if name == b"IHDR":
             size = struct.unpack_from(">II", body)

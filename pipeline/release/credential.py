@@ -1,18 +1,22 @@
 """The credential of a release: definition, signature, time-stamp, and a reading by a fresh process."""
 
 import contextlib
+import os
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path, PurePath
 
 from pipeline.credentials.manifest import Agent, ManifestDefinition, ReleaseFacts, created, guarded
-from pipeline.credentials.pki import Pki
+from pipeline.credentials.pki import Pki, ensure_pki, load_pki
 from pipeline.credentials.read import ParentKind, inspect_parent, read_credential
 from pipeline.credentials.sign import ExternalTsa, SignedClip, TimeStampService, sign_clip
 from pipeline.credentials.signer import LocalKeySigner
-from pipeline.errors import SigningFailed
+from pipeline.errors import KeysUnusable, SigningFailed
+from pipeline.home import Home
+from pipeline.keyring import with_tsa_roots
 from pipeline.sandbox import ProcessLimits
+from pipeline.settings import Settings
 from pipeline.types import Json
 
 
@@ -58,6 +62,21 @@ class Inbound:
     archive: bytes | None
     urn: str = ""
     payload: str = ""
+
+
+def keys_now(settings: Settings) -> Pki:
+    """The signing keys as they are now: since a process began, a signer may have been revoked, or be near its
+    end, and is then replaced.
+
+    Raises: SigningFailed where they cannot be used, so that the job waits until they can.
+    """
+    folder = Home(settings.home).pki
+    try:
+        # Keys that are gone are not made anew: new ones would hide that the old ones are lost.
+        pki = ensure_pki(folder, now=datetime.now(UTC)) if os.path.lexists(folder) else load_pki(folder)
+        return replace(pki, trust=with_tsa_roots(pki.trust, settings.tsa_roots))
+    except KeysUnusable as error:
+        raise SigningFailed(str(error)) from None
 
 
 def judge_parent(imported: Path, pki: Pki, limits: ProcessLimits) -> Inbound:

@@ -19,7 +19,7 @@ from watermark.carrier import MIN_SHORT_SIDE, HiddenMark, Strength
 from watermark.errors import GeometryError
 from watermark.keys import DetectionKey
 from watermark.quality import psnr, squared_error
-from watermark.visible import VisibleLayout, VisibleMark, choose_variant
+from watermark.visible import VisibleLayout, VisibleMark, choose_variant, reduced
 from watermark.visible_draw import VisibleStyle
 
 FULL_RANGE: Final = 2  # FFmpeg's number
@@ -27,6 +27,7 @@ SURVEYED_PER_SECOND: Final = 3
 THUMBNAIL_AT: Final = 1.0  # seconds
 THUMBNAIL_SIDE: Final = 320  # pixels, longer side
 EXCERPT_BYTES: Final = 512 << 20  # a clip may well claim thousands of frames in a second
+LATE_FRAMES: Final = 3  # after the excerpt's end, where frames lie so far apart that it never holds two
 QUALITY_EVERY: Final = 10  # frames: the PSNR is measured on every tenth
 
 Progress = Callable[[float], None]
@@ -98,12 +99,14 @@ def survey(
     """
     excerpt: deque[Picture] = deque()
     sampled: list[TimedLuma] = []
+    late = 0
     with open_clip(source, limits=limits, audio=True) as clip:
         _check_size(clip.info)
         duration = clip.info.duration
         end = strength.excerpt_end(duration)
         for frame in clip.frames():
-            if frame.time > end and len(excerpt) > 1:
+            late += frame.time > end
+            if late and (len(excerpt) > 1 or late > LATE_FRAMES):
                 break
             half = strength.half_size(Picture(frame.time, frame.y, frame.u, frame.v))
             excerpt.append(half)
@@ -111,12 +114,18 @@ def survey(
             while frame.time - excerpt[0].time > strength.TRIAL_SECONDS or len(excerpt) > most:
                 excerpt.popleft()
             if len(sampled) < frame.time * SURVEYED_PER_SECOND + 1:
-                sampled.append(TimedLuma(frame.time, frame.y))
+                sampled.append(TimedLuma(frame.time, reduced(frame.y)))
     try:
         return Survey(
             strength=strength.choose(excerpt, duration, key, payload),
             variant=choose_variant(
-                sampled, key.visible, payload, inputs["label"], inputs["service"], style_of(inputs)
+                sampled,
+                key.visible,
+                payload,
+                inputs["label"],
+                inputs["service"],
+                style_of(inputs),
+                (clip.info.width, clip.info.height),
             ),
             sound=clip.info.audio is not None,
         )

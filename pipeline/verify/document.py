@@ -6,7 +6,9 @@ from typing import Any, Final
 
 from pipeline.types import Evidence
 from pipeline.verify.types import HIDDEN_MARK, VISIBLE_MARK, VerificationReport
+from pipeline.verify.words import COVERED
 from watermark.detector import MAX_LOG10_CHANCE
+from watermark.removal import Verdict
 
 # What strangers may know of the marks. How strongly a mark was read, in which parts of the clip, how like the
 # pictures are, or how long the search took, would tell a remover, one upload after another, whether an edit
@@ -16,6 +18,17 @@ TOLD_VISIBLE: Final = ()
 BOUND: Final = (
     f"Found; an unmarked clip would be read so with a chance below 1 in 10^{-MAX_LOG10_CHANCE:.0f}."
 )
+# What is told of the visible mark, by the verdict of its line; why it was not checked is no secret.
+VISIBLE: Final = {
+    str(Verdict.PRESENT): "The moving mark is at its place.",
+    str(
+        Verdict.REMOVED
+    ): "All or part of the moving mark is not where it must be: it was removed or covered.",
+    str(
+        Verdict.FORGED
+    ): "A label like ours is there, but not as our marks say that it must be: somebody else drew it.",
+    str(Verdict.NONE): "No label like ours was seen, and there is no hidden mark.",
+}
 
 
 def document(report: VerificationReport) -> dict[str, Any]:
@@ -43,14 +56,18 @@ def for_strangers(report: VerificationReport) -> VerificationReport:
     """
     lines = {line: line_for_strangers(line, evidence) for line, evidence in report.evidence.items()}
     strip = tuple(replace(frame, boxes=()) for frame in report.strip)
-    return replace(report, evidence=lines, strip=strip, path=(), seconds=None)
+    notes = tuple(note for note in report.notes if note != COVERED)
+    return replace(report, evidence=lines, notes=notes, strip=strip, path=(), seconds=None)
 
 
 def line_for_strangers(line: str, evidence: Evidence) -> Evidence:
     """One line of evidence for whoever has no API key."""
     if line == HIDDEN_MARK:
         return _only(evidence, TOLD_HIDDEN, BOUND if evidence.found.get("payload") else evidence.summary)
-    return _only(evidence, TOLD_VISIBLE, evidence.summary) if line == VISIBLE_MARK else evidence
+    if line == VISIBLE_MARK:
+        told = VISIBLE.get(str(evidence.found.get("verdict")), evidence.summary)
+        return _only(evidence, TOLD_VISIBLE, told)
+    return evidence
 
 
 def _only(evidence: Evidence, names: Collection[str], summary: str) -> Evidence:

@@ -24,7 +24,7 @@ from pipeline.verify.issued_list import IssuedList
 from pipeline.verify.ladder import Facts, FingerprintMatch, names_release, state_of_log, verdict
 from pipeline.verify.matching import content_match, fingerprint_match
 from pipeline.verify.observe import Observation, observe
-from pipeline.verify.proving import prove
+from pipeline.verify.proving import knows_fingerprint, prove
 from pipeline.verify.types import ReleaseSummary, VerificationReport
 from registry.errors import NotFound, ProofInvalid, RegistryError
 from registry.lookup import Lookup
@@ -225,6 +225,8 @@ class _Case:
         geometry = self._observation.detection.geometry if self._observation.detection else None
         query = self._observation.fingerprint.paced(geometry.speed if geometry else 1.0)
         self._alignments = prints.alignments(query, kept)
+        if self._release and self._proof and not knows_fingerprint(self._proof, self._release):
+            return FingerprintMatch.UNDECIDED  # somebody wrote another one over it
         if geometry is None or self._payload is None:
             return fingerprint_match(self._alignments)
         if shown is not None:
@@ -317,6 +319,8 @@ class _Case:
         geometry = detection.geometry if detection else None
         settings = self._verifier.settings
         texts = (settings.label, settings.service)
+        if payload is None and (detection is None or not detection.searched):
+            return visible.not_checked(visible.UNSEARCHED, self._observation)
         if payload is None:
             hidden = words.present(detection)
             return visible.look_without_payload(self._observation, key, texts, hidden=hidden)

@@ -35,7 +35,7 @@ def open_local(settings: Settings, bundle: Path | None = None) -> Iterator[Verif
     lookup = open_lookup(settings.database)
     with lookup or contextlib.nullcontext():
         common = _Common(
-            lookup=lookup, issued=IssuedList(lookup) if lookup else None,
+            lookup=lookup, issued=IssuedList(lookup, settings.database) if lookup else None,
             manifests=open_store(settings, create=False) if lookup else None,
             interrupted=lookup.interrupted_jobs(home.locks) if lookup else 0,
         )  # fmt: skip

@@ -1,5 +1,6 @@
 """Whether the log holds a release: its entry, where that stands in the tree, our signature of the tree."""
 
+import hashlib
 import json
 
 from pipeline.keyring import LogKey
@@ -26,10 +27,21 @@ def prove(lookup: Lookup, key: LogKey, release: FoundRelease) -> tuple[LogProof 
 
 
 def _is_about(entry: bytes, release: FoundRelease) -> bool:
-    """Whether a log entry's public part names this very release, file, manifest and payload."""
+    """Whether a log entry's public part names this very release, file, manifest, fingerprint and payload."""
     public = json.loads(entry).get("public", {})
     wanted = {
         "release": release.release_id, "payload": release.payload, "urn": release.urn,
         "file_sha256": release.file_sha256, "manifest_sha256": release.manifest_sha256,
+        "fingerprint_sha256": _digest(release),
     }  # fmt: skip
     return all(public.get(name) == value for name, value in wanted.items())
+
+
+def knows_fingerprint(proof: LogProof, release: FoundRelease) -> bool:
+    """Whether the registry's fingerprint of the release is still the one that the log was told."""
+    told: object = json.loads(proof.entry).get("public", {}).get("fingerprint_sha256")
+    return told == _digest(release)
+
+
+def _digest(release: FoundRelease) -> str:
+    return hashlib.sha256(release.fingerprint).hexdigest()

@@ -47,6 +47,7 @@ KEPT_FROM_BITS: Final = 0.08
 MAX_SIDE: Final = 1 << 16
 
 NO_KEYS: Final = "Not looked for: there is no detection key here (--trust with a bundle brings one)."
+UNSEARCHED: Final = "The hidden mark that belongs to it could not be looked for."
 UNNAMED: Final = "The credential does not say how the visible mark was drawn."
 WHY_NOT: Final = {
     Reason.SMALL: "The clip is too small or too short to say whether the moving mark is there.",

@@ -14,6 +14,12 @@ from watermark.base import MAX_SLANT, Detection, Geometry
 from watermark.detector import MAX_LOG10_CHANCE
 from watermark.payload import as_hex
 
+LOOKED_FOR: Final = "Looked for, not found."
+LOOKED_FOR_IN_PARTS: Final = (
+    "Looked for, not found. Parts of the clip are too short to be looked at, or come too late in it."
+)
+TOO_SHORT: Final = "Not looked for: the clip is too short, or its frames lie too far apart."
+COVERED: Final = "It shows the release, but something in the picture was covered, added or changed."
 TOLD_PACE: Final = 0.03  # relative; the mark measures the speed of a short clip about so well
 MONTHS: Final = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
@@ -111,7 +117,7 @@ def _details(reading: CredentialReading) -> Json:
 
 
 def hidden_line(detection: Detection | None, *, failed: bool) -> Evidence:
-    """The hidden mark's line; without keys it is not checked, never absent."""
+    """The hidden mark's line; without keys, or anything to search, it is not checked, never absent."""
     if failed:
         return Evidence(state=EvidenceState.FAILED, summary="The frames could not be read.")
     if detection is None:
@@ -136,7 +142,10 @@ def hidden_line(detection: Detection | None, *, failed: bool) -> Evidence:
     if present(detection):
         summary = "A mark of this key is there, but too weak to be read."
         return Evidence(state=EvidenceState.FOUND, summary=summary, found=numbers)
-    return Evidence(state=EvidenceState.ABSENT, summary="Looked for, not found.", found=numbers)
+    if not detection.searched:
+        return Evidence(state=EvidenceState.NOT_CHECKED, summary=TOO_SHORT)
+    summary = LOOKED_FOR if detection.searched == detection.blocks else LOOKED_FOR_IN_PARTS
+    return Evidence(state=EvidenceState.ABSENT, summary=summary, found=numbers)
 
 
 def with_pictures(line: Evidence, found: ContentMatch) -> Evidence:
@@ -157,7 +166,7 @@ def pictures_note(found: ContentMatch | None) -> tuple[str, ...]:
     """Says that a part of the picture was changed, where that is why it could not be confirmed."""
     if found is None or found.content is not Content.UNDECIDED or not found.alike:
         return ()
-    return ("It shows the release, but something in the picture was covered, added or changed.",)
+    return (COVERED,)
 
 
 def present(detection: Detection | None) -> bool:

@@ -90,6 +90,19 @@ def test_one_frame_cannot_carry_a_readable_mark_and_is_held(run: Any, tmp_path: 
     assert not (tmp_path / "out.mp4").exists()
 
 
+@pytest.mark.parametrize("times", [[0], [0, 1, 2], [0, 156, 312]])  # in twelfths of a second
+def test_a_hidden_mark_that_cannot_be_looked_for_is_not_said_to_be_absent(
+    run: Any, tmp_path: Path, make_clip: Any, times: list[int]
+) -> None:
+    run("keys", "init")
+    clip = make_clip(tmp_path / "some.mp4", 640, 368, len(times), 12, pts=times)
+    answer = run("verify", clip)
+    [report] = answer.document
+    assert (answer.status, report["verdict"]) == (3, "inconclusive"), report
+    states = [report["evidence"][line]["state"] for line in ("credential", "hidden_mark", "visible_mark")]
+    assert states == ["absent", "not_checked", "not_checked"]
+
+
 def test_a_tiny_clip_is_refused_with_the_size_it_needs(run: Any, tmp_path: Path, make_clip: Any) -> None:
     tiny = make_clip(tmp_path / "tiny.mp4", 64, 64, 12, 12)
     answer = run("guard", tiny, *GUARD)

@@ -1,6 +1,8 @@
 """The main job: guard a clip, then verify it as released and as changed."""
 
+import contextlib
 import json
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -93,6 +95,28 @@ def test_a_stripped_and_shrunk_copy_is_recovered(run: Any, released: Any, tmp_pa
     assert report["release"]["id"] == document["release"]["id"]
     assert report["evidence"]["credential"]["state"] == "absent"
     assert report["evidence"]["log"]["state"] == "found"
+
+
+def test_a_fingerprint_that_the_log_was_not_told_decides_nothing(
+    run: Any, home: Path, released: Any, other_clip: Path, tmp_path: Path
+) -> None:
+    """Whoever can write in the database puts another release's fingerprint over this one's."""
+    other = run(
+        "guard", other_clip, "-o", tmp_path / "other-out.mp4", "--policy", "marks-only", "--audio", "accept"
+    )
+    assert other.status == 0, other
+    with contextlib.closing(sqlite3.connect(home / "registry.db")) as database:
+        for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            database.execute(f'DROP TRIGGER "{name}"')
+        theirs = "SELECT fingerprint FROM release WHERE id = ?"
+        [(wrong,)] = database.execute(theirs, (other.document["release"]["id"],)).fetchall()
+        update = "UPDATE release SET fingerprint = ? WHERE id = ?"
+        assert database.execute(update, (wrong, released[1]["release"]["id"])).rowcount == 1
+        database.commit()
+    copy = reencode(released[0], tmp_path / "copy.mp4", factor=0.75, crf=26)
+    [report] = run("verify", copy).document
+    assert report["verdict"] == "recovered-unconfirmed", report
+    assert report["evidence"]["log"]["state"] == "failed"
 
 
 @pytest.mark.parametrize("place", [0.4, 0.5, 0.9])

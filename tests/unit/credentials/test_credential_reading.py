@@ -13,6 +13,7 @@ import pytest
 from encypher_c2pa import verify
 
 from pipeline.credentials import certs
+from pipeline.credentials.boxes import MAX_BOXES
 from pipeline.credentials.manifest import MINING_USES
 from pipeline.credentials.pki import Pki, ensure_pki, fingerprint
 from pipeline.credentials.read import ParentKind, inspect_parent, read_credential
@@ -101,6 +102,20 @@ GARBAGE = {
 def test_other_files_have_none(desk, tmp_path, name):
     (tmp_path / "file").write_bytes(GARBAGE[name])
     assert desk.read(tmp_path / "file").state is CredentialState.NONE
+
+
+def test_a_credential_behind_more_boxes_than_are_looked_at_is_not_said_to_be_none(desk, signed, tmp_path):
+    content, path, empty = signed.path.read_bytes(), tmp_path / "many.mp4", b"\0\0\0\x08free"
+    start = int.from_bytes(content[:4], "big")
+    path.write_bytes(content[:start] + empty * MAX_BOXES + content[start:])
+    with pytest.raises(LimitExceeded, match="not known"):
+        read_credential(path, desk.pki.trust, limits=desk.limits)
+    plain = desk.source.read_bytes()
+    for ending in (empty * 1000, bytes(5), bytes(500), b"\0\0\1\0mdat", b"\0\0\0\x02"):
+        path.write_bytes(plain + ending)
+        assert desk.read(path).state is CredentialState.NONE
+    path.write_bytes(plain[: len(plain) // 2])
+    assert desk.read(path).state is CredentialState.NONE
 
 
 def test_a_truncated_clip_never_reads_as_intact(desk, signed, tmp_path):

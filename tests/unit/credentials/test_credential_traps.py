@@ -5,17 +5,18 @@ import os
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from pipeline.credentials import certs
 from pipeline.credentials.c2pa_context import C2paError, Context, Reader, make_context
-from pipeline.credentials.pki import load_pair
+from pipeline.credentials.pki import ensure_pki, load_pair
 from pipeline.credentials.read import ParentKind, inspect_parent, read_credential
 from pipeline.credentials.reading import CredentialState, TimestampState
 from pipeline.credentials.sign import MAX_CLIP_BYTES, ExternalTsa, demand_whole, sign_clip
@@ -129,6 +130,18 @@ def test_a_foreign_authority_cannot_stamp_our_claims(desk, rogue, tmp_path):
     reading = desk.read(forged, trust)
     assert reading.ours
     assert reading.timestamp is TimestampState.UNTRUSTED
+
+
+def test_nor_bring_a_key_of_ours_back_that_has_ended(desk, rogue, tmp_path):
+    life = certs.CLOCK_SKEW + timedelta(seconds=2.5)
+    short = ensure_pki(tmp_path / "short" / "pki", now=utc_now(), claim_life=life)
+    trust = replace(short.trust, foreign_roots=rogue.trust.tsa_roots)
+    forged = desk.raw_sign(tmp_path / "forged.mp4", short.claim, trust, tsa_of=rogue)
+    assert desk.read(forged, trust).ours
+    time.sleep(max(0.0, short.claim.certificate.not_valid_after_utc.timestamp() - time.time() + 1.1))
+    reading = desk.read(forged, trust)
+    assert not reading.ours
+    assert not reading.trusted
 
 
 # 3. Laundering

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,20 @@ def test_waiting_ends():
     limits = ProcessLimits(wall_seconds=0.01)
     with pytest.raises(LimitExceeded, match="stopped"):
         sandbox.call("decode", {}, limits)
+
+
+def test_waiting_ends_for_a_child_that_has_closed_its_output(tmp_path, monkeypatch):
+    body = "import os, time\ndef run(request):\n    os.close(1)\n    time.sleep(60)\n"
+    (tmp_path / "silent_task.py").write_text(body)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    start = "import sys; sys.path.append(sys.argv[2]); from pipeline import sandbox, sandbox_child"
+    known = "sandbox.TASKS['silent'] = 'silent_task:run'; sandbox_child.main()"
+    monkeypatch.setattr(sandbox, "BOOTSTRAP", f"{start}; {known}")
+    monkeypatch.setitem(sandbox.TASKS, "silent", "silent_task:run")
+    began = time.monotonic()
+    with pytest.raises(LimitExceeded, match="stopped"):
+        sandbox.call("silent", {}, ProcessLimits(wall_seconds=2.0))
+    assert time.monotonic() - began < 30
 
 
 def test_the_child_ends_when_the_parent_is_killed(tmp_path, make_clip):

@@ -60,6 +60,11 @@ def with_size(png: bytes, width: int, height: int) -> bytes:
     return png[:12] + body + struct.pack(">I", zlib.crc32(body)) + png[33:]
 
 
+def two_headers(png: bytes, width: int, height: int) -> bytes:
+    """A PNG with a second header, of another size, before its end; decoders go by the first."""
+    return png[:-12] + with_size(png, width, height)[8:33] + png[-12:]
+
+
 def cut_jpeg(jpeg: bytes, share: float) -> bytes:
     """A JPEG that ends too early but with its end marker: decoders fill the rest with grey."""
     return jpeg[: int(len(jpeg) * share)] + b"\xff\xd9"

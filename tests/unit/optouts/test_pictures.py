@@ -16,12 +16,14 @@ from picture_builders import (
     drawing,
     oriented,
     saved,
+    two_headers,
     with_size,
 )
 
 from pipeline import sandbox
 from pipeline.errors import CountermarkError, LimitExceeded, PictureRefused, SandboxFailed
 from pipeline.pictures import reader
+from pipeline.pictures.header import read_header
 from pipeline.pictures.reader import Result, load_picture, read_all, read_each
 from pipeline.pictures.types import LIMITS, PictureFile, PictureLimits, ReadPicture
 
@@ -111,11 +113,17 @@ BROKEN = {
     "narrow": (saved(drawing(width=700, height=100)), "too narrow"),
     "bomb": (with_size(saved(RGB), 60_000, 60_000), "too large"),
     "liar": (with_size(saved(RGB), WIDTH + 1, HEIGHT), "damaged"),
+    "two headers": (two_headers(saved(RGB), WIDTH, HEIGHT), "damaged"),
     "half a png": (saved(RGB)[: len(saved(RGB)) // 2], "the end of the file"),
     "half a jpeg": (cut_jpeg(saved(RGB, "JPEG"), 0.6), "the end of the file"),
     "black": (saved(np.zeros((200, 200, 3), np.uint8)), "one colour"),
     "clear": (saved(np.dstack([RGB, np.zeros_like(RGB[..., 0])])), "one colour"),
 }
+
+
+def test_a_second_header_is_refused_before_any_decoder_sees_the_first() -> None:
+    with pytest.raises(PictureRefused, match="damaged"):
+        read_header(two_headers(with_size(saved(RGB), 60_000, 60_000), 100, 100))
 
 
 def test_what_is_no_picture_is_refused_by_name_and_the_others_are_read() -> None:

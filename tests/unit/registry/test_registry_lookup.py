@@ -51,6 +51,7 @@ def test_a_release_is_found_by_each_name(home: Home) -> None:
         assert found is not None
         assert found == lookup.find(urn=made.urn) == lookup.find(file_sha256=made.file_sha256)
         assert list(lookup.releases()) == [found]
+        assert lookup.newest_payload() == made.payload
         for name in ("payload", "urn", "file_sha256", "fingerprint", "state", "log_seq", "published_at"):
             assert getattr(found, name) == getattr(made, name)
         assert (found.release_id, found.policy, found.policy_version) == (made.id, "test", 1)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.types import Evidence, EvidenceState, FileVerdict
+from pipeline.types import Evidence, EvidenceState, FileVerdict, Json
 from pipeline.verify import html, words
 from pipeline.verify.content import Content, ContentMatch
 from pipeline.verify.document import document, for_strangers
@@ -26,22 +26,39 @@ PAYLOAD = 0x1234567890ABCDEF
 FOUND = Detection(
     payload=PAYLOAD, log10_chance=-23.4567, presence_log10_chance=-23.4567, span=(1.23, 9.87),
     geometry=Geometry(scale=1.4131, rotation=3.21, shift=(0.123, 0.321), time_offset=2.71, speed=1.087),
-    key_epoch=1, frames=241,
+    key_epoch=1, frames=241, blocks=1, searched=1,
 )  # fmt: skip
 WEAK = Detection(
     payload=None, log10_chance=0.0, presence_log10_chance=-11.239, span=None, geometry=None, key_epoch=None,
-    frames=241,
+    frames=241, blocks=1, searched=1,
 )  # fmt: skip
 PICTURES = ContentMatch(content=Content.UNDECIDED, structure=0.9371, least=0.8127, differs=1.379, moments=7)
 # What strangers may be told in numbers: of the file itself, of the log, and when it was checked.
 HARMLESS = {"media", "checked_at", "entry", "tree_size", "checked_seq", "payload", "ingredients"}
 
 
-def report(detection: Detection, verdict: FileVerdict) -> VerificationReport:
-    visible = Evidence(
-        state=EvidenceState.FOUND, summary="The moving mark is at its place in the clip.",
-        found={"score": 0.7654, "variant": 11, "present": [[0.0, 3.7]], "missing": [[3.7, 8.9]]},
-    )  # fmt: skip
+PRESENT = Evidence(
+    state=EvidenceState.FOUND, summary="The moving mark is at its place in the first 12 s.",
+    found={
+        "verdict": "present", "score": 0.7654, "variant": 11, "present": [[0.0, 3.7]],
+        "missing": [[3.7, 8.9]],
+    },
+)  # fmt: skip
+
+
+def removed(summary: str) -> Evidence:
+    found: Json = {"verdict": "removed", "score": 0.7654, "removed": [[3.71, 8.92]], "hole": 4.1}
+    return Evidence(state=EvidenceState.ABSENT, summary=summary, found=found)
+
+
+PARTLY = removed(
+    "Part of the moving mark is missing (handle, 3.71 to 8.92 s): it was removed or covered. The hidden mark "
+    "has a hole there."
+)
+WHOLLY = removed("The moving mark is not where it must be in the first 12 s: it was removed or covered.")
+
+
+def report(detection: Detection, verdict: FileVerdict, visible: Evidence = PRESENT) -> VerificationReport:
     hidden = words.with_pictures(words.hidden_line(detection, failed=False), PICTURES)
     log = words.log_line(EvidenceState.FOUND, 12, 40)
     evidence = {
@@ -76,13 +93,28 @@ def numbers(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 CASES = [(FOUND, FileVerdict.RECOVERED_UNCONFIRMED), (WEAK, FileVerdict.TRACES)]
 
 
+@pytest.mark.parametrize("visible", [PRESENT, PARTLY, WHOLLY])
 @pytest.mark.parametrize(("detection", "verdict"), CASES)
-def test_the_public_document_holds_no_number_to_climb(detection: Detection, verdict: FileVerdict) -> None:
-    told = json.loads(json.dumps(document(for_strangers(report(detection, verdict)))))
+def test_the_public_document_holds_no_number_to_climb(
+    detection: Detection, verdict: FileVerdict, visible: Evidence
+) -> None:
+    told = json.loads(json.dumps(document(for_strangers(report(detection, verdict, visible)))))
     # the bound that holds for whatever is accepted is the same for everybody; the file is called clip.mp4
     constant = {"summary": {"1", "10", "9", "12"}, "file": {"4"}}
     found = [(name, str(value)) for name, value in numbers(told)]
     assert [one for one in found if one[1] not in constant.get(one[0], set())] == []
+
+
+def test_where_and_how_the_visible_mark_was_removed_makes_no_difference() -> None:
+    reports = [for_strangers(report(FOUND, FileVerdict.RECOVERED, visible)) for visible in (PARTLY, WHOLLY)]
+    one, other = (document(told) for told in reports)
+    assert one == other
+    assert one["notes"] == []  # not even whether it is the release but for something that was covered
+    assert "removed or covered" in one["evidence"][VISIBLE_MARK]["summary"]
+    pages = [html.render([told], service="example") for told in reports]
+    assert [
+        word for page in pages for word in ("3.71", "handle,", "hole there", "It shows the") if word in page
+    ] == []
 
 
 def test_whoever_has_a_key_sees_them() -> None:
@@ -91,6 +123,8 @@ def test_whoever_has_a_key_sees_them() -> None:
     assert (hidden["log10_chance"], hidden["span"]) == (-23.5, [1.23, 9.87])
     assert (hidden["structure"], hidden["differs"], hidden["pictures"]) == (0.937, 1.379, "undecided")
     assert visible["score"] == 0.7654
+    assert told["notes"] == [words.COVERED]
+    assert "12 s" in visible["summary"]
     assert told["seconds"] == 2.357
 
 

@@ -35,8 +35,19 @@ def test_a_plain_resize_counts_as_untouched(film, mark, changed, key, payload):
 def test_single_frames_far_apart_cost_nothing(film, key):
     frames = [f._replace(time=30.0 * i) for i, f in enumerate(film(4))]
     before = time.process_time()
-    HiddenMarkDetector([key]).detect(frames)
+    found = HiddenMarkDetector([key]).detect(frames)
     assert time.process_time() - before < 2
+    assert (found.blocks, found.searched) == (48, 0)
+
+
+def test_what_is_searched_is_counted(film, mark, key, payload):
+    frames = [f._replace(time=f.time if f.time < 1 else f.time + 11) for f in film(1.25, 160, 120)]
+    found = HiddenMarkDetector([key]).detect(frames)
+    assert (found.payload, found.blocks, found.searched) == (None, 2, 1)  # a window is left at the end
+    found = HiddenMarkDetector([key]).detect(film(0.25))
+    assert (found.payload, found.blocks, found.searched) == (None, 1, 0)
+    found = HiddenMarkDetector([key]).detect(mark(film(13), key, payload))
+    assert (found.payload, found.blocks, found.searched) == (payload, 2, 1)
 
 
 def test_presence_pays_for_exactly_the_places_compared():
