@@ -141,7 +141,12 @@ class Working:
 
     def run(self, job: Job, observer: Observer) -> Outcome:
         """Run a job that `take` gave this process. Raises: what the steps raise; the job then says so."""
-        return ReleaseRun(self._bench, job, observer).run()
+        try:
+            made = ReleaseRun(self._bench, job, observer)
+        except BaseException:  # the database went away just then
+            self._bench.jobs.leave(job)
+            raise
+        return made.run()
 
     def job(self, job_id: str) -> Job:
         """A job as anybody may see it. Raises: NotFound."""
@@ -195,7 +200,7 @@ class Working:
             if job.state is JobState.OPEN:
                 if job.owner is None:
                     raise Refused("another process is working on this very order; wait for it to end")
-                return _not_withdrawn(ReleaseRun(self._bench, job, observer).run())
+                return _not_withdrawn(self.run(job, observer))
             if job.state not in (JobState.FAILED, JobState.REFUSED):
                 return _not_withdrawn(self._known(job))
         raise Refused("this order has failed a thousand times; look at its reasons before trying again")
