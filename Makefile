@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 OFFLINE := PIP_NO_INDEX=1 HF_HUB_OFFLINE=1
+# The tests run in two processes on two cores: more threads in each would wait for each other.
+ALONE := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check --no-input
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -22,7 +24,7 @@ demo: $(STAMP) ## a server, opt-outs, refusals, a recall, a release and attacks 
 	@$(OFFLINE) $(BIN)/countermark demo --out demo-out
 
 test: $(STAMP) ## all tests but the long ones, on two cores (half an hour); TESTS="tests/unit/media -k hostile"
-	@$(OFFLINE) $(BIN)/pytest -n 2 --dist worksteal -m "not soak" $(if $(REQUIRE_ALL),--require-all) $(TESTS)
+	@$(OFFLINE) $(ALONE) $(BIN)/pytest -n 2 --dist worksteal -m "not soak" $(if $(REQUIRE_ALL),--require-all) $(TESTS)
 
 soak: $(STAMP) ## the long tests
 	@$(OFFLINE) $(BIN)/pytest -m soak $(TESTS); status=$$?; \

@@ -26,6 +26,7 @@ MONTHS: Final = (
     "November", "December",
 )  # fmt: skip
 
+_BY_CREDENTIAL: Final = (FileVerdict.INTACT, FileVerdict.ALTERED)
 _HEADLINES: Final = {
     FileVerdict.UNREADABLE: "This file cannot be read as a video.",
     FileVerdict.CONFLICT: "The evidence disagrees: do not rely on it.",
@@ -41,6 +42,7 @@ _HEADLINES: Final = {
     FileVerdict.INCONCLUSIVE: "Not everything could be checked, so there is no answer.",
     FileVerdict.NONE: "Nothing found. This does not mean that it is a camera recording.",
 }
+_REVOKED: Final = "Signed with a key of {service} that was revoked: do not rely on the credential."
 
 
 def headline(
@@ -53,7 +55,9 @@ def headline(
     """One sentence; names come from our own keys or a trusted credential only."""
     day = _day(release.published_at) if release and release.published_at else ""
     signer = credential.signer_name if credential and credential.trusted and not credential.ours else None
-    return _HEADLINES[verdict].format(
+    revoked = credential is not None and credential.revoked_signer
+    sentence = _REVOKED if revoked and verdict in _BY_CREDENTIAL else _HEADLINES[verdict]
+    return sentence.format(
         service=service, when=f" on {day}" if day else "", how=_how(geometry),
         signer=f" ({signer})" if signer else "",
     )  # fmt: skip
