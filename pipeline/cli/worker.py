@@ -6,12 +6,34 @@ import os
 import signal
 import sys
 import threading
-from typing import Annotated
+import time
+from typing import Annotated, Final
 
 import typer
 
 from pipeline.cli import output
 from pipeline.settings import load
+
+LOOK_SECONDS: Final = 0.2  # between two looks at whether a signal came
+
+
+class Told:
+    """That a signal asked this process to end.
+
+    An event will not do: one that is set in a signal's handler may be locked by the thread that the handler
+    interrupts, and a signal that comes just before that thread waits is not noticed until it has waited.
+    """
+
+    def __init__(self, *signals: int) -> None:
+        """Listen from now on; only in the main thread."""
+        self._came: list[int] = []
+        for one in signals:
+            signal.signal(one, lambda number, _frame: self._came.append(number))
+
+    def wait(self, pause: float = LOOK_SECONDS) -> None:
+        """Until one has come."""
+        while not self._came:
+            time.sleep(pause)
 
 
 def worker(
@@ -35,14 +57,14 @@ def worker(
     log, eyes = logging.getLogger("countermark.service"), Eyes.of(settings)
     open_models(settings, eyes)
     with open_app(settings, eyes) as app:
-        for wanted in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(wanted, lambda *_: stop.set())
+        told = Told(signal.SIGTERM, signal.SIGINT)
         runner = Runner(app, count, lambda *_: None, lambda _job: None)
         runner.start()
         importing = threading.Thread(target=Importing(app).keep_running, args=(stop, stop), daemon=True)
         importing.start()
         log.info("taking jobs, %d at a time", count)
-        stop.wait()
+        told.wait()
+        stop.set()
         log.info("stopping")
         idle = runner.stop()
         importing.join(STOP_SECONDS)
