@@ -68,7 +68,7 @@ class Server:
     def __init__(self, home: Path, log: Path) -> None:
         with log.open("wb") as file:
             command = [sys.executable, "-m", "pipeline.cli.main", "serve", "--port", "0", "--home", str(home)]
-            self.process = subprocess.Popen(command, stderr=file, cwd=common.ROOT)
+            self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=file, cwd=common.ROOT)
         self._log = log
         self.port = self._listens()
 

@@ -23,6 +23,8 @@ from pipeline.starting import open_models
 HEADER_SECONDS: Final = 15.0  # for the headers of a request, and for the rest of one that was refused
 KEEP_ALIVE_SECONDS: Final = 10
 GRACE_SECONDS: Final = 15  # for requests that run when the service is told to stop
+SWITCH_SECONDS: Final = 0.0005
+"""After which a thread that computes lets the one that answers requests go on (Python's default: 0.005)."""
 MAX_HEADERS: Final = 32 * 1024  # bytes
 BACKLOG: Final = 256
 
@@ -83,6 +85,7 @@ def serve(
     are missing, damaged or without a calibration ends.
     """
     eyes, failed = Eyes.of(settings), list[Exception]()
+    sys.setswitchinterval(SWITCH_SECONDS)
 
     def load() -> None:
         try:
@@ -109,11 +112,14 @@ def bind(host: str, port: int) -> socket.socket:
     """A listening socket; port 0 takes a free one. Raises: UsageError."""
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+        made = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise UsageError(
             f"cannot listen on {host}:{port} ({error.strerror}); name another --host or --port"
         ) from None
+    # Connections inherit it. asyncio does not see that they are TCP; an answer in two parts took 40 ms more.
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return made
 
 
 class _Server(uvicorn.Server):
