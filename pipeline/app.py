@@ -7,7 +7,6 @@ import contextlib
 import importlib.metadata
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -34,6 +33,7 @@ from pipeline.orders import (
     Use,
 )
 from pipeline.past import Archive
+from pipeline.release.credential import keys_now
 from pipeline.retroscan import ScanReport, scan
 from pipeline.review import Reviews
 from pipeline.settings import Settings
@@ -140,8 +140,8 @@ class App(Working):
 
     @property
     def trust(self) -> TrustStore:
-        """Whose credentials are believed."""
-        return self._bench.pki.trust
+        """Whose credentials are believed now. Raises: SigningFailed."""
+        return keys_now(self._bench.settings).trust
 
     @property
     def store(self) -> FileStore:
@@ -219,12 +219,12 @@ def open_app(settings: Settings, eyes: Eyes | None = None) -> Iterator[App]:
     try:
         _demand_keys(home, engine)
         keyring, pki = ensure_keyring(home.keys), ensure_pki(home.pki, now=datetime.now(UTC))
-        trust = with_tsa_roots(pki.trust, settings.tsa_roots)
+        with_tsa_roots(pki.trust, settings.tsa_roots)  # what is wrong with them is said at once
         with StoredJobs(engine, ownership_of(settings, engine), clock) as jobs:
             yield App(
                 Workbench(
                     settings=settings, engine=engine, store=open_store(settings), jobs=jobs,
-                    keyring=keyring, pki=replace(pki, trust=trust), clock=clock,
+                    keyring=keyring, clock=clock,
                     version=importlib.metadata.version("countermark"), view=view,
                     eyes=eyes or Eyes.of(settings),
                     sealer=ensure_sealer(home.keys),

@@ -12,7 +12,6 @@ from typing import Any, Final
 from sqlalchemy import Engine
 
 from pipeline import quarantine
-from pipeline.credentials.pki import Pki
 from pipeline.errors import LIBRARIES, CountermarkError, SigningFailed, describe
 from pipeline.eyes import Eyes
 from pipeline.keyring import Keyring
@@ -69,7 +68,6 @@ class Workbench:
     store: FileStore
     jobs: StoredJobs
     keyring: Keyring
-    pki: Pki
     clock: Callable[[], str]
     version: str
     eyes: Eyes

@@ -298,8 +298,7 @@ class StoredJobs:
         """Count the death of the last owner, and own the job or hold it; what has left is held no more."""
         deaths = row.deaths + (row.owner is not None)
         if deaths < DEATHS_MAX or conn.execute(select(_released(row.id))).scalar():
-            _update(conn, row.id, deaths=deaths)
-            return self._own(conn, row.id, token)
+            return self._own(conn, row.id, token, deaths=deaths)
         self._hold(conn, row, deaths)
         return None
 
@@ -309,8 +308,8 @@ class StoredJobs:
         reason = Reason(code="job_died", check="jobs", detail=detail)
         holds.hold(conn, row.id, [reason], log.registry_seq(conn), self._clock())
 
-    def _own(self, conn: Connection, job_id: str, token: str) -> Job:
-        _update(conn, job_id, owner=token, worker=self._ownership.worker)
+    def _own(self, conn: Connection, job_id: str, token: str, **values: Any) -> Job:
+        _update(conn, job_id, owner=token, worker=self._ownership.worker, **values)
         return _loaded(row_of(conn, job_id), token)
 
 

@@ -102,7 +102,7 @@ def survey(
     late = 0
     with open_clip(source, limits=limits, audio=True) as clip:
         _check_size(clip.info)
-        duration = clip.info.duration
+        duration, size = clip.info.duration, (clip.info.width, clip.info.height)
         end = strength.excerpt_end(duration)
         for frame in clip.frames():
             late += frame.time > end
@@ -119,13 +119,7 @@ def survey(
         return Survey(
             strength=strength.choose(excerpt, duration, key, payload),
             variant=choose_variant(
-                sampled,
-                key.visible,
-                payload,
-                inputs["label"],
-                inputs["service"],
-                style_of(inputs),
-                (clip.info.width, clip.info.height),
+                sampled, key.visible, payload, inputs["label"], inputs["service"], style_of(inputs), size
             ),
             sound=clip.info.audio is not None,
         )

@@ -19,15 +19,13 @@ BOUND: Final = (
     f"Found; an unmarked clip would be read so with a chance below 1 in 10^{-MAX_LOG10_CHANCE:.0f}."
 )
 # What is told of the visible mark, by the verdict of its line; why it was not checked is no secret.
-VISIBLE: Final = {
-    str(Verdict.PRESENT): "The moving mark is at its place.",
-    str(
-        Verdict.REMOVED
-    ): "All or part of the moving mark is not where it must be: it was removed or covered.",
-    str(
-        Verdict.FORGED
-    ): "A label like ours is there, but not as our marks say that it must be: somebody else drew it.",
-    str(Verdict.NONE): "No label like ours was seen, and there is no hidden mark.",
+VISIBLE: Final[dict[str, str]] = {
+    Verdict.PRESENT: "The moving mark is at its place.",
+    Verdict.REMOVED: "All or part of the moving mark is not where it must be: it was removed or covered.",
+    Verdict.FORGED: (
+        "A label like ours is there, but not as our marks say that it must be: somebody else drew it."
+    ),
+    Verdict.NONE: "No label like ours was seen, and there is no hidden mark.",
 }
 
 

@@ -1,5 +1,6 @@
 """A real home behind the real service, in this process; keys, clips, and requests as clients send them."""
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,10 @@ class Served:
         made = apikeys.create(engine, account, "test", scopes or ALL, expires_at=expires_at, now=clock())
         return {"Authorization": f"Bearer {made[1]}"}
 
+    def kept(self) -> list[Path]:
+        """What clients sent and nobody has deleted."""
+        return sorted((self.service.settings.home / "uploads" / "kept").iterdir())
+
     def guard(self, clip: Path, headers: dict[str, str], **fields: str) -> Any:
         """POST /v1/guard, and wait for the end."""
         with clip.open("rb") as file:
@@ -45,6 +50,27 @@ class Served:
 
 
 Serve = Callable[..., Served]
+PATIENCE = 200.0  # seconds that a paused job waits
+
+
+@pytest.fixture
+def pause_at() -> Callable[[Service, str], tuple[threading.Event, threading.Event]]:
+    """Set when a job comes to a step, where it waits until the other is set; from then on no job waits."""
+
+    def pause(service: Service, step: str) -> tuple[threading.Event, threading.Event]:
+        runner, reached, go_on = service.runner, threading.Event(), threading.Event()
+        observe = runner._observe
+
+        def watch(name: str, event: str, value: float) -> None:
+            observe(name, event, value)
+            if (name, event) == (step, "begin"):
+                reached.set()
+                go_on.wait(PATIENCE)
+
+        runner._observe = watch
+        return reached, go_on
+
+    return pause
 
 
 @pytest.fixture(scope="module")

@@ -55,20 +55,6 @@ class Running:
         runner = self.service.runner
         wait_for(lambda: job in runner._later or self.job(job).get("state") in ENDED)
 
-    def at(self, step: str) -> tuple[threading.Event, threading.Event]:
-        """Set when a job first comes to the step, which then waits until the other is set."""
-        runner, reached, go_on = self.service.runner, threading.Event(), threading.Event()
-        observe = runner._observe
-
-        def watch(name: str, event: str, value: float) -> None:
-            observe(name, event, value)
-            if (name, event) == (step, "begin"):
-                reached.set()
-                go_on.wait(PATIENCE)
-
-        runner._observe = watch
-        return reached, go_on
-
     def ended(self, job: str) -> Any:
         self.service.resume_soon()
         wait_for(lambda: self.job(job)["state"] != "open")
@@ -193,10 +179,12 @@ def full_disk() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("step", ["accept", "mark/1", "sign"])
-def test_the_disk_is_full_in_the_middle_of_a_job(step: str, tmp_path: Path, clip: Path) -> None:
+def test_the_disk_is_full_in_the_middle_of_a_job(
+    step: str, tmp_path: Path, clip: Path, pause_at: Any
+) -> None:
     """Nothing is lost: it fails by that name, or goes on when there is room; never for what it is not."""
     with running(tmp_path / "home") as here:
-        begun, filled = here.at(step)
+        begun, filled = pause_at(here.service, step)
         job = here.accept(clip)
         assert begun.wait(PATIENCE)
         with full_disk():

@@ -64,10 +64,6 @@ def lines_of(
     return found
 
 
-def kept(served: Any) -> list[Path]:
-    return list((served.service.settings.home / "uploads" / "kept").iterdir())
-
-
 @pytest.fixture(scope="module", name="strict")
 def a_service_that_asks_names(serve: Any) -> Any:
     return serve(policy="opt-out")
@@ -100,7 +96,7 @@ def test_a_catalogue_is_in_force_and_proves_itself(strict: Any) -> None:
         assert (receipt["line"], receipt["sequence"]) == (line["line"], line["seq"])
         entry, proof = receipt["receipt"]["entry"], receipt["receipt"]["proof"]
         assert leaf_hash(entry.encode()).hex() == proof["leaf_hash"]
-    assert kept(strict) == []
+    assert strict.kept() == []
 
 
 def test_a_dry_run_says_what_would_be_and_writes_nothing(served: Any) -> None:
@@ -202,7 +198,7 @@ def test_the_same_name_is_the_same_import(served: Any) -> None:
     assert (again.status_code, again.json()["id"], again.json()["state"]) == (200, told["id"], "done")
     other = sent(served, headers, CSV + "Wendelin Moorcroft;;\n")
     assert (other.status_code, other.json()["code"]) == (409, "key_reused")
-    assert kept(served) == []
+    assert served.kept() == []
     anew = ended(served, headers, sent(served, headers | {"Idempotency-Key": "two"}, CSV))
     assert (anew["counts"]["unchanged"], anew["import"] != told["import"]) == (2, True)
 
@@ -234,7 +230,7 @@ def test_others_do_not_see_it(served: Any) -> None:
 def test_bad_requests(served: Any, catalogue: Any, fields: dict[str, str], status: int, code: str) -> None:
     answer = sent(served, served.key(), catalogue, **fields)
     assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
-    assert kept(served) == []
+    assert served.kept() == []
 
 
 @pytest.mark.parametrize("catalogue", ["\xff\xfe", "nothing\nof\nthis", '{"name": 1}', "\0" * 100, "name\n"])
@@ -254,10 +250,10 @@ def test_large_and_many(serve: Any) -> None:
     full = sent(small, headers, CSV)
     assert (full.status_code, full.json()["code"]) == (429, "queue_full")
     assert sent(small, small.key("another"), CSV).status_code == 202
-    assert len(kept(small)) == 2
+    assert len(small.kept()) == 2
     service = small.service
     service.uploads.clean(time.time() + 2e6, service.app.awaited_files())
-    assert len(kept(small)) == 2  # they are still to be read
+    assert len(small.kept()) == 2  # they are still to be read
 
 
 def test_another_process_goes_on_after_the_last_chunk(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:

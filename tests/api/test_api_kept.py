@@ -1,13 +1,10 @@
 """What was accepted keeps its files and its tries, whatever goes wrong when it is sent or run again."""
 
-import json
-import threading
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-from starlette.testclient import TestClient
 
 from pipeline import importing
 from registry import import_requests
@@ -22,10 +19,6 @@ def send(served: Any, headers: dict[str, str], where: str, field: str, name: str
     return served.client.post(where, files={field: (name, data)}, headers=headers)
 
 
-def kept(served: Any) -> list[Path]:
-    return sorted((served.service.settings.home / "uploads" / "kept").iterdir())
-
-
 @pytest.mark.parametrize("sent", ["/v1/imports", "/v1/guard"])
 def test_it_is_sent_again_while_the_registry_is_busy(
     sent: str, serve: Any, clip: Path, monkeypatch: pytest.MonkeyPatch
@@ -37,14 +30,14 @@ def test_it_is_sent_again_while_the_registry_is_busy(
     )
     first = send(waiting, headers, sent, *part)
     assert first.status_code == 202, first.text
-    before = kept(waiting)
+    before = waiting.kept()
     monkeypatch.setattr("registry.db.BUSY_SECONDS", 0.2)
     with write(waiting.service.app.engine):
         busy = send(waiting, headers, sent, *part)
     assert (busy.status_code, busy.json()["code"]) == (503, "registry_busy")
-    assert kept(waiting) == before != []
+    assert waiting.kept() == before != []
     assert send(waiting, headers, sent, *part).json()["id"] == first.json()["id"]
-    assert kept(waiting) == before
+    assert waiting.kept() == before
 
 
 def test_an_import_ends_however_often_the_registry_went_away(
@@ -85,36 +78,17 @@ def test_no_id_has_what_postgresql_does_not_take(served: Any, where: str) -> Non
     assert answer.status_code == 422, answer.text
 
 
-def test_what_cannot_be_deleted_ends_no_thread_that_runs_jobs(serve: Any, clip: Path) -> None:
+def test_what_cannot_be_deleted_ends_no_thread_that_runs_jobs(serve: Any, clip: Path, pause_at: Any) -> None:
     one = serve(workers=1)
     headers = one.key()
-    published, moved = threading.Event(), threading.Event()
-    observe = one.service.runner._observe
-
-    def watch(name: str, event: str, value: float) -> None:
-        observe(name, event, value)
-        if (name, event) == ("sign", "begin") and not published.is_set():
-            published.set()
-            moved.wait(60)
-
-    one.service.runner._observe = watch
-    first = send(one, headers, "/v1/guard", "clip", "c.mp4", clip.read_bytes())
-    assert published.wait(60)
-    [upload] = kept(one)
+    signing, moved = pause_at(one.service, "sign")
+    first = send(one, headers, "/v1/guard", "clip", "c.mp4", clip.read_bytes()).json()
+    assert signing.wait(60)
+    [upload] = one.kept()
     upload.unlink()
     upload.mkdir()  # an unlink fails from now on
     moved.set()
-    assert ended(one.client, headers, first)["state"] == "released"
-    again = send(one, headers, "/v1/guard", "clip", "d.mp4", clip.read_bytes())
-    assert ended(one.client, headers, again)["state"] == "released"
-
-
-def ended(client: TestClient, headers: dict[str, str], answer: Any) -> Any:
-    asked = {"Prefer": "wait=60"}
-    job = answer.json()["id"]
-    for _ in range(600):
-        told = json.loads(client.get(f"/v1/generations/{job}", headers=headers | asked).text)
-        if told["state"] != "open":
-            return told
-        threading.Event().wait(0.1)
-    raise AssertionError(told)
+    again = one.guard(clip, headers, prompt="another order").json()
+    told = one.client.get(f"/v1/generations/{first['id']}", headers=headers).json()
+    assert told["state"] == "released"
+    assert again["state"] == "released"
