@@ -5,6 +5,7 @@ picture is cut. Scores of two spaces must never be compared.
 """
 
 import hashlib
+import threading
 import time
 from collections.abc import Callable, Sequence
 from copy import deepcopy
@@ -62,6 +63,8 @@ class OpenClipEmbedder:
         the precision. Raises: ModelUnusable.
         """
         source = find_source(model, tag, sha256)
+        # A fast tokenizer keeps how it cuts and fills texts, and each call sets that anew: one at a time.
+        self._reading = threading.Lock()
         self._model, self._words = _loaded(source)
         self._cut = _Cut(source, self._model)
         policy = hashlib.sha256(f"{source.digest} crop {CROP_POLICY}".encode()).hexdigest()
@@ -75,10 +78,11 @@ class OpenClipEmbedder:
         """How many of its own pieces the model makes of each text; those beyond `context` are not seen."""
         words: Any = self._words
         inner = getattr(words, "tokenizer", None)
-        if inner is None:
-            return [len(words.encode(_clean(text))) for text in texts]
-        clean = [words.clean_fn(_clean(text)) for text in texts]
-        return [len(inner.encode(text, add_special_tokens=False, verbose=False)) for text in clean]
+        with self._reading:
+            if inner is None:
+                return [len(words.encode(_clean(text))) for text in texts]
+            clean = [words.clean_fn(_clean(text)) for text in texts]
+            return [len(inner.encode(text, add_special_tokens=False, verbose=False)) for text in clean]
 
     def embed_images(self, images: Sequence[Picture]) -> Vectors:
         """Unit vectors ``float32[n, dimension]`` of RGB pictures ``uint8[h, w, 3]`` of any sizes."""
@@ -99,7 +103,8 @@ class OpenClipEmbedder:
         unknown = getattr(inner, "unk_token_id", None)
         if unknown is None:
             return list(texts)
-        coded = [inner.encode(_clean(text), add_special_tokens=False, verbose=False) for text in texts]
+        with self._reading:
+            coded = [inner.encode(_clean(text), add_special_tokens=False, verbose=False) for text in texts]
         return [inner.decode([number for number in numbers if number != unknown]) for numbers in coded]
 
     @torch.inference_mode()
@@ -109,7 +114,8 @@ class OpenClipEmbedder:
     @torch.inference_mode()
     def _told(self, texts: Sequence[str]) -> Vectors:
         clean = [_clean(text) for text in texts]
-        coded = self._words(clean)
+        with self._reading:
+            coded = self._words(clean)
         return _units(self._model.encode_text(coded)) * self._readable(coded)
 
     def _readable(self, coded: torch.Tensor) -> Vectors:

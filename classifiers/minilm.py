@@ -5,6 +5,7 @@ word pieces are seen, what comes after them is not.
 """
 
 import hashlib
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -45,6 +46,8 @@ class MiniLm:
         digest = _digest(place)
         if sha256 and digest != sha256:
             raise ModelUnusable(f"the weights of {place.name} have another digest; fetch them again")
+        # A fast tokenizer keeps how it cuts and fills texts, and each call sets that anew: one at a time.
+        self._reading = threading.Lock()
         self._words, self._model = _loaded(place)
         self.space = f"minilm-l6-v2-{digest[:16]}"
         self.dimension = int(self._model.config.hidden_size)
@@ -55,7 +58,9 @@ class MiniLm:
         if not texts:
             return []
         clean = [_clean(text) for text in texts]
-        return [len(ids) for ids in self._words(clean, add_special_tokens=False, verbose=False)["input_ids"]]
+        with self._reading:
+            read = self._words(clean, add_special_tokens=False, verbose=False)
+        return [len(ids) for ids in read["input_ids"]]
 
     def known(self, texts: Sequence[str]) -> list[str]:
         """The texts as they are: a letter that no piece has is rare, and leaves the others readable."""
@@ -85,7 +90,8 @@ class MiniLm:
 
     def _inner(self, text: str) -> Vectors:
         clean = _clean(text[: LENGTH * 16 * MAX_WINDOWS])
-        ids = self._words(clean, add_special_tokens=False, verbose=False)["input_ids"]
+        with self._reading:
+            ids = self._words(clean, add_special_tokens=False, verbose=False)["input_ids"]
         ids = ids[: MAX_WINDOWS * self.context]
         starts = range(0, max(len(ids), 1), self.context)
         windows = [self._layers(ids[at : at + self.context]) for at in starts]
@@ -104,7 +110,8 @@ class MiniLm:
     @torch.inference_mode()
     def _embedded(self, texts: Sequence[str]) -> Vectors:
         clean = [_clean(text) for text in texts]
-        read = self._words(clean, padding=True, truncation=True, max_length=LENGTH, return_tensors="pt")
+        with self._reading:
+            read = self._words(clean, padding=True, truncation=True, max_length=LENGTH, return_tensors="pt")
         hidden = self._model(**read).last_hidden_state
         mask = read["attention_mask"].unsqueeze(-1).to(hidden.dtype)
         mean = (hidden * mask).sum(1) / mask.sum(1).clamp(min=1e-9)
