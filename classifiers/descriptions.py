@@ -86,8 +86,9 @@ def look_at_texts(
     given = [tuple(texts) for texts in prompts]
     cuts = [_cut(texts, clip, minilm) for texts in given]
     by_clip = _embedded(clip, [cut.for_clip for cut in cuts]) if clip else None
-    single = _embedded(minilm, [cut.for_sentences.sentences for cut in cuts])
-    parts = _embedded(minilm, [cut.for_sentences.clauses for cut in cuts])
+    told = [group for cut in cuts for group in (cut.for_sentences.sentences, cut.for_sentences.clauses)]
+    vectors = _embedded(minilm, told)
+    single, parts = vectors[::2], vectors[1::2]
     sights = []
     for row, (texts, cut) in enumerate(zip(given, cuts, strict=True)):
         seen = [Seen(kind=Kind.PROMPT, space=clip.space, vectors=by_clip[row])] if clip and by_clip else []

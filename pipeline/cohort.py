@@ -58,6 +58,7 @@ class Cohort:
     def __init__(self, folder: Path | None, shipped: Path | None = SHIPPED) -> None:
         self._folder, self._shipped = folder, shipped
         self._known: dict[str, Vectors] = {}
+        self._seen: dict[tuple[str, str], Sequence[Sight]] = {}
 
     def prompts(self, clip: TextEmbedder) -> Vectors:
         """Unit vectors ``float32[n, d]`` of the texts as whole prompts."""
@@ -67,11 +68,18 @@ class Cohort:
         """The same in a space, whose model is only loaded where they are not kept."""
         return self._kept_or_made(space, dimension, model, texts())
 
-    def sights(self, clip: TextEmbedder, minilm: TextEmbedder) -> list[Sight]:
-        """What both models see of each text, as `classifiers.descriptions.look_at_texts` says it."""
+    def sights(self, clip: TextEmbedder, minilm: TextEmbedder) -> Sequence[Sight]:
+        """What both models see of each text, as `classifiers.descriptions.look_at_texts` says it.
+
+        Kept while the process lives: cutting the texts takes a second of every opt-out otherwise.
+        """
         from classifiers.descriptions import look_at_texts
 
-        return look_at_texts([[text] for text in texts()], self._kept(clip), self._kept(minilm))
+        spaces = clip.space, minilm.space
+        if spaces not in self._seen:
+            told = [[text] for text in texts()]
+            self._seen[spaces] = look_at_texts(told, self._kept(clip), self._kept(minilm))
+        return self._seen[spaces]
 
     def _kept(self, model: TextEmbedder) -> TextEmbedder:
         return _KeptReader(self, model) if isinstance(model, Reader) else _Kept(self, model)

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from classifiers import thresholds
 from classifiers.errors import ModelUnusable
-from classifiers.minilm import MiniLm
+from classifiers.minilm import LENGTH, REMEMBERED, MiniLm
 from classifiers.weighing import FUSED
 from classifiers.wording import within
 
@@ -32,6 +35,38 @@ def test_near_sentences_are_near(minilm: MiniLm) -> None:
 def test_any_text_can_be_embedded(minilm: MiniLm) -> None:
     assert np.isfinite(minilm.embed_texts(["", "\0", "x" * 1_000_000, "\ud800", "マリオ"])).all()
     assert minilm.embed_texts([]).shape == (0, minilm.dimension)
+
+
+@given(st.lists(st.text(max_size=40) | st.sampled_from(["a fox", "a fox in the snow " * 30]), max_size=12))
+@settings(max_examples=25, deadline=None)
+def test_a_text_is_read_the_same_beside_others(minilm: MiniLm, texts: list[str]) -> None:
+    """Against the model card's recipe, one text at a time."""
+    together = minilm.embed_texts(texts)
+    with torch.inference_mode():
+        for text, vector in zip(texts, together, strict=True):
+            clean = text.encode("utf-8", "replace").decode()
+            read = minilm._words(clean, truncation=True, max_length=LENGTH, return_tensors="pt")
+            mean = minilm._model(**read).last_hidden_state.mean(1)
+            assert np.allclose(torch.nn.functional.normalize(mean, dim=1).numpy(), vector, atol=1e-5)
+
+
+def test_a_text_that_was_just_read_is_not_read_again(minilm: MiniLm) -> None:
+    rows: list[int] = []
+    hook = minilm._model.register_forward_pre_hook(
+        lambda _model, _given, more: rows.append(more["input_ids"].shape[1]), with_kwargs=True
+    )
+    try:
+        first = minilm.embed_texts(["a heron of brass", "a violet door"])
+        again = minilm.embed_texts(["a violet door", "A heron of brass", "a violet door"])
+        assert rows == [6 + 5]  # pieces, all in one row
+        assert np.array_equal(again, first[[1, 0, 1]])
+        minilm.embed_texts([f"number {number}" for number in range(REMEMBERED)])
+        assert len(minilm._remembered) == REMEMBERED
+        rows.clear()
+        minilm.embed_texts(["a violet door"])
+        assert rows == [5]
+    finally:
+        hook.remove()
 
 
 def test_its_space_is_calibrated(minilm: MiniLm) -> None:
