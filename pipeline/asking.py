@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pipeline import policy as policies
 from pipeline.appeals import appeal
-from pipeline.errors import Refused
-from pipeline.gate import Gate, GateResult
+from pipeline.errors import CountermarkError, Refused
+from pipeline.gate import Gate, GateResult, Wanted
 from pipeline.media.limits import media_limits
 from pipeline.orders import LOCAL_ACCOUNT, NO_USE, Use, ask_of, use_json
 from pipeline.recheck import wishes_of
@@ -40,6 +40,24 @@ class Asking:
     def judge(self, texts: Texts, question: Question) -> Decision:
         """What the gate says of texts with a prompt. Raises: UsageError, LimitExceeded."""
         return self._judged(texts, question).decision
+
+    def judge_all(self, asked: Sequence[tuple[Texts, Question]]) -> list[Decision | Exception]:
+        """`judge` of several, which the models see together; what it raises for one is that one's answer."""
+        answers: dict[int, Decision | Exception] = {}
+        wanted: dict[int, Wanted] = {}
+        for place, one in enumerate(asked):
+            try:
+                wanted[place] = self._wanted(*one)
+            except CountermarkError as error:
+                answers[place] = error
+        try:
+            judged = self._gate.judge_texts(list(wanted.values()), self.bench.clock())
+        except Exception as error:  # noqa: BLE001 - whoever asked is told
+            if len(asked) > 1:  # whose fault it was shows when each is judged by itself
+                return [answer for one in asked for answer in self.judge_all([one])]
+            return [error]
+        answers |= {place: one.decision for place, one in zip(wanted, judged, strict=True)}
+        return [answers[place] for place in range(len(asked))]
 
     def demand(self, texts: Texts, question: Question) -> None:
         """Raises: Refused, with the reasons, unless the gate allows a prompt and what comes with it."""
@@ -82,14 +100,21 @@ class Asking:
         )  # fmt: skip
 
     def _judged(self, texts: Texts, question: Question) -> GateResult:
-        bench = self.bench
-        ask = ask_of({"account": question.account, "use": use_json(question.use)})
-        gate = Gate(bench.eyes, bench.view, bench.settings, uses=partial(uses.today, bench.engine))
-        checked = gate.checked(texts)
-        policy = policies.preset(question.policy)
-        policy = policy if question.checks is None else policy.only(question.checks)
-        [judged] = gate.judge_texts([checked], policy, ask, bench.clock())
+        [judged] = self._gate.judge_texts([self._wanted(texts, question)], self.bench.clock())
         return judged
+
+    @property
+    def _gate(self) -> Gate:
+        bench = self.bench
+        return Gate(bench.eyes, bench.view, bench.settings, uses=partial(uses.today, bench.engine))
+
+    def _wanted(self, texts: Texts, question: Question) -> Wanted:
+        policy = policies.preset(question.policy)
+        return Wanted(
+            texts=self._gate.checked(texts),
+            policy=policy if question.checks is None else policy.only(question.checks),
+            ask=ask_of({"account": question.account, "use": use_json(question.use)}),
+        )
 
     def _demand_allowed(self, decision: Decision) -> None:
         if decision.verdict is not Verdict.ALLOW:

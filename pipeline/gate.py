@@ -75,6 +75,15 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What is said of a clip, with a prompt; by which policy it is judged, and for whom."""
+
+    texts: Texts
+    policy: Policy
+    ask: Ask | str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GateResult:
     """What was seen, what the checks reported, and the decision at ``snapshot_seq``."""
 
@@ -122,49 +131,49 @@ class Gate:
     ) -> list[GateResult]:
         """Judge several prompts, which the models see together. Raises: as `judge`, for any of them."""
         texts = [self.checked(prompt.texts) for prompt in prompts]
-        return self.judge_texts(texts, policy, account, now or clock())
+        wanted = [Wanted(texts=one, policy=policy, ask=account) for one in texts]
+        return self.judge_texts(wanted, now or clock())
 
-    def judge_texts(
-        self, texts: Sequence[Texts], policy: Policy, account: Ask | str, now: str
-    ) -> list[GateResult]:
-        """Judge what is said of several clips, each with a prompt; all of it was checked before."""
-        asked = policy.only(policies.PROMPT_CHECKS)
+    def judge_texts(self, wanted: Sequence[Wanted], now: str) -> list[GateResult]:
+        """Judge what is said of several clips, which the models see together; it was checked before."""
+        wanted = [replace(one, policy=one.policy.only(policies.PROMPT_CHECKS)) for one in wanted]
         snapshot = self._view.current()
-        looks = self._looked(texts, snapshot, asked.required)
-        return [
-            self._judged(told, look, snapshot, asked, account, now)
-            for told, look in zip(texts, looks, strict=True)
-        ]
+        looks = self._looked([(one.texts, one.policy.required) for one in wanted], snapshot)
+        return [self._judged(one, look, snapshot, now) for one, look in zip(wanted, looks, strict=True)]
 
     def look(self, texts: Texts, *, unsafe: bool) -> Sight:
         """What the models see of everything that is said of a clip, with or without a prompt."""
         checks = (policies.DESCRIPTIONS, policies.UNSAFE) if unsafe else (policies.DESCRIPTIONS,)
-        [seen] = self._looked([texts], self._view.current(), checks)
+        [seen] = self._looked([(texts, checks)], self._view.current())
         return seen.whole
 
-    def _looked(self, texts: Sequence[Texts], snapshot: Snapshot, checks: Sequence[str]) -> list[_Look]:
-        """What the models see for these checks; those that compare are not loaded where names are all that is
-        registered.
+    def _looked(self, asked: Sequence[tuple[Texts, Sequence[str]]], snapshot: Snapshot) -> list[_Look]:
+        """What the models see of each for its checks; those that compare are not loaded where names are all
+        that is registered.
         """
-        looks = [_Look(whole=Sight(texts=told.all)) for told in texts]
-        if policies.DESCRIPTIONS in checks and not self._names_only(snapshot):
+        looks = [_Look(whole=Sight(texts=told.all)) for told, _ in asked]
+        for_check = {
+            check: [place for place, (_, checks) in enumerate(asked) if check in checks]
+            for check in (policies.DESCRIPTIONS, policies.UNSAFE)
+        }
+        described = [] if self._names_only(snapshot) else for_check[policies.DESCRIPTIONS]
+        if described:
             from classifiers.descriptions import look_at_texts
 
-            passes = [_passes(told) for told in texts]
+            passes = [_passes(asked[place][0]) for place in described]
             given = list(chain.from_iterable(passes))
             seen = iter(look_at_texts(given, self._eyes.clip, self._eyes.minilm) if given else ())
-            looks = [
-                _look(told, [next(seen) for _ in mine]) for told, mine in zip(texts, passes, strict=True)
-            ]
-        if policies.UNSAFE not in checks:
-            return looks
-        from classifiers.unsafe.check import look_unsafe
+            for place, mine in zip(described, passes, strict=True):
+                looks[place] = _look(asked[place][0], [next(seen) for _ in mine])
+        if for_check[policies.UNSAFE]:
+            from classifiers.unsafe.check import look_unsafe
 
-        judged = look_unsafe([told.all for told in texts], self._eyes.moderators)
-        return [
-            replace(look, whole=replace(look.whole, seen=(*look.whole.seen, *more)))
-            for look, more in zip(looks, judged, strict=True)
-        ]
+            places = for_check[policies.UNSAFE]
+            judged = look_unsafe([asked[place][0].all for place in places], self._eyes.moderators)
+            for place, more in zip(places, judged, strict=True):
+                whole = looks[place].whole
+                looks[place] = replace(looks[place], whole=replace(whole, seen=(*whole.seen, *more)))
+        return looks
 
     def _names_only(self, snapshot: Snapshot) -> bool:
         return not self._whole and not snapshot.spaces()
@@ -177,10 +186,8 @@ class Gate:
             check_prompt(text, self._settings)
         return texts
 
-    def _judged(
-        self, told: Texts, look: _Look, snapshot: Snapshot, policy: Policy, account: Ask | str, now: str
-    ) -> GateResult:
-        sight = look.whole
+    def _judged(self, wanted: Wanted, look: _Look, snapshot: Snapshot, now: str) -> GateResult:
+        sight, told, policy = look.whole, wanted.texts, wanted.policy
         described = policies.DESCRIPTIONS in policy.required
         idle = described and self._names_only(snapshot)
         checks = tuple(one for one in policy.required if not (idle and one == policies.DESCRIPTIONS))
@@ -191,7 +198,7 @@ class Gate:
         reports = in_full(reports, sight, snapshot)
         decision = policies.decide(
             policy, reports, sound=policies.Sound.ACCEPT, has_sound=False, registry_seq=snapshot.seq,
-            now=now, wishes=wishes_of(snapshot.subjects, account, now, self._uses),
+            now=now, wishes=wishes_of(snapshot.subjects, wanted.ask, now, self._uses),
         )  # fmt: skip
         decision = opinions.with_opinions(decision, said)
         decision = with_texts(decision, told)

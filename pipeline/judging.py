@@ -10,7 +10,7 @@ from classifiers.base import CheckReport, CheckState, Sight
 from pipeline import policy as policies
 from pipeline.clearing import without_cleared
 from pipeline.examine import examine, unasked
-from pipeline.gate import Gate
+from pipeline.gate import Gate, Wanted
 from pipeline.media.types import MediaLimits
 from pipeline.opinions import standing, weighed, with_opinions
 from pipeline.orders import ask_of, order_sha256
@@ -67,7 +67,8 @@ class Judge:
         refusal = self._refusal_by_name()
         if refusal is not None:
             return {"decision": policies.to_json(refusal), "sight": None}
-        [judged] = self._gate.judge_texts([self.texts], self._policy, self.ask, self._bench.clock())
+        wanted = Wanted(texts=self.texts, policy=self._policy, ask=self.ask)
+        [judged] = self._gate.judge_texts([wanted], self._bench.clock())
         decision = self._without_cleared(judged.decision)
         return {"decision": policies.to_json(decision), "sight": self._keep(judged.sight)}
 
@@ -82,7 +83,8 @@ class Judge:
         return {"prompt": None} if made is None else made
 
     def _would_pass(self, texts: Texts) -> bool:
-        [judged] = self._gate.judge_texts([texts], self._policy, self.ask, self._bench.clock())
+        wanted = Wanted(texts=texts, policy=self._policy, ask=self.ask)
+        [judged] = self._gate.judge_texts([wanted], self._bench.clock())
         return judged.decision.verdict is Verdict.ALLOW
 
     @property

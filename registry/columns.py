@@ -75,12 +75,18 @@ class Columns:
         places = self.order[np.minimum(near, len(self.owners) - 1)]
         return np.asarray(places[self.owners[places] == wanted], np.intp)
 
-    def label(self, row: int) -> tuple[str, str, int]:
-        """Subject, reference and polarity of a row."""
-        owner = self.owners[np.searchsorted(self.starts, row, side="right") - 1]
-        mark = int(self.marks[row])
-        reference = self.digests[row].tobytes().hex() if abs(mark) == OF_PICTURE else ""
-        return owner.decode(), reference, 1 if mark > 0 else -1
+    def labels(self, rows: NDArray[np.int64]) -> list[tuple[str, str, int]]:
+        """Subject, reference and polarity of each of these rows."""
+        owners = self.owners[np.searchsorted(self.starts, rows, side="right") - 1].tolist()
+        marks = self.marks[rows].tolist()
+        return [
+            (
+                owner.decode(),
+                self.digests[row].tobytes().hex() if abs(mark) == OF_PICTURE else "",
+                1 if mark > 0 else -1,
+            )
+            for row, owner, mark in zip(rows.tolist(), owners, marks, strict=True)
+        ]
 
     def parts(self) -> dict[str, NDArray[Any]]:
         """The arrays by name, as a file keeps them."""

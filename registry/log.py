@@ -46,6 +46,9 @@ _LAST: Final = select(func.max(log_entry.c.seq)).where(log_entry.c.kind == log_k
 _REGISTRY_SEQ: Final = (
     select(func.coalesce(func.max(_LAST), 0)).where(log_kind.c.changes_verdict == 1).select_from(log_kind)
 )
+_POSITION: Final = select(log_entry.c.seq, log_entry.c.leaf_hash).where(
+    log_entry.c.seq == _REGISTRY_SEQ.scalar_subquery()
+)
 _INSERT_ENTRY: Final = log_entry.insert()
 _INSERT_PRIVATE: Final = log_private.insert()
 _INSERT_NODE: Final = log_node.insert()
@@ -98,6 +101,12 @@ def head(conn: Connection) -> int:
 def registry_seq(conn: Connection) -> int:
     """Return the seq of the last entry that can change a verdict, or 0."""
     return int(conn.execute(_REGISTRY_SEQ).scalar_one())
+
+
+def position(conn: Connection) -> tuple[int, bytes] | None:
+    """`registry_seq` and the leaf hash of that entry, in one question; None where there is none."""
+    row = conn.execute(_POSITION).first()
+    return None if row is None else (row.seq, bytes(row.leaf_hash))
 
 
 def entries(conn: Connection, after: int, upto: int) -> list[LogEntry]:

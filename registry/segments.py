@@ -97,10 +97,7 @@ class Segment:
             found = indexes.search_flat(self.index, self.kind, queries, wanted, self.alive)
         else:
             found = indexes.search_coarse(self.index, self.stored, self.kind, queries, wanted, self.alive)
-        return [
-            [self._match(row, score) for row, score in zip(rows.tolist(), scores.tolist(), strict=True)]
-            for rows, scores in found
-        ]
+        return [self._matches(rows, scores) for rows, scores in found]
 
     def rows_of(self, subjects: Sequence[str]) -> tuple[list[str], Vectors, Marks]:
         """The living rows of these subjects: owners, vectors ``float32[n, d]`` and polarities."""
@@ -116,11 +113,13 @@ class Segment:
             marks.append(np.sign(self.labels.marks[start:stop]))
         return owners, np.concatenate(vectors), np.concatenate(marks)
 
-    def _match(self, row: int, score: float) -> VectorMatch:
-        subject, reference, polarity = self.labels.label(row)
-        return VectorMatch(
-            subject=subject, reference=reference, kind=self.kind, polarity=polarity, score=score
-        )
+    def _matches(self, rows: NDArray[np.int64], scores: NDArray[np.float32]) -> list[VectorMatch]:
+        return [
+            VectorMatch(subject=subject, reference=reference, kind=self.kind, polarity=polarity, score=score)
+            for (subject, reference, polarity), score in zip(
+                self.labels.labels(rows), scores.tolist(), strict=True
+            )
+        ]
 
     def blocks(self) -> Iterator[Block]:
         """What is alive, some thousand rows at a time."""

@@ -257,8 +257,8 @@ def _stamps(snapshot: Snapshot, owners: Owners) -> Stamps:
 
 
 def _position(conn: Connection) -> Position:
-    seq = log.registry_seq(conn)
-    return Position(seq, leaf(conn, seq)) if seq else START
+    found = log.position(conn)
+    return START if found is None else Position(*found)
 
 
 def _leads_to(conn: Connection, at: Position, now: Position) -> bool:

@@ -19,7 +19,7 @@ from generator.embedded.world.scene import ACTIONS, BACKGROUNDS, STYLES, Scene
 from pipeline import policy as policies
 from pipeline.app import App, open_app
 from pipeline.clock import clock
-from pipeline.gate import Gate
+from pipeline.gate import Gate, Wanted
 from pipeline.media.limits import media_limits
 from pipeline.optouts.desk import Desk
 from pipeline.optouts.order import OptOutOrder
@@ -186,7 +186,9 @@ class Chain:
 
     def judged(self, texts: Sequence[Texts]) -> list[frozenset[str]]:
         """The checks that stop each of the texts."""
-        results = self._gate.judge_texts(texts, self._policy, LOCAL_ACCOUNT, clock())
+        results = self._gate.judge_texts(
+            [Wanted(texts=one, policy=self._policy, ask=LOCAL_ACCOUNT) for one in texts], clock()
+        )
         return [frozenset(reason.check for reason in one.decision.reasons) for one in results]
 
     def _material(self, picture: Picture) -> tuple[tuple[str, ...], frozenset[str]]:

@@ -1,7 +1,6 @@
 """Judging a prompt or a clip alone, by the gate and the checks, without a job."""
 
 import asyncio
-from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -18,6 +17,7 @@ from pipeline.appeals import appeal
 from pipeline.asking import Question
 from pipeline.auth import Caller
 from pipeline.found import found_for_callers
+from pipeline.texts import Texts
 from pipeline.types import Decision, Json
 from pipeline.viewing import Viewed
 
@@ -42,14 +42,13 @@ Moderator = Annotated[Caller, Depends(caller_with(auth.MODERATE))]
 @router.post("/v1/moderate/prompt", response_model=shapes.GateAnswer)
 async def post_prompt(asked: bodies.PromptRequest, here: Here, caller: Moderator) -> JSONResponse:
     """What the gate says of a prompt, by the registry as it is now: allow, review or block, and why."""
-    judge = partial(
-        here.app.judge, asked.prompt, history=tuple(asked.history), account=caller.account,
-        enhanced=asked.enhanced_prompt,
+    question = Question(
+        policy=jobs.allowed_policy(asked.policy, here.settings.policy), account=caller.account,
         use=jobs.use_of(asked.region, asked.purpose, asked.content_class, caller.tags),
-        policy=jobs.allowed_policy(asked.policy, here.settings.policy),
         checks=None if asked.checks is None else tuple(asked.checks),
     )  # fmt: skip
-    decision = await here.gates.run(judge)
+    texts = Texts(history=tuple(asked.history), prompt=asked.prompt, enhanced=asked.enhanced_prompt)
+    decision = await here.gate.ask((texts, question))
     here.metrics.said("prompt", str(decision.verdict))
     return JSONResponse(_told(here, decision))
 

@@ -49,8 +49,8 @@ from pipeline.web import (
     signing_in,
 )
 
-ROUTERS: Final = (
-    optouts.router, rules.router, claims.router, imports.router, generations.router, moderate.router,
+ROUTERS: Final = (  # what is asked most often first: they are tried in this order
+    moderate.router, generations.router, optouts.router, rules.router, claims.router, imports.router,
     decisions.router, appeals.router, cases.router, verify.router, files.router, transparency.router,
     keys.router, webhooks.router, health.router,
 )  # fmt: skip

@@ -1,6 +1,7 @@
 """What the routes work with, and how they come by it."""
 
 import contextlib
+import gc
 import hashlib
 import ipaddress
 import logging
@@ -22,8 +23,10 @@ from pipeline.api.counted import Counted
 from pipeline.api.metrics import Metrics
 from pipeline.api.queue import STOP_SECONDS, Pool
 from pipeline.api.rates import UNCOUNTED, Rates, by_key
+from pipeline.api.together import Together
 from pipeline.api.uploads import Uploads
 from pipeline.app import App
+from pipeline.asking import Question
 from pipeline.auth import Caller
 from pipeline.clock import clock
 from pipeline.home import Home
@@ -31,6 +34,8 @@ from pipeline.importing import Importing
 from pipeline.optouts.desk import Desk
 from pipeline.runner import Runner
 from pipeline.settings import Settings
+from pipeline.texts import Texts
+from pipeline.types import Decision
 from pipeline.verify.near_duplicates import NearDuplicates
 from pipeline.web.drafts import Drafts
 from pipeline.workbench import OURS, carrying_on
@@ -43,8 +48,9 @@ TEND_SECONDS: Final = 30.0
 DELIVER_SECONDS: Final = 1.0
 DECIDE_SECONDS: Final = 1.0  # between two looks for decisions that nobody can undo any more
 SCAN_SECONDS: Final = 30.0  # also for opt-outs that other processes made
-GATES: Final = 2  # prompts judged at a time
+GATES: Final = 2  # threads that judge prompts
 GATES_WAITING: Final = 64
+TOGETHER: Final = 8  # prompts that are judged together
 ASKER_KEY_BYTES: Final = 32
 NETWORK_BITS: Final = 64  # of an IPv6 address: the rest is the client's to choose
 
@@ -63,6 +69,7 @@ class Service:
     looks: Pool
     views: Pool
     gates: Pool
+    gate: Together[tuple[Texts, Question], Decision]
     wishes: Pool
     desk: Desk
     drafts: Drafts
@@ -82,6 +89,7 @@ class Service:
     def on(app: App, settings: Settings, metrics: Metrics | None = None) -> "Service":
         """A service on an open application."""
         waiting, numbers, loaded = settings.max_queue, metrics or Metrics(), threading.Event()
+        gates = Pool("gates", GATES, GATES_WAITING)
         loaded.set()  # but for `start`, which may load models first
         return Service(
             settings=settings, app=app, uploads=Uploads(Home(settings.home), settings),
@@ -89,7 +97,8 @@ class Service:
             importing=Importing(app),
             looks=Pool("looks", max(1, settings.workers), waiting),
             views=Pool("views", max(1, settings.workers), waiting),
-            gates=Pool("gates", GATES, GATES_WAITING), wishes=Pool("wishes", 1, waiting),
+            gates=gates, gate=Together(gates, app.asking.judge_all, TOGETHER),
+            wishes=Pool("wishes", 1, waiting),
             desk=Desk(engine=app.engine, eyes=app.eyes, signer=app.signer, clock=clock, terms=settings.terms),
             drafts=Drafts(Home(settings.home).drafts),
             near=NearDuplicates(
@@ -181,6 +190,9 @@ class Service:
             return
         with carrying_on("the first prompt"):  # a registry that is away just now comes back
             self.app.judge("a clip", policy=self.settings.policy)
+        # What is loaded stays. Going through all of it for garbage stopped every request for half a second.
+        gc.collect()
+        gc.freeze()
         self.loaded.set()
         self.runner.start()
 
@@ -226,7 +238,12 @@ def service_of(request: Request) -> Service:
     return found
 
 
-Here = Annotated[Service, Depends(service_of)]
+async def _here(request: Request) -> Service:
+    """`service_of`, as a dependency: one that is no coroutine goes by way of another thread."""
+    return service_of(request)
+
+
+Here = Annotated[Service, Depends(_here)]
 
 
 async def count_by_address(request: Request) -> None:

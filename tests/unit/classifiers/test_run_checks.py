@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -35,6 +37,48 @@ def test_each_has_its_report() -> None:
     ]
     assert "ValueError: no numbers" in reports[1].detail
     assert len(reports[1].detail) <= MAX_DETAIL
+
+
+def test_each_has_its_own_time_and_the_slow_one_holds_up_no_other() -> None:
+    go_on, ran = threading.Event(), list[str]()
+
+    def waits(name: str, seconds: float) -> Callable[[], CheckReport]:
+        def check() -> CheckReport:
+            go_on.wait(seconds)
+            ran.append(name)
+            return ok(name)
+
+        return check
+
+    asked = {"a": waits("a", 0.3), "b": waits("b", 0.3), "c": waits("c", 30), "d": waits("d", 0.3)}
+    states = {report.check: report.state for report in run_checks(asked, seconds=0.5)}
+    assert states == {
+        "a": CheckState.COMPLETED,
+        "b": CheckState.COMPLETED,
+        "c": CheckState.TIMED_OUT,
+        "d": CheckState.COMPLETED,
+    }
+    assert ran == ["a", "b", "d"]
+    go_on.set()
+
+
+def test_without_time_nothing_is_run() -> None:
+    ran = list[int]()
+    reports = run_checks({"a": lambda: ok(str(ran.append(1))), "b": lambda: ok("b")}, seconds=0)
+    assert [report.state for report in reports] == [CheckState.TIMED_OUT] * 2
+    assert not ran
+
+
+def test_all_of_them_take_one_thread() -> None:
+    threads: list[int] = []
+
+    def told(name: str) -> CheckReport:
+        threads.append(threading.get_ident())
+        return ok(name)
+
+    run_checks({name: partial(told, name) for name in "abcd"}, seconds=5)
+    assert len(set(threads)) == 1
+    assert threads[0] != threading.get_ident()
 
 
 def test_an_answer_for_another_check_is_a_failure() -> None:
