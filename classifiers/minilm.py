@@ -17,6 +17,7 @@ import torch
 
 import torch_compat
 from classifiers.base import Vectors
+from classifiers.bert import Bert
 from classifiers.errors import ModelUnusable
 from classifiers.packaged import folder_of
 from classifiers.packing import Ids, means, packed, rows
@@ -56,7 +57,7 @@ class MiniLm:
         self._remembered: dict[Ids, Vectors] = {}  # oldest first
         self._words, self._model = _loaded(place)
         self.space = f"minilm-l6-v2-{digest[:16]}"
-        self.dimension = int(self._model.config.hidden_size)
+        self.dimension = self._model.width
         self.context = LENGTH - ENDS
 
     def pieces(self, texts: Sequence[str]) -> list[int]:
@@ -121,15 +122,13 @@ class MiniLm:
 
     def _layers(self, ids: Sequence[int]) -> torch.Tensor:
         """The words of one window in each layer ``[layers, pieces, dimension]``."""
-        whole = torch.tensor([[self._words.cls_token_id, *ids, self._words.sep_token_id]])
-        read = self._model(input_ids=whole, attention_mask=torch.ones_like(whole), output_hidden_states=True)
-        return torch.stack(read.hidden_states)[:, 0]
+        row = packed([(self._words.cls_token_id, *ids, self._words.sep_token_id)])
+        return torch.cat(self._model(row.ids, row.places, row.sees))
 
     @torch.inference_mode()
     def _embedded(self, texts: Sequence[Ids]) -> Vectors:
         row = packed(texts)
-        read = self._model(input_ids=row.ids, position_ids=row.places, attention_mask=row.sees)
-        mean = means(read.last_hidden_state, row)
+        mean = means(self._model(row.ids, row.places, row.sees)[-1], row)
         return np.asarray(torch.nn.functional.normalize(mean, dim=1), np.float32)
 
 
@@ -158,7 +157,7 @@ def _digest(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _loaded(folder: Path) -> tuple[Any, Any]:
+def _loaded(folder: Path) -> tuple[Any, Bert]:
     torch_compat.complete_torchvision()
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -172,7 +171,8 @@ def _loaded(folder: Path) -> tuple[Any, Any]:
         weights = load_file(folder / WEIGHTS)
         weights.pop("embeddings.position_ids", None)  # older files carry this buffer
         model.load_state_dict(weights)
+        bert = Bert(model.eval())
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
         told = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
         raise ModelUnusable(f"the sentence model cannot be loaded ({told}); install it again") from None
-    return words, model.eval()
+    return words, bert

@@ -17,7 +17,7 @@ Ids = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What a model is given: `ids`, `places` ``int64[1, n]`` and `sees` ``bool[1, 1, n, n]``.
+    """What a model is given: `ids`, `places` ``int64[1, n]`` and `sees` ``bool[n, n]``.
 
     ``lengths``: of the texts, in order.
     """
@@ -47,7 +47,7 @@ def packed(texts: Sequence[Ids]) -> Row:
     return Row(
         ids=torch.tensor([[piece for ids in texts for piece in ids]]),
         places=torch.cat([torch.arange(length) for length in lengths])[None],
-        sees=(whose[:, None] == whose[None])[None, None],
+        sees=whose[:, None] == whose[None],
         lengths=lengths,
     )
 

@@ -13,7 +13,7 @@ The rules, in order; the strictest that applies decides:
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -255,21 +255,29 @@ def _reason(policy: Policy, finding: Finding, wish: Wish | None) -> Reason:
 
 
 def to_json(decision: Decision) -> Json:
-    """The decision as a job's step records it and a command prints it."""
-    document = asdict(decision)
-    rulings = [
-        ruled | {"effect": str(ruled["effect"]), "lost": list(ruled["lost"])} for ruled in document["rulings"]
-    ]
-    lists = {
-        "reasons": list(document["reasons"]),
+    """The decision as a job's step records it and a command prints it.
+
+    Evidence is not copied (`dataclasses.asdict` does, for longer than the gate takes): nobody may change it.
+    """
+    document = _members(decision) | {
+        "verdict": str(decision.verdict),
+        "reasons": [_members(reason) for reason in decision.reasons],
         "permits": list(decision.permits),
         "allowed": list(decision.allowed),
-        "rulings": rulings,
+        "rulings": [
+            _members(one) | {"effect": str(one.effect), "lost": list(one.lost)} for one in decision.rulings
+        ],
     }
-    for name in ("opinions", "cleared"):
-        there = document.pop(name)
-        lists |= {name: list(there)} if there else {}
-    return document | lists | {"verdict": str(decision.verdict)}
+    del document["opinions"], document["cleared"]
+    if decision.opinions:
+        document["opinions"] = [_members(one) for one in decision.opinions]
+    if decision.cleared:
+        document["cleared"] = list(decision.cleared)
+    return document
+
+
+def _members(one: Decision | Reason | Ruled | Opinion) -> Json:
+    return {member.name: getattr(one, member.name) for member in fields(one)}
 
 
 SCORES: Final = ("score", "threshold", "probability")

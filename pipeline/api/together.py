@@ -42,13 +42,19 @@ class Together(Generic[Q, A]):
         with self._pool.reserve() as slot:
             with self._guard:
                 self._waiting.append(asked)
-            turn = slot.start(self._take)
+            turn = slot.start(lambda: self._take(asked))
         turn.add_done_callback(lambda ended: self._ended(ended, asked))
         return await asyncio.wrap_future(asked.answer)
 
-    def _take(self) -> None:
-        """Answer what waits; for a question that was answered with others nothing is left to do."""
+    def _take(self, first: _Asked[Q, A]) -> None:
+        """The turn of a question: answer it, and those that wait behind it.
+
+        Nothing where it was taken with one before it: turns come in the order of questions, and were this one
+        to take others, theirs would pile up.
+        """
         with self._guard:
+            if not self._waiting or self._waiting[0] is not first:
+                return
             taken = [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
         wanted = [one for one in taken if one.answer.set_running_or_notify_cancel()]
         try:

@@ -1,7 +1,9 @@
 """From an opt-out to what it stops: before, while and after a clip leaves. Real models, one home for all."""
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
@@ -15,6 +17,7 @@ from generator.embedded.world.design import Design, random_design
 from generator.embedded.world.render import render_clip, render_frame
 from generator.embedded.world.scene import ACTIONS, BACKGROUNDS, STYLES, Scene
 from pipeline.app import App, open_app
+from pipeline.asking import Question
 from pipeline.clock import clock, rfc3339
 from pipeline.media.pictures import BT601_LIMITED, frame_from_rgb
 from pipeline.media.types import ClipInfo
@@ -23,8 +26,10 @@ from pipeline.optouts.desk import Desk
 from pipeline.optouts.order import OptOutOrder
 from pipeline.orders import CreateOrder, GuardOrder
 from pipeline.pictures.reader import load_picture
-from pipeline.policy import Sound
+from pipeline.policy import Sound, to_json
 from pipeline.settings import Settings, load
+from pipeline.texts import Texts
+from pipeline.types import Decision
 from pipeline.workbench import Outcome
 from registry import apikeys, optouts, releases, rules, scans, spaces
 from registry.db import read
@@ -275,3 +280,58 @@ def test_the_gate_says_the_same_as_a_job(app: App) -> None:
         "Studio",
     )
     assert json.loads(json.dumps(reason.evidence)) == reason.evidence
+
+
+def test_prompts_that_are_judged_together_are_judged_as_each_alone(app: App) -> None:
+    opt_out(app, name="Tessarine Volk", description="a lighthouse keeper with a green beard and one oar")
+    names, whole = Question(policy="opt-out", checks=("prompt_names",)), Question(policy="opt-out")
+    loose = Question(policy="marks-only", account="somebody")
+    told = [
+        (Texts(prompt="Tessarine Volk again"), names),
+        (Texts(prompt=""), whole),
+        (Texts(prompt="a keeper of a lighthouse, green beard, with one oar"), whole),
+        (Texts(prompt="a fox in the snow", history=("it snows",)), whole),
+        (Texts(prompt="Tessarine Volk again"), loose),
+        (Texts(prompt="a b" * 60_000), names),
+    ]
+    together = app.asking.judge_all(told)
+    assert [type(one).__name__ for one in together] == [
+        "Decision", "UsageError", "Decision", "Decision", "Decision", "LimitExceeded",
+    ]  # fmt: skip
+    for (texts, question), answer in zip(told, together, strict=True):
+        if isinstance(answer, Exception):
+            with pytest.raises(type(answer), match=re.escape(str(answer))):
+                app.asking.judge(texts, question)
+        else:
+            alone = replace(app.asking.judge(texts, question), decided_at=answer.decided_at)
+            assert rounded(to_json(alone)) == rounded(to_json(answer))
+    assert app.asking.judge_all([]) == []
+
+
+def test_what_breaks_for_one_prompt_breaks_for_no_other(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = type(app.eyes.minilm).embed_texts
+
+    def breaks(self: Any, texts: Sequence[str]) -> Any:
+        if any("volcano" in text for text in texts):
+            raise RuntimeError("not enough memory")
+        return read(self, texts)
+
+    opt_out(app, name="Tessarine Volk", description="a lighthouse keeper with a green beard and one oar")
+    monkeypatch.setattr(type(app.eyes.minilm), "embed_texts", breaks)
+    question = Question(policy="opt-out")
+    prompts = ("a fox in the snow", "a fox on a volcano", "Tessarine Volk")
+    first, broken, last = app.asking.judge_all([(Texts(prompt=one), question) for one in prompts])
+    assert isinstance(first, Decision)
+    assert first.verdict == "allow"
+    assert isinstance(broken, RuntimeError)
+    assert isinstance(last, Decision)
+    assert last.verdict == "block"
+
+
+def rounded(told: Any) -> Any:
+    """Numbers of models to four places: several texts in one row are summed in another order."""
+    if isinstance(told, dict):
+        return {name: rounded(value) for name, value in told.items()}
+    if isinstance(told, list | tuple):
+        return [rounded(value) for value in told]
+    return round(told, 3) if isinstance(told, float) else told
