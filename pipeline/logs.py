@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -120,7 +120,7 @@ def _told(record: logging.LogRecord) -> dict[str, Any]:
     }  # fmt: skip
     about = _now.get()
     if about is not None:
-        told |= {name: value for name, value in asdict(about).items() if value}
+        told |= {one.name: value for one in fields(about) if (value := getattr(about, one.name))}
     told |= getattr(record, "fields", {})
     if record.exc_info and record.exc_info[1] is not None:
         told |= _error(record.exc_info[1])

@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline import logs
@@ -126,7 +126,7 @@ class _Writer:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            _complete(message, {**HEADERS, **self._more})
+            _complete(message, self._more)
         try:
             async with asyncio.timeout(self._idle):
                 await self._send(message)
@@ -134,10 +134,20 @@ class _Writer:
             raise _Stuck from None
 
 
-def _complete(message: Message, wanted: Mapping[str, str]) -> None:
-    headers = MutableHeaders(scope=message)
-    for name, value in wanted.items():
-        headers.setdefault(name, value)
+def _complete(message: Message, more: Mapping[str, str]) -> None:
+    """Add headers of ours, unless they are there."""
+    given = list(message.get("headers", ()))
+    there = {name.lower() for name, _ in given}
+    ours = _OURS | _encoded(more)
+    message["headers"] = given + [pair for pair in ours.items() if pair[0] not in there]
+
+
+def _encoded(headers: Mapping[str, str]) -> dict[bytes, bytes]:
+    """As ASGI has them."""
+    return {name.lower().encode("latin-1"): value.encode("latin-1") for name, value in headers.items()}
+
+
+_OURS: Final = _encoded(HEADERS)
 
 
 def _length(headers: Headers) -> int:
