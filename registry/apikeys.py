@@ -22,7 +22,7 @@ from sqlalchemy import Engine, Row, Select, bindparam, select
 from registry import log
 from registry.canonical import Json
 from registry.checkpoint import NoteSigner
-from registry.db import read, write
+from registry.db import glance, read, write
 from registry.drafts import phrases
 from registry.errors import KeyRefused, NotFound, OptOutInvalid, RefusedBecause
 from registry.ids import new_id, parse_time
@@ -120,7 +120,7 @@ def authenticate(engine: Engine, secret: str | None, now: str, *, scope: str | N
     form = _SECRET.fullmatch(secret)
     if form is None:
         raise KeyRefused("This is not an API key of this service.", RefusedBecause.MALFORMED)
-    with read(engine) as conn:
+    with glance(engine) as conn:
         row = conn.execute(_BY_ID, {"key": form.group(1)}).first()
     known = "" if row is None else str(row.secret_sha256)
     if not hmac.compare_digest(known, _digest(secret)) or row is None:  # 2

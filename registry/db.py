@@ -20,13 +20,14 @@ from registry.locks import exclusive
 from registry.postgres_url import is_url
 from registry.schema import Schema
 
-HEAD: Final = "r0025"  # the newest migration; a test compares
+HEAD: Final = "r0026"  # the newest migration; a test compares
 BUSY_SECONDS: Final = 30.0
 _NOW: Final = {
     "sqlite": "((julianday('now') - 2440587.5) * 86400.0)",
     "postgresql": "CAST(extract(epoch FROM clock_timestamp()) AS double precision)",
 }
 _READ_OPTIONS: Final[dict[str, dict[str, Any]]] = {"sqlite": {}, "postgresql": postgres.READ_OPTIONS}
+_GLANCE_OPTIONS: Final[dict[str, dict[str, Any]]] = {"sqlite": {}, "postgresql": postgres.GLANCE_OPTIONS}
 
 
 def open_database(where: Path | str) -> Engine:
@@ -55,18 +56,18 @@ def write(engine: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
-def beside(engine: Engine, *, durable: bool = True) -> Iterator[Connection]:
+def beside(engine: Engine) -> Iterator[Connection]:
     """Open a short write transaction that does not wait for other writers, where the database can do that.
 
-    Only for what no other promise rests on, such as signs of life. In SQLite it waits all the same.
-    ``durable``: False where it may be lost in a power cut.
+    Only where nothing has to agree with other rows than those that it changes, such as a process's sign of
+    life. In SQLite it waits all the same.
     """
     if engine.dialect.name == "sqlite":
         with write(engine) as conn:
             yield conn
     else:
         with translated(), engine.connect() as conn, conn.begin():
-            postgres.limit(conn, BUSY_SECONDS, durable=durable)
+            postgres.limit(conn, BUSY_SECONDS)
             yield conn
 
 
@@ -74,6 +75,14 @@ def beside(engine: Engine, *, durable: bool = True) -> Iterator[Connection]:
 def read(engine: Engine) -> Iterator[Connection]:
     """Open a read transaction: one snapshot for the whole block."""
     options = _READ_OPTIONS[engine.dialect.name]
+    with translated(), engine.connect().execution_options(**options) as conn, conn.begin():
+        yield conn
+
+
+@contextmanager
+def glance(engine: Engine) -> Iterator[Connection]:
+    """Open a connection for a single question: a transaction around it would take two more trips."""
+    options = _GLANCE_OPTIONS[engine.dialect.name]
     with translated(), engine.connect().execution_options(**options) as conn, conn.begin():
         yield conn
 

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
-from sqlalchemy import Connection, Engine, Row, and_, case, func, select
+from sqlalchemy import Connection, Engine, Row, and_, bindparam, func, select
 
 from registry import decisions, holds, log
 from registry.canonical import Json, JsonValue, stored
 from registry.checkpoint import NoteSigner
-from registry.db import beside, read, write
+from registry.db import beside, glance, read, write
 from registry.errors import (
     KeyReused,
     QueueFull,
@@ -146,7 +146,7 @@ class StoredJobs:
         if begun:
             query = query.where(~_UNBEGUN)
         while True:
-            with read(self._engine) as conn:
+            with glance(self._engine) as conn:
                 ids = list(conn.execute(self._ownership.free(query).limit(TRIES)).scalars())
             for job_id in ids:
                 try:
@@ -168,28 +168,25 @@ class StoredJobs:
         An exception of ``fn`` passes through and records nothing; the caller decides (`finish`, or again).
         Steps of one job run one after another, in one thread.
         """
-        done = self._begin_step(job, name)
+        done = self._recorded(job, name)
         if done is not None:
             return _json(done)
         result = stored(fn())
-        with write(self._engine) as conn:
-            _update_owned(conn, job, current_step="", deaths=0)
+        # Its row fences off whoever took the job over, so other writers need not wait for this.
+        with beside(self._engine) as conn:
+            _update_owned(conn, job, last_step=name, deaths=0)
             values = {"job_id": job.id, "name": name, "recorded_at": self._clock()}
             conn.execute(job_step.insert().values(**values, result=result))
         return _json(result)
 
-    def _begin_step(self, owned: Job, name: str) -> Any:
-        """Write down which step is begun; what it recorded, where it is done."""
-        again = job.c.current_step == name  # after a death: that counts until the step is recorded
-        # Of where a process died nothing but the count of its deaths depends: no writer need wait for that.
-        with beside(self._engine, durable=False) as conn:
-            done = conn.execute(_step(owned.id, name)).first()
-            if done is None:
-                deaths = case((again, job.c.deaths), else_=0)
-                _update_owned(conn, owned, current_step=name, deaths=deaths)
-                return None
-            demand(conn, owned.id, owned.owner)
-        return done.result
+    def _recorded(self, owned: Job, name: str) -> str | None:
+        """What a step of the owner's job recorded, if it is done. Raises: NotFound; JobNotOwned."""
+        with glance(self._engine) as conn:
+            row = conn.execute(_BEFORE_STEP, {"id": owned.id, "step": name}).first()
+        if row is None or (row.owner, row.state) != (owned.owner, JobState.OPEN):
+            self.demand(owned)  # says why
+            raise not_owned(owned.id)
+        return None if row.result is None else str(row.result)
 
     def resume(self) -> list[Job]:
         """Take over every open job that no living process owns; each goes to exactly one caller.
@@ -226,8 +223,7 @@ class StoredJobs:
                     seq = log.registry_seq(conn) if decided is None else decided.registry_seq
                     also_held(conn, holds.hold(conn, job.id, reasons, seq, now))
                 ended = {"state": outcome, "result": result, "finished_at": now}
-                _update(conn, job.id, **ended, current_step="", worker=None)
-                row = row_of(conn, job.id)
+                row = _updated(conn, job.id, **ended, worker=None)
         self._ownership.let_go(job.id, ended=True)
         return _loaded(row, None)
 
@@ -244,7 +240,7 @@ class StoredJobs:
         """Let go of a job without finishing it, so that another process can resume it; no death counts."""
         with write(self._engine) as conn:
             demand(conn, job.id, job.owner)
-            _update(conn, job.id, owner=None, worker=None)
+            _updated(conn, job.id, owner=None, worker=None)
         self._ownership.let_go(job.id)
 
     def leave(self, job: Job) -> None:
@@ -303,14 +299,14 @@ class StoredJobs:
         return None
 
     def _hold(self, conn: Connection, row: Row[Any], deaths: int) -> None:
-        place = f"in step {row.current_step!r}" if row.current_step else "between steps"
+        place = f"after step {row.last_step!r}" if row.last_step else "before its first step was done"
         detail = f"The process died {deaths} times {place}; look at its log, then lift the hold."
         reason = Reason(code="job_died", check="jobs", detail=detail)
         holds.hold(conn, row.id, [reason], log.registry_seq(conn), self._clock())
 
     def _own(self, conn: Connection, job_id: str, token: str, **values: Any) -> Job:
-        _update(conn, job_id, owner=token, worker=self._ownership.worker, **values)
-        return _loaded(row_of(conn, job_id), token)
+        owned = _updated(conn, job_id, owner=token, worker=self._ownership.worker, **values)
+        return _loaded(owned, token)
 
 
 def of_account(engine: Engine, account: str, *, after: str = "", limit: int = 100) -> list[Job]:
@@ -329,6 +325,12 @@ def queue(conn: Connection, kind: str, key: str, inputs: Json, now: str) -> str:
 
 _OPEN: Final = select(job.c.id).where(job.c.state == JobState.OPEN).order_by(job.c.id)
 _STEPS: Final = select(job_step.c.name).where(job_step.c.job_id == job.c.id)
+_BEFORE_STEP: Final = (
+    select(job.c.owner, job.c.state, job_step.c.result)
+    .outerjoin(job_step, and_(job_step.c.job_id == job.c.id, job_step.c.name == bindparam("step")))
+    .where(job.c.id == bindparam("id"))
+)
+"""Made once: it is asked before every step."""
 _HOLDS: Final = select(held.c.id).where(held.c.job_id == job.c.id)
 _UNBEGUN: Final = and_(job.c.queued == 1, job.c.owner.is_(None), ~_STEPS.exists(), ~_HOLDS.exists())
 """Accepted by `enqueue`, and nobody has come to its first record."""
@@ -359,7 +361,7 @@ def _step(job_id: str, name: str) -> Any:
 
 def _insert(conn: Connection, **values: Any) -> None:
     account = str(values["inputs"].get("account") or "")
-    begun = {"state": JobState.OPEN, "current_step": "", "deaths": 0}
+    begun = {"state": JobState.OPEN, "last_step": "", "deaths": 0}
     conn.execute(job.insert().values(**values, **begun, account=account))
 
 
@@ -375,8 +377,8 @@ def _update_owned(conn: Connection, owned: Job, **values: Any) -> None:
         raise not_owned(owned.id)
 
 
-def _update(conn: Connection, job_id: str, **values: Any) -> None:
-    conn.execute(job.update().where(job.c.id == job_id).values(**values))
+def _updated(conn: Connection, job_id: str, **values: Any) -> Row[Any]:
+    return conn.execute(job.update().where(job.c.id == job_id).values(**values).returning(job)).one()
 
 
 def _json(text: str) -> JsonValue:

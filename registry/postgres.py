@@ -9,6 +9,8 @@
 4. No text of an error or of the log holds the password or a row's content: the server's DETAIL is left out.
 """
 
+import math
+import time
 import weakref
 from collections.abc import Callable
 from typing import Any, Final
@@ -32,8 +34,10 @@ NAME: Final = "The registry's database"
 SERVER_MIN: Final = 140000
 WRITERS_LOCK: Final = 0x434D524B  # "CMRK": the lock that every write transaction takes
 KEPT_CONNECTIONS: Final = 4
+PING_AFTER_SECONDS: Final = 1.0  # for which nobody used a connection: it may be gone, and is asked first
 IDLE_SECONDS: Final = 20.0  # between two statements of a write transaction; less than others wait for it
 READ_OPTIONS: Final[dict[str, Any]] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+GLANCE_OPTIONS: Final[dict[str, Any]] = {"isolation_level": "AUTOCOMMIT"}
 # A client whose machine vanished is noticed, by both sides, within half a minute.
 _CONNECT: Final[dict[str, Any]] = {
     "connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,
@@ -43,17 +47,15 @@ _SESSION: Final = (
     "SELECT set_config('tcp_keepalives_idle', '10', false), "
     "set_config('tcp_keepalives_interval', '5', false), set_config('tcp_keepalives_count', '3', false)"
 )
-_LIMITS: Final = (
-    "SELECT set_config('lock_timeout', '{busy:.0f}ms', true), "
-    "set_config('idle_in_transaction_session_timeout', '{idle:.0f}ms', true)"
-)
 # One question for all that a write transaction needs first. What was committed is on the disk, also where
 # the server's setting would let it wait; a stronger setting (of replicas) stays.
-_BEGIN_WRITE: Final = (
-    f"{_LIMITS}, set_config('synchronous_commit', CASE current_setting('synchronous_commit') "
-    "WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, true), "
-    "pg_advisory_xact_lock({lock})"
+_LIMITS: Final = (
+    "SELECT set_config('lock_timeout', '{busy:.0f}ms', true), "
+    "set_config('idle_in_transaction_session_timeout', '{idle:.0f}ms', true), "
+    "set_config('synchronous_commit', CASE current_setting('synchronous_commit') "
+    "WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, true)"
 )
+_BEGIN_WRITE: Final = f"{_LIMITS}, pg_advisory_xact_lock({{lock}})"
 _HERE: Final = (
     "SELECT current_setting('server_version_num')::integer AS version, current_schema() AS schema, "
     "current_setting('server_encoding') AS encoding, current_setting('transaction_read_only') AS read_only, "
@@ -72,8 +74,7 @@ def make_engine(where: str, busy: Callable[[], float]) -> Engine:
     pool: dict[str, Any] = {"poolclass": QueuePool, "pool_size": KEPT_CONNECTIONS, "max_overflow": -1}
     try:
         engine = create_engine(
-            url, **pool, connect_args=given, pool_pre_ping=True, isolation_level="READ COMMITTED",
-            hide_parameters=True,
+            url, **pool, connect_args=given, isolation_level="READ COMMITTED", hide_parameters=True,
         )  # fmt: skip
     except ImportError as error:
         raise RegistryUnusable(MISSING) from error
@@ -84,6 +85,15 @@ def make_engine(where: str, busy: Callable[[], float]) -> Engine:
         dbapi.execute(_SESSION)
         dbapi.commit()
 
+    @event.listens_for(engine, "checkin")
+    def _checked_in(_dbapi: Any, record: Any) -> None:
+        record.info["left"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def _checked_out(dbapi: Any, record: Any, _proxy: Any) -> None:
+        if time.monotonic() - record.info.get("left", math.inf) > PING_AFTER_SECONDS:
+            _ping(engine, dbapi)
+
     @event.listens_for(engine, "begin")
     def _begun(conn: Connection) -> None:
         if conn.get_execution_options().get(WRITE):
@@ -93,10 +103,22 @@ def make_engine(where: str, busy: Callable[[], float]) -> Engine:
     return engine
 
 
-def limit(conn: Connection, busy: float, *, durable: bool) -> None:
+def _ping(engine: Engine, dbapi: Any) -> None:
+    """Have the pool replace all its connections where this one is gone, since the server was started anew.
+
+    The pool's own way asks before every transaction, which took a tenth of what small ones do.
+    """
+    try:
+        alive = engine.dialect.do_ping(dbapi)
+    except engine.dialect.loaded_dbapi.Error as error:
+        raise exc.InvalidatePoolError from error
+    if not alive:
+        raise exc.InvalidatePoolError
+
+
+def limit(conn: Connection, busy: float) -> None:
     """Begin a write transaction without the writers' lock, but with the limits of one that has it."""
-    also = "" if durable else ", set_config('synchronous_commit', 'off', true)"
-    conn.exec_driver_sql(_LIMITS.format(busy=busy * 1000, idle=IDLE_SECONDS * 1000) + also)
+    conn.exec_driver_sql(_LIMITS.format(busy=busy * 1000, idle=IDLE_SECONDS * 1000))
 
 
 def revision(conn: Connection, schema: Schema) -> str | None:

@@ -90,8 +90,8 @@ job = Table(
     Column("result", JsonText),
     Column("finished_at", Text),
     Column("owner", Text),
-    Column("current_step", Text, nullable=False),
-    Column("deaths", Integer, nullable=False),
+    Column("last_step", Text, nullable=False),  # that was recorded
+    Column("deaths", Integer, nullable=False),  # since then
     Column("worker", Text),
     Column("queued", Integer, nullable=False, server_default="0"),
     Column("account", Text, nullable=False),  # of the inputs, for lists

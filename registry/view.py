@@ -24,7 +24,7 @@ from sqlalchemy import Connection, Engine
 from registry import log, segments, spaces
 from registry.building import Order, Stopped, check_stop, merged
 from registry.columns import Owners
-from registry.db import read
+from registry.db import glance, read
 from registry.errors import RegistryBehind
 from registry.loading import START, Position, about, leaf, load
 from registry.names import Layer, Prepare
@@ -73,7 +73,7 @@ class View:
         Raises `RegistryError` when the database cannot be read or holds what cannot be compared, and
         `RegistryBehind` when this view could not catch up in time.
         """
-        with read(self._engine) as conn:  # 1
+        with glance(self._engine) as conn:  # 1
             now = _position(conn)
         until = monotonic() + self._limits[not self._loaded]
         while True:

@@ -148,7 +148,7 @@ def prepare(load: Load) -> None:
     world.prepare(engine, load.targets, now(), SIGNER).save(load.folder / IDS)
     rows = [
         {"id": _job(who, n), "kind": "fence/1", "key": f"{who}/{n}", "inputs": {}, "created_at": now(),
-         "state": "open", "owner": _job(who, n), "current_step": "", "deaths": 0}
+         "state": "open", "owner": _job(who, n), "last_step": "", "deaths": 0}
         for who in range(load.publishers) for n in range(load.jobs_each)
     ]  # fmt: skip
     with write(engine) as conn:

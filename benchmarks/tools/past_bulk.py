@@ -196,7 +196,7 @@ class _Writer:
 
 COLUMNS: Final = {
     "job": ("id", "kind", "key", "inputs", "created_at", "state", "result", "finished_at", "owner",
-            "current_step", "deaths"),
+            "last_step", "deaths"),
     "decision": ("id", "job_id", "verdict", "policy", "policy_version", "checks", "reasons", "registry_seq",
                  "decided_at", "log_seq"),
     "log_entry": ("seq", "kind", "at", "entry", "commitment", "leaf_hash"),

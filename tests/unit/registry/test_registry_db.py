@@ -5,13 +5,12 @@ import sqlite3
 import traceback
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from registry_builders import NOW, SIGNER, Home, candidate, place_of
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select, text
 
 import registry
 from registry import (
@@ -37,7 +36,7 @@ from registry.errors import (
     SchemaNewer,
     StorageFull,
 )
-from registry.tables import decision, job, log_kind, metadata, party, release
+from registry.tables import decision, job, job_step, log_kind, metadata, party, release
 from registry.types import Job, JobState
 
 
@@ -228,8 +227,12 @@ def _release_of_then(conn: Connection) -> str:
         id="00000000-0000-7000-8000-000000000001", kind="make", key="k", inputs={}, state=JobState.OPEN,
         result=None, created_at=NOW, finished_at=None, owner=None,
     )  # fmt: skip
-    row: dict[str, Any] = {"id": made_job.id, "kind": "make", "key": "k", "inputs": {}, "created_at": NOW}
-    conn.execute(job.insert().values(**row, state="open", current_step="", deaths=0))
+    of_then = (
+        "INSERT INTO job (id, kind, key, inputs, created_at, state, current_step, deaths) "
+        "VALUES (:id, 'make', 'k', '{}', :now, 'open', 'prompt', 0)"
+    )
+    conn.execute(text(of_then), {"id": made_job.id, "now": NOW})
+    conn.execute(job_step.insert().values(job_id=made_job.id, name="draw", result="{}", recorded_at=NOW))
     told = {"id": "a" * 64, "job_id": made_job.id, "verdict": "allow", "policy": "test", "policy_version": 1}
     conn.execute(
         decision.insert().values(**told, checks={}, reasons=[], registry_seq=0, decided_at=NOW)
@@ -256,3 +259,4 @@ def test_a_database_of_the_release_before_is_migrated(
         assert home.release("new").registry_seq == made.log_seq + 1
         with read(home.engine) as conn:
             log.audit(conn)
+            assert conn.execute(select(job.c.last_step).where(job.c.id == made.job_id)).scalar() == "draw"

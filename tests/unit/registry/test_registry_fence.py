@@ -42,7 +42,7 @@ class Bench:
         self.asked += 1
         row = {"id": job_id, "kind": "k", "key": job_id, "inputs": {}, "created_at": NOW, "state": "open"}
         with write(self.engine) as conn:
-            conn.execute(insert(job), [row | {"owner": job_id, "current_step": "", "deaths": 0}])
+            conn.execute(insert(job), [row | {"owner": job_id, "last_step": "", "deaths": 0}])
         seq = world.opt_out(self.engine, target, self.ids, load.now(), load.SIGNER) if opt_out else 0
         return publisher(self.engine, load._candidate(job_id, target, question), question), job_id, seq
 

@@ -105,7 +105,7 @@ def test_a_job_that_dies_at_one_place_too_often_is_held(home: Home) -> None:
     with read(home.engine) as conn:
         (held,) = holds.open_holds(conn)
     assert (held.job_id, held.reasons[0].code) == (job.id, "job_died")
-    assert "'encode'" in held.reasons[0].detail
+    assert "after step 'prompt'" in held.reasons[0].detail
     assert home.jobs.submit("make", "k", {}).state is JobState.HELD
 
 
@@ -127,7 +127,7 @@ def test_a_job_that_dies_between_steps_is_held_too(home: Home) -> None:
     home.jobs.close()
     assert home.jobs.resume() == []
     with read(home.engine) as conn:
-        assert "between steps" in holds.open_holds(conn)[0].reasons[0].detail
+        assert "before its first step" in holds.open_holds(conn)[0].reasons[0].detail
 
 
 def test_a_job_that_has_left_is_never_held(home: Home) -> None:

@@ -20,9 +20,9 @@ from registry_builders import DATABASE_URL, NOW, Home
 from sqlalchemy import text
 
 import registry
-from benchmarks.tools.local_postgres import LocalServer, programs
+from benchmarks.tools.local_postgres import programs
 from registry import db, log, optouts, postgres, releases
-from registry.db import open_database, read, write
+from registry.db import beside, open_database, read, write
 from registry.errors import (
     ConstraintBroken,
     RegistryBusy,
@@ -236,33 +236,9 @@ def test_a_commit_waits_for_the_disk_whatever_the_server_does_by_default(home: H
     home.engine.dispose()
     with read(home.engine) as conn:
         assert conn.exec_driver_sql("SHOW synchronous_commit").scalar() == "off"
-    with write(home.engine) as conn:
-        assert conn.exec_driver_sql("SHOW synchronous_commit").scalar() == "on"
-
-
-def test_after_a_restart_of_the_server_work_goes_on(tmp_path: Path) -> None:
-    with LocalServer() as server:
-        engine = open_database(server.create("registry"))
-        with write(engine) as conn:
-            log.append(conn, "name", {}, None, NOW)
-        server.stop()
-        with pytest.raises(RegistryUnusable, match="cannot be reached"), read(engine) as conn:
-            pass
-        server.start()
-        with write(engine) as conn:
-            assert log.append(conn, "name", {}, None, NOW).seq == 2
-
-        def interrupted() -> None:
-            with write(engine) as conn:
-                log.append(conn, "name", {}, None, NOW)
-                server.restart()
-                log.head(conn)
-
-        with pytest.raises(RegistryUnusable, match="cannot be reached"):
-            interrupted()
-        with read(engine) as conn:
-            assert log.head(conn) == 2
-        engine.dispose()
+    for begin in (write, beside):
+        with begin(home.engine) as conn:
+            assert conn.exec_driver_sql("SHOW synchronous_commit").scalar() == "on"
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
