@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from pipeline import logs
-from pipeline.app import App
 from pipeline.errors import StorageFailed
+from pipeline.gate import Gate
 from registry.errors import RegistryBusy
 
 SECRET = "s3cret-that-nobody-may-read"
@@ -95,7 +95,7 @@ def test_no_secret_in_the_log(served: Any, lines: Any, monkeypatch: pytest.Monke
         except KeyError as error:
             raise ValueError(f"{SECRET} and\n{SECRET}") from error
 
-    monkeypatch.setattr(App, "judge", broken)
+    monkeypatch.setattr(Gate, "judge_texts", broken)
     answer = client.post("/v1/moderate/prompt", json={"prompt": SECRET}, headers=key)
     assert (answer.status_code, answer.json()["code"]) == (500, "internal")
     assert answer.headers["x-content-type-options"] == "nosniff"

@@ -133,8 +133,10 @@ def later_columns(home: Home) -> Iterator[None]:
     with write(home.engine) as conn:
         for column in LATER:
             raw(conn, f"ALTER TABLE job ADD COLUMN {column}")
+        raw(conn, "ALTER TABLE job RENAME COLUMN current_step TO last_step")
     yield
     with write(home.engine) as conn:
+        raw(conn, "ALTER TABLE job RENAME COLUMN last_step TO current_step")
         for column in LATER:
             raw(conn, f"ALTER TABLE job DROP COLUMN {column.partition(' ')[0]}")
 
