@@ -59,13 +59,16 @@ def protect(home: Path, folder: Path) -> None:
 
 def measure(folder: Path, clip: Path, rounds: int) -> list[Row]:
     """All rows. Raises: CommandFailed."""
-    home, settings = folder / "home", load(folder / "home")
-    protect(home, folder)
+    settings = load(folder / "home")
     presets = list(dict.fromkeys((GOAL_PRESET, settings.preset)))
     guards: list[Watched] = []
     plains: dict[str, list[Finished]] = {preset: [] for preset in presets}
     for number in range(rounds):
         say(f"round {number + 1} of {rounds}: guard")
+        home = (
+            folder / f"home-{number}"
+        )  # in the same one, the same clip would be the job that is done already
+        protect(home, folder)
         guards.append(_guarded(clip, folder / f"released-{number}.mp4", home))
         for preset in presets:
             say(f"round {number + 1} of {rounds}: plain x264 {preset}")
