@@ -41,6 +41,7 @@ SPARE_JOBS: Final = 3  # of a publisher in a run that ends with a count: others 
 HARMLESS_SHARE: Final = 0.15
 AHEAD_SECONDS: Final = 0.3  # clips are about targets whose opt-out is so near
 MAKING_SECONDS: Final = (0.05, 0.5)  # from the check of a clip to the fence
+PIECE: Final = 1000  # jobs that are written together
 DRIVERS: Final = 4
 KILL_EVERY_SECONDS: Final = 0.7
 FORK: Final = multiprocessing.get_context("fork")
@@ -151,9 +152,13 @@ def prepare(load: Load) -> None:
          "state": "open", "owner": _job(who, n), "last_step": "", "deaths": 0}
         for who in range(load.publishers) for n in range(load.jobs_each)
     ]  # fmt: skip
-    with write(engine) as conn:
-        conn.execute(insert(job), rows)
-        if load.publish is unfenced:
+    for at in range(0, len(rows), PIECE):
+        with write(engine) as conn:
+            conn.execute(insert(job), rows[at : at + PIECE])
+            if conn.dialect.name == "postgresql":  # it would go on with the plans of an empty table
+                conn.exec_driver_sql("ANALYZE job")
+    if load.publish is unfenced:
+        with write(engine) as conn:
             conn.exec_driver_sql(WITHOUT_TRIGGER[conn.dialect.name])
     _warm_up(engine)
     engine.dispose()  # before anybody is forked
