@@ -35,22 +35,21 @@ def test_each_has_its_answer_and_what_waits_is_answered_together() -> None:
 
 
 def test_who_asks_again_at_once_finds_a_place() -> None:
-    """As many ask as there are places, each the next time as soon as it was answered."""
+    """More ask than are answered together, each the next time as soon as it was answered."""
 
     def same(numbers: Sequence[int]) -> list[int | Exception]:
-        time.sleep(0.001)
+        time.sleep(0.002)
         return list(numbers)
 
-    pool = Pool("test", 1, 7)
-    together = Together(pool, same, most=8)
+    pool = Pool("test", 1, 15)
+    together = Together(pool, same, most=4)
 
     async def asks(first: int) -> None:
-        for number in range(first, first + 60):
+        for number in range(first, first + 40):
             assert await together.ask(number) == number
-            await asyncio.sleep(0)
 
     async def several() -> None:
-        await asyncio.gather(*(asks(1000 * one) for one in range(4)))
+        await asyncio.gather(*(asks(1000 * one) for one in range(8)))
 
     asyncio.run(several())
     assert pool.stop()
