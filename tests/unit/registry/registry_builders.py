@@ -2,7 +2,8 @@
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -193,3 +194,13 @@ class Home:
 
     def __exit__(self, *_: object) -> None:
         self.jobs.close()
+
+
+@contextmanager
+def on_server(server: Any, folder: Path) -> Iterator[Home]:
+    """A home in a new database of a PostgreSQL server."""
+    with server.make() as url:
+        (folder / DATABASE_URL).write_text(url)
+        with Home(folder) as made:
+            yield made
+            made.engine.dispose()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from registry_builders import DATABASE_URL, NOW, Home
+from registry_builders import NOW, Home, on_server
 
 from benchmarks.tools.local_postgres import LocalServer
 from registry import log, postgres
@@ -16,11 +16,8 @@ from registry.errors import RegistryUnusable
 
 @pytest.fixture
 def home(postgres: Any, tmp_path: Path) -> Iterator[Home]:
-    with postgres.make() as url:
-        (tmp_path / DATABASE_URL).write_text(url)
-        with Home(tmp_path) as made:
-            yield made
-            made.engine.dispose()
+    with on_server(postgres, tmp_path) as made:
+        yield made
 
 
 def test_after_a_restart_of_the_server_work_goes_on(tmp_path: Path) -> None:

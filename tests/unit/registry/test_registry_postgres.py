@@ -16,7 +16,7 @@ import psycopg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from registry_builders import DATABASE_URL, NOW, Home
+from registry_builders import DATABASE_URL, NOW, Home, on_server
 from sqlalchemy import text
 
 import registry
@@ -45,11 +45,8 @@ def empty(postgres: Any) -> Iterator[str]:
 
 @pytest.fixture
 def home(postgres: Any, tmp_path: Path) -> Iterator[Home]:
-    with postgres.make() as url:
-        (tmp_path / DATABASE_URL).write_text(url)
-        with Home(tmp_path) as made:
-            yield made
-            made.engine.dispose()
+    with on_server(postgres, tmp_path) as made:
+        yield made
 
 
 def execute(url: str, statement: str) -> list[tuple[Any, ...]]:
