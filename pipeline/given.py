@@ -13,10 +13,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import UsageError
+from watermark.quality import psnr, squared_error
 
 PICTURES: Final = ("image", "last_image")
 CLIPS: Final = ("video",)
@@ -26,6 +28,8 @@ SETTINGS: Final = frozenset({"strength", "frame_index", "image_cond_noise_scale"
 """Numbers that say how material is used; they bring nothing in."""
 CONDITION: Final = "LTXVideoCondition"
 MAX_CLIP: Final = 2000  # pictures of a clip
+SAME_PICTURE: Final = 25.0  # dB of small pictures: what a video model's autoencoder keeps of a frame
+SMALL: Final = 64  # pixels a side
 CLIP_RATE: Final = Fraction(24)  # of clips whose rate nobody says: it only places what is found in time
 
 Frames = NDArray[np.uint8]
@@ -58,6 +62,15 @@ class Given:
             write_clip(np.stack(frames), CLIP_RATE, files[-1])
         return tuple(files)
 
+    def continued(self, made: Frames) -> int | None:
+        """Which of the files of `write` is a clip that `made` ``uint8[n, h, w, 3]`` goes on with: it begins
+        with all frames of that clip, as far as a model gives frames back, and is longer.
+        """
+        for number, clip in enumerate(self.clips):
+            if len(clip) < len(made) and _least_psnr(clip, made) >= SAME_PICTURE:
+                return len(self.pictures) + number
+        return None
+
 
 def taken(given: dict[str, Any], most: int) -> Given:
     """The material in a call's arguments, at most so many pictures and clips.
@@ -79,6 +92,20 @@ def taken(given: dict[str, Any], most: int) -> Given:
     if len(found.pictures) + len(found.clips) > most:
         raise UsageError(f"a clip is made from at most {most} pictures and clips; give fewer")
     return found
+
+
+def _least_psnr(clip: Sequence[Frames], made: Frames) -> float:
+    """The worst PSNR in dB of the clip's frames against those with which `made` begins, both made small."""
+    worst = 0.0
+    for given, own in zip(clip, made, strict=False):
+        one, other = (_small(frame) for frame in (given, own))
+        worst = max(worst, squared_error(one, other))
+    return psnr(worst)
+
+
+def _small(frame: Frames) -> Frames:
+    small = cv2.resize(frame, (SMALL, SMALL), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
 def _pictures(name: str, value: Any, found: Given) -> Any:

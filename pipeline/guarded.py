@@ -7,7 +7,8 @@ The rules of a call, in order:
    (`pipeline.given`) are looked at; a refusal raises `Refused` with its reasons;
 3. a prompt that is held for what it describes is rewritten where the setting `rewrite` says so, and where an
    enhancer rewrites the prompt, the gate judges what it wrote; the pipeline draws what came of it;
-4. the pipeline generates; the clip passes through the same job as `countermark guard --prompt`;
+4. the pipeline generates; the clip passes through the same job as `countermark guard --prompt`, but its
+   credential says that this model made it, and of what, or which clip it goes on with;
 5. what comes back are the decoded frames of the signed file, in the type that was asked for.
 
 This protects a service against its users and its own mistakes, not against code in the same process: the
@@ -18,7 +19,7 @@ import contextlib
 import inspect
 import tempfile
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -174,7 +175,9 @@ class GuardedPipeline:
             fixed |= self._negative(given, asked.negative)
             result = self._guarded(**given | fixed | _callback(given))
             made = as_pictures(np.asarray(result.frames[0], dtype=np.float32))
-            release, decision = self._release(made, asked, rate, Path(folder))
+            place = material.continued(made)
+            extends = None if place is None else asked.material[place]
+            release, decision = self._release(made, asked, rate, Path(folder), extends)
         result.frames = _as_asked(_decoded(release.file, self._settings), wanted)
         result.release, result.decision = release, decision
         return result
@@ -224,13 +227,14 @@ class GuardedPipeline:
             raise UsageError(f"the pipeline cannot be called like this: {error}") from None
 
     def _release(
-        self, made: Frames, asked: "Asked", rate: Fraction, folder: Path
+        self, made: Frames, asked: "Asked", rate: Fraction, folder: Path, extends: Path | None
     ) -> tuple[GuardedRelease, Decision]:
         source = folder / STEM
         _write(made, rate, source)
         order = GuardOrder(
             source=source, policy=self._policy, sound=Sound.HOLD, prompt=asked.prompt,
             enhanced=asked.enhanced, material=asked.material, asked=asked.asked, account=self._account,
+            maker=_maker(self._guarded), extends=extends,
         )  # fmt: skip
         outcome = self._opened().guard(order, _silent)
         if outcome.release is None or outcome.file is None or outcome.decision is None:
@@ -265,6 +269,13 @@ _OWN: Final = frozenset(
         "_enhance",
     }
 )  # fmt: skip
+
+
+def _maker(pipe: Any) -> tuple[str, str]:
+    """What the credential names as the model: the pipeline's class, the last part of its weights' name."""
+    config = getattr(pipe, "config", None)
+    named = config.get("_name_or_path") if isinstance(config, Mapping) else None
+    return type(pipe).__name__, Path(str(named or "")).name or "weights without a name"
 
 
 def _nothing() -> None:

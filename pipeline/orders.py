@@ -53,7 +53,9 @@ class GuardOrder:
     was asked for, where the prompt was rewritten; ``account``: whose work it is; ``key``: the API key it came
     with, if any; ``request``: a name that the account gives it: the same name is the same job, and with
     another clip it is refused; ``name``: what the file is called, where ``source`` does not say;
-    ``use``: what it is for.
+    ``use``: what it is for; ``maker``: the model, as (name, version), that made the clip in our hands: only
+    who ran it says so, and then the credential says that the clip was generated; ``extends``: that one of
+    ``material`` which it goes on with, whose frames it begins with.
     """
 
     source: Path
@@ -69,6 +71,8 @@ class GuardOrder:
     request: str = ""
     name: str = ""
     use: Use = NO_USE
+    maker: tuple[str, str] | None = None
+    extends: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,11 +224,25 @@ def _guard(order: GuardOrder, settings: Settings) -> Json:
         raise UsageError(f"a clip is made from at most {MAX_MATERIAL} pictures and clips; name fewer")
     material: Json = {"material": [_given(path, settings) for path in order.material]}
     asked: Json = {} if order.asked is None else {"asked_prompt": check_prompt(order.asked, settings)}
-    return asked | (material if order.material else {}) | {
+    return asked | (material if order.material else {}) | _maker(order) | {
         "source": recordable(str(order.source.absolute()), "file name"),
         "name": safe_text(order.name or order.source.name),
         "sha256": _digest(order.source, settings.max_bytes), "sound": str(order.sound),
     }  # fmt: skip
+
+
+def _maker(order: GuardOrder) -> Json:
+    if order.maker is None:
+        return {}
+    if order.prompt is None:
+        raise UsageError("a clip that a model made comes with its prompt; send both")
+    name, version = order.maker
+    told: Json = {"maker": {"name": safe_text(name), "version": safe_text(version)}}
+    if order.extends is None:
+        return told
+    if order.extends not in order.material:
+        raise UsageError("what a clip goes on with is part of what it was made from; name it there, too")
+    return told | {"extends": _sha256(order.extends)}
 
 
 def _given(path: Path, settings: Settings) -> Json:
@@ -242,6 +260,11 @@ def _create(order: CreateOrder, settings: Settings) -> Json:
         "seed": secrets.randbits(SEED_BITS) if order.seed is None else order.seed,
         "width": order.width, "height": order.height, "sound": str(policies.Sound.HOLD),
     }  # fmt: skip
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _digest(source: Path, max_bytes: int) -> str:

@@ -4,7 +4,8 @@ The steps, and the boundaries at which a crash may fall:
 1. gate      what is asked for is judged, with what comes before and after it (`pipeline.entrance`); anything
              but allow ends here, before a model draws
 2. generate  a clip is made from the prompt; or
-   accept    the clip is copied into the home, named by its digest; its own credential is judged
+   accept    the clip is copied into the home, named by its digest
+   inbound   own credentials and our marks in it, and in what it was made from, are judged (`release.inbound`)
 3. reserve   a payload and a manifest name that were never used before
 4. survey    from an excerpt: strength of the hidden mark, path of the visible one, any sound
 5. look      frames, regions and faces of the clip become vectors
@@ -42,7 +43,7 @@ from pipeline.credentials.labels import AigcLabel, aigc_metadata, append_generat
 from pipeline.credentials.manifest import Agent, new_urn
 from pipeline.entrance import Entrance
 from pipeline.recheck import Question
-from pipeline.release import credential, inspection, strength
+from pipeline.release import credential, inbound, inspection, strength
 from pipeline.release import facts as release_facts
 from pipeline.release.generation import GenerationOrder, generate
 from pipeline.release.marking import MarkRequest, layout_of, mark_clip, style_of, survey
@@ -83,7 +84,7 @@ class ReleaseRun(StepRun):
         super().__init__(bench, job, observer)
         self._codec = PayloadCodec(bench.keyring.minting)
         self._judge = judging.Judge(bench, job.inputs, self._staging)
-        self._generated = job.kind == CREATE
+        self._generated = job.kind == CREATE or "maker" in self._inputs
         key = apikeys.get(bench.engine, str(job.inputs["key"])) if job.inputs["key"] else None
         self._tester = key is not None and key.tester
 
@@ -96,13 +97,15 @@ class ReleaseRun(StepRun):
         if entered.stopped:
             return self._stop_at_gate(entered.stopped)
         generate = partial(self._generate, entered.negative)
-        begin = ("generate", generate) if self._generated else ("accept", self._accept)
+        begin = ("generate", generate) if self._job.kind == CREATE else ("accept", self._accept)
         origin = self._step(*begin)
         source = self._staging.path(origin["file"])
+        given = inbound.given_files(self._inputs, self._staging, None if self._generated else origin["file"])
+        brought = self._step("inbound", partial(self._judge_given, given)) if given else {}
         reserved = self._step("reserve", self._reserve)
         surveyed = self._step("survey", lambda: self._survey(source, reserved))
         look = self._step("look", lambda: self._judge.look(source, self._limits, self._progress("look")))
-        made_from, heard = release_facts.parents_of(origin), self._heard(source, surveyed)
+        made_from, heard = inbound.parents(brought), self._heard(source, surveyed)
         looks = entered.seen(look, heard)
         decide = partial(self._judge.decide, looks, made_from, has_sound=surveyed["sound"], heard=heard)
         decision = self._again("decide", decide)
@@ -113,8 +116,8 @@ class ReleaseRun(StepRun):
             return self._stop(decision, [release_facts.missed()])
         if self._tester:  # the whole chain has run; what would make it a release does not
             return self._stop(decision, [release_facts.never_published()])
-        facts = self._facts(origin, decision, entered.rewrite)
-        sign = partial(self._sign, origin, facts, decision, reserved, surveyed, marked, seen)
+        facts = self._facts(origin, decision, entered.rewrite, brought)
+        sign = partial(self._sign, origin, facts, brought, decision, reserved, surveyed, marked, seen)
         signed = self._again("sign", sign)
         reread = self._again("reread", lambda: self._reread(signed, reserved))
         self._again("store", lambda: self._store(signed))
@@ -146,7 +149,7 @@ class ReleaseRun(StepRun):
     def _stop_at_gate(self, decision: dict[str, Any]) -> Outcome:
         """End here; a clip that may go on once somebody has looked at it is taken in now: it may go away."""
         preview = ""
-        if decision["verdict"] == Verdict.REVIEW and not self._generated and not self._tester:
+        if decision["verdict"] == Verdict.REVIEW and self._job.kind == GUARD and not self._tester:
             preview = str(self._step("accept", self._accept)["file"])
         return self._stop(decision, decision["reasons"], preview)
 
@@ -160,31 +163,27 @@ class ReleaseRun(StepRun):
         made = generate(order, target, self._progress("generate"))
         name = self._staging.keep(target, ".input")
         return {
-            "file": name, "parent": None, "sha256": Path(name).stem,
+            "file": name, "sha256": Path(name).stem,
             "generator": made.generator, "version": made.version, "salt": secrets.token_hex(SALT_BYTES),
         }  # fmt: skip
 
     def _accept(self) -> Json:
         inputs = self._inputs
         name = self._staging.take_in(Path(inputs["source"]), inputs["sha256"], ".input")
-        limits, pki = self._bench.settings.process_limits, credential.keys_now(self._bench.settings)
-        inbound = credential.judge_parent(self._staging.path(name), pki, limits)
-        return {
-            "file": name, "parent": self._keep_parent(inbound.archive), "sha256": inputs["sha256"],
-            "made_from": self._release_of(inbound),
+        maker = inputs.get("maker")
+        made: Json = {} if maker is None else {
+            "generator": maker["name"], "version": maker["version"], "salt": secrets.token_hex(SALT_BYTES)
         }  # fmt: skip
+        return {"file": name, "sha256": inputs["sha256"], **made}
 
-    def _release_of(self, inbound: credential.Inbound) -> str | None:
-        """The release of ours that a clip is, by its credential; a copy that lost it is not recognised."""
-        found = releases.find_by_payload(self._bench.engine, inbound.payload) if inbound.payload else None
-        return found.id if found is not None and found.urn == inbound.urn else None
-
-    def _keep_parent(self, archive: bytes | None) -> str | None:
-        if archive is None:
-            return None
-        path = self._staging.draft("parent")
-        path.write_bytes(archive)
-        return self._staging.keep(path, ".ingredient")
+    def _judge_given(self, files: Sequence[inbound.GivenFile]) -> Json:
+        bench = self._bench
+        desk = inbound.Desk(
+            engine=bench.engine, staging=self._staging, trust=credential.keys_now(bench.settings).trust,
+            keys=bench.keyring.detection, accepts=self._codec.accepts,
+            processes=bench.settings.process_limits, media=self._limits,
+        )  # fmt: skip
+        return inbound.judge(files, desk)
 
     def _reserve(self) -> Json:
         counter = reserve_payload_counter(self._bench.engine)
@@ -249,8 +248,8 @@ class ReleaseRun(StepRun):
         return inspection.inspect(file, detector, layout, self._limits, progress).to_json(payload)
 
     def _sign(
-        self, origin: dict[str, Any], facts: Json, decision: dict[str, Any], reserved: dict[str, Any],
-        surveyed: dict[str, Any], marked: dict[str, Any], seen: dict[str, Any],
+        self, origin: dict[str, Any], facts: Json, brought: dict[str, Any], decision: dict[str, Any],
+        reserved: dict[str, Any], surveyed: dict[str, Any], marked: dict[str, Any], seen: dict[str, Any],
     ) -> Json:  # fmt: skip
         settings, pki = self._bench.settings, credential.keys_now(self._bench.settings)
         visible: Json = {
@@ -264,14 +263,12 @@ class ReleaseRun(StepRun):
             thumbnail=self._staging.path(marked["thumbnail"]).read_bytes(), created_at=reserved["created_at"],
             product=Agent(name=PRODUCT, version=self._bench.version),
             release={
-                "payload": reserved["payload"], "policy": decision["policy"],
-                "policy_version": decision["policy_version"], "checks": decision["checks"],
-                "checked_seq": decision["registry_seq"], "visible_mark": visible,
-                **release_facts.owed(decision), "log": release_facts.checked_against(
+                **release_facts.asserted(decision), "payload": reserved["payload"], "visible_mark": visible,
+                "made_from": inbound.told(brought), "log": release_facts.checked_against(
                     self._bench.engine, self._bench.keyring.log_key.origin, decision["registry_seq"]
                 ),
             },
-            origin=self._origin(origin, facts),
+            origin=inbound.origin_of(origin, facts, brought, self._staging),
         )  # fmt: skip
         document = credential.definition(request)
         target = self._staging.draft("signing.mp4")
@@ -286,17 +283,12 @@ class ReleaseRun(StepRun):
             "signer_sha256": signed.signer_cert_sha256,
         }  # fmt: skip
 
-    def _origin(self, origin: dict[str, Any], facts: Json) -> credential.Generated | credential.Imported:
-        if self._generated:
-            model = Agent(name=origin["generator"], version=origin["version"])
-            return credential.Generated(model=model, prompt_digest=str(facts["prompt_digest"]))
-        parent = self._staging.whole(origin["parent"]).read_bytes() if origin["parent"] else None
-        return credential.Imported(name=self._inputs["name"], sha256=origin["sha256"], parent=parent)
-
-    def _facts(self, origin: dict[str, Any], decision: dict[str, Any], rewrite: dict[str, Any]) -> Json:
+    def _facts(
+        self, origin: dict[str, Any], decision: dict[str, Any], rewrite: Json, brought: dict[str, Any]
+    ) -> Json:
         more: Json = {READING: self._judge.reading(), "rewrite": rewrite}
         texts = self._judge.texts
-        told = release_facts.stored(self._job, texts, origin, decision, generated=self._generated)
+        told = release_facts.stored(self._job, texts, origin, decision, brought)
         return told | {name: value for name, value in more.items() if value}
 
     def _question(

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Final
 
 import cv2
@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.cli import output
-from pipeline.credentials.manifest import Agent, ReleaseFacts, guarded, new_urn
+from pipeline.credentials.manifest import Agent, ReleaseFacts, Source, guarded, new_urn
 from pipeline.credentials.pki import ensure_pki
+from pipeline.credentials.reading import PARENT
 from pipeline.credentials.sign import sign_clip
 from pipeline.credentials.signer import LocalKeySigner
 from pipeline.credentials.tsa import local_tsa
@@ -89,10 +90,8 @@ class Stage:
             urn=new_urn(), title="forged", product=product, created_at=now.isoformat(), payload=1,
             fingerprint=b"\1\0\0\0", thumbnail=thumbnail, release={},
         )  # fmt: skip
-        document = guarded(
-            facts, imported=PurePath("character.mp4"), imported_sha256="0" * 64, parent_archive=None,
-            visible_mark=False,
-        )  # fmt: skip
+        taken = Source(label=PARENT, title="character.mp4", media="video/mp4", digest="")
+        document = guarded(facts, parent=taken, visible_mark=False)
         with local_tsa(stranger, clock=lambda: now) as tsa:
             sign_clip(
                 self.unmarked,

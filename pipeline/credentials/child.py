@@ -6,6 +6,7 @@ Imports stay light (no cryptography, no numpy): the child starts once per file.
 import base64
 import io
 import json
+import mmap
 import os
 import stat
 from dataclasses import replace
@@ -15,20 +16,23 @@ from typing import IO, Any, Final
 from pipeline.credentials.boxes import MAX_BOXES, is_base_media, scan
 from pipeline.credentials.c2pa_context import Builder, C2paError, Reader, make_context
 from pipeline.credentials.judge import UNCOVERED, judge
-from pipeline.credentials.reading import CredentialReading, CredentialState
+from pipeline.credentials.reading import PARENT, CredentialReading, CredentialState
 from pipeline.credentials.trust import SignerTable, TrustStore
 from pipeline.errors import LimitExceeded, MediaUnreadable
 from pipeline.types import Json
 
 VIDEO: Final = "video/mp4"
-PARENT: Final = "parent"
+PICTURES: Final = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
+PICTURE_HEAD: Final = 16
+C2PA: Final = b"c2pa"  # in the label of every manifest store
 
 
 def read_credential(request: Json) -> Json:
-    """Answer {"reading": …, "archive": base64 or null}.
+    """Answer {"reading": …, "archive": base64 or null, "media": the file's media type or null}.
 
     Request: ``path``, ``trust`` (`TrustStore.to_json`), ``manifest`` (base64 of a stored manifest, or null to
-    use the file's own), ``archive`` (whether to pack the credential as a parent ingredient, with its title).
+    use the file's own), ``ingredient`` (null, or the label and relationship under which the credential is to
+    be packed as an ingredient).
     Raises: MediaUnreadable when the path is not a readable file, LimitExceeded as `read_open_file`.
     """
     trust = TrustStore.from_json(request["trust"])
@@ -36,10 +40,11 @@ def read_credential(request: Json) -> Json:
     stored = base64.b64decode(manifest) if isinstance(manifest, str) else None
     with open_media(Path(str(request["path"]))) as file:
         reading = read_open_file(file, trust, stored)
-        packed = None
-        if request["archive"] and reading.state is CredentialState.PRESENT:
-            packed = base64.b64encode(pack_parent(file, trust)).decode()
-    return {"reading": reading.to_json(), "archive": packed}
+        packed, wanted = None, request["ingredient"]
+        if isinstance(wanted, dict) and reading.state is CredentialState.PRESENT:
+            packed = base64.b64encode(pack_ingredient(file, trust, wanted)).decode()
+        media = media_type(file)
+    return {"reading": reading.to_json(), "archive": packed, "media": media}
 
 
 def open_media(path: Path) -> IO[bytes]:
@@ -59,8 +64,11 @@ def read_open_file(file: IO[bytes], trust: TrustStore, stored: bytes | None = No
 
     Raises: LimitExceeded for so many boxes that a credential may lie behind those that were looked at.
     """
-    if not is_base_media(file):
+    media = media_type(file)
+    if media is None or (media != VIDEO and not _names_c2pa(file)):
         return CredentialReading(state=CredentialState.NONE)
+    if media != VIDEO:
+        return _judged(file, media, trust, stored)
     boxes = scan(file)
     if stored is None and not boxes.credentials:
         if boxes.unfinished:
@@ -69,22 +77,44 @@ def read_open_file(file: IO[bytes], trust: TrustStore, stored: bytes | None = No
                 "save it again as one piece"
             )
         return CredentialReading(state=CredentialState.NONE)
-    # What is ours is judged without foreign roots: c2pa would take a time-stamp of theirs for our claims.
-    reading = _read(file, replace(trust, foreign_roots=""), stored)
-    if trust.foreign_roots and reading.state is CredentialState.PRESENT and not reading.ours:
-        # What they vouch for is theirs or nobody's: their time-stamp would let a key of ours sign for ever.
-        reading = _read(file, replace(trust, signers=SignerTable()), stored)
+    reading = _judged(file, media, trust, stored)
     if reading.ours and stored is None and boxes.uncovered:
         failures = (*reading.failures, UNCOVERED)
         return replace(reading, hash_ok=False, content_hash_only_failure=False, failures=failures)
     return reading
 
 
-def _read(file: IO[bytes], trust: TrustStore, stored: bytes | None) -> CredentialReading:
+def media_type(file: IO[bytes]) -> str | None:
+    """The media type of a file that may carry a credential, by its first bytes; None for any other."""
+    if is_base_media(file):
+        return VIDEO
+    file.seek(0)
+    head = file.read(PICTURE_HEAD)
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        return "image/webp"
+    return next((media for start, media in PICTURES.items() if head.startswith(start)), None)
+
+
+def _names_c2pa(file: IO[bytes]) -> bool:
+    """Whether a picture may hold a credential: a damaged picture without one has none."""
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.find(C2PA) >= 0
+
+
+def _judged(file: IO[bytes], media: str, trust: TrustStore, stored: bytes | None) -> CredentialReading:
+    # What is ours is judged without foreign roots: c2pa would take a time-stamp of theirs for our claims.
+    reading = _read(file, media, replace(trust, foreign_roots=""), stored)
+    if trust.foreign_roots and reading.state is CredentialState.PRESENT and not reading.ours:
+        # What they vouch for is theirs or nobody's: their time-stamp would let a key of ours sign for ever.
+        reading = _read(file, media, replace(trust, signers=SignerTable()), stored)
+    return reading
+
+
+def _read(file: IO[bytes], media: str, trust: TrustStore, stored: bytes | None) -> CredentialReading:
     file.seek(0)
     try:
         with make_context(trust) as context:
-            reader = Reader.try_create(VIDEO, file, stored, context)
+            reader = Reader.try_create(media, file, stored, context)
             if reader is None:
                 return CredentialReading(state=CredentialState.NONE)
             with reader:
@@ -95,15 +125,21 @@ def _read(file: IO[bytes], trust: TrustStore, stored: bytes | None) -> Credentia
         return CredentialReading(state=CredentialState.UNREADABLE)
 
 
-def pack_parent(file: IO[bytes], trust: TrustStore) -> bytes:
-    """The file's credential as a parent ingredient, so that the signing process need not parse the file."""
+def pack_ingredient(file: IO[bytes], trust: TrustStore, wanted: dict[str, Any]) -> bytes:
+    """The file's credential as an ingredient, so that the signing process need not parse the file.
+
+    `wanted`: its ``label`` and ``relationship``.
+    """
+    media = media_type(file)
     file.seek(0)
-    ingredient = {"title": "imported clip", "label": PARENT, "relationship": "parentOf"}
+    label = str(wanted["label"])
+    title = "imported clip" if label == PARENT else f"imported {(media or VIDEO).partition('/')[0]}"
+    ingredient = {"title": title, "label": label, "relationship": str(wanted["relationship"])}
     packed = io.BytesIO()
     definition = {"claim_generator_info": [{"name": "Countermark"}], "assertions": []}
     with make_context(trust) as context, Builder(definition, context) as builder:
-        builder.add_ingredient(ingredient, VIDEO, file)
-        builder.write_ingredient_archive(PARENT, packed)
+        builder.add_ingredient(ingredient, media, file)
+        builder.write_ingredient_archive(label, packed)
     return packed.getvalue()
 
 

@@ -3,9 +3,11 @@
 import base64
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from pipeline.errors import SandboxFailed
+
+PARENT: Final = "parent"  # label of the ingredient that was opened
 
 
 class CredentialState(StrEnum):

@@ -142,8 +142,8 @@ def _sign(original: IO[bytes], new: IO[bytes], definition: ManifestDefinition, s
             Builder(definition.document, context) as builder,
         ):
             builder.add_resource(THUMBNAIL, io.BytesIO(definition.thumbnail))
-            if definition.parent_archive is not None:
-                builder.add_ingredient_from_archive(io.BytesIO(definition.parent_archive))
+            for archive in definition.archives:
+                builder.add_ingredient_from_archive(io.BytesIO(archive))
             manifest: bytes = builder.sign(VIDEO, original, new)
     except C2paError as error:
         raise SigningFailed(_cause(box, tsa, error)) from box.failure or error

@@ -5,11 +5,20 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path, PurePath
+from pathlib import Path
 
-from pipeline.credentials.manifest import Agent, ManifestDefinition, ReleaseFacts, created, guarded
+from pipeline.credentials.manifest import (
+    Agent,
+    Making,
+    ManifestDefinition,
+    ReleaseFacts,
+    Source,
+    created,
+    extended,
+    guarded,
+)
 from pipeline.credentials.pki import Pki, ensure_pki, load_pki
-from pipeline.credentials.read import ParentKind, inspect_parent, read_credential
+from pipeline.credentials.read import read_credential
 from pipeline.credentials.sign import ExternalTsa, SignedClip, TimeStampService, sign_clip
 from pipeline.credentials.signer import LocalKeySigner
 from pipeline.errors import KeysUnusable, SigningFailed
@@ -22,19 +31,20 @@ from pipeline.types import Json
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imported:
-    """Somebody else's clip: its file's name and digest, and what `judge_parent` packed."""
+    """Somebody else's clip."""
 
-    name: str
-    sha256: str
-    parent: bytes | None
+    parent: Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generated:
-    """A clip that `model` made for us; the digest of the prompt is salted."""
+    """A clip that a model made for us. `extends`: the clip that it goes on with, whose frames it begins with,
+    and `of_a_model`: whether a model made all of that one.
+    """
 
-    model: Agent
-    prompt_digest: str
+    making: Making
+    extends: Source | None = None
+    of_a_model: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,19 +59,6 @@ class SignRequest:
     product: Agent
     release: Json
     origin: Imported | Generated
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inbound:
-    """What an imported clip's own credential says.
-
-    ``archive``: it, packed as an ingredient, None where there is none; ``urn``, ``payload`` (16 hex digits):
-    of the release of ours that it is, empty where it is none.
-    """
-
-    archive: bytes | None
-    urn: str = ""
-    payload: str = ""
 
 
 def keys_now(settings: Settings) -> Pki:
@@ -79,32 +76,19 @@ def keys_now(settings: Settings) -> Pki:
         raise SigningFailed(str(error)) from None
 
 
-def judge_parent(imported: Path, pki: Pki, limits: ProcessLimits) -> Inbound:
-    """Judge the imported clip's own credential.
-
-    Raises: Refused when that credential is broken: signing over it would launder it.
-    """
-    judged = inspect_parent(imported, pki.trust, limits=limits)
-    reading = judged.reading
-    if judged.kind is not ParentKind.OURS or reading.payload is None:
-        return Inbound(archive=judged.archive)
-    return Inbound(archive=judged.archive, urn=reading.urn or "", payload=f"{reading.payload:016x}")
-
-
 def definition(request: SignRequest) -> ManifestDefinition:
-    """The manifest of a clip; the own credential of an imported one is kept as ingredient."""
+    """The manifest of a clip; own credentials of what it was made from are kept as ingredients."""
     facts = ReleaseFacts(
         urn=request.urn, title=f"release {request.payload:016x}", product=request.product,
         created_at=request.created_at, payload=request.payload, fingerprint=request.fingerprint,
         thumbnail=request.thumbnail, release=request.release,
     )  # fmt: skip
     origin = request.origin
-    if isinstance(origin, Generated):
-        return created(facts, model=origin.model, prompt_digest=origin.prompt_digest)
-    return guarded(
-        facts, imported=PurePath(origin.name), imported_sha256=origin.sha256, parent_archive=origin.parent,
-        visible_mark=True,
-    )  # fmt: skip
+    if isinstance(origin, Imported):
+        return guarded(facts, parent=origin.parent, visible_mark=True)
+    if origin.extends is not None:
+        return extended(facts, origin.making, parent=origin.extends, generated=origin.of_a_model)
+    return created(facts, origin.making)
 
 
 def sign(

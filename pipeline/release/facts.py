@@ -1,16 +1,16 @@
 """What is told of a release beside its files, made of what its job's steps recorded."""
 
-import hashlib
 from typing import Any, Final
 
 from sqlalchemy import Engine
 
+from pipeline.release.inbound import salted
 from pipeline.texts import Texts
 from pipeline.types import Json
 from registry import log
 from registry.checkpoint import parse_note
 from registry.db import read
-from registry.types import Job, Parent
+from registry.types import Job
 
 MARK_MISSED: Final = "hidden_mark_missed"
 TESTER: Final = "tester_key"
@@ -40,8 +40,16 @@ def owed(decision: dict[str, Any]) -> Json:
     return {name: listed for name, listed in told.items() if listed}
 
 
+def asserted(decision: dict[str, Any]) -> Json:
+    """What the manifest says of the decision by which a clip left."""
+    return {
+        "policy": decision["policy"], "policy_version": decision["policy_version"],
+        "checks": decision["checks"], "checked_seq": decision["registry_seq"], **owed(decision),
+    }  # fmt: skip
+
+
 def stored(
-    job: Job, texts: Texts, origin: dict[str, Any], decision: dict[str, Any], *, generated: bool
+    job: Job, texts: Texts, origin: dict[str, Any], decision: dict[str, Any], inbound: dict[str, Any]
 ) -> Json:
     """What is stored beside a release, for the registry's eyes only."""
     inputs: dict[str, Any] = job.inputs
@@ -51,19 +59,16 @@ def stored(
         "rulings": decision.get("rulings", []), **owed(decision),
         **({"opinions": decision["opinions"]} if decision.get("opinions") else {}),
     }  # fmt: skip
-    if generated:
-        salted = f"{origin['salt']} {texts.prompt}".encode()
+    if inbound:
+        facts["inbound"] = [
+            {name: value for name, value in row.items() if name != "archive"} for row in inbound["files"]
+        ]
+    if "generator" in origin:
         facts |= {
-            "generator": origin["generator"], "seed": inputs["seed"], "prompt_salt": origin["salt"],
-            "prompt_digest": f"salted sha256:{hashlib.sha256(salted).hexdigest()}",
+            "generator": origin["generator"], "seed": inputs.get("seed"), "prompt_salt": origin["salt"],
+            "prompt_digest": salted(origin["salt"], texts.prompt or ""),
         }  # fmt: skip
     return facts
-
-
-def parents_of(origin: dict[str, Any]) -> tuple[Parent, ...]:
-    """The releases of ours that a clip was made from."""
-    made_from = origin.get("made_from")  # none in jobs that an older version began
-    return (Parent(release=made_from, relation="guard", evidence="credential"),) if made_from else ()
 
 
 def missed() -> Json:

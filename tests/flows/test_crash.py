@@ -24,8 +24,8 @@ from registry.releases import withdraw
 from registry.types import Reason
 
 STEPS = (
-    "gate", "accept", "reserve", "survey", "look", "decide", "mark/1", "inspect/1", "sign", "reread",
-    "store", "publish", "place",
+    "gate", "accept", "inbound", "reserve", "survey", "look", "decide", "mark/1", "inspect/1", "sign",
+    "reread", "store", "publish", "place",
 )  # fmt: skip
 
 # The victim is a process of its own; it kills itself where it is told to.

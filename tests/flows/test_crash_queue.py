@@ -21,8 +21,8 @@ from registry.tables import job, release
 from registry.types import JobState
 
 STEPS = (
-    "gate", "accept", "reserve", "survey", "look", "decide", "mark/1", "inspect/1", "sign", "reread",
-    "store", "publish", "place",
+    "gate", "accept", "inbound", "reserve", "survey", "look", "decide", "mark/1", "inspect/1", "sign",
+    "reread", "store", "publish", "place",
 )  # fmt: skip
 QUICK = ("mark/1", "publish")
 PATIENCE_SECONDS = 120.0

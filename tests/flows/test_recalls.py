@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 
 from pipeline.app import open_app
@@ -70,6 +71,42 @@ def test_what_was_made_from_it_follows(run: Any, released: Any) -> None:
     assert run("case", "list").document == []
     assert len(run("case", "list", "--state", "all", "--release", child).document) == 1
     assert run("case", "list", "--state", "shut").status == 2
+
+
+def stripped(source: Path, target: Path) -> Path:
+    """The same packets in a new file: what every platform makes of a credential."""
+    with av.open(str(source)) as old, av.open(str(target), "w") as new:
+        video = old.streams.video[0]
+        copy = new.add_stream_from_template(video)
+        for packet in old.demux(video):
+            if packet.dts is not None:
+                packet.stream = copy
+                new.mux(packet)
+    return target
+
+
+def test_a_copy_without_its_credential_is_recognised_by_its_mark(
+    run: Any, released: Any, tmp_path: Path
+) -> None:
+    target, number = released
+    copy = stripped(target, tmp_path / "copy.mp4")
+    child = run("guard", copy, *GUARD).document["release"]["id"]
+    shown = run("release", "show", child).document
+    assert shown["parents"] == [{"release": number, "relation": "guard", "evidence": "hidden_mark"}]
+    run("release", "withdraw", number)
+    assert run("release", "show", child).document["state"] == "withdrawn"
+    held = run("guard", copy, "--prompt", "another order", *GUARD)
+    assert [reason["code"] for reason in held.document["decision"]["reasons"]] == ["parent_withdrawn"]
+
+
+def test_so_is_one_that_a_clip_was_made_from(
+    run: Any, released: Any, other_clip: Path, tmp_path: Path
+) -> None:
+    target, number = released
+    copy = stripped(target, tmp_path / "copy.mp4")
+    made = run("guard", other_clip, "--from-file", copy, "--prompt", "a remix", *GUARD).document["release"]
+    shown = run("release", "show", made["id"]).document
+    assert shown["parents"] == [{"release": number, "relation": "remix", "evidence": "hidden_mark"}]
 
 
 def test_a_parent_that_is_withdrawn_in_the_middle_of_the_work_meets_the_fence(

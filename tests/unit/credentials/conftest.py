@@ -5,7 +5,7 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import av
@@ -16,11 +16,19 @@ import pytest
 from pipeline.credentials.c2pa_context import Builder, C2paSigningAlg, Signer, make_context
 from pipeline.credentials.certs import KeyPair
 from pipeline.credentials.child import open_media, read_open_file
-from pipeline.credentials.manifest import Agent, ManifestDefinition, ReleaseFacts, created, new_urn
+from pipeline.credentials.manifest import (
+    Agent,
+    Making,
+    ManifestDefinition,
+    ReleaseFacts,
+    Source,
+    created,
+    new_urn,
+)
 from pipeline.credentials.manifest import guarded as guarded_definition
 from pipeline.credentials.pki import Pki, ensure_pki
-from pipeline.credentials.read import ParentJudgement
-from pipeline.credentials.reading import CredentialReading
+from pipeline.credentials.read import IngredientJudgement
+from pipeline.credentials.reading import PARENT, CredentialReading
 from pipeline.credentials.sign import SignedClip, sign_clip
 from pipeline.credentials.signer import LocalKeySigner
 from pipeline.credentials.trust import TrustStore
@@ -29,6 +37,7 @@ from pipeline.sandbox import ProcessLimits
 
 PAYLOAD = 0x8123_4567_89AB_CDEF
 FINGERPRINT = b"\x01\x01\x00\x00"
+MAKING = Making(model=Agent(name="tiny", version="1"), prompt_digest="hmac-sha256:00ff")
 
 
 def now() -> datetime:
@@ -65,9 +74,15 @@ class Desk:
         }  # fmt: skip
         return ReleaseFacts(**{**given, **changes})
 
+    @staticmethod
+    def imported(
+        label: str = PARENT, media: str = "video/mp4", archive: bytes | None = None
+    ) -> Source:  # fmt: skip
+        """A file that somebody gave, as an ingredient."""
+        return Source(label=label, title="import", media=media, digest="sha256:00", archive=archive)
+
     def created(self, **changes: Any) -> ManifestDefinition:
-        model = Agent(name="tiny", version="1")
-        return created(self.facts(**changes), model=model, prompt_digest="hmac-sha256:00ff")
+        return created(self.facts(**changes), MAKING)
 
     def sign(self, destination: Path, definition: ManifestDefinition | None = None, *,
              pki: Pki | None = None, source: Path | None = None) -> SignedClip:  # fmt: skip
@@ -134,13 +149,12 @@ def signed(desk: Desk, workshop: Path) -> SignedClip:
 
 
 @pytest.fixture(scope="session")
-def guarded(desk: Desk) -> Callable[[ParentJudgement], ManifestDefinition]:
+def guarded(desk: Desk) -> Callable[[IngredientJudgement], ManifestDefinition]:
     """The definition of a guarded import over a judged parent."""
 
-    def make(parent: ParentJudgement) -> ManifestDefinition:
+    def make(parent: IngredientJudgement) -> ManifestDefinition:
         return guarded_definition(
-            desk.facts(), imported=PurePath("import.mp4"), imported_sha256="00" * 32,
-            parent_archive=parent.archive, visible_mark=True,
-        )  # fmt: skip
+            desk.facts(), parent=desk.imported(archive=parent.archive), visible_mark=True
+        )
 
     return make

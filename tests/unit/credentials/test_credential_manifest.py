@@ -1,15 +1,14 @@
 """What manifests say, and what they must not say."""
 
 import json
-from pathlib import PurePath
 
 import pytest
 from encypher_c2pa import verify
 
 from pipeline.credentials import softbinding
 from pipeline.credentials.labels import XMP_UUID, AigcLabel, aigc_metadata, append_generated_xmp
-from pipeline.credentials.manifest import Agent, created, guarded, new_urn
-from pipeline.credentials.read import ParentKind, inspect_parent
+from pipeline.credentials.manifest import Agent, Making, created, guarded, new_urn
+from pipeline.credentials.read import IngredientKind, inspect_ingredient
 from pipeline.credentials.text import safe_text
 from pipeline.errors import UsageError
 
@@ -33,14 +32,13 @@ def test_a_generated_clip_says_so(desk):
 
 
 def test_the_prompt_itself_stays_out(desk):
-    definition = created(desk.facts(), model=Agent(name="m", version="1"), prompt_digest="hmac-sha256:12")
+    making = Making(model=Agent(name="m", version="1"), prompt_digest="hmac-sha256:12")
+    definition = created(desk.facts(), making)
     assert definition.document["ingredients"][0]["description"] == "hmac-sha256:12"
 
 
 def test_a_guarded_clip_never_claims_that_we_made_it(desk):
-    definition = guarded(
-        desk.facts(), imported=PurePath("x.mp4"), imported_sha256="ab", parent_archive=None, visible_mark=True
-    )
+    definition = guarded(desk.facts(), parent=desk.imported(), visible_mark=True)
     names = [action["action"] for action in actions(definition)]
     assert names == ["c2pa.opened", "c2pa.edited", "c2pa.watermarked.bound", "c2pa.transcoded"]
     assert "digitalSourceType" not in json.dumps(definition.document)
@@ -48,13 +46,7 @@ def test_a_guarded_clip_never_claims_that_we_made_it(desk):
 
 
 def test_a_guarded_clip_without_a_credential_signs(desk, tmp_path):
-    definition = guarded(
-        desk.facts(),
-        imported=PurePath("in.webm"),
-        imported_sha256="ab",
-        parent_archive=None,
-        visible_mark=False,
-    )
+    definition = guarded(desk.facts(), parent=desk.imported(), visible_mark=False)
     desk.sign(tmp_path / "out.mp4", definition)
     reading = desk.read(tmp_path / "out.mp4")
     assert reading.intact
@@ -64,8 +56,8 @@ def test_a_guarded_clip_without_a_credential_signs(desk, tmp_path):
 
 
 def test_our_own_clip_as_parent_keeps_its_credential(desk, signed, guarded, tmp_path):
-    judged = inspect_parent(signed.path, desk.pki.trust, limits=desk.limits)
-    assert judged.kind is ParentKind.OURS
+    judged = inspect_ingredient(signed.path, desk.pki.trust, limits=desk.limits)
+    assert judged.kind is IngredientKind.OURS
     assert not judged.flagged
     again = desk.sign(tmp_path / "again.mp4", guarded(judged))
     assert signed.urn.encode() in again.manifest_bytes
@@ -102,7 +94,7 @@ def test_contradicting_bindings_are_none(desk, tmp_path):
 
 def test_the_caller_cannot_change_the_release_version(desk):
     definition = desk.created(release={"version": 99, "release_id": "r"})
-    assert assertion(definition, "org.countermark.release")[0]["data"]["version"] == 2
+    assert assertion(definition, "org.countermark.release")[0]["data"]["version"] == 3
 
 
 @pytest.mark.parametrize(

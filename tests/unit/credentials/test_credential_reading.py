@@ -16,7 +16,7 @@ from pipeline.credentials import certs
 from pipeline.credentials.boxes import MAX_BOXES
 from pipeline.credentials.manifest import MINING_USES
 from pipeline.credentials.pki import Pki, ensure_pki, fingerprint
-from pipeline.credentials.read import ParentKind, inspect_parent, read_credential
+from pipeline.credentials.read import IngredientKind, inspect_ingredient, read_credential
 from pipeline.credentials.reading import CredentialReading, CredentialState, TimestampState
 from pipeline.errors import LimitExceeded, MediaUnreadable, SandboxFailed
 
@@ -34,7 +34,7 @@ def test_our_clip_reads_as_intact_through_the_sandbox(desk, signed):
     assert (reading.urn, reading.payload) == (signed.urn, PAYLOAD)
     assert reading.actions == ("c2pa.created", "c2pa.watermarked.bound")
     assert reading.digital_source_types == (GENERATED,)
-    assert reading.release == {"version": 2, "release_id": "r-1", "checked_seq": 7}
+    assert reading.release == {"version": 3, "release_id": "r-1", "checked_seq": 7}
     assert reading.training == {key: {"use": "notAllowed"} for key in MINING_USES}
     assert reading.timestamp_time == signed.timestamp_time
     assert reading.signer_cert_sha256 == fingerprint(desk.pki.claim.certificate)
@@ -45,8 +45,8 @@ def test_our_clip_reads_as_intact_through_the_sandbox(desk, signed):
 def test_an_unsigned_clip_has_none(desk):
     reading = read_credential(desk.source, desk.pki.trust, limits=desk.limits)
     assert reading == CredentialReading(state=CredentialState.NONE)
-    judged = inspect_parent(desk.source, desk.pki.trust, limits=desk.limits)
-    assert (judged.kind, judged.archive, judged.flagged) == (ParentKind.NONE, None, False)
+    judged = inspect_ingredient(desk.source, desk.pki.trust, limits=desk.limits)
+    assert (judged.kind, judged.archive, judged.flagged) == (IngredientKind.NONE, None, False)
 
 
 def test_one_changed_byte_is_seen(desk, signed, tmp_path):

@@ -17,7 +17,7 @@ import pytest
 from pipeline.credentials import certs
 from pipeline.credentials.c2pa_context import C2paError, Context, Reader, make_context
 from pipeline.credentials.pki import ensure_pki, load_pair
-from pipeline.credentials.read import ParentKind, inspect_parent, read_credential
+from pipeline.credentials.read import IngredientKind, inspect_ingredient, read_credential
 from pipeline.credentials.reading import CredentialState, TimestampState
 from pipeline.credentials.sign import MAX_CLIP_BYTES, ExternalTsa, demand_whole, sign_clip
 from pipeline.credentials.signer import LocalKeySigner
@@ -150,13 +150,13 @@ def test_nor_bring_a_key_of_ours_back_that_has_ended(desk, rogue, tmp_path):
 def test_tampered_parent_is_refused_before_signing(desk, signed, tmp_path):
     tampered = flip_in_mdat(signed.path, tmp_path / "tampered.mp4")
     with pytest.raises(Refused, match="does not hold"):
-        inspect_parent(tampered, desk.pki.trust, limits=desk.limits)
+        inspect_ingredient(tampered, desk.pki.trust, limits=desk.limits)
 
 
 def test_allowed_tampered_parent_stays_visible_after_signing(desk, signed, guarded, tmp_path):
     tampered = flip_in_mdat(signed.path, tmp_path / "tampered.mp4")
-    judged = inspect_parent(tampered, desk.pki.trust, limits=desk.limits, allow_broken=True)
-    assert judged.kind is ParentKind.BROKEN
+    judged = inspect_ingredient(tampered, desk.pki.trust, limits=desk.limits, allow_broken=True)
+    assert judged.kind is IngredientKind.BROKEN
     assert judged.flagged
     desk.sign(tmp_path / "child.mp4", guarded(judged))
     reading = desk.read(tmp_path / "child.mp4")
@@ -164,13 +164,13 @@ def test_allowed_tampered_parent_stays_visible_after_signing(desk, signed, guard
     assert reading.laundered_parent
     # and a parent that is itself laundered is refused in turn
     with pytest.raises(Refused):
-        inspect_parent(tmp_path / "child.mp4", desk.pki.trust, limits=desk.limits)
+        inspect_ingredient(tmp_path / "child.mp4", desk.pki.trust, limits=desk.limits)
 
 
 def test_intact_foreign_parent_is_kept_and_flagged(desk, rogue, guarded, tmp_path):
     desk.sign(tmp_path / "foreign.mp4", pki=rogue)
-    judged = inspect_parent(tmp_path / "foreign.mp4", desk.pki.trust, limits=desk.limits)
-    assert judged.kind is ParentKind.UNTRUSTED
+    judged = inspect_ingredient(tmp_path / "foreign.mp4", desk.pki.trust, limits=desk.limits)
+    assert judged.kind is IngredientKind.UNTRUSTED
     assert judged.flagged
     assert judged.archive
     desk.sign(tmp_path / "child.mp4", guarded(judged))
@@ -259,7 +259,7 @@ def test_an_upload_that_names_an_address_causes_no_connection(desk, tmp_path, em
             tmp_path / "upload.mp4", desk.pki.claim, desk.pki.trust, tsa_of=None, remote_url=url, embed=embed
         )
         reading = read_credential(upload, desk.pki.trust, limits=desk.limits)
-        inspect_parent(upload, desk.pki.trust, limits=desk.limits, allow_broken=True)
+        inspect_ingredient(upload, desk.pki.trust, limits=desk.limits, allow_broken=True)
         assert reading.state is (CredentialState.PRESENT if embed else CredentialState.NONE)
         assert knocks == []
         if not embed:  # the listener does hear c2pa's default settings

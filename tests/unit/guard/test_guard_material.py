@@ -18,7 +18,7 @@ from pipeline import guard
 from pipeline.app import App, open_app
 from pipeline.clock import clock
 from pipeline.errors import Refused, UsageError
-from pipeline.given import taken
+from pipeline.given import Given, taken
 from pipeline.guarded import _write
 from pipeline.optouts.desk import Desk
 from pipeline.optouts.order import OptOutOrder
@@ -66,6 +66,17 @@ def test_material_is_copied_in_plain_colours(tmp_path: Path) -> None:
     condition = LTXVideoCondition(image=noise(5), frame_index=8)
     copied = taken({"conditions": condition}, 8).arguments["conditions"][0]
     assert (copied.frame_index, np.array_equal(np.asarray(copied.image), np.asarray(noise(5)))) == (8, True)
+
+
+def test_a_clip_that_begins_with_the_given_one_goes_on_with_it() -> None:
+    given = Given(arguments={}, pictures=[], clips=[])
+    frames = [np.asarray(noise(number).resize((96, 64))) for number in range(4)]
+    given.clips += [[frames[3]] * 2, frames[:2]]
+    blurred = np.clip(np.stack(frames).astype(np.int16) + 6, 0, 255).astype(np.uint8)  # a model is not exact
+    assert given.continued(blurred) == 1
+    assert given.continued(blurred[:2]) is None  # nothing was added
+    assert given.continued(blurred[::-1]) is None
+    assert Given(arguments={}, pictures=[], clips=[]).continued(blurred) is None
 
 
 @pytest.mark.parametrize(

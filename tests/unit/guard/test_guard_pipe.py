@@ -12,8 +12,12 @@ import torch
 from pipeline import guard
 from pipeline.app import open_app
 from pipeline.clock import clock
+from pipeline.credentials.labels import TRAINED_ALGORITHMIC_MEDIA
+from pipeline.credentials.pki import load_pki
+from pipeline.credentials.read import read_credential
 from pipeline.errors import Refused, UsageError
 from pipeline.guarded import GuardedPipeline, _as_asked, _write
+from pipeline.home import Home
 from pipeline.media.limits import media_limits
 from pipeline.media.reader import open_clip
 from pipeline.media.rgb import rgb
@@ -67,7 +71,13 @@ def test_frames_are_those_of_the_signed_file(pipe: GuardedPipeline, inner: Any, 
     with open_local(load(tmp_path / "home")) as verifier:
         report = verifier.verify(result.release.file)
     assert report.verdict == "intact"
-    with open_clip(result.release.file, limits=media_limits(load(tmp_path / "home"))) as clip:
+    settings = load(tmp_path / "home")
+    told = read_credential(
+        result.release.file, load_pki(Home(settings.home).pki).trust, limits=settings.process_limits
+    )
+    assert told.actions == ("c2pa.created", "c2pa.watermarked.bound")
+    assert told.digital_source_types == (TRAINED_ALGORITHMIC_MEDIA,)
+    with open_clip(result.release.file, limits=media_limits(settings)) as clip:
         first = rgb(next(iter(clip.frames())), clip.info.colour)
     assert np.array_equal(np.rint(result.frames[0, 0] * 255), first)
 
