@@ -17,6 +17,7 @@ from pipeline import reinstate
 from pipeline.asking import Asking, Question
 from pipeline.clock import clock
 from pipeline.credentials.pki import ensure_pki
+from pipeline.credentials.safe import safe_of
 from pipeline.credentials.trust import TrustStore
 from pipeline.errors import KeysUnusable, StorageFailed
 from pipeline.evidence import Bundler
@@ -25,7 +26,7 @@ from pipeline.gate import index_names
 from pipeline.home import Home
 from pipeline.imports.importer import Importer
 from pipeline.incident import Incidents
-from pipeline.keyring import MARKS_FILE, ensure_keyring, with_tsa_roots
+from pipeline.keyring import MARKS_FILE, LiveKeyring, ensure_keyring, with_tsa_roots
 from pipeline.optouts.desk import Desk
 from pipeline.orders import (
     LOCAL_ACCOUNT,
@@ -92,8 +93,9 @@ class App(Working):
         """Sends the log's entries to webhooks."""
         home = Home(self.settings.home)
         return Courier(
-            engine=self.engine, keys=home.keys, locks=home.locks, clock=clock, version=self._bench.version
-        )
+            engine=self.engine, safe=safe_of(self.settings), locks=home.locks, clock=clock,
+            version=self._bench.version,
+        )  # fmt: skip
 
     @property
     def followed(self) -> int:
@@ -218,16 +220,18 @@ def open_app(settings: Settings, eyes: Eyes | None = None) -> Iterator[App]:
     view = View(engine, home.index, prepare=index_names)
     try:
         _demand_keys(home, engine)
-        keyring, pki = ensure_keyring(home.keys), ensure_pki(home.pki, now=datetime.now(UTC))
+        safe = safe_of(settings)
+        ensure_keyring(home.keys, safe)
+        pki = ensure_pki(home.pki, now=datetime.now(UTC), safe=safe)
         with_tsa_roots(pki.trust, settings.tsa_roots)  # what is wrong with them is said at once
         with StoredJobs(engine, ownership_of(settings, engine), clock) as jobs:
             yield App(
                 Workbench(
                     settings=settings, engine=engine, store=open_store(settings), jobs=jobs,
-                    keyring=keyring, clock=clock,
+                    keys=LiveKeyring(safe), clock=clock,
                     version=importlib.metadata.version("countermark"), view=view,
                     eyes=eyes or Eyes.of(settings),
-                    sealer=ensure_sealer(home.keys),
+                    sealer=ensure_sealer(safe),
                 )
             )  # fmt: skip
     finally:

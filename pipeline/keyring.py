@@ -1,14 +1,18 @@
 """The keys of one home besides the signing keys, and the bundle that lets somebody else verify.
 
-``<home>/keys/marks.json`` (0600) holds the detection keys by epoch, newest first, the minting key and the
-log key. Which key gives which power is docs/adr/0003-key-model.md. A *verifier bundle* carries what reading
-needs and an end date; with the detection key it can read hidden marks, never issue a payload.
+``<home>/keys/marks.json`` (0600, sealed or plain) holds the detection keys by epoch, newest first, the
+minting keys and the log key. Which key gives which power is docs/adr/0003-key-model.md. A *verifier bundle*
+carries what reading needs and an end date; with the detection key it can read hidden marks, never issue a
+payload.
 """
 
+import contextlib
 import hashlib
 import json
 import os
 import secrets
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,17 +21,21 @@ from typing import Any, Final
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from pipeline.credentials.keyfiles import locked, read_private, write_private
+from pipeline.credentials.keyfiles import locked
+from pipeline.credentials.safe import Safe, Secret
 from pipeline.credentials.trust import TrustStore
 from pipeline.errors import KeysUnusable
 from watermark.detector import MAX_EPOCHS
 from watermark.errors import KeyMaterialError
 from watermark.keys import SECRET_BYTES, DetectionKey, MintingKey
+from watermark.payload import ID_COUNT, Mint
 
-MARKS_FILE: Final = "marks.json"
+MARKS_FILE: Final[str] = Secret.MARKS
 MARKS_FORMAT: Final = "countermark-marks/1"
 BUNDLE_FORMAT: Final = "countermark-verifier/1"
 LOG_ORIGIN: Final = "countermark.example/log"
+MAX_MINTING: Final = 64  # minting keys, all together
+MARGIN: Final = 1 << 12  # counters for which a minting key that was replaced still issues
 MAX_BUNDLE_BYTES: Final = 4 * 1024 * 1024
 # What reading a document that is not ours, or damaged, can raise.
 _NOT_OURS: Final = (KeyError, TypeError, ValueError, OverflowError, KeyMaterialError)
@@ -52,16 +60,34 @@ class LogKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keyring:
-    """The secrets of a home. `detection`: newest epoch first."""
+    """The secrets of a home. `detection`: newest epoch first; ``retired``: minting keys before `minting`."""
 
     detection: tuple[DetectionKey, ...]
     minting: MintingKey
     log_secret: bytes = field(repr=False)
+    retired: tuple[MintingKey, ...] = ()
 
     @property
     def current(self) -> DetectionKey:
         """The key that new clips are marked with."""
         return self.detection[0]
+
+    @property
+    def mint(self) -> Mint:
+        """Issues payloads, and recognises those that were ever issued here."""
+        return Mint((*self.retired, self.minting))
+
+    def of_epoch(self, epoch: int | None) -> DetectionKey:
+        """The detection key of an epoch; None: the first one, of jobs from before there could be others.
+
+        Raises: KeysUnusable.
+        """
+        if epoch is None:
+            return self.detection[-1]
+        key = next((key for key in self.detection if key.epoch == epoch), None)
+        if key is None:
+            raise KeysUnusable(f"the detection key of epoch {epoch} is gone; restore it from a backup")
+        return key
 
     @property
     def log_key(self) -> LogKey:
@@ -98,36 +124,133 @@ class VerifierBundle:
         }  # fmt: skip
 
 
-def ensure_keyring(folder: Path) -> Keyring:
+class LiveKeyring:
+    """The keyring of a home as it is now: a running process notices when ``marks.json`` is replaced."""
+
+    def __init__(self, safe: Safe) -> None:
+        """Raises: KeysUnusable when there is none that can be used."""
+        self._safe, self._lock = safe, threading.Lock()
+        self._seen, self._keyring = self._look()
+
+    def now(self) -> Keyring:
+        """The keyring as it is on the disk. Raises: KeysUnusable."""
+        with self._lock:
+            if _identity(self._safe.folder / MARKS_FILE) != self._seen:
+                self._seen, self._keyring = self._look()
+            return self._keyring
+
+    @property
+    def latest(self) -> Keyring:
+        """The last keyring that could be read: with it all goes on but what issues payloads."""
+        with contextlib.suppress(KeysUnusable):
+            self.now()
+        return self._keyring
+
+    def _look(self) -> tuple[object, Keyring]:
+        seen = _identity(self._safe.folder / MARKS_FILE)  # first: a later change is then seen next time
+        return seen, load_keyring(self._safe.folder, self._safe)
+
+
+def _identity(path: Path) -> object:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size
+
+
+def ensure_keyring(folder: Path, safe: Safe | None = None) -> Keyring:
     """Load the keyring in `folder`, or make it at first use; safe from several processes at once.
 
-    Raises: KeysUnusable.
+    ``safe``: opens sealed keys, by default one without a pass phrase. Raises: KeysUnusable.
     """
+    safe = safe or Safe(folder=folder)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise KeysUnusable(f"cannot make {folder} ({error.strerror}); name another home") from None
     with locked(folder / f"{MARKS_FILE}.lock"):
         if not os.path.lexists(folder / MARKS_FILE):
-            write_private(folder / MARKS_FILE, json.dumps(_fresh(), indent=1).encode())
-    return load_keyring(folder)
+            _write(safe, _fresh())
+    return load_keyring(folder, safe)
 
 
-def load_keyring(folder: Path) -> Keyring:
-    """Read an existing keyring. Raises: KeysUnusable when it is missing, damaged or open to others."""
+def load_keyring(folder: Path, safe: Safe | None = None) -> Keyring:
+    """Read an existing keyring. Raises: KeysUnusable when it is missing, damaged, sealed or exposed."""
     path = folder / MARKS_FILE
-    document = _document(read_private(path), path)
+    return _keyring(_read(safe or Safe(folder=folder)), path)
+
+
+def rotate_detection(safe: Safe) -> Keyring:
+    """Begin a new epoch: new clips get a new key, and marks of the earlier ones can still be read.
+
+    Raises: KeysUnusable, also when there are as many epochs as a detector searches.
+    """
+
+    def changed(keyring: Keyring, document: dict[str, Any]) -> None:
+        if len(keyring.detection) >= MAX_EPOCHS:
+            raise KeysUnusable(
+                f"there are {MAX_EPOCHS} epochs, and no detector searches more; go on with the present key"
+            )
+        fresh = {"epoch": keyring.current.epoch + 1, "secret": secrets.token_hex(SECRET_BYTES)}
+        document["detection"].insert(0, fresh)
+
+    return _change(safe, changed)
+
+
+def rotate_minting(safe: Safe, *, last: int) -> Keyring:
+    """Begin a new minting key; ``last``: the counter of the last payload that was issued.
+
+    The key before goes on for `MARGIN` more counters: a process that has reserved one just now issues it with
+    the key in whose range it lies, whether or not it knows of the new key yet. Raises: KeysUnusable.
+    """
+
+    def changed(keyring: Keyring, document: dict[str, Any]) -> None:
+        before = (*keyring.retired, keyring.minting)
+        if len(before) >= MAX_MINTING:
+            raise KeysUnusable(f"there are {MAX_MINTING} minting keys already; go on with the present one")
+        document["minting_retired"] = [{"secret": key.secret.hex(), "first": key.first} for key in before]
+        document["minting"] = secrets.token_hex(SECRET_BYTES)
+        document["minting_first"] = max(last + 1 + MARGIN, keyring.minting.first + 1)
+
+    return _change(safe, changed)
+
+
+def _change(safe: Safe, changed: Callable[[Keyring, dict[str, Any]], None]) -> Keyring:
+    path = safe.folder / MARKS_FILE
+    with locked(path.with_name(f"{MARKS_FILE}.lock")):
+        document = _read(safe)
+        changed(_keyring(document, path), document)
+        keyring = _keyring(document, path)  # nothing is written that cannot be read
+        _write(safe, document)
+    return keyring
+
+
+def _read(safe: Safe) -> dict[str, Any]:
+    path = safe.folder / MARKS_FILE
+    return _document(safe.read(path, Secret.MARKS), path)
+
+
+def _write(safe: Safe, document: dict[str, Any]) -> None:
+    safe.write(safe.folder / MARKS_FILE, Secret.MARKS, json.dumps(document, indent=1).encode())
+
+
+def _keyring(document: dict[str, Any], path: Path) -> Keyring:
     try:
         if document["format"] != MARKS_FORMAT:
             raise ValueError("format")
         detection = _detection(document["detection"])
-        minting = MintingKey(secret=bytes.fromhex(document["minting"]))
+        minting = _minting(document["minting"], document.get("minting_first", 0))
+        retired = tuple(_minting(row["secret"], row["first"]) for row in document.get("minting_retired", ()))
+        firsts = [key.first for key in (*retired, minting)]
+        if len(firsts) > MAX_MINTING or firsts != sorted(set(firsts)):
+            raise ValueError("minting")
         log_secret = bytes.fromhex(document["log"])
         if not detection or len(log_secret) != SECRET_BYTES:
             raise ValueError("keys")
     except _NOT_OURS:
         raise KeysUnusable(f"{path} is damaged or of a newer version; restore it from a backup") from None
-    return Keyring(detection=detection, minting=minting, log_secret=log_secret)
+    return Keyring(detection=detection, minting=minting, log_secret=log_secret, retired=retired)
 
 
 def export_verifier(
@@ -181,6 +304,12 @@ def _fresh() -> dict[str, Any]:
         "format": MARKS_FORMAT, "detection": [{"epoch": 1, "secret": secrets.token_hex(SECRET_BYTES)}],
         "minting": secrets.token_hex(SECRET_BYTES), "log": secrets.token_hex(SECRET_BYTES),
     }  # fmt: skip
+
+
+def _minting(secret: str, first: Any) -> MintingKey:
+    if not isinstance(first, int) or not 0 <= first < ID_COUNT:
+        raise ValueError("first")
+    return MintingKey(secret=bytes.fromhex(secret), first=first)
 
 
 def _detection_json(keys: tuple[DetectionKey, ...]) -> list[dict[str, Any]]:

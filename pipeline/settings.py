@@ -8,9 +8,17 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from pipeline.errors import UsageError
 from pipeline.home import Home
@@ -124,6 +132,12 @@ class Settings(BaseModel):
     preset: Literal["ultrafast", "veryfast", "fast", "medium", "slow"] = Field(
         "fast", description="x264 speed of released files"
     )
+    keys_passphrase: SecretStr | None = Field(
+        None, description="pass phrase that opens sealed keys; only in the environment, never in the file"
+    )
+    keys_passphrase_file: Path | None = Field(
+        None, description="file outside the home that holds this pass phrase, read whenever it is needed"
+    )
     tsa_url: str | None = Field(None, description="RFC 3161 time-stamp service; empty: the local one")
     tsa_roots: Path | None = Field(None, description="PEM file with the roots of that service")
     max_bytes: int = Field(8192 * MIB, gt=0, description="bytes of a file that is taken in")
@@ -188,6 +202,12 @@ class Settings(BaseModel):
         if url is not None and not _FILES.fullmatch(url):
             raise ValueError("it is neither of the form file:///folder nor s3://bucket/prefix")
         return url
+
+    @model_validator(mode="after")
+    def _one_passphrase(self) -> Self:
+        if self.keys_passphrase is not None and self.keys_passphrase_file is not None:
+            raise ValueError("keys_passphrase and keys_passphrase_file are both set; set one of them")
+        return self
 
     @property
     def files(self) -> Path:
@@ -267,4 +287,6 @@ def _file(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path} cannot be read ({error}); mend or remove it") from None
     if "home" in document:
         raise UsageError(f"{path} may not set home; use --home or {PREFIX}HOME")
+    if "keys_passphrase" in document:  # whoever has a copy of the home would have both
+        raise UsageError(f"{path} may not set keys_passphrase; use keys_passphrase_file")
     return document

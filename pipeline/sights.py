@@ -16,7 +16,6 @@ import json
 import os
 import secrets
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -24,11 +23,11 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from classifiers.base import Box, Kind, Line, Passage, Seen, Sight
-from pipeline.credentials.keyfiles import locked, read_private, write_private
+from pipeline.credentials.keyfiles import locked
+from pipeline.credentials.safe import Safe, Secret
 from pipeline.errors import KeysUnusable, StorageFailed
 from registry.types import SightRow
 
-KEY_FILE: Final = "sights.key"
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
 FORMAT: Final = "countermark-sight/1"
@@ -103,16 +102,17 @@ class Sealer:
         try:
             return self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], bound)
         except InvalidTag:
-            raise KeysUnusable(f"{KEY_FILE} is not the key of this home; restore it from a backup") from None
+            told = f"{Secret.SIGHTS} is not the key of this home; restore it from a backup"
+            raise KeysUnusable(told) from None
 
 
-def ensure_sealer(keys: Path) -> Sealer:
+def ensure_sealer(safe: Safe) -> Sealer:
     """The sealer of a home, whose key is made at first use. Raises: KeysUnusable."""
-    path = keys / KEY_FILE
-    with locked(keys / f"{KEY_FILE}.lock"):
+    path = safe.folder / Secret.SIGHTS
+    with locked(safe.folder / f"{Secret.SIGHTS}.lock"):
         if not os.path.lexists(path):
-            write_private(path, secrets.token_bytes(KEY_BYTES))
-    key = read_private(path)
+            safe.write(path, Secret.SIGHTS, secrets.token_bytes(KEY_BYTES))
+    key = safe.read(path, Secret.SIGHTS)
     if len(key) != KEY_BYTES:
         raise KeysUnusable(f"{path} is damaged; restore it from a backup")
     return Sealer(key)

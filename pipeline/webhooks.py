@@ -28,7 +28,8 @@ from urllib.parse import SplitResult, urlsplit
 
 from sqlalchemy import Engine
 
-from pipeline.credentials.keyfiles import locked, read_private, write_private
+from pipeline.credentials.keyfiles import locked
+from pipeline.credentials.safe import Safe, Secret
 from pipeline.errors import KeysUnusable, UsageError
 from pipeline.types import Json
 from registry import webhooks
@@ -37,7 +38,6 @@ from registry.turns import turn_if_free
 from registry.types import LogEntry
 from registry.webhooks import Webhook
 
-KEY_FILE: Final = "webhooks.key"
 KEY_BYTES: Final = 32
 LOCK_FILE: Final = "webhooks.lock"
 PREFIX: Final = "whsec_"
@@ -55,10 +55,10 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Courier:
-    """Sends what is due. ``keys``, ``locks``: folders of the home; ``clock``: UTC, RFC 3339."""
+    """Sends what is due. ``safe``: of the home's keys; ``locks``: a folder; ``clock``: UTC, RFC 3339."""
 
     engine: Engine
-    keys: Path
+    safe: Safe
     locks: Path
     clock: Callable[[], str]
     version: str
@@ -123,11 +123,12 @@ class Courier:
         return hmac.new(self._key(), f"webhook v1 {webhook_id}".encode(), hashlib.sha256).digest()
 
     def _key(self) -> bytes:
-        path = self.keys / KEY_FILE
-        with locked(self.keys / f"{KEY_FILE}.lock"):
+        folder = self.safe.folder
+        path = folder / Secret.WEBHOOKS
+        with locked(folder / f"{Secret.WEBHOOKS}.lock"):
             if not os.path.lexists(path):
-                write_private(path, secrets.token_bytes(KEY_BYTES))
-        key = read_private(path)
+                self.safe.write(path, Secret.WEBHOOKS, secrets.token_bytes(KEY_BYTES))
+        key = self.safe.read(path, Secret.WEBHOOKS)
         if len(key) != KEY_BYTES:
             raise KeysUnusable(f"{path} is damaged; restore it from a backup")
         return key

@@ -12,9 +12,9 @@ from typing import Any, Final
 from sqlalchemy import Engine
 
 from pipeline import quarantine
-from pipeline.errors import LIBRARIES, CountermarkError, SigningFailed, describe
+from pipeline.errors import LIBRARIES, CountermarkError, KeysUnusable, SigningFailed, describe
 from pipeline.eyes import Eyes
-from pipeline.keyring import Keyring
+from pipeline.keyring import Keyring, LiveKeyring
 from pipeline.media.limits import media_limits
 from pipeline.release.staging import Staging, failures
 from pipeline.settings import Settings
@@ -34,6 +34,10 @@ PRODUCT: Final = "Countermark"
 OURS: Final[tuple[type[Exception], ...]] = (CountermarkError, *LIBRARIES)
 """Every error that a person may see."""
 
+WAIT: Final[tuple[type[Exception], ...]] = (
+    SigningFailed, KeysUnusable, StorageAway, RegistryBusy, RegistryUnusable,
+)  # fmt: skip
+"""What does not end a job: it waits, and is tried again."""
 
 log = logging.getLogger("countermark.service")
 
@@ -67,12 +71,17 @@ class Workbench:
     engine: Engine
     store: FileStore
     jobs: StoredJobs
-    keyring: Keyring
+    keys: LiveKeyring
     clock: Callable[[], str]
     version: str
     eyes: Eyes
     view: View
     sealer: Sealer
+
+    @property
+    def keyring(self) -> Keyring:
+        """The keys of marks and log as they are now, or as they could last be read."""
+        return self.keys.latest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,13 +110,14 @@ class StepRun:
         """Go through the steps that are not recorded yet.
 
         A clip that cannot be made, read or marked ends the job as failed. A signature that could not be had,
-        a file store or a database that is away leave it open: the next command on this home tries again. So
-        does whatever goes wrong once it has a release, and a defect, as if the process had died of it.
+        keys that cannot be used, a file store or a database that is away leave it open: the next command on
+        this home tries again. So does whatever goes wrong once it has a release, and a defect, as if the
+        process had died of it.
         Raises: the error, in all cases.
         """
         try:
             return self._run()
-        except (SigningFailed, StorageAway, RegistryBusy, RegistryUnusable, KeyboardInterrupt, LetGo):
+        except (*WAIT, KeyboardInterrupt, LetGo):
             self._put_back()
             raise
         except JobNotOwned:

@@ -68,7 +68,8 @@ from registry.store import Area
 from registry.types import Candidate, Held, Job, JobState, Parent
 from watermark.carrier import Strength
 from watermark.detector import HiddenMarkDetector
-from watermark.payload import PayloadCodec, as_hex
+from watermark.keys import DetectionKey
+from watermark.payload import as_hex
 
 GUARD: Final = "guard/2"
 CREATE: Final = "create/1"
@@ -82,7 +83,6 @@ class ReleaseRun(StepRun):
 
     def __init__(self, bench: Workbench, job: Job, observer: Observer) -> None:
         super().__init__(bench, job, observer)
-        self._codec = PayloadCodec(bench.keyring.minting)
         self._judge = judging.Judge(bench, job.inputs, self._staging)
         self._generated = job.kind == CREATE or "maker" in self._inputs
         key = apikeys.get(bench.engine, str(job.inputs["key"])) if job.inputs["key"] else None
@@ -187,14 +187,18 @@ class ReleaseRun(StepRun):
 
     def _reserve(self) -> Json:
         counter = reserve_payload_counter(self._bench.engine)
+        keyring = self._bench.keys.now()  # after the counter was reserved: see `keyring.rotate_minting`
         return {
-            "payload": as_hex(self._codec.issue(counter)),
-            "urn": new_urn(),
-            "created_at": self._bench.clock(),
-        }
+            "payload": as_hex(keyring.mint.issue(counter)), "urn": new_urn(),
+            "created_at": self._bench.clock(), "epoch": keyring.current.epoch,
+        }  # fmt: skip
+
+    def _key(self, reserved: dict[str, Any]) -> DetectionKey:
+        """The key that the clip is marked with: that of the epoch in which its payload was reserved."""
+        return self._bench.keyring.of_epoch(reserved.get("epoch"))
 
     def _survey(self, source: Path, reserved: dict[str, Any]) -> Json:
-        inputs, key = self._inputs, self._bench.keyring.current
+        inputs, key = self._inputs, self._key(reserved)
         payload = int(reserved["payload"], 16)
         found = survey(source, self._limits, key, payload, inputs)
         return {"strength": asdict(found.strength), "variant": found.variant, "sound": found.sound}
@@ -216,7 +220,7 @@ class ReleaseRun(StepRun):
     ) -> Json:
         inputs = self._inputs  # not the settings: those may have changed since an interruption
         request = MarkRequest(
-            payload=int(reserved["payload"], 16), key=self._bench.keyring.current,
+            payload=int(reserved["payload"], 16), key=self._key(reserved),
             variant=surveyed["variant"], strength=level, label=inputs["label"], handle=inputs["service"],
             style=style_of(inputs),
             crf=inputs["crf"], preset=self._bench.settings.preset,
@@ -241,9 +245,9 @@ class ReleaseRun(StepRun):
         return aigc_metadata(label=AigcLabel.GENERATED, propagator=service, propagate_id=payload)
 
     def _inspect(self, marked: dict[str, Any], reserved: dict[str, Any], surveyed: dict[str, Any]) -> Json:
-        key, payload, inputs = self._bench.keyring.current, int(reserved["payload"], 16), self._inputs
+        key, payload, inputs = self._key(reserved), int(reserved["payload"], 16), self._inputs
         layout = layout_of(key, payload, inputs, surveyed, marked)
-        detector = HiddenMarkDetector([key], self._codec.accepts)
+        detector = HiddenMarkDetector([key], self._bench.keyring.mint.accepts)
         file, progress = self._staging.path(marked["file"]), self._progress("inspect")
         return inspection.inspect(file, detector, layout, self._limits, progress).to_json(payload)
 

@@ -1,8 +1,8 @@
 """Numbers for payloads."""
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
-from registry.db import write
+from registry.db import read, write
 from registry.tables import payload_counter
 
 
@@ -15,6 +15,12 @@ def reserve_payload_counter(engine: Engine) -> int:
     with write(engine) as conn:
         update = payload_counter.update().values(value=payload_counter.c.value + 1)
         return int(conn.execute(update.returning(payload_counter.c.value)).scalar_one())
+
+
+def last_payload_counter(engine: Engine) -> int:
+    """The number that was returned last; 0 before the first."""
+    with read(engine) as conn:
+        return int(conn.execute(select(payload_counter.c.value)).scalar_one())
 
 
 def skip_payload_counters(engine: Engine, count: int) -> None:

@@ -74,9 +74,13 @@ class DetectionKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MintingKey:
-    """Issues and authenticates payloads; `secret` is 32 bytes, never part of a verifier's bundle."""
+    """Issues and authenticates payloads; `secret` is 32 bytes, never part of a verifier's bundle.
+
+    ``first``: the counter from which on it issues, where other keys issued those before (`payload.Mint`).
+    """
 
     secret: bytes = field(repr=False)
+    first: int = 0
 
     def __post_init__(self) -> None:
         _check(self.secret)

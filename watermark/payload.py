@@ -6,6 +6,7 @@ the number of messages a detector may accept from 2⁶⁴ to 2⁴⁰, which its 
 """
 
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from watermark.errors import PayloadError
@@ -94,6 +95,39 @@ class PayloadCodec:
     def _mac(self, head: int) -> int:
         digest = hmac.digest(self._mac_key, head.to_bytes(6), "sha256")
         return int.from_bytes(digest[:3]) & ((1 << MAC_BITS) - 1)
+
+
+class Mint:
+    """The minting keys of a service, one after another: each issues from its ``first`` counter to the next's.
+
+    A key issues and accepts in its own range only. The ranges do not overlap, so that all together accept as
+    many payloads as one key would, 2⁴⁰, and the detector's bound stays what it is; and whoever holds a key
+    that was replaced can make no payloads but those that it had issued.
+    """
+
+    def __init__(self, keys: Sequence[MintingKey]) -> None:
+        ordered = sorted(keys, key=lambda key: key.first)
+        ends = [*(key.first for key in ordered[1:]), ID_COUNT]
+        self._codecs = [
+            (PayloadCodec(key), range(key.first, end)) for key, end in zip(ordered, ends, strict=True)
+        ]
+
+    def issue(self, counter: int) -> int:
+        """The 64-bit payload of the `counter`-th release.
+
+        Raises: PayloadError when the counter does not fit 40 bits, or lies before the first key's range.
+        """
+        for codec, counters in self._codecs:
+            if counter in counters:
+                return codec.issue(counter)
+        raise PayloadError(f"no key issues the payload of the counter {counter}: restore the keys")
+
+    def accepts(self, bits: int) -> bool:
+        """Whether one of the keys issued these 64 bits, or may yet."""
+        return any(
+            codec.accepts(bits) and codec.counter(codec.decode(bits)) in counters
+            for codec, counters in self._codecs
+        )
 
 
 def as_hex(bits: int) -> str:

@@ -17,6 +17,7 @@ from classifiers.thresholds import Calibration
 from pipeline import policy as policies
 from pipeline.app import App, open_app
 from pipeline.clock import clock
+from pipeline.credentials.safe import Safe
 from pipeline.eyes import CALIBRATIONS
 from pipeline.home import Home
 from pipeline.settings import load
@@ -38,7 +39,7 @@ class PastHome:
 
     def __init__(self, app: App, folder: Path) -> None:
         self.app, self.home = app, Home(folder)
-        self._sealer = ensure_sealer(self.home.keys)
+        self._sealer = ensure_sealer(Safe(folder=self.home.keys))
         self._jobs = StoredJobs(app.engine, LockFiles(self.home.locks), clock)
         self._made = 0
 

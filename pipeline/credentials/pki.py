@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -24,7 +24,8 @@ from cryptography.x509.oid import NameOID
 from pipeline.credentials import certs
 from pipeline.credentials.certs import KeyPair
 from pipeline.credentials.keyfiles import check_folder, locked, read_private, sync_folder, write_private
-from pipeline.credentials.trust import SignerEntry, SignerTable, TrustStore
+from pipeline.credentials.safe import Safe, Secret
+from pipeline.credentials.trust import SignerEntry, SignerState, SignerTable, TrustStore
 from pipeline.errors import KeysUnusable
 
 ORGANISATION: Final = "Countermark development"
@@ -52,28 +53,29 @@ class Pki:
 
 
 def ensure_pki(folder: Path, *, now: datetime, organisation: str = ORGANISATION,
-               claim_life: timedelta = certs.CLAIM_LEAF_LIFE) -> Pki:  # fmt: skip
+               claim_life: timedelta = certs.CLAIM_LEAF_LIFE, safe: Safe | None = None) -> Pki:  # fmt: skip
     """Load the PKI in `folder`; make it at first use, and renew a leaf that has ended or soon will.
 
-    Safe to call from several processes at once. `claim_life`: validity of a new claim leaf, at most 366 days.
-    Raises: KeysUnusable.
+    Safe to call from several processes at once. `claim_life`: validity of a new claim leaf, at most 366 days;
+    ``safe``: opens sealed keys, by default one without a pass phrase. Raises: KeysUnusable.
     """
     _make_parent(folder)
-    with locked(folder.with_name(f"{folder.name}.lock")):
+    making = _Making(folder, safe or _plain(folder), organisation, now, claim_life)
+    with _locked(folder):
         if not os.path.lexists(folder):
-            _create(folder, organisation, now, claim_life)
-        _renew(folder, organisation, now, claim_life)
-        return load_pki(folder)
+            making.create()
+        making.renew()
+        return load_pki(folder, safe)
 
 
-def load_pki(folder: Path) -> Pki:
-    """Read an existing PKI. Raises: KeysUnusable when a file is missing, damaged or open to others."""
+def load_pki(folder: Path, safe: Safe | None = None) -> Pki:
+    """Read an existing PKI. Raises: KeysUnusable for a file that is missing, damaged, sealed or exposed."""
     if not os.path.lexists(folder):
         raise KeysUnusable(f"there are no signing keys in {folder}; name the folder that holds them")
     check_folder(folder)
-    claim_root, tsa_root = load_pair(folder / CLAIM_ROOT), load_pair(folder / TSA_ROOT)
-    claim = _issued(load_pair(folder / CLAIM_LEAF), claim_root, folder / CLAIM_LEAF)
-    tsa = _issued(load_pair(folder / TSA_LEAF), tsa_root, folder / TSA_LEAF)
+    claim_root, tsa_root = load_pair(folder / CLAIM_ROOT, safe), load_pair(folder / TSA_ROOT, safe)
+    claim = _issued(load_pair(folder / CLAIM_LEAF, safe), claim_root, folder / CLAIM_LEAF)
+    tsa = _issued(load_pair(folder / TSA_LEAF, safe), tsa_root, folder / TSA_LEAF)
     signers = load_signers(folder)
     if signers.find(fingerprint(claim.certificate)) is None:
         raise KeysUnusable(f"{folder / SIGNERS} does not list the present signer; restore it from a backup")
@@ -91,15 +93,37 @@ def load_signers(folder: Path) -> SignerTable:
         raise KeysUnusable(f"{folder / SIGNERS} is damaged; restore it from a backup") from None
 
 
-def revoke_signer(folder: Path, cert_sha256: str, *, at: datetime | None) -> SignerTable:
-    """Mark a signer as revoked, from `at` on or altogether (None), and issue a new leaf at the next use.
+def rotate_signer(folder: Path, *, now: datetime, organisation: str = ORGANISATION,
+                  safe: Safe | None = None) -> Pki:  # fmt: skip
+    """Issue a new claim signer now; the one before stays in the table, and what it signed stays good.
 
     Raises: KeysUnusable.
     """
-    with locked(folder.with_name(f"{folder.name}.lock")):
-        table = load_signers(folder).revoke(cert_sha256, at=_rfc3339(at) if at else None)
+    with _locked(folder):
+        load_pki(folder, safe)  # what cannot be used is not added to
+        making = _Making(folder, safe or _plain(folder), organisation, now, certs.CLAIM_LEAF_LIFE)
+        making.new_claim_leaf()
+        return load_pki(folder, safe)
+
+
+def revoke_signer(folder: Path, cert_sha256: str, *, at: datetime | None) -> SignerTable:
+    """Mark a signer as revoked, from `at` on or altogether (None), and issue a new leaf at the next use.
+
+    A revocation is only ever widened: an earlier moment, or altogether. Raises: KeysUnusable.
+    """
+    with _locked(folder):
+        table = load_signers(folder)
+        known = table.find(cert_sha256)
+        if known is not None and known.state is SignerState.REVOKED and not _wider(known.revoked_at, at):
+            since = f"from {known.revoked_at} on" if known.revoked_at else "altogether"
+            raise KeysUnusable(f"this signer is revoked {since}; a revocation can only be made to cover more")
+        table = table.revoke(cert_sha256, at=_rfc3339(at) if at else None)
         _write_signers(folder, table)
         return table
+
+
+def _wider(before: str | None, at: datetime | None) -> bool:
+    return at is None or (before is not None and at <= datetime.fromisoformat(before))
 
 
 def fingerprint(certificate: x509.Certificate) -> str:
@@ -107,49 +131,75 @@ def fingerprint(certificate: x509.Certificate) -> str:
     return certificate.fingerprint(hashes.SHA256()).hex()
 
 
-def _create(folder: Path, organisation: str, now: datetime, claim_life: timedelta) -> None:
-    claim_root = certs.make_root("Countermark development claim root", organisation, now)
-    tsa_root = certs.make_root("Countermark development time-stamp root", organisation, now)
-    building = folder.with_name(f".{folder.name}.new")
-    try:
-        if os.path.lexists(building):
-            shutil.rmtree(building)  # left by a process that was killed; we hold the lock
-        building.mkdir(mode=0o700)
-    except OSError as error:
-        raise KeysUnusable(f"cannot make keys in {folder.parent} ({error.strerror}); check it") from None
-    try:
-        write_private(building / CLAIM_ROOT, claim_root.to_pem())
-        write_private(building / TSA_ROOT, tsa_root.to_pem())
-        _write_signers(building, SignerTable())
-        _new_claim_leaf(building, claim_root, organisation, now, claim_life)
-        _new_tsa_leaf(building, tsa_root, organisation, now)
-        building.rename(folder)
-        sync_folder(folder.parent)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            shutil.rmtree(building)
-        raise
+@dataclass(frozen=True, slots=True)
+class _Making:
+    """Makes the files of a PKI, under its lock."""
 
+    folder: Path
+    safe: Safe
+    organisation: str
+    now: datetime
+    claim_life: timedelta
 
-def _renew(folder: Path, organisation: str, now: datetime, claim_life: timedelta) -> None:
-    check_folder(folder)
-    claim, tsa = load_pair(folder / CLAIM_LEAF), load_pair(folder / TSA_LEAF)
-    entry = load_signers(folder).find(fingerprint(claim.certificate))
-    if _ending(claim, now) or (entry is not None and entry.state != "active"):
-        _new_claim_leaf(folder, _usable_root(folder / CLAIM_ROOT, now), organisation, now, claim_life)
-    if _ending(tsa, now):
-        _new_tsa_leaf(folder, _usable_root(folder / TSA_ROOT, now), organisation, now)
+    def create(self) -> None:
+        claim_root = certs.make_root("Countermark development claim root", self.organisation, self.now)
+        tsa_root = certs.make_root("Countermark development time-stamp root", self.organisation, self.now)
+        building = self.folder.with_name(f".{self.folder.name}.new")
+        try:
+            if os.path.lexists(building):
+                shutil.rmtree(building)  # left by a process that was killed; we hold the lock
+            building.mkdir(mode=0o700)
+        except OSError as error:
+            raise KeysUnusable(
+                f"cannot make keys in {self.folder.parent} ({error.strerror}); check it"
+            ) from None
+        try:
+            new = replace(self, folder=building)
+            new._write(CLAIM_ROOT, claim_root)
+            new._write(TSA_ROOT, tsa_root)
+            _write_signers(building, SignerTable())
+            new.new_claim_leaf()
+            new.new_tsa_leaf()
+            building.rename(self.folder)
+            sync_folder(self.folder.parent)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                shutil.rmtree(building)
+            raise
 
+    def renew(self) -> None:
+        check_folder(self.folder)
+        claim, tsa = self._load(CLAIM_LEAF), self._load(TSA_LEAF)
+        entry = load_signers(self.folder).find(fingerprint(claim.certificate))
+        if _ending(claim, self.now) or (entry is not None and entry.state is not SignerState.ACTIVE):
+            self.new_claim_leaf()
+        if _ending(tsa, self.now):
+            self.new_tsa_leaf()
 
-def _new_claim_leaf(folder: Path, root: KeyPair, organisation: str, now: datetime, life: timedelta) -> None:
-    leaf = certs.make_claim_leaf(root, "Countermark development signer", organisation, now, life)
-    _write_signers(folder, load_signers(folder).with_entry(signer_entry(leaf.certificate)))
-    write_private(folder / CLAIM_LEAF, leaf.to_pem())
+    def new_claim_leaf(self) -> None:
+        root = self._usable_root(CLAIM_ROOT)
+        leaf = certs.make_claim_leaf(
+            root, "Countermark development signer", self.organisation, self.now, self.claim_life
+        )
+        _write_signers(self.folder, load_signers(self.folder).with_entry(signer_entry(leaf.certificate)))
+        self._write(CLAIM_LEAF, leaf)
 
+    def new_tsa_leaf(self) -> None:
+        root = self._usable_root(TSA_ROOT)
+        leaf = certs.make_tsa_leaf(root, "Countermark development time-stamps", self.organisation, self.now)
+        self._write(TSA_LEAF, leaf)
 
-def _new_tsa_leaf(folder: Path, root: KeyPair, organisation: str, now: datetime) -> None:
-    leaf = certs.make_tsa_leaf(root, "Countermark development time-stamps", organisation, now)
-    write_private(folder / TSA_LEAF, leaf.to_pem())
+    def _usable_root(self, name: str) -> KeyPair:
+        root = self._load(name)
+        if self.now >= root.certificate.not_valid_after_utc - RENEW_BEFORE:
+            raise KeysUnusable(f"the root in {self.folder / name} has reached its end; make a new key folder")
+        return root
+
+    def _load(self, name: str) -> KeyPair:
+        return load_pair(self.folder / name, self.safe)
+
+    def _write(self, name: str, pair: KeyPair) -> None:
+        self.safe.write(self.folder / name, _secret(name), pair.to_pem())
 
 
 def signer_entry(certificate: x509.Certificate) -> SignerEntry:
@@ -178,16 +228,9 @@ def _ending(pair: KeyPair, now: datetime) -> bool:
     return now >= end - min(RENEW_BEFORE, (end - start) / 10)
 
 
-def _usable_root(path: Path, now: datetime) -> KeyPair:
-    root = load_pair(path)
-    if now >= root.certificate.not_valid_after_utc - RENEW_BEFORE:
-        raise KeysUnusable(f"the root in {path} has reached its end; make a new key folder")
-    return root
-
-
-def load_pair(path: Path) -> KeyPair:
-    """A key file of this folder. Raises: KeysUnusable when it is missing, damaged or open to others."""
-    content = read_private(path)
+def load_pair(path: Path, safe: Safe | None = None) -> KeyPair:
+    """A key file of this folder. Raises: KeysUnusable when it is missing, damaged, sealed or exposed."""
+    content = (safe or _plain(path.parent)).read(path, _secret(path.name))
     try:
         key = load_pem_private_key(content, password=None)
         certificate = x509.load_pem_x509_certificate(content)
@@ -204,6 +247,18 @@ def _issued(leaf: KeyPair, root: KeyPair, path: Path) -> KeyPair:
     except Exception:  # noqa: BLE001 - InvalidSignature, ValueError and TypeError all mean the same here
         raise KeysUnusable(f"{path} was not issued by the root beside it; restore it from a backup") from None
     return leaf
+
+
+def _secret(name: str) -> Secret:
+    return Secret(f"pki/{name}")
+
+
+def _plain(folder: Path) -> Safe:
+    return Safe(folder=folder.parent)
+
+
+def _locked(folder: Path) -> contextlib.AbstractContextManager[None]:
+    return locked(folder.with_name(f"{folder.name}.lock"))
 
 
 def _make_parent(folder: Path) -> None:

@@ -19,6 +19,7 @@ from pipeline.credentials.manifest import (
 )
 from pipeline.credentials.pki import Pki, ensure_pki, load_pki
 from pipeline.credentials.read import read_credential
+from pipeline.credentials.safe import safe_of
 from pipeline.credentials.sign import ExternalTsa, SignedClip, TimeStampService, sign_clip
 from pipeline.credentials.signer import LocalKeySigner
 from pipeline.errors import KeysUnusable, SigningFailed
@@ -70,10 +71,14 @@ def keys_now(settings: Settings) -> Pki:
     folder = Home(settings.home).pki
     try:
         # Keys that are gone are not made anew: new ones would hide that the old ones are lost.
-        pki = ensure_pki(folder, now=datetime.now(UTC)) if os.path.lexists(folder) else load_pki(folder)
+        pki = _ensured(settings) if os.path.lexists(folder) else load_pki(folder)
         return replace(pki, trust=with_tsa_roots(pki.trust, settings.tsa_roots))
     except KeysUnusable as error:
         raise SigningFailed(str(error)) from None
+
+
+def _ensured(settings: Settings) -> Pki:
+    return ensure_pki(Home(settings.home).pki, now=datetime.now(UTC), safe=safe_of(settings))
 
 
 def definition(request: SignRequest) -> ManifestDefinition:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.credentials.pki import load_pki
+from pipeline.credentials.safe import safe_of
 from pipeline.credentials.trust import SignerTable, TrustStore
 from pipeline.home import Home
 from pipeline.keyring import MARKS_FILE, load_keyring, read_bundle, with_tsa_roots
@@ -19,7 +20,6 @@ from pipeline.verify.local import Verifier
 from registry.lookup import Lookup, open_lookup
 from registry.store import FileStore
 from watermark.keys import DetectionKey
-from watermark.payload import PayloadCodec
 
 NO_TRUST: Final = TrustStore(claim_roots="", tsa_roots="", signers=SignerTable())
 
@@ -65,7 +65,7 @@ def _may_be_ours(settings: Settings, keys: Sequence[DetectionKey]) -> bool:
     home = Home(settings.home)
     if not os.path.lexists(home.keys / MARKS_FILE):
         return True
-    own = load_keyring(home.keys).detection
+    own = load_keyring(home.keys, safe_of(settings)).detection
     return all(key in own for key in keys)
 
 
@@ -76,10 +76,11 @@ def _with_home(settings: Settings, common: _Common) -> Verifier:
             settings=settings, trust=NO_TRUST, lookup=common.lookup, issued=common.issued,
             manifests=common.manifests, interrupted=common.interrupted,
         )  # fmt: skip
-    keyring, trust = load_keyring(home.keys), load_pki(home.pki).trust
+    safe = safe_of(settings)
+    keyring, trust = load_keyring(home.keys, safe), load_pki(home.pki, safe).trust
     return Verifier(
         settings=settings, trust=with_tsa_roots(trust, settings.tsa_roots), keys=keyring.detection,
-        accepts=PayloadCodec(keyring.minting).accepts, log_key=keyring.log_key,
+        accepts=keyring.mint.accepts, log_key=keyring.log_key,
         lookup=common.lookup, issued=common.issued, manifests=common.manifests,
         interrupted=common.interrupted,
     )  # fmt: skip

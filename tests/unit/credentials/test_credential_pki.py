@@ -143,7 +143,7 @@ def test_an_interrupted_creation_leaves_nothing(tmp_path, monkeypatch):
     def fail(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "_new_tsa_leaf", fail)
+    monkeypatch.setattr(module._Making, "new_tsa_leaf", fail)
     with pytest.raises(KeyboardInterrupt):
         ensure_pki(tmp_path / "pki", now=NOW)
     assert [path.name for path in tmp_path.iterdir()] == ["pki.lock"]

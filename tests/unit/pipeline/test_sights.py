@@ -12,9 +12,10 @@ from classifiers.base import Kind, Line, Passage, Seen, Sight
 from classifiers.sampling import LONG
 from classifiers.words import ReadLine, seen_words
 from pipeline.checks import WORD_FRAMES, WORD_SHARE
+from pipeline.credentials.safe import Safe, Secret
 from pipeline.errors import KeysUnusable, StorageFailed
 from pipeline.orders import MAX_MATERIAL, MAX_TURNS
-from pipeline.sights import KEY_BYTES, KEY_FILE, Sealer, ensure_sealer, reading_of
+from pipeline.sights import KEY_BYTES, Sealer, ensure_sealer, reading_of
 from pipeline.texts import Texts
 from registry.sights import ROWS_MAX
 
@@ -129,9 +130,9 @@ def test_damaged_documents_are_refused(document: bytes) -> None:
 
 def test_the_key_of_a_home_is_made_once_and_damage_is_seen(tmp_path: Path) -> None:
     sight = Sight(seen=(seen(Kind.FACE, 1, 128),))
-    rows = ensure_sealer(tmp_path).rows(sight)
-    assert same(ensure_sealer(tmp_path).sight((), rows), sight)
-    assert (tmp_path / KEY_FILE).stat().st_mode & 0o077 == 0
-    (tmp_path / KEY_FILE).write_bytes(b"short")
+    rows = ensure_sealer(Safe(folder=tmp_path)).rows(sight)
+    assert same(ensure_sealer(Safe(folder=tmp_path)).sight((), rows), sight)
+    assert (tmp_path / Secret.SIGHTS).stat().st_mode & 0o077 == 0
+    (tmp_path / Secret.SIGHTS).write_bytes(b"short")
     with pytest.raises(KeysUnusable, match="damaged"):
-        ensure_sealer(tmp_path)
+        ensure_sealer(Safe(folder=tmp_path))
