@@ -34,11 +34,6 @@ PRODUCT: Final = "Countermark"
 OURS: Final[tuple[type[Exception], ...]] = (CountermarkError, *LIBRARIES)
 """Every error that a person may see."""
 
-WAIT: Final[tuple[type[Exception], ...]] = (
-    SigningFailed, KeysUnusable, StorageAway, RegistryBusy, RegistryUnusable,
-)  # fmt: skip
-"""What does not end a job: it waits, and is tried again."""
-
 log = logging.getLogger("countermark.service")
 
 
@@ -57,6 +52,12 @@ def carrying_on(what: str) -> Iterator[None]:
 
 class LetGo(Exception):
     """Raised by an observer: this process stops, and another one goes on with the job."""
+
+
+WAITS: Final[tuple[type[BaseException], ...]] = (
+    SigningFailed, KeysUnusable, StorageAway, RegistryBusy, RegistryUnusable, KeyboardInterrupt, LetGo,
+)  # fmt: skip
+"""What does not end a job: it waits, and is tried again."""
 
 
 Observer = Callable[[str, str, float], None]
@@ -117,7 +118,7 @@ class StepRun:
         """
         try:
             return self._run()
-        except (*WAIT, KeyboardInterrupt, LetGo):
+        except WAITS:
             self._put_back()
             raise
         except JobNotOwned:

@@ -21,7 +21,8 @@ The steps, and the boundaries at which a crash may fall:
 
 A job whose hold was lifted is judged anew: gate, decide and what follows from the decision (sign, reread,
 store, publish, place) carry the number of lifted holds in their names, so that nothing old is replayed; what
-was drawn, looked at and marked is not done again. Where nothing but holders' wishes to be asked holds a job,
+was drawn, looked at and marked is not done again. One whose signer is revoked before it is published is
+signed again (`pipeline.resigning`). Where nothing but holders' wishes to be asked holds a job,
 they are asked in the transaction of the hold (`registry.permissions`). A tester's job ends after 8.
 """
 
@@ -47,13 +48,13 @@ from pipeline.release import credential, inbound, inspection, strength
 from pipeline.release import facts as release_facts
 from pipeline.release.generation import GenerationOrder, generate
 from pipeline.release.marking import MarkRequest, layout_of, mark_clip, style_of, survey
+from pipeline.resigning import SigningRun
 from pipeline.types import Json, Verdict
 from pipeline.types import Reason as OurReason
 from pipeline.workbench import (
     PRODUCT,
     Observer,
     Outcome,
-    StepRun,
     Workbench,
     note_signer,
     reason_json,
@@ -78,7 +79,7 @@ MAX_TRIES: Final = 2  # of marking: as surveyed, then at the strongest
 SALT_BYTES: Final = 16
 
 
-class ReleaseRun(StepRun):
+class ReleaseRun(SigningRun):
     """One job of either kind."""
 
     def __init__(self, bench: Workbench, job: Job, observer: Observer) -> None:
@@ -118,15 +119,13 @@ class ReleaseRun(StepRun):
             return self._stop(decision, [release_facts.never_published()])
         facts = self._facts(origin, decision, entered.rewrite, brought)
         sign = partial(self._sign, origin, facts, brought, decision, reserved, surveyed, marked, seen)
-        signed = self._again("sign", sign)
-        reread = self._again("reread", lambda: self._reread(signed, reserved))
-        self._again("store", lambda: self._store(signed))
+        signed, reread = self._signed_and_stored(self._again, sign, int(reserved["payload"], 16))
         question = self._question(looks, decision, made_from)
         candidate = self._candidate(
             question, facts, reserved, surveyed, seen, signed, reread["verdict"], made_from
         )
         # Not a recorded step: the fence is its own record, and a job that it holds takes no more of them.
-        publish = partial(self._publish, candidate, question, origin["file"])
+        publish = partial(self._publish, candidate, question, origin["file"], signed)
         published = self._step("publish", publish, recorded=False)
         if published["held"]:
             return self._stop(decision, published["held"], logged=True)  # by the fence
@@ -305,17 +304,6 @@ class ReleaseRun(StepRun):
             parents=self._judge.ancestors(made_from), prompted=self._judge.texts.prompt is not None,
         )  # fmt: skip
 
-    def _reread(self, signed: dict[str, Any], reserved: dict[str, Any]) -> Json:
-        file, limits = self._staging.path(signed["file"]), self._bench.settings.process_limits
-        payload, pki = int(reserved["payload"], 16), credential.keys_now(self._bench.settings)
-        return {"verdict": credential.reread(file, pki, payload, limits)}
-
-    def _store(self, signed: dict[str, Any]) -> Json:
-        store = self._bench.store
-        store.put(Area.MANIFESTS, self._staging.path(signed["manifest"]), sha256=signed["manifest_sha256"])
-        store.put(Area.HELD, self._staging.path(signed["file"]), sha256=signed["file_sha256"])
-        return {"stored": True}
-
     def _candidate(
         self, question: Question, facts: Json, reserved: dict[str, Any], surveyed: dict[str, Any],
         seen: dict[str, Any], signed: dict[str, Any], verdict: str, made_from: Sequence[Parent],
@@ -330,7 +318,10 @@ class ReleaseRun(StepRun):
             sight=self._bench.sealer.rows(question.sight), parents=tuple(made_from),
         )  # fmt: skip
 
-    def _publish(self, candidate: Candidate, question: Question, preview: str) -> Json:
+    def _publish(
+        self, candidate: Candidate, question: Question, preview: str, signed: dict[str, Any]
+    ) -> Json:
+        self._demand_believed(signed)
         bench, signer = self._bench, note_signer(self._bench.keyring)
         made = releases.publish(
             bench.engine, candidate, judging.Fence(question, bench, self._judge.texts), now=bench.clock(),

@@ -1,4 +1,4 @@
-"""`countermark keys`: make the home's keys, list them, export what a verifier needs."""
+"""`countermark keys`: make the home's keys, list them, export what a verifier needs; see `keys_life`."""
 
 import json
 from datetime import UTC, datetime
@@ -7,9 +7,11 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from pipeline.cli import output
+from pipeline.cli import keys_life, output
+from pipeline.credentials.envelope import State
 from pipeline.credentials.keyfiles import write_private
 from pipeline.credentials.pki import Pki, ensure_pki, load_pki
+from pipeline.credentials.safe import Safe, safe_of
 from pipeline.home import Home
 from pipeline.keyring import Keyring, ensure_keyring, export_verifier, load_keyring, with_tsa_roots
 from pipeline.settings import load
@@ -24,12 +26,13 @@ app = typer.Typer(help="Keys of the home: marks, signatures, log.", no_args_is_h
 @output.command
 def init(home: output.Home = None, as_json: output.AsJson = False) -> int:
     """Make the keys of a home, if it has none; what is there is kept."""
-    place = Home(load(home).home)
+    settings = load(home)
+    place, safe = Home(settings.home), safe_of(settings)
     place.make()
-    keyring = ensure_keyring(place.keys)
-    pki = ensure_pki(place.pki, now=datetime.now(UTC))
+    keyring = ensure_keyring(place.keys, safe)
+    pki = ensure_pki(place.pki, now=datetime.now(UTC), safe=safe)
     output.say(f"Keys are in {place.keys}. Back them up: marks of lost keys cannot be read again.")
-    _show(keyring, pki, place.keys, as_json=as_json)
+    _show(keyring, pki, safe, as_json=as_json)
     return output.OK
 
 
@@ -37,8 +40,9 @@ def init(home: output.Home = None, as_json: output.AsJson = False) -> int:
 @output.command
 def list_keys(home: output.Home = None, as_json: output.AsJson = False) -> int:
     """List keys and signers; no secret is shown."""
-    place = Home(load(home).home)
-    _show(load_keyring(place.keys), load_pki(place.pki), place.keys, as_json=as_json)
+    settings = load(home)
+    place, safe = Home(settings.home), safe_of(settings)
+    _show(load_keyring(place.keys, safe), load_pki(place.pki, safe), safe, as_json=as_json)
     return output.OK
 
 
@@ -57,9 +61,9 @@ def export(
 ) -> int:
     """Write a bundle for `verify --trust`: it reads, and can neither sign nor issue a payload."""
     settings = load(home)
-    place = Home(settings.home)
+    place, safe = Home(settings.home), safe_of(settings)
     output.check_target(out)
-    keyring, pki = load_keyring(place.keys), load_pki(place.pki)
+    keyring, pki = load_keyring(place.keys, safe), load_pki(place.pki, safe)
     trust = with_tsa_roots(pki.trust, settings.tsa_roots)
     bundle = export_verifier(keyring, trust, detect=detect, now=datetime.now(UTC), days=days)
     write_private(out.absolute(), json.dumps(bundle.to_json(), indent=1).encode())
@@ -73,8 +77,13 @@ def export(
     return output.OK
 
 
-def _show(keyring: Keyring, pki: Pki, folder: Path, *, as_json: bool) -> None:
-    document = _document(keyring, pki, folder)
+for _name in ("seal", "unseal", "reseal", "rotate", "revoke", "signers"):
+    app.command(_name)(output.command(getattr(keys_life, _name)))
+
+
+def _show(keyring: Keyring, pki: Pki, safe: Safe, *, as_json: bool) -> None:
+    document = _document(keyring, pki, safe)
+    output.say(f"  the secret files are {'sealed' if document['sealed'] else 'not sealed'}")
     for key in document["detection"]:
         output.say(f"  hidden mark, epoch {key['epoch']}")
     for signer in document["signers"]:
@@ -86,11 +95,11 @@ def _show(keyring: Keyring, pki: Pki, folder: Path, *, as_json: bool) -> None:
         output.answer(document)
 
 
-def _document(keyring: Keyring, pki: Pki, folder: Path) -> dict[str, Any]:
-    log = keyring.log_key
+def _document(keyring: Keyring, pki: Pki, safe: Safe) -> dict[str, Any]:
+    log, record = keyring.log_key, safe.record()
     return {
-        "folder": str(folder),
+        "folder": str(safe.folder), "sealed": record is not None and record.state is State.SEALED,
         "detection": [{"epoch": key.epoch} for key in keyring.detection],
-        "signers": pki.trust.signers.to_json()["signers"],
+        "minting": 1 + len(keyring.retired), "signers": pki.trust.signers.to_json()["signers"],
         "log": {"origin": log.origin, "name": log.name, "public": log.public.hex()},
-    }
+    }  # fmt: skip

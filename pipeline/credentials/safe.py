@@ -87,8 +87,11 @@ class Safe:
 
     def unlocked(self, record: SealRecord) -> tuple[DataKey, ...]:
         """The data keys of the folder. Raises: KeysUnusable."""
+        passphrase = self.passphrase()
+        if passphrase is None:
+            raise KeysUnusable(f"the keys in {self.folder} are sealed, and no pass phrase is set; {HOW}")
         try:
-            return envelope.open_record(record, self.demanded())
+            return envelope.open_record(record, passphrase)
         except DoesNotOpen:
             raise KeysUnusable(
                 f"the pass phrase does not open the keys in {self.folder}; {HOW} to the right one, "
@@ -99,7 +102,7 @@ class Safe:
         """The pass phrase. Raises: KeysUnusable where none is set, or it cannot be read."""
         passphrase = self.passphrase()
         if passphrase is None:
-            raise KeysUnusable(f"no pass phrase for the keys in {self.folder} is set; {HOW}")
+            raise KeysUnusable(f"no pass phrase is set for the keys in {self.folder}; {HOW}")
         return passphrase
 
     def present(self) -> list[Secret]:

@@ -24,11 +24,13 @@ from pipeline.errors import KeysUnusable
 Told = Callable[[str], None]
 """Told the name of each file that was changed."""
 
+PUBLIC: Final = (SEAL_FILE, "pki/signers.json", "pki/tsa_serial")
 BUILDING: Final = ".pki.new"  # what a process leaves that was killed while it made the first PKI
 
 
-def seal(safe: Safe, told: Told = lambda _name: None, *, n: int = envelope.SCRYPT_N) -> None:
-    """Seal every secret under the pass phrase of the safe; ``n``: scrypt's cost.
+def seal(safe: Safe, told: Told = lambda _name: None, *, n: int = envelope.SCRYPT_N) -> list[str]:
+    """Seal every secret under the pass phrase of the safe; ``n``: scrypt's cost. The files of nobody's making
+    that lie among the keys are left as they are, and returned.
 
     Raises: KeysUnusable without keys or pass phrase, or with another one than they are sealed under.
     """
@@ -45,6 +47,7 @@ def seal(safe: Safe, told: Told = lambda _name: None, *, n: int = envelope.SCRYP
             if record.state is State.UNSEALING:
                 _rewrite(safe, record, keys, passphrase, State.SEALING)
         _settle(safe, keys, passphrase, told)
+        return _unknown(safe.folder)
 
 
 def reseal(safe: Safe, new: bytes, told: Told = lambda _name: None) -> None:
@@ -123,6 +126,11 @@ def _quiet(safe: Safe) -> Iterator[None]:
             stack.enter_context(locked(safe.folder / name))
         _sweep(safe.folder)
         yield
+
+
+def _unknown(folder: Path) -> list[str]:
+    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
+    return sorted(name for name in names - {*Secret, *PUBLIC} if not name.endswith(".lock"))
 
 
 def _sweep(folder: Path) -> None:

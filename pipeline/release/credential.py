@@ -116,6 +116,12 @@ def time_stamps(pki: Pki, url: str | None, now: datetime) -> Iterator[TimeStampS
         yield service
 
 
+def believed(pki: Pki, signer_sha256: str, stamped_at: str) -> bool:
+    """Whether a claim of that signer, time-stamped then (RFC 3339), is ours by the signer table as it is."""
+    entry = pki.trust.signers.find(signer_sha256)
+    return entry is not None and not entry.revoked_for(stamped_at)
+
+
 def reread(signed: Path, pki: Pki, payload: int, limits: ProcessLimits) -> str:
     """The verdict of a fresh reader in another process on the signed file: ``intact``, or it raises.
 

@@ -1,0 +1,182 @@
+"""`countermark keys` beyond their making: seal and unseal, rotate, revoke, and the table of signers."""
+
+import re
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from pipeline.cli import output
+from pipeline.credentials import sealing
+from pipeline.credentials.pki import Pki, fingerprint, load_pki, revoke_signer, rotate_signer
+from pipeline.credentials.safe import Safe, read_passphrase, safe_of
+from pipeline.credentials.trust import SignerEntry, SignerState
+from pipeline.errors import UsageError
+from pipeline.home import Home
+from pipeline.keyring import rotate_detection, rotate_minting
+from pipeline.settings import Settings, load
+
+SHA256: Final = re.compile(r"[0-9a-f]{64}")
+
+
+class Rotated(StrEnum):
+    """What `keys rotate` can replace."""
+
+    MARKS = "marks"
+    MINTING = "minting"
+    SIGNER = "signer"
+
+
+def seal(home: output.Home = None, as_json: output.AsJson = False) -> int:
+    """Encrypt all secret keys of the home under the pass phrase of the settings; goes on if it was killed."""
+    safe, changed = safe_of(load(home)), list[str]()
+    left = sealing.seal(safe, changed.append)
+    output.say(f"Sealed {len(changed)} files; the secret keys in {safe.folder} are all sealed now.")
+    for name in left:
+        output.say(f"  {name} is none of ours and was left as it is")
+    output.say("Lost pass phrase, lost keys: keep it, and seal.json with the other keys, in a backup.")
+    output.say("Restart services and workers that were started without the pass phrase; their jobs wait.")
+    output.say("Backups, and the disk, may still hold the keys as they were: rotate what must not be there.")
+    return _told(as_json, {"sealed": changed, "left": left})
+
+
+def unseal(home: output.Home = None, as_json: output.AsJson = False) -> int:
+    """Put the keys of the home back in the clear, as files for their owner only."""
+    safe, changed = safe_of(load(home)), list[str]()
+    sealing.unseal(safe, changed.append)
+    output.say(f"The keys in {safe.folder} are plain files again; whoever reads them has them.")
+    return _told(as_json, {"unsealed": changed})
+
+
+def reseal(
+    new: Annotated[
+        Path, typer.Option("--new-passphrase-file", help="File with the new pass phrase, outside the home.")
+    ],
+    home: output.Home = None,
+    as_json: output.AsJson = False,
+) -> int:
+    """Seal the keys under a new pass phrase and a new data key; goes on if it was killed."""
+    settings, changed = load(home), list[str]()
+    safe = safe_of(settings)
+    sealing.reseal(safe, read_passphrase(new, settings.home), changed.append)
+    output.say(f"The keys in {safe.folder} are sealed under the new pass phrase; the old one opens nothing.")
+    output.say("Give it to every service and worker: a file named by keys_passphrase_file is read again when")
+    output.say("it is needed; where the pass phrase stands in the environment, restart them.")
+    output.say("An old backup still opens with the old pass phrase: delete it, or rotate the keys.")
+    return _told(as_json, {"resealed": changed})
+
+
+def rotate(
+    what: Annotated[Rotated, typer.Argument(help="marks: a new epoch; minting: of payloads; or the signer.")],
+    home: output.Home = None,
+    as_json: output.AsJson = False,
+) -> int:
+    """Replace a key for what is made from now on; what it made before stays good."""
+    settings = load(home)
+    work = {Rotated.MARKS: _marks, Rotated.MINTING: _minting, Rotated.SIGNER: _signer}[what]
+    told = work(settings, safe_of(settings))
+    output.say("Services and workers use it from their next clip on. Back up the keys now.")
+    return _told(as_json, told)
+
+
+def signers(home: output.Home = None, as_json: output.AsJson = False) -> int:
+    """Show the table of claim signers, present and past."""
+    settings = load(home)
+    pki = load_pki(Home(settings.home).pki, safe_of(settings))
+    rows = [_row(entry, pki, datetime.now(UTC)) for entry in pki.trust.signers.entries]
+    for row in rows:
+        output.say(f"{row['use']}, from {row['not_before']} to {row['not_after']}")
+        output.say(f"  certificate {row['cert_sha256']}")
+        output.say(f"  serial {row['serial']}, issued by {row['issuer_common_name']}")
+        if row["state"] == SignerState.REVOKED:
+            since = row["revoked_at"]
+            output.say(f"  revoked {f'from {since} on' if since else 'altogether'}")
+    return _told(as_json, {"signers": rows})
+
+
+def revoke(
+    certificate: Annotated[
+        str, typer.Argument(metavar="CERT_SHA256", help="Its fingerprint, of `keys signers`.")
+    ],
+    at: Annotated[
+        str | None,
+        typer.Option(help="Since when it is not to be believed, as 2026-11-29T12:00:00Z; else never at all."),
+    ] = None,
+    home: output.Home = None,
+    as_json: output.AsJson = False,
+) -> int:
+    """Revoke a claim signer: from a moment on, by trusted time-stamps, or altogether."""
+    named = certificate.replace(":", "").lower()
+    if not SHA256.fullmatch(named):
+        raise UsageError("a certificate is named by the 64 hexadecimal digits of its SHA-256")
+    moment = _moment(at)
+    table = revoke_signer(Home(load(home).home).pki, named, at=moment)
+    output.say("Revoked. The next clip is signed by a new signer, also by services and workers that run.")
+    output.say("Hand out new bundles (keys export-verifier): verifiers elsewhere know nothing of it yet.")
+    entry = table.find(named)
+    return _told(as_json, {"cert_sha256": named, "revoked_at": entry.revoked_at if entry else None})
+
+
+def _marks(_settings: Settings, safe: Safe) -> dict[str, Any]:
+    keyring = rotate_detection(safe)
+    output.say(f"New clips are marked in epoch {keyring.current.epoch}; earlier marks can still be read.")
+    output.say("Bundles with --detect do not read the new marks: hand out new ones.")
+    return {"epoch": keyring.current.epoch, "epochs": len(keyring.detection)}
+
+
+def _minting(settings: Settings, safe: Safe) -> dict[str, Any]:
+    from registry.counter import last_payload_counter, skip_payload_counters
+    from registry.db import open_database
+
+    if not settings.has_registry:
+        raise UsageError("this home has issued no payload yet; there is no key to replace")
+    engine = open_database(settings.database)
+    try:
+        last = last_payload_counter(engine)
+        first = rotate_minting(safe, last=last).minting.first
+        skip_payload_counters(engine, first - 1 - last)
+    finally:
+        engine.dispose()
+    output.say("New payloads are issued with a new key; those that the old one issued are still accepted.")
+    return {"first": first}
+
+
+def _signer(settings: Settings, safe: Safe) -> dict[str, Any]:
+    pki = rotate_signer(Home(settings.home).pki, now=datetime.now(UTC), safe=safe)
+    named = fingerprint(pki.claim.certificate)
+    output.say(f"New clips are signed by {named}; what earlier signers signed stays good.")
+    output.say("Hand out new bundles (keys export-verifier): older ones do not know the new signer.")
+    return {"cert_sha256": named}
+
+
+def _row(entry: SignerEntry, pki: Pki, now: datetime) -> dict[str, Any]:
+    [document] = type(pki.trust.signers)(entries=(entry,)).to_json()["signers"]
+    if entry.state is SignerState.REVOKED:
+        use = "revoked"
+    elif entry.cert_sha256 == fingerprint(pki.claim.certificate):
+        use = "current"
+    else:
+        use = "ended" if datetime.fromisoformat(entry.not_after) <= now else "retired"
+    return {"use": use, **document}
+
+
+def _moment(at: str | None) -> datetime | None:
+    if at is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(at)
+    except ValueError:
+        raise UsageError("--at is no time; write it as 2026-11-29T12:00:00Z") from None
+    if moment.tzinfo is None:
+        raise UsageError("--at names no time zone; write it as 2026-11-29T12:00:00Z")
+    if moment > datetime.now(UTC):
+        raise UsageError("--at lies in the future; a signer is revoked from now on at the latest")
+    return moment.astimezone(UTC)
+
+
+def _told(as_json: bool, document: dict[str, Any]) -> int:
+    if as_json:
+        output.answer(document)
+    return output.OK
