@@ -19,6 +19,7 @@ from hypothesis import settings
 from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # benchmarks are not installed
+sys.path.insert(0, str(Path(__file__).parent))  # openssl_tsa
 
 from benchmarks.tools.local_postgres import LocalServer, programs
 

@@ -77,13 +77,16 @@ class _Box:
     def __init__(self, signer: ClaimSigner) -> None:
         self._signer = signer
         self.failure: BaseException | None = None
+        self.signed = False
 
     def __call__(self, data: bytes) -> bytes:
         try:
-            return self._signer.sign(data)
+            signature = self._signer.sign(data)
         except BaseException as error:  # noqa: BLE001 - raised again by `sign_clip`
             self.failure = error
             return b""
+        self.signed = True
+        return signature
 
 
 def sign_clip(source: Path, destination: Path, definition: ManifestDefinition, *, signer: ClaimSigner,
@@ -156,7 +159,9 @@ def _cause(box: _Box, tsa: TimeStampService, error: Exception) -> str:
         return f"the signing key did not sign ({cause}); check it, sign again"
     if tsa.failures:
         return f"the time-stamp service failed ({tsa.failures[-1]}); check it, sign again"
-    return f"the clip could not be signed ({error}); check key and time-stamp service, sign again"
+    if box.signed and isinstance(error, C2paError.Signature):  # the time-stamp is of the signature
+        return f"the time-stamp service gave no good time-stamp ({error}); check it and tsa_url, sign again"
+    return f"the clip could not be signed ({error}); check the key, sign again"
 
 
 def demand_whole(reading: CredentialReading, urn: str) -> None:

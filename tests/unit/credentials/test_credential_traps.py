@@ -292,7 +292,7 @@ def closed_port() -> int:
 
 
 def test_no_time_stamp_no_release(desk, tmp_path):
-    with pytest.raises(SigningFailed, match="could not be signed"):
+    with pytest.raises(SigningFailed, match="no good time-stamp"):
         sign_with(desk, tmp_path / "out.mp4", tsa=ExternalTsa(url=f"http://127.0.0.1:{closed_port()}/"))
     assert list(tmp_path.iterdir()) == []
 
