@@ -136,8 +136,8 @@ def _unknown(folder: Path) -> list[str]:
 def _sweep(folder: Path) -> None:
     """Delete half-written files of secrets: `write_private` names them after what they become."""
     try:
-        for secret in Secret:
-            place = folder / secret
+        for name in (*Secret, SEAL_FILE):
+            place = folder / name
             for left in place.parent.glob(f".{place.name}.*"):
                 left.unlink()
         if (folder / BUILDING).is_dir():
