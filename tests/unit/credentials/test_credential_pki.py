@@ -13,7 +13,14 @@ from cryptography import x509
 
 from pipeline.credentials import pki as module
 from pipeline.credentials.certs import ASSURANCE_LEVEL, CLAIM_SIGNING, TIME_STAMPING
-from pipeline.credentials.pki import ensure_pki, load_pki, revoke_signer
+from pipeline.credentials.pki import (
+    ensure_pki,
+    fingerprint,
+    load_pki,
+    load_signers,
+    revoke_signer,
+    rotate_signer,
+)
 from pipeline.credentials.trust import SignerEntry, SignerState, SignerTable, TrustStore
 from pipeline.errors import KeysUnusable
 
@@ -137,6 +144,31 @@ def test_a_revoked_signer_is_replaced(folder):
     assert entry.revoked_for(None)
     with pytest.raises(KeysUnusable, match="no signer"):
         revoke_signer(folder, "00" * 32, at=None)
+
+
+def test_a_revocation_is_only_ever_widened(tmp_path):
+    folder = tmp_path / "pki"
+    digest = fingerprint(ensure_pki(folder, now=NOW).claim.certificate)
+    revoke_signer(folder, digest, at=NOW)
+    with pytest.raises(KeysUnusable, match="cover more"):
+        revoke_signer(folder, digest, at=NOW + timedelta(seconds=1))
+    revoke_signer(folder, digest, at=NOW - timedelta(days=1))
+    revoke_signer(folder, digest, at=None)
+    with pytest.raises(KeysUnusable, match="altogether"):
+        revoke_signer(folder, digest, at=NOW - timedelta(days=2))
+    entry = load_signers(folder).find(digest)
+    assert (entry.state, entry.revoked_at) == (SignerState.REVOKED, None)
+
+
+def test_a_signer_is_replaced_by_hand_and_stays_good(tmp_path):
+    folder = tmp_path / "pki"
+    old = ensure_pki(folder, now=NOW)
+    new = rotate_signer(folder, now=NOW)
+    assert new.claim.certificate != old.claim.certificate
+    assert new.tsa.certificate == old.tsa.certificate
+    assert [entry.state for entry in new.trust.signers.entries] == [SignerState.ACTIVE] * 2
+    assert new.trust.signers.find(fingerprint(old.claim.certificate))
+    assert ensure_pki(folder, now=NOW).claim.certificate == new.claim.certificate
 
 
 def test_an_interrupted_creation_leaves_nothing(tmp_path, monkeypatch):

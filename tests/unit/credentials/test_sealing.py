@@ -1,6 +1,5 @@
 """Keys at rest: what is sealed, what opens it, and what a killed command leaves."""
 
-import base64
 import json
 import shutil
 import sys
@@ -11,14 +10,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
 from hypothesis import given
 from hypothesis import strategies as st
+from secret_forms import exposed, forms
 
 from pipeline.credentials import envelope, sealing
 from pipeline.credentials.envelope import DataKey, DoesNotOpen
@@ -63,31 +57,6 @@ def contents(folder: Path, passphrase: bytes | None) -> dict[str, bytes]:
     return {secret: opened.read(folder / secret, secret) for secret in Secret}
 
 
-def needles(plain: Path) -> list[bytes]:
-    """Every form in which a secret of these files might stand in a file."""
-    marks = json.loads((plain / Secret.MARKS).read_bytes())
-    secrets = [bytes.fromhex(marks[name]) for name in ("minting", "log")]
-    secrets += [bytes.fromhex(row["secret"]) for row in marks["detection"]]
-    secrets += [(plain / name).read_bytes() for name in (Secret.SIGHTS, Secret.WEBHOOKS)]
-    found = [b"PRIVATE KEY"]
-    for path in (plain / "pki").glob("*.pem"):
-        key = load_pem_private_key(path.read_bytes(), None)
-        number = key.private_numbers().private_value  # type: ignore[union-attr]
-        secrets.append(number.to_bytes(32))
-        der = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-        found += [der, *path.read_bytes().splitlines()[1:3]]
-    for one in secrets:
-        found += [one, one.hex().encode(), one.hex().upper().encode(), base64.b64encode(one)[:40]]
-    return found
-
-
-def exposed(folder: Path, plain: Path) -> list[str]:
-    wanted = needles(plain)
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    assert files
-    return sorted(path.name for path in files if any(one in path.read_bytes() for one in wanted))
-
-
 # The envelope
 
 
@@ -101,7 +70,8 @@ def test_what_was_sealed_opens_and_nothing_else_does(content: bytes, place: int,
     wrong = [
         ([key], "sights.key", "MARKS", sealed), ([key], "marks.json", "SIGHTS", sealed),
         ([replace(key, secret=bytes(32))], "marks.json", "MARKS", sealed),
-        ([], "marks.json", "MARKS", sealed), ([key], "marks.json", "MARKS", bytes(changed)), ([key], "marks.json", "MARKS", sealed[:-1]),
+        ([], "marks.json", "MARKS", sealed), ([key], "marks.json", "MARKS", bytes(changed)),
+        ([key], "marks.json", "MARKS", sealed[:-1]),
     ]  # fmt: skip
     for arguments in wrong:
         with pytest.raises(DoesNotOpen):
@@ -123,11 +93,12 @@ def test_a_record_opens_with_its_pass_phrase_in_its_state_only() -> None:
 
 def test_sealed_keys_are_the_same_and_nowhere_in_the_clear(keys: Path, plain: Path) -> None:
     before, secrets = load_keyring(keys), contents(keys, None)
-    assert len(exposed(keys, plain)) == len(Secret)
+    wanted = forms(secrets)
+    assert len(exposed(keys, wanted)) == len(Secret)
     (keys / ".marks.json.left").write_bytes((keys / Secret.MARKS).read_bytes())  # of a killed writer
     told: list[str] = []
     assert sealing.seal(safe(keys), told.append, n=LIGHT) == []
-    assert exposed(keys, plain) == []
+    assert exposed(keys, wanted) == []
     assert sorted(told) == sorted(Secret)
     assert load_keyring(keys, safe(keys)) == before
     assert load_pki(keys / "pki", safe(keys)).claim.certificate == load_pki(plain / "pki").claim.certificate
@@ -359,7 +330,7 @@ def test_killed_anywhere_all_can_be_read_and_the_same_command_goes_on(
             assert not (folder / SEAL_FILE).exists()
         else:
             assert contents(folder, OLD if kind == "seal" else NEW) == wanted
-            assert exposed(folder, plain) == []
+            assert exposed(folder, forms(wanted)) == []
             record = safe(folder).record()
             assert record is not None
             assert (str(record.state), len(record.keys)) == ("sealed", 1)

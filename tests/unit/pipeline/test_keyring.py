@@ -65,6 +65,9 @@ def test_a_checkpoint_signature_is_checked(folder: Path) -> None:
         {"log": "00"}, {"log": 7}, {"detection": [{"epoch": 1, "secret": "00"}]},
         {"detection": [{"epoch": 1e999, "secret": "00" * 32}]},
         {"detection": [{"epoch": n, "secret": "00" * 32} for n in range(9)]},
+        {"minting_first": -1}, {"minting_first": 1 << 40}, {"minting_first": "1"}, {"minting_retired": 7},
+        {"minting_retired": [{"secret": "00" * 32, "first": 0}]},
+        {"minting_first": 5, "minting_retired": [{"secret": "00" * 32, "first": 9}]},
     ],
 )  # fmt: skip
 def test_damaged_keys_say_so(folder: Path, change: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from watermark.errors import PayloadError, WatermarkError
 from watermark.keys import MintingKey
-from watermark.payload import ID_COUNT, MAC_BITS, PAYLOAD_BITS, VERSION, Payload, PayloadCodec, as_hex
+from watermark.payload import ID_COUNT, MAC_BITS, PAYLOAD_BITS, VERSION, Mint, Payload, PayloadCodec, as_hex
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "payload_v1.json").read_text())
 CODECS = [PayloadCodec(MintingKey(secret=bytes.fromhex(case["secret"]))) for case in VECTORS["keys"]]
@@ -55,6 +55,23 @@ def test_every_id_has_one_counter(ident):
 @given(COUNTERS, COUNTERS)
 def test_different_counters_give_different_payloads(one, other):
     assert (CODEC.issue(one) == CODEC.issue(other)) == (one == other)
+
+
+@given(COUNTERS, st.lists(st.integers(1, ID_COUNT - 1), unique=True, max_size=3))
+def test_of_several_keys_exactly_one_issues_a_payload_and_all_accept_it(counter, later):
+    firsts = [0, *sorted(later)]
+    keys = [MintingKey(secret=bytes([n]) * 32, first=first) for n, first in enumerate(firsts)]
+    mint, [issuer] = Mint(keys[::-1]), [key for key in keys if key.first <= counter][-1:]
+    bits = mint.issue(counter)
+    assert bits == PayloadCodec(issuer).issue(counter)
+    assert mint.accepts(bits)
+    others = [PayloadCodec(key).issue(counter) for key in keys if key is not issuer]
+    assert not any(mint.accepts(other) for other in others if other != bits)
+
+
+def test_a_counter_before_the_first_key_has_no_payload():
+    with pytest.raises(PayloadError, match="restore the keys"):
+        Mint([MintingKey(secret=bytes(32), first=3)]).issue(2)
 
 
 @pytest.mark.parametrize("bit", range(PAYLOAD_BITS))
