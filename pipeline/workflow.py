@@ -179,7 +179,7 @@ class ReleaseRun(SigningRun):
         bench = self._bench
         desk = inbound.Desk(
             engine=bench.engine, staging=self._staging, trust=credential.keys_now(bench.settings).trust,
-            keys=bench.keyring.detection, accepts=self._codec.accepts,
+            keys=bench.keyring.detection, accepts=bench.keyring.mint.accepts,
             processes=bench.settings.process_limits, media=self._limits,
         )  # fmt: skip
         return inbound.judge(files, desk)
