@@ -24,7 +24,7 @@ from pipeline.settings import Settings
 
 SEAL_FILE: Final = "seal.json"
 SEAL_LOCK: Final = "seal.lock"
-MIN_PASSPHRASE: Final = 12  # bytes
+MIN_PASSPHRASE: Final = 12  # characters
 MAX_PASSPHRASE: Final = 4096  # bytes
 TRIES: Final = 3  # readings: a command may be sealing just now, file by file
 HOW: Final = "set COUNTERMARK_KEYS_PASSPHRASE or keys_passphrase_file"
@@ -161,7 +161,7 @@ def write_record(folder: Path, record: SealRecord) -> None:
 
 def strong(passphrase: bytes) -> bytes:
     """A pass phrase to seal with. Raises: KeysUnusable for one that anybody would guess."""
-    if len(passphrase) < MIN_PASSPHRASE:
+    if len(passphrase.decode(errors="replace")) < MIN_PASSPHRASE:
         raise KeysUnusable(f"the pass phrase has fewer than {MIN_PASSPHRASE} characters; take a longer one")
     return passphrase
 

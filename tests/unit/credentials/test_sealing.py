@@ -267,9 +267,14 @@ class Axe:
     """Kills this process' work right before its n-th renaming or deletion. An audit hook stays for ever."""
 
     left: ClassVar[int | None] = None
+    meanwhile: ClassVar[Callable[[], object] | None] = None
+    """What another process does right before ``seal.json`` is opened, once."""
 
     @classmethod
-    def hook(cls, event: str, _arguments: tuple[object, ...]) -> None:
+    def hook(cls, event: str, arguments: tuple[object, ...]) -> None:
+        if event == "open" and str(arguments[0]).endswith(SEAL_FILE) and (work := cls.meanwhile):
+            cls.meanwhile = None
+            work()
         if cls.left is None or event not in ("os.rename", "os.remove"):
             return
         if cls.left == 0:
@@ -335,3 +340,18 @@ def test_killed_anywhere_all_can_be_read_and_the_same_command_goes_on(
             assert record is not None
             assert (str(record.state), len(record.keys)) == ("sealed", 1)
         assert not list(folder.rglob(".*"))
+
+
+def test_who_reads_while_a_command_seals_reads_again(keys: Path, axe: type[Axe]) -> None:
+    begun = next(
+        folder
+        for number, folder in enumerate(
+            killed_at_each(lambda one: sealing.seal(safe(one), n=LIGHT), keys, axe)
+        )
+        if number == 1
+    )
+    assert not envelope.is_sealed((begun / Secret.MARKS).read_bytes())
+    axe.meanwhile = lambda: sealing.seal(safe(begun))  # after the plain file was read
+    assert load_keyring(begun, safe(begun)) == load_keyring(keys)
+    assert envelope.is_sealed((begun / Secret.MARKS).read_bytes())
+    assert axe.meanwhile is None
