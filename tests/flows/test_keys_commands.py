@@ -1,0 +1,74 @@
+"""`countermark keys` on the command line: seal, reseal, unseal, rotate, revoke, signers."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.keyring import MARGIN, load_keyring
+from registry.counter import last_payload_counter, reserve_payload_counter
+from registry.db import open_database
+
+Command = Callable[..., Any]
+
+
+def test_sealed_resealed_and_unsealed(
+    run: Command, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = run("keys", "init").document
+    assert shown["sealed"] is False
+    assert "no pass phrase is set" in run("keys", "seal").words
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.write_text("correct horse battery\n")
+    new.write_text("staple of another kind\n")
+    monkeypatch.setenv("COUNTERMARK_KEYS_PASSPHRASE_FILE", str(old))
+    assert len(run("keys", "seal").document["sealed"]) == 5
+    assert run("keys", "seal").document["sealed"] == []
+    assert run("keys", "list").document == shown | {"sealed": True}
+    assert run("keys", "reseal", "--new-passphrase-file", new).status == 0
+    old.write_text(new.read_text())  # as a secret manager would
+    assert run("keys", "list").document == shown | {"sealed": True}
+    assert run("keys", "rotate", "marks").document == {"epoch": 2, "epochs": 2}
+    assert len(run("keys", "unseal").document["unsealed"]) == 5
+    monkeypatch.delenv("COUNTERMARK_KEYS_PASSPHRASE_FILE")
+    assert run("keys", "list").document["detection"] == [{"epoch": 2}, {"epoch": 1}]
+    assert "not sealed" in run("keys", "unseal").words
+
+
+def test_signers_are_rotated_and_revoked(run: Command) -> None:
+    run("keys", "init")
+    [first] = run("keys", "signers").document["signers"]
+    assert first["use"] == "current"
+    second = run("keys", "rotate", "signer").document["cert_sha256"]
+    shown = run("keys", "signers").document["signers"]
+    assert [(row["use"], row["cert_sha256"]) for row in shown] == [
+        ("retired", first["cert_sha256"]), ("current", second)
+    ]  # fmt: skip
+    printed = ":".join(second[at : at + 2] for at in range(0, 64, 2)).upper()  # as openssl does
+    for wrong in ("2999-01-01T00:00:00Z", "2026-11-01T00:00:00", "yesterday"):
+        refused = run("keys", "revoke", printed, "--at", wrong)
+        assert (refused.status, refused.document["error"]["code"]) == (2, "usage")
+    assert run("keys", "revoke", second[:16]).status == 2
+    assert run("keys", "revoke", "00" * 32).document["error"]["code"] == "keys_unusable"
+    told = run("keys", "revoke", printed, "--at", "2026-11-01T02:00:00+02:00").document
+    assert told == {"cert_sha256": second, "revoked_at": "2026-11-01T00:00:00Z"}
+    assert run("keys", "signers").document["signers"][1]["use"] == "revoked"
+    run("keys", "init")  # the next use
+    assert [row["use"] for row in run("keys", "signers").document["signers"]] == [
+        "retired", "revoked", "current"
+    ]  # fmt: skip
+
+
+def test_the_counter_jumps_to_the_range_of_a_new_minting_key(run: Command, home: Path) -> None:
+    run("keys", "init")
+    assert run("keys", "rotate", "minting").document["error"]["code"] == "usage"  # no payload yet
+    engine = open_database(home / "registry.db")
+    try:
+        last = reserve_payload_counter(engine)
+        first = run("keys", "rotate", "minting").document["first"]
+        assert first == last + 1 + MARGIN
+        assert last_payload_counter(engine) == first - 1
+        assert reserve_payload_counter(engine) == load_keyring(home / "keys").minting.first
+    finally:
+        engine.dispose()
