@@ -13,7 +13,7 @@ from secret_forms import exposed, forms
 from pipeline.app import open_app
 from pipeline.credentials import pki
 from pipeline.credentials.safe import Secret, safe_of
-from pipeline.errors import SigningFailed
+from pipeline.errors import KeysUnusable, SigningFailed
 from pipeline.home import Home
 from pipeline.keyring import rotate_detection, rotate_minting
 from pipeline.orders import CreateOrder
@@ -60,6 +60,10 @@ def test_a_clip_whose_signer_is_revoked_and_whose_keys_are_replaced_on_the_way_i
             rotate_detection(safe_of(settings))
             rotate_minting(safe_of(settings), last=last_payload_counter(app.engine))
 
+        marks, away = safe_of(settings).folder / Secret.MARKS, tmp_path / "away"
+        with pytest.raises(KeysUnusable):  # no payload is issued, and the job waits
+            app.create(order, at_the_end_of(generate=lambda: marks.rename(away)))
+        away.rename(marks)
         # The second revocation falls between the last look at the signer and the fence.
         observe = at_the_end_of(mark_1=rotate, sign=revoke, store_r2=revoke)
         with pytest.raises(SigningFailed, match="revoked before the clip left"):
