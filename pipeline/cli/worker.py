@@ -46,6 +46,7 @@ def worker(
     """Run jobs and imports that `serve` accepts, beside any number of other workers, until interrupted."""
     from pipeline import logs
     from pipeline.app import open_app
+    from pipeline.credentials.safe import safe_of
     from pipeline.eyes import Eyes
     from pipeline.importing import Importing
     from pipeline.runner import STOP_SECONDS, Runner
@@ -54,6 +55,7 @@ def worker(
     settings, stop = load(home), threading.Event()
     count = jobs or max(1, settings.workers)
     logging.config.dictConfig(logs.config(settings))
+    safe_of(settings).demand_open()  # before the models, which take long to load
     log, eyes = logging.getLogger("countermark.service"), Eyes.of(settings)
     open_models(settings, eyes)
     with open_app(settings, eyes) as app:

@@ -98,6 +98,11 @@ class Safe:
                 f"or restore {SEAL_FILE} from a backup if it was damaged"
             ) from None
 
+    def demand_open(self) -> None:
+        """Raises: KeysUnusable where the keys are sealed and the pass phrase is lacking or wrong."""
+        if (record := self.record()) is not None:
+            self.unlocked(record)
+
     def demanded(self) -> bytes:
         """The pass phrase. Raises: KeysUnusable where none is set, or it cannot be read."""
         passphrase = self.passphrase()
