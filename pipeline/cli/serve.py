@@ -31,8 +31,11 @@ def serve(
     first one, and a link for signing in with it is printed: it works once.
     """
     from pipeline.api.server import serve as run
+    from pipeline.credentials.safe import safe_of
 
-    run(load(home), host, port, _tell)
+    settings = load(home)
+    safe_of(settings).demand_open()  # a sentence, where the server would tell of a defect
+    run(settings, host, port, _tell)
     return output.OK
 
 

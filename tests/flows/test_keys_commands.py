@@ -31,7 +31,8 @@ def test_sealed_resealed_and_unsealed(
     assert run("keys", "list").document == shown | {"sealed": True}
     assert run("keys", "rotate", "marks").document == {"epoch": 2, "epochs": 2}
     monkeypatch.delenv("COUNTERMARK_KEYS_PASSPHRASE_FILE")
-    assert "no pass phrase is set" in run("worker", as_json=False).words
+    for command in ("worker", "serve"):
+        assert "no pass phrase is set" in run(command, as_json=False).words
     monkeypatch.setenv("COUNTERMARK_KEYS_PASSPHRASE_FILE", str(old))
     assert len(run("keys", "unseal").document["unsealed"]) == 5
     monkeypatch.delenv("COUNTERMARK_KEYS_PASSPHRASE_FILE")

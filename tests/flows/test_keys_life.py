@@ -9,6 +9,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from openssl_tsa import make_tsa
 from secret_forms import exposed, forms
+from sqlalchemy import select
 
 from pipeline.app import open_app
 from pipeline.credentials import pki
@@ -21,6 +22,9 @@ from pipeline.settings import load
 from pipeline.verify.opening import open_local
 from pipeline.workbench import Observer
 from registry.counter import last_payload_counter
+from registry.db import read
+from registry.tables import job
+from registry.types import JobState
 
 Command = Callable[..., Any]
 
@@ -64,6 +68,8 @@ def test_a_clip_whose_signer_is_revoked_and_whose_keys_are_replaced_on_the_way_i
         with pytest.raises(KeysUnusable):  # no payload is issued, and the job waits
             app.create(order, at_the_end_of(generate=lambda: marks.rename(away)))
         away.rename(marks)
+        with read(app.engine) as conn:
+            assert conn.execute(select(job.c.state)).scalars().all() == [JobState.OPEN]
         # The second revocation falls between the last look at the signer and the fence.
         observe = at_the_end_of(mark_1=rotate, sign=revoke, store_r2=revoke)
         with pytest.raises(SigningFailed, match="revoked before the clip left"):
