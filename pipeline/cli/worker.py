@@ -49,13 +49,14 @@ def worker(
     from pipeline.eyes import Eyes
     from pipeline.importing import Importing
     from pipeline.runner import STOP_SECONDS, Runner
-    from pipeline.starting import open_models
+    from pipeline.starting import open_models, open_signing
 
     settings, stop = load(home), threading.Event()
     count = jobs or max(1, settings.workers)
     logging.config.dictConfig(logs.config(settings))
     log, eyes = logging.getLogger("countermark.service"), Eyes.of(settings)
     open_models(settings, eyes)
+    open_signing(settings)
     with open_app(settings, eyes) as app:
         told = Told(signal.SIGTERM, signal.SIGINT)
         runner = Runner(app, count, lambda *_: None, lambda _job: None)
