@@ -54,7 +54,7 @@ class KeyPair:
 def make_root(common_name: str, organisation: str, now: datetime) -> KeyPair:
     """A self-signed root that may sign leaves only (path length 0), valid for ten years."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = _name(common_name, organisation)
+    name = name_of(common_name, organisation)
     builder = _builder(name, name, key.public_key(), now, ROOT_LIFE)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     builder = builder.add_extension(_key_usage(signs_certificates=True), critical=True)
@@ -65,7 +65,7 @@ def make_claim_leaf(root: KeyPair, common_name: str, organisation: str, now: dat
                     life: timedelta = CLAIM_LEAF_LIFE, ocsp: str | None = None) -> KeyPair:  # fmt: skip
     """A C2PA claim signer (ES256) under `root`; `ocsp`: address of the responder that it names."""
     key = ec.generate_private_key(ec.SECP256R1())
-    subject = _name(common_name, organisation)
+    subject = name_of(common_name, organisation)
     certificate = claim_certificate(root, subject, key.public_key(), now, life, ocsp=ocsp)
     return KeyPair(key=key, certificate=certificate)
 
@@ -109,12 +109,13 @@ def make_responder(root: KeyPair, now: datetime) -> KeyPair:
 def make_tsa_leaf(root: KeyPair, common_name: str, organisation: str, now: datetime) -> KeyPair:
     """A time-stamp signer under `root`: its only purpose is timeStamping, marked critical (RFC 3161)."""
     key = ec.generate_private_key(ec.SECP256R1())
-    builder = _leaf_builder(root, _name(common_name, organisation), key.public_key(), now, TSA_LEAF_LIFE)
+    builder = _leaf_builder(root, name_of(common_name, organisation), key.public_key(), now, TSA_LEAF_LIFE)
     builder = builder.add_extension(x509.ExtendedKeyUsage([TIME_STAMPING]), critical=True)
     return KeyPair(key=key, certificate=builder.sign(root.key, hashes.SHA256()))
 
 
-def _name(common_name: str, organisation: str) -> x509.Name:
+def name_of(common_name: str, organisation: str) -> x509.Name:
+    """A distinguished name of organisation and common name."""
     return x509.Name([
         x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation),
         x509.NameAttribute(NameOID.COMMON_NAME, common_name),

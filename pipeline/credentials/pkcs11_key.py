@@ -52,7 +52,12 @@ class Pkcs11Key:
         self._session: Any = None
         self._key: Any = None
         with self._lock, self._told():
-            self._open()
+            try:
+                self._open()
+            except pkcs11.PKCS11Error:
+                if self._session is not None or self._mark() in _REFUSED_PINS:
+                    raise
+                self._reopen()  # it may have been put in since the module began
             self._public = expected or self._read_public()
         self._alg = algorithm_of(self._public)
 

@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from pipeline.credentials.algorithms import algorithm_of
 from pipeline.credentials.certs import (
@@ -75,6 +75,16 @@ def issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
 def issuer_among(certificate: x509.Certificate, roots: Sequence[x509.Certificate]) -> x509.Certificate | None:
     """Which of `roots` issued the certificate."""
     return next((root for root in roots if issued_by(certificate, root)), None)
+
+
+def subject_names(certificate: x509.Certificate) -> tuple[str | None, str | None]:
+    """Organisation and common name, as `trust.SignerEntry.issuer_name` has those of an issuer."""
+    found = [
+        [one.value for one in certificate.subject.get_attributes_for_oid(oid) if isinstance(one.value, str)]
+        for oid in (NameOID.ORGANIZATION_NAME, NameOID.COMMON_NAME)
+    ]
+    organisation, common_name = (values[0] if values else None for values in found)
+    return organisation, common_name
 
 
 def demand_profile(leaf: x509.Certificate) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.credentials import fingerprint as prints
-from pipeline.credentials import moments
+from pipeline.credentials import moments, revocation
 from pipeline.credentials.read import read_credential
 from pipeline.credentials.reading import CredentialReading
 from pipeline.credentials.text import safe_text
@@ -156,7 +156,9 @@ class _Case:
 
     def _read(self, manifest: bytes | None) -> CredentialReading:
         limits = self._verifier.settings.process_limits
-        return read_credential(self._path, self._verifier.trust, limits=limits, manifest_bytes=manifest)
+        trust, responders = self._verifier.trust, self._verifier.settings.asked_responders
+        reading = read_credential(self._path, trust, limits=limits, manifest_bytes=manifest)
+        return revocation.checked(reading, trust, responders, datetime.now(UTC))
 
     def _take(self, reading: Future[CredentialReading]) -> None:
         """The credential, once it is read; told once."""
@@ -270,7 +272,9 @@ class _Case:
         )  # fmt: skip
 
     def _credential_line(self) -> Evidence:
-        return words.credential_line(self._credential, recovered=self._manifest_holds())
+        return words.credential_line(
+            self._credential, recovered=self._manifest_holds(), stored=self._stored
+        )  # fmt: skip
 
     def _hidden_line(self) -> Evidence:
         observation = self._observation

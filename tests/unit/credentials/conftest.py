@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,10 +13,10 @@ import cv2
 import numpy as np
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
+from benchmarks.tools.local_softhsm import SOFTHSM, LocalModule
 from pipeline.credentials.c2pa_context import Builder, C2paSigningAlg, Signer, make_context
 from pipeline.credentials.certs import KeyPair, claim_certificate
 from pipeline.credentials.child import open_media, read_open_file
@@ -165,62 +164,14 @@ def guarded(desk: Desk) -> Callable[[IngredientJudgement], ManifestDefinition]:
     return make
 
 
-SOFTHSM = Path("/usr/lib/softhsm/libsofthsm2.so")
-PIN = "4711"
-
-
-@dataclass(frozen=True)
-class Module:
-    """A SoftHSM with one token, ``claims``, and in it a key of each kind that signs claims."""
-
-    folder: Path
-    public: dict[str, Any]
-
-    def uri(self, key: str, more: str = "") -> str:
-        return f"pkcs11:token=claims;object={key};type=private?module-path={SOFTHSM}{more}"
-
-    @contextlib.contextmanager
-    def pulled_out(self) -> Iterator[None]:
-        """The token is away until the end of the block."""
-        (self.folder / "tokens").rename(self.folder / "away")
-        try:
-            yield
-        finally:
-            (self.folder / "away").rename(self.folder / "tokens")
-
-
-KINDS: dict[str, Callable[[], Any]] = {
-    "es256": lambda: ec.generate_private_key(ec.SECP256R1()),
-    "es384": lambda: ec.generate_private_key(ec.SECP384R1()),
-    "ps256": lambda: rsa.generate_private_key(65537, 2048),
-    "ed25519": ed25519.Ed25519PrivateKey.generate,
-}
-
-
-def softhsm(*arguments: str) -> None:
-    subprocess.run(["softhsm2-util", *arguments], check=True, capture_output=True)
-
-
 @pytest.fixture(scope="session")
-def module(workshop: Path) -> Iterator[Module]:
+def module(workshop: Path) -> Iterator[LocalModule]:
+    """A SoftHSM with one token, and in it a key of each kind that signs claims (`LocalModule.uri`)."""
     if not SOFTHSM.exists():
         pytest.skip("SoftHSM is not installed here; install the package softhsm2")
-    folder = workshop / "hsm"
-    (folder / "tokens").mkdir(parents=True)
-    (folder / "softhsm.conf").write_text(f"directories.tokendir = {folder / 'tokens'}\nlog.level = ERROR\n")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SOFTHSM2_CONF", str(folder / "softhsm.conf"))
-        softhsm("--init-token", "--free", "--label", "claims", "--so-pin", "8152", "--pin", PIN)
-        made = {kind: make() for kind, make in KINDS.items()}
-        for number, (kind, key) in enumerate(made.items(), 1):
-            pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-            (folder / "key.pem").write_bytes(pem)
-            softhsm(
-                "--import", str(folder / "key.pem"), "--token", "claims", "--pin", PIN, "--label", kind,
-                "--id", f"{number:02x}",
-            )  # fmt: skip
-        (folder / "key.pem").unlink()
-        yield Module(folder, {kind: key.public_key() for kind, key in made.items()})
+    pytest.importorskip("pkcs11", reason="python-pkcs11 is not installed here")
+    with LocalModule(workshop / "hsm") as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

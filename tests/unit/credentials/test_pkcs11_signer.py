@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.credentials import pkcs11_key
 from pipeline.credentials.algorithms import holds
 from pipeline.credentials.choice import Choice, open_key, open_signer
 from pipeline.credentials.pkcs11_key import Pkcs11Key
@@ -85,8 +84,16 @@ def test_a_token_that_was_pulled_out_signs_again_once_it_is_back(module):
         assert holds(second.public_key, second.sign(b"text"), b"text")
 
 
+def test_a_token_that_was_put_in_after_the_module_began_is_found(module):
+    with module.pulled_out():
+        module.begin_anew()
+        with pytest.raises(KeysUnusable, match="TokenNotPresent"):
+            Pkcs11Key(parse(module.uri("es256")), PIN)
+    assert Pkcs11Key(parse(module.uri("es256")), PIN).sign(b"text")
+
+
 def test_a_refused_pin_is_tried_once(module, monkeypatch):
-    pkcs11_key.pkcs11.lib(str(parse(module.uri("es256")).module)).reinitialize()  # nobody is logged in
+    module.begin_anew()  # nobody is logged in
     tried = []
     log_in = Pkcs11Key._log_in
     monkeypatch.setattr(Pkcs11Key, "_log_in", lambda self, token: tried.append(1) or log_in(self, token))
