@@ -1,7 +1,10 @@
 """Which key may sign claims: one that fits its certificate, has the profile, and was registered before."""
 
-from dataclasses import replace
+import json
+import threading
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -10,13 +13,17 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from pipeline.credentials import certs
+from pipeline.credentials import certs, ocsp, revocation
 from pipeline.credentials.certs import make_root, make_tsa_leaf
 from pipeline.credentials.choice import Choice, demand_registered, open_signer
+from pipeline.credentials.ocsp import State, Status
 from pipeline.credentials.pki import ensure_pki, fingerprint, load_pair, load_pki, revoke_signer
 from pipeline.credentials.profile import demand_profile, read_chain
-from pipeline.credentials.signer import LocalKeySigner
+from pipeline.credentials.sign import sign_clip
+from pipeline.credentials.signer import ChainSigner, LocalKeySigner
 from pipeline.credentials.signers import register
+from pipeline.credentials.trust import TrustStore
+from pipeline.credentials.tsa import local_tsa
 from pipeline.errors import KeysUnusable, UsageError
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
@@ -43,27 +50,74 @@ def leaf_of(root, key=None, *, start=NOW, **more):
     return certs.claim_certificate(root, subject, key, start, more.pop("life", timedelta(days=90)), **more)
 
 
+@dataclass(frozen=True)
+class Authority:
+    """A CA with an intermediate, and a claim signer of it."""
+
+    root: certs.KeyPair
+    between: certs.KeyPair
+    key: ec.EllipticCurvePrivateKey
+    leaf: x509.Certificate
+
+    @property
+    def public_key(self) -> Any:
+        return self.key.public_key()
+
+    def sign(self, data: bytes) -> bytes:
+        return self.key.sign(data, ec.ECDSA(hashes.SHA256()))
+
+
+def another_ca(now: datetime = NOW) -> Authority:
+    keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(3)]
+    names = [certs.name_of(name, "Some CA") for name in ("Root", "Issuing 1")]
+    made = []
+    for depth, (key, name) in enumerate(zip(keys, names, strict=False)):
+        builder = certs._builder(name, names[0], key.public_key(), now, timedelta(days=900))
+        constraints = x509.BasicConstraints(ca=True, path_length=1 - depth)
+        builder = builder.add_extension(constraints, critical=True)
+        builder = builder.add_extension(certs._key_usage(signs_certificates=True), critical=True)
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(keys[0].public_key())
+        signed = builder.add_extension(issuer, critical=False).sign(keys[0], hashes.SHA256())
+        made.append(certs.KeyPair(key=key, certificate=signed))
+    return Authority(*made, keys[2], leaf_of(made[1], keys[2].public_key(), start=now))
+
+
 def test_a_signer_of_another_ca_is_registered_with_its_root_and_its_intermediates(folder):
-    root, between, leaf = with_intermediate()
-    register(folder, [leaf, between], root.certificate)
-    register(folder, [leaf, between], root.certificate)  # again changes nothing
+    made = another_ca()
+    chain = [made.leaf, made.between.certificate]
+    for _ in range(2):  # again changes nothing
+        register(folder, chain, made.root.certificate)
     trust = load_pki(folder).trust
     assert trust.claim_roots.count("BEGIN") == 2
     assert trust.intermediates.count("BEGIN") == 1
-    assert [entry.cert_sha256 for entry in trust.signers.entries[1:]] == [fingerprint(leaf)]
-    demand_registered([leaf, between], trust, NOW)
+    assert [entry.cert_sha256 for entry in trust.signers.entries[1:]] == [fingerprint(made.leaf)]
+    demand_registered(chain, trust, NOW)
+    assert TrustStore.from_text(json.dumps(trust.to_json())) == trust
 
 
-def with_intermediate():
-    root = make_root("Some CA", "Somebody", NOW)
-    constraints = x509.BasicConstraints(ca=True, path_length=None)
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Some intermediate")])
-    builder = x509.CertificateBuilder().subject_name(name).issuer_name(root.certificate.subject)
-    builder = builder.public_key(key.public_key()).serial_number(5).not_valid_before(NOW - timedelta(days=1))
-    builder = builder.not_valid_after(NOW + timedelta(days=900)).add_extension(constraints, critical=True)
-    between = certs.KeyPair(key=key, certificate=builder.sign(root.key, hashes.SHA256()))
-    return root, between.certificate, leaf_of(between)
+def test_a_clip_signed_under_an_intermediate_is_ours_and_its_issuer_is_asked(desk, tmp_path):
+    now = datetime.now(UTC)
+    made, pki = another_ca(now), ensure_pki(tmp_path / "keys" / "pki", now=now)
+    chain = [made.leaf, made.between.certificate]
+    register(pki.folder, chain, made.root.certificate)
+    trust = load_pki(pki.folder).trust
+    with local_tsa(pki, clock=lambda: now) as tsa:
+        sign_clip(
+            desk.source, tmp_path / "out.mp4", desk.created(), signer=ChainSigner(made, pem(*chain)), tsa=tsa,
+            trust=trust,
+        )  # fmt: skip
+    reading = desk.read(tmp_path / "out.mp4", trust)
+    assert reading.intact
+    status = Status(state=State.GOOD)
+    authority = ocsp.Authority(root=made.between, folder=tmp_path, status=lambda _serial: status)
+    with ocsp.Server(("127.0.0.1", 0), authority, lambda: datetime.now(UTC)) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        thread.start()
+        address = f"http://127.0.0.1:{server.server_address[1]}/"
+        told = revocation.checked(reading, trust, (address,), now)
+        server.shutdown()
+        thread.join()
+    assert told.intact
 
 
 def test_a_signer_that_nobody_registered_does_not_sign(folder):
@@ -216,10 +270,11 @@ def test_the_development_leaves_have_the_profile_and_a_time_stamp_leaf_has_not(f
         demand_profile(make_tsa_leaf(load_pair(folder / "tsa_root.pem"), "t", "t", NOW).certificate)
 
 
-def test_a_chain_is_leaf_first_and_without_its_root(folder):
-    root, between, leaf = with_intermediate()
-    assert read_chain(pem(leaf, between, root.certificate)) == [leaf, between]
+def test_a_chain_is_leaf_first_and_without_its_root():
+    made = another_ca()
+    root, between, leaf = made.root.certificate, made.between.certificate, made.leaf
+    assert read_chain(pem(leaf, between, root)) == [leaf, between]
     assert read_chain(pem(leaf)) == [leaf]
-    for wrong in (pem(between, leaf), pem(leaf, root.certificate), "", "x", pem(*[leaf] * 7)):
+    for wrong in (pem(between, leaf), pem(leaf, root), "", "x", pem(*[leaf] * 7)):
         with pytest.raises(KeysUnusable):
             read_chain(wrong)
