@@ -1,21 +1,23 @@
 """`countermark ca`: a certification authority of one's own for claim signers, and its OCSP responder."""
 
 import contextlib
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from pipeline.cli import output
-from pipeline.credentials import anchors, ca, ocsp
+from pipeline.credentials import anchors, ca
 from pipeline.credentials.keyfiles import write_private
 from pipeline.credentials.pki import fingerprint, load_pki
 from pipeline.errors import UsageError
 from pipeline.home import Home
 from pipeline.settings import load
+
+if TYPE_CHECKING:
+    from pipeline.credentials.ocsp import Authority
 
 MAX_CRL_DAYS: Final = 366
 
@@ -142,6 +144,8 @@ def answer_ocsp(
     home: output.Home = None,
 ) -> int:
     """Say which certificates are revoked (RFC 6960): answer one request, or serve over HTTP."""
+    from pipeline.credentials import ocsp
+
     if development:
         authority = ocsp.of_development(Home(load(home).home).pki)
     else:
@@ -170,10 +174,11 @@ def address(
     return output.OK
 
 
-def _serve(authority: ocsp.Authority, host: str, port: int) -> int:
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC)  # noqa: E731
+def _serve(authority: "Authority", host: str, port: int) -> int:
+    from pipeline.credentials.ocsp import Server
+
     try:
-        server = ocsp.Server((host, port), authority, clock)
+        server = Server((host, port), authority, lambda: datetime.now(UTC))
     except OSError as error:
         raise UsageError(f"cannot listen on {host}:{port} ({error.strerror}); name another port") from None
     with server, contextlib.suppress(KeyboardInterrupt):

@@ -17,7 +17,6 @@ from pipeline.credentials.signer import LocalKeySigner, SigningKey
 from pipeline.credentials.signers import register
 from pipeline.errors import UsageError
 from pipeline.home import Home
-from pipeline.release.credential import choice_of
 from pipeline.settings import Settings, load
 
 
@@ -64,6 +63,8 @@ def trust_signer(
 
 def _key(settings: Settings) -> SigningKey:
     if settings.signer != LOCAL:
+        from pipeline.release.credential import choice_of
+
         return open_key(choice_of(settings))
     return LocalKeySigner(load_pki(Home(settings.home).pki))
 

@@ -59,10 +59,10 @@ NOTHING: Final = Told(state=State.UNKNOWN)
 
 
 def checked(
-    reading: CredentialReading, trust: TrustStore, responders: Sequence[str] | None, now: datetime
+    reading: CredentialReading, trust: TrustStore, responders: Sequence[str], now: datetime
 ) -> CredentialReading:
-    """The reading after `responders` were asked; as it is where they are None, or it is not trusted."""
-    if responders is None or not reading.trusted:
+    """The reading after `responders` were asked; as it is where it is not trusted."""
+    if not reading.trusted:
         return reading
     told = _asked(reading, trust, responders, now)
     if told.state is State.UNKNOWN:  # rules 4 and 6

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.credentials import fingerprint as prints
-from pipeline.credentials import moments, revocation
+from pipeline.credentials import moments
 from pipeline.credentials.read import read_credential
 from pipeline.credentials.reading import CredentialReading
 from pipeline.credentials.text import safe_text
@@ -158,7 +158,11 @@ class _Case:
         limits = self._verifier.settings.process_limits
         trust, responders = self._verifier.trust, self._verifier.settings.asked_responders
         reading = read_credential(self._path, trust, limits=limits, manifest_bytes=manifest)
-        return revocation.checked(reading, trust, responders, datetime.now(UTC))
+        if responders is None:
+            return reading
+        from pipeline.credentials.revocation import checked as asked_about  # nobody else needs what it loads
+
+        return asked_about(reading, trust, responders, datetime.now(UTC))
 
     def _take(self, reading: Future[CredentialReading]) -> None:
         """The credential, once it is read; told once."""

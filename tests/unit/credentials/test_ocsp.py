@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp as kinds
 
 from pipeline.credentials import c2pa_context, ca, certs, ocsp, revocation
+from pipeline.credentials.choice import Choice
 from pipeline.credentials.csr import make_request
 from pipeline.credentials.ocsp import Authority, Server, State, Status
 from pipeline.credentials.pki import ensure_pki, fingerprint, load_pki, revoke_signer
@@ -22,6 +23,7 @@ from pipeline.credentials.reading import RevocationState
 from pipeline.credentials.signer import LocalKeySigner
 from pipeline.credentials.signers import register
 from pipeline.credentials.trust import SignerTable
+from pipeline.release.credential import Keys, judge_parent
 from pipeline.verify.ladder import Facts, verdict
 from pipeline.verify.words import credential_line
 
@@ -103,8 +105,7 @@ def test_a_signer_that_was_not_revoked_is_believed(desk, reading, responder):
     assert responder.asked == 1
 
 
-def test_off_asks_nobody_and_what_is_not_trusted_is_not_asked_about(desk, reading, responder):
-    assert revocation.checked(reading, desk.pki.trust, None, now()) == reading
+def test_what_is_not_trusted_is_not_asked_about(desk, reading, responder):
     stranger = replace(reading, trusted=False, ours=False)
     assert checked(stranger, desk, responder.address) == stranger
     assert responder.asked == 0
@@ -310,6 +311,14 @@ def test_a_recovered_credential_that_could_not_be_asked_about_is_not_checked(des
     absent = desk.read(desk.source)
     assert credential_line(absent, recovered=False, stored=told).state == "not_checked"
     assert credential_line(absent, recovered=False, stored=stored).state == "absent"
+
+
+def test_a_parent_is_ours_only_where_its_signer_could_be_asked_about(desk, signed, responder):
+    def urn(responders):
+        keys = Keys(pki=desk.pki, choice=Choice(), trust=desk.pki.trust, responders=responders)
+        return judge_parent(signed.path, keys, desk.limits).urn
+
+    assert [urn(None), urn((responder.address,)), urn((closed(),))] == [signed.urn, signed.urn, ""]
 
 
 # Another implementation
