@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from pipeline.cli import output
 from pipeline.credentials import anchors, ca
 from pipeline.credentials.keyfiles import write_private
-from pipeline.credentials.pki import fingerprint, load_pki
+from pipeline.credentials.pki import fingerprint, load_signers
+from pipeline.credentials.safe import safe_of
 from pipeline.errors import UsageError
 from pipeline.home import Home
 from pipeline.settings import load
@@ -147,7 +148,8 @@ def answer_ocsp(
     from pipeline.credentials import ocsp
 
     if development:
-        authority = ocsp.of_development(Home(load(home).home).pki)
+        settings = load(home)
+        authority = ocsp.of_development(Home(settings.home).pki, safe_of(settings))
     else:
         authority = ocsp.of_ca(_place(folder, home))
     if port is not None and request is None:
@@ -155,7 +157,7 @@ def answer_ocsp(
     if request is None or out is None or port is not None:
         raise UsageError("name either --port, or --request and --out")
     now = datetime.now(UTC)
-    out.write_bytes(ocsp.answer(_read(request), authority, ocsp.ensure_responder(authority, now), now))
+    out.write_bytes(ocsp.answer(_read(request), authority, authority.responder(now), now))
     return output.OK
 
 
@@ -168,7 +170,7 @@ def address(
     """Name the OCSP responder in the home's own signer certificates, from the next one on."""
     _demand_http(url)
     folder = Home(load(home).home).pki
-    load_pki(folder)  # only where there are keys
+    load_signers(folder)  # only where there are keys
     write_private(folder / anchors.OCSP_ADDRESS, url.encode())
     output.say(f"The home's next signer certificate names {url}.")
     return output.OK

@@ -11,8 +11,9 @@ from cryptography import x509
 from pipeline.cli import output
 from pipeline.credentials.choice import LOCAL, open_key, read_chain_file
 from pipeline.credentials.csr import make_request
-from pipeline.credentials.pki import fingerprint, load_pki
+from pipeline.credentials.pki import fingerprint, load_pki, load_signers
 from pipeline.credentials.profile import demand_validity, read_chain
+from pipeline.credentials.safe import safe_of
 from pipeline.credentials.signer import LocalKeySigner, SigningKey
 from pipeline.credentials.signers import register
 from pipeline.errors import UsageError
@@ -50,14 +51,15 @@ def trust_signer(
     as_json: output.AsJson = False,
 ) -> int:
     """Make a signer of another CA known as ours; before that it may sign nothing here."""
-    folder = Home(load(home).home).pki
+    settings = load(home)
+    folder, safe = Home(settings.home).pki, safe_of(settings)
     certificates = read_chain(read_chain_file(chain))
     demand_validity(certificates, datetime.now(UTC))
-    register(folder, certificates, _root(root))
+    register(folder, certificates, _root(root), safe)
     digest = fingerprint(certificates[0])
     output.say(f"Signer {digest[:16]}… is in the signer table. Verifier bundles made before do not know it.")
     if as_json:
-        output.answer({"cert_sha256": digest, "signers": len(load_pki(folder).trust.signers.entries)})
+        output.answer({"cert_sha256": digest, "signers": len(load_signers(folder).entries)})
     return output.OK
 
 
@@ -66,7 +68,7 @@ def _key(settings: Settings) -> SigningKey:
         from pipeline.release.credential import choice_of
 
         return open_key(choice_of(settings))
-    return LocalKeySigner(load_pki(Home(settings.home).pki))
+    return LocalKeySigner(load_pki(Home(settings.home).pki, safe_of(settings)))
 
 
 def _root(path: Path | None) -> x509.Certificate | None:

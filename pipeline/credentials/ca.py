@@ -1,7 +1,7 @@
 """A certification authority of one's own for claim signers: a folder with a root and what it issued.
 
-``root.pem`` (key and certificate), ``ca.json`` (what was issued, what was revoked), ``responder.pem`` (who
-answers OCSP requests, `ocsp.ensure_responder`). Rules, numbered as in the code below:
+``root.pem`` (key and certificate), ``ca.json`` (what was issued, what was revoked). Rules, as numbered
+in the code:
 
 1. a request proves that whoever made it has the key, and has a key of a kind that signs claims;
 2. the profile is ours, whatever extensions a request asks for; of its subject only names that say who signs;
@@ -26,7 +26,7 @@ from pipeline.credentials import certs
 from pipeline.credentials.algorithms import algorithm_of
 from pipeline.credentials.certs import KeyPair
 from pipeline.credentials.keyfiles import check_folder, locked, read_private, write_private
-from pipeline.credentials.pki import fingerprint, load_pair
+from pipeline.credentials.pki import fingerprint, parse_pair
 from pipeline.errors import KeysUnusable, UsageError
 
 CA_FORMAT: Final = "countermark-ca/1"
@@ -111,7 +111,8 @@ def load(folder: Path) -> Ca:
         record = Record(**document, issued=issued)
     except (ValueError, TypeError, KeyError, AttributeError):
         raise KeysUnusable(f"{folder / RECORD} is damaged; restore it from a backup") from None
-    return Ca(folder=folder, root=load_pair(folder / ROOT), record=record)
+    root = parse_pair(read_private(folder / ROOT), folder / ROOT)
+    return Ca(folder=folder, root=root, record=record)
 
 
 def issue(folder: Path, request: bytes, *, now: datetime, days: int) -> x509.Certificate:

@@ -28,7 +28,7 @@ ASSURANCE_LEVEL_1_DER: Final = bytes.fromhex("060a2b0601040183e85e030a")
 
 ROOT_LIFE: Final = timedelta(days=3650)
 CLAIM_LEAF_LIFE: Final = timedelta(days=365)  # the profile allows 366
-RESPONDER_LIFE: Final = timedelta(days=30)
+RESPONDER_LIFE: Final = timedelta(days=14)
 TSA_LEAF_LIFE: Final = timedelta(days=3 * 365)
 CLOCK_SKEW: Final = timedelta(minutes=2)
 

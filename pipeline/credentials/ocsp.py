@@ -7,6 +7,7 @@ nonce of the question (RFC 9654), and hold for some hours. Of a certificate that
 
 import base64
 import binascii
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -23,12 +24,11 @@ from cryptography.x509 import ocsp
 
 from pipeline.credentials import ca, certs
 from pipeline.credentials.certs import KeyPair
-from pipeline.credentials.keyfiles import locked, write_private
 from pipeline.credentials.pki import CLAIM_ROOT, load_pair, load_signers
 from pipeline.credentials.profile import subject_names
+from pipeline.credentials.safe import Safe
 from pipeline.credentials.trust import SignerState
 
-RESPONDER: Final = "responder.pem"
 HOLDS: Final = timedelta(hours=4)
 RENEW_BEFORE: Final = timedelta(days=3)
 MAX_REQUEST_BYTES: Final = 8 * 1024
@@ -58,11 +58,14 @@ class Status:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authority:
-    """For whom is answered: the root, the folder of the responder's key, and a look-up of the state now."""
+    """For whom is answered: the root, and a look-up of the state now."""
 
     root: KeyPair
-    folder: Path
     status: Callable[[int], Status]
+
+    def responder(self, now: datetime) -> KeyPair:
+        """A new responder: its key is never written down, since who has the root can make another."""
+        return certs.make_responder(self.root, now)
 
 
 def of_ca(folder: Path) -> Authority:
@@ -79,12 +82,15 @@ def of_ca(folder: Path) -> Authority:
             state=State.REVOKED, revoked_at=datetime.fromisoformat(found.revoked_at), reason=reason
         )  # fmt: skip
 
-    return Authority(root=ca.load(folder).root, folder=folder, status=status)
+    return Authority(root=ca.load(folder).root, status=status)
 
 
-def of_development(folder: Path) -> Authority:
-    """A home's own claim root (`pki`), whose revocations are in the signer table. Raises: KeysUnusable."""
-    root = load_pair(folder / CLAIM_ROOT)
+def of_development(folder: Path, safe: Safe | None = None) -> Authority:
+    """A home's own claim root (`pki`), whose revocations are in the signer table; `safe` opens sealed keys.
+
+    Raises: KeysUnusable.
+    """
+    root = load_pair(folder / CLAIM_ROOT, safe)
     issuer = subject_names(root.certificate)
 
     def status(serial: int) -> Status:
@@ -97,20 +103,7 @@ def of_development(folder: Path) -> Authority:
         since = datetime.fromisoformat(found.revoked_at or found.not_before)
         return Status(state=State.REVOKED, revoked_at=since)
 
-    return Authority(root=root, folder=folder, status=status)
-
-
-def ensure_responder(authority: Authority, now: datetime) -> KeyPair:
-    """The responder's key and certificate, made at first use and before they end. Raises: KeysUnusable."""
-    path = authority.folder / RESPONDER
-    with locked(authority.folder / f"{RESPONDER}.lock"):
-        if path.exists():
-            pair = load_pair(path)
-            if now < pair.certificate.not_valid_after_utc - RENEW_BEFORE:
-                return pair
-        made = certs.make_responder(authority.root, now)
-        write_private(path, made.to_pem())
-        return made
+    return Authority(root=root, status=status)
 
 
 def answer(request: bytes, authority: Authority, responder: KeyPair, now: datetime) -> bytes:
@@ -179,13 +172,17 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self, address: tuple[str, int], authority: Authority, clock: Clock) -> None:
         self.authority, self.clock = authority, clock
-        ensure_responder(authority, clock())  # what is wrong with the keys is said before anybody asks
+        self._renewing, self._responder = threading.Lock(), authority.responder(clock())
         super().__init__(address, _Handler)
 
     def reply(self, request: bytes) -> bytes:
         """The answer to one question, as things stand now."""
         now = self.clock().astimezone(UTC)
-        return answer(request, self.authority, ensure_responder(self.authority, now), now)
+        with self._renewing:
+            if now >= self._responder.certificate.not_valid_after_utc - RENEW_BEFORE:
+                self._responder = self.authority.responder(now)
+            responder = self._responder
+        return answer(request, self.authority, responder, now)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -239,7 +239,11 @@ def _ending(pair: KeyPair, now: datetime) -> bool:
 
 def load_pair(path: Path, safe: Safe | None = None) -> KeyPair:
     """A key file of this folder. Raises: KeysUnusable when it is missing, damaged, sealed or exposed."""
-    content = (safe or _plain(path.parent)).read(path, _secret(path.name))
+    return parse_pair((safe or _plain(path.parent)).read(path, _secret(path.name)), path)
+
+
+def parse_pair(content: bytes, path: Path) -> KeyPair:
+    """A key file's content, as `KeyPair.to_pem` writes it. Raises: KeysUnusable, which names `path`."""
     try:
         key = load_pem_private_key(content, password=None)
         certificate = x509.load_pem_x509_certificate(content)

@@ -8,11 +8,15 @@ from pipeline.credentials import anchors
 from pipeline.credentials.keyfiles import locked
 from pipeline.credentials.pki import add_signer, load_pki, signer_entry
 from pipeline.credentials.profile import demand_profile, extension, issued_by, issuer_among, read_roots
+from pipeline.credentials.safe import Safe
 from pipeline.errors import KeysUnusable
 
 
-def register(folder: Path, chain: list[x509.Certificate], root: x509.Certificate | None) -> None:
-    """Make `chain` (leaf first, no root) known as ours; with `root`, believe that CA's root from now on.
+def register(
+    folder: Path, chain: list[x509.Certificate], root: x509.Certificate | None, safe: Safe | None = None
+) -> None:
+    """Make `chain` (leaf first, no root) known as ours; with `root`, believe that CA's root from now on;
+    `safe` opens sealed keys.
 
     Registering twice changes nothing. Roots and intermediates are written before the signer: a crash between
     leaves a root without signers, under which nothing counts as ours.
@@ -20,7 +24,7 @@ def register(folder: Path, chain: list[x509.Certificate], root: x509.Certificate
     root is none, is a time-stamp root, or has the name of another root.
     """
     demand_profile(chain[0])
-    trust = load_pki(folder).trust
+    trust = load_pki(folder, safe).trust
     roots = read_roots(trust.claim_roots)
     new = [root] if root is not None and root not in roots else []
     for one in new:

@@ -15,7 +15,6 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp as kinds
 
 from pipeline.credentials import c2pa_context, ca, certs, ocsp, revocation
-from pipeline.credentials.choice import Choice
 from pipeline.credentials.csr import make_request
 from pipeline.credentials.ocsp import Authority, Server, State, Status
 from pipeline.credentials.pki import ensure_pki, fingerprint, load_pki, revoke_signer
@@ -23,7 +22,6 @@ from pipeline.credentials.reading import RevocationState
 from pipeline.credentials.signer import LocalKeySigner
 from pipeline.credentials.signers import register
 from pipeline.credentials.trust import SignerTable
-from pipeline.release.credential import Keys, judge_parent
 from pipeline.verify.ladder import Facts, verdict
 from pipeline.verify.words import credential_line
 
@@ -43,6 +41,9 @@ class Responder(Server):
     @property
     def address(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}/"
+
+    def answer_for(self, authority: Authority) -> None:
+        self.authority, self._responder = authority, authority.responder(now())
 
     def reply(self, request: bytes) -> bytes:
         self.asked += 1
@@ -79,7 +80,7 @@ def with_status(authority: Authority, status: Status, when: datetime | None = No
 
     def make(request: bytes) -> bytes:
         changed = replace(authority, status=lambda _serial: status)
-        return ocsp.answer(request, changed, ocsp.ensure_responder(authority, now()), when or now())
+        return ocsp.answer(request, changed, authority.responder(now()), when or now())
 
     return make
 
@@ -171,7 +172,7 @@ def built(
 
 
 def without_responder_certificate(responder, request):
-    pair = ocsp.ensure_responder(responder.authority, now())
+    pair = responder.authority.responder(now())
     return built(responder, request, pair, certificates=[])
 
 
@@ -193,12 +194,12 @@ def of_a_responder_that_ended(responder, request):
 
 
 def of_another_certificate(responder, request):
-    pair = ocsp.ensure_responder(responder.authority, now())
+    pair = responder.authority.responder(now())
     return built(responder, request, pair, certificates=[pair.certificate], serial=4711)
 
 
 def with_another_nonce(responder, request):
-    pair = ocsp.ensure_responder(responder.authority, now())
+    pair = responder.authority.responder(now())
     return built(responder, request, pair, certificates=[pair.certificate], nonce=b"x" * 32)
 
 
@@ -272,7 +273,7 @@ def test_an_address_in_the_certificate_is_never_asked(desk, tmp_path, signed, re
     assert reading.intact
     assert believed_in_nothing(checked(reading, desk, closed(), trust=trust))
     assert responder.asked == 0
-    responder.authority = ocsp.of_ca(tmp_path / "ca")
+    responder.answer_for(ocsp.of_ca(tmp_path / "ca"))
     assert checked(reading, desk, responder.address, trust=trust).intact
     ca.revoke(tmp_path / "ca", fingerprint(leaf), at=now() - timedelta(days=1), reason="key-compromise")
     assert checked(reading, desk, responder.address, trust=trust).revoked_signer
@@ -313,14 +314,6 @@ def test_a_recovered_credential_that_could_not_be_asked_about_is_not_checked(des
     assert credential_line(absent, recovered=False, stored=stored).state == "absent"
 
 
-def test_a_parent_is_ours_only_where_its_signer_could_be_asked_about(desk, signed, responder):
-    def urn(responders):
-        keys = Keys(pki=desk.pki, choice=Choice(), trust=desk.pki.trust, responders=responders)
-        return judge_parent(signed.path, keys, desk.limits).urn
-
-    assert [urn(None), urn((responder.address,)), urn((closed(),))] == [signed.urn, signed.urn, ""]
-
-
 # Another implementation
 
 
@@ -347,7 +340,7 @@ def test_openssl_agrees_with_our_answers(tmp_path, desk):
 
 def test_what_is_no_question_for_this_ca_is_told_so(desk, rogue):
     authority = ocsp.of_development(desk.pki.folder)
-    pair = ocsp.ensure_responder(authority, now())
+    pair = authority.responder(now())
     for wrong in (b"", b"hello", bytes(3000)):
         said = kinds.load_der_ocsp_response(ocsp.answer(wrong, authority, pair, now()))
         assert said.response_status is kinds.OCSPResponseStatus.MALFORMED_REQUEST
@@ -358,10 +351,21 @@ def test_what_is_no_question_for_this_ca_is_told_so(desk, rogue):
     assert said.response_status is kinds.OCSPResponseStatus.UNAUTHORIZED
 
 
-def test_the_responders_certificate_is_renewed_before_it_ends(desk):
-    authority = ocsp.of_development(desk.pki.folder)
-    first = ocsp.ensure_responder(authority, now())
-    assert ocsp.ensure_responder(authority, now()).certificate == first.certificate
-    later = ocsp.ensure_responder(authority, now() + timedelta(days=28))
-    assert later.certificate != first.certificate
-    assert later.certificate.extensions.get_extension_for_class(x509.OCSPNoCheck)
+def test_the_responders_certificate_is_renewed_before_it_ends(desk, reading):
+    moment = [now()]
+    with ocsp.Server(("127.0.0.1", 0), ocsp.of_development(desk.pki.folder), lambda: moment[0]) as server:
+        question = asked_about(desk)
+        ends = []
+        for days in (0, 1, 12, 40):
+            moment[0] = now() + timedelta(days=days)
+            [used] = kinds.load_der_ocsp_response(server.reply(question)).certificates
+            assert used.not_valid_after_utc > moment[0]
+            ends.append(used.not_valid_after_utc)
+    assert ends[0] == ends[1] < ends[2] < ends[3]
+
+
+def asked_about(desk) -> bytes:
+    root = x509.load_pem_x509_certificate(desk.pki.trust.claim_roots.encode())
+    leaf = desk.pki.claim.certificate
+    built_request = kinds.OCSPRequestBuilder().add_certificate(leaf, root, hashes.SHA256())
+    return built_request.build().public_bytes(Encoding.DER)

@@ -1,6 +1,7 @@
 """Claim keys in a PKCS#11 module (SoftHSM): every algorithm, threads, a token that goes away, PINs."""
 
 import contextlib
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -61,7 +62,8 @@ def test_the_key_of_another_certificate_does_not_sign(module):
         other.sign(b"text")
 
 
-def test_many_signatures_by_several_threads_and_two_keys_of_one_token(module):
+def test_many_signatures_by_several_threads_and_two_keys_of_one_token(module, monkeypatch):
+    monkeypatch.delattr(Pkcs11Key, "_reopen")  # threads must not disturb each other in the first place
     keys = [Pkcs11Key(parse(module.uri(kind)), PIN) for kind in ("es256", "es384")]
     texts = [f"text {number}".encode() for number in range(120)]
 
@@ -82,6 +84,20 @@ def test_a_token_that_was_pulled_out_signs_again_once_it_is_back(module):
     for _ in range(3):  # the module was begun anew for the first key: the second one has lost its session
         assert holds(first.public_key, first.sign(b"text"), b"text")
         assert holds(second.public_key, second.sign(b"text"), b"text")
+
+
+def test_threads_that_all_find_the_session_lost_do_not_disturb_each_other(module):
+    key = Pkcs11Key(parse(module.uri("es256")), PIN)
+    for _ in range(12):
+        module.begin_anew()  # sessions and login are gone
+        together = threading.Barrier(6)
+
+        def one(barrier: threading.Barrier) -> bytes:
+            barrier.wait()
+            return key.sign(b"text")
+
+        with ThreadPoolExecutor(6) as pool:
+            assert all(holds(key.public_key, made, b"text") for made in pool.map(one, [together] * 6))
 
 
 def test_a_token_that_was_put_in_after_the_module_began_is_found(module):

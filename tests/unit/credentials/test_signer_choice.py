@@ -17,7 +17,15 @@ from pipeline.credentials import certs, ocsp, revocation
 from pipeline.credentials.certs import make_root, make_tsa_leaf
 from pipeline.credentials.choice import Choice, demand_registered, open_signer
 from pipeline.credentials.ocsp import State, Status
-from pipeline.credentials.pki import ensure_pki, fingerprint, load_pair, load_pki, revoke_signer
+from pipeline.credentials.pki import (
+    add_signer,
+    ensure_pki,
+    fingerprint,
+    load_pair,
+    load_pki,
+    revoke_signer,
+    signer_entry,
+)
 from pipeline.credentials.profile import demand_profile, read_chain
 from pipeline.credentials.sign import sign_clip
 from pipeline.credentials.signer import ChainSigner, LocalKeySigner
@@ -109,7 +117,7 @@ def test_a_clip_signed_under_an_intermediate_is_ours_and_its_issuer_is_asked(des
     reading = desk.read(tmp_path / "out.mp4", trust)
     assert reading.intact
     status = Status(state=State.GOOD)
-    authority = ocsp.Authority(root=made.between, folder=tmp_path, status=lambda _serial: status)
+    authority = ocsp.Authority(root=made.between, status=lambda _serial: status)
     with ocsp.Server(("127.0.0.1", 0), authority, lambda: datetime.now(UTC)) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
@@ -249,6 +257,14 @@ def test_a_leaf_that_lacks_a_part_of_the_profile_is_refused(folder, kind):
     for without in (kind.oid, certs.ASSURANCE_LEVEL):
         with pytest.raises(KeysUnusable, match="profile"):
             demand_profile(rebuilt(leaf_of(root), root, without=without))
+
+
+def test_a_leaf_without_the_profile_does_not_sign_even_if_it_is_in_the_table(folder):
+    root = load_pair(folder / "claim_root.pem")
+    leaf = rebuilt(leaf_of(root), root, without=certs.ASSURANCE_LEVEL)
+    add_signer(folder, signer_entry(leaf))
+    with pytest.raises(KeysUnusable, match="profile"):
+        demand_registered([leaf], load_pki(folder).trust, NOW)
 
 
 def test_a_leaf_that_lives_too_long_or_has_a_weak_key_is_refused(folder):
