@@ -9,7 +9,7 @@ import typer
 from cryptography import x509
 
 from pipeline.cli import output
-from pipeline.credentials.choice import LOCAL, open_key, read_chain_file
+from pipeline.credentials.choice import LOCAL, choice_of, open_key, read_chain_file
 from pipeline.credentials.csr import make_request
 from pipeline.credentials.pki import fingerprint, load_pki, load_signers
 from pipeline.credentials.profile import demand_validity, read_chain
@@ -65,8 +65,6 @@ def trust_signer(
 
 def _key(settings: Settings) -> SigningKey:
     if settings.signer != LOCAL:
-        from pipeline.release.credential import choice_of
-
         return open_key(choice_of(settings))
     return LocalKeySigner(load_pki(Home(settings.home).pki, safe_of(settings)))
 

@@ -32,6 +32,7 @@ from pipeline.credentials.profile import (
 from pipeline.credentials.signer import ChainSigner, ClaimSigner, LocalKeySigner, SigningKey
 from pipeline.credentials.trust import SignerState, TrustStore
 from pipeline.errors import KeysUnusable, UsageError
+from pipeline.settings import Settings
 
 LOCAL: Final = "local"
 MAX_CHAIN_BYTES: Final = 256 * 1024
@@ -55,6 +56,14 @@ class Choice:
         return f"Choice(signer={self.signer.partition(':')[0]!r})"
 
 
+def choice_of(settings: Settings) -> Choice:
+    """Which key the settings let sign claims."""
+    pin = settings.signer_pin
+    return Choice(
+        signer=settings.signer, chain=settings.signer_chain, pin=pin.get_secret_value() if pin else None
+    )  # fmt: skip
+
+
 def open_signer(choice: Choice, pki: Pki, trust: TrustStore, now: datetime) -> ClaimSigner:
     """The signer of new claims.
 
@@ -62,12 +71,20 @@ def open_signer(choice: Choice, pki: Pki, trust: TrustStore, now: datetime) -> C
     """
     if choice.signer == LOCAL:
         return LocalKeySigner(pki)
-    if choice.chain is None:
-        raise UsageError("the setting signer_chain is missing: the certificates of the key that signer names")
-    chain = read_chain(read_chain_file(choice.chain))
+    chain = _chain(choice)
     demand_registered(chain, trust, now)
     key = _opened(choice, chain[0])
     return ChainSigner(key, "".join(_pem(certificate) for certificate in chain))
+
+
+def signer_now(choice: Choice, pki: Pki) -> str:
+    """SHA-256 of the certificate that new claims are signed under, whether or not its key can be reached.
+
+    Raises: UsageError, KeysUnusable when `signer_chain` is missing or cannot be read.
+    """
+    if choice.signer == LOCAL:
+        return fingerprint(pki.claim.certificate)
+    return fingerprint(_chain(choice)[0])
 
 
 def open_key(choice: Choice, expected: PublicKey | None = None) -> SigningKey:
@@ -116,6 +133,12 @@ def read_chain_file(path: Path) -> str:
     if len(content) > MAX_CHAIN_BYTES:
         raise KeysUnusable(f"{path} is larger than 256 KiB; write only leaf and intermediates into it")
     return content.decode("ascii", errors="replace")
+
+
+def _chain(choice: Choice) -> list[x509.Certificate]:
+    if choice.chain is None:
+        raise UsageError("the setting signer_chain is missing: the certificates of the key that signer names")
+    return read_chain(read_chain_file(choice.chain))
 
 
 def _opened(choice: Choice, leaf: x509.Certificate) -> SigningKey:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline.credentials.choice import Choice, open_signer
+from pipeline.credentials.choice import Choice, choice_of, open_signer
 from pipeline.credentials.manifest import (
     Agent,
     Making,
@@ -78,14 +78,6 @@ class Keys:
             return open_signer(self.choice, self.pki, self.trust, datetime.now(UTC))
         except (KeysUnusable, NotInstalled, UsageError) as error:
             raise SigningFailed(str(error)) from None
-
-
-def choice_of(settings: Settings) -> Choice:
-    """Which key the settings let sign claims."""
-    pin = settings.signer_pin
-    return Choice(
-        signer=settings.signer, chain=settings.signer_chain, pin=pin.get_secret_value() if pin else None
-    )  # fmt: skip
 
 
 def keys_now(settings: Settings) -> Keys:

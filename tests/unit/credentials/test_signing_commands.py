@@ -51,6 +51,10 @@ def test_from_a_key_in_a_module_to_its_revocation(run, module, monkeypatch, tmp_
     assert run(f"keys trust-signer signer.pem --root {root} --json")["signers"] == 2
     listed = run("keys list --json")["signers"]
     assert [row["cert_sha256"] for row in listed][1:] == [made["cert_sha256"]]
+    monkeypatch.setenv("COUNTERMARK_SIGNER_CHAIN", "signer.pem")
+    used = {row["cert_sha256"]: row["use"] for row in run("keys signers --json")["signers"]}
+    assert [used.pop(made["cert_sha256"]), *used.values()] == ["current", "retired"]
+    assert "elsewhere" in run("keys rotate signer", expected=2)
     question = ("ocsp", "-issuer", root, "-cert", "signer.pem", "-no_nonce")
     openssl(*question, "-reqout", "question.der")
     said = []
