@@ -241,6 +241,12 @@ class Settings(BaseModel):
             raise ValueError("they are not of the form http://host:port/path, with commas between")
         return responders
 
+    @model_validator(mode="after")
+    def _somebody_to_ask(self) -> Self:
+        if self.ocsp == "require" and not self.ocsp_responders.strip():
+            raise ValueError("ocsp is require, but ocsp_responders names nobody to ask")
+        return self
+
     @property
     def asked_responders(self) -> tuple[str, ...] | None:
         """Addresses of the OCSP responders that verifying asks; None: nobody is asked."""

@@ -1,12 +1,15 @@
 """OCSP: our responder's answers, and a policy that believes nothing but a definite answer."""
 
+import base64
 import contextlib
+import http.client
 import json
 import socket
 import subprocess
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
 
 import pytest
 from cryptography import x509
@@ -338,6 +341,23 @@ def test_openssl_agrees_with_our_answers(tmp_path, desk):
         assert "keyCompromise" in told.stdout
 
 
+def test_over_http_with_the_question_in_the_path_or_too_large(desk, responder):
+    host, port = responder.server_address[:2]
+
+    def ask(method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
+        with contextlib.closing(http.client.HTTPConnection(host, port, timeout=10)) as connection:
+            connection.request(method, path, body)
+            response = connection.getresponse()
+            return response.status, response.read()
+
+    path = "/" + quote(base64.b64encode(asked_about(desk)).decode(), safe="")
+    status, content = ask("GET", path)
+    said = kinds.load_der_ocsp_response(content)
+    assert (status, said.certificate_status) == (200, kinds.OCSPCertStatus.GOOD)
+    assert ask("GET", "/hello?")[0] == 404
+    assert ask("POST", "/", bytes(ocsp.MAX_REQUEST_BYTES + 1))[0] == 413
+
+
 def test_what_is_no_question_for_this_ca_is_told_so(desk, rogue):
     authority = ocsp.of_development(desk.pki.folder)
     pair = authority.responder(now())
@@ -351,7 +371,7 @@ def test_what_is_no_question_for_this_ca_is_told_so(desk, rogue):
     assert said.response_status is kinds.OCSPResponseStatus.UNAUTHORIZED
 
 
-def test_the_responders_certificate_is_renewed_before_it_ends(desk, reading):
+def test_the_responders_certificate_is_renewed_before_it_ends(desk):
     moment = [now()]
     with ocsp.Server(("127.0.0.1", 0), ocsp.of_development(desk.pki.folder), lambda: moment[0]) as server:
         question = asked_about(desk)

@@ -101,6 +101,8 @@ def test_a_signer_of_another_ca_is_registered_with_its_root_and_its_intermediate
     assert [entry.cert_sha256 for entry in trust.signers.entries[1:]] == [fingerprint(made.leaf)]
     demand_registered(chain, trust, NOW)
     assert TrustStore.from_text(json.dumps(trust.to_json())) == trust
+    older = {name: value for name, value in trust.to_json().items() if name != "intermediates"}
+    assert TrustStore.from_json(older) == replace(trust, intermediates="")
 
 
 def test_a_clip_signed_under_an_intermediate_is_ours_and_its_issuer_is_asked(desk, tmp_path):

@@ -83,6 +83,10 @@ def test_places_that_nobody_tested_are_refused(
 
 
 def test_who_signs_and_who_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as alone:
+        alone.setenv("COUNTERMARK_OCSP", "require")
+        with pytest.raises(UsageError, match="names nobody to ask"):
+            load(tmp_path)
     monkeypatch.setenv("COUNTERMARK_OCSP_RESPONDERS", "http://127.0.0.1:2560/, https://ocsp.example")
     assert load(tmp_path).asked_responders is None  # off is the default: nobody is asked
     monkeypatch.setenv("COUNTERMARK_OCSP", "require")
