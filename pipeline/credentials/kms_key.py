@@ -9,13 +9,16 @@ The service gets the digest of a claim, never the claim. It needs the rights ``k
 import functools
 import re
 from collections.abc import Callable
-from typing import Any, Final
+from importlib.util import find_spec
+from typing import Any, Final, TypeVar
 
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from pipeline.credentials.algorithms import PublicKey, SigningAlg, algorithm_of
 from pipeline.credentials.signer import CallbackKey, Wants
 from pipeline.errors import KeysUnusable, NotInstalled, UsageError
+
+Answer = TypeVar("Answer")
 
 SCHEME: Final = "kms:"
 CONNECT_SECONDS: Final = 5
@@ -39,7 +42,9 @@ def kms_key(setting: str) -> CallbackKey:
         raise UsageError(
             "the setting signer is no kms:arn:aws:kms:REGION:ACCOUNT:key/ID; see docs/signing.md"
         )
-    arn, client = fits.group(), _client(fits.group(2))
+    arn, region = fits.group(), fits.group(2)
+    _demand_botocore()
+    client = _asked(lambda: _client(region))
     told = _asked(lambda: client.get_public_key(KeyId=arn))
     public = _public(told["PublicKey"])
     algorithm = _ALGORITHMS.get(algorithm_of(public))
@@ -54,11 +59,14 @@ def kms_key(setting: str) -> CallbackKey:
     return CallbackKey(public, sign, wants=Wants.DIGEST)
 
 
+def _demand_botocore() -> None:
+    if find_spec("botocore") is None:
+        raise NotInstalled("keys in AWS KMS need: pip install 'countermark[kms]'")
+
+
 def _client(region: str) -> Any:
-    try:
-        from botocore.config import Config
-    except ImportError:
-        raise NotInstalled("keys in AWS KMS need: pip install 'countermark[kms]'") from None
+    from botocore.config import Config
+
     limits = Config(
         connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS,
         retries={"mode": "standard", "total_max_attempts": TRIES},
@@ -83,7 +91,7 @@ def _public(der: bytes) -> PublicKey:
     return key  # type: ignore[no-any-return]
 
 
-def _asked(ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def _asked(ask: Callable[[], Answer]) -> Answer:
     """Ask; what is told of a failure is its kind, since messages can hold addresses and identities."""
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -91,6 +99,6 @@ def _asked(ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         return ask()
     except ClientError as error:
         kind = str(error.response.get("Error", {}).get("Code", "unknown"))[:80]
-    except BotoCoreError as error:
+    except (BotoCoreError, ValueError) as error:  # the latter for an address that is none
         kind = type(error).__name__
     raise KeysUnusable(f"KMS cannot be used ({kind}); check key, rights and network, then sign again")

@@ -124,6 +124,12 @@ def test_a_service_that_is_away_is_given_up_soon(account):
     assert "hush-hush" not in str(caught.value)
 
 
+def test_an_address_that_is_none_is_told(account):
+    account("kms.example")
+    with pytest.raises(KeysUnusable, match="ValueError"):
+        kms_key(f"kms:{ARN}")
+
+
 def test_a_failing_service_is_asked_three_times(account):
     asked = []
 
