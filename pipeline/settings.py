@@ -34,6 +34,9 @@ MIB: Final = 1024 * 1024
 _FILES: Final = re.compile(
     r"file:///[^?#%]+|s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9_-][A-Za-z0-9._-]*)*/?", re.ASCII
 )
+_RESPONDER: Final = re.compile(
+    r"https?://([A-Za-z0-9.-]{1,253}|\[[0-9a-f:]{2,45}\])(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?", re.ASCII
+)
 
 
 class Settings(BaseModel):
@@ -140,6 +143,21 @@ class Settings(BaseModel):
     )
     tsa_url: str | None = Field(None, description="RFC 3161 time-stamp service; empty: the local one")
     tsa_roots: Path | None = Field(None, description="PEM file with the roots of that service")
+    signer: str = Field(
+        "local", max_length=2000, description="key that signs claims: local, pkcs11:… or kms:arn:…"
+    )
+    signer_chain: Path | None = Field(
+        None, description="PEM file with the certificates of that key, leaf first; not with local"
+    )
+    signer_pin: SecretStr | None = Field(
+        None, description="PIN of its PKCS#11 token, where the URI names no pin-source"
+    )
+    ocsp: Literal["off", "require"] = Field(
+        "off", description="whether verifying asks if a signer of ours was revoked"
+    )
+    ocsp_responders: str = Field(
+        "", max_length=2000, description="addresses of the responders that are asked, with commas between"
+    )
     max_bytes: int = Field(8192 * MIB, gt=0, description="bytes of a file that is taken in")
     max_pixels: int = Field(8192 * 4320, gt=0, description="pixels of one frame")
     max_frames: int = Field(216_000, gt=0, description="frames of a clip")
@@ -208,6 +226,32 @@ class Settings(BaseModel):
         if self.keys_passphrase is not None and self.keys_passphrase_file is not None:
             raise ValueError("keys_passphrase and keys_passphrase_file are both set; set one of them")
         return self
+
+    @field_validator("signer")
+    @classmethod
+    def _known_signer(cls, signer: str) -> str:
+        if signer != "local" and not signer.startswith(("pkcs11:", "kms:")):
+            raise ValueError("it is neither local nor pkcs11:… nor kms:arn:…")
+        return signer
+
+    @field_validator("ocsp_responders")
+    @classmethod
+    def _addresses(cls, responders: str) -> str:
+        if not all(_RESPONDER.fullmatch(one.strip()) for one in responders.split(",") if responders):
+            raise ValueError("they are not of the form http://host:port/path, with commas between")
+        return responders
+
+    @model_validator(mode="after")
+    def _somebody_to_ask(self) -> Self:
+        if self.ocsp == "require" and not self.ocsp_responders.strip():
+            raise ValueError("ocsp is require, but ocsp_responders names nobody to ask")
+        return self
+
+    @property
+    def asked_responders(self) -> tuple[str, ...] | None:
+        """Addresses of the OCSP responders that verifying asks; None: nobody is asked."""
+        named = tuple(one.strip() for one in self.ocsp_responders.split(",") if one.strip())
+        return named if self.ocsp == "require" else None
 
     @property
     def files(self) -> Path:

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from pipeline.credentials.choice import LOCAL
 from pipeline.eyes import Eyes
 from pipeline.policy import DESCRIPTIONS, FRAMES, LIKENESS, NAMES, UNREGISTERED, UNSAFE, WORDS, preset
 from pipeline.settings import Settings
@@ -26,6 +27,19 @@ def open_models(settings: Settings, eyes: Eyes) -> None:
         from pipeline.release.generation import opened_enhancer
 
         opened_enhancer(settings.enhancer, settings.enhancer_sha256)
+
+
+def open_signing(settings: Settings) -> None:
+    """Let a claim key outside this process sign a nonce: a key, PIN or certificate that does not fit stops
+    the start. The home's own key is made with the home.
+
+    Raises: SigningFailed.
+    """  # fmt: skip
+    if settings.signer == LOCAL:
+        return
+    from pipeline.release.credential import keys_now
+
+    keys_now(settings).claim_signer()
 
 
 def required_eyes(settings: Settings, eyes: Eyes | None = None) -> Eyes:

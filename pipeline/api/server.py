@@ -18,7 +18,7 @@ from pipeline.api.service import make_service
 from pipeline.errors import UsageError
 from pipeline.eyes import Eyes
 from pipeline.settings import Settings
-from pipeline.starting import open_models
+from pipeline.starting import open_models, open_signing
 
 HEADER_SECONDS: Final = 15.0  # for the headers of a request, and for the rest of one that was refused
 KEEP_ALIVE_SECONDS: Final = 10
@@ -81,8 +81,8 @@ def serve(
 
     It answers before its models are loaded, which takes a while; until then it is not ready and runs no job.
 
-    Raises: UsageError when the address cannot be had, and what `open_models` raises: a service whose models
-    are missing, damaged or without a calibration ends.
+    Raises: UsageError when the address cannot be had, and what `open_models` and `open_signing` raise: a
+    service whose models or claim key are missing, damaged or do not fit ends.
     """
     eyes, failed = Eyes.of(settings), list[Exception]()
     sys.setswitchinterval(SWITCH_SECONDS)
@@ -90,6 +90,7 @@ def serve(
     def load() -> None:
         try:
             open_models(settings, eyes)
+            open_signing(settings)
         except Exception as error:
             failed.append(error)
             server.should_exit = True

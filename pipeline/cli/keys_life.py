@@ -10,9 +10,10 @@ import typer
 
 from pipeline.cli import output
 from pipeline.credentials import sealing
-from pipeline.credentials.pki import Pki, fingerprint, load_pki, revoke_signer, rotate_signer
+from pipeline.credentials.choice import LOCAL, choice_of, signer_now
+from pipeline.credentials.pki import fingerprint, load_pki, revoke_signer, rotate_signer
 from pipeline.credentials.safe import Safe, read_passphrase, safe_of
-from pipeline.credentials.trust import SignerEntry, SignerState
+from pipeline.credentials.trust import SignerEntry, SignerState, SignerTable
 from pipeline.errors import UsageError
 from pipeline.home import Home
 from pipeline.keyring import rotate_detection, rotate_minting
@@ -85,7 +86,8 @@ def signers(home: output.Home = None, as_json: output.AsJson = False) -> int:
     """Show the table of claim signers, present and past."""
     settings = load(home)
     pki = load_pki(Home(settings.home).pki, safe_of(settings))
-    rows = [_row(entry, pki, datetime.now(UTC)) for entry in pki.trust.signers.entries]
+    now, current = datetime.now(UTC), signer_now(choice_of(settings), pki)
+    rows = [_row(entry, current, now) for entry in pki.trust.signers.entries]
     for row in rows:
         output.say(f"{row['use']}, from {row['not_before']} to {row['not_after']}")
         output.say(f"  certificate {row['cert_sha256']}")
@@ -112,8 +114,14 @@ def revoke(
     if not SHA256.fullmatch(named):
         raise UsageError("a certificate is named by the 64 hexadecimal digits of its SHA-256")
     moment = _moment(at)
-    table = revoke_signer(Home(load(home).home).pki, named, at=moment)
-    output.say("Revoked. The next clip is signed by a new signer, also by services and workers that run.")
+    settings = load(home)
+    table = revoke_signer(Home(settings.home).pki, named, at=moment)
+    if settings.signer == LOCAL:
+        output.say("Revoked. The next clip is signed by a new signer, also by services and workers that run.")
+    else:
+        output.say(
+            "Revoked. Where it is the present signer, clips wait until signer_chain names another one."
+        )
     output.say("Hand out new bundles (keys export-verifier): verifiers elsewhere know nothing of it yet.")
     entry = table.find(named)
     return _told(as_json, {"cert_sha256": named, "revoked_at": entry.revoked_at if entry else None})
@@ -144,6 +152,10 @@ def _minting(settings: Settings, safe: Safe) -> dict[str, Any]:
 
 
 def _signer(settings: Settings, safe: Safe) -> dict[str, Any]:
+    if settings.signer != LOCAL:
+        raise UsageError(
+            "the setting signer names a key elsewhere: have a new one certified (docs/signing.md)"
+        )
     pki = rotate_signer(Home(settings.home).pki, now=datetime.now(UTC), safe=safe)
     named = fingerprint(pki.claim.certificate)
     output.say(f"New clips are signed by {named}; what earlier signers signed stays good.")
@@ -151,11 +163,11 @@ def _signer(settings: Settings, safe: Safe) -> dict[str, Any]:
     return {"cert_sha256": named}
 
 
-def _row(entry: SignerEntry, pki: Pki, now: datetime) -> dict[str, Any]:
-    [document] = type(pki.trust.signers)(entries=(entry,)).to_json()["signers"]
+def _row(entry: SignerEntry, current: str, now: datetime) -> dict[str, Any]:
+    [document] = SignerTable(entries=(entry,)).to_json()["signers"]
     if entry.state is SignerState.REVOKED:
         use = "revoked"
-    elif entry.cert_sha256 == fingerprint(pki.claim.certificate):
+    elif entry.cert_sha256 == current:
         use = "current"
     else:
         use = "ended" if datetime.fromisoformat(entry.not_after) <= now else "retired"

@@ -14,6 +14,7 @@ import typer
 from pipeline.cli import (
     apikeys,
     bench,
+    ca,
     calibrate,
     case,
     check,
@@ -28,6 +29,7 @@ from pipeline.cli import (
     guard,
     imports,
     keys,
+    keys_signer,
     licence,
     log,
     optout,
@@ -94,7 +96,10 @@ app.command("statements")(output.command(statements.statements))
 app.command("serve")(output.command(serve.serve))
 app.command("worker")(output.command(worker.worker))
 app.add_typer(training.app, name="training")
+keys.app.command("csr")(keys_signer.csr)
+keys.app.command("trust-signer")(keys_signer.trust_signer)
 app.add_typer(keys.app, name="keys")
+app.add_typer(ca.app, name="ca")
 app.add_typer(apikeys.app, name="apikeys")
 
 

@@ -50,7 +50,7 @@ def worker(
     from pipeline.eyes import Eyes
     from pipeline.importing import Importing
     from pipeline.runner import STOP_SECONDS, Runner
-    from pipeline.starting import open_models
+    from pipeline.starting import open_models, open_signing
 
     settings, stop = load(home), threading.Event()
     count = jobs or max(1, settings.workers)
@@ -58,6 +58,7 @@ def worker(
     safe_of(settings).demand_open()  # before the models, which take long to load
     log, eyes = logging.getLogger("countermark.service"), Eyes.of(settings)
     open_models(settings, eyes)
+    open_signing(settings)
     with open_app(settings, eyes) as app:
         told = Told(signal.SIGTERM, signal.SIGINT)
         runner = Runner(app, count, lambda *_: None, lambda _job: None)

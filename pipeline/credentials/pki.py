@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.oid import NameOID
 
 from pipeline.credentials import certs
+from pipeline.credentials.anchors import intermediates, more_roots, ocsp_address
 from pipeline.credentials.certs import KeyPair
 from pipeline.credentials.keyfiles import check_folder, locked, read_private, sync_folder, write_private
 from pipeline.credentials.safe import Safe, Secret
@@ -80,8 +81,9 @@ def load_pki(folder: Path, safe: Safe | None = None) -> Pki:
     if signers.find(fingerprint(claim.certificate)) is None:
         raise KeysUnusable(f"{folder / SIGNERS} does not list the present signer; restore it from a backup")
     trust = TrustStore(
-        claim_roots=claim_root.certificate_pem, tsa_roots=tsa_root.certificate_pem, signers=signers
-    )
+        claim_roots=claim_root.certificate_pem + more_roots(folder), tsa_roots=tsa_root.certificate_pem,
+        signers=signers, intermediates=intermediates(folder),
+    )  # fmt: skip
     return Pki(folder=folder, claim=claim, tsa=tsa, trust=trust)
 
 
@@ -124,6 +126,12 @@ def revoke_signer(folder: Path, cert_sha256: str, *, at: datetime | None) -> Sig
 
 def _wider(before: str | None, at: datetime | None) -> bool:
     return at is None or (before is not None and at <= datetime.fromisoformat(before))
+
+
+def add_signer(folder: Path, entry: SignerEntry) -> None:
+    """List a claim signer that another CA certified (`signers.register`). Raises: KeysUnusable."""
+    with _locked(folder):
+        _write_signers(folder, load_signers(folder).with_entry(entry))
 
 
 def fingerprint(certificate: x509.Certificate) -> str:
@@ -179,8 +187,9 @@ class _Making:
     def new_claim_leaf(self) -> None:
         root = self._usable_root(CLAIM_ROOT)
         leaf = certs.make_claim_leaf(
-            root, "Countermark development signer", self.organisation, self.now, self.claim_life
-        )
+            root, "Countermark development signer", self.organisation, self.now, self.claim_life,
+            ocsp_address(self.folder),
+        )  # fmt: skip
         _write_signers(self.folder, load_signers(self.folder).with_entry(signer_entry(leaf.certificate)))
         self._write(CLAIM_LEAF, leaf)
 
@@ -230,7 +239,11 @@ def _ending(pair: KeyPair, now: datetime) -> bool:
 
 def load_pair(path: Path, safe: Safe | None = None) -> KeyPair:
     """A key file of this folder. Raises: KeysUnusable when it is missing, damaged, sealed or exposed."""
-    content = (safe or _plain(path.parent)).read(path, _secret(path.name))
+    return parse_pair((safe or _plain(path.parent)).read(path, _secret(path.name)), path)
+
+
+def parse_pair(content: bytes, path: Path) -> KeyPair:
+    """A key file's content, as `KeyPair.to_pem` writes it. Raises: KeysUnusable, which names `path`."""
     try:
         key = load_pem_private_key(content, password=None)
         certificate = x509.load_pem_x509_certificate(content)

@@ -26,6 +26,15 @@ class TimestampState(StrEnum):
     TRUSTED = "trusted"
 
 
+class RevocationState(StrEnum):
+    """Whether it was asked if the signer was revoked (`revocation`). With NOT_CHECKED nothing is believed."""
+
+    NOT_ASKED = "not_asked"
+    GOOD = "good"
+    REVOKED = "revoked"
+    NOT_CHECKED = "not_checked"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialReading:
     """One credential against one file, judged with one trust store.
@@ -67,6 +76,7 @@ class CredentialReading:
     generator: str | None = None
     release: dict[str, Any] | None = None
     ingredients: int = 0
+    revocation: RevocationState = RevocationState.NOT_ASKED
 
     @property
     def intact(self) -> bool:
@@ -97,6 +107,7 @@ class CredentialReading:
                 **document, **changed,
                 "state": CredentialState(document["state"]),
                 "timestamp": TimestampState(document["timestamp"]),
+                "revocation": RevocationState(document["revocation"]),
                 "fingerprint": None if fingerprint is None else base64.b64decode(fingerprint, validate=True),
                 "payload": None if payload is None else int(payload, 16),
             })  # fmt: skip

@@ -104,18 +104,22 @@ class TrustStore:
     """Trust anchors as PEM text (several certificates may follow one another) and the signer table.
 
     ``foreign_roots``: claim roots of others that are believed too (their clips read as foreign, never ours).
+    ``intermediates``: CAs between our claim roots and our signers, whom revocation is asked about; they are
+    no anchors.
     """
 
     claim_roots: str
     tsa_roots: str
     signers: SignerTable
     foreign_roots: str = ""
+    intermediates: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """A document that holds no secret."""
         return {
             "format": TRUST_FORMAT, "claim_roots": self.claim_roots, "tsa_roots": self.tsa_roots,
-            "foreign_roots": self.foreign_roots, "signers": self.signers.to_json(),
+            "foreign_roots": self.foreign_roots, "intermediates": self.intermediates,
+            "signers": self.signers.to_json(),
         }  # fmt: skip
 
     @classmethod
@@ -125,7 +129,8 @@ class TrustStore:
             if not isinstance(document, dict) or document["format"] != TRUST_FORMAT:
                 raise ValueError("format")
             roots = {name: _pem(document[name]) for name in ("claim_roots", "tsa_roots", "foreign_roots")}
-            return cls(**roots, signers=SignerTable.from_json(document["signers"]))
+            between = _pem(document.get("intermediates", ""))  # bundles before 2026-12 have none
+            return cls(**roots, intermediates=between, signers=SignerTable.from_json(document["signers"]))
         except (KeyError, TypeError, ValueError):
             raise KeysUnusable(
                 f"the trust file is not of the format {TRUST_FORMAT}; export it again"

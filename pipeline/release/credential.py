@@ -3,10 +3,11 @@
 import contextlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pipeline.credentials.choice import Choice, choice_of, open_signer
 from pipeline.credentials.manifest import (
     Agent,
     Making,
@@ -21,8 +22,9 @@ from pipeline.credentials.pki import Pki, ensure_pki, load_pki
 from pipeline.credentials.read import read_credential
 from pipeline.credentials.safe import safe_of
 from pipeline.credentials.sign import ExternalTsa, SignedClip, TimeStampService, sign_clip
-from pipeline.credentials.signer import LocalKeySigner
-from pipeline.errors import KeysUnusable, SigningFailed
+from pipeline.credentials.signer import ClaimSigner
+from pipeline.credentials.trust import TrustStore
+from pipeline.errors import KeysUnusable, NotInstalled, SigningFailed, UsageError
 from pipeline.home import Home
 from pipeline.keyring import with_tsa_roots
 from pipeline.sandbox import ProcessLimits
@@ -62,7 +64,23 @@ class SignRequest:
     origin: Imported | Generated
 
 
-def keys_now(settings: Settings) -> Pki:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keys:
+    """The signing keys of a home as they are now: its own, which key signs claims, and whom it believes."""
+
+    pki: Pki
+    choice: Choice
+    trust: TrustStore
+
+    def claim_signer(self) -> ClaimSigner:
+        """Who signs claims. Raises: SigningFailed when that key cannot be used, so that the job waits."""
+        try:
+            return open_signer(self.choice, self.pki, self.trust, datetime.now(UTC))
+        except (KeysUnusable, NotInstalled, UsageError) as error:
+            raise SigningFailed(str(error)) from None
+
+
+def keys_now(settings: Settings) -> Keys:
     """The signing keys as they are now: since a process began, a signer may have been revoked, or be near its
     end, and is then replaced.
 
@@ -72,7 +90,8 @@ def keys_now(settings: Settings) -> Pki:
     try:
         # Keys that are gone are not made anew: new ones would hide that the old ones are lost.
         pki = _ensured(settings) if os.path.lexists(folder) else load_pki(folder)
-        return replace(pki, trust=with_tsa_roots(pki.trust, settings.tsa_roots))
+        trust = with_tsa_roots(pki.trust, settings.tsa_roots)
+        return Keys(pki=pki, choice=choice_of(settings), trust=trust)
     except KeysUnusable as error:
         raise SigningFailed(str(error)) from None
 
@@ -97,14 +116,14 @@ def definition(request: SignRequest) -> ManifestDefinition:
 
 
 def sign(
-    source: Path, target: Path, document: ManifestDefinition, pki: Pki, service: TimeStampService
+    source: Path, target: Path, document: ManifestDefinition, keys: Keys, service: TimeStampService
 ) -> SignedClip:
     """Sign `source` into `target`. Raises: SigningFailed, StorageFailed."""
-    return sign_clip(source, target, document, signer=LocalKeySigner(pki), tsa=service, trust=pki.trust)
+    return sign_clip(source, target, document, signer=keys.claim_signer(), tsa=service, trust=keys.trust)
 
 
 @contextlib.contextmanager
-def time_stamps(pki: Pki, url: str | None, now: datetime) -> Iterator[TimeStampService]:
+def time_stamps(keys: Keys, url: str | None, now: datetime) -> Iterator[TimeStampService]:
     """The configured time-stamp service, or the local one on loopback while the block lasts."""
     if url:
         yield ExternalTsa(url=url)
@@ -112,22 +131,22 @@ def time_stamps(pki: Pki, url: str | None, now: datetime) -> Iterator[TimeStampS
     # Needs the extra "guard"; verifying never comes here.
     from pipeline.credentials.tsa import local_tsa
 
-    with local_tsa(pki, clock=lambda: now) as service:
+    with local_tsa(keys.pki, clock=lambda: now) as service:
         yield service
 
 
-def believed(pki: Pki, signer_sha256: str, stamped_at: str) -> bool:
+def believed(keys: Keys, signer_sha256: str, stamped_at: str) -> bool:
     """Whether a claim of that signer, time-stamped then (RFC 3339), is ours by the signer table as it is."""
-    entry = pki.trust.signers.find(signer_sha256)
+    entry = keys.trust.signers.find(signer_sha256)
     return entry is not None and not entry.revoked_for(stamped_at)
 
 
-def reread(signed: Path, pki: Pki, payload: int, limits: ProcessLimits) -> str:
+def reread(signed: Path, keys: Keys, payload: int, limits: ProcessLimits) -> str:
     """The verdict of a fresh reader in another process on the signed file: ``intact``, or it raises.
 
     Raises: SigningFailed for anything that is not our whole, trusted, time-stamped credential.
     """
-    reading = read_credential(signed, pki.trust, limits=limits)
+    reading = read_credential(signed, keys.trust, limits=limits)
     if not reading.intact or reading.payload != payload:
         found = ", ".join(reading.failures) or reading.state
         raise SigningFailed(f"the signed file does not read back as ours ({found}); it stays held: try again")

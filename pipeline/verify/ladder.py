@@ -5,7 +5,8 @@
    so is a payload that differs from the one our own credential names
 3. somebody else's trusted, whole credential with our payload -> conflict
 4. our credential, pinned signer, whole, trusted time-stamp -> intact
-5. our credential, content hash broken -> altered
+5. our credential, content hash broken -> altered; one whose signer could not be asked about, though that is
+   demanded -> inconclusive
 6. a credential that we do not trust, or somebody's on changed content -> untrusted-claim (the claimed
    issuer is never named)
 7. no credential, but payload, fingerprint and stored manifest agree -> recovered;
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from pipeline.credentials.reading import CredentialReading, CredentialState, TimestampState
+from pipeline.credentials.reading import CredentialReading, CredentialState, RevocationState, TimestampState
 from pipeline.types import EvidenceState, FileVerdict
 
 
@@ -62,6 +63,7 @@ def verdict(facts: Facts) -> FileVerdict:
         (_foreign(facts) and facts.payload is not None, FileVerdict.CONFLICT),  # 3
         (_whole(facts.credential), FileVerdict.INTACT),  # 4
         (_changed(facts.credential), FileVerdict.ALTERED),  # 5
+        (_not_asked_about(facts.credential), FileVerdict.INCONCLUSIVE),
         (_untrusted(facts.credential), FileVerdict.UNTRUSTED_CLAIM),  # 6
         (_recovered(facts, FingerprintMatch.SAME), FileVerdict.RECOVERED),  # 7
         (_recovered(facts, FingerprintMatch.UNDECIDED), FileVerdict.RECOVERED_UNCONFIRMED),
@@ -90,6 +92,10 @@ def _whole(credential: CredentialReading | None) -> bool:
 
 def _changed(credential: CredentialReading | None) -> bool:
     return credential is not None and credential.ours and not credential.hash_ok
+
+
+def _not_asked_about(credential: CredentialReading | None) -> bool:
+    return credential is not None and credential.revocation is RevocationState.NOT_CHECKED
 
 
 def _untrusted(credential: CredentialReading | None) -> bool:

@@ -156,7 +156,13 @@ class _Case:
 
     def _read(self, manifest: bytes | None) -> CredentialReading:
         limits = self._verifier.settings.process_limits
-        return read_credential(self._path, self._verifier.trust, limits=limits, manifest_bytes=manifest)
+        trust, responders = self._verifier.trust, self._verifier.settings.asked_responders
+        reading = read_credential(self._path, trust, limits=limits, manifest_bytes=manifest)
+        if responders is None:
+            return reading
+        from pipeline.credentials.revocation import checked as asked_about  # nobody else needs what it loads
+
+        return asked_about(reading, trust, responders, datetime.now(UTC))
 
     def _take(self, reading: Future[CredentialReading]) -> None:
         """The credential, once it is read; told once."""
@@ -270,7 +276,9 @@ class _Case:
         )  # fmt: skip
 
     def _credential_line(self) -> Evidence:
-        return words.credential_line(self._credential, recovered=self._manifest_holds())
+        return words.credential_line(
+            self._credential, recovered=self._manifest_holds(), stored=self._stored
+        )  # fmt: skip
 
     def _hidden_line(self) -> Evidence:
         observation = self._observation

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from pipeline.credentials.reading import CredentialReading, CredentialState, TimestampState
+from pipeline.credentials.reading import CredentialReading, CredentialState, RevocationState, TimestampState
 from pipeline.types import Evidence, EvidenceState, FileVerdict, Json, JsonValue
 from pipeline.verify.checked import Checked, CheckedState
 from pipeline.verify.content import Content, ContentMatch
@@ -19,6 +19,9 @@ LOOKED_FOR_IN_PARTS: Final = (
     "Looked for, not found. Parts of the clip are too short to be looked at, or come too late in it."
 )
 TOO_SHORT: Final = "Not looked for: the clip is too short, or its frames lie too far apart."
+NOT_ASKED_ABOUT: Final = (
+    "There is one, but nobody could say whether its signer was revoked; it is not relied on."
+)
 COVERED: Final = "It shows the release, but something in the picture was covered, added or changed."
 TOLD_PACE: Final = 0.03  # relative; the mark measures the speed of a short clip about so well
 MONTHS: Final = (
@@ -81,10 +84,14 @@ def _how(geometry: Geometry | None) -> str:
     return f", {' and '.join(told)}" if told else ""
 
 
-def credential_line(reading: CredentialReading | None, *, recovered: bool) -> Evidence:
-    """The credential's line; `recovered`: the file has none, but the stored one was found by the mark."""
+def credential_line(
+    reading: CredentialReading | None, *, recovered: bool, stored: CredentialReading | None = None
+) -> Evidence:
+    """The credential's line; `recovered`: the file has none, but the `stored` one was found by the mark."""
     if reading is None:
         return Evidence(state=EvidenceState.FAILED, summary="The credential could not be read.")
+    if RevocationState.NOT_CHECKED in (reading.revocation, stored and stored.revocation):
+        return Evidence(state=EvidenceState.NOT_CHECKED, summary=NOT_ASKED_ABOUT)
     if reading.state is CredentialState.NONE:
         text = "Removed; the stored credential was found through the hidden mark." if recovered else "None."
         return Evidence(state=EvidenceState.ABSENT, summary=text, found={"recovered": recovered})
@@ -110,7 +117,7 @@ def _details(reading: CredentialReading) -> Json:
         "signature_ok": reading.signature_ok, "timestamp": str(reading.timestamp),
         "timestamp_time": reading.timestamp_time, "failures": list(reading.failures),
         "ingredients": reading.ingredients, "laundered_parent": reading.laundered_parent,
-        "revoked_signer": reading.revoked_signer,
+        "revoked_signer": reading.revoked_signer, "revocation": str(reading.revocation),
     }  # fmt: skip
     if reading.trusted:
         found |= {

@@ -2,9 +2,9 @@
 
 import contextlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,13 @@ import av
 import cv2
 import numpy as np
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
+from benchmarks.tools.local_softhsm import SOFTHSM, LocalModule
 from pipeline.credentials.c2pa_context import Builder, C2paSigningAlg, Signer, make_context
-from pipeline.credentials.certs import KeyPair
+from pipeline.credentials.certs import KeyPair, claim_certificate
 from pipeline.credentials.child import open_media, read_open_file
 from pipeline.credentials.manifest import (
     Agent,
@@ -26,7 +30,7 @@ from pipeline.credentials.manifest import (
     new_urn,
 )
 from pipeline.credentials.manifest import guarded as guarded_definition
-from pipeline.credentials.pki import Pki, ensure_pki
+from pipeline.credentials.pki import Pki, ensure_pki, load_pair
 from pipeline.credentials.read import IngredientJudgement
 from pipeline.credentials.reading import PARENT, CredentialReading
 from pipeline.credentials.sign import SignedClip, sign_clip
@@ -156,5 +160,28 @@ def guarded(desk: Desk) -> Callable[[IngredientJudgement], ManifestDefinition]:
         return guarded_definition(
             desk.facts(), parent=desk.imported(archive=parent.archive), visible_mark=True
         )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def module(workshop: Path) -> Iterator[LocalModule]:
+    """A SoftHSM with one token, and in it a key of each kind that signs claims (`LocalModule.uri`)."""
+    if not SOFTHSM.exists():
+        pytest.skip("SoftHSM is not installed here; install the package softhsm2")
+    pytest.importorskip("pkcs11", reason="python-pkcs11 is not installed here")
+    with LocalModule(workshop / "hsm") as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def certified(desk: Desk) -> Callable[..., str]:
+    """PEM of a certificate of the C2PA profile for a public key, by the desk's own claim root."""
+
+    def make(key: Any, *, start: datetime | None = None, life: timedelta = timedelta(days=90)) -> str:
+        root = load_pair(desk.pki.folder / "claim_root.pem")
+        subject = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Countermark tests")])
+        issued = claim_certificate(root, subject, key, start or now(), life)
+        return issued.public_bytes(Encoding.PEM).decode()
 
     return make

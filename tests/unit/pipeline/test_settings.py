@@ -80,3 +80,36 @@ def test_places_that_nobody_tested_are_refused(
     with pytest.raises(UsageError, match="files_url") as refused:
         load(tmp_path)
     assert "secret" not in str(refused.value)
+
+
+def test_who_signs_and_who_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as alone:
+        alone.setenv("COUNTERMARK_OCSP", "require")
+        with pytest.raises(UsageError, match="names nobody to ask"):
+            load(tmp_path)
+    monkeypatch.setenv("COUNTERMARK_OCSP_RESPONDERS", "http://127.0.0.1:2560/, https://ocsp.example")
+    assert load(tmp_path).asked_responders is None  # off is the default: nobody is asked
+    monkeypatch.setenv("COUNTERMARK_OCSP", "require")
+    assert load(tmp_path).asked_responders == ("http://127.0.0.1:2560/", "https://ocsp.example")
+    monkeypatch.setenv("COUNTERMARK_SIGNER", "pkcs11:token=t;object=k?module-path=/m")
+    monkeypatch.setenv("COUNTERMARK_SIGNER_PIN", "471147")
+    settings = load(tmp_path)
+    assert "471147" not in repr(settings) + str(settings)
+    assert settings.signer_pin is not None
+    assert settings.signer_pin.get_secret_value() == "471147"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SIGNER", "file:key.pem"), ("OCSP", "maybe"), ("OCSP_RESPONDERS", "ocsp.example"),
+        ("OCSP_RESPONDERS", "http://user:password@ocsp.example/"), ("OCSP_RESPONDERS", "http://a/,,http://b/"),
+        ("OCSP_RESPONDERS", "file:///etc/passwd"),
+    ],
+)  # fmt: skip
+def test_wrong_signers_and_responders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(f"COUNTERMARK_{name}", value)
+    with pytest.raises(UsageError, match=name.lower()):
+        load(tmp_path)
