@@ -27,7 +27,7 @@ from benchmarks.trials import likeness, material
 from benchmarks.trials.crowd import closeness, crowd, loader
 from benchmarks.trials.likeness import Clip
 from benchmarks.trials.likeness_attacks import ATTACKS, planes_of
-from benchmarks.trials.likeness_pairs import Judged, Kept, distances, judged, kept
+from benchmarks.trials.likeness_pairs import Judged, Kept, distances, judged, kept, read, repeats, written
 from pipeline.credentials import fingerprint as prints
 from pipeline.credentials.moments import stored as parted
 from pipeline.verify import similar
@@ -60,7 +60,9 @@ def main() -> int:
     known = [kept(one, one.footage(folder), query=one.name in queries) for one in clips]
     rows = [*measured, once("clips", len(clips), "count")]
     if PAIRS in asked_for.parts:
-        rows += [*_fingerprints(known), *_pairs(known)]
+        pairs = _judged(known, folder, again=asked_for.again)
+        repeated = _repeated(clips, folder)
+        rows += [*_fingerprints(known, repeated), *_pairs(known, pairs, repeated)]
     if CROWD in asked_for.parts:
         rows += _crowded(known, folder, asked_for)
     common.present(SUITE, [*rows, *common.machine()], at_commit, as_json=asked_for.json)
@@ -77,6 +79,7 @@ def _asked() -> Namespace:
     add("--parts", nargs="+", choices=(PAIRS, CROWD), default=(PAIRS, CROWD), help="what is measured")
     add("--queries", type=common.whole(1), default=200, help="clips that are searched for among all others")
     add("--targets", type=common.whole(1), default=8, help="clips that are attacked and searched for")
+    add("--again", action="store_true", help="judge the pairs of the run before by today's limits")
     add("--releases", type=common.whole(0), default=1_000_000, help="made-up releases among which")
     add("--cells", type=Path, default=CELLS, metavar="DIR", help="where clips are kept")
     return parser.parse_args()
@@ -107,7 +110,7 @@ def _relation(query: Clip, other: Clip) -> str:
     return "others"
 
 
-def _fingerprints(known: Sequence[Kept]) -> list[Row]:
+def _fingerprints(known: Sequence[Kept], repeated: frozenset[frozenset[str]]) -> list[Row]:
     """How often fingerprints alone are alike, over all pairs of different clips."""
     found: dict[tuple[str, str], list[float]] = {}
     usable = [one for one in known if one.fingerprint.indices and one.fingerprint.doublings == 1]
@@ -116,7 +119,8 @@ def _fingerprints(known: Sequence[Kept]) -> list[Row]:
             continue
         values = distances(one.query.fingerprint, [other.fingerprint for other in usable])
         for other, value in zip(usable, values, strict=True):
-            if other.clip.name != one.clip.name and not np.isnan(value):
+            names = {other.clip.name, one.clip.name}
+            if len(names) == 2 and names not in repeated and not np.isnan(value):
                 for relation in ("all", _relation(one.clip, other.clip)):
                     found.setdefault((_half(one.clip), relation), []).append(float(value))
     rows = []
@@ -131,23 +135,47 @@ def _fingerprints(known: Sequence[Kept]) -> list[Row]:
     return rows
 
 
-def _pairs(known: Sequence[Kept]) -> list[Row]:
-    """How often the search says that different clips are the same, of all pairs."""
+def _judged(known: Sequence[Kept], folder: Path, *, again: bool) -> list[Judged]:
+    """Each query compared with all other clips; with `again` what was written down by the run before."""
+    path = folder / "judged.json"
+    if again:
+        return read(path, [one.clip for one in known])
     index = Similar({one.clip.name: one.stored for one in known}.get)
     index.add_all([(one.clip.name, one.stored) for one in known])
-    totals: Counter[tuple[str, str]] = Counter()
-    looked: dict[tuple[str, str], list[Judged]] = {}
+    found: list[Judged] = []
     for number, one in enumerate(query for query in known if query.query is not None):
-        for other in known:
-            if other.clip.name != one.clip.name:
-                totals[_half(one.clip), "all"] += 1
-                totals[_half(one.clip), _relation(one.clip, other.clip)] += 1
-        for pair in judged(one, known, index):
-            for relation in ("all", _relation(pair.query, pair.other)):
-                looked.setdefault((_half(one.clip), relation), []).append(pair)
+        found += judged(one, known, index)
         if number % 20 == 19:
             say(f"{number + 1} clips compared with all others")
-    rows = []
+            written(found, path)
+    written(found, path)
+    return found
+
+
+def _repeated(clips: Sequence[Clip], folder: Path) -> frozenset[frozenset[str]]:
+    """Extensions that show what their clip shows, since the drawn scene comes back: no others, left out."""
+    first = {one.family: one for one in clips if not one.change}
+    pairs = [(first[one.family], one) for one in clips if one.change.startswith(likeness.EXTENSION)]
+    return frozenset(
+        frozenset({one.name, other.name}) for one, other in pairs
+        if repeats(one.footage(folder), other.footage(folder))
+    )  # fmt: skip
+
+
+def _pairs(known: Sequence[Kept], found: Sequence[Judged], repeated: frozenset[frozenset[str]]) -> list[Row]:
+    """How often the search says that different clips are the same, of all pairs."""
+    totals: Counter[tuple[str, str]] = Counter()
+    looked: dict[tuple[str, str], list[Judged]] = {}
+    for one in (query.clip for query in known if query.query is not None):
+        for other in (other.clip for other in known):
+            if other.name != one.name and {one.name, other.name} not in repeated:
+                totals[_half(one), "all"] += 1
+                totals[_half(one), _relation(one, other)] += 1
+    for pair in found:
+        if {pair.query.name, pair.other.name} not in repeated:
+            for relation in ("all", _relation(pair.query, pair.other)):
+                looked.setdefault((_half(pair.query), relation), []).append(pair)
+    rows = [once("extensions that repeat their clip, left out", len(repeated), "count")]
     for (half, relation), pairs in sorted(totals.items()):
         mine = looked.get((half, relation), [])
         proved = sum(pair.proof is not None for pair in mine)

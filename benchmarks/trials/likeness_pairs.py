@@ -1,16 +1,18 @@
 """Pairs of clips of which neither shows the other, and how alike fingerprint and search take them to be."""
 
+import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.attacks.footage import Footage, planes
 from benchmarks.trials.likeness import Clip
 from benchmarks.trials.likeness_attacks import planes_of
-from pipeline.credentials import fingerprint as prints
 from pipeline.credentials.fingerprint import (
     BITS,
     MIN_OVERLAP,
@@ -25,7 +27,11 @@ from pipeline.verify.similar import ClipQuery, Similar
 from pipeline.verify.similar_index import nearest
 from pipeline.verify.similar_proof import Proof, Shown, prove
 from pipeline.verify.similar_query import asked, moves
+from pipeline.verify.similar_times import Line
 
+SMALL: Final = (86, 48)
+ALIKE_LEVELS: Final = 3  # of luma, in every cell: less than what a release keeps
+REPEATED: Final = 0.8  # of the frames
 CANDIDATES: Final = 12  # that are near in a crowd of few; those beyond have other pictures
 
 
@@ -118,12 +124,39 @@ def judged(query: Kept, others: Sequence[Kept], index: Similar) -> Iterator[Judg
         yield Judged(query=query.clip, other=by_name[near.name].clip, proof=proof, still=still)
 
 
-def tail(values: NDArray[np.float64], shares: Sequence[float]) -> list[tuple[float, float]]:
-    """Quantiles of what is known of the values, from the smallest."""
-    known = values[~np.isnan(values)]
-    return [(share, float(np.quantile(known, share))) for share in shares]
+def written(pairs: Sequence[Judged], path: Path) -> None:
+    """Write down what was measured of pairs, so that other limits can judge it again."""
+    rows = [
+        {"query": one.query.name, "other": one.other.name, "still": one.still,
+         "proof": None if one.proof is None else asdict(one.proof) | {"line": list(one.proof.line[:2])}}
+        for one in pairs
+    ]  # fmt: skip
+    path.write_text(json.dumps(rows))
 
 
-def alike(value: float) -> bool:
-    """Whether a fingerprint's distance says that the clips are alike."""
-    return not np.isnan(value) and value < prints.MATCH_DISTANCE
+def read(path: Path, clips: Sequence[Clip]) -> list[Judged]:
+    """What was written down of pairs of these clips."""
+    by_name = {one.name: one for one in clips}
+    found = []
+    for row in json.loads(path.read_text()):
+        proof = row["proof"]
+        if proof is not None:
+            proof = Proof(**proof | {"line": Line(*proof["line"], ())})
+        query, other = by_name[row["query"]], by_name[row["other"]]
+        found.append(Judged(query=query, other=other, proof=proof, still=row["still"]))
+    return found
+
+
+def repeats(one: Footage, other: Footage) -> bool:
+    """Whether the other shows what the one shows in every cell, at another time: then it is no other."""
+    ours, theirs = (
+        np.stack([cv2.resize(f.luma, SMALL, interpolation=cv2.INTER_AREA) for f in footage.play()])
+        for footage in (one, other)
+    )
+    least = round(REPEATED * min(len(ours), len(theirs)))
+    for shift in range(-len(theirs) + least, len(ours) - least + 1):
+        mine = ours[max(0, shift) : len(theirs) + shift].astype(np.int16)
+        yours = theirs[max(0, -shift) : max(0, -shift) + len(mine)].astype(np.int16)
+        if np.abs(mine[: len(yours)] - yours).max() <= ALIKE_LEVELS:
+            return True
+    return False

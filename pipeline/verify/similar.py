@@ -38,8 +38,8 @@ LARGE: Final = 1 << 15  # and of one that is not merged any more
 
 # Calibrated in benchmarks/fingerprint.py; docs/adr/0063 has the figures.
 SAME_SHARE: Final = 0.8  # of the shorter one; less is another cut, or what comes before or after
-SAME_MOTION: Final = 0.8
-SAME_DIFFERS: Final = 1.6
+SAME_MOTION: Final = 0.93
+SAME_DIFFERS: Final = 1.2
 
 
 class Confirmed(StrEnum):

@@ -34,7 +34,7 @@ LEAST_SEEN: Final = 0.12  # of the release's picture
 WELL_LAID: Final = 0.96
 HOPELESS: Final = 0.5
 TURNS: Final = 2
-AROUND: Final = 2  # moments of the release before and after the likeliest one
+AROUND: Final = tuple(step / 4 for step in range(-8, 9))  # seconds from the likeliest moment
 MOVING: Final = 4.0  # luma levels of deviation over the clip from which a cell counts as moving
 LEAST_MOVING: Final = 0.004  # of the cells
 
@@ -159,8 +159,9 @@ def _better(clip: Shown, release: Moments, seen: Glance) -> Matrix:
     start, line = seen.start, seen.line
     begun = place_of(clip.moments.sides, start.part, release.sides, start.window, mirrored=start.mirrored)
     ours, of = line.pairs[len(line.pairs) // 2]
-    for other in range(max(0, of - AROUND), min(len(release.taken), of + AROUND + 1)):
-        shown, moment = clip.chosen[ours], release.taken[other]
+    moment = release.taken[of]
+    near = {int(np.argmin(np.abs(clip.times - clip.times[ours] - after))) for after in AROUND}
+    for shown in (clip.chosen[index] for index in sorted(near)):
         place = improved(begun, clip.moments, shown, start.part, release, moment)
         agreed = _structure(_Laid(clip.moments, release, place), shown, moment)
         best = max(best, (agreed, place), key=lambda one: one[0])
