@@ -199,7 +199,7 @@ def _search(
             raise TooBusy("the registry cannot be asked now; try again in a moment")
         if payload is not None:
             return resolving.by_payload(lookup, payload)[:most]
-        return resolving.Scan(lookup=lookup, stop=_until()).clips(wanted, most) if wanted else ()
+        return resolving.Scan(lookup=lookup, stop=_until()).value(wanted, most) if wanted else ()
 
 
 def _asked(alg: str | None, hint_alg: str | None, hint: str | None, most: int) -> Asked:
@@ -264,7 +264,7 @@ def _until() -> Callable[[], None]:
 
 def _answer(found: Sequence[Match], caller: Caller | None) -> JSONResponse:
     """How strong a match is would be, for strangers, a measure of what they must still remove."""
-    rows: list[dict[str, Any]] = [{"manifestId": match.release.urn} for match in found]
+    rows: list[dict[str, Any]] = [{"manifestId": match.urn} for match in found]
     for row, match in zip(rows, found, strict=True):
         if caller is not None and match.score is not None:
             row["similarityScore"] = match.score

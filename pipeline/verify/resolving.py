@@ -47,13 +47,20 @@ STILL_DOUBLINGS: Final = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
-    """A release that something leads to. ``distance``: of the fingerprints, 0 … 1; None where a value of the
-    watermark named it exactly, or no fingerprint could be compared. ``marked``: its mark was found.
+    """A release that something leads to, with the URN of its manifest.
+
+    ``distance``: of the fingerprints, 0 … 1; None where a value of the watermark named it exactly, or no
+    fingerprint could be compared.
     """
 
-    release: FoundRelease
+    release_id: str
+    urn: str
     distance: float | None
-    marked: bool = False
+
+    @classmethod
+    def of(cls, release: FoundRelease, distance: float | None) -> "Match":
+        """A match of this release."""
+        return cls(release_id=release.release_id, urn=release.urn, distance=distance)
 
     @property
     def score(self) -> int | None:
@@ -64,12 +71,16 @@ class Match:
 class Search(Protocol):
     """Finds releases by what they look like, the nearest first, at most so many."""
 
-    def clips(self, query: prints.Fingerprint, most: int) -> Sequence[Match]:
-        """Those within `MATCH_DISTANCE`."""
+    def clip(self, observation: Observation, most: int) -> Sequence[Match]:
+        """Those that a clip may show."""
         ...
 
-    def pictures(self, bits: int, most: int) -> Sequence[Match]:
-        """Those with a moment within `STILL_DISTANCE` of a picture's hash."""
+    def value(self, query: prints.Fingerprint, most: int) -> Sequence[Match]:
+        """Those whose fingerprint is like this one."""
+        ...
+
+    def picture(self, luma: prints.Luma, most: int) -> Sequence[Match]:
+        """Those that a picture, luma ``uint8[h, w]``, may be a moment of."""
         ...
 
 
@@ -86,7 +97,7 @@ class Asked:
 def by_payload(lookup: Lookup, payload: int) -> tuple[Match, ...]:
     """The release of a watermark's value (rule 1)."""
     found = lookup.find(payload=as_hex(payload))
-    return () if found is None else (Match(release=found, distance=None, marked=True),)
+    return () if found is None else (Match.of(found, None),)
 
 
 def by_clip(verifier: Verifier, search: Search, path: Path, asked: Asked, admit: Admit) -> tuple[Match, ...]:
@@ -103,11 +114,11 @@ def by_clip(verifier: Verifier, search: Search, path: Path, asked: Asked, admit:
     if named is not None and asked.watermark:
         compared = _compared(observation, named, marked=True)
         if compared is not None and _confirmed(compared):
-            return (Match(release=named, distance=_distance(compared), marked=True),)
+            return (Match.of(named, _distance(compared)),)
     if not asked.fingerprint:
         return ()
     hinted = _hinted(lookup, observation, asked.hint)
-    found = [*hinted, *search.clips(observation.fingerprint, asked.most + 2)]
+    found = [*hinted, *search.clip(observation, asked.most + 2)]
     return _first(found, asked.most, without=named)
 
 
@@ -119,7 +130,7 @@ def by_picture(
     admit(as_clip(bits))
     if bits is None or not asked.fingerprint:
         return ()
-    return _first(search.pictures(bits, asked.most), asked.most)
+    return _first(search.picture(luma, asked.most), asked.most)
 
 
 def as_clip(bits: int | None) -> prints.Fingerprint:
@@ -188,15 +199,15 @@ def _hinted(lookup: Lookup, observation: Observation, payload: int | None) -> It
     release = None if payload is None else lookup.find(payload=as_hex(payload))
     compared = _compared(observation, release, marked=False) if release else None
     if release and compared and compared.match is FingerprintMatch.SAME:
-        yield Match(release=release, distance=_distance(compared))
+        yield Match.of(release, _distance(compared))
 
 
 def _first(
     found: Sequence[Match], most: int, without: FoundRelease | None = None
 ) -> tuple[Match, ...]:  # fmt: skip
     """The first of them, each release once, without the one whose mark was not confirmed."""
-    kept = {match.release.release_id: match for match in reversed(found)}
-    order = dict.fromkeys(match.release.release_id for match in found)
+    kept = {match.release_id: match for match in reversed(found)}
+    order = dict.fromkeys(match.release_id for match in found)
     left = [kept[one] for one in order if without is None or one != without.release_id]
     return tuple(left[:most])
 
@@ -211,13 +222,18 @@ class Scan:
     lookup: Lookup
     stop: Callable[[], None] = lambda: None
 
-    def clips(self, query: prints.Fingerprint, most: int) -> Sequence[Match]:
-        """Those within `MATCH_DISTANCE`."""
+    def clip(self, observation: Observation, most: int) -> Sequence[Match]:
+        """Those within `MATCH_DISTANCE` of a clip's fingerprint."""
+        return self.value(observation.fingerprint, most)
+
+    def value(self, query: prints.Fingerprint, most: int) -> Sequence[Match]:
+        """Those within `MATCH_DISTANCE` of a fingerprint."""
         return self._nearest(lambda stored: prints.distance(query, stored), prints.MATCH_DISTANCE, most)
 
-    def pictures(self, bits: int, most: int) -> Sequence[Match]:
-        """Those with a moment within `STILL_DISTANCE` of a picture's hash, plain or mirrored."""
-        turned = (bits, prints.mirrored_hash(bits))
+    def picture(self, luma: prints.Luma, most: int) -> Sequence[Match]:
+        """Those with a moment within `STILL_DISTANCE` of a picture, plain or mirrored."""
+        bits = prints.frame_hash(luma)
+        turned = () if bits is None else (bits, prints.mirrored_hash(bits))
 
         def nearest(stored: prints.Fingerprint) -> float | None:
             differing = [(one ^ other).bit_count() for one in turned for other in stored.hashes]
@@ -237,5 +253,5 @@ class Scan:
                 continue
             near = distance(stored)
             if near is not None and near < within:
-                found.append(Match(release=release, distance=near))
+                found.append(Match.of(release, near))
         return sorted(found, key=lambda match: match.distance or 0.0)[:most]
