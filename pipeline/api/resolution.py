@@ -14,7 +14,6 @@ from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Annotated, Any, Final
 
-import cv2
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
@@ -35,14 +34,11 @@ from pipeline.credentials.store_boxes import only_active
 from pipeline.credentials.text import safe_text
 from pipeline.errors import (
     ContentUnsupported,
-    LimitExceeded,
     QueryTooLong,
     RouteUnknown,
     TooBusy,
     UsageError,
 )
-from pipeline.pictures.reader import load_picture, read_all
-from pipeline.pictures.types import GIVEN
 from pipeline.verify import resolving
 from pipeline.verify.opening import open_local
 from pipeline.verify.resolving import Asked, Match
@@ -242,13 +238,9 @@ def _look(
         if verifier.lookup is None:
             raise TooBusy("the registry cannot be asked now; try again in a moment")
         search = resolving.Scan(lookup=verifier.lookup, stop=_until())
-        if not is_picture:
-            return resolving.by_clip(verifier, search, file.path, asked, admit)
-        if file.size > GIVEN.bytes:
-            raise LimitExceeded(f"the picture is larger than {GIVEN.bytes} bytes; make it smaller")
-        [picture] = read_all([load_picture(file.path, GIVEN)], GIVEN)
-        luma = cv2.cvtColor(picture.rgb, cv2.COLOR_RGB2GRAY).astype("uint8", copy=False)
-        return resolving.by_picture(search, luma, asked, admit)
+        if is_picture:
+            return resolving.by_picture(search, file.path, asked, admit)
+        return resolving.by_clip(verifier, search, file.path, asked, admit)
 
 
 def _until() -> Callable[[], None]:

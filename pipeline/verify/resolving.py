@@ -21,9 +21,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
+import cv2
+import numpy as np
+
 from pipeline.credentials import fingerprint as prints
-from pipeline.errors import UsageError
+from pipeline.errors import LimitExceeded, UsageError
 from pipeline.media.limits import media_limits
+from pipeline.pictures.reader import load_picture, read_all
+from pipeline.pictures.types import GIVEN
 from pipeline.verify.content import Content
 from pipeline.verify.ladder import FingerprintMatch
 from pipeline.verify.local import Admit, Verifier
@@ -34,7 +39,7 @@ from registry.types import FoundRelease
 from watermark.detector import HiddenMarkDetector
 from watermark.payload import as_hex
 
-STILL_DISTANCE: Final = 0.125
+STILL_DISTANCE: Final = 0.15
 """Share of the 64 bits in which a picture may differ from a moment of a release; docs/adr/0060 has the
 figures."""
 CHANCE: Final = 0.5
@@ -122,10 +127,15 @@ def by_clip(verifier: Verifier, search: Search, path: Path, asked: Asked, admit:
     return _first(found, asked.most, without=named)
 
 
-def by_picture(
-    search: Search, luma: prints.Luma, asked: Asked, admit: Admit
-) -> tuple[Match, ...]:  # fmt: skip
-    """The releases of a picture, luma ``uint8[h, w]`` (rule 5)."""
+def by_picture(search: Search, path: Path, asked: Asked, admit: Admit) -> tuple[Match, ...]:
+    """The releases of an untrusted picture (rule 5).
+
+    Raises: LimitExceeded, PictureRefused, SandboxFailed, RegistryError, what `admit` does.
+    """
+    if path.stat().st_size > GIVEN.bytes:
+        raise LimitExceeded(f"the picture is larger than {GIVEN.bytes} bytes; make it smaller")
+    [picture] = read_all([load_picture(path, GIVEN)], GIVEN)
+    luma = cv2.cvtColor(picture.rgb, cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)
     bits = prints.frame_hash(luma)
     admit(as_clip(bits))
     if bits is None or not asked.fingerprint:
