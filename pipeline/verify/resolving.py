@@ -2,8 +2,7 @@
 
 The rules (C2PA 2.2, section 18.10.5.1: whoever matches by one soft binding checks the manifest's others):
 
-1. A watermark's value leads to the release with exactly this payload, or to none. A payload that we never
-   minted is none's, so its MAC need not be asked.
+1. A watermark's value leads to the release with exactly this payload, or to none: whoever asks looks it up.
 2. A fingerprint's value leads to the releases within `MATCH_DISTANCE`, the nearest first. Those are
    candidates: clips of one generator are alike.
 3. A clip whose mark leads to a release is that release's alone, if what it shows confirms it: its moments are
@@ -97,12 +96,6 @@ class Asked:
     watermark: bool = True
     fingerprint: bool = True
     hint: int | None = None
-
-
-def by_payload(lookup: Lookup, payload: int) -> tuple[Match, ...]:
-    """The release of a watermark's value (rule 1)."""
-    found = lookup.find(payload=as_hex(payload))
-    return () if found is None else (Match.of(found, None),)
 
 
 def by_clip(verifier: Verifier, search: Search, path: Path, asked: Asked, admit: Admit) -> tuple[Match, ...]:

@@ -17,7 +17,9 @@ from pipeline.credentials.store_boxes import active_label
 from pipeline.media.reader import open_clip
 from pipeline.media.types import MediaLimits
 from pipeline.media.writer import ClipWriter
-from pipeline.verify.resolving import stored_print
+from pipeline.verify import resolving
+from pipeline.verify.opening import open_local
+from pipeline.verify.resolving import Asked, Match, stored_print
 from registry import releases
 from registry.store import Area
 
@@ -40,6 +42,22 @@ class Out:
     @property
     def payload(self) -> str:
         return encode_payload(int(self.row.payload, 16))
+
+
+class Alike:
+    """A search that finds this release, and another, for whatever is asked."""
+
+    def __init__(self, row: Any) -> None:
+        self.found = [Match(release_id=name, urn=name, distance=0.1) for name in (row.id, "another")]
+
+    def clip(self, _observation: Any, _most: int) -> list[Match]:
+        return self.found
+
+    def value(self, _query: Any, _most: int) -> list[Match]:
+        return self.found
+
+    def picture(self, _luma: Any, _most: int) -> list[Match]:
+        return self.found
 
 
 @pytest.fixture(scope="module", name="out")
@@ -146,7 +164,10 @@ def test_a_mark_on_other_pictures_is_no_match(
     forged = rewritten(out.file, tmp_path / "forged.mp4", crf=14, host=host, plain=clip)
     report = served.client.post("/v1/verify", files={"file": ("f.mp4", forged.read_bytes())}).json()
     assert report["evidence"]["hidden_mark"]["payload"] == out.row.payload  # it is read
-    assert by_content(served, forged) == []
+    with open_local(served.service.settings) as verifier:
+        found = resolving.by_clip(verifier, Alike(out.row), forged, Asked(most=10), lambda _print: None)
+    # Whatever looks like it is told, but never the release that the moved mark leads to.
+    assert [match.release_id for match in found] == ["another"]
 
 
 def test_other_clips_lead_nowhere(served: Any, out: Out, tmp_path: Path, make_clip: Any) -> None:

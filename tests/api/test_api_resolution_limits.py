@@ -238,3 +238,18 @@ def test_what_the_service_says_of_itself(served: Any) -> None:
         assert told("/v1/services/status")["status"] == "degraded"
     finally:
         served.service.stopping.clear()
+
+
+def test_a_payload_is_looked_up_while_clips_are_looked_at(served: Any) -> None:
+    """The pool for clips is full: only what needs it is refused."""
+    settings = served.service.settings
+    places = [served.service.looks.reserve() for _ in range(settings.workers + settings.max_queue)]
+    try:
+        told = {"alg": WATERMARK_ALGORITHM, "value": GOOD}
+        assert served.client.get(BINDING, params=told).json() == {"matches": []}
+        assert code(served.client.post(CONTENT, content=b"x", headers=MP4)) == (503, "too_busy")
+        told = {"alg": FINGERPRINT_ALGORITHM, "value": value_of((0, 1, 2, 3))}
+        assert code(served.client.get(BINDING, params=told)) == (503, "too_busy")
+    finally:
+        for place in places:
+            place.__exit__()
