@@ -18,6 +18,9 @@ HOLDER: Final = "holder"
 REVIEW: Final = "review"
 METRICS: Final = "metrics"
 ADMIN: Final = "admin"
+FETCH_MANIFESTS: Final = "fetch:manifests"
+STORE_MANIFESTS: Final = "store:manifests"
+STORE_BINDINGS: Final = "store:bindings"
 MAX_HEADER: Final = 300
 SCHEME: Final = "bearer"
 

@@ -23,6 +23,7 @@ from typing import Any, Final
 import httpx2
 
 from pipeline.client_holders import HolderCalls
+from pipeline.client_resolution import ManifestMatch, ResolutionCalls
 from pipeline.client_wire import (
     LONGEST_WAIT,
     TRIES,
@@ -37,7 +38,7 @@ from pipeline.client_wire import (
 
 __all__ = [
     "LONGEST_WAIT", "TRIES", "Client", "ClientError", "DownloadDamaged", "Job", "Json", "Judgement",
-    "NotReleased", "Problem", "Release", "Unreachable", "WebhookInvalid", "verify_webhook",
+    "ManifestMatch", "NotReleased", "Problem", "Release", "Unreachable", "WebhookInvalid", "verify_webhook",
 ]  # fmt: skip
 
 TOLERANCE_SECONDS: Final = 300.0  # of the time in a webhook
@@ -106,7 +107,7 @@ class Judgement:
     document: Json = field(repr=False)
 
 
-class Client(HolderCalls):
+class Client(HolderCalls, ResolutionCalls):
     """A connection to a service. ``key``: an API key, empty for what needs none; ``timeout``: seconds for an
     answer to begin; ``tries``: how often a request is sent at most. Close it, or use it with ``with``.
     """

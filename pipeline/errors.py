@@ -144,6 +144,13 @@ class ContentUnsupported(UsageError):
     http_status = 415
 
 
+class QueryTooLong(UsageError):
+    """A value in the address of an HTTP request is longer than the route takes there."""
+
+    code = "query_too_long"
+    http_status = 414
+
+
 class RouteUnknown(UsageError):
     """There is no such route, release, job or opt-out for whoever asks."""
 

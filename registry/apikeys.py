@@ -32,7 +32,9 @@ from registry.tables_appeals import key_suspension
 ENTRY_VERSION: Final = 1
 SCOPES: Final = (
     "create", "guard", "moderate", "verify", "optout", "holder", "review", "metrics", "admin", "tester",
+    "fetch:manifests", "store:manifests", "store:bindings",
 )  # fmt: skip
+"""What a key may be for; the last three as the C2PA Soft Binding Resolution API calls them."""
 TESTER: Final = "tester"
 WITH_TESTER: Final = ("create", "guard", "moderate", "verify", TESTER)
 """Scopes that a tester's key may have."""

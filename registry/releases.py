@@ -127,6 +127,12 @@ def find_by_payload(engine: Engine, payload: str) -> Release | None:
         return one(conn, release.c.payload == payload)
 
 
+def find_by_urn(engine: Engine, urn: str) -> Release | None:
+    """Return the release whose manifest has this URN."""
+    with read(engine) as conn:
+        return one(conn, release.c.urn == urn)
+
+
 def find_by_job(engine: Engine, job_id: str) -> Release | None:
     """Return the release of a job."""
     with read(engine) as conn:

@@ -20,7 +20,9 @@ from pipeline.api.metrics import METHODS, NO_ROUTE, OTHER, Metrics
 from pipeline.errors import LimitExceeded, TooSlow
 from pipeline.settings import Settings
 
-CLIPS: Final = frozenset({"/v1/verify", "/v1/guard", "/v1/moderate/video", "/v1/imports", "/verify"})
+CLIPS: Final = frozenset(
+    {"/v1/verify", "/v1/guard", "/v1/moderate/video", "/v1/imports", "/v1/matches/byContent", "/verify"}
+)
 PICTURES: Final = frozenset({"/v1/optouts", "/optout/draft", "/mine/change"})
 EVIDENCE: Final = re.compile(r"/v1/claims/[^/]+/evidence")
 MORE: Final = "countermark.headers"

@@ -21,7 +21,7 @@ from pipeline.settings import Settings
 
 READS, WRITES, MODERATION, UPLOADS = "reads", "writes", "moderation", "uploads"
 MODERATED: Final = "/v1/moderate/"
-OPEN: Final = ("/v1/releases/", "/v1/log", "/v1/transparency")
+OPEN: Final = ("/v1/releases/", "/v1/log", "/v1/transparency", "/v1/services/")
 """Routes under /v1 that ask for no key, so that one that comes with a request says nothing."""
 UNCOUNTED: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 HOUR: Final = 3600.0

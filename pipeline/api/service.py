@@ -23,6 +23,8 @@ from pipeline.api import (
     moderate,
     optouts,
     problems,
+    resolution,
+    resolution_service,
     rules,
     shapes,
     transparency,
@@ -52,13 +54,15 @@ from pipeline.web import (
 ROUTERS: Final = (  # what is asked most often first: they are tried in this order
     moderate.router, generations.router, optouts.router, rules.router, claims.router, imports.router,
     decisions.router, appeals.router, cases.router, verify.router, files.router, transparency.router,
-    keys.router, webhooks.router, health.router,
+    resolution.router, resolution_service.router, keys.router, webhooks.router, health.router,
 )  # fmt: skip
 ABOUT: Final = (
     "A guard around a text-to-video generator: no clip leaves without having passed the opt-outs, and none "
     "leaves unmarked or unsigned. Every error is a problem (RFC 9457) with a stable code."
 )
-KEY_IS_WELCOME: Final = ("/v1/verify",)
+KEY_IS_WELCOME: Final = (
+    "/v1/verify", "/v1/matches/byBinding", "/v1/matches/byContent", "/v1/manifests/{manifest_id}",
+)  # fmt: skip
 # The framework would send traces wherever OTEL_ variables say: the settings know nothing of those.
 SILENT: Final[TelemetryConfig] = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False}
 
@@ -122,6 +126,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             for operation in path.values():
                 operation["responses"].pop("422", None)
         for path in KEY_IS_WELCOME:  # it also answers who has none
-            schema["paths"][path]["post"]["security"].append({})
+            for operation in schema["paths"][path].values():
+                operation["security"].append({})
         app.openapi_schema = schema
     return app.openapi_schema

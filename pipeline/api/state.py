@@ -301,10 +301,10 @@ def caller_with(*scopes: str) -> Callable[..., Caller]:
     return admitted
 
 
-def optional_caller(scope: str) -> Callable[..., Caller | None]:
-    """A dependency: None without a key; a key that comes must be good."""
+def optional_caller(*scopes: str) -> Callable[..., Caller | None]:
+    """A dependency: None without a key; a key that comes must be good, for one of these scopes."""
 
     def admitted(request: Request, here: Here, _: Annotated[object, _documented]) -> Caller | None:
-        return _admitted(here, request, (scope,)) if "authorization" in request.headers else None
+        return _admitted(here, request, scopes) if "authorization" in request.headers else None
 
     return admitted

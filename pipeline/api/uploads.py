@@ -29,6 +29,7 @@ from pipeline.errors import (
     RequestMalformed,
     StorageFailed,
     TooBusy,
+    UsageError,
 )
 from pipeline.home import Home
 from pipeline.settings import Settings
@@ -105,11 +106,7 @@ class Uploads:
         Raises: ContentUnsupported, RequestMalformed, LimitExceeded, TooBusy, TooSlow, StorageFailed.
         """
         boundary = _boundary(request)
-        if self._running >= self._settings.max_uploads:
-            raise TooBusy("the service takes in as many uploads as it can; try again in a moment")
-        self._running += 1
-        folder = self._root / f"{ARRIVING}{secrets.token_hex(16)}"
-        try:
+        async with self._arriving() as folder:
             parser = _Parser(boundary, folder, self._settings, {} if fields is None else fields)
             try:
                 async for chunk in request.stream():
@@ -117,6 +114,39 @@ class Uploads:
                 yield parser.done()
             finally:
                 parser.close()
+
+    @asynccontextmanager
+    async def receive_body(self, request: Request) -> AsyncIterator[UploadedFile]:
+        """Read a request whose body is one file; it is there until the block ends.
+
+        Raises: UsageError for an empty one, LimitExceeded, TooBusy, TooSlow, StorageFailed.
+        """
+        async with self._arriving() as folder:
+            with _storing():
+                file = _Writing(folder / "body")
+            try:
+                async for chunk in request.stream():
+                    with _storing():
+                        await asyncio.to_thread(file.write, chunk)
+            finally:
+                file.close()
+            if not file.size:
+                raise UsageError("the request is empty; send the file as its body")
+            yield UploadedFile(
+                field="", name=UNNAMED, path=file.path, size=file.size, sha256=file.sha256()
+            )  # fmt: skip
+
+    @asynccontextmanager
+    async def _arriving(self) -> AsyncIterator[Path]:
+        """A folder of its own for what one request brings. Raises: TooBusy, StorageFailed."""
+        if self._running >= self._settings.max_uploads:
+            raise TooBusy("the service takes in as many uploads as it can; try again in a moment")
+        self._running += 1
+        folder = self._root / f"{ARRIVING}{secrets.token_hex(16)}"
+        try:
+            with _storing():
+                folder.mkdir(mode=0o700)
+            yield folder
         finally:
             self._running -= 1
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
@@ -194,8 +224,6 @@ class _Parser:
         self._data = bytearray()
         self._file: _Writing | None = None
         self._ended = False
-        with _storing():
-            folder.mkdir(mode=0o700)
         calls: Any = {
             "on_part_begin": self._begin, "on_header_field": self._header_field,
             "on_header_value": self._header_value, "on_header_end": self._header_end,

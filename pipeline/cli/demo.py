@@ -6,7 +6,6 @@ attacked and verified. Each act prints one JSON line with the expected and the f
 """
 
 import json
-import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -17,7 +16,6 @@ from typing import Annotated, Any, Final
 import typer
 
 from pipeline.cli import output
-from pipeline.errors import UsageError
 from pipeline.settings import load
 
 MARKER: Final = ".countermark-demo"
@@ -33,7 +31,7 @@ def demo(
     from pipeline.cli.demo_stage import ACTS, Stage
     from pipeline.cli.demo_story import SCENES, Story
 
-    _prepare(out)
+    output.fresh_folder(out, MARKER, "an earlier demo")
     settings = load(out / "home")
     output.say("A server starts on this machine; it loads its models.")
     with served(settings, out / "server.log") as client:
@@ -59,13 +57,3 @@ def _act(name: str, story: str, expected: str, play: Callable[[], str]) -> bool:
     sys.stdout.write(json.dumps(line) + "\n")
     sys.stdout.flush()
     return expected == found
-
-
-def _prepare(out: Path) -> None:
-    """An empty folder; only a folder of an earlier demo is ever removed."""
-    if (out / MARKER).is_file():
-        shutil.rmtree(out)
-    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"{out} exists and is not an earlier demo; name another folder with --out")
-    out.mkdir(parents=True, exist_ok=True)
-    (out / MARKER).touch()

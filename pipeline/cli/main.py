@@ -43,6 +43,7 @@ from pipeline.cli import (
     restore,
     retroscan,
     rule,
+    samples,
     serve,
     simulate,
     spaces,
@@ -94,6 +95,7 @@ app.add_typer(release.app, name="release")
 app.command("restore")(output.command(restore.restore))
 app.command("statements")(output.command(statements.statements))
 app.command("serve")(output.command(serve.serve))
+app.command("samples")(output.command(samples.samples))
 app.command("worker")(output.command(worker.worker))
 app.add_typer(training.app, name="training")
 keys.app.command("csr")(keys_signer.csr)

@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -69,6 +70,19 @@ def check_target(target: Path, *sources: Path) -> None:
             raise UsageError(f"the folder of {name} does not exist; make it first")
     except OSError as error:
         raise UsageError(f"{name} cannot be written ({error.strerror}); name another file") from None
+
+
+def fresh_folder(out: Path, marker: str, what: str) -> None:
+    """Make an empty folder; only one that bears the marker of an earlier run is ever removed.
+
+    Raises: UsageError for any other that is not empty. ``what``: what an earlier run is called.
+    """
+    if (out / marker).is_file():
+        shutil.rmtree(out)
+    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError(f"{out} exists and is not {what}; name another folder with --out")
+    out.mkdir(parents=True, exist_ok=True)
+    (out / marker).touch()
 
 
 def _check_taken(target: Path, name: str, sources: tuple[Path, ...]) -> None:

@@ -6,10 +6,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
 
 from pipeline.credentials import fingerprint as prints
-from pipeline.credentials import moments
 from pipeline.credentials.read import read_credential
 from pipeline.credentials.reading import CredentialReading
 from pipeline.credentials.text import safe_text
@@ -22,7 +20,7 @@ from pipeline.types import Evidence, EvidenceState, FileVerdict, Json
 from pipeline.verify import checked, content, types, visible, words
 from pipeline.verify.issued_list import IssuedList
 from pipeline.verify.ladder import Facts, FingerprintMatch, names_release, state_of_log, verdict
-from pipeline.verify.matching import content_match, fingerprint_match
+from pipeline.verify.matching import compare
 from pipeline.verify.observe import Observation, observe
 from pipeline.verify.proving import knows_fingerprint, prove
 from pipeline.verify.types import ReleaseSummary, VerificationReport
@@ -34,8 +32,6 @@ from watermark.detector import HiddenMarkDetector
 from watermark.issued import Issued
 from watermark.keys import DetectionKey
 from watermark.payload import as_hex
-
-LIKELY: Final = 40  # alignments in time by which periods of the carrier are chosen
 
 Progress = Callable[[float, float], None]
 Admit = Callable[[prints.Fingerprint], None]
@@ -224,21 +220,15 @@ class _Case:
         if stored is None or self._observation is None:
             return None
         try:
-            kept, shown = moments.stored(bytes(stored))
+            compared = compare(self._observation, bytes(stored), marked=self._payload is not None)
         except UsageError as error:
             self._notes.append(str(error))
             return None
-        geometry = self._observation.detection.geometry if self._observation.detection else None
-        query = self._observation.fingerprint.paced(geometry.speed if geometry else 1.0)
-        self._alignments = prints.alignments(query, kept)
+        self._alignments = compared.alignments
         if self._release and self._proof and not knows_fingerprint(self._proof, self._release):
             return FingerprintMatch.UNDECIDED  # somebody wrote another one over it
-        if geometry is None or self._payload is None:
-            return fingerprint_match(self._alignments)
-        if shown is not None:
-            likely = [alignment.offset for alignment in self._alignments[:LIKELY]]
-            self._content = content.compare(self._observation.moments, shown, geometry, likely)
-        return content_match(self._content, fingerprint_match(self._alignments), in_place=geometry.untouched)
+        self._content = compared.content
+        return compared.match
 
     def report(self, *, seconds: float) -> VerificationReport:
         """Judge what was gathered."""
