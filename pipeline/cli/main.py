@@ -38,6 +38,7 @@ from pipeline.cli import (
     permission,
     reference,
     release,
+    report,
     restore,
     retroscan,
     rule,
@@ -94,6 +95,7 @@ app.command("statements")(output.command(statements.statements))
 app.command("serve")(output.command(serve.serve))
 app.command("worker")(output.command(worker.worker))
 app.add_typer(training.app, name="training")
+app.add_typer(report.app, name="report")
 app.add_typer(keys.app, name="keys")
 app.add_typer(apikeys.app, name="apikeys")
 
