@@ -1,8 +1,9 @@
 """`countermark verify`: any file becomes a verification report; folders and patterns become many."""
 
 import os
+import signal
 from collections.abc import Generator, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -87,13 +88,27 @@ def _run(desk: Desk, chosen: Chosen, targets: Targets, jobs: int) -> int:
         try:
             with closing(_examined(desk, chosen, jobs)) as answers:
                 for path, answer in zip(paths, answers, strict=True):
-                    outlets.take(path, answer)
+                    with _whole():
+                        outlets.take(path, answer)
         except KeyboardInterrupt:
             broken_off = True
             done = outlets.tally.count
             output.say(f"Broken off: {done} of {len(paths)} files were verified; what follows is of those.")
         outlets.finish()
         return output.INTERRUPTED if broken_off else outlets.tally.worst
+
+
+@contextmanager
+def _whole() -> Iterator[None]:
+    """Ctrl-C waits until the block has ended, so that no outlet has a file that another one lacks."""
+    pressed: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        raise KeyboardInterrupt
 
 
 def _examined(desk: Desk, chosen: Chosen, jobs: int) -> Generator[Examined]:

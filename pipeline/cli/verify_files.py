@@ -3,7 +3,7 @@
 The rules: (1) a file that is named is taken, whatever its suffix, hidden or a link; (2) of a folder, and of
 what a pattern finds, hidden entries are left out, and links that lead out of the folder they were found in; a
 link to a folder is never followed; (3) of a folder only files with a video's suffix, of its subfolders only
-when asked; (4) each file once, arguments in their order, and below each sorted by path; (5) what cannot be
+when asked; (4) each file once, arguments in their order, and below each by name; (5) what cannot be
 listed is told, never passed over; what is left out is counted.
 """
 

@@ -67,6 +67,7 @@ def read(document: Any) -> Envelope:
         kind = document["payloadType"]
         if not isinstance(kind, str):
             raise TypeError("payloadType")
+        kind.encode()  # half a surrogate pair has no bytes
         return Envelope(
             kind=kind, payload=_bytes(document["payload"]),
             signatures=tuple((str(row.get("keyid", "")), _bytes(row["sig"])) for row in rows),

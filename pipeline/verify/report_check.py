@@ -9,7 +9,7 @@ it, and nothing may follow; (4) a changed page does not spoil the statements on 
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from html import unescape
@@ -87,18 +87,29 @@ def check(content: bytes, known: Sequence[ReportKey]) -> CheckedReport:
     if len(content) > MAX_BYTES:
         raise ReportUnreadable(f"this is larger than {MAX_BYTES >> 20} MiB; {NO_REPORT}")
     if content.lstrip()[:9].lower() == b"<!doctype":
-        return _page(content, known)
-    statements = tuple(_statement(document, known) for document in _documents(content))
-    if not statements:
+        blocks = [unescape(text.decode("utf-8", "replace")) for text in _BLOCKS.findall(content)]
+        state, key = _seal(content, known)
+        found = [_statement(_parsed(text), known) for text in blocks]
+        return CheckedReport(statements=_all(found), page=state, page_key=key)
+    found = [_statement(_parsed(text), known) for text in _texts(content)]
+    if not any(found):
         raise ReportUnreadable(NO_REPORT)
-    return CheckedReport(statements=statements)
+    return CheckedReport(statements=_all(found))
 
 
-def _page(content: bytes, known: Sequence[ReportKey]) -> CheckedReport:
-    blocks = [_parsed(unescape(text.decode("utf-8", "replace"))) for text in _BLOCKS.findall(content)]
-    statements = tuple(_statement(document, known) for document in blocks)
-    state, key = _seal(content, known)
-    return CheckedReport(statements=statements, page=state, page_key=key)
+def _texts(content: bytes) -> list[str]:
+    """The document, or one on each line."""
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        raise ReportUnreadable(NO_REPORT) from None
+    return [text] if _parsed(text) is not None else [line for line in text.splitlines() if line.strip()]
+
+
+def _all(found: Sequence[CheckedStatement | None]) -> tuple[CheckedStatement, ...]:
+    """What is no statement, where one should be, was one."""
+    damaged = CheckedStatement(state=State.BROKEN, told=None)
+    return tuple(one or damaged for one in found)
 
 
 def _seal(content: bytes, known: Sequence[ReportKey]) -> tuple[State, ReportKey | None]:
@@ -123,34 +134,23 @@ def _seal(content: bytes, known: Sequence[ReportKey]) -> tuple[State, ReportKey 
     return (State.HOLDS if whole and signed is dsse.Signed.HOLDS else State.BROKEN), key
 
 
-def _documents(content: bytes) -> Iterator[Any]:
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError:
-        raise ReportUnreadable(NO_REPORT) from None
-    try:
-        yield _parsed(text)
-    except ReportUnreadable:
-        yield from [_parsed(line) for line in text.splitlines() if line.strip()]
-
-
 def _parsed(text: str) -> Any:
+    """JSON, or None for what is none."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        raise ReportUnreadable(NO_REPORT) from None
+        return None
 
 
-def _statement(document: Any, known: Sequence[ReportKey]) -> CheckedStatement:
+def _statement(document: Any, known: Sequence[ReportKey]) -> CheckedStatement | None:
+    """A statement, signed or bare; None for what is neither."""
     if isinstance(document, dict) and document.get("format") == FORMAT:
-        told = _told(json.dumps(document).encode())
-        if told is None:
-            raise ReportUnreadable(NO_REPORT)
-        return CheckedStatement(state=State.UNSIGNED, told=told)
+        bare = _told(json.dumps(document).encode())
+        return CheckedStatement(state=State.UNSIGNED, told=bare) if bare else None
     try:
         envelope = dsse.read(document)
     except ValueError:
-        raise ReportUnreadable(NO_REPORT) from None
+        return None
     told, (signed, key) = _told(envelope.payload), envelope.check(known)
     if envelope.kind != TYPE or told is None:
         return CheckedStatement(state=State.BROKEN, told=None, key=key)
