@@ -22,7 +22,7 @@ from pipeline.keyring import MARKS_FILE
 from pipeline.settings import Settings
 from pipeline.verify.document import document
 from pipeline.verify.examining import Examined
-from pipeline.verify.html_page import PICTURED, PageWriter
+from pipeline.verify.html_page import PICTURED, PageWriter, Stated
 from pipeline.verify.statement import Checker, signed, statement
 
 NAME_CHARS: Final = 1000
@@ -124,7 +124,8 @@ class Outlets:
             told = statement(named, examined.file, examined.having, checker, "key holders")
             envelope = signed(told, self.signer)
         if self._page is not None:
-            self._page.add(named, envelope if self.signer else None)
+            sealed, file = envelope if self.signer else None, examined.file
+            self._page.add(named, Stated(sha256=file.sha256, envelope=sealed) if file else None)
         if self._signed is not None and self.targets.signed and envelope is not None:
             with _writing(self.targets.signed):
                 self._signed.write(json.dumps(envelope) + "\n")

@@ -30,16 +30,19 @@ NUMBERS: Final = re.compile(r"\[\n\s+[-+.eE0-9]+(?:,\n\s+[-+.eE0-9]+)*\n\s+\]")
 PLACES: Final = 4  # decimals of a share of the frame: a tenth of a pixel at 1080p
 
 
-def article(report: VerificationReport, service: str, place: int = 1, *, wide: bool = False) -> Html:
+def article(
+    report: VerificationReport, service: str, place: int = 1, *, wide: bool = False,
+    sha256: str | None = None,
+) -> Html:  # fmt: skip
     """One report, without the page around it, for a page that brings `html_style.STYLE`.
 
     `service`: the name of the service that releases clips, shown wherever the words need it. `place`: its
-    number on the page. `wide`: the details start open. `media` may hold ``width`` and ``height`` in pixels,
-    which give the drawing its shape. Each member of a report's `path` is one plate's way, label first:
-    centres over time in shares of the frame. Evidence values named ``payload``, ``log10_chance`` and
-    ``span`` ([first, last] second) are shown in the table, all others below it.
+    number on the page. `wide`: the details start open. `sha256`: of the file, in hex. `media` may hold
+    ``width`` and ``height`` in pixels, which give the drawing its shape. Each member of a report's `path` is
+    one plate's way, label first: centres over time in shares of the frame. Evidence values named ``payload``,
+    ``log10_chance`` and ``span`` ([first, last] second) are shown in the table, all others below it.
     """
-    return _file(report, place, safe_text(service) or "Countermark", wide=wide)
+    return _file(report, place, safe_text(service) or "Countermark", wide=wide, sha256=sha256)
 
 
 def how(service: str, key: str | None = None) -> Html:
@@ -59,11 +62,11 @@ def verdict_chip(verdict: FileVerdict, chip: str = "") -> Html:
                    class_=f"{chip}{said.tone}")  # fmt: skip
 
 
-def _file(report: VerificationReport, place: int, service: str, *, wide: bool) -> Html:
-    """One file, from the verdict down to the raw record. `wide`: the details start open."""
+def _file(report: VerificationReport, place: int, service: str, *, wide: bool, sha256: str | None) -> Html:
+    """One file, from the verdict down to the raw record."""
     return element(
         "article",
-        _opening(report, place),
+        _opening(report, place, sha256),
         _flags(report.flags, service),
         _meaning(report.verdict, service),
         _evidence(report),
@@ -74,7 +77,7 @@ def _file(report: VerificationReport, place: int, service: str, *, wide: bool) -
     )  # fmt: skip
 
 
-def _opening(report: VerificationReport, place: int) -> Html:
+def _opening(report: VerificationReport, place: int, sha256: str | None) -> Html:
     cleaned = "" if safe_text(report.file, FILE_NAME_CHARS) == report.file else (
         " (some characters of this name are not shown; the record below has all of them)")  # fmt: skip
     flags = (
@@ -84,9 +87,16 @@ def _opening(report: VerificationReport, place: int) -> Html:
     return element(
         "div",
         element("p", element("bdi", words(name(report))), words(cleaned), class_="name"),
+        _digest(sha256),
         element("h2", shown(report.headline), class_="headline", id=f"headline-{place}"),
         element("p", verdict_chip(report.verdict, "chip "), *flags, class_="chips"),
     )
+
+
+def _digest(sha256: str | None) -> Html:
+    """What ties the page to the bytes of a file, on paper too."""
+    return NOTHING if sha256 is None else element(
+        "p", words("SHA-256 "), element("code", words(sha256)), class_="soft")  # fmt: skip
 
 
 def _flag_word(flag: str) -> Html:

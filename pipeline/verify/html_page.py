@@ -37,6 +37,14 @@ class _Row:
     verdict: FileVerdict
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stated:
+    """What ties a report to bytes: SHA-256 of the file, and the signed statement, where there is a key."""
+
+    sha256: str
+    envelope: dict[str, Any] | None = None
+
+
 class PageWriter:
     """Takes reports one by one, then writes the page.
 
@@ -51,11 +59,14 @@ class PageWriter:
         self._expected, self._signer = expected, signer
         self._rows: list[_Row] = []
 
-    def add(self, report: VerificationReport, envelope: dict[str, Any] | None = None) -> None:
-        """One more file; ``envelope``: the signed statement about it."""
+    def add(self, report: VerificationReport, stated: Stated | None = None) -> None:
+        """One more file; ``stated``: None for one that no statement can be made about."""
         self._rows.append(_Row(name=html.name(report), verdict=report.verdict))
-        article = html.article(report, self._service, len(self._rows), wide=self._expected == 1)
-        block = NOTHING if envelope is None else data_block(FORMAT, envelope)
+        article = html.article(
+            report, self._service, len(self._rows), wide=self._expected == 1,
+            sha256=stated.sha256 if stated else None,
+        )  # fmt: skip
+        block = data_block(FORMAT, stated.envelope) if stated and stated.envelope else NOTHING
         self._spool.write(f"{article}{block}".encode())
 
     def write(self, out: IO[bytes]) -> None:
@@ -107,15 +118,15 @@ def data_block(name: str, envelope: dict[str, Any]) -> Html:
 
 def render(
     reports: Sequence[VerificationReport], *, service: str = "Countermark",
-    signer: ReportSigner | None = None, envelopes: Sequence[dict[str, Any] | None] = (),
+    signer: ReportSigner | None = None, stated: Sequence[Stated | None] = (),
 ) -> str:  # fmt: skip
     """One self-contained HTML document about all `reports`, in their order; the same for the same input.
 
-    With a `signer` it is sealed; `envelopes`: the signed statement about each report.
+    With a `signer` it is sealed; `stated`: which bytes each report is about.
     """
     page = PageWriter(io.BytesIO(), service=service, expected=len(reports), signer=signer)
-    for report, envelope in zip(reports, envelopes or [None] * len(reports), strict=True):
-        page.add(report, envelope)
+    for report, one in zip(reports, stated or [None] * len(reports), strict=True):
+        page.add(report, one)
     out = io.BytesIO()
     page.write(out)
     return out.getvalue().decode()

@@ -183,6 +183,9 @@ body>*{{max-width:none;padding-inline:0}}
 h2,h3,summary,.headline,caption{{break-after:avoid}}
 tr,li,figure,.values>div,.evidence,.meaning>div{{break-inside:avoid}}
 .strip{{grid-template-columns:repeat(4,1fr);overflow:visible}}
+.how{{font-size:9pt;padding-bottom:0}}
+.how h2{{padding-top:.8rem}}
+.how li+li,.how>*+ul,.how>ul+*{{margin-top:.8rem}}
 .frame,.frame *,.chip{{-webkit-print-color-adjust:exact;print-color-adjust:exact}}
 .contents a{{color:inherit;text-decoration:none}}
 }}

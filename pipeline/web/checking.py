@@ -28,7 +28,7 @@ from pipeline.verify import html
 from pipeline.verify.document import document, line_for_strangers
 from pipeline.verify.examining import Examined
 from pipeline.verify.html_markup import NOTHING, Html
-from pipeline.verify.html_page import render
+from pipeline.verify.html_page import Stated, render
 from pipeline.verify.html_style import ICONS, icon
 from pipeline.verify.html_words import LINES_OF_EVIDENCE, OPEN, STATES, TONES
 from pipeline.verify.types import (
@@ -214,10 +214,11 @@ class Checking(Response):
 def _parts(here: Service, found: Examined) -> Mapping[str, Any]:
     report = found.report
     service, release = here.settings.service, report.release
-    sealed = envelope(here, found, "everybody")
-    whole = render([report], service=service, signer=here.reports, envelopes=[sealed])
+    sealed, digest = envelope(here, found, "everybody"), found.file.sha256 if found.file else ""
+    stated = Stated(sha256=digest, envelope=sealed)
+    whole = render([report], service=service, signer=here.reports, stated=[stated])
     return {
-        "error": None, "article": html.article(report, service), "how": html.how(service),
+        "error": None, "article": html.article(report, service, sha256=digest), "how": html.how(service),
         "page": download("text/html", whole),
         "record": download("application/json", json.dumps(document(report), indent=2)),
         "signed": download("application/json", json.dumps(sealed)),

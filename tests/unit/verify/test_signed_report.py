@@ -15,7 +15,7 @@ from pipeline.errors import ReportUnreadable
 from pipeline.types import Evidence, EvidenceState, FileVerdict
 from pipeline.verify import dsse
 from pipeline.verify.document import for_strangers
-from pipeline.verify.html_page import render
+from pipeline.verify.html_page import Stated, render
 from pipeline.verify.report_check import State, check
 from pipeline.verify.statement import AtHand, Checker, FileDigest, payload, signed, statement
 from pipeline.verify.types import LINES, ReleaseSummary, VerificationReport
@@ -178,8 +178,11 @@ def test_a_strangers_statement_holds_no_scores() -> None:
 
 def page(*names: str, signer: ReportSigner | None = OURS) -> bytes:
     reports = [report(name) for name in names]
-    envelopes = [signed(told(name, signer), signer) for name in names] if signer else []
-    return render(reports, service="ours", signer=signer, envelopes=envelopes).encode()
+    stated = [
+        Stated(sha256=FILE.sha256, envelope=signed(told(name, signer), signer) if signer else None)
+        for name in names
+    ]
+    return render(reports, service="ours", signer=signer, stated=stated).encode()
 
 
 PAGE = page("clip.mp4")
