@@ -56,8 +56,8 @@ def test_strangers_get_no_scores_and_a_signature(served: Any, clip: Path, known:
         assert one.told.at_hand["detection_key_epochs"] == [1]
     assert stranger.told
     assert studio.told
-    assert not keys(stranger.told.report) & SCORES
-    assert keys(studio.told.report) & SCORES
+    assert not keys(stranger.told.report["evidence"]) & SCORES
+    assert keys(studio.told.report["evidence"]) & SCORES
     assert (stranger.told.checker.audience, studio.told.checker.audience) == ("everybody", "key holders")
     assert stranger.told.report["seconds"] is None
 
