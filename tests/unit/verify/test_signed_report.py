@@ -2,6 +2,7 @@
 
 import base64
 import copy
+import hashlib
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -15,9 +16,9 @@ from pipeline.errors import ReportUnreadable
 from pipeline.types import Evidence, EvidenceState, FileVerdict
 from pipeline.verify import dsse
 from pipeline.verify.document import for_strangers
-from pipeline.verify.html_page import Stated, render
+from pipeline.verify.html_page import END, PAGE_FORMAT, PAGE_TYPE, Stated, data_block, render
 from pipeline.verify.report_check import State, check
-from pipeline.verify.statement import AtHand, Checker, FileDigest, payload, signed, statement
+from pipeline.verify.statement import TYPE, AtHand, Checker, FileDigest, payload, signed, statement
 from pipeline.verify.types import LINES, ReleaseSummary, VerificationReport
 
 OURS, THEIRS = ReportSigner(secret=bytes(32)), ReportSigner(secret=b"\1" * 32)
@@ -249,3 +250,11 @@ def test_what_is_no_report_is_refused_or_does_not_hold(content: bytes) -> None:
     except ReportUnreadable:
         return
     assert not result.holds
+
+
+def test_a_seal_of_another_type_is_none() -> None:
+    at = PAGE.rindex(b"<pre hidden data-format=")
+    whole = {"format": PAGE_FORMAT, "sha256": hashlib.sha256(PAGE[:at]).hexdigest(), "bytes": at}
+    for kind, wanted in ((PAGE_TYPE, State.HOLDS), (TYPE, State.BROKEN)):
+        block = data_block(PAGE_FORMAT, dsse.seal(kind, json.dumps(whole).encode(), OURS))
+        assert check(PAGE[:at] + block.encode() + END, KNOWN).page is wanted
