@@ -30,6 +30,7 @@ from pipeline.asking import Question
 from pipeline.auth import Caller
 from pipeline.clock import clock
 from pipeline.credentials.report_key import ReportSigner, ensure_report_key
+from pipeline.credentials.safe import safe_of
 from pipeline.home import Home
 from pipeline.importing import Importing
 from pipeline.optouts.desk import Desk
@@ -107,7 +108,7 @@ class Service:
                 store=Queries(app.engine), each=settings.near_queries, all=settings.near_queries_all,
                 hours=settings.near_hours,
             ),
-            reports=ensure_report_key(Home(settings.home).keys),
+            reports=ensure_report_key(safe_of(settings)),
             asker_key=secrets.token_bytes(ASKER_KEY_BYTES),
             stopping=threading.Event(), changed=threading.Event(), imported=threading.Event(),
             loaded=loaded, beside=[], metrics=numbers,

@@ -9,8 +9,8 @@ import typer
 from pipeline.cli import output
 from pipeline.cli.report_words import DETAILED, having
 from pipeline.credentials.report_key import ReportKey, find_report_key
+from pipeline.credentials.safe import safe_of
 from pipeline.errors import KeysUnusable, ReportUnreadable, UsageError
-from pipeline.home import Home
 from pipeline.keyring import read_bundle
 from pipeline.settings import load
 from pipeline.verify.examining import digest_of
@@ -82,7 +82,7 @@ def _known(trust: Path | None, key: str | None, home: Path | None) -> list[Repor
         if bundle.report is None:
             raise KeysUnusable(f"{trust} has no report key; ask for a new bundle, or name the key with --key")
         return [bundle.report]
-    signer = find_report_key(Home(load(home).home).keys)
+    signer = find_report_key(safe_of(load(home)))
     return [signer.key] if signer else []
 
 

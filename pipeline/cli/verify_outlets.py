@@ -15,9 +15,9 @@ from typing import IO, Any, Final, Self
 from pipeline.cli import output
 from pipeline.cli.report_words import DETAILED, Tally, say
 from pipeline.credentials.report_key import ReportSigner, ensure_report_key, find_report_key
+from pipeline.credentials.safe import safe_of
 from pipeline.credentials.text import safe_text
 from pipeline.errors import KeysUnusable, StorageFailed
-from pipeline.home import Home
 from pipeline.keyring import MARKS_FILE
 from pipeline.settings import Settings
 from pipeline.verify.document import document
@@ -52,13 +52,13 @@ def signer_of(settings: Settings) -> ReportSigner | None:
 
     Raises: KeysUnusable for a key that is there and cannot be used.
     """
-    keys = Home(settings.home).keys
-    if not os.path.lexists(keys / MARKS_FILE):
+    safe = safe_of(settings)
+    if not os.path.lexists(safe.folder / MARKS_FILE):
         return None
-    if found := find_report_key(keys):
+    if found := find_report_key(safe):
         return found
     try:
-        return ensure_report_key(keys)
+        return ensure_report_key(safe)
     except KeysUnusable as error:
         output.say(f"No report key could be made: {error}.")
         return None

@@ -9,12 +9,17 @@ from pathlib import Path
 import pytest
 
 from pipeline.credentials.report_key import ReportKey, ensure_report_key, find_report_key, load_report_key
+from pipeline.credentials.safe import Safe
 from pipeline.credentials.trust import SignerTable, TrustStore
 from pipeline.errors import KeysUnusable
 from pipeline.keyring import ensure_keyring, export_verifier, load_keyring, read_bundle
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TRUST = TrustStore(claim_roots="", tsa_roots="", signers=SignerTable())
+
+
+def plain(folder: Path) -> Safe:
+    return Safe(folder=folder)
 
 
 @pytest.fixture
@@ -24,15 +29,15 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_made_once_and_for_the_owner_only(folder: Path) -> None:
-    assert find_report_key(folder) is None
+    assert find_report_key(plain(folder)) is None
     with ThreadPoolExecutor(4) as pool:
-        made = {signer.secret for signer in pool.map(lambda _: ensure_report_key(folder), range(4))}
-    assert made == {load_report_key(folder).secret}
+        made = {signer.secret for signer in pool.map(lambda _: ensure_report_key(plain(folder)), range(4))}
+    assert made == {load_report_key(plain(folder)).secret}
     assert stat.S_IMODE((folder / "report.json").stat().st_mode) == 0o600
 
 
 def test_it_is_a_key_of_its_own_and_shows_no_secret(folder: Path) -> None:
-    signer, keyring = ensure_report_key(folder), load_keyring(folder)
+    signer, keyring = ensure_report_key(plain(folder)), load_keyring(folder)
     assert signer.key.public != keyring.log_key.public
     signature = signer.sign(b"text")
     assert signer.key.verify(signature, b"text")
@@ -49,21 +54,21 @@ def test_it_is_a_key_of_its_own_and_shows_no_secret(folder: Path) -> None:
                 '{"format": "countermark-report-key/1", "secret": 7}', "[" * 100_000],
 )  # fmt: skip
 def test_a_damaged_key_says_so(folder: Path, content: str) -> None:
-    ensure_report_key(folder)
+    ensure_report_key(plain(folder))
     (folder / "report.json").write_text(content)
     with pytest.raises(KeysUnusable, match="backup"):
-        ensure_report_key(folder)
+        ensure_report_key(plain(folder))
 
 
 def test_a_key_that_others_can_read_is_refused(folder: Path) -> None:
-    ensure_report_key(folder)
+    ensure_report_key(plain(folder))
     (folder / "report.json").chmod(0o644)
     with pytest.raises(KeysUnusable, match="chmod"):
-        find_report_key(folder)
+        find_report_key(plain(folder))
 
 
 def test_bundles_carry_the_public_half_and_old_ones_are_readable(folder: Path, tmp_path: Path) -> None:
-    signer, keyring = ensure_report_key(folder), load_keyring(folder)
+    signer, keyring = ensure_report_key(plain(folder)), load_keyring(folder)
     made = export_verifier(keyring, TRUST, detect=False, now=NOW, days=2, report=signer.key).to_json()
     path = tmp_path / "bundle.json"
     path.write_text(json.dumps(made))
@@ -81,3 +86,14 @@ def test_a_key_is_64_hex_digits() -> None:
     for text in ("", "00", "zz" * 32, "00" * 33):
         with pytest.raises(ValueError, match=r".*"):
             ReportKey.from_hex(text)
+
+
+def test_in_a_sealed_home_it_is_sealed(tmp_path: Path) -> None:
+    folder = tmp_path / "keys"
+    sealed = Safe(folder=folder, passphrase=lambda: b"a long pass phrase")
+    ensure_keyring(folder, sealed)
+    signer = ensure_report_key(sealed)
+    assert signer.secret.hex().encode() not in (folder / "report.json").read_bytes()
+    assert load_report_key(sealed) == signer
+    with pytest.raises(KeysUnusable, match="sealed"):
+        find_report_key(Safe(folder=folder))
