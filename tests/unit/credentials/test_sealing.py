@@ -132,6 +132,7 @@ def test_a_new_home_with_a_pass_phrase_is_sealed_from_its_first_key_on(tmp_path:
     ensure_keyring(tmp_path / "keys", opened)
     ensure_pki(tmp_path / "keys" / "pki", now=NOW, safe=opened)
     ensure_sealer(opened)
+    ensure_report_key(opened)
     for secret in opened.present():
         assert envelope.is_sealed((tmp_path / "keys" / secret).read_bytes())
     assert len(opened.present()) == len(Secret) - 1  # the key of webhooks is made with the first of them
