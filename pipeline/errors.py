@@ -86,6 +86,13 @@ class LimitExceeded(CountermarkError):
     http_status = 413
 
 
+class ReportUnreadable(CountermarkError):
+    """What should be a verification report is none, or is damaged beyond reading."""
+
+    code = "report_unreadable"
+    http_status = 422
+
+
 class SandboxFailed(CountermarkError):
     """The child process that reads untrusted bytes died, ran out of its limits or answered nonsense."""
 

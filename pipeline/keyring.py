@@ -22,6 +22,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from pipeline.credentials.keyfiles import locked
+from pipeline.credentials.report_key import ReportKey
 from pipeline.credentials.safe import Safe, Secret
 from pipeline.credentials.trust import TrustStore
 from pipeline.errors import KeysUnusable
@@ -106,12 +107,16 @@ class Keyring:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifierBundle:
-    """What a verifier needs, and until when it may be used (RFC 3339). `detection` may be empty."""
+    """What a verifier needs, and until when it may be used (RFC 3339). `detection` may be empty.
+
+    `report`: whose signature on reports is ours; None in bundles from before there was one.
+    """
 
     trust: TrustStore
     log_key: LogKey | None
     detection: tuple[DetectionKey, ...] = field(repr=False)
     expires_at: str
+    report: ReportKey | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The document that `keys export-verifier` writes."""
@@ -121,6 +126,7 @@ class VerifierBundle:
         return {
             "format": BUNDLE_FORMAT, "expires_at": self.expires_at, "scope": "verify",
             "trust": self.trust.to_json(), "log": log, "detection": _detection_json(self.detection),
+            "report": self.report and self.report.to_json(),
         }  # fmt: skip
 
 
@@ -254,11 +260,12 @@ def _keyring(document: dict[str, Any], path: Path) -> Keyring:
 
 
 def export_verifier(
-    keyring: Keyring, trust: TrustStore, *, detect: bool, now: datetime, days: int
-) -> VerifierBundle:
+    keyring: Keyring, trust: TrustStore, *, detect: bool, now: datetime, days: int,
+    report: ReportKey | None = None,
+) -> VerifierBundle:  # fmt: skip
     """A bundle that ends after `days`; with `detect` it can read hidden marks."""
     return VerifierBundle(
-        trust=trust, log_key=keyring.log_key, detection=keyring.detection if detect else (),
+        trust=trust, log_key=keyring.log_key, detection=keyring.detection if detect else (), report=report,
         expires_at=(now + timedelta(days=days)).isoformat(timespec="seconds"),
     )  # fmt: skip
 
@@ -276,6 +283,7 @@ def read_bundle(path: Path, *, now: datetime) -> VerifierBundle:
         bundle = VerifierBundle(
             trust=TrustStore.from_json(document["trust"]), log_key=_log_key(document["log"]),
             detection=_detection(document["detection"]), expires_at=str(document["expires_at"]),
+            report=_report_key(document.get("report")),
         )  # fmt: skip
         ended = datetime.fromisoformat(bundle.expires_at) <= now
     except _NOT_OURS:
@@ -320,6 +328,10 @@ def _log_key(row: Any) -> LogKey | None:
     if row is None:
         return None
     return LogKey(origin=str(row["origin"]), name=str(row["name"]), public=bytes.fromhex(row["public"]))
+
+
+def _report_key(row: Any) -> ReportKey | None:
+    return None if row is None else ReportKey.from_hex(row["public"])
 
 
 def _detection(rows: Any) -> tuple[DetectionKey, ...]:

@@ -136,6 +136,12 @@ class Lookup:
         for (payload,) in self._reader.each("SELECT payload FROM verify_release_v1 ORDER BY log_seq"):
             yield int(payload, 16)
 
+    def head(self) -> tuple[int, str | None]:
+        """Return the number of log entries, and the latest checkpoint as a signed note (None without one)."""
+        size = self._reader.one("SELECT COALESCE(MAX(seq), 0) FROM verify_log_v1")[0]
+        last = self._reader.one("SELECT note FROM verify_checkpoint_v1 ORDER BY tree_size DESC LIMIT 1")
+        return int(size), None if last is None else str(last[0])
+
     def prove(self, seq: int) -> LogProof | None:
         """Return a log entry with its inclusion proof, or None when no checkpoint covers it.
 

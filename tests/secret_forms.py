@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from pipeline.credentials.safe import Secret
+
 
 def forms(contents: Mapping[str, bytes]) -> list[bytes]:
     """Of what the secret files of a home hold in the clear, by their names."""
@@ -33,6 +35,8 @@ def _forms(name: str, content: bytes) -> Iterator[bytes]:
         yield key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
         yield from content.splitlines()[1:3]
         secrets = [key.private_numbers().private_value.to_bytes(32)]
+    elif name == Secret.REPORT:
+        secrets = [bytes.fromhex(json.loads(content)["secret"])]
     elif name.endswith(".json"):
         marks = json.loads(content)
         told = [marks["minting"], marks["log"], *(row["secret"] for row in marks["detection"])]

@@ -29,6 +29,8 @@ from pipeline.app import App
 from pipeline.asking import Question
 from pipeline.auth import Caller
 from pipeline.clock import clock
+from pipeline.credentials.report_key import ReportSigner, ensure_report_key
+from pipeline.credentials.safe import safe_of
 from pipeline.home import Home
 from pipeline.importing import Importing
 from pipeline.optouts.desk import Desk
@@ -74,6 +76,7 @@ class Service:
     desk: Desk
     drafts: Drafts
     near: NearDuplicates
+    reports: ReportSigner
     asker_key: bytes = field(repr=False)
     stopping: threading.Event
     changed: threading.Event
@@ -105,6 +108,7 @@ class Service:
                 store=Queries(app.engine), each=settings.near_queries, all=settings.near_queries_all,
                 hours=settings.near_hours,
             ),
+            reports=ensure_report_key(safe_of(settings)),
             asker_key=secrets.token_bytes(ASKER_KEY_BYTES),
             stopping=threading.Event(), changed=threading.Event(), imported=threading.Event(),
             loaded=loaded, beside=[], metrics=numbers,

@@ -23,7 +23,7 @@ from pipeline.media.reader import open_clip
 from pipeline.media.types import ClipInfo, Frame
 from pipeline.media.writer import ClipWriter
 from pipeline.settings import Settings
-from pipeline.verify.html import render
+from pipeline.verify.html_page import render
 from pipeline.verify.opening import open_local
 
 PLATFORM_CRF: Final = 28.0

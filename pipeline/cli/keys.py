@@ -11,6 +11,7 @@ from pipeline.cli import keys_life, output
 from pipeline.credentials.envelope import State
 from pipeline.credentials.keyfiles import write_private
 from pipeline.credentials.pki import Pki, ensure_pki, load_pki
+from pipeline.credentials.report_key import ReportKey, ensure_report_key, find_report_key
 from pipeline.credentials.safe import Safe, safe_of
 from pipeline.home import Home
 from pipeline.keyring import Keyring, ensure_keyring, export_verifier, load_keyring, with_tsa_roots
@@ -31,6 +32,7 @@ def init(home: output.Home = None, as_json: output.AsJson = False) -> int:
     place.make()
     keyring = ensure_keyring(place.keys, safe)
     pki = ensure_pki(place.pki, now=datetime.now(UTC), safe=safe)
+    ensure_report_key(safe)
     output.say(f"Keys are in {place.keys}. Back them up: marks of lost keys cannot be read again.")
     _show(keyring, pki, safe, as_json=as_json)
     return output.OK
@@ -65,7 +67,8 @@ def export(
     output.check_target(out)
     keyring, pki = load_keyring(place.keys, safe), load_pki(place.pki, safe)
     trust = with_tsa_roots(pki.trust, settings.tsa_roots)
-    bundle = export_verifier(keyring, trust, detect=detect, now=datetime.now(UTC), days=days)
+    report = ensure_report_key(safe).key
+    bundle = export_verifier(keyring, trust, detect=detect, now=datetime.now(UTC), days=days, report=report)
     write_private(out.absolute(), json.dumps(bundle.to_json(), indent=1).encode())
     output.say(f"Verifier bundle in {out}, good until {bundle.expires_at[:10]}.")
     if detect:
@@ -82,7 +85,8 @@ for _name in ("seal", "unseal", "reseal", "rotate", "revoke", "signers"):
 
 
 def _show(keyring: Keyring, pki: Pki, safe: Safe, *, as_json: bool) -> None:
-    document = _document(keyring, pki, safe)
+    reports = find_report_key(safe)
+    document = _document(keyring, pki, safe, reports.key if reports else None)
     output.say(f"  the secret files are {'sealed' if document['sealed'] else 'not sealed'}")
     for key in document["detection"]:
         output.say(f"  hidden mark, epoch {key['epoch']}")
@@ -91,15 +95,19 @@ def _show(keyring: Keyring, pki: Pki, safe: Safe, *, as_json: bool) -> None:
             f"  signer {signer['cert_sha256'][:16]}… {signer['state']} until {signer['not_after'][:10]}"
         )
     output.say(f"  log {document['log']['name']}")
+    report = document["report"]
+    told = f"{report['name']} {report['public']}" if report else "none yet: the first signed report makes it"
+    output.say(f"  reports {told}")
     if as_json:
         output.answer(document)
 
 
-def _document(keyring: Keyring, pki: Pki, safe: Safe) -> dict[str, Any]:
+def _document(keyring: Keyring, pki: Pki, safe: Safe, report: ReportKey | None) -> dict[str, Any]:
     log, record = keyring.log_key, safe.record()
     return {
         "folder": str(safe.folder), "sealed": record is not None and record.state is State.SEALED,
         "detection": [{"epoch": key.epoch} for key in keyring.detection],
         "minting": 1 + len(keyring.retired), "signers": pki.trust.signers.to_json()["signers"],
         "log": {"origin": log.origin, "name": log.name, "public": log.public.hex()},
+        "report": report and report.to_json(),
     }  # fmt: skip

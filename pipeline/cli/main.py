@@ -40,6 +40,7 @@ from pipeline.cli import (
     permission,
     reference,
     release,
+    report,
     restore,
     retroscan,
     rule,
@@ -100,6 +101,7 @@ app.command("worker")(output.command(worker.worker))
 app.add_typer(training.app, name="training")
 keys.app.command("csr")(keys_signer.csr)
 keys.app.command("trust-signer")(keys_signer.trust_signer)
+app.add_typer(report.app, name="report")
 app.add_typer(keys.app, name="keys")
 app.add_typer(ca.app, name="ca")
 app.add_typer(apikeys.app, name="apikeys")

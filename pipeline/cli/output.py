@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, ParamSpec
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from pipeline.credentials.text import safe_text
 from pipeline.errors import (
@@ -174,3 +174,20 @@ def bar(name: str, unit: str = "s of clip") -> Iterator[Bar]:
     )
     with Progress(*columns, console=words, transient=True, disable=not words.is_terminal) as progress:
         yield Bar(progress, name)
+
+
+@contextmanager
+def files_bar(name: str, total: int) -> Iterator[Bar]:
+    """A progress bar over `total` files: how many are done, and how long the rest takes at that pace."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.completed:.0f} of {task.total:.0f} files"),
+        TimeRemainingColumn(),
+    )
+    with Progress(
+        *columns, console=words, transient=True, disable=not words.is_terminal, speed_estimate_period=300
+    ) as progress:
+        shown = Bar(progress, name)
+        shown.at(0, total)
+        yield shown

@@ -36,13 +36,14 @@ class Secret(StrEnum):
     MARKS = "marks.json"
     SIGHTS = "sights.key"
     WEBHOOKS = "webhooks.key"
+    REPORT = "report.json"
     CLAIM_ROOT = "pki/claim_root.pem"
     CLAIM_LEAF = "pki/claim_leaf.pem"
     TSA_ROOT = "pki/tsa_root.pem"
     TSA_LEAF = "pki/tsa_leaf.pem"
 
 
-LOCKS: Final = ("marks.json.lock", "pki.lock", "sights.key.lock", "webhooks.key.lock")
+LOCKS: Final = ("marks.json.lock", "pki.lock", "sights.key.lock", "webhooks.key.lock", "report.json.lock")
 """Lock files in ``keys`` under which these are written, in the order in which they are taken together."""
 
 

@@ -1,11 +1,10 @@
-"""The report as one page that a person can keep and send: no script, nothing loaded from anywhere.
+"""One verified file for a person: no script, nothing loaded from anywhere; `html_page` puts pages around it.
 
 Rules: (1) first the verdict, then what it means and does not mean, then the evidence, then the details, then
 the raw record; (2) everything that came from a file or a service is cleaned and escaped where it is written;
-(3) a word and a shape beside every colour; (4) the page's own policy forbids every request and every script.
+(3) a word and a shape beside every colour.
 """
 
-import base64
 import hashlib
 import json
 import math
@@ -31,88 +30,43 @@ NUMBERS: Final = re.compile(r"\[\n\s+[-+.eE0-9]+(?:,\n\s+[-+.eE0-9]+)*\n\s+\]")
 PLACES: Final = 4  # decimals of a share of the frame: a tenth of a pixel at 1080p
 
 
-def render(reports: Sequence[VerificationReport], *, service: str = "Countermark") -> str:
-    """One self-contained HTML document about all `reports`, in their order; the same for the same input.
+def article(
+    report: VerificationReport, service: str, place: int = 1, *, wide: bool = False,
+    sha256: str | None = None,
+) -> Html:  # fmt: skip
+    """One report, without the page around it, for a page that brings `html_style.STYLE`.
 
-    `service`: the name of the service that releases clips, shown wherever the words need it. `media` may hold
+    `service`: the name of the service that releases clips, shown wherever the words need it. `place`: its
+    number on the page. `wide`: the details start open. `sha256`: of the file, in hex. `media` may hold
     ``width`` and ``height`` in pixels, which give the drawing its shape. Each member of a report's `path` is
     one plate's way, label first: centres over time in shares of the frame. Evidence values named ``payload``,
     ``log10_chance`` and ``span`` ([first, last] second) are shown in the table, all others below it.
     """
-    name = safe_text(service) or "Countermark"
-    title = f"{name} verification report: {_subject(reports)}"
-    body = element(
-        "body",
-        _masthead(name, reports),
-        _contents(reports) if len(reports) > 1 else NOTHING,
-        element("main", *(_file(report, place, name, wide=len(reports) == 1)
-                          for place, report in enumerate(reports, 1))),
-        _how(name),
-    )  # fmt: skip
-    return f"<!DOCTYPE html>\n{element('html', _head(title), body, lang='en')}\n"
+    return _file(report, place, safe_text(service) or "Countermark", wide=wide, sha256=sha256)
 
 
-def article(report: VerificationReport, service: str) -> Html:
-    """One report, without the page around it, for a page that brings `html_style.STYLE`."""
-    return _file(report, 1, safe_text(service) or "Countermark", wide=False)
+def how(service: str, key: str | None = None) -> Html:
+    """How we know, and how often we are wrong, for the same page. `key`: name of the key that signs it."""
+    return _how(safe_text(service) or "Countermark", key)
 
 
-def how(service: str) -> Html:
-    """How we know, and how often we are wrong, for the same page."""
-    return _how(safe_text(service) or "Countermark")
-
-
-def _subject(reports: Sequence[VerificationReport]) -> str:
-    return _name(reports[0]) if len(reports) == 1 else f"{len(reports)} files"
-
-
-def _name(report: VerificationReport) -> str:
+def name(report: VerificationReport) -> str:
+    """What a person reads as the file's name."""
     return safe_text(report.file, FILE_NAME_CHARS) or UNNAMED
 
 
-def _head(title: str) -> Html:
-    digest = base64.b64encode(hashlib.sha256(style.STYLE.encode()).digest()).decode()
-    policy = (f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; "
-              "form-action 'none'")  # fmt: skip
-    return element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=policy),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name="referrer", content="no-referrer"),
-        element("meta", name="generator", content=f"countermark report {REPORT_VERSION}"),
-        element("title", words(title)),
-        # A style sheet is not escaped: it is a constant of ours, and its digest stands in the policy.
-        element("style", Html(style.STYLE)),
-    )
-
-
-def _masthead(service: str, reports: Sequence[VerificationReport]) -> Html:
-    checked = f"{len(reports) or 'No'} {'file' if len(reports) == 1 else 'files'} checked"
-    return element("header", element("h1", words(f"{service} verification report")),
-                   element("p", words(checked)), class_="masthead")  # fmt: skip
-
-
-def _contents(reports: Sequence[VerificationReport]) -> Html:
-    rows = (
-        element("li", element("a", element("bdi", words(_name(report))), href=f"#file-{place}"),
-                _verdict(report.verdict))
-        for place, report in enumerate(reports, 1)
-    )  # fmt: skip
-    return element("nav", element("ol", *rows), class_="contents", aria_label="Files in this report")
-
-
-def _verdict(verdict: FileVerdict, chip: str = "") -> Html:
+def verdict_chip(verdict: FileVerdict, chip: str = "") -> Html:
+    """A verdict's word and shape."""
     said = speech.VERDICTS[verdict]
     return element("span", style.icon(*style.ICONS[verdict]), words(" " + said.word),
                    class_=f"{chip}{said.tone}")  # fmt: skip
 
 
-def _file(report: VerificationReport, place: int, service: str, *, wide: bool) -> Html:
-    """One file, from the verdict down to the raw record. `wide`: the details start open."""
+def _file(report: VerificationReport, place: int, service: str, *, wide: bool, sha256: str | None) -> Html:
+    """One file, from the verdict down to the raw record."""
     return element(
         "article",
-        _opening(report, place),
+        _opening(report, place, sha256),
         _flags(report.flags, service),
         _meaning(report.verdict, service),
         _evidence(report),
@@ -123,7 +77,7 @@ def _file(report: VerificationReport, place: int, service: str, *, wide: bool) -
     )  # fmt: skip
 
 
-def _opening(report: VerificationReport, place: int) -> Html:
+def _opening(report: VerificationReport, place: int, sha256: str | None) -> Html:
     cleaned = "" if safe_text(report.file, FILE_NAME_CHARS) == report.file else (
         " (some characters of this name are not shown; the record below has all of them)")  # fmt: skip
     flags = (
@@ -132,10 +86,17 @@ def _opening(report: VerificationReport, place: int) -> Html:
     )
     return element(
         "div",
-        element("p", element("bdi", words(_name(report))), words(cleaned), class_="name"),
+        element("p", element("bdi", words(name(report))), words(cleaned), class_="name"),
+        _digest(sha256),
         element("h2", shown(report.headline), class_="headline", id=f"headline-{place}"),
-        element("p", _verdict(report.verdict, "chip "), *flags, class_="chips"),
+        element("p", verdict_chip(report.verdict, "chip "), *flags, class_="chips"),
     )
+
+
+def _digest(sha256: str | None) -> Html:
+    """What ties the page to the bytes of a file, on paper too."""
+    return NOTHING if sha256 is None else element(
+        "p", words("SHA-256 "), element("code", words(sha256)), class_="soft")  # fmt: skip
 
 
 def _flag_word(flag: str) -> Html:
@@ -289,7 +250,7 @@ def _plain(value: object) -> JsonValue:
     return value if value is None or isinstance(value, str | int) else str(value)
 
 
-def _how(service: str) -> Html:
+def _how(service: str, key: str | None) -> Html:
     lines = (
         element("li", element("h3", words(said.title)), element(
             "div",
@@ -305,6 +266,10 @@ def _how(service: str) -> Html:
         element("p", words(speech.SCOPE)),
         element("ul", *lines),
         element("h3", words("Keeping this report")),
-        element("p", _said(speech.KEEPING, service)),
+        element("p", _keeping(service, key)),
         class_="how",
     )
+
+
+def _keeping(service: str, key: str | None) -> Html:
+    return _said(speech.KEEPING if key is None else speech.KEEPING_SIGNED.replace("{key}", key), service)

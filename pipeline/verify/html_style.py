@@ -179,11 +179,13 @@ PRINT: Final = f"""
 @page{{margin:18mm 16mm}}
 body{{font-size:10pt}}
 body>*{{max-width:none;padding-inline:0}}
-.file+.file{{break-before:page}}
+.file~.file,.contents+main .file{{break-before:page}}
 h2,h3,summary,.headline,caption{{break-after:avoid}}
-tr,li,figure,.values>div{{break-inside:avoid}}
-details::details-content{{display:block;content-visibility:visible;block-size:auto}}
+tr,li,figure,.values>div,.evidence,.meaning>div{{break-inside:avoid}}
 .strip{{grid-template-columns:repeat(4,1fr);overflow:visible}}
+.how{{font-size:9pt;padding-bottom:0}}
+.how h2{{padding-top:.8rem}}
+.how li+li,.how>*+ul,.how>ul+*{{margin-top:.8rem}}
 .frame,.frame *,.chip{{-webkit-print-color-adjust:exact;print-color-adjust:exact}}
 .contents a{{color:inherit;text-decoration:none}}
 }}

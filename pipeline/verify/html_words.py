@@ -223,6 +223,13 @@ KEEPING: Final = (
     "This page is a record, not a proof: anyone can edit a page. To be sure, check the video file itself "
     "again with {service}, and keep the file together with this report."
 )
+KEEPING_SIGNED: Final = (
+    "This page carries the report under a signature of {service} (report key {key}), and is signed as a "
+    "whole. Whoever has the page and the public half of that key can check both without any network: "
+    "“countermark report check” notices a page of which one character was changed. The signature says who "
+    "checked which file, and what they found. On paper none of it can be checked: keep the page, and the "
+    "video file together with it."
+)
 SCOPE: Final = (
     "The verdict is about where a file comes from and whether it was changed. Whether what it shows took "
     "place is for people to judge."

@@ -22,10 +22,13 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from pipeline.api.state import Service
+from pipeline.api.verify import envelope, told_to_strangers
 from pipeline.types import Evidence, EvidenceState
 from pipeline.verify import html
-from pipeline.verify.document import document, for_strangers, line_for_strangers
+from pipeline.verify.document import document, line_for_strangers
+from pipeline.verify.examining import Examined
 from pipeline.verify.html_markup import NOTHING, Html
+from pipeline.verify.html_page import Stated, render
 from pipeline.verify.html_style import ICONS, icon
 from pipeline.verify.html_words import LINES_OF_EVIDENCE, OPEN, STATES, TONES
 from pipeline.verify.types import (
@@ -35,7 +38,6 @@ from pipeline.verify.types import (
     LOG,
     VISIBLE_MARK,
     StripFrame,
-    VerificationReport,
 )
 from pipeline.web.rendering import POLICY, download, pieces, sentence_of
 from registry.types import ReleaseState
@@ -134,7 +136,7 @@ class Checking(Response):
     """The answer. ``stack``: closed when it ends, whatever happens; it holds the upload."""
 
     def __init__(
-        self, here: Service, name: str, work: Future[VerificationReport], heard: Heard, stack: AsyncExitStack
+        self, here: Service, name: str, work: Future[Examined], heard: Heard, stack: AsyncExitStack
     ) -> None:
         super().__init__(headers=HEADERS, media_type="text/html")
         del self.headers["content-length"]
@@ -201,21 +203,25 @@ class Checking(Response):
         if self._end is None:
             try:
                 async with self._stack:
-                    report = for_strangers(await asyncio.wrap_future(self._work))
-                self._end = await asyncio.to_thread(_parts, self._here, report)
+                    found = told_to_strangers(await asyncio.wrap_future(self._work))
+                self._end = await asyncio.to_thread(_parts, self._here, found)
             except Exception as error:  # noqa: BLE001 - the answer has begun: the page itself must say it
                 log.info("a check on the page ended without a report: %s", type(error).__name__)
                 self._end = {"error": sentence_of(error)}
         return self._end
 
 
-def _parts(here: Service, report: VerificationReport) -> Mapping[str, Any]:
+def _parts(here: Service, found: Examined) -> Mapping[str, Any]:
+    report = found.report
     service, release = here.settings.service, report.release
-    whole = html.render([report], service=service)
+    sealed, digest = envelope(here, found, "everybody"), found.file.sha256 if found.file else ""
+    stated = Stated(sha256=digest, envelope=sealed)
+    whole = render([report], service=service, signer=here.reports, stated=[stated])
     return {
-        "error": None, "article": html.article(report, service), "how": html.how(service),
+        "error": None, "article": html.article(report, service, sha256=digest), "how": html.how(service),
         "page": download("text/html", whole),
         "record": download("application/json", json.dumps(document(report), indent=2)),
+        "signed": download("application/json", json.dumps(sealed)),
         "release": release.id if release else None,
         "served": release is not None and release.state == ReleaseState.RELEASED,
         "recovered": bool(report.evidence[CREDENTIAL].found.get("recovered")),

@@ -30,6 +30,7 @@ GROUPS = (
     "reference",
     "rule",
     "webhook",
+    "report",
 )
 
 

@@ -10,6 +10,10 @@ from typing import Any
 
 import pytest
 
+from pipeline.credentials.report_key import ReportKey
+from pipeline.verify.examining import digest_of
+from pipeline.verify.report_check import check
+
 PAGES = ("/", "/verify", "/optout")
 
 
@@ -108,7 +112,14 @@ def test_a_report(pages: Any, make_clip: Any, tmp_path: Path) -> None:
     saved = {str(link["download"]): str(link["href"]) for link in page.all("a") if "download" in link}
     kept = json.loads(base64.b64decode(saved["report.json"].partition(",")[2]))
     assert kept["verdict"] == "none"
-    assert base64.b64decode(saved["report.html"].partition(",")[2]).startswith(b"<!DOCTYPE html>")
+    known = [ReportKey.from_hex(pages.get("/v1/report-key").json()["public"])]
+    for name in ("report.html", "report-signed.json"):
+        checked = check(base64.b64decode(saved[name].partition(",")[2]), known)
+        [one] = checked.statements
+        assert checked.holds
+        assert one.is_about(digest_of(clip))
+        assert one.told.checker.audience == "everybody"
+        assert one.told.report == kept
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from secret_forms import exposed, forms
 from pipeline.credentials import envelope, sealing
 from pipeline.credentials.envelope import DataKey, DoesNotOpen
 from pipeline.credentials.pki import ensure_pki, load_pki
+from pipeline.credentials.report_key import ensure_report_key
 from pipeline.credentials.safe import SEAL_FILE, Safe, Secret, safe_of
 from pipeline.errors import KeysUnusable, UsageError
 from pipeline.home import Home
@@ -41,6 +42,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ensure_keyring(folder)
     ensure_pki(folder / "pki", now=NOW)
     ensure_sealer(Safe(folder=folder))
+    ensure_report_key(Safe(folder=folder))
     (folder / Secret.WEBHOOKS).write_bytes(bytes(range(32)))
     (folder / Secret.WEBHOOKS).chmod(0o600)
     return folder
@@ -130,6 +132,7 @@ def test_a_new_home_with_a_pass_phrase_is_sealed_from_its_first_key_on(tmp_path:
     ensure_keyring(tmp_path / "keys", opened)
     ensure_pki(tmp_path / "keys" / "pki", now=NOW, safe=opened)
     ensure_sealer(opened)
+    ensure_report_key(opened)
     for secret in opened.present():
         assert envelope.is_sealed((tmp_path / "keys" / secret).read_bytes())
     assert len(opened.present()) == len(Secret) - 1  # the key of webhooks is made with the first of them

@@ -11,7 +11,7 @@ from classifiers.errors import ClassifierError
 from generator.errors import GeneratorError, RequestInvalid
 from pipeline.cli import output
 from pipeline.cli.main import app
-from pipeline.cli.verify import NO_ANSWER, NOTHING_WRONG
+from pipeline.cli.report_words import NO_ANSWER, NOTHING_WRONG
 from pipeline.errors import LIBRARIES, CountermarkError, describe
 from pipeline.policy import PRESETS
 from pipeline.release.strength import BUSY, COLOUR, GREY, QUIET, STRONGEST

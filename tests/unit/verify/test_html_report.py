@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from pipeline.types import Evidence, EvidenceState, FileVerdict, Json
 from pipeline.verify import html_style, html_words
-from pipeline.verify.html import render
+from pipeline.verify.html_page import render
 from pipeline.verify.html_values import chance, clock, format_value, moment
 from pipeline.verify.types import LINES, ReleaseSummary, StripFrame, VerificationReport
 

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from pipeline.types import Evidence, EvidenceState, FileVerdict, Json
-from pipeline.verify import html, words
+from pipeline.verify import words
 from pipeline.verify.content import Content, ContentMatch
 from pipeline.verify.document import document, for_strangers
+from pipeline.verify.html_page import render
 from pipeline.verify.types import (
     CREDENTIAL,
     HIDDEN_MARK,
@@ -111,7 +112,7 @@ def test_where_and_how_the_visible_mark_was_removed_makes_no_difference() -> Non
     assert one == other
     assert one["notes"] == []  # not even whether it is the release but for something that was covered
     assert "removed or covered" in one["evidence"][VISIBLE_MARK]["summary"]
-    pages = [html.render([told], service="example") for told in reports]
+    pages = [render([told], service="example") for told in reports]
     assert [
         word for page in pages for word in ("3.71", "handle,", "hole there", "It shows the") if word in page
     ] == []
@@ -132,7 +133,7 @@ def test_whoever_has_a_key_sees_them() -> None:
 def test_neither_does_the_page(detection: Detection, verdict: FileVerdict) -> None:
     whole = report(detection, verdict)
     public = for_strangers(whole)
-    page, full = (html.render([one], service="example") for one in (public, whole))
+    page, full = (render([one], service="example") for one in (public, whole))
     secret = ("23.4", "23.5", "11.2", "1.23", "9.87", "0.9371", "0.937", "0.8127", "1.379", "0.7654",
               "1.4131", "3.21", "2.71", "1.087", "0.4321", "0.1234", "0.117", "2.357", "2.4 s")  # fmt: skip
     assert [number for number in secret if number in page] == []
