@@ -22,6 +22,7 @@ from pipeline.types import Json
 
 VIDEO: Final = "video/mp4"
 PARENT: Final = "parent"
+NO_CONTENT: Final = b"\0\0\0\x10ftypisom\0\0\0\0"  # the shortest base media file
 
 
 def read_credential(request: Json) -> Json:
@@ -60,7 +61,10 @@ def read_open_file(file: IO[bytes], trust: TrustStore, stored: bytes | None = No
     Raises: LimitExceeded for so many boxes that a credential may lie behind those that were looked at.
     """
     if not is_base_media(file):
-        return CredentialReading(state=CredentialState.NONE)
+        if stored is None:
+            return CredentialReading(state=CredentialState.NONE)
+        # A copy in MKV, TS or WebM: no hash of its bytes can hold, but signer, time-stamp and assertions can.
+        file = io.BytesIO(NO_CONTENT)
     boxes = scan(file)
     if stored is None and not boxes.credentials:
         if boxes.unfinished:
