@@ -78,7 +78,7 @@ def read_open_file(file: IO[bytes], trust: TrustStore, stored: bytes | None = No
     if trust.foreign_roots and reading.state is CredentialState.PRESENT and not reading.ours:
         # What they vouch for is theirs or nobody's: their time-stamp would let a key of ours sign for ever.
         reading = _read(file, replace(trust, signers=SignerTable()), stored)
-    if reading.ours and stored is None and boxes.uncovered:
+    if reading.ours and stored is None and not boxes.regular(file):
         failures = (*reading.failures, UNCOVERED)
         return replace(reading, hash_ok=False, content_hash_only_failure=False, failures=failures)
     return reading
