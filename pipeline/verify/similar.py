@@ -127,7 +127,7 @@ class Similar:
     def by_fingerprint(self, content: bytes, most: int) -> Found:
         """The releases whose fingerprint is like this one's, at most `most`: never more than undecided.
 
-        Clips of one composition (another seed, one attribute, what comes before or after) have like fingerprints.
+        Clips of one composition (another seed, one attribute, what comes before or after) have like ones.
 
         Raises: UsageError for bytes that are no fingerprint of a known version.
         """
