@@ -141,7 +141,8 @@ def read(path: Path, clips: Sequence[Clip]) -> list[Judged]:
     for row in json.loads(path.read_text()):
         proof = row["proof"]
         if proof is not None:
-            proof = Proof(**proof | {"line": Line(*proof["line"], ())})
+            speed, offset = proof["line"]
+            proof = Proof(**proof | {"line": Line(speed, offset, ())})
         query, other = by_name[row["query"]], by_name[row["other"]]
         found.append(Judged(query=query, other=other, proof=proof, still=row["still"]))
     return found

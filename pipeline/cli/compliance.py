@@ -6,7 +6,7 @@ from typing import Annotated, Final
 import typer
 
 from pipeline.cli import output
-from pipeline.cli.verify import SIGNS
+from pipeline.cli.report_words import SIGNS
 from pipeline.compliance.document import document
 from pipeline.compliance.examine import examine
 from pipeline.compliance.types import ComplianceReport, Row, Rule

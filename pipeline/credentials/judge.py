@@ -9,6 +9,7 @@ manifest that was changed *after* it was sealed into this one is a failure of th
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Final
 
 from pipeline.credentials import softbinding
@@ -35,6 +36,15 @@ MAX_LISTED: Final = 64
 MAX_DEPTH: Final = 8
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Making:
+    """What made the clip, and when (RFC 3339), as far as it is said."""
+
+    system: str | None = None
+    version: str | None = None
+    at: str | None = None
+
+
 def judge(report: dict[str, Any], certificates: dict[str, Any], signers: SignerTable) -> CredentialReading:
     """`report`: Reader.json(); `certificates`: Reader.crjson(); both parsed. Never raises on odd content."""
     urn = _text(report.get("active_manifest"))
@@ -53,6 +63,7 @@ def judge(report: dict[str, Any], certificates: dict[str, Any], signers: SignerT
     parents = set(_ingredient_failures(manifests, results))
     # The claim's signature holds whatever the assertions say; only their hashes in the claim tell (rule 6).
     assertions = _assertions(manifest) if failed <= HASH_FAILURES | TRUST_FAILURES else []
+    making = _making(assertions) if trusted else Making()
     return CredentialReading(
         state=CredentialState.PRESENT,
         trusted=trusted, ours=entry is not None, signature_ok=signature_ok,
@@ -69,7 +80,8 @@ def judge(report: dict[str, Any], certificates: dict[str, Any], signers: SignerT
         training=_training(assertions),
         signer_name=_signer_name(manifest) if trusted else None,
         signer_cert_sha256=entry.cert_sha256 if entry else None,
-        generator=_generator(manifest) if trusted else None, **(_making(assertions) if trusted else {}),
+        generator=_generator(manifest) if trusted else None,
+        system=making.system, system_version=making.version, made_at=making.at,
         release=_release(assertions) if entry else None,
         ingredients=len(_rows(manifest.get("ingredients"))),
     )  # fmt: skip
@@ -154,17 +166,16 @@ def _actions(assertions: list[dict[str, Any]], field: str) -> tuple[str, ...]:
     return tuple(name for name in found if name)[:MAX_LISTED]
 
 
-def _making(assertions: list[dict[str, Any]]) -> dict[str, str | None]:
+def _making(assertions: list[dict[str, Any]]) -> Making:
     """Agent and time of the last action that claims a digital source type."""
     made: dict[str, Any] = next(
         (row for row in reversed(_action_rows(assertions)) if "digitalSourceType" in row), {}
     )
     agent = _dict(made.get("softwareAgent"))
-    return {
-        "system": safe_text(agent.get("name")) or None,
-        "system_version": safe_text(agent.get("version")) or None,
-        "made_at": safe_text(made.get("when"), 40) or None,
-    }
+    return Making(
+        system=safe_text(agent.get("name")) or None, version=safe_text(agent.get("version")) or None,
+        at=safe_text(made.get("when"), 40) or None,
+    )  # fmt: skip
 
 
 def _action_rows(assertions: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.credentials.child import pack_parent
 from pipeline.credentials.manifest import guarded
+from pipeline.credentials.read import inspect_ingredient
 from pipeline.credentials.store_boxes import active_label, only_active
 from pipeline.errors import MediaUnreadable
 
@@ -73,12 +73,8 @@ def test_any_bytes_are_read_or_refused(change: bytes, place: int) -> None:
 def test_a_clip_that_extends_ours_has_two(desk: Any, tmp_path: Any) -> None:
     """As c2pa writes it: the parent's manifest first, that of the new clip last."""
     parent = desk.sign(tmp_path / "parent.mp4")
-    with parent.path.open("rb") as file:
-        archive = pack_parent(file, desk.pki.trust)
-    extended = guarded(
-        desk.facts(), imported=parent.path, imported_sha256="0" * 64, parent_archive=archive,
-        visible_mark=False,
-    )  # fmt: skip
+    archive = inspect_ingredient(parent.path, desk.pki.trust, limits=desk.limits).archive
+    extended = guarded(desk.facts(), parent=desk.imported(archive=archive), visible_mark=False)
     child = desk.sign(tmp_path / "child.mp4", extended, source=parent.path)
     store = child.manifest_bytes
     assert active_label(store) == child.urn
