@@ -176,8 +176,8 @@ def of_a_claim_signer(responder, request):
     return built(responder, request, pair, certificates=[pair.certificate])
 
 
-def changed(pair: certs.KeyPair, root: certs.KeyPair, without: x509.ObjectIdentifier) -> certs.KeyPair:
-    """The responder with one extension less."""
+def changed(pair, root, without, instead=None) -> certs.KeyPair:
+    """The responder with one extension less, or another in its place."""
     old = pair.certificate
     builder = x509.CertificateBuilder().subject_name(old.subject).issuer_name(old.issuer)
     builder = builder.public_key(old.public_key()).serial_number(old.serial_number)
@@ -185,12 +185,15 @@ def changed(pair: certs.KeyPair, root: certs.KeyPair, without: x509.ObjectIdenti
     for one in old.extensions:
         if one.oid != without:
             builder = builder.add_extension(one.value, critical=one.critical)
+    if instead is not None:
+        builder = builder.add_extension(instead, critical=True)
     return certs.KeyPair(key=pair.key, certificate=builder.sign(root.key, hashes.SHA256()))
 
 
 def of_one_that_may_not_answer(responder, request):
     pair = responder.authority.responder(now())
-    pair = changed(pair, responder.authority.root, x509.ExtendedKeyUsage.oid)
+    other = x509.ExtendedKeyUsage([certs.CLAIM_SIGNING])
+    pair = changed(pair, responder.authority.root, other.oid, other)
     return built(responder, request, pair, certificates=[pair.certificate])
 
 
