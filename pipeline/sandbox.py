@@ -26,6 +26,7 @@ TASKS: Final[dict[str, str]] = {
     "decode": "pipeline.media.child:decode",
     "listen": "pipeline.media.listening_child:listen",
     "read_credential": "pipeline.credentials.child:read_credential",
+    "read_labels": "pipeline.credentials.labels_child:read_labels",
     "read_pictures": "pipeline.pictures.child:read_pictures",
 }
 

@@ -128,6 +128,11 @@ class Settings(BaseModel):
     )
     mark_plate: Literal["dark", "light"] = Field("dark", description="look of its plates")
     mark_opacity: float = Field(0.62, ge=0.5, le=0.95, description="opacity of its plates")
+    standing_label: str = Field(
+        "", max_length=24, description="text that stands still at the start of a clip; empty: none"
+    )
+    standing_seconds: float = Field(2.5, ge=2, le=10, description="for so long")
+    standing_end: bool = Field(False, description="and at the end of the clip as well")
     crf: float = Field(18.0, ge=0, le=35, description="x264 quality of released files")
     preset: Literal["ultrafast", "veryfast", "fast", "medium", "slow"] = Field(
         "fast", description="x264 speed of released files"
@@ -229,6 +234,11 @@ class Settings(BaseModel):
             "light": self.mark_plate == "light",
             "opacity": self.mark_opacity,
         }
+        if self.standing_label:
+            told |= {
+                "standing": self.standing_label, "standing_seconds": self.standing_seconds,
+                "standing_end": self.standing_end,
+            }  # fmt: skip
         return {} if told == {"size": 1.0, "light": False, "opacity": 0.62} else told
 
     @property

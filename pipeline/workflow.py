@@ -40,11 +40,10 @@ from sqlalchemy import Connection
 
 from pipeline import judging
 from pipeline import policy as policies
-from pipeline.credentials.labels import AigcLabel, aigc_metadata, append_generated_xmp
 from pipeline.credentials.manifest import Agent, new_urn
 from pipeline.entrance import Entrance
 from pipeline.recheck import Question
-from pipeline.release import credential, inbound, inspection, strength
+from pipeline.release import credential, inbound, inspection, labelling, strength
 from pipeline.release import facts as release_facts
 from pipeline.release.generation import GenerationOrder, generate
 from pipeline.release.marking import MarkRequest, layout_of, mark_clip, style_of, survey
@@ -112,7 +111,7 @@ class ReleaseRun(SigningRun):
         decision = self._again("decide", decide)
         if decision["verdict"] != Verdict.ALLOW:
             return self._stop(decision, decision["reasons"], origin["file"])
-        marked, seen = self._mark_until_seen(source, reserved, surveyed)
+        marked, seen = self._mark_until_seen(origin, brought, reserved, surveyed)
         if not seen["found"]:
             return self._stop(decision, [release_facts.missed()])
         if self._tester:  # the whole chain has run; what would make it a release does not
@@ -203,11 +202,13 @@ class ReleaseRun(SigningRun):
         return {"strength": asdict(found.strength), "variant": found.variant, "sound": found.sound}
 
     def _mark_until_seen(
-        self, source: Path, reserved: dict[str, Any], surveyed: dict[str, Any]
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        self, origin: dict[str, Any], brought: dict[str, Any], reserved: dict[str, Any],
+        surveyed: dict[str, Any],
+    ) -> tuple[dict[str, Any], dict[str, Any]]:  # fmt: skip
+        labels = labelling.Labels(inputs=self._inputs, origin=origin, brought=brought, reserved=reserved)
         for attempt in range(1, MAX_TRIES + 1):
             level = Strength(**surveyed["strength"]) if attempt == 1 else strength.STRONGEST
-            mark = partial(self._mark, source, reserved, surveyed, level)
+            mark = partial(self._mark, self._staging.path(origin["file"]), labels, reserved, surveyed, level)
             marked = self._step(f"mark/{attempt}", mark)
             seen = self._step(f"inspect/{attempt}", partial(self._inspect, marked, reserved, surveyed))
             if seen["found"]:
@@ -215,20 +216,20 @@ class ReleaseRun(SigningRun):
         return marked, seen
 
     def _mark(
-        self, source: Path, reserved: dict[str, Any], surveyed: dict[str, Any], level: Strength
-    ) -> Json:
+        self, source: Path, labels: labelling.Labels, reserved: dict[str, Any], surveyed: dict[str, Any],
+        level: Strength,
+    ) -> Json:  # fmt: skip
         inputs = self._inputs  # not the settings: those may have changed since an interruption
         request = MarkRequest(
             payload=int(reserved["payload"], 16), key=self._key(reserved),
             variant=surveyed["variant"], strength=level, label=inputs["label"], handle=inputs["service"],
             style=style_of(inputs),
             crf=inputs["crf"], preset=self._bench.settings.preset,
-            sound=inputs["sound"] != policies.Sound.STRIP, metadata=self._labels(reserved["payload"]),
+            sound=inputs["sound"] != policies.Sound.STRIP, metadata=labels.metadata(),
         )  # fmt: skip
         target, picture = self._staging.draft("marking.mp4"), self._staging.draft("thumbnail")
         marked = mark_clip(source, target, request, self._limits, self._progress("mark"))
-        if self._generated:
-            append_generated_xmp(target)
+        labels.append(target)
         picture.write_bytes(marked.thumbnail)
         return {
             "file": self._staging.keep(target, ".mp4"), "thumbnail": self._staging.keep(picture, ".jpg"),
@@ -236,12 +237,6 @@ class ReleaseRun(SigningRun):
             "psnr": round(marked.psnr, 2) if math.isfinite(marked.psnr) else None,
             "strength": asdict(level), "notes": list(marked.info.notes),
         }  # fmt: skip
-
-    def _labels(self, payload: str) -> dict[str, str]:
-        service = self._inputs["service"]
-        if self._generated:
-            return aigc_metadata(label=AigcLabel.GENERATED, producer=service, produce_id=payload)
-        return aigc_metadata(label=AigcLabel.GENERATED, propagator=service, propagate_id=payload)
 
     def _inspect(self, marked: dict[str, Any], reserved: dict[str, Any], surveyed: dict[str, Any]) -> Json:
         key, payload, inputs = self._key(reserved), int(reserved["payload"], 16), self._inputs

@@ -21,17 +21,18 @@ from watermark.visible_draw import (
     Levels,
     Patch,
     VisibleStyle,
+    blend,
     place,
     plate_ratio,
     render,
 )
 from watermark.visible_path import VARIANTS, Plate, VisiblePath, nominal_aspect
+from watermark.visible_standing import StandingLabel, check_text, standing_box
 
 DEFAULT_LABEL = "AI-generated"
 DEFAULT_HANDLE = "countermark"
 MIN_SHORT_SIDE = 96  # pixels: below this no text is legible
 MIN_PLATE_PIXELS = 10.0
-NEUTRAL_CHROMA = 128
 _LEVEL_STEP = 1.25  # ink is rendered anew when a plate outgrows it or shrinks by this factor
 
 Box = tuple[int, int, int, int]
@@ -83,6 +84,22 @@ class VisibleLayout:
         self._short = min(width, height)
         self._heights = tuple(self._usual_height(plate) for plate in Plate)
         self._intro = self._intro_height()
+        if self.style.standing:
+            check_text(self.style.standing)
+            standing_box(width, height, self.style.standing)
+
+    @property
+    def opening_text_height(self) -> float:
+        """Height of the moving label's capitals in the first seconds, in short sides."""
+        return self._intro * EM * CAP_HEIGHT
+
+    def stands(self, time: float, duration: float | None = None) -> bool:
+        """Whether the standing label is shown at ``time``; ``duration``: of the clip, all in seconds."""
+        style = self.style
+        if not style.standing:
+            return False
+        late = style.standing_end and duration is not None and time >= duration - style.standing_seconds
+        return time < style.standing_seconds or late
 
     def poses(self, time: float) -> tuple[Pose, Pose]:
         """Label and handle at ``time`` seconds."""
@@ -136,7 +153,10 @@ class VisibleLayout:
 
 
 class VisibleMark(VisibleLayout):
-    """Draws the visible mark into frames of one clip. Keeps rendered ink: use one per thread."""
+    """Draws the visible mark into frames of one clip. Keeps rendered ink: use one per thread.
+
+    ``duration``: seconds of the clip, which a standing label at its end needs.
+    """
 
     def __init__(
         self,
@@ -150,15 +170,22 @@ class VisibleMark(VisibleLayout):
         style: VisibleStyle | None = None,
         *,
         full_range: bool = False,
+        duration: float | None = None,
     ) -> None:
         super().__init__(key, payload, variant, width, height, label, handle, style)
+        self._duration = duration
         self._levels = Levels.of_range(full_range=full_range, light=self.style.light)
         self._inks = [
             _InkStore(text, glyph=plate is Plate.LABEL) for plate, text in zip(Plate, self.texts, strict=True)
         ]
+        self._standing = (
+            StandingLabel(width, height, self.style.standing, light=self.style.light, full_range=full_range)
+            if self.style.standing
+            else None
+        )
 
     def draw(self, y: NDArray[np.uint8], u: NDArray[np.uint8], v: NDArray[np.uint8], time: float) -> None:
-        """Draw both plates in place.
+        """Draw both plates in place, and the standing label where it is due.
 
         ``y`` uint8[height, width]; ``u``, ``v`` uint8[ceil(height / 2), ceil(width / 2)]; ``time``:
         presentation time in seconds from the start of the clip. Raises GeometryError for other shapes.
@@ -166,6 +193,8 @@ class VisibleMark(VisibleLayout):
         half = ((self.height + 1) // 2, (self.width + 1) // 2)
         if y.shape != (self.height, self.width) or u.shape != half or v.shape != half:
             raise GeometryError("The frame's size is not the one that the visible mark was made for.")
+        if self._standing is not None and self.stands(time, self._duration):
+            self._standing.draw(y, u, v)
         for pose in self.poses(time):
             self._draw_plate(y, u, v, pose)
 
@@ -176,15 +205,7 @@ class VisibleMark(VisibleLayout):
         box = _inside(pose.box(), self.width, self.height)
         placed = place(layers, centre=pose.centre, height=pose.height, box=box, ratio=pose.ratio)
         placed *= np.float32(pose.opacity)
-        x0, y0, x1, y1 = box
-        opacity = np.ascontiguousarray(placed[..., 0])
-        _blend(y[y0:y1, x0:x1], opacity, placed[..., 1])
-        coarse = np.asarray(
-            cv2.resize(opacity, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.float32
-        )
-        neutral = coarse * np.float32(NEUTRAL_CHROMA)
-        for plane in (u, v):
-            _blend(plane[y0 // 2 : y1 // 2, x0 // 2 : x1 // 2], coarse, neutral)
+        blend((y, u, v), placed, box)
 
 
 class _InkStore:
@@ -206,14 +227,6 @@ class _InkStore:
             self._layers = self._ink.layers(pose.stroke)
             self._stroke = pose.stroke
         return self._layers
-
-
-def _blend(target: NDArray[np.uint8], opacity: Patch, premultiplied: Patch) -> None:
-    """Mix in place: target * (1 - opacity) + premultiplied, rounded."""
-    mixed = target * (1 - opacity)
-    mixed += premultiplied
-    mixed += 0.5
-    target[...] = mixed.astype(np.uint8)
 
 
 def _inside(box: Box, width: int, height: int) -> Box:

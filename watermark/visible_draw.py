@@ -26,9 +26,11 @@ EM = 0.60  # font size over plate height
 CAP_HEIGHT = 0.70  # height of capital letters over font size
 PADDING, GLYPH, GLYPH_GAP, CORNER, RIM = 0.42, 0.50, 0.25, 0.36, 0.035  # over plate height
 STROKE_STEPS = 4
+NEUTRAL_CHROMA = 128
 PLATE_OPACITY = 0.62
 SIZES = (0.8, 1.6)  # times the usual height
 OPACITIES = (0.5, 0.95)  # of a plate: fainter ones leave the letters alone on what is behind
+STANDING_SECONDS = (2.0, 10.0)  # of a standing label: rules ask for two
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +40,9 @@ class VisibleStyle:
     ``min_label_pixels``/``min_handle_pixels``: plate heights below which text stops being legible.
     ``intro_text_height``: height of capital letters in the first ``intro_seconds`` (labelling rules ask for
     5 % of the short side for 2 s); the label then eases to its usual size within ``ease_seconds``.
-    ``light``: dark letters on a light plate instead of light ones on a dark plate.
+    ``light``: dark letters on a light plate instead of light ones on a dark plate. ``standing``: text of a
+    label that stays for the first ``standing_seconds``, and for the last ones where ``standing_end``
+    (`watermark.visible_standing`); none where empty.
     """
 
     label_height: float = 0.056
@@ -54,12 +58,17 @@ class VisibleStyle:
     ease_seconds: float = 0.8
     intro_text_height: float = 0.052
     light: bool = False
+    standing: str = ""
+    standing_seconds: float = 2.5
+    standing_end: bool = False
 
     @classmethod
     def chosen(
-        cls, *, size: float = 1.0, light: bool = False, opacity: float = PLATE_OPACITY
-    ) -> "VisibleStyle":
-        """What an operator may choose: `size` times the usual height after the first seconds, and the plate.
+        cls, *, size: float = 1.0, light: bool = False, opacity: float = PLATE_OPACITY, standing: str = "",
+        standing_seconds: float = 2.5, standing_end: bool = False,
+    ) -> "VisibleStyle":  # fmt: skip
+        """What an operator may choose: `size` times the usual height after the first seconds, the plate, and
+        the text of a standing label, its time, and whether it comes again at the end.
 
         Raises: GeometryError for what is not legible, too large, or lets too much through.
         """
@@ -68,10 +77,15 @@ class VisibleStyle:
                 f"The visible mark's size lies between {SIZES[0]:g} and {SIZES[1]:g}, "
                 f"the opacity of its plates between {OPACITIES[0]:g} and {OPACITIES[1]:g}."
             )
+        if not STANDING_SECONDS[0] <= standing_seconds <= STANDING_SECONDS[1]:
+            raise GeometryError(
+                f"A standing label stays for {STANDING_SECONDS[0]:g} to {STANDING_SECONDS[1]:g} seconds."
+            )
         usual = cls()
         return cls(
             label_height=usual.label_height * size, handle_height=usual.handle_height * size,
-            plate_opacity=opacity, light=light,
+            plate_opacity=opacity, light=light, standing=standing, standing_seconds=standing_seconds,
+            standing_end=standing_end,
         )  # fmt: skip
 
 
@@ -123,8 +137,8 @@ def render(text: str, *, glyph: bool, height: float, style: VisibleStyle, levels
     wider = cv2.dilate(strokes, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width)))
     share = np.float32(min(1.0, STROKE_GROWTH * scale / (width - 1)))
     bold = strokes + (np.asarray(wider, np.float32) - strokes) * share
-    thin = _compose(box, rim, _soften(strokes), style, levels)
-    return Ink(thin, _compose(box, rim, _soften(bold), style, levels) - thin)
+    thin = _compose(box, rim, soften(strokes), style, levels)
+    return Ink(thin, _compose(box, rim, soften(bold), style, levels) - thin)
 
 
 def _compose(box: Patch, rim: Patch, text: Patch, style: VisibleStyle, levels: Levels) -> Patch:
@@ -168,15 +182,27 @@ def _text_width(text: str, plate_height: float) -> float:
 
 def _box(shape: tuple[int, int], inner: tuple[float, float]) -> tuple[Patch, Patch]:
     """Coverage of the rounded box and of its hairline rim, from the distance to the outline."""
-    corner = CORNER * inner[1]
-    y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
-    dx = np.abs(x + 0.5 - (1 + inner[0] / 2)) - (inner[0] / 2 - corner)
-    dy = np.abs(y + 0.5 - (1 + inner[1] / 2)) - (inner[1] / 2 - corner)
-    outside = np.hypot(np.maximum(dx, 0), np.maximum(dy, 0)) + np.minimum(np.maximum(dx, dy), 0) - corner
+    outside = _outside(shape, inner, 1.0)
     half = max(RIM * inner[1], 1.6) / 2
     box = np.clip(0.5 - outside, 0, 1)
     rim = np.clip(half + 0.5 - np.abs(outside + half), 0, 1)
-    return _soften(np.asarray(box, np.float32)), _soften(np.asarray(rim, np.float32))
+    return soften(np.asarray(box, np.float32)), soften(np.asarray(rim, np.float32))
+
+
+def rounded_box(shape: tuple[int, int]) -> Patch:
+    """Coverage of a rounded box that fills the shape."""
+    outside = _outside(shape, (float(shape[1]), float(shape[0])), 0.0)
+    return np.asarray(np.clip(0.5 - outside, 0, 1), np.float32)
+
+
+def _outside(shape: tuple[int, int], inner: tuple[float, float], margin: float) -> Patch:
+    """Pixels from the outline of a rounded box, ``margin`` from the left and the top; negative inside."""
+    corner = CORNER * inner[1]
+    y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
+    dx = np.abs(x + 0.5 - (margin + inner[0] / 2)) - (inner[0] / 2 - corner)
+    dy = np.abs(y + 0.5 - (margin + inner[1] / 2)) - (inner[1] / 2 - corner)
+    outside = np.hypot(np.maximum(dx, 0), np.maximum(dy, 0)) + np.minimum(np.maximum(dx, dy), 0) - corner
+    return np.asarray(outside, np.float32)
 
 
 def _text(shape: tuple[int, int], text: str, scale: float, *, glyph: bool) -> Patch:
@@ -200,6 +226,28 @@ def _sparkle(canvas: NDArray[np.uint8], centre: tuple[float, float], radius: flo
     cv2.fillPoly(canvas, [np.rint(points * 2**shift).astype(np.int32)], 255, cv2.LINE_AA, shift)
 
 
-def _soften(coverage: NDArray[np.float32]) -> Patch:
+def soften(coverage: NDArray[np.float32]) -> Patch:
     """Band-limit to frame pixels, so that text does not shimmer while it moves."""
     return np.asarray(cv2.GaussianBlur(coverage, (3, 3), 0.7), np.float32)
+
+
+def blend(planes: tuple[NDArray[np.uint8], ...], placed: Patch, box: tuple[int, int, int, int]) -> None:
+    """Mix a patch into the planes y, u, v of a frame, in place; colour turns grey under it.
+
+    ``placed``: ``float32[h, w, 2]`` for the pixels of ``box`` (x0, y0, x1, y1), which is on even coordinates.
+    """
+    x0, y0, x1, y1 = box
+    opacity = np.ascontiguousarray(placed[..., 0])
+    _mix(planes[0][y0:y1, x0:x1], opacity, placed[..., 1])
+    coarse = np.asarray(cv2.resize(opacity, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.float32)
+    neutral = coarse * np.float32(NEUTRAL_CHROMA)
+    for plane in planes[1:]:
+        _mix(plane[y0 // 2 : y1 // 2, x0 // 2 : x1 // 2], coarse, neutral)
+
+
+def _mix(target: NDArray[np.uint8], opacity: Patch, premultiplied: Patch) -> None:
+    """Mix in place: target * (1 - opacity) + premultiplied, rounded."""
+    mixed = target * (1 - opacity)
+    mixed += premultiplied
+    mixed += 0.5
+    target[...] = mixed.astype(np.uint8)

@@ -2,7 +2,8 @@
 
 1. Their credentials are judged before anything is signed on top of them; one that does not hold is refused.
 2. What holds is packed as an ingredient, whoever signed it, and how far it is believed is recorded.
-3. Our hidden mark is looked for in clips: a copy that lost its credential is recognised by it, so that what
+3. What a clip says of itself outside its credential is read and recorded (`release.labelling`).
+4. Our hidden mark is looked for in clips: a copy that lost its credential is recognised by it, so that what
    became of that release (a withdrawal) reaches what is made from the copy.
 
 Pictures have no mark that could be searched. Of a long clip parts are searched (`SEARCHED` of every `EVERY`
@@ -17,6 +18,7 @@ from typing import Any, Final
 
 from sqlalchemy import Engine
 
+from pipeline.credentials.file_labels import read_labels
 from pipeline.credentials.labels import TRAINED_ALGORITHMIC_MEDIA
 from pipeline.credentials.manifest import Agent, Making, Source, input_label
 from pipeline.credentials.read import IngredientJudgement, IngredientKind, inspect_ingredient
@@ -107,6 +109,7 @@ def _row(file: GivenFile, desk: Desk) -> Json:
         "media": judged.media or VIDEO, "credential": str(judged.kind), "urn": judged.reading.urn,
         "archive": _kept(judged.archive, desk.staging), "mark": mark,
         "generated": _generated(judged),
+        "labels": None if picture else read_labels(file.path, limits=desk.processes).to_json(),
         "releases": {
             evidence: found.id for evidence, found in ((HIDDEN_MARK, marked), (CREDENTIAL, claimed)) if found
         },

@@ -29,6 +29,7 @@ THUMBNAIL_SIDE: Final = 320  # pixels, longer side
 EXCERPT_BYTES: Final = 512 << 20  # a clip may well claim thousands of frames in a second
 LATE_FRAMES: Final = 3  # after the excerpt's end, where frames lie so far apart that it never holds two
 QUALITY_EVERY: Final = 10  # frames: the PSNR is measured on every tenth
+END_TOLERANCE: Final = 0.5  # seconds by which the label at the end may come too early
 
 Progress = Callable[[float], None]
 
@@ -102,6 +103,7 @@ def survey(
     late = 0
     with open_clip(source, limits=limits, audio=True) as clip:
         _check_size(clip.info)
+        _check_length(clip.info.duration, style_of(inputs))
         duration, size = clip.info.duration, (clip.info.width, clip.info.height)
         end = strength.excerpt_end(duration)
         for frame in clip.frames():
@@ -135,6 +137,13 @@ def _check_size(info: ClipInfo) -> None:
         )
 
 
+def _check_length(duration: float | None, style: VisibleStyle) -> None:
+    if style.standing_end and not duration:
+        raise MediaUnsupported(
+            "the clip does not say how long it is, so no label can be put at its end; save it as MP4 again"
+        )
+
+
 def mark_clip(
     source: Path, target: Path, request: MarkRequest, limits: MediaLimits, progress: Progress
 ) -> Marked:
@@ -151,7 +160,16 @@ def mark_clip(
                 writer.write(part)
                 if isinstance(part, Frame):
                     progress(part.time)
+        _check_end(info.duration, clip.info.duration, request.style)
         return Marked(info=clip.info, psnr=brush.psnr, thumbnail=brush.thumbnail)
+
+
+def _check_end(told: float | None, found: float | None, style: VisibleStyle) -> None:
+    """Whether the clip ended where its header had said that it would: there is the label at its end."""
+    if style.standing_end and (told is None or found is None or abs(told - found) > END_TOLERANCE):
+        raise MediaUnsupported(
+            "the clip is not as long as it says, so the label is not at its end; save it as MP4 again"
+        )
 
 
 class _Brush:
@@ -162,7 +180,7 @@ class _Brush:
         try:
             self._visible = VisibleMark(
                 request.key.visible, request.payload, request.variant, info.width, info.height,
-                request.label, request.handle, request.style, full_range=full,
+                request.label, request.handle, request.style, full_range=full, duration=info.duration,
             )  # fmt: skip
             self._hidden = HiddenMark(request.key, request.payload, info.width, info.height, request.strength)
         except GeometryError as error:

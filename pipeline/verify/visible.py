@@ -104,7 +104,7 @@ def look(
     the credential's. The hidden mark knows a trim at the start modulo the carrier's period only;
     `alignments`, of the fingerprints, tell by how many periods it may be.
     """
-    layout = _layout(key, payload, mark)
+    layout = layout_of_release(key, payload, mark)
     if layout is None:
         return not_checked(UNNAMED, observation)
     if geometry is None and alignments and abs(alignments[0].offset) > TRIMMED_SECONDS:
@@ -183,13 +183,13 @@ def _periods_near(offset: float, tolerance: float) -> tuple[float, ...]:
     return tuple(count * PERIOD_SECONDS for count in range(first, last + 1) if count)
 
 
-def _layout(key: DetectionKey, payload: int, mark: Any) -> VisibleLayout | None:
+def layout_of_release(key: DetectionKey, payload: int, mark: Any) -> VisibleLayout | None:
     """The layout that our credential describes, or None; its values come out of a file, if a signed one."""
     try:
         variant, width, height = (int(mark[name]) for name in ("variant", "width", "height"))
         label, handle = (str(mark[name])[:MAX_TEXT] for name in ("label", "handle"))
         style = VisibleStyle.chosen(**dict(mark.get("style") or {}))
-    except (KeyError, TypeError, ValueError, OverflowError, WatermarkError):
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError, WatermarkError):
         return None
     return _made(key, payload, variant, (width, height), (label, handle), style)
 

@@ -6,7 +6,14 @@ import pytest
 from encypher_c2pa import verify
 
 from pipeline.credentials import softbinding
-from pipeline.credentials.labels import XMP_UUID, AigcLabel, aigc_metadata, append_generated_xmp
+from pipeline.credentials.labels import (
+    TRAINED_ALGORITHMIC_MEDIA,
+    XMP_UUID,
+    AigcLabel,
+    Latent,
+    aigc_metadata,
+    append_xmp,
+)
 from pipeline.credentials.manifest import Agent, Making, created, guarded, new_urn
 from pipeline.credentials.read import IngredientKind, inspect_ingredient
 from pipeline.credentials.text import safe_text
@@ -126,7 +133,13 @@ def test_aigc_metadata_is_compact_json():
 def test_the_xmp_box_is_covered_by_the_credential(desk, tmp_path):
     clip = tmp_path / "clip.mp4"
     clip.write_bytes(desk.source.read_bytes())
-    append_generated_xmp(clip)
+    append_xmp(
+        clip,
+        Latent(
+            made=True, provider="us", at="2026-11-22T12:00:00Z", number="00", manifest="urn:c2pa:x",
+            source_type=TRAINED_ALGORITHMIC_MEDIA,
+        ),
+    )  # fmt: skip
     signed = desk.sign(tmp_path / "signed.mp4", source=clip)
     content = bytearray(signed.path.read_bytes())
     assert desk.read(signed.path).intact
