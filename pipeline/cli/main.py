@@ -18,6 +18,7 @@ from pipeline.cli import (
     case,
     check,
     claim,
+    compliance,
     consent,
     create,
     delegation,
@@ -65,6 +66,7 @@ app.command("guard")(output.command(guard.guard))
 app.command("gate", cls=gate.GateCommand)(output.command(gate.gate))
 app.command("check")(output.command(check.check))
 app.command("verify")(output.command(verify.verify))
+app.command("compliance")(output.command(compliance.compliance))
 app.command("simulate")(output.command(simulate.simulate))
 app.command("demo")(output.command(demo.demo))
 app.command("calibrate")(output.command(calibrate.calibrate))

@@ -66,7 +66,7 @@ def judge(report: dict[str, Any], certificates: dict[str, Any], signers: SignerT
         training=_training(assertions),
         signer_name=_signer_name(manifest) if trusted else None,
         signer_cert_sha256=entry.cert_sha256 if entry else None,
-        generator=_generator(manifest) if trusted else None,
+        generator=_generator(manifest) if trusted else None, **(_making(assertions) if trusted else {}),
         release=_release(assertions) if entry else None,
         ingredients=len(_rows(manifest.get("ingredients"))),
     )  # fmt: skip
@@ -138,12 +138,29 @@ def _fingerprint(assertions: list[dict[str, Any]]) -> bytes | None:
 
 
 def _actions(assertions: list[dict[str, Any]], field: str) -> tuple[str, ...]:
-    found: list[str] = []
+    found = [safe_text(row[field], 160) for row in _action_rows(assertions) if field in row]
+    return tuple(name for name in found if name)[:MAX_LISTED]
+
+
+def _making(assertions: list[dict[str, Any]]) -> dict[str, str | None]:
+    """Agent and time of the last action that claims a digital source type."""
+    made: dict[str, Any] = next(
+        (row for row in reversed(_action_rows(assertions)) if "digitalSourceType" in row), {}
+    )
+    agent = _dict(made.get("softwareAgent"))
+    return {
+        "system": safe_text(agent.get("name")) or None,
+        "system_version": safe_text(agent.get("version")) or None,
+        "made_at": safe_text(made.get("when"), 40) or None,
+    }
+
+
+def _action_rows(assertions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
     for assertion in assertions:
         if _text(assertion.get("label")).partition("__")[0] in ("c2pa.actions.v2", "c2pa.actions"):
-            rows = _rows(_dict(assertion.get("data")).get("actions"))
-            found += [safe_text(row[field], 160) for row in rows if field in row]
-    return tuple(name for name in found if name)[:MAX_LISTED]
+            found += _rows(_dict(assertion.get("data")).get("actions"))
+    return found
 
 
 def _training(assertions: list[dict[str, Any]]) -> dict[str, dict[str, str]]:

@@ -37,7 +37,8 @@ class CredentialReading:
     sorted. `content_hash_only_failure`: the content hash is all that fails (a recovered manifest on a
     re-encoded file, or a changed file). `laundered_parent`: some ingredient, at any depth, was already
     broken; `untrusted_parent`: some ingredient was signed by someone we do not trust.
-    `signer_name`, `generator`: None unless trusted. `release`: our own assertion, None unless ours.
+    `signer_name`, `generator`, `system`, `system_version` (the agent of the action that claims a source type)
+    and `made_at` (when): None unless trusted. `release`: our own assertion, None unless ours.
     `timestamp_time`: RFC 3339, set only when the time-stamp is trusted. `urn`, `payload`, `fingerprint`,
     `actions`, `digital_source_types` and `training` (the entry of each use) are claims: believe them only as
     far as `trusted` goes. A file that only points to a credential elsewhere has none: nothing is ever
@@ -65,6 +66,9 @@ class CredentialReading:
     signer_name: str | None = None
     signer_cert_sha256: str | None = None
     generator: str | None = None
+    system: str | None = None
+    system_version: str | None = None
+    made_at: str | None = None
     release: dict[str, Any] | None = None
     ingredients: int = 0
 

@@ -1,0 +1,1 @@
+"""What labelling rules ask for, and what of it a file carries."""
