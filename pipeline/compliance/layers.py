@@ -100,7 +100,7 @@ def xmp(facts: Facts, *names: str) -> Finding:
     broken = next((packet for packet in packets if packet.properties is None), None)
     if broken is not None:
         return Finding(state=FAILED, where=(f"{broken.place} XMP",), why=_fault(broken.fault))
-    values = {name: facts.labels.property(name) for name in names if facts.labels.property(name)}
+    values = {name: facts.labels.values(name) for name in names if facts.labels.values(name)}
     if not values:
         return _nothing(facts, "No XMP in the file says it." if packets else "No XMP is in the file.")
     where = tuple(f"XMP {name}" for name in values)
@@ -211,7 +211,7 @@ def _names_differ(facts: Facts) -> bool:
 
 def _nothing(facts: Facts, why: str) -> Finding:
     """Nothing was found; where the search did not come to its end, that is not known."""
-    fault = facts.labels.fault if facts.labels else UNREAD
+    fault = facts.labels.fault if facts.labels is not None else UNREAD
     return Finding(state=NOT_CHECKED, why=_fault(fault)) if fault else Finding(state=ABSENT, why=why)
 
 

@@ -91,9 +91,9 @@ def _fingerprint(facts: Facts) -> Finding:
 
 
 def _inbound(facts: Facts) -> Finding:
-    count = facts.credential.ingredients if facts.credential else 0
+    opened = facts.credential is not None and "c2pa.opened" in facts.credential.actions
     return layers.any_of((
-        layers.asserted(facts, "ingredients", f"{count} of them" if count else None),
+        layers.asserted(facts, "ingredient, what was opened", "kept or named" if opened else None),
         layers.xmp(facts, "cm:InboundAIGC"), layers.xmp(facts, "cm:InboundXMP"),
     ))  # fmt: skip
 

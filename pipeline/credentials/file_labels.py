@@ -57,12 +57,13 @@ class FileLabels:
         """Names of all XMP properties that were read."""
         return frozenset(name for packet in self.xmp for name in packet.properties or {})
 
-    def property(self, name: str) -> tuple[str, ...]:
+    def values(self, name: str) -> tuple[str, ...]:
         """Values of an XMP property, of all packets."""
         values = [value for packet in self.xmp for value in (packet.properties or {}).get(name, ())]
         return tuple(dict.fromkeys(values))
 
-    def __bool__(self) -> bool:
+    @property
+    def found(self) -> bool:
         """Whether there is any label."""
         return bool(self.aigc or self.xmp)
 

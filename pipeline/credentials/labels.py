@@ -87,7 +87,7 @@ def aigc_metadata(*, label: AigcLabel, producer: str = "", produce_id: str = "",
 
 def inbound_source_type(inbound: FileLabels | None) -> str:
     """The digital source type that the clip's maker said in XMP, empty where there is none or several."""
-    found = set(inbound.property("Iptc4xmpExt:DigitalSourceType")) if inbound else set()
+    found = set(inbound.values("Iptc4xmpExt:DigitalSourceType")) if inbound else set()
     return found.pop() if len(found) == 1 else ""
 
 
@@ -107,14 +107,14 @@ def xmp_packet(latent: Latent) -> bytes:
 def _properties(latent: Latent) -> dict[str, str]:
     inbound = latent.inbound or FileLabels()
     theirs = {
-        f"Iptc4xmpExt:{name}": " · ".join(inbound.property(f"Iptc4xmpExt:{name}"))
+        f"Iptc4xmpExt:{name}": " · ".join(inbound.values(f"Iptc4xmpExt:{name}"))
         for name in ("AISystemUsed", "AISystemVersionUsed", "AIPromptInformation", "AIPromptWriterName")
     }
     ours = {"Iptc4xmpExt:AISystemUsed": latent.system, "Iptc4xmpExt:AISystemVersionUsed": latent.version}
     return {
         "Iptc4xmpExt:DigitalSourceType": latent.source_type or inbound_source_type(inbound),
         **{name: ours.get(name) or value for name, value in theirs.items()},
-        "xmp:CreateDate": latent.at if latent.made else " ".join(inbound.property("xmp:CreateDate")[:1]),
+        "xmp:CreateDate": latent.at if latent.made else " ".join(inbound.values("xmp:CreateDate")[:1]),
         "cm:Version": LATENT_VERSION, "cm:Role": "created" if latent.made else "guarded",
         "cm:Provider": latent.provider, "cm:System": latent.system, "cm:SystemVersion": latent.version,
         "cm:At": latent.at, "cm:Number": latent.number, "cm:Manifest": latent.manifest,
@@ -126,7 +126,7 @@ def _properties(latent: Latent) -> dict[str, str]:
 
 def _others(inbound: FileLabels) -> str:
     """JSON of all that was read of the clip's own XMP, so that what has no place of its own is kept, too."""
-    found = {name: list(inbound.property(name)) for name in sorted(inbound.names)}
+    found = {name: list(inbound.values(name)) for name in sorted(inbound.names)}
     return json.dumps(found, ensure_ascii=False, separators=(",", ":")) if found else ""
 
 

@@ -23,9 +23,7 @@ from pipeline.credentials.reading import PARENT
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labels:
-    """``inputs``: of the job. ``origin``, ``brought`` (`pipeline.release.inbound.judge`), ``reserved``: of its
-    steps.
-    """
+    """``inputs``: of the job; ``origin``, ``brought`` (`pipeline.release.inbound`), ``reserved``: of its steps."""
 
     inputs: Mapping[str, Any]
     origin: Mapping[str, Any]

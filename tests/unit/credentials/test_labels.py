@@ -79,7 +79,7 @@ def test_every_field_comes_back_through_the_sandbox(desk: Any, tmp_path: Path) -
         "ContentPropagator": "", "PropagateID": "", "ReservedCode2": "",
     }  # fmt: skip
     assert [one.place for one in labels.aigc] == ["moov/udta/meta/ilst, key AIGC"]
-    assert {name: labels.property(name) for name in labels.names} == {
+    assert {name: labels.values(name) for name in labels.names} == {
         "Iptc4xmpExt:DigitalSourceType": (TRAINED_ALGORITHMIC_MEDIA,),
         "Iptc4xmpExt:AISystemUsed": ("model",), "Iptc4xmpExt:AISystemVersionUsed": ("3",),
         "xmp:CreateDate": (LATENT.at,), "cm:Version": ("1",), "cm:Role": ("created",),
@@ -97,7 +97,7 @@ def test_what_a_clip_said_of_itself_is_carried_over(desk: Any, tmp_path: Path) -
     people = "<dc:creator><rdf:Seq><rdf:li>Ann</rdf:li><rdf:li>Bo</rdf:li></rdf:Seq></dc:creator>"
     clip = with_xmp(clip, tmp_path / "in2.mp4", rdf(told + people, 'Iptc4xmpExt:AISystemUsed="Veo"'))
     inbound = found(clip)
-    assert inbound.property("dc:creator") == ("Ann", "Bo")
+    assert inbound.values("dc:creator") == ("Ann", "Bo")
     ours = aigc_metadata(
         label=AigcLabel.GENERATED, propagator="Us", propagate_id="n", manifest="urn:1", inbound=inbound
     )
@@ -207,6 +207,6 @@ def test_what_is_no_video_has_no_labels(tmp_path: Path) -> None:
     text = tmp_path / "a.txt"
     text.write_text('AIGC{"Label":"1"}')
     assert found(text).fault
-    assert not found(text)
+    assert not found(text).found
     with pytest.raises(MediaUnreadable):
         read_in_child({"path": str(tmp_path)})
