@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 import pytest
 
 from pipeline.app import open_app
 from pipeline.compliance import examine as examining
+from pipeline.compliance import pictures
 from pipeline.compliance.rules import judge
 from pipeline.compliance.types import ComplianceReport, Facts, Opening, Rule
 from pipeline.credentials.child import open_media, read_open_file
@@ -21,10 +23,13 @@ from pipeline.orders import CreateOrder, GuardOrder
 from pipeline.policy import Sound
 from pipeline.settings import Settings
 from pipeline.verify.local import Verifier
-from pipeline.verify.opening import open_local
+from pipeline.verify.opening import NO_TRUST, open_local
+from watermark.base import TimedLuma
+from watermark.visible_standing import StandingLabel
 
 TRAINED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 SIZE = 256
+PICTURES = {"watermark", "durable", "visible_label", "visible_disclosure", "log"}
 THEIRS = {"Label": "1", "ContentProducer": "Maker", "ProduceID": "m-7", "ReservedCode1": "sig",
           "ContentPropagator": "Shop", "PropagateID": "s-1", "ReservedCode2": ""}  # fmt: skip
 
@@ -222,6 +227,52 @@ def test_an_unsigned_copy_whose_number_was_changed_contradicts_the_mark(desk: De
     assert desk.states(other, desk.created)[Rule.EU, "identifier"] == "failed"
     aigc = flipped(bare, tmp_path / "c.mp4", f'"ProduceID":"{number:016x}"'.encode(), b'"ProduceID":"0000')
     assert desk.states(aigc, desk.created)[Rule.EU, "identifier"] == "failed"
+
+
+def test_labels_that_contradict_each_other(desk: Desk) -> None:
+    whole = desk.whole[desk.created]
+    assert whole.labels is not None
+    [text], [packet] = whole.labels.aigc, whole.labels.xmp
+    other = replace(text, fields=(text.fields or {}) | {"ContentProducer": "Nobody"})
+    told = states(replace(whole, labels=replace(whole.labels, aigc=(text, other))))
+    assert told[Rule.GB45438, "ContentProducer"] == "failed"
+    assert told[Rule.GB45438, "ProduceID"] == "found"
+    kind = {"Iptc4xmpExt:DigitalSourceType": (TRAINED.replace("trained", "x"),)}
+    for more in (replace(packet, properties=kind), replace(packet, properties=None, fault="damaged")):
+        told = states(replace(whole, labels=replace(whole.labels, xmp=(packet, more))))
+        assert told[Rule.IPTC, "DigitalSourceType"] == "failed"
+    composite = {"Iptc4xmpExt:DigitalSourceType": (TRAINED.replace("trained", "compositeWithTrained"),)}
+    told = states(replace(whole, labels=replace(whole.labels, xmp=(replace(packet, properties=composite),))))
+    assert told[Rule.IPTC, "DigitalSourceType"] == "failed"  # the credential says another one
+    named = replace(packet, properties=(packet.properties or {}) | {"cm:Manifest": ("urn:c2pa:another",)})
+    told = states(replace(whole, labels=replace(whole.labels, xmp=(named,))))
+    assert told[Rule.EU, "identifier"] == "failed"
+
+
+def test_what_was_not_looked_at_is_never_found_or_absent(desk: Desk) -> None:
+    whole = desk.whole[desk.created]
+    with open_media(desk.created) as file:
+        stranger = read_open_file(file, NO_TRUST)
+    told = states(replace(whole, credential=stranger))
+    for field in ("signed_metadata", "timestamp", "fingerprint"):
+        assert told[Rule.EU, field] == "not_checked"
+    silent = states(replace(whole, credential=None, labels=None))
+    assert {told for (_, field), told in silent.items() if field not in PICTURES} == {"failed"}
+    lost = states(replace(whole, labels=FileLabels(fault="too many boxes")))
+    assert lost[Rule.GB45438, "Label"] == lost[Rule.IPTC, "DigitalSourceType"] == "not_checked"
+
+
+@pytest.mark.parametrize(("until", "there"), [(2.0, True), (1.9, True), (1.5, False), (0.0, False)])
+def test_the_standing_label_has_to_stand_for_two_seconds(until: float, there: bool) -> None:
+    label = StandingLabel(640, 360, "AI生成", light=False, full_range=False)
+    noise, frames = np.random.default_rng(1), []
+    for index in range(20):
+        y = noise.integers(60, 180, (360, 640), dtype=np.uint8)
+        chroma = np.full((2, 180, 320), 128, np.uint8)
+        if index / 10 < until:
+            label.draw(y, *chroma)
+        frames.append(TimedLuma(index / 10, y))
+    assert pictures.opening(frames, "AI生成", light=False, layout=None).standing is there
 
 
 def test_pictures_without_label_or_mark(desk: Desk) -> None:

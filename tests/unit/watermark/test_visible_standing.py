@@ -106,7 +106,7 @@ def test_times() -> None:
     assert seen(drawn((640, 360), 19.0, 20.0, standing="AI生成"), "AI生成", light=False) < SEEN
 
 
-@pytest.mark.parametrize("text", [" ", "x" * 25, "a\nb", "AI\ue000", "AI \u0cff"])
+@pytest.mark.parametrize("text", [" ", "x" * 25, "a\nb", "AI\ue000", "AI ☃", "AI ಕ"])
 def test_what_the_font_cannot_draw_is_refused(text: str) -> None:
     with pytest.raises(GeometryError):
         VisibleLayout(KEY, 5, 1, 640, 360, style=VisibleStyle.chosen(standing=text))
