@@ -23,7 +23,7 @@ from pipeline.credentials.reading import PARENT
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labels:
-    """``inputs``: of the job; ``origin``, ``brought`` (`pipeline.release.inbound`), ``reserved``: of its steps."""
+    """``inputs``: of the job; ``origin``, ``brought`` (`pipeline.release.inbound`), ``reserved``: steps."""
 
     inputs: Mapping[str, Any]
     origin: Mapping[str, Any]
@@ -49,7 +49,7 @@ class Labels:
             made=made, provider=self.inputs["service"], at=reserved["created_at"],
             number=reserved["payload"], manifest=reserved["urn"],
             system=origin["generator"] if made else "", version=origin["version"] if made else "",
-            source_type=self._source_type if made else "", inbound=self._inbound,
+            source_type=self._source_type, inbound=self._inbound,
         )  # fmt: skip
         append_xmp(clip, latent)
 
@@ -64,9 +64,14 @@ class Labels:
 
     @property
     def _source_type(self) -> str:
-        """As the manifest says it (`pipeline.credentials.manifest.extended`)."""
-        composite = self._parent and not self._parent["generated"]
-        return COMPOSITE_WITH_TRAINED_MEDIA if composite else TRAINED_ALGORITHMIC_MEDIA
+        """As the manifest says it (`pipeline.credentials.manifest.extended`).
+
+        Of a clip that was only guarded none is claimed, unless its own trusted credential says it.
+        """
+        parent = self._parent
+        if not parent or parent["generated"]:
+            return TRAINED_ALGORITHMIC_MEDIA if self._made or parent else ""
+        return COMPOSITE_WITH_TRAINED_MEDIA if self._made else ""
 
     @property
     def _inbound(self) -> FileLabels | None:
