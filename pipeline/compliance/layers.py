@@ -25,6 +25,7 @@ FAILED: Final = EvidenceState.FAILED
 MANIFEST: Final = "credential"
 CHANGED: Final = "The credential says that the file was changed after it was signed."
 STRANGER: Final = "Signed by somebody who is on no trust list here (--trust brings one)."
+ELSE_MARKED: Final = "No mark of the keys here was found; one of another service would not be recognised."
 UNREAD: Final = "The file's metadata could not be read."
 AI_FLAGS: Final = frozenset({
     "trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia", "algorithmicMedia",
@@ -143,6 +144,9 @@ def hidden_mark(facts: Facts) -> Finding:
     where = ("pixels, hidden mark",)
     if facts.report.verdict is FileVerdict.CONFLICT:
         return Finding(state=FAILED, where=where, why="The mark belongs to another clip.")
+    ours = facts.credential is not None and facts.credential.ours
+    if line.state is ABSENT and not ours:
+        return Finding(state=NOT_CHECKED, why=ELSE_MARKED)
     if line.state is not FOUND:
         return Finding(state=line.state, why=line.summary)
     payload = line.found.get("payload")

@@ -11,17 +11,22 @@ import numpy as np
 import pytest
 
 from pipeline.app import open_app
+from pipeline.cli import output
+from pipeline.cli.compliance import _status
 from pipeline.compliance import examine as examining
 from pipeline.compliance import pictures
+from pipeline.compliance.document import document
 from pipeline.compliance.rules import judge
 from pipeline.compliance.types import ComplianceReport, Facts, Opening, Rule
 from pipeline.credentials.child import open_media, read_open_file
 from pipeline.credentials.file_labels import FileLabels
 from pipeline.credentials.labels_child import read_labels
+from pipeline.credentials.reading import CredentialReading, CredentialState
 from pipeline.credentials.xmp import NAMESPACES, XMP_UUID
 from pipeline.orders import CreateOrder, GuardOrder
 from pipeline.policy import Sound
 from pipeline.settings import Settings
+from pipeline.types import Evidence, EvidenceState
 from pipeline.verify.local import Verifier
 from pipeline.verify.opening import NO_TRUST, open_local
 from watermark.base import TimedLuma
@@ -41,6 +46,7 @@ class Desk:
 
     def __init__(self, verifier: Verifier, created: Path, guarded: Path) -> None:
         self.verifier, self.created, self.guarded = verifier, created, guarded
+        self.reports: dict[Path, ComplianceReport] = {}
         self.whole = {path: self._facts(path) for path in (created, guarded)}
 
     def _facts(self, path: Path) -> Facts:
@@ -52,7 +58,7 @@ class Desk:
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(examining, "judge", keep)
-            self.report: ComplianceReport = examining.examine(path, self.verifier)
+            self.reports[path] = examining.examine(path, self.verifier)
         return caught[0]
 
     def states(self, path: Path, original: Path) -> dict[Row, str]:
@@ -259,6 +265,13 @@ def test_what_was_not_looked_at_is_never_found_or_absent(desk: Desk) -> None:
     silent = states(replace(whole, credential=None, labels=None))
     assert {told for (_, field), told in silent.items() if field not in PICTURES} == {"failed"}
     lost = states(replace(whole, labels=FileLabels(fault="too many boxes")))
+    evidence = whole.report.evidence | {
+        "hidden_mark": Evidence(state=EvidenceState.ABSENT, summary="Not found.")
+    }
+    unmarked = replace(whole, report=replace(whole.report, evidence=evidence))
+    assert states(unmarked)[Rule.EU, "watermark"] == "absent"  # our credential says that there was one
+    foreign = replace(unmarked, credential=CredentialReading(state=CredentialState.NONE))
+    assert states(foreign)[Rule.EU, "watermark"] == "not_checked"
     assert lost[Rule.GB45438, "Label"] == lost[Rule.IPTC, "DigitalSourceType"] == "not_checked"
 
 
@@ -292,11 +305,12 @@ def test_pictures_without_label_or_mark(desk: Desk) -> None:
 
 
 def test_the_command(desk: Desk, run: Any, clip: Path, tmp_path: Path) -> None:
-    home = ["--home", str(desk.verifier.settings.home)]
-    done = run("compliance", desk.created, *home)
-    assert done.status == 0, done.words
-    [told] = done.document
+    whole = desk.reports[desk.created]
+    assert _status(whole) == output.OK
+    told = document(whole)
     assert {rule: found["missing"] for rule, found in told["rules"].items()} == {key: [] for key in Rule}
+    assert document(desk.reports[desk.guarded])["rules"]["sb942"]["missing"] == ["system_version"]
+    assert _status(desk.reports[desk.guarded]) == output.FOUND
     foreign = run("compliance", clip, "--rule", "gb45438")  # no keys here
     [told] = foreign.document
     assert foreign.status == 1
