@@ -25,6 +25,7 @@ VIDEO: Final = "video/mp4"
 PICTURES: Final = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
 PICTURE_HEAD: Final = 16
 C2PA: Final = b"c2pa"  # in the label of every manifest store
+NO_CONTENT: Final = b"\0\0\0\x10ftypisom\0\0\0\0"  # the shortest base media file
 
 
 def read_credential(request: Json) -> Json:
@@ -65,6 +66,9 @@ def read_open_file(file: IO[bytes], trust: TrustStore, stored: bytes | None = No
     Raises: LimitExceeded for so many boxes that a credential may lie behind those that were looked at.
     """
     media = media_type(file)
+    if media is None and stored is not None:
+        # A copy in MKV or WebM: no hash of its bytes can hold, but signer, time-stamp and assertions can.
+        media, file = VIDEO, io.BytesIO(NO_CONTENT)
     if media is None or (media != VIDEO and not _names_c2pa(file)):
         return CredentialReading(state=CredentialState.NONE)
     if media != VIDEO:
