@@ -10,7 +10,6 @@ One trial is a release, a kind and a number; size, crop, quality are drawn from 
   the mark better) laid over another clip.
 """
 
-import contextlib
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -100,7 +99,7 @@ class Stand:
         for part in ("clips", "releases"):
             (self._folder / part).mkdir(parents=True, exist_ok=True)
         missing = [name for name in self.clips if not self._record(name).exists()]
-        with open_app(load(self._home)) if missing else contextlib.nullcontext() as app:
+        with open_app(load(self._home)) as app:
             for name in missing:
                 material, plain = self._plain[name]
                 if material == RENDERED and not plain.exists():

@@ -5,12 +5,14 @@ here: a credential that is there but cannot be read is *unreadable*; a broken vi
 
 The content hash leaves out whole kinds of top-level boxes (C2PA boxes, ``ftyp``, ``mfra``), and c2pa accepts
 any number of them: bytes appended in a second one leave a credential whole. Files that we sign have one
-C2PA box, one ``ftyp``, no ``mfra``, and end where their last box ends.
+C2PA box, framed in one way (`framing`), one ``ftyp``, no ``mfra``, and end where their last box ends.
 """
 
 import os
 from dataclasses import dataclass
 from typing import IO, Final
+
+from pipeline.credentials.framing import regular
 
 C2PA_UUID: Final = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 FIRST_BOXES: Final = frozenset(
@@ -20,17 +22,28 @@ MAX_BOXES: Final = 100_000
 HEADER: Final = 8
 LARGE_HEADER: Final = 16
 UUID: Final = 16
+MAX_STORE_BYTES: Final = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoxScan:
     """`credentials`: number of C2PA boxes. `uncovered`: whether bytes lie where no hash would see them.
-    `unfinished`: there are more boxes than were looked at.
+    `unfinished`: there are more boxes than were looked at. `store`: where the content of the last C2PA box
+    begins, behind its UUID, and where it ends.
     """
 
     credentials: int
     uncovered: bool
     unfinished: bool
+    store: tuple[int, int] = (0, 0)
+
+    def regular(self, file: IO[bytes]) -> bool:
+        """Whether every byte is covered, or has the one value that it has in a file of ours."""
+        start, end = self.store
+        if self.uncovered or not 0 < end - start <= MAX_STORE_BYTES:
+            return False
+        file.seek(start)
+        return regular(file.read(end - start))
 
 
 def is_base_media(file: IO[bytes]) -> bool:
@@ -43,27 +56,31 @@ def scan(file: IO[bytes]) -> BoxScan:
     """Walk the top-level boxes; stops quietly where they stop making sense."""
     end, position = file.seek(0, os.SEEK_END), 0
     counts = {b"ftyp": 0, b"mfra": 0, C2PA_UUID: 0}
+    store = (0, 0)
     unfinished = True
     for _ in range(MAX_BOXES):
-        kind, size = _box(file, position, end)
+        kind, size, inner = _box(file, position, end)
         if kind in counts:
             counts[kind] += 1
+        if kind == C2PA_UUID:
+            store = (position + inner + UUID, position + size)
         if size == 0:
             unfinished = False
             break
         position += size
     usual = counts[b"ftyp"] == 1 and counts[b"mfra"] == 0 and counts[C2PA_UUID] == 1
     return BoxScan(
-        credentials=counts[C2PA_UUID], uncovered=not usual or position != end, unfinished=unfinished
-    )
+        credentials=counts[C2PA_UUID], uncovered=not usual or position != end, unfinished=unfinished,
+        store=store,
+    )  # fmt: skip
 
 
-def _box(file: IO[bytes], position: int, end: int) -> tuple[bytes, int]:
-    """Type (C2PA_UUID for a C2PA box) and size of the box at `position`; size 0 ends the walk."""
+def _box(file: IO[bytes], position: int, end: int) -> tuple[bytes, int, int]:
+    """Type (C2PA_UUID for a C2PA box), size and header of the box at `position`; size 0 ends the walk."""
     file.seek(position)
     head = file.read(LARGE_HEADER + UUID)
     if len(head) < HEADER:
-        return b"", 0
+        return b"", 0, 0
     size, kind, start = int.from_bytes(head[:4], "big"), head[4:8], HEADER
     if size == 1:
         size, start = int.from_bytes(head[8:16], "big"), LARGE_HEADER
@@ -71,4 +88,4 @@ def _box(file: IO[bytes], position: int, end: int) -> tuple[bytes, int]:
         size = end - position
     if kind == b"uuid" and head[start : start + UUID] == C2PA_UUID:
         kind = C2PA_UUID
-    return kind, size if start <= size <= end - position else 0
+    return kind, size if start <= size <= end - position else 0, start

@@ -82,7 +82,7 @@ def read_open_file(file: IO[bytes], trust: TrustStore, stored: bytes | None = No
             )
         return CredentialReading(state=CredentialState.NONE)
     reading = _judged(file, media, trust, stored)
-    if reading.ours and stored is None and boxes.uncovered:
+    if reading.ours and stored is None and not boxes.regular(file):
         failures = (*reading.failures, UNCOVERED)
         return replace(reading, hash_ok=False, content_hash_only_failure=False, failures=failures)
     return reading

@@ -4,7 +4,8 @@ Rules: (1) codes are read, message text never; (2) trust counts only by the list
 trusts a claim under any anchor it was given; (3) ours means: found under our claim root *and* serial and
 issuer in the signer table; (4) nothing that names someone leaves here unless trusted; (5) ingredients are
 walked at every depth, since a broken parent leaves the child's own state whole; (6) assertions count only
-where nothing but the content hash or trust fails: a rewritten one leaves the signature valid.
+where nothing but the content hash or trust fails: a rewritten one leaves the signature valid; (7) a parent's
+manifest that was changed *after* it was sealed into this one is a failure of this one.
 """
 
 from collections.abc import Iterator
@@ -25,6 +26,8 @@ TRUST_FAILURES: Final = frozenset({
     "signingCredential.untrusted", "signingCredential.expired", "signingCredential.invalid",
     "claimSignature.outsideValidity", "timeStamp.untrusted", "timeStamp.outsideValidity",
 })  # fmt: skip
+# An embedded manifest is no longer the one that the ingredient's hash in the claim names.
+SEALED_FAILURES: Final = frozenset({"ingredient.manifest.mismatch", "ingredient.manifest.missing"})
 GOOD_STAMPS: Final = frozenset({"timeStamp.trusted", "timeStamp.validated"})
 # Ours, beside c2pa's codes: bytes outside everything that the content hash covers.
 UNCOVERED: Final = "org.countermark.uncoveredBytes"
@@ -39,7 +42,7 @@ def judge(report: dict[str, Any], certificates: dict[str, Any], signers: SignerT
     manifest = _dict(manifests.get(urn))
     results = _dict(report.get("validation_results"))
     active = _dict(results.get("activeManifest"))
-    passed, failed = _codes(active, "success"), _codes(active, "failure")
+    passed, failed = _codes(active, "success"), _codes(active, "failure") | _unsealed(manifests, results)
     stamp = _timestamp(active)
     stamped_at = _stamp_time(manifest) if stamp is TimestampState.TRUSTED else None
     signature_ok = "claimSignature.validated" in passed and not _any_with(failed, "claimSignature.")
@@ -104,12 +107,21 @@ def _stamp_time(manifest: dict[str, Any]) -> str | None:
 
 def _ingredient_failures(manifests: dict[str, Any], results: dict[str, Any]) -> Iterator[str]:
     """Failure codes of all ingredients: as recorded when they were taken in, and as found just now."""
+    yield from _recorded_failures(manifests)
+    yield from _result_failures({"ingredientDeltas": results.get("ingredientDeltas")})
+
+
+def _recorded_failures(manifests: dict[str, Any]) -> Iterator[str]:
     for manifest in manifests.values():
         for ingredient in _rows(_dict(manifest).get("ingredients")):
-            recorded = _dict(ingredient.get("validation_results"))
-            yield from _result_failures(recorded)
+            yield from _result_failures(_dict(ingredient.get("validation_results")))
             yield from (_text(row.get("code")) for row in _failed_rows(ingredient.get("validation_status")))
-    yield from _result_failures({"ingredientDeltas": results.get("ingredientDeltas")})
+
+
+def _unsealed(manifests: dict[str, Any], results: dict[str, Any]) -> set[str]:
+    """Rule 7: found just now, and not on record from when the parent was taken in."""
+    found = set(_result_failures({"ingredientDeltas": results.get("ingredientDeltas")}))
+    return (found & SEALED_FAILURES) - set(_recorded_failures(manifests))
 
 
 def _failed_rows(status: object) -> Iterator[dict[str, Any]]:

@@ -1,0 +1,143 @@
+"""The framing of a manifest store that we signed: bytes inside the C2PA box that nothing covers.
+
+The content hash leaves the whole C2PA box out. Inside it, the claim's signature covers the claim, the claim's
+hashes cover the assertions (also those that embed parents), and c2pa ignores the rest: the box's own prefix,
+the descriptions of the store, the manifest, its claim and its signature, and the padding of the COSE header,
+several thousand bytes in which anybody could put what he likes. What we sign has only one form there:
+
+1. the box's prefix names the purpose ``manifest`` and no Merkle boxes (C2PA 2.4, A.5.1);
+2. the boxes fill it to the last byte, and every description has the type of its label, the toggles
+   "requestable, labelled", and nothing after the label (ISO 19566-5, B.3);
+3. the unprotected COSE header has time-stamp, revocation values and padding, each at most once, and the
+   padding is zero (C2PA 2.4, 13.2).
+
+Pure; runs in the child. Hostile bytes may make it say no, but not run long: every step goes forward.
+"""
+
+from typing import Final
+
+BOX_PREFIX: Final = bytes(4) + b"manifest\0" + bytes(8)  # version and flags, purpose, Merkle offset
+HEADER: Final = 8
+TYPE: Final = 16
+TOGGLES: Final = b"\x03"  # requestable, with a label
+ISO_TYPE: Final = bytes.fromhex("00110010800000aa00389b71")
+STORE, MANIFEST, CLAIM, SIGNATURE = b"c2pa", b"c2ma", b"c2cl", b"c2cs"
+ASSERTIONS: Final = b"c2as"
+LABELS: Final = {
+    ASSERTIONS: b"c2pa.assertions", CLAIM: b"c2pa.claim.v2", SIGNATURE: b"c2pa.signature",
+}  # fmt: skip
+COSE_SIGN1: Final = b"\xd2\x84"  # tag 18, an array of four
+PADDING: Final = frozenset({b"pad", b"pad2"})
+HEADERS: Final = frozenset({b"sigTst", b"sigTst2", b"rVals"}) | PADDING
+MAX_DEPTH: Final = 16
+BYTES, TEXT, ARRAY, MAP, TAG, SIMPLE = 2, 3, 4, 5, 6, 7
+
+
+def regular(box: bytes) -> bool:
+    """Whether a C2PA box, from behind its UUID on, has the one form that ours have."""
+    try:
+        if not box.startswith(BOX_PREFIX):
+            return False
+        [(kind, store)] = _boxes(box[len(BOX_PREFIX) :])
+        return kind == b"jumb" and _store(store)
+    except (ValueError, IndexError):
+        return False
+
+
+def _store(content: bytes) -> bool:
+    description, *manifests = _boxes(content)
+    if not _described(description, STORE, b"c2pa") or {kind for kind, _ in manifests} != {b"jumb"}:
+        return False
+    return _manifest(manifests[-1][1])  # the active one; the others are covered by its ingredients
+
+
+def _manifest(content: bytes) -> bool:
+    description, *parts = _boxes(content)
+    if not _described(description, MANIFEST, None):
+        return False
+    seen = []
+    for kind, part in parts:
+        first, *rest = _boxes(part)
+        name = first[1][:4]
+        if kind != b"jumb" or name not in LABELS or not _described(first, name, LABELS[name]):
+            return False
+        if name == SIGNATURE and not ([kind for kind, _ in rest] == [b"cbor"] and _cose(rest[0][1])):
+            return False
+        if name == CLAIM and [kind for kind, _ in rest] != [b"cbor"]:
+            return False
+        seen.append(name)
+    return sorted(seen) == sorted(LABELS)
+
+
+def _described(box: tuple[bytes, bytes], name: bytes, label: bytes | None) -> bool:
+    """Whether a description box is exactly: type, toggles, label, zero. `label` None: whatever it is."""
+    kind, content = box
+    start = name + ISO_TYPE + TOGGLES
+    given = content[len(start) : -1] if label is None else label
+    return kind == b"jumd" and b"\0" not in given and content == start + given + b"\0"
+
+
+def _boxes(content: bytes) -> list[tuple[bytes, bytes]]:
+    """(type, content) of boxes that fill `content`. Raises: ValueError when they do not."""
+    found, position = [], 0
+    while position < len(content):
+        size = int.from_bytes(content[position : position + 4], "big")
+        if not HEADER <= size <= len(content) - position:
+            raise ValueError("boxes do not fill their box")
+        found.append(
+            (content[position + 4 : position + HEADER], content[position + HEADER : position + size])
+        )
+        position += size
+    return found
+
+
+def _cose(content: bytes) -> bool:
+    """Rule 3. Raises: ValueError, IndexError for what is no COSE_Sign1 of definite lengths."""
+    if not content.startswith(COSE_SIGN1):
+        return False
+    major, length, place = _head(content, len(COSE_SIGN1))
+    major, count, place = _head(content, place + length) if major == BYTES else (SIMPLE, 0, 0)
+    if major != MAP:
+        return False
+    seen: list[bytes] = []
+    for _ in range(count):
+        major, length, place = _head(content, place)
+        if major != TEXT:
+            return False
+        seen.append(content[place : place + length])
+        start, place = place + length, _end(content, place + length)
+        if seen[-1] in PADDING and not _zeros(content, start, place):
+            return False
+    place = _end(content, _end(content, place))  # the payload, which is detached, and the signature
+    return place == len(content) and len(set(seen)) == len(seen) and set(seen) <= HEADERS
+
+
+def _zeros(content: bytes, start: int, end: int) -> bool:
+    major, length, place = _head(content, start)
+    return major == BYTES and place + length == end and not any(content[place:end])
+
+
+def _head(content: bytes, place: int) -> tuple[int, int, int]:
+    """Major type, argument, and where the item's content begins (RFC 8949, 3). Raises: ValueError."""
+    major, short = content[place] >> 5, content[place] & 0x1F
+    if short < 24:
+        return major, short, place + 1
+    if short > 27:
+        raise ValueError("no definite length")
+    size = 1 << (short - 24)
+    return major, int.from_bytes(content[place + 1 : place + 1 + size], "big"), place + 1 + size
+
+
+def _end(content: bytes, place: int, depth: int = MAX_DEPTH) -> int:
+    """Where the item at `place` ends. Raises: ValueError, IndexError."""
+    major, argument, place = _head(content, place)
+    if not depth or place > len(content):
+        raise ValueError("too deep, or it ends early")
+    if major in (BYTES, TEXT):
+        place += argument
+    elif major in (ARRAY, MAP, TAG):
+        for _ in range({ARRAY: argument, MAP: 2 * argument, TAG: 1}[major]):
+            place = _end(content, place, depth - 1)
+    if place > len(content):
+        raise ValueError("it ends early")
+    return place
