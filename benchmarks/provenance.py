@@ -103,7 +103,7 @@ def main() -> int:
 def _asked() -> Namespace:
     parser = common.options(__doc__, clips=False)
     parser.add_argument("--flips", type=common.whole(1), default=20, help="places of a row that has many")
-    parser.add_argument("--verdicts", type=common.whole(0), default=2, help="of these with a whole verdict")
+    parser.add_argument("--verdicts", type=common.whole(0), default=1, help="of these with a whole verdict")
     parser.add_argument("--seed", type=common.whole(0), default=1)
     return parser.parse_args()
 

@@ -14,6 +14,7 @@ import io
 import os
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final, Protocol
@@ -100,12 +101,12 @@ def sign_clip(source: Path, destination: Path, definition: ManifestDefinition, *
         if os.fstat(original.fileno()).st_size > MAX_CLIP_BYTES:
             raise LimitExceeded("the clip is larger than 8 GiB; make it shorter or encode it smaller")
         manifest = _sign(original, new, definition, signer, tsa, trust)
-        reading = read_open_file(new, trust)
-        demand_whole(reading, definition.urn)
         new.flush()
-        os.fsync(new.fileno())
-        new.seek(0)
-        digest = hashlib.file_digest(new, "sha256").hexdigest()
+        with ThreadPoolExecutor(1) as beside:  # c2pa and hashlib both let go of the interpreter's lock
+            kept = beside.submit(_kept, temporary)
+            reading = read_open_file(new, trust)
+            digest = kept.result()
+        demand_whole(reading, definition.urn)
         temporary.replace(destination)
         sync_folder(destination.parent)
     assert reading.timestamp_time and reading.signer_cert_sha256  # noqa: S101, PT018 - `demand_whole` saw both
@@ -114,6 +115,13 @@ def sign_clip(source: Path, destination: Path, definition: ManifestDefinition, *
         manifest_sha256=hashlib.sha256(manifest).hexdigest(), timestamp_time=reading.timestamp_time,
         signer_cert_sha256=reading.signer_cert_sha256,
     )  # fmt: skip
+
+
+def _kept(path: Path) -> str:
+    """SHA-256 of a file that is on the disk when this returns."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextlib.contextmanager

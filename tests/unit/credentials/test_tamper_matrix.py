@@ -63,7 +63,7 @@ def with_mark(desk: Any, path: Path, stored: bytes) -> FileVerdict:
             fingerprint=FingerprintMatch.SAME,
             mark_present=True,
             unchecked=False,
-        )  # fmt: skip
+        )
     )
 
 
