@@ -33,8 +33,8 @@ ALGORITHMS: Final = {
     SigningAlg.PS256: C2paSigningAlg.PS256, SigningAlg.ED25519: C2paSigningAlg.ED25519,
 }  # fmt: skip
 
-# Hashing needs as much memory as the clip has bytes (`c2pa_context.settings`).
-MAX_CLIP_BYTES: Final = 8 * 1024 * 1024 * 1024  # what the media room takes in at most
+# What the media room takes in at most. Memory is no bound: it stops growing (`c2pa_context.settings`).
+MAX_CLIP_BYTES: Final = 8 * 1024 * 1024 * 1024
 
 
 class TimeStampService(Protocol):

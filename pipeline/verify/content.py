@@ -5,9 +5,9 @@ the stored moments there, and has to agree in each: a mark that was moved to oth
 same composition, or to another moment of the same scene, does not.
 
 1. Where: the whole frame on the whole frame, or as the mark's geometry says, at any of its tiles. When: as
-   the mark's clock says, at any of its periods, the likeliest by the fingerprint first. The best of these, by
-   structure alone, is refined a little. *Structure* is the correlation of what is finer than a twelfth of the
-   picture, with equal weight for strong and faint.
+   the mark's clock says, at any of its periods, the likeliest by the fingerprint first, and a little sooner
+   or later. The best of these, by structure alone, is refined a little. *Structure* is the correlation of
+   what is finer than a twelfth of the picture, with equal weight for strong and faint.
 2. Tone and colour may have changed for the whole clip in one way; what differs then, differs
    (`pipeline.verify.differing`).
 3. Same: enough could be compared, every moment has the release's structure, and nowhere anything differs.
@@ -17,7 +17,7 @@ same composition, or to another moment of the same scene, does not.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -106,8 +106,10 @@ def compare(
     paired = {start: _paired(clip, release, speed, start) for start in possible}
     starts = [start for start, pairs in paired.items() if _enough(pairs, clip, release, speed)]
     for start in starts[:PERIODS]:
-        pairs = paired[start]
-        found = laid.best_place(_telling(pairs), geometry)
+        # The clock first: a place that is refined on frames beside the right ones is bent to fit them.
+        rough = laid.rough_place(_telling(paired[start]), geometry)
+        pairs = _paired(clip, release, speed, start + laid.best_near(rough, speed, start))
+        found = laid.best_place(laid.agreeing(_telling(pairs or paired[start]), rough), geometry)
         if found and (best is None or found[0] > best[0]):
             best = (*found, start)
     if best is None:
@@ -163,6 +165,23 @@ class _Laid:
     @property
     def _sides(self) -> tuple[Sides, Sides]:
         return self._clip.sides, self._release.sides
+
+    def rough_place(self, pairs: Sequence[_Pair], geometry: Geometry) -> Matrix:
+        """The place where the few `pairs` agree best, not refined."""
+        return max(places(*self._sides, geometry), key=lambda place: self._agreement(pairs, place))
+
+    def agreeing(self, pairs: Sequence[_Pair], place: Matrix) -> list[_Pair]:
+        """The pairs with those of the clip's moments first that agree best at `place`."""
+        seen = covered(place, *self._sides, self._size)
+
+        def structure(pair: _Pair, moment: Moment) -> float:
+            found = self._structure(place, pair.release, moment, seen)[1]
+            return -1.0 if found is None else found
+
+        return [
+            replace(pair, clip=tuple(sorted(pair.clip, key=lambda moment: -structure(pair, moment))))
+            for pair in pairs
+        ]
 
     def best_place(self, pairs: Sequence[_Pair], geometry: Geometry) -> tuple[float, Matrix] | None:
         """The place where the few `pairs` agree best in structure, refined, and how well they do."""

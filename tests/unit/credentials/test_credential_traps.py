@@ -350,7 +350,7 @@ def test_the_kept_manifest_is_the_embedded_one(desk, signed):
     assert io.BytesIO(signed.manifest_bytes).read(8)[4:] == b"jumb"
 
 
-def test_a_clip_that_needs_too_much_memory_is_refused(desk, tmp_path):
+def test_a_clip_larger_than_the_media_room_takes_in_is_refused(desk, tmp_path):
     huge = tmp_path / "huge.mp4"
     huge.touch()
     os.truncate(huge, MAX_CLIP_BYTES + 1)
