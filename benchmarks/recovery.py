@@ -64,7 +64,7 @@ def main() -> int:
     stand.prepare(say)
     counts = {CROP: asked.crops, REENCODE: asked.reencodes, REMUX: asked.remuxes, UNMARKED: asked.unmarked,
               TRANSPLANT: asked.transplants}  # fmt: skip
-    results, left = _run(asked, stand, list(trials(stand.clips, counts)))
+    results, left = _run(asked, stand, trials(stand.clips, counts))
     rows = [
         *measured, once("clips released", len(stand.clips), "count"),
         once("trials left by the time limit", left, "count"), *_rows(results), *common.machine(),

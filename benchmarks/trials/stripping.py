@@ -157,11 +157,17 @@ class Stand:
         return pasted(laid_on, partial(difference, marked, plain), (1.0, 2.0)[trial.number % 2])
 
 
-def trials(clips: Sequence[str], counts: dict[str, int]) -> Iterator[Trial]:
-    """So many trials of each kind, the clips by turns: a run that is cut short has tried every clip."""
-    for kind, count in counts.items():
-        for number in range(count):
-            yield Trial(kind=kind, clip=clips[number % len(clips)], number=number // len(clips))
+def trials(clips: Sequence[str], counts: dict[str, int]) -> list[Trial]:
+    """So many trials of each kind, the kinds mixed and the clips by turns: a run that is cut short has some
+    of everything.
+    """
+    placed = [
+        ((number + 0.5) / count, kind, number) for kind, count in counts.items() for number in range(count)
+    ]
+    return [
+        Trial(kind=kind, clip=clips[number % len(clips)], number=number // len(clips))
+        for _, kind, number in sorted(placed)
+    ]
 
 
 def treatment(trial: Trial) -> Treatment:

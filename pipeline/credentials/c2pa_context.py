@@ -32,10 +32,11 @@ def settings(trust: TrustStore) -> dict[str, Any]:
     ``bmff_hash_exclude_free_and_skip_boxes`` false makes the hash cover free and skip boxes; with the
     library's default, bytes appended in such a box leave a credential whole. The content hash is never a
     Merkle tree (``merkle_tree_chunk_size_in_kb``). Tried with c2pa-python 0.38.1 at 1024 on 200 MB: memory
-    falls from 303 to 104 MiB, but c2pa-rs writes 200 C2PA boxes of 244 bytes that no hash covers, encypher-c2pa
-    refuses the file, and with two ``mdat`` boxes c2pa itself then reads ``assertion.bmffHash.mismatch``. The plain
-    hash reads the file in pieces: a process that signs or verifies takes some 30 MiB more than it began with at
-    50 MB, 170 at 200 MB, and 410 to 500 at 800 and at 1,600 MB, where it stays.
+    falls from 303 to 104 MiB, but c2pa-rs writes 200 C2PA boxes of 244 bytes that no hash covers,
+    encypher-c2pa refuses the file, and with two ``mdat`` boxes c2pa itself then reads
+    ``assertion.bmffHash.mismatch``. The plain hash reads the file in pieces: a process that signs or verifies
+    takes some 30 MiB more than it began with at 50 MB, 170 at 200 MB, and 410 to 500 at 800 and at 1,600 MB,
+    where it stays.
     """
     return {
         "version": 1,
