@@ -18,7 +18,7 @@ from encypher_c2pa import verify
 from benchmarks.trials.tampering import C2PA, ENCYPHER, INTACT, UNREADABLE, worth
 from pipeline.credentials.c2pa_context import C2paError, Reader, make_context
 from pipeline.credentials.child import VIDEO, read_open_file
-from pipeline.credentials.manifest import Agent, ManifestDefinition, ReleaseFacts, created, new_urn
+from pipeline.credentials.manifest import Agent, Making, ManifestDefinition, ReleaseFacts, created, new_urn
 from pipeline.credentials.pki import Pki, ensure_pki
 from pipeline.credentials.sign import SignedClip, sign_clip
 from pipeline.credentials.signer import LocalKeySigner
@@ -118,7 +118,7 @@ class Desk:
             payload=1, fingerprint=b"\x01\x01\x00\x00", thumbnail=self._thumbnail,
             release={"release_id": "r"},
         )  # fmt: skip
-        return created(facts, model=AGENT, prompt_digest="none")
+        return created(facts, Making(model=AGENT, prompt_digest="none"))
 
     def sign(self, source: Path, target: Path) -> SignedClip:
         """Sign a clip by a time-stamp service on this machine, begun and ended for it."""

@@ -16,7 +16,7 @@ from benchmarks.trials.witnesses import encypher, opinions
 from pipeline.credentials.child import read_open_file
 from pipeline.credentials.framing import regular
 from pipeline.credentials.labels import append_generated_xmp
-from pipeline.credentials.read import inspect_parent
+from pipeline.credentials.read import inspect_ingredient
 from pipeline.types import FileVerdict
 from pipeline.verify.ladder import Facts, FingerprintMatch, verdict
 
@@ -30,7 +30,7 @@ ABSENT_HERE = {"AIGC label edited"}
 def given(desk: Any, rogue: Any, guarded: Any, workshop: Path) -> Subject:
     """A clip with an XMP box, over a stranger's credential as its parent."""
     theirs = desk.sign(workshop / "theirs.mp4", pki=rogue).path
-    judged = inspect_parent(theirs, desk.pki.trust, limits=desk.limits)
+    judged = inspect_ingredient(theirs, desk.pki.trust, limits=desk.limits)
     source = workshop / "with-xmp.mp4"
     source.write_bytes(desk.source.read_bytes())
     append_generated_xmp(source)
