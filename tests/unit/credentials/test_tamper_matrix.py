@@ -15,7 +15,7 @@ from benchmarks.trials.tampering import INTACT, NONE, ROWS, Row, Subject, subjec
 from benchmarks.trials.witnesses import encypher, opinions
 from pipeline.credentials.child import read_open_file
 from pipeline.credentials.framing import regular
-from pipeline.credentials.labels import append_generated_xmp
+from pipeline.credentials.labels import Latent, append_xmp
 from pipeline.credentials.read import inspect_ingredient
 from pipeline.types import FileVerdict
 from pipeline.verify.ladder import Facts, FingerprintMatch, verdict
@@ -33,7 +33,7 @@ def given(desk: Any, rogue: Any, guarded: Any, workshop: Path) -> Subject:
     judged = inspect_ingredient(theirs, desk.pki.trust, limits=desk.limits)
     source = workshop / "with-xmp.mp4"
     source.write_bytes(desk.source.read_bytes())
-    append_generated_xmp(source)
+    append_xmp(source, Latent(made=True, provider="x", at="2026-11-22T12:00:00Z", number="00", manifest=""))
     ours = desk.sign(workshop / "ours.mp4", guarded(judged), source=source)
     other = desk.sign(workshop / "other.mp4", desk.created(payload=OTHER))
 
