@@ -1,8 +1,8 @@
 """Clips for the fingerprint's benchmark: families of clips that are like each other and yet others.
 
 Drawn at 180 lines: releases keep 48. A family begins with a clip that may be released; each of the others
-differs from it in one way that a search by content must not take for the same. Extensions go on where the first clip
-ends, so nothing that they show was in it, but for scenes that hardly move.
+differs from it in one way that a search by content must not take for the same. Extensions go on where the
+first clip ends, so nothing that they show was in it, but for scenes that hardly move.
 """
 
 from collections.abc import Callable, Iterator

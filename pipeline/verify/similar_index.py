@@ -129,9 +129,9 @@ def _block(segment: Segment, start: int, asks: Sequence[Ask], radius: int) -> _H
     stop = min(start + BLOCK, len(segment.times))
     differing, bits = np.empty(stop - start, np.uint64), np.empty(stop - start, np.uint8)
     keys, kept, told = [], [], []
-    for way, window in ((n, window) for n, ask in enumerate(asks) for window in ask.windows):
+    for number, window in ((n, window) for n, ask in enumerate(asks) for window in ask.windows):
         words = segment.words[window, start:stop]
-        for moment, (query, mask) in enumerate(zip(*asks[way][:2], strict=True)):
+        for moment, (query, mask) in enumerate(zip(*asks[number][:2], strict=True)):
             np.bitwise_xor(words, query, out=differing)
             np.bitwise_and(differing, mask, out=differing)
             np.bitwise_count(differing, out=bits)
@@ -140,9 +140,9 @@ def _block(segment: Segment, start: int, asks: Sequence[Ask], radius: int) -> _H
                 within = within[bits[within] <= np.partition(bits[within], NEAREST)[NEAREST]]
             keys.append(within + start)
             kept.append(bits[within])
-            told.append((way, moment, window, len(within)))
-    way, moment, window, counts = np.array(told, np.int64).reshape(-1, 4).T
-    of = (np.repeat(way, counts), np.repeat(moment, counts), np.repeat(window, counts))
+            told.append((number, moment, window, len(within)))
+    ways, moments, windows, counts = np.array(told, np.int64).reshape(-1, 4).T
+    of = (np.repeat(ways, counts), np.repeat(moments, counts), np.repeat(windows, counts))
     return _Hits(*of, np.concatenate(keys), np.concatenate(kept))
 
 
@@ -173,7 +173,8 @@ def _ranked(segment: Segment, hits: _Hits, radius: int, most: int, removed: froz
 
 
 def _near(segment: Segment, hits: _Hits, rows: Numbers, worth: int, moments: int) -> Near:
-    at, bits, times = hits.moment[rows], np.full(moments, -1, np.int16), np.zeros(moments, np.float32)
+    at = hits.moment[rows]
+    bits, times = np.full(moments, -1, np.int16), np.zeros(moments, np.float32)
     bits[at], times[at] = hits.bits[rows], segment.times[hits.key[rows]]
     name = bytes(segment.names[segment.owners[hits.key[rows[0]]]]).decode()
     return Near(name, worth, int(hits.way[rows[0]]), int(hits.window[rows[0]]), bits, times)

@@ -1,7 +1,7 @@
 """Does a clip show what a release shows, where nothing but the pictures says so?
 
 1. Where: the place that the keys suggest, improved (`similar_places`). When: each moment of the clip is
-   compared with each of the release; the speed and the start at which they agree best along the whole clip count.
+   compared with each of the release; the speed and start at which they agree best in all count.
 2. *Structure* and *differences* as for a clip that bears the release's mark (`content`, `differing`).
 3. *Motion*: what changes in the course of the clip has to change as it does in the release. A scene that goes
    on after the release's end, and another take of it, have the same pictures, but not the same motion.
@@ -27,6 +27,7 @@ from pipeline.verify.similar_places import improved, place_of
 SPEEDS: Final = tuple(round(1.025**step, 4) for step in range(-12, 13))  # 0.74 to 1.34
 GRID: Final = 1 / 16  # seconds
 NEAR: Final = 0.13  # seconds by which a moment may be off
+TRIED: Final = 5  # moments of the clip near one of the release
 MOST_LAID: Final = 64  # moments of the clip that are laid over the release to find the time
 LEAST_MOMENTS: Final = 3
 LEAST_SEEN: Final = 0.12  # of the release's picture
@@ -34,7 +35,6 @@ WELL_LAID: Final = 0.97
 FAVOUR: Final = 0.002  # for the speed as it was, per step away from it
 MOVING: Final = 4.0  # luma levels of deviation over the clip from which a cell counts as moving
 LEAST_MOVING: Final = 0.004  # of the cells
-COLUMNS: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,12 +123,15 @@ class _Laid:
         return _line(ours @ theirs.T, *times)
 
     def pairs(self, speed: float, offset: float) -> list[tuple[Moment, Moment]]:
-        """Each moment of the release with that of the clip next to it, where there is one."""
+        """Each moment of the release with that of the clip that may be it, where there is one."""
         found = []
+        times = np.array([one.time for one in self._clip.taken]) * speed + offset
         for moment in self._release.taken:
-            shown = _at(self._clip.taken, (moment.time - offset) / speed)
-            if abs(shown.time * speed + offset - moment.time) <= NEAR:
-                found.append((shown, moment))
+            away = np.abs(times - moment.time)
+            near = [self._clip.taken[i] for i in np.argsort(away, kind="stable")[:TRIED] if away[i] <= NEAR]
+            if near:  # frames are dropped, doubled and late: of those that may be it the one that agrees best
+                agreed = [_structure(self, shown, moment) for shown in near]
+                found.append((near[int(np.argmax(agreed))], moment))
         return found
 
     def luma(self, moment: Moment) -> Field:
@@ -167,7 +170,7 @@ def _line(
     best = (-math.inf, 1.0, 0.0)
     for speed in sorted(SPEEDS, key=lambda one: abs(math.log(one))):
         shown = ours * speed
-        offsets = np.arange(-shown[-1], theirs[-1] + GRID / 2, GRID) if len(theirs) else np.zeros(1)
+        offsets = GRID * np.arange(-math.ceil(shown[-1] / GRID), math.ceil(theirs[-1] / GRID) + 1)
         wanted = theirs[None, :] - offsets[:, None]
         at = np.searchsorted(shown, wanted).clip(1, max(1, len(shown) - 1)) if len(shown) > 1 else wanted * 0
         at = at.astype(int)
@@ -178,7 +181,7 @@ def _line(
         counts = inside.sum(axis=1)
         needed = max(1, min(LEAST_MOMENTS, int(counts.max())), math.ceil(0.5 * counts.max()))
         means = np.where(counts >= needed, values.sum(axis=1) / np.maximum(counts, 1), -math.inf)
-        means -= FAVOUR * abs(math.log(speed) / math.log(1.025))
+        means -= FAVOUR * abs(math.log(speed) / math.log(1.025)) + 1e-6 * np.abs(offsets)
         at_best = int(np.argmax(means))
         if means[at_best] > best[0]:
             best = (float(means[at_best]), speed, float(offsets[at_best]))

@@ -1,8 +1,8 @@
 """Where in the query another clip may be shown: inside of bars, borders, or as a picture in a picture.
 
 Bars and borders are rows and columns of one colour at the edge. A picture in a picture has straight edges
-that stay while what is in it moves: luma differences that last, by their median over the moments, are summed along
-rows and columns, and the rectangles with the strongest sides are taken.
+that stay while what is in it moves: luma differences that last, by their median over the moments, are
+summed along rows and columns, and the rectangles with the strongest sides are taken.
 """
 
 import itertools
