@@ -5,6 +5,9 @@ differs from it in one way that a search by content must not take for the same. 
 first clip ends, so nothing that they show was in it, but for scenes that hardly move.
 """
 
+import hashlib
+import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -16,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.attacks.footage import Footage, Frame, from_rgb
-from benchmarks.trials.material import Size, Source, laid_down, window
+from benchmarks.trials.material import Size, Source, laid_down, played, window
 from generator.base import GenerationRequest
 from generator.embedded.world.design import Design, random_design, variant_of
 from generator.embedded.world.render import render_frame
@@ -57,6 +60,24 @@ class Clip:
     def name(self) -> str:
         """The family, and the change."""
         return f"{self.family}, {self.change}" if self.change else self.family
+
+    def footage(self, folder: Path) -> Footage:
+        """The clip, drawn or cut into the folder where it is not there yet."""
+        stem = hashlib.sha256(self.name.encode()).hexdigest()[:16]
+        raw, told = folder / f"{stem}.raw", folder / f"{stem}.json"
+        if not told.exists():
+            partial = folder / f"{stem}.{os.getpid()}.partial"
+            made = self.make(partial)
+            times = [frame.time for frame in made.play()]
+            partial.replace(raw)
+            about = {"width": made.width, "height": made.height, "rate": made.rate, "times": times}
+            told.write_text(json.dumps(about))
+        about = json.loads(told.read_text())
+        times, shape = about["times"], (about["height"] * 3 // 2, about["width"])
+        return Footage(
+            width=about["width"], height=about["height"], rate=about["rate"],
+            seconds=times[-1] + 1 / about["rate"], play=lambda: played(raw, times, shape),
+        )  # fmt: skip
 
 
 def clips(worlds: int, sources: tuple[Source, ...] = ()) -> list[Clip]:

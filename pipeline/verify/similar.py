@@ -19,10 +19,9 @@ from pipeline.credentials import moments as shown
 from pipeline.credentials.fingerprint import Fingerprint
 from pipeline.credentials.moments import Moments
 from pipeline.verify.content import SAME_MOMENT, SAME_STRUCTURE
-from pipeline.verify.laying import Matrix
 from pipeline.verify.similar_index import Near, Segment, joined, merged, nearest
-from pipeline.verify.similar_keys import STRONGEST, WINDOWS, stored_keys
-from pipeline.verify.similar_proof import LEAST_MOMENTS, Proof, Start, glance, prove
+from pipeline.verify.similar_keys import WINDOWS, stored_keys
+from pipeline.verify.similar_proof import LEAST_MOMENTS, Glance, Proof, Shown, Start, glance, prove
 from pipeline.verify.similar_query import FLAT, PLAIN, STILL, Asked, ClipQuery, asked, asked_by_print, moves
 
 __all__ = ["FLAT", "PLAIN", "STILL", "ClipQuery", "Confirmed", "Found", "Hit", "Similar"]
@@ -32,12 +31,15 @@ Load = Callable[[str], bytes | None]
 RADIUS: Final = 10  # of the 44 signs of a query's key
 PRINT_RADIUS: Final = 16  # of the 64 of a fingerprint's
 LOADED: Final = 48  # candidates that are loaded and glanced at
-PROVED: Final = 6  # of those, how many are compared at all moments
+PROVED: Final = 4  # of those, how many are compared at all moments
+WORTH_IT: Final = 0.4  # structure at one moment below which a candidate is not
 ALIKE: Final = 0.5  # structure below which a candidate is no hit
 LARGE: Final = 1 << 15  # and of one that is not merged any more
 
 # Calibrated in benchmarks/fingerprint.py; docs/adr/0063 has the figures.
+SAME_SHARE: Final = 0.8  # of the shorter one; less is another cut, or what comes before or after
 SAME_MOTION: Final = 0.8
+SAME_DIFFERS: Final = 1.6
 
 
 class Confirmed(StrEnum):
@@ -112,12 +114,12 @@ class Similar:
         if isinstance(wanted, str):
             return Found(hits=(), undecided=wanted)
         near = nearest(self._segments, wanted.asks, RADIUS, LOADED, self._removed)
-        glanced = [one for one in (self._glanced(query, wanted, candidate) for candidate in near) if one]
-        glanced.sort(key=lambda one: (-one.structure, one.near.name))
-        still = not moves(query.moments)
-        hits = [_hit(query, one, still=still) for one in glanced[:PROVED]]
-        found = sorted((hit for hit in hits if hit), key=_rank)
-        return Found(hits=tuple(found[:most]), undecided=STILL if still else "")
+        clip, still = Shown(query.moments), not moves(query.moments)
+        seen = [one for one in (self.glanced(clip, wanted, candidate) for candidate in near) if one]
+        seen = [one for one in seen if one.glance.structure >= WORTH_IT]
+        seen.sort(key=lambda one: (-one.glance.structure, one.name))
+        hits = [hit for one in seen[:PROVED] if (hit := _hit(clip, one, still=still))]
+        return Found(hits=tuple(sorted(hits, key=_rank)[:most]), undecided=STILL if still else "")
 
     def by_fingerprint(self, content: bytes, most: int) -> Found:
         """The releases whose fingerprint is like this one's, at most `most`: never more than undecided.
@@ -132,14 +134,15 @@ class Similar:
         found = sorted((hit for one in near if (hit := self._aligned(query, one.name))), key=_rank)
         return Found(hits=tuple(found[:most]))
 
-    def _glanced(self, query: ClipQuery, wanted: Asked, near: Near) -> "_Glanced | None":
+    def glanced(self, clip: Shown, wanted: Asked, near: Near) -> "Seen | None":
+        """A candidate loaded and laid at one moment; None where it is gone or has no moments."""
         stored = self._load(near.name)
         release = shown.stored(stored)[1] if stored is not None else None
         if release is None or not release.taken:
             return None
-        start = _start(wanted, near)
-        structure, place = glance(query.moments, release, start)
-        return _Glanced(near, release, start, structure, place)
+        look = wanted.looks[near.way]
+        start = Start(part=look.part, window=WINDOWS[near.window], mirrored=look.mirrored)
+        return Seen(near.name, release, glance(clip, release, start))
 
     def _aligned(self, query: Fingerprint, name: str) -> Hit | None:
         stored = self._load(name)
@@ -151,42 +154,32 @@ class Similar:
         )
 
 
-class _Glanced(NamedTuple):
+class Seen(NamedTuple):
     """A candidate, loaded and laid at one moment."""
 
-    near: Near
+    name: str
     release: Moments
-    start: Start
-    structure: float
-    place: Matrix
+    glance: Glance
 
 
-def _start(wanted: Asked, near: Near) -> Start:
-    look = wanted.looks[near.way]
-    order = sorted((int(bits), index) for index, bits in enumerate(near.bits) if bits >= 0)
-    pairs = tuple((float(wanted.times[index]), float(near.times[index])) for _, index in order)
-    return Start(part=look.part, window=WINDOWS[near.window], mirrored=look.mirrored, pairs=pairs)
-
-
-def _hit(query: ClipQuery, one: _Glanced, *, still: bool) -> Hit | None:
-    proof = prove(query.moments, one.release, one.start, one.place)
+def _hit(clip: Shown, one: Seen, *, still: bool) -> Hit | None:
+    proof = prove(clip, one.release, one.glance)
     if proof is None or proof.structure < ALIKE:
         return None
-    known = one.near.bits[one.near.bits >= 0]
-    same = is_same(proof) and not still
     return Hit(
-        release=one.near.name, distance=float(known.mean()) / STRONGEST, mirrored=one.start.mirrored,
-        offset_seconds=proof.offset, speed=proof.speed, structure=proof.structure,
-        confirmed=Confirmed.SAME if same else Confirmed.UNDECIDED,
+        release=one.name, distance=one.glance.distance, mirrored=one.glance.start.mirrored,
+        offset_seconds=proof.line.offset, speed=proof.line.speed, structure=proof.structure,
+        confirmed=Confirmed.SAME if is_same(proof) and not still else Confirmed.UNDECIDED,
     )  # fmt: skip
 
 
 def is_same(proof: Proof) -> bool:
     """Whether the pictures prove that the clip shows the release (4)."""
     return (
-        proof.moments >= LEAST_MOMENTS and proof.structure >= SAME_STRUCTURE and proof.least >= SAME_MOMENT
+        proof.moments >= LEAST_MOMENTS
+        and proof.share >= SAME_SHARE and proof.structure >= SAME_STRUCTURE and proof.least >= SAME_MOMENT
         and proof.motion is not None and proof.motion >= SAME_MOTION
-        and proof.differs is not None and proof.differs < 1
+        and proof.differs is not None and proof.differs < SAME_DIFFERS
     )  # fmt: skip
 
 

@@ -1,9 +1,9 @@
 """Segments of the index in files, so that a start does not read every release again.
 
 A cache, never the truth. A segment is two files: ``NAME.words.npy``, which is mapped and shared by all
-processes, and ``NAME.npz`` with the rest; ``NAME.json`` holds the digests and says of which releases it is. What
-is missing, damaged, of another format or of another history of the log is not used, and made again. Files are
-written beside their places, synced and renamed, the sidecar last. All are for their owner only.
+processes, and ``NAME.npz`` with the rest; ``NAME.json`` holds the digests and says of which releases it is.
+What is missing, damaged, of another format or of another history of the log is not used, and made again.
+Files are written beside their places, synced and renamed, the sidecar last. All are for their owner only.
 """
 
 import contextlib
