@@ -29,6 +29,7 @@ from pipeline.verify.similar_times import NEAR, Line, best_line
 MOST: Final = 64  # moments of the clip that are compared to find the time
 TRIED: Final = 3  # moments of the clip near one of the release
 LEAST_MOMENTS: Final = 3
+AT_ENDS: Final = 0.04  # seconds outside of the clip: there is nothing on one side that may be nearer
 LEAST_SEEN: Final = 0.12  # of the release's picture
 WELL_LAID: Final = 0.96
 HOPELESS: Final = 0.5
@@ -138,6 +139,8 @@ def prove(clip: Shown, release: Moments, seen: Glance) -> Proof | None:
             break
         laid, line, value = tried, again, better
     pairs = laid.pairs(line)
+    if not pairs:
+        return None
     looks = [laid.look(*pair) for pair in pairs]
     structures = [look.structure or 0.0 for look in looks]
     return Proof(
@@ -197,6 +200,8 @@ class _Laid:
         found = []
         times = np.array([one.time for one in self._clip.taken]) * line.speed + line.offset
         for moment in self._release.taken:
+            if not times[0] - AT_ENDS <= moment.time <= times[-1] + AT_ENDS:
+                continue
             away = np.abs(times - moment.time)
             near = [self._clip.taken[i] for i in np.argsort(away, kind="stable")[:TRIED] if away[i] <= NEAR]
             if near:  # frames are dropped, doubled and late: of those that may be it the one that agrees best
