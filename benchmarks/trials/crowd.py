@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pipeline.verify.similar_index import Segment
 from pipeline.verify.similar_keys import Keys, Words
 
-# Share of the crowd, and of its signs that are flipped for the whole clip: powers of a half.
+# Share of the crowd, and of signs that are flipped for the whole clip: powers of a half.
 CLOSENESS: Final = ((0.002, 4), (0.02, 3), (0.15, 2), (0.828, 1))
 OWN: Final = 4  # power of a half: signs flipped for one key alone
 SIZE: Final = 1 << 16

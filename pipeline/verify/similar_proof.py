@@ -199,8 +199,9 @@ class _Laid:
         """Each moment of the release with that of the clip that may be it, where there is one."""
         found = []
         times = np.array([one.time for one in self._clip.taken]) * line.speed + line.offset
+        beyond = AT_ENDS if len(times) > 1 else NEAR
         for moment in self._release.taken:
-            if not times[0] - AT_ENDS <= moment.time <= times[-1] + AT_ENDS:
+            if not times[0] - beyond <= moment.time <= times[-1] + beyond:
                 continue
             away = np.abs(times - moment.time)
             near = [self._clip.taken[i] for i in np.argsort(away, kind="stable")[:TRIED] if away[i] <= NEAR]
