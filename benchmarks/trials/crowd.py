@@ -22,7 +22,7 @@ NAMED: Final = "crowd"
 
 
 def crowd(keys: Sequence[Keys], count: int, seed: int) -> list[Segment]:
-    """Segments of `count` releases. `keys`: of clips that are not searched for as well as of those that are."""
+    """Segments of `count` releases. `keys`: of clips, those that are searched for among them."""
     random = np.random.default_rng(seed)
     return [_segment(keys, first, min(SIZE, count - first), random) for first in range(0, count, SIZE)]
 
@@ -55,7 +55,7 @@ def _rare(random: np.random.Generator, shape: tuple[int, ...], power: int) -> Wo
 
 
 def loader(stored: dict[str, bytes], strangers: Sequence[bytes]) -> Callable[[str], bytes | None]:
-    """Loads what is stored; for one of the crowd something that is not searched for, so that it costs as much."""
+    """Loads what is stored; for one of the crowd what is not searched for, so that it costs as much."""
 
     def load(name: str) -> bytes | None:
         if name.startswith(NAMED):

@@ -87,9 +87,7 @@ def covered(place: Matrix, clip: Sides, release: Sides, size: tuple[int, int]) -
     return np.asarray(inside & (points[..., 2] > 0))
 
 
-def back(
-    shape: tuple[int, ...], place: Matrix, clip: Sides, release: Sides, size: tuple[int, int]
-) -> Matrix:
+def back(shape: tuple[int, ...], place: Matrix, clip: Sides, release: Sides, size: tuple[int, int]) -> Matrix:
     """From cells of the release's grid of `size` (columns, rows) to pixels of a picture of `shape`."""
     cell = np.diag([release[0] / size[0], release[1] / size[1], 1.0])
     cell[:2, 2] = cell[0, 0] / 2, cell[1, 1] / 2

@@ -85,9 +85,9 @@ class Glance:
 class Proof:
     """How well a clip and a release agree, laid over each other along a `line` in time.
 
-    ``structure``: mean correlation over `moments` moments, ``least`` of the worst. ``differs``: how much the
-    worst place differs, from 1 on it does; None where it cannot be seen. ``motion``: correlation of what
-    changes; None where next to nothing does. ``seen``: share of the release's picture; ``share``: of the
+    ``structure``: mean correlation over the `moments` that have any, ``least`` of the worst. ``differs``: how
+    much the worst place differs, from 1 on it does; None where it cannot be seen. ``motion``: correlation of
+    what changes; None where next to nothing does. ``seen``: share of the release's picture; ``share``: of the
     shorter of the two in time that lies on the other.
     """
 
@@ -142,10 +142,12 @@ def prove(clip: Shown, release: Moments, seen: Glance) -> Proof | None:
     if not pairs:
         return None
     looks = [laid.look(*pair) for pair in pairs]
-    structures = [look.structure or 0.0 for look in looks]
+    structures = [look.structure for look in looks if look.structure is not None]
+    if not structures:
+        return None
     return Proof(
         line=line, structure=float(np.mean(structures)), least=min(structures), differs=differing(looks),
-        motion=_motion(looks), moments=len(looks), seen=laid.share, share=_overlap(clip, release, line),
+        motion=_motion(looks), moments=len(structures), seen=laid.share, share=_overlap(clip, release, line),
     )  # fmt: skip
 
 
@@ -220,7 +222,7 @@ class _Laid:
         uv = np.stack([lay(p, self.place, self._clip.sides, self._release.sides, half) for p in shown.uv])
         return Look(
             release=moment, y=self.luma(shown), uv=uv, seen=self.seen & (moment.y != COVERED),
-            structure=_structure(self, shown, moment),
+            structure=_structure(self, shown, moment) if _is_structured(self, moment) else None,
         )  # fmt: skip
 
 
@@ -228,11 +230,17 @@ def _structure(laid: _Laid, shown: Moment, moment: Moment) -> float:
     """Correlation of structure; 0 where the release has none, -1 where next to nothing is seen."""
     if laid.share < LEAST_SEEN:
         return -1.0
+    if not _is_structured(laid, moment):
+        return 0.0
+    mask = (laid.seen & (moment.y != COVERED)).astype(np.float32)
+    return correlation(equalised(level(moment.y), mask), equalised(laid.luma(shown), mask))
+
+
+def _is_structured(laid: _Laid, moment: Moment) -> bool:
+    """Whether the release shows anything at that moment: fades begin and end with nothing."""
     mask = (laid.seen & (moment.y != COVERED)).astype(np.float32)
     theirs = equalised(level(moment.y), mask)
-    if float(np.mean(theirs * theirs)) <= STRUCTURED * float(mask.mean()):
-        return 0.0
-    return correlation(theirs, equalised(laid.luma(shown), mask))
+    return float(np.mean(theirs * theirs)) > STRUCTURED * float(mask.mean())
 
 
 def _motion(looks: Sequence[Look]) -> float | None:

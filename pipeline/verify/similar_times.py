@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 SPEEDS: Final = tuple(1.025**step for step in range(-12, 13))  # 0.74 to 1.34
 GRID: Final = 1 / 16  # seconds
+MOST_OFFSETS: Final = 4096  # tried at one speed: in clips of minutes the grid is coarser
 NEAR: Final = 0.13  # seconds by which a moment may be off
 FAVOUR: Final = 0.002  # for the speed as it was, per step away from it, of each moment
 LEAST_SHARE: Final = 0.5  # of as many moments as can lie on a line of that speed
@@ -36,8 +37,9 @@ def best_line(agreement: NDArray[np.float32], ours: Times, theirs: Times) -> Lin
     best: tuple[float, Line] | None = None
     for speed in sorted(SPEEDS, key=lambda one: abs(math.log(one))):
         shown = ours * speed
-        first, last = math.floor((theirs[0] - shown[-1]) / GRID), math.ceil((theirs[-1] - shown[0]) / GRID)
-        offsets = GRID * np.arange(first, last + 1)
+        first, last = theirs[0] - shown[-1], theirs[-1] - shown[0]
+        grid = max(GRID, (last - first) / MOST_OFFSETS)
+        offsets = grid * np.arange(math.floor(first / grid), math.ceil(last / grid) + 1)
         at, inside = _nearest(shown, theirs[None, :] - offsets[:, None])
         beyond = agreement[at, np.arange(len(theirs))[None, :]] - least
         steps = abs(math.log(speed) / math.log(1.025))

@@ -16,6 +16,7 @@ from pipeline.errors import UsageError
 from pipeline.verify.similar import FLAT, PLAIN, STILL, ClipQuery, Confirmed, Found, Similar
 from pipeline.verify.similar_index import Ask, joined, merged, nearest
 from pipeline.verify.similar_keys import WHOLE, WINDOWS, Keys, signs, stored_keys
+from pipeline.verify.similar_times import best_line
 
 HEIGHT, WIDTH, RATE, SECONDS = 96, 160, 8, 3.0
 Picture = NDArray[np.uint8]
@@ -134,6 +135,23 @@ def test_another_speed_is_found_and_told(index: Similar, speed: float) -> None:
     assert first.confirmed is Confirmed.SAME
 
 
+def test_a_fade_from_black_is_no_difference() -> None:
+    def faded() -> Iterator[tuple[float, Picture]]:
+        for time, picture in clip(6):
+            yield time, (picture * min(1.0, max(0.0, time - 0.6))).astype(np.uint8)
+
+    index = Similar({"faded": stored(faded())}.get)
+    index.add("faded", stored(faded()))
+    assert index.search(query(faded(), coded), 1).hits[0].confirmed is Confirmed.SAME
+
+
+def test_a_clip_of_hours_is_compared_with_bounded_work() -> None:
+    """Times alone, as a file may claim them: pictures are few."""
+    times, others = np.linspace(0, 60_000, 384), np.linspace(0, 50_000, 64)
+    line = best_line(np.zeros((384, 64), np.float32), times, others)
+    assert line.pairs
+
+
 def test_another_clip_and_another_time_of_the_same_scene_are_never_the_same(index: Similar) -> None:
     for other in (clip(9), clip(1, 40.0), clip(1, SECONDS)):
         found = index.search(query(other), 3)
@@ -145,6 +163,27 @@ def test_what_moves_otherwise_is_another_take(index: Similar) -> None:
     frames = [picture for _, picture in clip(1)]
     taken = query(iter([(number / RATE, picture) for number, picture in enumerate(reversed(frames))]))
     assert all(hit.confirmed is Confirmed.UNDECIDED for hit in index.search(taken, 3).hits)
+
+
+def shaded(turn: float) -> Iterator[tuple[float, Picture]]:
+    """A scene that stands, over which a faint light goes round; ``turn``: how fast, negative the other way."""
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    for index in range(round(SECONDS * RATE)):
+        angle = turn * index / RATE
+        away = (x - 80 - 50 * np.cos(angle)) ** 2 + (y - 48 - 30 * np.sin(angle)) ** 2
+        yield (
+            index / RATE,
+            (_ground(3)[:, :WIDTH] + 11.0 * np.exp(-away / (2 * 18.0**2))).clip(0, 255).astype(np.uint8),
+        )
+
+
+def test_the_same_pictures_with_another_motion_are_another_take() -> None:
+    """Structure agrees, and nowhere is a difference large enough: only what changes tells them apart."""
+    index = Similar({"take": stored(shaded(2.0))}.get)
+    index.add("take", stored(shaded(2.0)))
+    assert index.search(query(shaded(2.0), coded), 1).hits[0].confirmed is Confirmed.SAME
+    other = index.search(query(shaded(-2.0), coded), 1)
+    assert (other.hits[0].confirmed, other.undecided) == (Confirmed.UNDECIDED, "")
 
 
 def title(words: str) -> Picture:
