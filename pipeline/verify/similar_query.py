@@ -52,7 +52,10 @@ _UNCAPTIONED: Final = range(1 + len(CROPS), len(WINDOWS))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipQuery:
-    """What a clip or a picture shows: a dense fingerprint and dense moments (`QUERY` of both modules)."""
+    """What a clip or a picture shows: a dense fingerprint and dense moments (`QUERY` of both modules).
+
+    `observe.Observation` has both already.
+    """
 
     fingerprint: Fingerprint
     moments: Moments

@@ -7,6 +7,10 @@
 5. What cannot be caught up with in time raises: no answer would look like "not found".
 6. Withdrawn releases stay: that a clip was ours is no less true. Whoever shows hits asks for the state.
 7. A release whose fingerprint cannot be read cannot be found; how many there are is told.
+
+    with open_lookup(settings.database) as lookup:
+        index = SimilarReleases(lookup, settings.database, home.similar).current()
+        found = index.search(ClipQuery.from_frames((f.time, f.y, f.u, f.v) for f in clip.frames()), most=10)
 """
 
 import logging

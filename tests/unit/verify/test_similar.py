@@ -158,6 +158,14 @@ def test_another_clip_and_another_time_of_the_same_scene_are_never_the_same(inde
         assert [hit for hit in found.hits if hit.confirmed is Confirmed.SAME] == []
 
 
+def test_a_cut_that_goes_on_after_the_releases_end_is_found_and_not_the_same(index: Similar) -> None:
+    first = index.search(query(clip(1, 1.5)), 3).hits[0]
+    assert (first.release, first.confirmed) == ("release-1", Confirmed.UNDECIDED)
+    assert first.offset_seconds == pytest.approx(1.5, abs=0.13)
+    assert first.structure is not None
+    assert first.structure > 0.95
+
+
 def test_what_moves_otherwise_is_another_take(index: Similar) -> None:
     """The scene is the same to the pixel, but things go through it the other way."""
     frames = [picture for _, picture in clip(1)]
@@ -166,7 +174,7 @@ def test_what_moves_otherwise_is_another_take(index: Similar) -> None:
 
 
 def shaded(turn: float) -> Iterator[tuple[float, Picture]]:
-    """A scene that stands, over which a faint light goes round; ``turn``: how fast, negative the other way."""
+    """A scene that stands, over which a faint light goes round, the other way for a negative turn."""
     y, x = np.mgrid[:HEIGHT, :WIDTH]
     for index in range(round(SECONDS * RATE)):
         angle = turn * index / RATE
