@@ -37,7 +37,7 @@ def _segment(keys: Sequence[Keys], first: int, count: int, random: np.random.Gen
     flips = np.zeros((len(words), count), np.uint64)
     for power in powers:
         mine = close == power
-        flips[:, mine] = _rare(random, (len(words), int(mine.sum())), power)
+        flips[:, mine] = _rare(random, (len(words), int(mine.sum())), int(power))
     words ^= flips[:, owners]
     words ^= _rare(random, words.shape, OWN)
     return Segment(

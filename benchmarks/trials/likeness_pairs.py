@@ -26,7 +26,7 @@ from pipeline.verify.similar_index import nearest
 from pipeline.verify.similar_proof import Proof, Shown, prove
 from pipeline.verify.similar_query import asked, moves
 
-CANDIDATES: Final = 16  # that are near in a crowd of few; those beyond have other pictures
+CANDIDATES: Final = 12  # that are near in a crowd of few; those beyond have other pictures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +109,8 @@ def judged(query: Kept, others: Sequence[Kept], index: Similar) -> Iterator[Judg
     by_name = {one.clip.name: one for one in others}
     clip, still = Shown(query.query.moments), not moves(query.query.moments)
     removed = frozenset({query.clip.name})
-    for near in nearest(index.segments, wanted.asks, similar.RADIUS, CANDIDATES, removed):
+    by_stage = [nearest(index.segments, asks, similar.RADIUS, CANDIDATES, removed) for asks in wanted.stages]
+    for near in {one.name: one for stage in reversed(by_stage) for one in stage}.values():
         seen = index.glanced(clip, wanted, near)
         proof = None
         if seen is not None and seen.glance.structure >= similar.WORTH_IT:

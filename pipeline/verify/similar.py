@@ -2,14 +2,14 @@
 
 1. The query is looked at in several ways: whole, without bars, as a picture in a picture, without the part in
    which captions stand, plain and mirrored (`similar_query`).
-2. Its keys are compared with those of all releases, which also have keys of their parts (`similar_index`).
+2. Its keys are compared with those of all releases, then with those of their parts (`similar_index`).
 3. The nearest are loaded, and their moments laid under the query (`similar_places`, `similar_proof`).
 4. A hit is `same` where the pictures prove it, `undecided` otherwise. A query that cannot be says why.
 
 An index knows what releases show, nothing else: whether one is withdrawn, its registry says.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -19,7 +19,7 @@ from pipeline.credentials import moments as shown
 from pipeline.credentials.fingerprint import Fingerprint
 from pipeline.credentials.moments import Moments
 from pipeline.verify.content import SAME_MOMENT, SAME_STRUCTURE
-from pipeline.verify.similar_index import Near, Segment, joined, merged, nearest
+from pipeline.verify.similar_index import Ask, Near, Segment, joined, merged, nearest
 from pipeline.verify.similar_keys import WINDOWS, stored_keys
 from pipeline.verify.similar_proof import LEAST_MOMENTS, Glance, Proof, Shown, Start, glance, prove
 from pipeline.verify.similar_query import FLAT, PLAIN, STILL, Asked, ClipQuery, asked, asked_by_print, moves
@@ -30,7 +30,7 @@ Load = Callable[[str], bytes | None]
 
 RADIUS: Final = 10  # of the 44 signs of a query's key
 PRINT_RADIUS: Final = 16  # of the 64 of a fingerprint's
-LOADED: Final = 48  # candidates that are loaded and glanced at
+LOADED: Final = 24  # candidates of a stage that are loaded and glanced at
 PROVED: Final = 4  # of those, how many are compared at all moments
 WORTH_IT: Final = 0.4  # structure at one moment below which a candidate is not
 ALIKE: Final = 0.5  # structure below which a candidate is no hit
@@ -113,13 +113,15 @@ class Similar:
         wanted = asked(query.moments)
         if isinstance(wanted, str):
             return Found(hits=(), undecided=wanted)
-        near = nearest(self._segments, wanted.asks, RADIUS, LOADED, self._removed)
         clip, still = Shown(query.moments), not moves(query.moments)
-        seen = [one for one in (self.glanced(clip, wanted, candidate) for candidate in near) if one]
-        seen = [one for one in seen if one.glance.structure >= WORTH_IT]
-        seen.sort(key=lambda one: (-one.glance.structure, one.name))
-        hits = [hit for one in seen[:PROVED] if (hit := _hit(clip, one, still=still))]
-        return Found(hits=tuple(sorted(hits, key=_rank)[:most]), undecided=STILL if still else "")
+        hits: dict[str, Hit] = {}
+        for asks in wanted.stages:
+            for hit in self._stage(clip, wanted, asks, still=still):
+                hits[hit.release] = min(hit, hits.get(hit.release, hit), key=_rank)
+            if any(hit.confirmed is Confirmed.SAME for hit in hits.values()):
+                break
+        found = sorted(hits.values(), key=_rank)[:most]
+        return Found(hits=tuple(found), undecided=STILL if still else "")
 
     def by_fingerprint(self, content: bytes, most: int) -> Found:
         """The releases whose fingerprint is like this one's, at most `most`: never more than undecided.
@@ -130,9 +132,16 @@ class Similar:
         wanted = asked_by_print(query)
         if isinstance(wanted, str):
             return Found(hits=(), undecided=wanted)
-        near = nearest(self._segments, wanted.asks, PRINT_RADIUS, LOADED, self._removed)
+        near = nearest(self._segments, wanted.stages[0], PRINT_RADIUS, LOADED, self._removed)
         found = sorted((hit for one in near if (hit := self._aligned(query, one.name))), key=_rank)
         return Found(hits=tuple(found[:most]))
+
+    def _stage(self, clip: Shown, wanted: Asked, asks: Sequence[Ask], *, still: bool) -> list[Hit]:
+        near = nearest(self._segments, asks, RADIUS, LOADED, self._removed)
+        seen = [one for one in (self.glanced(clip, wanted, candidate) for candidate in near) if one]
+        seen = [one for one in seen if one.glance.structure >= WORTH_IT]
+        seen.sort(key=lambda one: (-one.glance.structure, one.name))
+        return [hit for one in seen[:PROVED] if (hit := _hit(clip, one, still=still))]
 
     def glanced(self, clip: Shown, wanted: Asked, near: Near) -> "Seen | None":
         """A candidate loaded and laid at one moment; None where it is gone or has no moments."""

@@ -17,7 +17,6 @@ from pipeline.verify.similar_keys import (
     WHOLE,
     WINDOWS,
     Pictures,
-    Times,
     Window,
     distinct,
     query_signs,
@@ -46,7 +45,7 @@ PLAIN: Final = "plain"
 STILL: Final = "still"
 """One picture, or next to no motion: hits look like it, and more cannot be said."""
 
-_PARTS: Final = (0, *range(1, 1 + len(CROPS)))
+_CROPS: Final = tuple(range(1, 1 + len(CROPS)))
 _UNCAPTIONED: Final = range(1 + len(CROPS), len(WINDOWS))
 
 
@@ -81,11 +80,13 @@ class Look(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """What is asked of an index: the looks with an `Ask` for each, and the seconds of the moments."""
+    """What is asked of an index: the looks, and an `Ask` for each in every stage.
+
+    The first stage asks for whole releases, the second for parts of them: that takes four times as long.
+    """
 
     looks: tuple[Look, ...]
-    asks: tuple[Ask, ...]
-    times: Times
+    stages: tuple[tuple[Ask, ...], ...]
 
 
 def asked(moments: Moments) -> Asked | str:
@@ -103,9 +104,7 @@ def asked(moments: Moments) -> Asked | str:
         chosen = detailed
     chosen = [chosen[i] for i in np.unique(np.linspace(0, len(chosen) - 1, KEYS).round().astype(int))]
     spread = np.unique(np.linspace(0, len(pictures) - 1, EDGED).round().astype(int))
-    looks, asks = _looks(pictures[chosen], inner_windows(pictures[spread]))
-    times = np.array([moments.taken[index].time for index in chosen], np.float32)
-    return Asked(looks, asks, times)
+    return _looks(pictures[chosen], inner_windows(pictures[spread]))
 
 
 def asked_by_print(fingerprint: Fingerprint) -> Asked | str:
@@ -116,9 +115,8 @@ def asked_by_print(fingerprint: Fingerprint) -> Asked | str:
     chosen = distinct(words)
     chosen = [chosen[i] for i in np.unique(np.linspace(0, len(chosen) - 1, KEYS).round().astype(int))]
     masks = np.full(len(chosen), ALL_BITS)
-    asks = tuple(Ask(words[chosen] ^ np.uint64(turned), masks, _PARTS) for turned in (0, MIRROR))
-    times = np.array(fingerprint.indices, np.float32)[chosen] * np.float32(fingerprint.step)
-    return Asked((Look(WHOLE, False), Look(WHOLE, True)), asks, times)
+    asks = tuple(Ask(words[chosen] ^ np.uint64(turned), masks, (0, *_CROPS)) for turned in (0, MIRROR))
+    return Asked((Look(WHOLE, False), Look(WHOLE, True)), (asks,))
 
 
 def moves(moments: Moments) -> bool:
@@ -138,16 +136,19 @@ def _pictures(moments: Moments) -> Pictures:
     return np.stack([moment.y for moment in moments.taken]).astype(np.float32)
 
 
-def _looks(pictures: Pictures, inner: list[Window]) -> tuple[tuple[Look, ...], tuple[Ask, ...]]:
-    parts = [(WHOLE, _PARTS), *((window, (0,)) for window in inner),
-             *((WINDOWS[number], (number,)) for number in _UNCAPTIONED)]  # fmt: skip
-    words, masks = query_signs(pictures, [part for part, _ in parts])
-    looks, asks = [], []
+def _looks(pictures: Pictures, inner: list[Window]) -> Asked:
+    parts = [(WHOLE, (0,), _CROPS), *((window, (0,), ()) for window in inner),
+             *((WINDOWS[number], (number,), ()) for number in _UNCAPTIONED)]  # fmt: skip
+    words, masks = query_signs(pictures, [part for part, _, _ in parts])
+    looks: list[Look] = []
+    first: list[Ask] = []
+    second: list[Ask] = []
     for turned in (0, MIRROR):
-        for number, (part, windows) in enumerate(parts):
+        for number, (part, whole, parted) in enumerate(parts):
             looks.append(Look(part, bool(turned)))
-            asks.append(Ask(words[:, number] ^ np.uint64(turned), masks[:, number], windows))
-    return tuple(looks), tuple(asks)
+            for stage, windows in ((first, whole), (second, parted)):
+                stage.append(Ask(words[:, number] ^ np.uint64(turned), masks[:, number], windows))
+    return Asked(tuple(looks), (tuple(first), tuple(second)))
 
 
 def _detail(picture: Pictures) -> float:
