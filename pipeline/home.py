@@ -58,6 +58,11 @@ class Home:
         return self.root / "past"
 
     @property
+    def similar(self) -> Path:
+        """Keys of what releases show; made again from the registry (`pipeline.verify.similar_releases`)."""
+        return self.root / "similar"
+
+    @property
     def locks(self) -> Path:
         """Lock files of running jobs (`registry.jobs`)."""
         return self.root / "locks"

@@ -33,6 +33,10 @@ class Reader(Protocol):
         """Return the first row as a tuple, or None."""
         ...
 
+    def some(self, query: str, *values: str | int) -> list[tuple[Any, ...]]:
+        """Return the rows of a query that says how many there may be."""
+        ...
+
     def each(self, query: str) -> Iterator[tuple[Any, ...]]:
         """Yield every row."""
         ...
@@ -88,15 +92,16 @@ class Lookup:
         self._reader = reader
 
     def find(
-        self, *, payload: str | None = None, urn: str | None = None, file_sha256: str | None = None
-    ) -> FoundRelease | None:
-        """Return the release with exactly this payload (16 hex digits), manifest URN or file digest."""
-        asked = {"payload": payload, "urn": urn, "file_sha256": file_sha256}
+        self, *, payload: str | None = None, urn: str | None = None, file_sha256: str | None = None,
+        release_id: str | None = None,
+    ) -> FoundRelease | None:  # fmt: skip
+        """Return the release with exactly this payload (16 hex digits), manifest URN, file digest or id."""
+        asked = {"payload": payload, "urn": urn, "file_sha256": file_sha256, "release_id": release_id}
         given = [(name, value) for name, value in asked.items() if value is not None]
         if len(given) != 1:
-            raise EntryInvalid("Ask by payload, by URN or by file digest: by exactly one of them.")
+            raise EntryInvalid("Ask by payload, URN, file digest or release id: by exactly one of them.")
         name, value = given[0]
-        row = self._reader.one(f"{_VIEW}{name} = ?", value)  # the name is one of the three above
+        row = self._reader.one(f"{_VIEW}{name} = ?", value)  # the name is one of the four above
         if row is None:
             return None
         return _found(row)
@@ -105,6 +110,17 @@ class Lookup:
         """Yield every release, oldest first (for a search by fingerprint)."""
         for row in self._reader.each(f"{_VIEW}1 = 1 ORDER BY log_seq"):
             yield _found(row)
+
+    def stored_after(self, seq: int, most: int) -> list[tuple[int, str, bytes]]:
+        """The first `most` releases after a position of the log, in order: (position, id, fingerprint)."""
+        wanted = "SELECT log_seq, release_id, fingerprint FROM verify_release_v1 WHERE log_seq > ?"
+        rows = self._reader.some(f"{wanted} ORDER BY log_seq LIMIT ?", seq, most)
+        return [(int(at), str(name), bytes(content)) for at, name, content in rows]
+
+    def leaf(self, seq: int) -> str:
+        """The hash of a log entry, hexadecimal; empty for none."""
+        row = self._reader.one("SELECT leaf_hash FROM verify_log_v1 WHERE seq = ?", seq)
+        return "" if row is None else bytes(row[0]).hex()
 
     def release_count(self) -> int:
         """How many releases there are."""
@@ -179,6 +195,10 @@ class _File:
     def one(self, query: str, *values: str | int) -> Any:
         with _translated():
             return self._connection.execute(query, values).fetchone()
+
+    def some(self, query: str, *values: str | int) -> list[tuple[Any, ...]]:
+        with _translated():
+            return self._connection.execute(query, values).fetchall()
 
     def each(self, query: str) -> Iterator[tuple[Any, ...]]:
         with _translated():

@@ -63,6 +63,11 @@ class Server:
         with _translated():
             return self._connection.execute(_marked(query), values).fetchone()
 
+    def some(self, query: str, *values: str | int) -> list[tuple[Any, ...]]:
+        """Return the rows of a query that says how many there may be."""
+        with _translated():
+            return self._connection.execute(_marked(query), values).fetchall()
+
     def each(self, query: str) -> Iterator[tuple[Any, ...]]:
         """Yield every row of one snapshot, without holding all of them."""
         here = self._connection

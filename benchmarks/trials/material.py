@@ -164,11 +164,12 @@ def laid_down(frames: Iterable[Frame], scratch: Path, rate: float) -> Footage:
         raise NoMaterial("no picture is left of this clip")
     return Footage(
         width=shape[1], height=shape[0] * 2 // 3, rate=rate, seconds=times[-1] + 1 / rate,
-        play=lambda: _played(scratch, times, shape),
+        play=lambda: played(scratch, times, shape),
     )  # fmt: skip
 
 
-def _played(scratch: Path, times: Sequence[float], shape: tuple[int, ...]) -> Iterator[Frame]:
+def played(scratch: Path, times: Sequence[float], shape: tuple[int, ...]) -> Iterator[Frame]:
+    """The frames of a file of raw images of one shape, at these times."""
     with scratch.open("rb") as file:
         for time in times:
             image = np.empty(shape, np.uint8)

@@ -169,13 +169,13 @@ def frame_hash(luma: Luma) -> int | None:
     if float(small.std()) < FLAT_DEVIATION:
         return None
     coefficients = cv2.dct(small)
-    signs = coefficients[_ROWS, _COLUMNS] > 0
+    signs = coefficients[LOW_FREQUENCIES] > 0
     return int.from_bytes(np.packbits(signs).tobytes(), "big")
 
 
 def mirrored_hash(bits: int) -> int:
     """The hash of the same frame with left and right swapped, but for what lies on the edge of a sign."""
-    return bits ^ _MIRROR
+    return bits ^ MIRROR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,7 +222,7 @@ def alignments(query: Fingerprint, stored: Fingerprint) -> tuple[Alignment, ...]
     found = [
         Alignment(distance=value, offset=sign * shift * dense.step, step=dense.step, mirrored=mirrored)
         for mirrored in (False, True)
-        for value, shift in _shifted(dense, sparse, _MIRROR if mirrored else 0)
+        for value, shift in _shifted(dense, sparse, MIRROR if mirrored else 0)
     ]
     return tuple(sorted(found, key=lambda alignment: alignment.distance))
 
@@ -274,5 +274,5 @@ def _low_frequencies() -> tuple[Indices, Indices]:
     return chosen[:, 0], chosen[:, 1]
 
 
-_ROWS, _COLUMNS = _low_frequencies()
-_MIRROR: Final = int.from_bytes(np.packbits(_COLUMNS % 2 == 1).tobytes(), "big")
+LOW_FREQUENCIES: Final = _low_frequencies()
+MIRROR: Final = int.from_bytes(np.packbits(LOW_FREQUENCIES[1] % 2 == 1).tobytes(), "big")

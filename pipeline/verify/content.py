@@ -206,9 +206,9 @@ class _Laid:
     ) -> tuple[Field, float | None]:
         y = lay(moment.y, place, *self._sides, self._size)
         mask = (seen & (release.y != COVERED)).astype(np.float32)
-        ours, theirs = _equal(level(release.y), mask), _equal(y, mask)
+        ours, theirs = equalised(level(release.y), mask), equalised(y, mask)
         known = float(np.mean(ours * ours)) > STRUCTURED * float(mask.mean())
-        return y, _correlation(ours, theirs) if known else None
+        return y, correlation(ours, theirs) if known else None
 
     def _look(self, place: Matrix, release: Moment, moment: Moment) -> Look:
         seen = covered(place, *self._sides, self._size)
@@ -218,8 +218,8 @@ class _Laid:
         return Look(release=release, y=y, uv=uv, seen=seen & (release.y != COVERED), structure=structure)
 
 
-def _equal(values: Field, mask: Field) -> Field:
-    """What is finer than `FINE` cells, over its local deviation; nothing outside of the mask."""
+def equalised(values: Field, mask: Field) -> Field:
+    """What is finer than `FINE` cells, over its local deviation; nothing outside of the mask ``[h, w]``."""
     weight = _blurred(mask) + np.float32(1e-6)
     fine = (values - _blurred(values * mask) / weight) * mask
     deviation = np.sqrt(_blurred(fine * fine) / weight)
@@ -230,7 +230,8 @@ def _blurred(values: Field) -> Field:
     return np.asarray(cv2.GaussianBlur(values, (0, 0), FINE, borderType=cv2.BORDER_REFLECT), np.float32)
 
 
-def _correlation(one: Field, other: Field) -> float:
+def correlation(one: Field, other: Field) -> float:
+    """Of two fields of mean 0; 0 where one of them is empty."""
     norm = math.sqrt(float(np.sum(one * one)) * float(np.sum(other * other)))
     return float(np.sum(one * other)) / norm if norm > 0 else 0.0
 

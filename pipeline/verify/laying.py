@@ -64,13 +64,13 @@ def _tiles(shift: float, low: float, high: float, side: float) -> list[float]:
 
 def lay(plane: NDArray[np.uint8], place: Matrix, clip: Sides, release: Sides, size: tuple[int, int]) -> Field:
     """A picture of the clip on the release's grid of `size` (columns, rows): ``float32[rows, columns]``."""
-    back = _back(plane.shape, place, clip, release, size)
-    coarser = math.sqrt(abs(float(np.linalg.det(back[:2, :2]))))
+    inverse = back(plane.shape, place, clip, release, size)
+    coarser = math.sqrt(abs(float(np.linalg.det(inverse[:2, :2]))))
     picture = plane.astype(np.float32)
     if coarser > 1:  # what a cell covers has to go into its mean
         picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), BOX_DEVIATION * coarser), np.float32)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    laid = cv2.warpPerspective(picture, back, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    laid = cv2.warpPerspective(picture, inverse, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(laid, np.float32)
 
 
@@ -87,15 +87,14 @@ def covered(place: Matrix, clip: Sides, release: Sides, size: tuple[int, int]) -
     return np.asarray(inside & (points[..., 2] > 0))
 
 
-def _back(
-    shape: tuple[int, ...], place: Matrix, clip: Sides, release: Sides, size: tuple[int, int]
-) -> Matrix:
+def back(shape: tuple[int, ...], place: Matrix, clip: Sides, release: Sides, size: tuple[int, int]) -> Matrix:
+    """From cells of the release's grid of `size` (columns, rows) to pixels of a picture of `shape`."""
     cell = np.diag([release[0] / size[0], release[1] / size[1], 1.0])
     cell[:2, 2] = cell[0, 0] / 2, cell[1, 1] / 2
     pixel = np.diag([shape[1] / clip[0], shape[0] / clip[1], 1.0])
     pixel[:2, 2] = -0.5
-    back: Matrix = pixel @ np.linalg.inv(place) @ cell
-    return back
+    inverse: Matrix = pixel @ np.linalg.inv(place) @ cell
+    return inverse
 
 
 def refined(place: Matrix, release: Sides, score: Callable[[Matrix], float]) -> Matrix:
