@@ -10,7 +10,6 @@
 import asyncio
 import hashlib
 import re
-import time
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Annotated, Any, Final
@@ -43,12 +42,12 @@ from pipeline.errors import (
 from pipeline.verify import resolving
 from pipeline.verify.opening import open_local
 from pipeline.verify.resolving import Asked, Match
+from pipeline.verify.resolving_index import Index
 from registry import releases
 from registry.errors import NotFound, RegistryDamaged
 from registry.store import Area
 from watermark.payload import as_hex
 
-SEARCH_SECONDS: Final = 30.0  # that a search among all releases may take
 PICTURES: Final = ("image/png", "image/jpeg", "image/webp")
 CLIPS: Final = ("image/gif",)  # and every video/
 DAY: Final = "public, max-age=86400"
@@ -200,7 +199,7 @@ def _search(here: Service, wanted: Fingerprint, asker: str | None, most: int) ->
     with open_local(here.settings) as verifier:
         if verifier.lookup is None:
             raise TooBusy("the registry cannot be asked now; try again in a moment")
-        return resolving.Scan(lookup=verifier.lookup, stop=_until()).value(wanted, most)
+        return Index.of(here.settings, verifier.lookup).value(wanted, most)
 
 
 def _asked(alg: str | None, hint_alg: str | None, hint: str | None, most: int) -> Asked:
@@ -242,21 +241,10 @@ def _look(
     with open_local(here.settings) as verifier:
         if verifier.lookup is None:
             raise TooBusy("the registry cannot be asked now; try again in a moment")
-        search = resolving.Scan(lookup=verifier.lookup, stop=_until())
+        search = Index.of(here.settings, verifier.lookup)
         if is_picture:
             return resolving.by_picture(search, file.path, asked, admit)
         return resolving.by_clip(verifier, search, file.path, asked, admit)
-
-
-def _until() -> Callable[[], None]:
-    """Raises TooBusy once a search has taken too long: what was not looked at is not said to be no match."""
-    end = time.monotonic() + SEARCH_SECONDS
-
-    def check() -> None:
-        if time.monotonic() > end:
-            raise TooBusy("looking through all releases takes too long now; try again later")
-
-    return check
 
 
 def _answer(found: Sequence[Match], caller: Caller | None) -> JSONResponse:

@@ -177,10 +177,11 @@ def _wrong(settings: Settings, copies: list[_Copy]) -> int:
 
 def _found(verifier: "Verifier", copy: _Copy) -> list[str]:
     from pipeline.verify import resolving
+    from pipeline.verify.resolving_index import Index
 
     if verifier.lookup is None:
         return []
-    search, asked = resolving.Scan(lookup=verifier.lookup), resolving.Asked(most=10)
+    search, asked = Index.of(verifier.settings, verifier.lookup), resolving.Asked(most=10)
     if copy.kind.startswith("image/"):
         matches = resolving.by_picture(search, copy.file, asked, lambda _fingerprint: None)
     else:

@@ -15,7 +15,7 @@ The rules (C2PA 2.2, section 18.10.5.1: whoever matches by one soft binding chec
 6. Withdrawn releases count like others: their clips are still about, and are to be recognised.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -38,9 +38,6 @@ from registry.types import FoundRelease
 from watermark.detector import HiddenMarkDetector
 from watermark.payload import as_hex
 
-STILL_DISTANCE: Final = 0.15
-"""Share of the 64 bits in which a picture may differ from a moment of a release; docs/adr/0060 has the
-figures."""
 CHANCE: Final = 0.5
 """Distance of two clips, or pictures, that have nothing to do with each other."""
 LONGEST_QUERY: Final = 7200.0  # seconds that a fingerprint spans which somebody else made
@@ -213,48 +210,3 @@ def _first(
     order = dict.fromkeys(match.release_id for match in found)
     left = [kept[one] for one in order if without is None or one != without.release_id]
     return tuple(left[:most])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scan:
-    """A `Search` that compares with every release, one after the other: for registries of some thousands.
-
-    ``stop``: asked between two releases; what it raises ends the search.
-    """
-
-    lookup: Lookup
-    stop: Callable[[], None] = lambda: None
-
-    def clip(self, observation: Observation, most: int) -> Sequence[Match]:
-        """Those within `MATCH_DISTANCE` of a clip's fingerprint."""
-        return self.value(observation.fingerprint, most)
-
-    def value(self, query: prints.Fingerprint, most: int) -> Sequence[Match]:
-        """Those within `MATCH_DISTANCE` of a fingerprint."""
-        return self._nearest(lambda stored: prints.distance(query, stored), prints.MATCH_DISTANCE, most)
-
-    def picture(self, luma: prints.Luma, most: int) -> Sequence[Match]:
-        """Those with a moment within `STILL_DISTANCE` of a picture, plain or mirrored."""
-        bits = prints.frame_hash(luma)
-        turned = () if bits is None else (bits, prints.mirrored_hash(bits))
-
-        def nearest(stored: prints.Fingerprint) -> float | None:
-            differing = [(one ^ other).bit_count() for one in turned for other in stored.hashes]
-            return min(differing) / prints.BITS if differing else None
-
-        return self._nearest(nearest, STILL_DISTANCE, most)
-
-    def _nearest(
-        self, distance: Callable[[prints.Fingerprint], float | None], within: float, most: int
-    ) -> list[Match]:
-        found = []
-        for release in self.lookup.releases():
-            self.stop()
-            try:
-                stored = stored_print(bytes(release.fingerprint))
-            except UsageError:  # of a later version
-                continue
-            near = distance(stored)
-            if near is not None and near < within:
-                found.append(Match.of(release, near))
-        return sorted(found, key=lambda match: match.distance or 0.0)[:most]
