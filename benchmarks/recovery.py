@@ -43,6 +43,13 @@ from benchmarks.trials.stripping import (
 SUITE: Final = "recovery"
 CELLS: Final = Path(tempfile.gettempdir()) / "countermark-cells"
 READ: Final = ("watermark", "pipeline/verify", "pipeline/credentials", "pipeline/release")
+MADE: Final = (
+    "watermark",
+    "pipeline/media",
+    "pipeline/release",
+    "pipeline/credentials",
+    "benchmarks/trials/stripping.py",
+)
 USED: Final = ("trials/stripping.py", "trials/pasting.py", "attacks", "tools/containers.py")
 RECOVERED: Final = "recovered"
 GOAL: Final = 0.98  # lower bound of the 95 % interval
@@ -60,7 +67,7 @@ def main() -> int:
     except NoMaterial as error:
         print(error, file=sys.stderr)
         return 2
-    stand = Stand(sources, asked.rendered, asked.cells / SUITE)
+    stand = Stand(sources, asked.rendered, asked.cells / SUITE / _stand_name(sources))
     stand.prepare(say)
     counts = {CROP: asked.crops, REENCODE: asked.reencodes, REMUX: asked.remuxes, UNMARKED: asked.unmarked,
               TRANSPLANT: asked.transplants}  # fmt: skip
@@ -86,6 +93,12 @@ def _asked() -> Namespace:
     add("--minutes", type=float, help="begin no further trial after so long")
     add("--cells", type=Path, default=CELLS, metavar="DIR", help="where results are kept")
     return parser.parse_args()
+
+
+def _stand_name(sources: Sequence[material.Source]) -> str:
+    """Releases of other code, or of other clips of the same names, are others."""
+    clips = [hashlib.sha256(source.path.read_bytes()).hexdigest() for source in sources]
+    return hashlib.sha256(json.dumps([tree_digest(*MADE), clips]).encode()).hexdigest()[:16]
 
 
 def _run(asked: Namespace, stand: Stand, wanted: Sequence[Trial]) -> tuple[list[Result], int]:

@@ -2,7 +2,8 @@
 
 A revocation may fall between any two of them. So before the clip is read back, and once more before it is
 published, the signer table is asked as it is now: a clip of a signer who is not believed any more is signed
-again, by the signer who took over. What has left already is not: its verdict tells of the revocation.
+again, by the signer who took over. What has left already is not: its verdict tells of the revocation, and a
+job that goes on after that goes on with the file that left.
 """
 
 import itertools
@@ -44,8 +45,9 @@ class SigningRun(StepRun):
             raise SigningFailed("the signer was revoked before the clip left; it is signed again: try again")
 
     def _believed(self, signed: dict[str, Any]) -> bool:
-        if releases.find_by_job(self._bench.engine, self._job.id) is not None:
-            return True
+        released = releases.find_by_job(self._bench.engine, self._job.id)
+        if released is not None:
+            return bool(released.file_sha256 == signed["file_sha256"])
         return credential.believed(
             credential.keys_now(self._bench.settings), signed["signer_sha256"], signed["timestamped_at"]
         )

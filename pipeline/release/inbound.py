@@ -13,6 +13,7 @@ seconds): less than that, cut in between, is missed. Nothing here passes a check
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ from pipeline.credentials.read import IngredientJudgement, IngredientKind, inspe
 from pipeline.credentials.reading import PARENT
 from pipeline.credentials.text import safe_text
 from pipeline.credentials.trust import TrustStore
+from pipeline.media.opening import sniff
 from pipeline.media.reader import open_clip
 from pipeline.media.types import MediaLimits
 from pipeline.orders import material_of
@@ -40,7 +42,8 @@ from watermark.keys import DetectionKey
 from watermark.payload import as_hex
 
 IMAGE: Final = "image/"
-VIDEO: Final = "video/mp4"
+CONTAINERS: Final = {"mov": "video/mp4", "matroska": "video/x-matroska", "gif": "image/gif"}
+NOT_MADE: Final = frozenset({"c2pa.opened", "c2pa.placed"})
 SEARCHED: Final = 3.0  # seconds
 EVERY: Final = 8.0  # seconds
 
@@ -106,7 +109,8 @@ def _row(file: GivenFile, desk: Desk) -> Json:
     marked = releases.find_by_payload(desk.engine, mark) if mark else None
     return {
         "label": file.label, "relation": file.relation, "name": safe_text(file.name), "sha256": file.sha256,
-        "media": judged.media or VIDEO, "credential": str(judged.kind), "urn": judged.reading.urn,
+        "media": judged.media or _container(file.path), "picture": picture,
+        "credential": str(judged.kind), "urn": judged.reading.urn,
         "archive": _kept(judged.archive, desk.staging), "mark": mark,
         "generated": _generated(judged),
         "labels": None if picture else read_labels(file.path, limits=desk.processes).to_json(),
@@ -127,8 +131,19 @@ def _claimed(judged: IngredientJudgement, engine: Engine) -> Release | None:
 
 def _generated(judged: IngredientJudgement) -> bool:
     """Whether somebody who is trusted says that a model made the whole of it."""
-    trusted = judged.kind in (IngredientKind.OURS, IngredientKind.TRUSTED)
-    return trusted and judged.reading.digital_source_types == (TRAINED_ALGORITHMIC_MEDIA,)
+    reading = judged.reading
+    if reading.digital_source_types != (TRAINED_ALGORITHMIC_MEDIA,):
+        return False
+    if judged.kind is IngredientKind.OURS:
+        return True  # of a clip that was continued our credential tells the whole
+    begun = "c2pa.created" in reading.actions and not NOT_MADE & set(reading.actions)
+    return judged.kind is IngredientKind.TRUSTED and begun
+
+
+def _container(path: Path) -> str:
+    """The media type of a clip that cannot carry a credential. Raises: MediaUnreadable."""
+    with FileIO(path) as file:
+        return CONTAINERS[sniff(file)]
 
 
 def _kept(archive: bytes | None, staging: Staging) -> str | None:
@@ -197,6 +212,6 @@ def salted(salt: str, text: str) -> str:
 
 def _source(row: dict[str, Any], staging: Staging, digest: str) -> Source:
     archive = staging.whole(row["archive"]).read_bytes() if row["archive"] else None
-    kind = "picture" if row["media"].startswith(IMAGE) else "clip"
+    kind = "picture" if row["picture"] else "clip"
     title = row["name"] if row["relation"] == GUARD else f"{kind} given to the model"
     return Source(label=row["label"], title=title, media=row["media"], digest=digest, archive=archive)

@@ -6,13 +6,15 @@ from typing import Any
 import pytest
 
 from pipeline.clock import clock
+from pipeline.credentials.labels import TRAINED_ALGORITHMIC_MEDIA
 from pipeline.credentials.manifest import input_label
-from pipeline.credentials.reading import PARENT
+from pipeline.credentials.read import IngredientJudgement, IngredientKind
+from pipeline.credentials.reading import PARENT, CredentialReading, CredentialState
 from pipeline.errors import UsageError
 from pipeline.orders import GuardOrder, inputs_of
 from pipeline.policy import Sound
 from pipeline.release.credential import Generated, Imported
-from pipeline.release.inbound import given_files, origin_of, parents, told
+from pipeline.release.inbound import _generated, given_files, origin_of, parents, told
 from pipeline.release.staging import Staging
 from pipeline.settings import load
 from registry.ids import new_id
@@ -31,7 +33,8 @@ def staging(tmp_path: Path) -> Staging:
 def row(label: str = PARENT, relation: str = "guard", **more: Any) -> dict[str, Any]:
     usual = {
         "label": label, "relation": relation, "name": "a.mp4", "sha256": "33", "media": "video/mp4",
-        "credential": "none", "urn": None, "archive": None, "mark": None, "generated": False, "releases": {},
+        "picture": False, "credential": "none", "urn": None, "archive": None, "mark": None,
+        "generated": False, "releases": {},
     }  # fmt: skip
     return usual | more
 
@@ -94,3 +97,27 @@ def test_the_clip_that_is_continued_is_told_from_the_others(staging: Staging, tm
     for wrong, words in (({"material": (other,)}, "name it there"), ({"prompt": None}, "with its prompt")):
         with pytest.raises(UsageError, match=words):
             inputs_of(GuardOrder(**order | wrong), load(tmp_path / "home"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "actions", "types", "made"),
+    [
+        ("ours", ("c2pa.opened", "c2pa.edited"), (TRAINED_ALGORITHMIC_MEDIA,), True),
+        ("trusted", ("c2pa.created",), (TRAINED_ALGORITHMIC_MEDIA,), True),
+        (
+            "trusted",
+            ("c2pa.opened", "c2pa.edited"),
+            (TRAINED_ALGORITHMIC_MEDIA,),
+            False,
+        ),  # of filmed pictures
+        ("trusted", ("c2pa.created", "c2pa.placed"), (TRAINED_ALGORITHMIC_MEDIA,), False),
+        ("trusted", ("c2pa.created",), (), False),
+        ("untrusted", ("c2pa.created",), (TRAINED_ALGORITHMIC_MEDIA,), False),
+    ],
+)
+def test_a_clip_is_a_models_altogether_if_somebody_who_is_believed_says_so(
+    kind: str, actions: tuple[str, ...], types: tuple[str, ...], made: bool
+) -> None:
+    reading = CredentialReading(state=CredentialState.PRESENT, actions=actions, digital_source_types=types)
+    judged = IngredientJudgement(kind=IngredientKind(kind), reading=reading, media="video/mp4", archive=None)
+    assert _generated(judged) is made
