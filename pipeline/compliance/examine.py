@@ -1,6 +1,8 @@
 """One file, read back: credential, labels and pictures, each by itself, and what they add up to by rule.
 
-Everything is read from the file; what a registry knows of the release counts for the log's line alone.
+The credential is read once, by the verifier, which also asks whether its signer was revoked where that is
+demanded. Everything is read from the file; what a registry knows of the release counts for the log's line
+alone.
 Hostile bytes are parsed in the sandbox child only.
 """
 
@@ -12,7 +14,6 @@ from pipeline.compliance import pictures
 from pipeline.compliance.rules import judge
 from pipeline.compliance.types import ComplianceReport, Facts, Opening, Rule
 from pipeline.credentials.file_labels import FileLabels, read_labels
-from pipeline.credentials.read import read_credential
 from pipeline.credentials.reading import CredentialReading
 from pipeline.credentials.text import safe_text
 from pipeline.errors import CountermarkError
@@ -32,24 +33,15 @@ def examine(
     """What `path` carries of what the rules ask for; never raises for what is in it."""
     notes: list[str] = []
     report = verifier.verify(path, progress=progress, tell=tell)
-    credential, labels = _credential(path, verifier, notes), _labels(path, verifier, notes)
     facts = Facts(
-        report=report, credential=credential, labels=labels,
-        opening=_opening(path, verifier, report, credential, notes),
+        report=report, credential=report.credential, labels=_labels(path, verifier, notes),
+        opening=_opening(path, verifier, report, notes),
     )  # fmt: skip
     return ComplianceReport(
         file=report.file, verdict=str(report.verdict), readable=report.verdict is not FileVerdict.UNREADABLE,
         rows=judge(facts, rules), checked_at=report.checked_at,
         notes=tuple(dict.fromkeys(safe_text(note, 500) for note in (*report.notes, *notes))),
     )  # fmt: skip
-
-
-def _credential(path: Path, verifier: Verifier, notes: list[str]) -> CredentialReading | None:
-    try:
-        return read_credential(path, verifier.trust, limits=verifier.settings.process_limits)
-    except CountermarkError as error:
-        notes.append(str(error))
-        return None
 
 
 def _labels(path: Path, verifier: Verifier, notes: list[str]) -> FileLabels | None:
@@ -60,13 +52,10 @@ def _labels(path: Path, verifier: Verifier, notes: list[str]) -> FileLabels | No
         return None
 
 
-def _opening(
-    path: Path, verifier: Verifier, report: VerificationReport, credential: CredentialReading | None,
-    notes: list[str],
-) -> Opening:  # fmt: skip
+def _opening(path: Path, verifier: Verifier, report: VerificationReport, notes: list[str]) -> Opening:
     if report.verdict is FileVerdict.UNREADABLE:
         return Opening()
-    mark = _mark(credential)
+    mark = _mark(report.credential)
     told = mark.get("style") if isinstance(mark.get("style"), dict) else None
     style: dict[str, Any] = told if mark and told is not None else {}
     if not mark:  # nobody says how it was drawn: as here, perhaps
@@ -78,7 +67,7 @@ def _opening(
         return Opening()
     return pictures.opening(
         frames, str(style.get("standing") or ""), light=bool(style.get("light")),
-        layout=_layout(verifier, report, credential, mark),
+        layout=_layout(verifier, report, mark),
     )  # fmt: skip
 
 
@@ -88,10 +77,9 @@ def _mark(credential: CredentialReading | None) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _layout(
-    verifier: Verifier, report: VerificationReport, credential: CredentialReading | None, mark: dict[str, Any]
-) -> VisibleLayout | None:
+def _layout(verifier: Verifier, report: VerificationReport, mark: dict[str, Any]) -> VisibleLayout | None:
     """Of the moving mark, where the key and our credential tell it."""
+    credential = report.credential
     if credential is None or credential.payload is None or not mark:
         return None
     epoch = report.evidence[types.HIDDEN_MARK].found.get("key_epoch")

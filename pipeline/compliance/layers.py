@@ -2,7 +2,8 @@
 
 1. A credential whose content hash does not hold tells that the file was changed after it was signed: then
    nothing that stands beside it is believed either, and counts as failed.
-2. A signer whom nobody here trusts is not checked, never found.
+2. A signer whom nobody here trusts, or of whom it is not known whether the key was revoked where that must be
+   asked, is not checked, never found.
 3. Without a credential, AIGC and XMP are found and unsigned: anybody may have written them.
 """
 
@@ -13,7 +14,7 @@ from typing import Final
 from pipeline.compliance.types import Facts, Finding, worst
 from pipeline.credentials.file_labels import AigcText
 from pipeline.credentials.judge import TRUST_FAILURES
-from pipeline.credentials.reading import CredentialState, TimestampState
+from pipeline.credentials.reading import CredentialState, RevocationState, TimestampState
 from pipeline.types import EvidenceState, FileVerdict
 from pipeline.verify import types
 
@@ -25,6 +26,9 @@ FAILED: Final = EvidenceState.FAILED
 MANIFEST: Final = "credential"
 CHANGED: Final = "The credential says that the file was changed after it was signed."
 STRANGER: Final = "Signed by somebody who is on no trust list here (--trust brings one)."
+UNASKED: Final = (
+    "Whether its signer's key was revoked must be asked here (ocsp), and nobody answered for certain."
+)
 ELSE_MARKED: Final = "No mark of the keys here was found; one of another service would not be recognised."
 UNREAD: Final = "The file's metadata could not be read."
 AI_FLAGS: Final = frozenset({
@@ -50,6 +54,8 @@ def credential(facts: Facts) -> Finding:
         return Finding(state=FAILED, where=where, why=CHANGED)
     if reading.revoked_signer:
         return Finding(state=FAILED, where=where, why="Its signer's key was revoked.")
+    if reading.revocation is RevocationState.NOT_CHECKED:
+        return Finding(state=NOT_CHECKED, where=where, why=UNASKED)
     if not reading.trusted:
         return Finding(state=NOT_CHECKED, where=where, why=STRANGER)
     return Finding(state=FOUND, where=where, value=reading.urn or "")
@@ -63,6 +69,12 @@ def asserted(facts: Facts, place: str, value: str | None) -> Finding:
     if not value:
         return Finding(state=ABSENT, why="The credential does not say it.")
     return Finding(state=layer.state, where=(f"{MANIFEST}: {place}",), value=value, why=layer.why)
+
+
+def believed(facts: Facts, place: str, value: str | None) -> Finding:
+    """The same of what a reading keeps of trusted credentials alone: of others it is unknown, not absent."""
+    layer = credential(facts)
+    return layer if layer.state is NOT_CHECKED else asserted(facts, place, value)
 
 
 def stamped(facts: Facts) -> Finding:
@@ -224,7 +236,7 @@ def _beside(facts: Facts, told: Finding) -> Finding:
     layer = credential(facts)
     if layer.state is FAILED:
         return replace(told, state=FAILED if facts.credential else NOT_CHECKED, why=layer.why)
-    signed = "" if layer.state is ABSENT else ", signed" if layer.state is FOUND else ", signed by a stranger"
+    signed = {ABSENT: "", FOUND: ", signed"}.get(layer.state, ", not signed for certain")
     return replace(told, where=tuple(f"{place}{signed}" for place in told.where))
 
 

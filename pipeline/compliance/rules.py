@@ -50,7 +50,7 @@ def _provider(facts: Facts) -> Finding:
     role = layers.xmp(facts, "cm:Role")
     ours = (layers.xmp(facts, "cm:Provider"),) if role.value == "created" else ()
     return layers.any_of((
-        *ours, layers.asserted(facts, "signer", signer), layers.aigc(facts, "ContentProducer"),
+        *ours, layers.believed(facts, "signer", signer), layers.aigc(facts, "ContentProducer"),
     ))  # fmt: skip
 
 
@@ -58,7 +58,7 @@ def _system(facts: Facts) -> Finding:
     told = facts.credential.system if facts.credential else None
     return layers.any_of((
         layers.xmp(facts, "cm:System", "Iptc4xmpExt:AISystemUsed"),
-        layers.asserted(facts, "c2pa.actions, softwareAgent", told),
+        layers.believed(facts, "c2pa.actions, softwareAgent", told),
     ))  # fmt: skip
 
 
@@ -66,14 +66,14 @@ def _version(facts: Facts) -> Finding:
     told = facts.credential.system_version if facts.credential else None
     return layers.any_of((
         layers.xmp(facts, "cm:SystemVersion", "Iptc4xmpExt:AISystemVersionUsed"),
-        layers.asserted(facts, "c2pa.actions, softwareAgent", told),
+        layers.believed(facts, "c2pa.actions, softwareAgent", told),
     ))  # fmt: skip
 
 
 def _time(facts: Facts) -> Finding:
     told = facts.credential.made_at if facts.credential else None
     return layers.any_of((
-        layers.xmp(facts, "cm:At"), layers.asserted(facts, "c2pa.actions, when", told),
+        layers.xmp(facts, "cm:At"), layers.believed(facts, "c2pa.actions, when", told),
         layers.stamped(facts),
     ))  # fmt: skip
 

@@ -68,7 +68,8 @@ def checked(
     if told.state is State.UNKNOWN:  # rules 4 and 6
         return replace(
             reading, trusted=False, ours=False, revoked_signer=False, signer_name=None, generator=None,
-            release=None, signer_cert_sha256=None, revocation=RevocationState.NOT_CHECKED,
+            system=None, system_version=None, made_at=None, release=None, signer_cert_sha256=None,
+            revocation=RevocationState.NOT_CHECKED,
         )  # fmt: skip
     if told.state is State.GOOD:
         return replace(reading, revocation=RevocationState.GOOD)

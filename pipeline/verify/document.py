@@ -55,7 +55,7 @@ def for_strangers(report: VerificationReport) -> VerificationReport:
     lines = {line: line_for_strangers(line, evidence) for line, evidence in report.evidence.items()}
     strip = tuple(replace(frame, boxes=()) for frame in report.strip)
     notes = tuple(note for note in report.notes if note != COVERED)
-    return replace(report, evidence=lines, notes=notes, strip=strip, path=(), seconds=None)
+    return replace(report, evidence=lines, notes=notes, strip=strip, path=(), seconds=None, credential=None)
 
 
 def line_for_strangers(line: str, evidence: Evidence) -> Evidence:

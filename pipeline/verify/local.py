@@ -263,6 +263,7 @@ class _Case:
             evidence={line: evidence[line] for line in types.LINES}, notes=self._all_notes(),
             media=_media(observation), strip=seen.strip, path=seen.path,
             checked_at=datetime.now(UTC).isoformat(timespec="seconds"), seconds=round(seconds, 3),
+            credential=credential,
         )  # fmt: skip
 
     def _credential_line(self) -> Evidence:

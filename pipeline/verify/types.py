@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final
 
+from pipeline.credentials.reading import CredentialReading
 from pipeline.types import Evidence, FileVerdict, Json
 
 CREDENTIAL: Final = "credential"
@@ -52,7 +53,8 @@ class VerificationReport:
     `file`: the name as given. `headline`: one sentence for a person. `notes`: what was assumed or changed.
     `path`: centres (x, y) of the two plates over time in shares of width and height, for drawing the mark's
     path; empty when it is not known. `seconds`: how long the check took, None for
-    whoever must not be told. `media`: size, length, codec.
+    whoever must not be told. `media`: size, length, codec. `credential`: the reading that the verdict rests
+    on, for whoever asks more of it; None where there is none, and never part of a document.
     """
 
     file: str
@@ -67,3 +69,4 @@ class VerificationReport:
     path: tuple[tuple[tuple[float, float], ...], ...]
     checked_at: str
     seconds: float | None
+    credential: CredentialReading | None = field(default=None, repr=False)

@@ -42,14 +42,21 @@ Row = tuple[str, str]
 
 
 class Desk:
-    """A home with two releases, and what was read of them once; the pictures of the copies are the same."""
+    """A home with three releases, and what was read of them once; the pictures of copies are the same.
 
-    def __init__(self, verifier: Verifier, created: Path, guarded: Path) -> None:
-        self.verifier, self.created, self.guarded = verifier, created, guarded
-        self.reports: dict[Path, ComplianceReport] = {}
-        self.whole = {path: self._facts(path) for path in (created, guarded)}
+    `source`: what became `guarded`; `again`: `created`, guarded.
+    """
 
-    def _facts(self, path: Path) -> Facts:
+    def __init__(self, verifier: Verifier, source: Path, created: Path, guarded: Path, again: Path) -> None:
+        self.verifier, self.source = verifier, source
+        self.created, self.guarded, self.again = created, guarded, again
+        self.reports: dict[tuple[Path, Verifier | None], ComplianceReport] = {}
+        self.whole = {path: self.facts(path) for path in (created, guarded, again)}
+        # The marks take their time, and say nothing about the rest.
+        self.unmarked = replace(verifier, keys=(), issued=None)
+
+    def facts(self, path: Path, verifier: Verifier | None = None) -> Facts:
+        """What was read of the file."""
         caught: list[Facts] = []
 
         def keep(facts: Facts, rules: Any) -> tuple[Any, ...]:
@@ -58,7 +65,7 @@ class Desk:
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(examining, "judge", keep)
-            self.reports[path] = examining.examine(path, self.verifier)
+            self.reports[path, verifier] = examining.examine(path, verifier or self.verifier)
         return caught[0]
 
     def states(self, path: Path, original: Path) -> dict[Row, str]:
@@ -120,12 +127,14 @@ def desk(tmp_path_factory: pytest.TempPathFactory, make_clip: Callable[..., Path
     )
     source = inbound_clip(make_clip(folder / "a.mp4", SIZE, SIZE, 27, fps=12, seed=4), folder / "in.mp4")
     with open_app(settings) as app:
+        created = app.create(order, silent).file
+        assert created is not None
         files = [
-            app.create(order, silent).file,
-            app.guard(GuardOrder(source=source, policy="marks-only", sound=Sound.STRIP), silent).file,
+            app.guard(GuardOrder(source=brought, policy="marks-only", sound=Sound.STRIP), silent).file
+            for brought in (source, created)
         ]
     with open_local(settings) as verifier:
-        yield Desk(verifier, *(file for file in files if file is not None))
+        yield Desk(verifier, source, created, *(file for file in files if file is not None))
 
 
 def silent(_step: str, _event: str, _value: float) -> None:
@@ -288,6 +297,26 @@ def test_the_standing_label_has_to_stand_for_two_seconds(until: float, there: bo
     assert pictures.opening(frames, "AI生成", light=False, layout=None).standing is there
 
 
+def test_a_demanded_answer_about_the_signer_that_does_not_come(desk: Desk) -> None:
+    """Nothing of the credential is believed, nor called absent; `verify` and this command read it once."""
+    demanding = desk.unmarked.settings.model_copy(
+        update={"ocsp": "require", "ocsp_responders": "http://127.0.0.1:1/"}
+    )
+    facts = desk.facts(desk.created, replace(desk.unmarked, settings=demanding))
+    assert facts.credential is not None
+    assert facts.credential.revocation == "not_checked"
+    assert facts.credential is facts.report.credential
+    rows = {(row.rule, row.field): row.finding for row in judge(facts, tuple(Rule))}
+    assert rows[Rule.EU, "signed_metadata"].state == "not_checked"
+    assert "revoked" in rows[Rule.EU, "signed_metadata"].why
+    assert rows[Rule.EU, "timestamp"].state == rows[Rule.EU, "fingerprint"].state == "not_checked"
+    assert not any(place.endswith(", signed") for told in rows.values() for place in told.where)
+    bare = replace(facts, labels=FileLabels())
+    told = states(bare)
+    for field in ("provider", "system", "system_version", "time"):
+        assert told[Rule.SB942, field] == "not_checked"
+
+
 def test_pictures_without_label_or_mark(desk: Desk) -> None:
     whole = desk.whole[desk.created]
     unmarked = {**whole.report.evidence}
@@ -305,12 +334,12 @@ def test_pictures_without_label_or_mark(desk: Desk) -> None:
 
 
 def test_the_command(desk: Desk, run: Any, clip: Path, tmp_path: Path) -> None:
-    whole = desk.reports[desk.created]
+    whole = desk.reports[desk.created, None]
     assert _status(whole) == output.OK
     told = document(whole)
     assert {rule: found["missing"] for rule, found in told["rules"].items()} == {key: [] for key in Rule}
-    assert document(desk.reports[desk.guarded])["rules"]["sb942"]["missing"] == ["system_version"]
-    assert _status(desk.reports[desk.guarded]) == output.FOUND
+    assert document(desk.reports[desk.guarded, None])["rules"]["sb942"]["missing"] == ["system_version"]
+    assert _status(desk.reports[desk.guarded, None]) == output.FOUND
     foreign = run("compliance", clip, "--rule", "gb45438")  # no keys here
     [told] = foreign.document
     assert foreign.status == 1

@@ -87,7 +87,8 @@ def with_status(authority: Authority, status: Status, when: datetime | None = No
 def believed_in_nothing(told) -> bool:
     return told.revocation is RevocationState.NOT_CHECKED and not (
         told.trusted or told.ours or told.intact or told.signer_name or told.release or told.generator
-    )
+        or told.system or told.system_version or told.made_at
+    )  # fmt: skip
 
 
 def judged(reading) -> str:
