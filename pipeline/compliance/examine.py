@@ -67,7 +67,7 @@ def _opening(path: Path, verifier: Verifier, report: VerificationReport, notes: 
         return Opening()
     return pictures.opening(
         frames, str(style.get("standing") or ""), light=bool(style.get("light")),
-        layout=_layout(verifier, report, mark),
+        layout=_layout(verifier, report, mark), told=bool(mark),
     )  # fmt: skip
 
 

@@ -35,6 +35,9 @@ AI_FLAGS: Final = frozenset({
     "trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia", "algorithmicMedia",
     "compositeSynthetic",
 })  # fmt: skip
+OUR_NUMBER: Final = {  # by cm:Role: in AIGC, who the provider is, and where its number stands
+    "created": ("ContentProducer", "ProduceID"), "guarded": ("ContentPropagator", "PropagateID"),
+}  # fmt: skip
 SOURCE_TYPES: Final = ("http://cv.iptc.org/newscodes/digitalsourcetype/",)
 SOURCE_TYPE: Final = "Iptc4xmpExt:DigitalSourceType"
 
@@ -192,10 +195,11 @@ def numbers(facts: Facts) -> dict[str, Finding]:
         "credential": asserted(facts, "c2pa.soft-binding", None if payload is None else f"{payload:016x}"),
         "XMP": xmp(facts, "cm:Number"),
     }
+    # The producer's number in a guarded clip is another release's, even where both are the same service.
+    pair = OUR_NUMBER.get(xmp(facts, "cm:Role").value)
     provider = xmp(facts, "cm:Provider").value
-    for who, number in (("ContentProducer", "ProduceID"), ("ContentPropagator", "PropagateID")):
-        if provider and aigc(facts, who).value == provider:
-            found[f"AIGC {number}"] = aigc(facts, number)
+    if pair and provider and aigc(facts, pair[0]).value == provider:
+        found[f"AIGC {pair[1]}"] = aigc(facts, pair[1])
     return found
 
 

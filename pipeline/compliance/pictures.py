@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
 from pipeline.compliance.layers import ABSENT, FAILED, FOUND, NOT_CHECKED
 from pipeline.compliance.types import Facts, Finding, Opening
 from pipeline.media.reader import open_clip
@@ -27,7 +25,7 @@ LEAST_SECONDS: Final = 2.0
 LINES: Final = 480  # of the frames that are kept
 EVERY: Final = 0.1  # seconds between frames that are looked at
 LATE: Final = 0.35  # seconds by which the moving label may be recognised late
-UNSEEN_SHARE: Final = 0.1  # of the looks that may miss: a cut, a flash
+UNSEEN_SHARE: Final = 0.1  # of the looks that may miss between others that see it: a cut, a flash
 
 ELSE: Final = "No label of ours was recognised; look at the first two seconds for another one."
 
@@ -48,20 +46,24 @@ def first_frames(path: Path, limits: MediaLimits) -> tuple[TimedLuma, ...]:
     return tuple(kept)
 
 
-def opening(frames: Sequence[TimedLuma], text: str, *, light: bool, layout: VisibleLayout | None) -> Opening:
+def opening(
+    frames: Sequence[TimedLuma], text: str, *, light: bool, layout: VisibleLayout | None, told: bool = True
+) -> Opening:
     """What is seen in them. `text`: of the standing label to look for, empty for none; `layout`: of the
-    moving one, None where it is not known.
+    moving one, None where it is not known. `told`: the clip's own credential names the text; else it is a
+    guess, and not to find it says nothing.
     """
     height = layout.opening_text_height if layout else None
     last = frames[-1].time if frames else 0.0
     if not text or not frames:
         return Opening(seconds=last, text_height=height)
     try:
-        scores = [seen(frame.luma, text, light=light) for frame in frames]
+        looks = [seen(frame.luma, text, light=light) >= SEEN for frame in frames]
     except GeometryError:
         return Opening(seconds=last, text_height=height)
-    there = float(np.mean([score < SEEN for score in scores])) <= UNSEEN_SHARE
-    return Opening(standing=there, text=text, seconds=last, text_height=height)
+    there = looks[0] and looks[-1] and looks.count(False) <= UNSEEN_SHARE * len(looks)
+    standing = there if there or told else None
+    return Opening(standing=standing, text=text, seconds=last, text_height=height)
 
 
 def visible_label(facts: Facts) -> Finding:

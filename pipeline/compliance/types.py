@@ -51,9 +51,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """What is seen in the first two seconds. ``standing``: whether the standing label named by the credential
-    or the settings is there for all of them, None where no text to look for is known; ``seconds``: looked at.
-    ``text_height``: of the moving label's capitals there, in short sides, None where its layout is not known.
+    """What is seen in the first two seconds. ``standing``: whether the standing label is there for all of
+    them, None where no text to look for is known, or only a guess by the settings that was not found;
+    ``seconds``: looked at. ``text_height``: of the moving label's capitals there, in short sides, None where
+    its layout is not known.
     """
 
     standing: bool | None = None
