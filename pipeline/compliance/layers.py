@@ -104,7 +104,7 @@ def aigc(facts: Facts, field: str, *, may_be_empty: bool = False) -> Finding:
         return Finding(state=FAILED, where=_places(texts), why="Its AIGC labels contradict each other.")
     value = values[0]
     if not value and not may_be_empty:
-        return Finding(state=ABSENT, where=_places(texts), why="The field is there, and empty.")
+        return replace(_nothing(facts, "The field is there, and empty."), where=_places(texts))
     return _beside(facts, Finding(state=FOUND, where=_places(texts), value=value or "(empty)"))
 
 
@@ -230,9 +230,14 @@ def _names_differ(facts: Facts) -> bool:
 
 
 def _nothing(facts: Facts, why: str) -> Finding:
-    """Nothing was found; where the search did not come to its end, that is not known."""
+    """Nothing was found."""
+    return _searched(facts, Finding(state=ABSENT, why=why))
+
+
+def _searched(facts: Facts, told: Finding) -> Finding:
+    """What was found or not, where all was searched; else what lies further on may say something else."""
     fault = facts.labels.fault if facts.labels is not None else UNREAD
-    return Finding(state=NOT_CHECKED, why=_fault(fault)) if fault else Finding(state=ABSENT, why=why)
+    return replace(told, state=NOT_CHECKED, why=_fault(fault)) if fault else told
 
 
 def _beside(facts: Facts, told: Finding) -> Finding:
@@ -241,7 +246,7 @@ def _beside(facts: Facts, told: Finding) -> Finding:
     if layer.state is FAILED:
         return replace(told, state=FAILED if facts.credential else NOT_CHECKED, why=layer.why)
     signed = {ABSENT: "", FOUND: ", signed"}.get(layer.state, ", not signed for certain")
-    return replace(told, where=tuple(f"{place}{signed}" for place in told.where))
+    return _searched(facts, replace(told, where=tuple(f"{place}{signed}" for place in told.where)))
 
 
 def _places(texts: Iterable[AigcText]) -> tuple[str, ...]:

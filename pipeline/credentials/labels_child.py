@@ -2,7 +2,8 @@
 
 MP4 and MOV are walked here, box by box, so that each finding has a place: XMP in a ``uuid`` box or a track
 user datum ``XMP_``; AIGC as an item of a ``meta`` box (by key, as FFmpeg writes it, or iTunes' free form),
-as a user datum, or as a property of XMP. Of Matroska and GIF FFmpeg reads the tags. Imports stay light.
+as a user datum, or as a property of XMP. Of Matroska and GIF FFmpeg reads the tags. Imports stay light. A
+search that ends early says so: what was not looked at is not absent.
 """
 
 import hashlib
@@ -35,7 +36,11 @@ FULL_BOX: Final = 4
 DATA_HEAD: Final = 8  # type and locale of a ``data`` box
 CONTAINERS: Final = frozenset({b"moov", b"udta", b"meta", b"trak"})
 QUICKTIME_XMP: Final = b"XMP_"
+FREE_FORM: Final = "----"  # iTunes' item whose name stands in it
 TOO_MANY: Final = "the file has more boxes than are looked at"
+TOO_MANY_LABELS: Final = "the file has more labels than are looked at"
+TOO_DEEP: Final = "its boxes are nested deeper than is looked at"
+NO_SIZE: Final = "one of its boxes has a size that cannot be"
 
 
 def read_labels(request: Json) -> Json:
@@ -55,11 +60,14 @@ class _Search:
         raise NotImplementedError
 
     def _aigc(self, place: str, raw: bytes) -> None:
-        if len(self.found.aigc) < MAX_FOUND:
-            self.found = _with(self.found, aigc=parse_aigc(place, raw))
+        if len(self.found.aigc) >= MAX_FOUND:
+            self._failed(TOO_MANY_LABELS)
+            return
+        self.found = _with(self.found, aigc=parse_aigc(place, raw))
 
     def _xmp(self, place: str, packet: bytes) -> None:
         if len(self.found.xmp) >= MAX_FOUND:
+            self._failed(TOO_MANY_LABELS)
             return
         digest, told, fault = hashlib.sha256(packet).hexdigest(), None, ""
         try:
@@ -73,6 +81,7 @@ class _Search:
         )
 
     def _failed(self, fault: str) -> None:
+        fault = self.found.fault or fault  # the first tells why
         self.found = FileLabels(aigc=self.found.aigc, xmp=self.found.xmp, fault=fault)
 
 
@@ -123,7 +132,9 @@ class _Boxes(_Search):
                 keys = self._keys(body, stop)
             elif kind == b"ilst" and parent == b"meta":
                 self._items(body, stop, place, keys)
-            elif kind in CONTAINERS and len(path) < MAX_DEPTH:
+            elif kind in CONTAINERS and len(path) >= MAX_DEPTH:
+                self._failed(TOO_DEEP)
+            elif kind in CONTAINERS:
                 self._walk(self._inside(kind, body), stop, (*path, kind.decode()), kind)
 
     def _inside(self, kind: bytes, body: int) -> int:
@@ -145,6 +156,7 @@ class _Boxes(_Search):
             elif size == 0:
                 size = end - start
             if size < body - start or start + size > end:
+                self._failed(NO_SIZE)
                 return
             yield kind, body, start + size
             start += size
@@ -152,11 +164,14 @@ class _Boxes(_Search):
     def _keys(self, body: int, stop: int) -> list[str]:
         """Names in a ``keys`` box; items of ``ilst`` count them from 1."""
         raw = self._read(body + 2 * FULL_BOX, min(stop - body - 2 * FULL_BOX, MAX_ITEM_BYTES))
+        if stop - body - 2 * FULL_BOX > MAX_ITEM_BYTES:
+            self._failed(TOO_MANY)
         names: list[str] = []
         at = 0
-        while at + HEADER <= len(raw) and len(names) < MAX_BOXES:
+        while at + HEADER <= len(raw):
             size = int.from_bytes(raw[at : at + 4], "big")
             if size < HEADER or at + size > len(raw):
+                self._failed(NO_SIZE)
                 break
             names.append(raw[at + HEADER : at + size].decode("utf-8", "replace"))
             at += size
@@ -166,10 +181,12 @@ class _Boxes(_Search):
         for kind, body, stop in self._children(start, end):
             index = int.from_bytes(kind, "big")
             name = keys[index - 1] if 1 <= index <= len(keys) else kind.decode("latin-1")
+            if name != FREE_FORM and not _is_aigc(name):
+                continue
             parts = list(self._children(body, stop))
-            if name == "----":
+            if name == FREE_FORM:
                 name = next((self._name(at, to) for part, at, to in parts if part == b"name"), "")
-            if name.rpartition(".")[2].upper() != AIGC:
+            if not _is_aigc(name):
                 continue
             for part, at, to in parts:
                 if part == b"data":
@@ -203,6 +220,10 @@ def parse_aigc(place: str, raw: bytes) -> AigcText:
         if name in document
     }
     return AigcText(place=place, text=text, fields=fields)
+
+
+def _is_aigc(name: str) -> bool:
+    return name.rpartition(".")[2].upper() == AIGC
 
 
 def _document(raw: bytes) -> dict[str, Any]:

@@ -292,6 +292,13 @@ def test_what_was_not_looked_at_is_never_found_or_absent(desk: Desk) -> None:
     foreign = replace(unmarked, credential=CredentialReading(state=CredentialState.NONE))
     assert states(foreign)[Rule.EU, "watermark"] == "not_checked"
     assert lost[Rule.GB45438, "Label"] == lost[Rule.IPTC, "DigitalSourceType"] == "not_checked"
+    assert whole.labels is not None
+    some = replace(whole, labels=replace(whole.labels, fault="too many boxes"))
+    for row, was in states(whole).items():  # what was not read may contradict what was
+        if row[0] in (Rule.IPTC, Rule.GB45438) and row[1] != "visible_label":
+            assert states(some)[row] == "not_checked" != was
+    damaged = replace(some, credential=CredentialReading(state=CredentialState.UNREADABLE))
+    assert states(damaged)[Rule.GB45438, "Label"] == "failed"
 
 
 @pytest.mark.parametrize(
