@@ -28,7 +28,8 @@ COMPOSITE_WITH_TRAINED_MEDIA: Final = (
 )
 LATENT_VERSION: Final = "1"
 MAX_FIELD: Final = 2000  # characters; reserved codes may hold a signature
-MAX_RECORDED: Final = 8000  # characters of an inbound AIGC text that is kept as it was
+MAX_RECORDED: Final = 8000  # characters of an inbound AIGC text that is kept as it was, and of a property
+CUT: Final = "cut"
 _PREFIXES: Final = ("rdf", "Iptc4xmpExt", "cm", "xmp")
 
 
@@ -82,7 +83,7 @@ def aigc_metadata(*, label: AigcLabel, producer: str = "", produce_id: str = "",
         "ReservedCode2": manifest if propagator else "",
     }  # fmt: skip
     cleaned = {name: safe_text(value, MAX_FIELD) for name, value in document.items()}
-    return {AIGC_KEY: json.dumps(cleaned, ensure_ascii=False, separators=(",", ":"))}
+    return {AIGC_KEY: _json(cleaned)}
 
 
 def inbound_source_type(inbound: FileLabels | None) -> str:
@@ -108,7 +109,7 @@ def _properties(latent: Latent) -> dict[str, str]:
     inbound = latent.inbound or FileLabels()
     theirs = {
         f"Iptc4xmpExt:{name}": " · ".join(inbound.values(f"Iptc4xmpExt:{name}"))
-        for name in ("AISystemUsed", "AISystemVersionUsed", "AIPromptInformation", "AIPromptWriterName")
+        for name in ("AISystemUsed", "AISystemVersionUsed", "AIPromptInformation")
     }
     ours = {"Iptc4xmpExt:AISystemUsed": latent.system, "Iptc4xmpExt:AISystemVersionUsed": latent.version}
     return {
@@ -125,9 +126,28 @@ def _properties(latent: Latent) -> dict[str, str]:
 
 
 def _others(inbound: FileLabels) -> str:
-    """JSON of all that was read of the clip's own XMP, so that what has no place of its own is kept, too."""
-    found = {name: list(inbound.values(name)) for name in sorted(inbound.names)}
-    return json.dumps(found, ensure_ascii=False, separators=(",", ":")) if found else ""
+    """JSON of all that was read of the clip's own XMP, so that what has no place of its own is kept, too.
+
+    Values that do not fit in `MAX_RECORDED` characters are left out whole, and `CUT` then says so.
+    """
+    found: dict[str, list[str] | bool] = {}
+    room = MAX_RECORDED - len(_json({CUT: True}))
+    for name in sorted(inbound.names & xmp.KNOWN):
+        kept: list[str] = []
+        for value in inbound.values(name):
+            size = len(_json({name: [value]})) if not kept else len(_json(value)) + len(",")
+            if size <= room:
+                kept.append(value)
+                room -= size
+            else:
+                found[CUT] = True
+        if kept:
+            found[name] = kept
+    return _json(found) if found else ""
+
+
+def _json(document: object) -> str:
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
 
 
 def append_xmp(clip: Path, latent: Latent) -> None:

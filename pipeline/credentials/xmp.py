@@ -1,7 +1,8 @@
 """XMP packets out of untrusted files: strict, small, and without entities.
 
 expat alone, with a document type refused at its first byte: nothing is ever expanded or fetched. Of what a
-packet says only the properties in `KNOWN` are kept: those by which a clip is labelled.
+packet says only the properties in `KNOWN` are kept: those by which a clip is labelled, and none that is for
+names of people (docs/adr/0061).
 """
 
 from typing import Final
@@ -22,8 +23,7 @@ NAMESPACES: Final = {
 }
 KNOWN: Final = frozenset({
     "Iptc4xmpExt:DigitalSourceType", "Iptc4xmpExt:AISystemUsed", "Iptc4xmpExt:AISystemVersionUsed",
-    "Iptc4xmpExt:AIPromptInformation", "Iptc4xmpExt:AIPromptWriterName",
-    "xmp:CreateDate", "xmp:CreatorTool", "dc:creator", "dc:rights", "photoshop:Credit", "photoshop:Source",
+    "Iptc4xmpExt:AIPromptInformation", "xmp:CreateDate", "xmp:CreatorTool", "dc:rights", "photoshop:Source",
     "plus:DataMining", "TC260:AIGC",
     "cm:Version", "cm:Role", "cm:Provider", "cm:System", "cm:SystemVersion", "cm:At", "cm:Number",
     "cm:Manifest", "cm:InboundAIGC", "cm:InboundXMP", "cm:InboundProperties",

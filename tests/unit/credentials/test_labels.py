@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.credentials import xmp
-from pipeline.credentials.file_labels import AigcText, FileLabels, read_labels
+from pipeline.credentials.file_labels import AigcText, FileLabels, XmpPacket, read_labels
 from pipeline.credentials.labels import (
     TRAINED_ALGORITHMIC_MEDIA,
     AigcLabel,
@@ -94,10 +95,10 @@ def test_what_a_clip_said_of_itself_is_carried_over(desk: Any, tmp_path: Path) -
               "ContentPropagator": "Shop", "PropagateID": "s-1", "ReservedCode2": ""}  # fmt: skip
     clip = remuxed(desk.source, tmp_path / "in.mp4", {"AIGC": json.dumps({"AIGC": theirs})})
     told = f"<Iptc4xmpExt:DigitalSourceType>{TRAINED_ALGORITHMIC_MEDIA}</Iptc4xmpExt:DigitalSourceType>"
-    people = "<dc:creator><rdf:Seq><rdf:li>Ann</rdf:li><rdf:li>Bo</rdf:li></rdf:Seq></dc:creator>"
-    clip = with_xmp(clip, tmp_path / "in2.mp4", rdf(told + people, 'Iptc4xmpExt:AISystemUsed="Veo"'))
+    rights = "<dc:rights><rdf:Alt><rdf:li>Ours</rdf:li><rdf:li>Tous</rdf:li></rdf:Alt></dc:rights>"
+    clip = with_xmp(clip, tmp_path / "in2.mp4", rdf(told + rights, 'Iptc4xmpExt:AISystemUsed="Veo"'))
     inbound = found(clip)
-    assert inbound.values("dc:creator") == ("Ann", "Bo")
+    assert inbound.values("dc:rights") == ("Ours", "Tous")
     ours = aigc_metadata(
         label=AigcLabel.GENERATED, propagator="Us", propagate_id="n", manifest="urn:1", inbound=inbound
     )
@@ -113,7 +114,7 @@ def test_what_a_clip_said_of_itself_is_carried_over(desk: Any, tmp_path: Path) -
     assert again["Iptc4xmpExt:AISystemUsed"] == ("Veo",)
     assert "Shop" in again["cm:InboundAIGC"][0]
     assert again["cm:InboundXMP"] == (f"sha256:{inbound.xmp[0].sha256}",)
-    assert json.loads(again["cm:InboundProperties"][0])["dc:creator"] == ["Ann", "Bo"]
+    assert json.loads(again["cm:InboundProperties"][0])["dc:rights"] == ["Ours", "Tous"]
     silent = xmp.properties(xmp_packet(Latent(made=False, provider="Us", at="t", number="n", manifest="u")))
     assert "Iptc4xmpExt:DigitalSourceType" not in silent
 
@@ -184,10 +185,10 @@ def test_hostile_packets_are_a_fault(packet: bytes) -> None:
 
 def test_values_are_cut_and_cleaned() -> None:
     told = xmp.properties(
-        rdf(f"<dc:rights>{'x' * 100_000}</dc:rights>" + "<dc:creator>&#x9b;31m\u202ea</dc:creator>")
+        rdf(f"<dc:rights>{'x' * 100_000}</dc:rights>" + "<cm:System>&#x9b;31m\u202ea</cm:System>")
     )
     assert len(told.get("dc:rights", ("",))[0]) <= xmp.MAX_CHARS
-    assert told["dc:creator"] == ("a",)
+    assert told["cm:System"] == ("a",)
 
 
 @given(st.binary(max_size=300), st.integers(0, 200))
@@ -202,6 +203,63 @@ def test_a_flood_of_boxes_is_said(tmp_path: Path) -> None:
     clip = tmp_path / "clip.mp4"
     clip.write_bytes(box(b"ftyp", b"isom") + box(b"free", b"") * 100_001)
     assert "more boxes" in found(clip).fault
+
+
+AIGC_BOX = box(b"AIGC", b'{"Label":"1"}')
+HIDDEN = box(b"uuid", xmp.XMP_UUID + rdf(""))
+
+
+def nested(depth: int, inner: bytes) -> bytes:
+    return nested(depth - 1, box(b"udta", inner)) if depth else inner
+
+
+@pytest.mark.parametrize(
+    ("boxes", "fault"),
+    [
+        (box(b"moov", box(b"udta", AIGC_BOX * 16)), ""),
+        (box(b"moov", box(b"udta", AIGC_BOX * 17)), "more labels"),
+        (HIDDEN * 16, ""),
+        (HIDDEN * 17, "more labels"),
+        (box(b"moov", nested(7, AIGC_BOX)), ""),
+        (box(b"moov", nested(8, AIGC_BOX)), "deeper"),
+        (box(b"free", b"") + (4).to_bytes(4, "big") + b"free" + HIDDEN, "cannot be"),
+        (box(b"moov", b"\0\0\1\0free" + bytes(8)) + HIDDEN, "cannot be"),
+        (box(b"moov", box(b"meta", bytes(4) + box(b"keys", bytes(8) + b"\0\0\0\1mdta"))), "cannot be"),
+        (box(b"moov", box(b"udta", bytes(4))), ""),  # QuickTime ends a list so
+    ],
+    ids=range(10),
+)  # fmt: skip
+def test_a_search_that_did_not_come_to_its_end_says_so(tmp_path: Path, boxes: bytes, fault: str) -> None:
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(box(b"ftyp", b"isom") + boxes)
+    told = found(clip)
+    assert fault in told.fault
+    assert bool(told.fault) is bool(fault)
+
+
+def test_what_is_kept_of_their_xmp_stays_readable() -> None:
+    many = dict.fromkeys(("dc:rights", "photoshop:Source", "xmp:CreatorTool"), ("x" * 3000,))
+    kind = {"Iptc4xmpExt:DigitalSourceType": ("y",)}
+
+    def kept(properties: dict[str, tuple[str, ...]]) -> Any:
+        inbound = FileLabels(xmp=(XmpPacket(place="p", sha256="0", properties=properties),))
+        latent = replace(LATENT, made=False, inbound=inbound)
+        return json.loads(xmp.properties(xmp_packet(latent))["cm:InboundProperties"][0])
+
+    told = kept(many | kind)
+    assert told.pop("cut") is True
+    assert len(told) == 3
+    assert all(tuple(values) == (many | kind)[name] for name, values in told.items())
+    assert kept(kind) == {"Iptc4xmpExt:DigitalSourceType": ["y"]}
+    assert kept({"dc:rights": ('"' * 5000, "short")}) == {"dc:rights": ["short"], "cut": True}
+
+
+def test_names_of_people_are_not_taken_out_of_xmp() -> None:
+    people = "<dc:creator><rdf:Seq><rdf:li>Ann</rdf:li></rdf:Seq></dc:creator>"
+    told = xmp.properties(
+        rdf(people, 'photoshop:Credit="Ann" Iptc4xmpExt:AIPromptWriterName="Ann" dc:rights="Studio"')
+    )
+    assert told == {"dc:rights": ("Studio",)}
 
 
 def test_what_is_no_video_has_no_labels(tmp_path: Path) -> None:
