@@ -205,7 +205,8 @@ def align(query: Fingerprint, stored: Fingerprint) -> Alignment | None:
     None when it cannot be decided: too short, or too few frames with structure. Meant for a densely sampled
     `query`, but works either way.
     """
-    return next(iter(alignments(query, stored)), None)
+    told = _Shifted.of(query, stored)
+    return told.at(int(np.argmin(told.distances))) if told is not None and told.distances.size else None
 
 
 def alignments(query: Fingerprint, stored: Fingerprint) -> tuple[Alignment, ...]:
@@ -214,43 +215,54 @@ def alignments(query: Fingerprint, stored: Fingerprint) -> tuple[Alignment, ...]
     In a still scene many are about equally good, and noise says which is the best: whoever needs the offset
     has to look at the others too. Of equals the one with the smallest offset comes first.
     """
-    if min(len(query.indices), len(stored.indices)) < MIN_OVERLAP:
+    told = _Shifted.of(query, stored)
+    if told is None:
         return ()
-    swapped = query.doublings > stored.doublings
-    dense, sparse = (stored, query) if swapped else (query, stored)
-    sign = 1 if swapped else -1
-    found = [
-        Alignment(distance=value, offset=sign * shift * dense.step, step=dense.step, mirrored=mirrored)
-        for mirrored in (False, True)
-        for value, shift in _shifted(dense, sparse, MIRROR if mirrored else 0)
-    ]
-    return tuple(sorted(found, key=lambda alignment: alignment.distance))
+    return tuple(told.at(int(one)) for one in np.argsort(told.distances, axis=None, kind="stable"))
 
 
-def _shifted(dense: Fingerprint, sparse: Fingerprint, mask: int) -> list[tuple[float, int]]:
-    """Distance at all shifts by whole steps of the denser grid, the nearest shifts first."""
-    factor = 2 ** (sparse.doublings - dense.doublings)
-    dense_at = np.array(dense.indices, dtype=np.int64)
-    sparse_at = np.array(sparse.indices, dtype=np.int64) * factor
-    differing = _differing(dense.hashes, sparse.hashes, mask)
-    # rows[i] is where grid point i of the denser clip lies in `differing`, -1 where it has no sample
-    rows = np.full(int(dense_at[-1]) + 1, -1, dtype=np.int64)
-    rows[dense_at] = np.arange(len(dense_at))
-    needed = _needed_overlap(dense_at, sparse_at, factor)
-    shifts = sorted(range(-int(sparse_at[-1]), len(rows)), key=abs)
-    values = (_at_shift(differing, rows, sparse_at + shift, needed) for shift in shifts)
-    return [(value, shift) for value, shift in zip(values, shifts, strict=True) if value is not None]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shifted:
+    """All shifts by whole steps of the denser grid with enough overlap, the nearest first.
 
+    ``distances``: ``float64[2, shifts]``, of the plain and of the mirrored clip. ``offsets``: seconds.
+    """
 
-def _at_shift(differing: NDArray[np.float64], rows: Indices, at: Indices, needed: int) -> float | None:
-    inside = np.flatnonzero((at >= 0) & (at < len(rows)))
-    if len(inside) < needed:
-        return None
-    found = rows[at[inside]]
-    matched = found >= 0
-    if int(matched.sum()) < needed:
-        return None
-    return float(differing[found[matched], inside[matched]].mean())
+    distances: NDArray[np.float64]
+    offsets: NDArray[np.float64]
+    step: float
+
+    @classmethod
+    def of(cls, query: Fingerprint, stored: Fingerprint) -> "_Shifted | None":
+        """None where there are too few samples.
+
+        It costs as much as there are pairs of samples, however far apart these say that they lie.
+        """
+        if min(len(query.indices), len(stored.indices)) < MIN_OVERLAP:
+            return None
+        swapped = query.doublings > stored.doublings
+        dense, sparse = (stored, query) if swapped else (query, stored)
+        factor = 2 ** (sparse.doublings - dense.doublings)
+        dense_at = np.array(dense.indices, dtype=np.int64)
+        sparse_at = np.array(sparse.indices, dtype=np.int64) * factor
+        apart = (dense_at[:, None] - sparse_at[None, :]).ravel()
+        shifts, pairs, overlap = np.unique(apart, return_inverse=True, return_counts=True)
+        enough = np.flatnonzero(overlap >= _needed_overlap(dense_at, sparse_at, factor))
+        order = enough[np.argsort(np.abs(shifts[enough]), kind="stable")]
+        sums = [
+            np.bincount(pairs, weights=_differing(dense.hashes, sparse.hashes, mask).ravel())
+            for mask in (0, MIRROR)
+        ]
+        offsets = (1 if swapped else -1) * shifts[order] * dense.step
+        return cls(distances=np.stack(sums)[:, order] / overlap[order], offsets=offsets, step=dense.step)
+
+    def at(self, place: int) -> Alignment:
+        """The alignment at this place of the flattened distances."""
+        mirrored, shift = divmod(place, len(self.offsets))
+        return Alignment(
+            distance=float(self.distances.flat[place]), offset=float(self.offsets[shift]), step=self.step,
+            mirrored=bool(mirrored),
+        )  # fmt: skip
 
 
 def _needed_overlap(dense_at: Indices, sparse_at: Indices, factor: int) -> int:

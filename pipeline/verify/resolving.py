@@ -41,7 +41,7 @@ from watermark.payload import as_hex
 CHANCE: Final = 0.5
 """Distance of two clips, or pictures, that have nothing to do with each other."""
 LONGEST_QUERY: Final = 7200.0  # seconds that a fingerprint spans which somebody else made
-LAST_INDEX: Final = 4095  # and places of its grid: comparing takes as many steps
+LAST_INDEX: Final = 4095  # of its grid; comparing costs as much as there are samples, wherever they lie
 STILL_SAMPLES: Final = 4
 STILL_DOUBLINGS: Final = 2
 

@@ -1,6 +1,7 @@
 """The clip fingerprint: what it forgives, what it tells apart, and when it does not decide."""
 
 import math
+import time
 from collections.abc import Iterator
 
 import cv2
@@ -11,7 +12,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from pipeline.credentials.fingerprint import (
+    BITS,
     MATCH_DISTANCE,
+    MIN_OVERLAP,
+    MIN_OVERLAP_SHARE,
     QUERY,
     STORED,
     Fingerprint,
@@ -22,6 +26,7 @@ from pipeline.credentials.fingerprint import (
     distance,
     fingerprint,
     frame_hash,
+    mirrored_hash,
 )
 from pipeline.errors import UsageError
 
@@ -181,3 +186,52 @@ def test_other_bytes_are_refused_or_read(content):
 def test_bad_bytes_are_refused(content):
     with pytest.raises(UsageError):
         Fingerprint.from_bytes(content)
+
+
+def one_by_one(query: Fingerprint, stored: Fingerprint) -> list[tuple[float, float, bool]]:
+    """What `alignments` means: every shift that there is, tried on its own."""
+    swapped = query.doublings > stored.doublings
+    dense, sparse = (stored, query) if swapped else (query, stored)
+    factor = 2 ** (sparse.doublings - dense.doublings)
+    at = dict(zip(dense.indices, dense.hashes, strict=True))
+    told = [(index * factor, bits) for index, bits in zip(sparse.indices, sparse.hashes, strict=True)]
+    usable = min(len(told), (len(at) + factor - 1) // factor)
+    found = []
+    for mirrored in (False, True):
+        for shift in sorted(range(-told[-1][0], dense.indices[-1] + 1), key=abs):
+            met = [at[place + shift] ^ bits for place, bits in told if place + shift in at]
+            if len(met) >= max(MIN_OVERLAP, math.ceil(usable * MIN_OVERLAP_SHARE)):
+                turned = [mirrored_hash(bits) if mirrored else bits for bits in met]
+                far = sum(bits.bit_count() / BITS for bits in turned) / len(met)
+                found.append((far, (1 if swapped else -1) * shift * dense.step, mirrored))
+    return sorted(found, key=lambda one: one[0])
+
+
+PRINTS = st.builds(
+    lambda places, doublings, first: Fingerprint(
+        doublings=doublings, indices=tuple(sorted(places)),
+        hashes=tuple((first * (place + 3)) % 2**64 for place in sorted(places)),
+    ),
+    st.sets(st.integers(0, 40), min_size=MIN_OVERLAP, max_size=30), st.integers(0, 3),
+    st.integers(0, 2**64 - 1),
+)  # fmt: skip
+
+
+@given(PRINTS, PRINTS)
+def test_alignments_are_those_of_every_shift(query: Fingerprint, stored: Fingerprint) -> None:
+    found = alignments(query, stored)
+    assert [(one.distance, one.offset, one.mirrored) for one in found] == one_by_one(query, stored)
+    assert align(query, stored) == (found[0] if found else None)
+
+
+def test_no_value_makes_comparing_long() -> None:
+    """What strangers send says itself how far apart its samples lie; they are no more for that."""
+    words = tuple(range(7, 1031))
+    stored = Fingerprint(doublings=1, indices=tuple(range(64)), hashes=words[:64])
+    for count, doublings, last in ((65, 5, 1799), (65, 20, 60_000), (1024, 5, 1799)):
+        told = (*range(count - 1), last)
+        hostile = Fingerprint(doublings=doublings, indices=told, hashes=words[:count])
+        began = time.process_time()
+        for _ in range(24):
+            align(hostile, stored)
+        assert time.process_time() - began < 2.0  # trying every shift takes 8 s, and hours
