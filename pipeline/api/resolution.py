@@ -45,6 +45,7 @@ from pipeline.verify.resolving import Asked, Match
 from pipeline.verify.resolving_index import Index
 from registry import releases
 from registry.errors import NotFound, RegistryDamaged
+from registry.lookup import Lookup
 from registry.store import Area
 from watermark.payload import as_hex
 
@@ -193,13 +194,24 @@ def _value(alg: str, value: str) -> tuple[int | None, Fingerprint | None]:
 
 def _search(here: Service, wanted: Fingerprint, asker: str | None, most: int) -> Sequence[Match]:
     """The releases of a fingerprint's value. Raises: AskedTooOften, TooBusy, RegistryError."""
+    digest = hashlib.sha256(wanted.to_bytes()).hexdigest()
     if asker is not None:
-        digest = hashlib.sha256(wanted.to_bytes()).hexdigest()
         here.near.admit(wanted, file_sha256=digest, asker=asker, now=clock())
     with open_local(here.settings) as verifier:
         if verifier.lookup is None:
             raise TooBusy("the registry cannot be asked now; try again in a moment")
-        return Index.of(here.settings, verifier.lookup).value(wanted, most)
+        found = Index.of(here.settings, verifier.lookup).value(wanted, most)
+        return _counted(here, verifier.lookup, found, digest, asker)
+
+
+def _counted(
+    here: Service, lookup: Lookup, found: Sequence[Match], digest: str, asker: str | None
+) -> Sequence[Match]:  # fmt: skip
+    """The matches, if not too many different files of this asker led to the first. Raises: AskedTooOften."""
+    release = lookup.find(release_id=found[0].release_id) if found and asker is not None else None
+    if release is not None and asker is not None:
+        here.near.admit_named(release.payload, file_sha256=digest, asker=asker, now=clock())
+    return found
 
 
 def _asked(alg: str | None, hint_alg: str | None, hint: str | None, most: int) -> Asked:
@@ -243,8 +255,10 @@ def _look(
             raise TooBusy("the registry cannot be asked now; try again in a moment")
         search = Index.of(here.settings, verifier.lookup)
         if is_picture:
-            return resolving.by_picture(search, file.path, asked, admit)
-        return resolving.by_clip(verifier, search, file.path, asked, admit)
+            found = resolving.by_picture(search, file.path, asked, admit)
+        else:
+            found = resolving.by_clip(verifier, search, file.path, asked, admit)
+        return _counted(here, verifier.lookup, found, file.sha256, asker)
 
 
 def _answer(found: Sequence[Match], caller: Caller | None) -> JSONResponse:

@@ -86,9 +86,15 @@ def begin(
         if asker is not None:
             here.near.admit(fingerprint, file_sha256=file.sha256, asker=asker, now=clock())
 
+    def named(payload: str) -> None:
+        if asker is not None:
+            here.near.admit_named(payload, file_sha256=file.sha256, asker=asker, now=clock())
+
     def work() -> Examined:
         with open_local(here.settings) as verifier:
-            found = verifier.verify(file.path, strip=strip, progress=progress, admit=admit, tell=tell)
+            found = verifier.verify(
+                file.path, strip=strip, progress=progress, admit=admit, named=named, tell=tell
+            )
             having = at_hand(verifier)
         # Nobody else writes in our folder of uploads, so these are the bytes that arrived.
         arrived = FileDigest(sha256=file.sha256, size=file.size)

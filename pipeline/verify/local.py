@@ -35,6 +35,7 @@ from watermark.payload import as_hex
 
 Progress = Callable[[float, float], None]
 Admit = Callable[[prints.Fingerprint], None]
+Named = Callable[[str], None]
 Tell = Callable[[str, Evidence | None], None]
 """Told (line, None) when a line of evidence begins to be looked for, and (line, evidence) when that has
 ended; a second time where another line changes it. Always from the thread that verifies; what it raises ends
@@ -60,16 +61,18 @@ class Verifier:
 
     def verify(
         self, path: Path, *, strip: bool = False, progress: Progress = lambda _done, _all: None,
-        admit: Admit = lambda _fingerprint: None, tell: Tell = lambda _line, _evidence: None,
+        admit: Admit = lambda _fingerprint: None, named: Named = lambda _payload: None,
+        tell: Tell = lambda _line, _evidence: None,
     ) -> VerificationReport:  # fmt: skip
         """Verify one file; never raises for what is in it. `strip`: also collect pictures for the report.
 
-        `admit`: told the fingerprint before anything is looked up; what it raises ends the verification, and
-        until then `tell` learns nothing of the marks.
+        `admit`: told the fingerprint before anything is looked up, and `named` the mark's payload, 16 hex
+        digits, if one is read; what they raise ends the verification, and until then `tell` learns nothing of
+        the marks.
         """
         began = time.monotonic()
         case = _Case(self, path, tell)
-        case.gather(strip=strip, progress=progress, admit=admit)
+        case.gather(strip=strip, progress=progress, admit=admit, named=named)
         return case.report(seconds=time.monotonic() - began)
 
 
@@ -91,7 +94,7 @@ class _Case:
         self._content: content.ContentMatch | None = None
         self._notes: list[str] = []
 
-    def gather(self, *, strip: bool, progress: Progress, admit: Admit) -> None:
+    def gather(self, *, strip: bool, progress: Progress, admit: Admit, named: Named) -> None:
         """Each line of evidence on its own: what fails in one does not stop the others."""
         self._tell(types.CREDENTIAL, None)
         self._tell(types.HIDDEN_MARK, None)
@@ -107,6 +110,8 @@ class _Case:
             self._take(reading)
         if self._observation is not None:
             admit(self._observation.fingerprint)
+        if self._payload is not None:
+            named(as_hex(self._payload))
         self._tell(types.HIDDEN_MARK, self._hidden_line())
         self._tell(types.LOG, None)
         self._look_up()

@@ -8,11 +8,14 @@ The rules, for those who have no key:
    window of time. After that the question is refused, and the refusal says until when.
 4. What is refused is not remembered. What is older than the window is forgotten.
 5. A clip of too few moments with structure is near every other such clip.
+6. A signature ends after eight seconds, and whoever asks chooses what those show. So different files whose
+   answer leads to one release are counted as well, whatever they look like, by the same numbers.
 
 An answer from memory would be an answer about another file: `intact` for one that was changed. So questions
 are refused, never answered from memory.
 """
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -46,7 +49,7 @@ class QueryStore(Protocol):
 class NearDuplicates:
     """Admits queries up to a limit: so many near-duplicates of ``each`` asker, and of ``all``, in ``hours``.
 
-    0: any number.
+    As many lead to one release. 0: any number.
     """
 
     store: QueryStore
@@ -56,9 +59,19 @@ class NearDuplicates:
 
     def admit(self, fingerprint: Fingerprint, *, file_sha256: str, asker: str, now: str) -> None:
         """Let a query pass. `now`: RFC 3339. Raises: AskedTooOften when there were too many like it."""
+        self._demand(Query(asker=asker, file_sha256=file_sha256, signature=signature(fingerprint)), now)
+
+    def admit_named(self, payload: str, *, file_sha256: str, asker: str, now: str) -> None:
+        """Let an answer pass that leads to the release of this payload (6). `file_sha256`: what was asked.
+
+        Raises: AskedTooOften when too many other files led to it.
+        """
+        asked = hashlib.sha256(f"{payload} {file_sha256}".encode()).hexdigest()
+        self._demand(Query(asker=asker, file_sha256=asked, signature=named_signature(payload)), now)
+
+    def _demand(self, query: Query, now: str) -> None:
         if not self.each and not self.all:
             return
-        query = Query(asker=asker, file_sha256=file_sha256, signature=signature(fingerprint))
         moment = datetime.fromisoformat(now)
         since = (moment - timedelta(hours=self.hours)).isoformat(timespec="seconds").replace("+00:00", "Z")
         if not self.store.note(query, now=now, since=since, admits=lambda known: self._admits(query, known)):
@@ -84,6 +97,11 @@ def signature(fingerprint: Fingerprint) -> bytes:
              for moment in range(MOMENTS)]  # fmt: skip
     mask = sum(1 << place for place, bits in enumerate(found) if bits is not None)
     return mask.to_bytes(2, "big") + b"".join((bits or 0).to_bytes(8, "big") for bits in found)
+
+
+def named_signature(payload: str) -> bytes:
+    """A signature that is near no clip's and no other release's."""
+    return (2**MOMENTS - 1).to_bytes(2, "big") + hashlib.shake_256(payload.encode()).digest(8 * MOMENTS)
 
 
 def alike(one: bytes, others: Sequence[Query]) -> list[bool]:

@@ -10,8 +10,10 @@ from urllib.parse import quote
 import cv2
 import numpy as np
 import pytest
+from starlette.testclient import TestClient
 
 from pipeline.client import Client
+from pipeline.credentials.fingerprint import Fingerprint
 from pipeline.credentials.softbinding import FINGERPRINT_ALGORITHM, WATERMARK_ALGORITHM, encode_payload
 from pipeline.credentials.store_boxes import active_label
 from pipeline.media.reader import open_clip
@@ -211,3 +213,30 @@ def test_the_client(served: Any, out: Out, copy: Path) -> None:
         [exact] = service.resolve_binding(WATERMARK_ALGORITHM, value)
         assert (exact.manifest, exact.score) == (out.row.urn, None)
         assert active_label(service.manifest(match.manifest)) == out.row.urn
+
+
+def test_strangers_may_not_feel_their_way_behind_other_beginnings(served: Any, out: Out) -> None:
+    """The first eight seconds are theirs to choose; where the answer leads is not."""
+    stored, limit = stored_print(out.row.fingerprint), served.service.settings.near_queries
+    stranger = TestClient(served.client.app, client=("192.0.2.9", 5))
+
+    def ask(number: int) -> int:
+        words = np.random.default_rng(number).integers(0, 1 << 63, 3)
+        value = Fingerprint(
+            doublings=stored.doublings, indices=(0, 2, 4, *(index + 40 for index in stored.indices)),
+            hashes=(*map(int, words), *stored.hashes),
+        )  # fmt: skip
+        told = {"alg": FINGERPRINT_ALGORITHM, "value": base64.b64encode(value.to_bytes()).decode()}
+        answer = stranger.post(BINDING, json=told)
+        if answer.status_code == 200:
+            assert answer.json()["matches"] == [{"manifestId": out.row.urn}]
+        return answer.status_code
+
+    assert [ask(number) for number in range(limit + 1)] == [200] * limit + [429]
+    headers = {"Content-Type": "video/mp4"}
+    for path, given in (
+        (CONTENT, {"content": out.file.read_bytes(), "headers": headers}),
+        ("/v1/verify", {"files": {"file": ("c.mp4", out.file.read_bytes())}}),
+    ):  # fmt: skip
+        answer = stranger.post(path, **given)
+        assert (answer.status_code, answer.json()["code"]) == (429, "asked_too_often")

@@ -62,6 +62,22 @@ def test_a_few_forms_are_answered_then_no_more(guard: NearDuplicates) -> None:
     assert ask(guard, 9, now=LATER)  # a day later
 
 
+def test_so_many_different_files_lead_to_one_release(guard: NearDuplicates) -> None:
+    """Other pictures in the first seconds make another signature, and no other release."""
+
+    def named(number: int, payload: str = "40" + "0" * 14, asker: str = "a") -> bool:
+        assert ask(guard, number, what=other(number), asker=asker)
+        try:
+            guard.admit_named(payload, file_sha256=name(number), asker=asker, now=NOW)
+        except AskedTooOften:
+            return False
+        return True
+
+    assert [named(number) for number in (0, 1, 2, 2, 3)] == [True, True, True, True, False]
+    assert named(4, payload="41" + "0" * 14)
+    assert [named(number, asker="b") for number in (5, 6, 7)] == [True, True, False]  # five, whoever asks
+
+
 def test_what_is_old_is_forgotten(guard: NearDuplicates, home: Home) -> None:
     ask(guard, 1)
     ask(guard, 2, now=LATER)
