@@ -3,13 +3,15 @@
 The rules (C2PA 2.2, section 18.10.5.1: whoever matches by one soft binding checks the manifest's others):
 
 1. A watermark's value leads to the release with exactly this payload, or to none: whoever asks looks it up.
-2. A fingerprint's value leads to the releases within `MATCH_DISTANCE`, the nearest first. Those are
-   candidates: clips of one generator are alike.
+2. A fingerprint's value leads to the releases within 0.15 (`similar.PRINT_DISTANCE`), the nearest first, at
+   most 24. Those are candidates: clips of one generator are alike.
 3. A clip whose mark leads to a release is that release's alone, if what it shows confirms it: its moments are
    the release's, or its fingerprint is and its moments are not another's. Others whose fingerprint is alike
    carry another mark, and are none of its matches.
-4. Otherwise a clip's matches are those of its fingerprint, but never the release that its mark leads to: a
-   mark can be moved to other pictures. A payload that somebody hints at counts if the fingerprint agrees.
+4. Otherwise a clip's matches are those of what it shows, at most 8. Where that proves the release that its
+   mark leads to, it is the only one. A mark can be moved to other pictures, so unproven that release is none;
+   and where it looks like the clip, others that do are none either: they are less likely still. A payload
+   that somebody hints at counts if the fingerprint agrees.
 5. A picture's matches are the releases of which a moment looks like it. A single picture bears no readable
    mark.
 6. Withdrawn releases count like others: their clips are still about, and are to be recognised.
@@ -51,17 +53,18 @@ class Match:
     """A release that something leads to, with the URN of its manifest.
 
     ``distance``: of the fingerprints, 0 … 1; None where a value of the watermark named it exactly, or no
-    fingerprint could be compared.
+    fingerprint could be compared. ``proven``: the pictures show this very release.
     """
 
     release_id: str
     urn: str
     distance: float | None
+    proven: bool = False
 
     @classmethod
-    def of(cls, release: FoundRelease, distance: float | None) -> "Match":
+    def of(cls, release: FoundRelease, distance: float | None, *, proven: bool = False) -> "Match":
         """A match of this release."""
-        return cls(release_id=release.release_id, urn=release.urn, distance=distance)
+        return cls(release_id=release.release_id, urn=release.urn, distance=distance, proven=proven)
 
     @property
     def score(self) -> int | None:
@@ -114,7 +117,7 @@ def by_clip(verifier: Verifier, search: Search, path: Path, asked: Asked, admit:
         return ()
     hinted = _hinted(lookup, observation, asked.hint)
     found = [*hinted, *search.clip(observation, asked.most + 2)]
-    return _first(found, asked.most, without=named)
+    return _settled(found, asked.most, named)
 
 
 def by_picture(search: Search, path: Path, asked: Asked, admit: Admit) -> tuple[Match, ...]:
@@ -202,11 +205,17 @@ def _hinted(lookup: Lookup, observation: Observation, payload: int | None) -> It
         yield Match.of(release, _distance(compared))
 
 
-def _first(
-    found: Sequence[Match], most: int, without: FoundRelease | None = None
-) -> tuple[Match, ...]:  # fmt: skip
-    """The first of them, each release once, without the one whose mark was not confirmed."""
-    kept = {match.release_id: match for match in reversed(found)}
-    order = dict.fromkeys(match.release_id for match in found)
-    left = [kept[one] for one in order if without is None or one != without.release_id]
-    return tuple(left[:most])
+def _settled(found: Sequence[Match], most: int, named: FoundRelease | None) -> tuple[Match, ...]:
+    """The matches of a clip whose mark, if it has one, leads to `named` and was not confirmed (rule 4)."""
+    own = [match for match in found if named is not None and match.release_id == named.release_id]
+    if any(match.proven for match in own):
+        return tuple(match for match in own if match.proven)[:1]
+    if own and not any(match.proven for match in found):
+        return ()
+    return _first([match for match in found if match not in own], most)
+
+
+def _first(found: Sequence[Match], most: int) -> tuple[Match, ...]:
+    """The first of them, each release once."""
+    once = {match.release_id: match for match in reversed(found)}
+    return tuple(once[one] for one in dict.fromkeys(match.release_id for match in found))[:most]

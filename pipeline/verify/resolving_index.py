@@ -2,7 +2,9 @@
 
 1. Where the pictures prove that a clip shows releases, those are its matches, and nothing that only looks
    like it. Without a proof (a single picture, no motion, a changed part) those are that look the same.
-2. A fingerprint's value proves nothing: the releases within `MATCH_DISTANCE`, the nearest first.
+2. A fingerprint's value proves nothing: the releases within `similar.PRINT_DISTANCE`, the nearest first.
+3. The index looks at few: 24 by value are the most (`similar.LOADED`), by a clip or a picture 8 (`PROVED` in
+   each of two stages).
 """
 
 from collections.abc import Iterator, Sequence
@@ -38,8 +40,7 @@ class Index:
 
     def value(self, query: prints.Fingerprint, most: int) -> Sequence[Match]:
         """Those whose fingerprint is like this one (2)."""
-        hits = self.similar.by_fingerprint(query.to_bytes(), most).hits
-        return [*self._matches([hit for hit in hits if hit.distance < prints.MATCH_DISTANCE])]
+        return [*self._matches(self.similar.by_fingerprint(query.to_bytes(), most).hits)]
 
     def picture(self, luma: prints.Luma, most: int) -> Sequence[Match]:
         """Those that a picture looks like a moment of (1)."""
@@ -56,4 +57,4 @@ class Index:
         for hit in hits:
             release = self.lookup.find(release_id=hit.release)
             if release is not None:
-                yield Match.of(release, hit.distance)
+                yield Match.of(release, hit.distance, proven=hit.confirmed is Confirmed.SAME)

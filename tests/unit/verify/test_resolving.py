@@ -1,12 +1,9 @@
 """What a soft binding, a clip or a picture leads to: the rules of `pipeline.verify.resolving`."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,72 +16,19 @@ from pipeline.verify import resolving
 from pipeline.verify.content import Content, ContentMatch
 from pipeline.verify.ladder import FingerprintMatch
 from pipeline.verify.matching import Compared
-from pipeline.verify.near_duplicates import alike, signature
 from pipeline.verify.resolving import Asked, Match
-from registry.types import Query
+from pipeline.verify.resolving_index import Index
+from pipeline.verify.similar import Similar
 
 EVERYTHING = Asked(most=10)
-STILL_DISTANCE = 0.15  # of a picture's 64 signs
+NOWHERE: Any = Index(similar=Similar({}.get), lookup=None)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
 class Row:
-    """As much of a release as a search reads."""
+    """As much of a release as is compared with matches."""
 
     release_id: str
-    fingerprint: bytes
-
-    @property
-    def urn(self) -> str:
-        return f"urn:c2pa:{self.release_id}"
-
-
-class Scan:
-    """A `Search` that compares with every release, one after the other."""
-
-    def __init__(self, *rows: Row) -> None:
-        self.rows = rows
-
-    def clip(self, observation: Any, most: int) -> Sequence[Match]:
-        return self.value(observation.fingerprint, most)
-
-    def value(self, query: prints.Fingerprint, most: int) -> Sequence[Match]:
-        """Those within `MATCH_DISTANCE` of a fingerprint."""
-        return self._nearest(lambda stored: prints.distance(query, stored), prints.MATCH_DISTANCE, most)
-
-    def picture(self, luma: prints.Luma, most: int) -> Sequence[Match]:
-        """Those with a moment within `STILL_DISTANCE` of a picture, plain or mirrored."""
-        bits = prints.frame_hash(luma)
-        turned = () if bits is None else (bits, prints.mirrored_hash(bits))
-
-        def nearest(stored: prints.Fingerprint) -> float | None:
-            differing = [(one ^ other).bit_count() for one in turned for other in stored.hashes]
-            return min(differing) / prints.BITS if differing else None
-
-        return self._nearest(nearest, STILL_DISTANCE, most)
-
-    def _nearest(
-        self, distance: Callable[[prints.Fingerprint], float | None], within: float, most: int
-    ) -> list[Match]:
-        found = []
-        for release in self.rows:
-            try:
-                stored = resolving.stored_print(bytes(release.fingerprint))
-            except UsageError:  # of a later version
-                continue
-            near = distance(stored)
-            if near is not None and near < within:
-                found.append(Match(release_id=release.release_id, urn=release.urn, distance=near))
-        return sorted(found, key=lambda match: match.distance or 0.0)[:most]
-
-
-def made(*hashes: int) -> Fingerprint:
-    return Fingerprint(doublings=1, indices=tuple(range(len(hashes))), hashes=hashes)
-
-
-def drawn(seed: int) -> Any:
-    rng = np.random.default_rng(seed)
-    return cv2.resize(rng.integers(0, 255, (6, 8), dtype=np.uint8), (160, 120), interpolation=cv2.INTER_CUBIC)
 
 
 def compared(match: FingerprintMatch, content: Content | None, distance: float | None) -> Compared:
@@ -111,50 +55,15 @@ def test_what_confirms_a_mark(content: Content | None, distance: float | None, c
     assert resolving._confirmed(compared(FingerprintMatch.SAME, Content.SAME, 0.4))  # what is shown counts
 
 
-def test_releases_by_a_fingerprint_the_nearest_first() -> None:
-    query = made(*([0xFF00FF00FF00FF00] * 6))
-    near, nearer = made(*([0xFF00FF00FF00FF0F] * 6)), made(*([0xFF00FF00FF00FF01] * 6))
-    far = made(*([0x123456789ABCDEF0] * 6))
-    rows = [Row(name, one.to_bytes()) for name, one in (("near", near), ("far", far), ("nearer", nearer))]
-    rows.append(Row("of a later version", b"\x09\0\0\0"))
-    search = Scan(*rows)
-    assert [match.release_id for match in search.value(query, 10)] == ["nearer", "near"]
-    assert [match.urn for match in search.value(query, 1)] == ["urn:c2pa:nearer"]
-    assert [match.score for match in search.value(query, 10)] == [97, 88]
-
-
-def test_releases_by_a_picture(tmp_path: Path) -> None:
-    shown = [drawn(seed) for seed in range(6)]
-    rows = []
-    for name, picture in zip("abcdef", shown, strict=True):
-        bits = prints.frame_hash(picture)
-        assert bits is not None
-        rows.append(Row(name, made(bits).to_bytes()))
-    search, path = Scan(*rows), tmp_path / "asked.png"
-    seen: list[Fingerprint] = []
-    for told in (shown[2], shown[2][:, ::-1]):
-        cv2.imwrite(str(path), told)
-        found = resolving.by_picture(search, path, EVERYTHING, seen.append)
-        assert [match.release_id for match in found] == ["c"]
-        assert resolving.by_picture(search, path, Asked(most=10, fingerprint=False), seen.append) == ()
-    cv2.imwrite(str(path), drawn(77))
-    assert resolving.by_picture(search, path, EVERYTHING, seen.append) == ()
-    cv2.imwrite(str(path), np.full((90, 120), 128, np.uint8))
-    assert resolving.by_picture(search, path, EVERYTHING, seen.append) == ()
-    signatures = [signature(one) for one in seen]
-    others = [Query("somebody", "0" * 64, one) for one in signatures]
-    assert alike(signatures[0], others) == [True, True, True, True, False, False]
-
-
 def test_pictures_that_are_none(tmp_path: Path) -> None:
     path = tmp_path / "asked.png"
     path.write_bytes(b"nothing")
     with pytest.raises(PictureRefused):
-        resolving.by_picture(Scan(), path, EVERYTHING, lambda _print: None)
+        resolving.by_picture(NOWHERE, path, EVERYTHING, lambda _print: None)
     with path.open("wb") as file:
         file.truncate(GIVEN.bytes + 1)
     with pytest.raises(LimitExceeded):
-        resolving.by_picture(Scan(), path, EVERYTHING, lambda _print: None)
+        resolving.by_picture(NOWHERE, path, EVERYTHING, lambda _print: None)
 
 
 @given(st.binary(max_size=60), st.integers(0, 30), st.lists(st.integers(0, 65535), max_size=5))
@@ -171,14 +80,30 @@ def test_what_strangers_send_is_cheap_to_compare_or_refused(
         last = query.indices[-1] if query.indices else 0
         assert last <= resolving.LAST_INDEX
         assert last * query.step <= resolving.LONGEST_QUERY
-        Scan(Row("one", made(1, 2, 3, 4).to_bytes())).value(query, 1)
 
 
-def test_each_release_once_without_the_one_that_was_not_confirmed() -> None:
-    found = [Match(release_id=name, urn=f"urn:{name}", distance=0.1) for name in "abacd"]
-    named: Any = Row("c", b"")
-    assert [match.release_id for match in resolving._first(found, 10, without=named)] == ["a", "b", "d"]
-    assert [match.release_id for match in resolving._first(found, 2)] == ["a", "b"]
+def match(name: str, *, proven: bool = False) -> Match:
+    return Match(release_id=name, urn=f"urn:{name}", distance=0.1, proven=proven)
+
+
+def settled(found: list[Match], named: str | None = None, most: int = 10) -> list[str]:
+    row: Any = None if named is None else Row(named)
+    return [one.release_id for one in resolving._settled(found, most, row)]
+
+
+def test_each_release_once() -> None:
+    found = [match(name) for name in "abacd"]
+    assert settled(found) == ["a", "b", "c", "d"]
+    assert settled(found, most=2) == ["a", "b"]
+
+
+def test_a_mark_that_was_not_confirmed() -> None:
+    alike, own, proven = match("alike"), match("own"), match("own", proven=True)
+    assert settled([match("other", proven=True), proven], "own") == ["own"]  # the pictures prove it: alone
+    assert settled([own, proven], "own") == ["own"]  # also after an unproven hint at it
+    assert settled([alike, own], "own") == []  # others that look like it carry another mark
+    assert settled([own, match("other", proven=True)], "own") == ["other"]  # the mark was moved there
+    assert settled([alike], "own") == ["alike"]
 
 
 def test_scores() -> None:
