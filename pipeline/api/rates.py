@@ -21,7 +21,10 @@ from pipeline.settings import Settings
 
 READS, WRITES, MODERATION, UPLOADS = "reads", "writes", "moderation", "uploads"
 MODERATED: Final = "/v1/moderate/"
-OPEN: Final = ("/v1/releases/", "/v1/log", "/v1/transparency", "/v1/services/")
+OPEN: Final = (
+    "/v1/releases/", "/v1/log", "/v1/transparency", "/v1/services/", "/v1/report-key",
+    "/v1/matches/byReference",
+)  # fmt: skip
 """Routes under /v1 that ask for no key, so that one that comes with a request says nothing."""
 UNCOUNTED: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 HOUR: Final = 3600.0
@@ -99,6 +102,9 @@ def class_of(method: str, path: str) -> str:
     return MODERATION if path.startswith(MODERATED) else WRITES
 
 
-def by_key(path: str, *, has_key: bool) -> bool:
-    """Whether a request is counted for its key, once that is known to be good, and not for its address."""
-    return has_key and path.startswith("/v1/") and not path.startswith(OPEN)
+def by_key(method: str, path: str, *, has_key: bool) -> bool:
+    """Whether a request is counted for its key, once that is known to be good, and not for its address.
+
+    Nobody reads the key of OPTIONS, which browsers send without one.
+    """
+    return has_key and method != "OPTIONS" and path.startswith("/v1/") and not path.startswith(OPEN)

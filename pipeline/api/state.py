@@ -256,7 +256,7 @@ async def count_by_address(request: Request) -> None:
     Raises: AskedTooOften.
     """
     path = request.url.path
-    if path not in UNCOUNTED and not by_key(path, has_key="authorization" in request.headers):
+    if path not in UNCOUNTED and not by_key(request.method, path, has_key="authorization" in request.headers):
         _spend_address(service_of(request), request)
 
 
