@@ -36,10 +36,14 @@ async def get_capabilities() -> JSONResponse:
 
 @router.get("/v1/services/status", response_model=shapes.StatusAnswer)
 def get_status(here: Here) -> JSONResponse:
-    """Whether manifests can be found and fetched now. Models and disk are not needed for that."""
+    """Whether manifests can be found, by content too, and fetched now. It takes no models and no disk.
+
+    ``degraded`` also until the index by content has caught up with the registry.
+    """
     found = troubles(here)
     parts = {name: found[name] == READY for name in ("process", "registry", "files")}
-    status = "ok" if all(parts.values()) else "degraded" if parts["registry"] else "down"
+    found_all = all(parts.values()) and here.indexed.is_set()
+    status = "ok" if found_all else "degraded" if parts["registry"] else "down"
     return JSONResponse({"status": status, "timestamp": clock()})
 
 

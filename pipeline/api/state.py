@@ -39,10 +39,12 @@ from pipeline.settings import Settings
 from pipeline.texts import Texts
 from pipeline.types import Decision
 from pipeline.verify.near_duplicates import NearDuplicates
+from pipeline.verify.similar_releases import SimilarReleases
 from pipeline.web.drafts import Drafts
 from pipeline.workbench import OURS, carrying_on
 from registry import suspensions
-from registry.errors import KeyRefused
+from registry.errors import KeyRefused, RegistryBehind
+from registry.lookup import open_lookup
 from registry.queries import Queries
 from registry.types import Job
 
@@ -53,6 +55,7 @@ SCAN_SECONDS: Final = 30.0  # also for opt-outs that other processes made
 GATES: Final = 2  # threads that judge prompts
 GATES_WAITING: Final = 64
 TOGETHER: Final = 8  # prompts that are judged together
+INDEX_SECONDS: Final = 1.0  # of a step in which the index catches up: stopping waits no longer
 ASKER_KEY_BYTES: Final = 32
 NETWORK_BITS: Final = 64  # of an IPv6 address: the rest is the client's to choose
 
@@ -82,6 +85,7 @@ class Service:
     changed: threading.Event
     imported: threading.Event
     loaded: threading.Event
+    indexed: threading.Event
     beside: list[threading.Thread]
     metrics: Metrics
     counted: Counted
@@ -111,7 +115,7 @@ class Service:
             reports=ensure_report_key(safe_of(settings)),
             asker_key=secrets.token_bytes(ASKER_KEY_BYTES),
             stopping=threading.Event(), changed=threading.Event(), imported=threading.Event(),
-            loaded=loaded, beside=[], metrics=numbers,
+            loaded=loaded, indexed=threading.Event(), beside=[], metrics=numbers,
             counted=Counted(app.engine),
             limiter=MovingWindowRateLimiter(MemoryStorage()), rates=Rates(settings),
         )  # fmt: skip
@@ -136,6 +140,31 @@ class Service:
                 self.drafts.forget_old()
                 self.importing.forget()
             self.stopping.wait(TEND_SECONDS)
+
+    def keep_indexing(self) -> None:
+        """Follow what is released with the index by content, before the first client has to wait for it."""
+        while not self.stopping.is_set():
+            with carrying_on("following the index by content"):
+                if not self.follow_index():
+                    continue
+            self.stopping.wait(TEND_SECONDS)
+
+    def follow_index(self) -> bool:
+        """Take a step of a second at most, and say whether the index has caught up; `indexed` says it too.
+
+        Raises: RegistryError when the registry cannot be read.
+        """
+        with open_lookup(self.settings.database) or contextlib.nullcontext() as lookup:
+            if lookup is None:
+                return True
+            releases = SimilarReleases(lookup, self.settings.database, Home(self.settings.home).similar)
+            try:
+                releases.current(INDEX_SECONDS)
+            except RegistryBehind:
+                self.indexed.clear()
+                return False
+        self.indexed.set()
+        return True
 
     def resume_soon(self) -> None:
         """A job was accepted, or a hold was lifted: it goes on."""
@@ -202,7 +231,10 @@ class Service:
 
     def start(self, load: Callable[[], None] | None = None) -> None:
         """Begin what goes on beside requests; with ``load``, also `warm_up`, and jobs only after it."""
-        work_beside = [self.keep_tending, self.keep_scanning, self.keep_delivering, self.keep_deciding]
+        work_beside = [
+            self.keep_tending, self.keep_scanning, self.keep_delivering, self.keep_deciding,
+            self.keep_indexing,
+        ]  # fmt: skip
         if self.settings.workers:
             work_beside.append(self.keep_importing)
         if load is None:

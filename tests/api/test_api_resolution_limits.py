@@ -16,6 +16,8 @@ from pipeline.api import resolution_shapes as shapes
 from pipeline.api.rates import UPLOADS, class_of
 from pipeline.credentials.fingerprint import Fingerprint
 from pipeline.credentials.softbinding import FINGERPRINT_ALGORITHM, WATERMARK_ALGORITHM, encode_payload
+from pipeline.home import Home
+from pipeline.verify import similar_releases
 
 BINDING, CONTENT = "/v1/matches/byBinding", "/v1/matches/byContent"
 MP4 = {"Content-Type": "video/mp4"}
@@ -230,6 +232,7 @@ def test_what_the_service_says_of_itself(served: Any) -> None:
     capable = told(found["capabilitiesEndpoint"])
     assert capable == {"c2paSpecificationVersion": "2.4.0", "supportedCapabilities": ["queryByContent"]}
     assert found["c2paSpecificationVersion"] == capable["c2paSpecificationVersion"]
+    assert served.service.indexed.wait(20)
     status = told(found["statusEndpoint"])
     assert status["status"] == "ok"
     assert json.dumps(status["timestamp"]).endswith('Z"')
@@ -238,6 +241,23 @@ def test_what_the_service_says_of_itself(served: Any) -> None:
         assert told("/v1/services/status")["status"] == "degraded"
     finally:
         served.service.stopping.clear()
+
+
+def test_an_index_that_is_behind_is_no_ok(served: Any) -> None:
+    """The service itself catches up from its start on, and says so until it has."""
+    service = served.service
+    kept = similar_releases._kept(service.settings.database, Home(service.settings.home).similar)
+
+    def status() -> str:
+        return str(served.client.get("/v1/services/status").json()["status"])
+
+    assert service.indexed.wait(20)
+    assert status() == "ok"
+    with kept._lock:  # as while it reads many
+        assert not service.follow_index()
+        assert status() == "degraded"
+    assert service.follow_index()
+    assert status() == "ok"
 
 
 def test_a_payload_is_looked_up_while_clips_are_looked_at(served: Any) -> None:
