@@ -73,11 +73,12 @@ def samples(
         copies = [*_copies(settings, files, made)]
         gone = made[1]
         app.withdraw(gone.release.id, "an example of a withdrawn release")
-    wrong = _wrong(settings, copies)
+    bindings = [*_bindings(made)]
+    wrong = _wrong(settings, copies, bindings)
     document = {
         "format": FORMAT, "c2paSpecificationVersion": "2.4.0", "serve": "countermark serve --home home",
         "manifests": [_told(settings, sample, withdrawn=sample is gone) for sample in made],
-        "byContent": [_question(out, copy) for copy in copies], "byBinding": [*_bindings(made)],
+        "byContent": [_question(out, copy) for copy in copies], "byBinding": bindings,
         "refused": REFUSED,
     }  # fmt: skip
     (out / "expected.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
@@ -161,8 +162,8 @@ def _changed(files: Path, limits: "MediaLimits", fox: _Sample, robot: _Sample) -
     yield _Copy(file=picture, kind="image/jpeg", story="a frame of it as a picture", leads_to=(robot,))
 
 
-def _wrong(settings: Settings, copies: list[_Copy]) -> int:
-    """How many copies lead elsewhere than they must; each is told."""
+def _wrong(settings: Settings, copies: list[_Copy], bindings: list[dict[str, Any]]) -> int:
+    """How many copies and values lead elsewhere than they must; each is told."""
     from pipeline.verify.opening import open_local
 
     wrong = 0
@@ -172,7 +173,30 @@ def _wrong(settings: Settings, copies: list[_Copy]) -> int:
             if found != wanted:
                 wrong += 1
                 output.say(f"{copy.file.name} ({copy.story}): expected {wanted}, found {found}", style="red")
+        for told in bindings:
+            found, wanted = _bound(verifier, told["alg"], told["value"]), told["matches"]
+            if found != wanted:
+                wrong += 1
+                output.say(f"{told['alg']} {told['value']}: expected {wanted}, found {found}", style="red")
     return wrong
+
+
+def _bound(verifier: "Verifier", alg: str, value: str) -> list[str]:
+    """What a binding leads to."""
+    from pipeline.credentials import softbinding
+    from pipeline.verify import resolving
+    from pipeline.verify.resolving_index import Index
+    from watermark.payload import as_hex
+
+    lookup, content = verifier.lookup, softbinding.decode_value(value)
+    if lookup is None or content is None:
+        return []
+    if alg == softbinding.WATERMARK_ALGORITHM:
+        payload = softbinding.decode_payload(value)
+        release = None if payload is None else lookup.find(payload=as_hex(payload))
+        return [] if release is None else [release.urn]
+    search = Index.of(verifier.settings, lookup)
+    return [match.urn for match in search.value(resolving.query_of(content), 10)]
 
 
 def _found(verifier: "Verifier", copy: _Copy) -> list[str]:

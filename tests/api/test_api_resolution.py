@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
+from pipeline.cli import samples
 from pipeline.client import Client
 from pipeline.credentials.fingerprint import Fingerprint
 from pipeline.credentials.softbinding import FINGERPRINT_ALGORITHM, WATERMARK_ALGORITHM, encode_payload
@@ -212,6 +213,18 @@ def test_the_client(served: Any, out: Out, copy: Path) -> None:
         [exact] = service.resolve_binding(WATERMARK_ALGORITHM, value)
         assert (exact.manifest, exact.score) == (out.row.urn, None)
         assert active_label(service.manifest(match.manifest)) == out.row.urn
+
+
+def test_samples_ask_by_every_binding_before_they_write_it_down(served: Any, out: Out) -> None:
+    settings, wanted = served.service.settings, [out.row.urn]
+    told = [
+        {"alg": WATERMARK_ALGORITHM, "value": out.payload, "matches": wanted},
+        {"alg": FINGERPRINT_ALGORITHM, "value": out.fingerprint, "matches": wanted},
+        {"alg": WATERMARK_ALGORITHM, "value": UNKNOWN, "matches": []},
+    ]
+    assert samples._wrong(settings, [], told) == 0
+    for one in told:
+        assert samples._wrong(settings, [], [one | {"matches": ["urn:c2pa:another"]}]) == 1
 
 
 def test_strangers_may_not_feel_their_way_behind_other_beginnings(served: Any, out: Out) -> None:
