@@ -112,7 +112,7 @@ def _whole() -> Iterator[None]:
 
 
 def _examined(desk: Desk, chosen: Chosen, jobs: int) -> Generator[Examined]:
-    """One answer for each file, in order, then one for each folder that could not be read."""
+    """One answer for each file, in order, then one for each folder or entry that could not be read."""
     with open_local(desk.settings, desk.bundle) as verifier:  # also where others do the work: it may refuse
         if verifier.interrupted:
             output.say(
@@ -125,8 +125,7 @@ def _examined(desk: Desk, chosen: Chosen, jobs: int) -> Generator[Examined]:
     if len(chosen.files) > 1 and jobs > 1:
         yield from _side_by_side(desk, chosen.files, min(jobs, len(chosen.files)))
     for path, why in chosen.unlisted:
-        told = f"this folder cannot be listed ({why}); what it holds was not verified"
-        yield Examined(report=lost(path, told, FileVerdict.UNREADABLE))
+        yield Examined(report=lost(path, why, FileVerdict.UNREADABLE))
 
 
 def _alone(verifier: Verifier, path: Path, wanted: Wanted) -> Examined:
