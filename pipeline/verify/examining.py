@@ -13,7 +13,7 @@ from pipeline.errors import CountermarkError, describe
 from pipeline.types import Evidence, EvidenceState, FileVerdict
 from pipeline.verify import types, words
 from pipeline.verify.local import Progress, Tell, Verifier
-from pipeline.verify.statement import AtHand, FileDigest, at_hand
+from pipeline.verify.statement import AtHand, FileDigest, as_used, at_hand
 from pipeline.verify.types import VerificationReport
 
 CHUNK_BYTES: Final = 1 << 20
@@ -68,10 +68,11 @@ def lost(path: Path, why: str, verdict: FileVerdict = FileVerdict.INCONCLUSIVE) 
 def _examine(verifier: Verifier, path: Path, wanted: Wanted, progress: Progress, tell: Tell) -> Examined:
     before = _state(path)
     file = digest_of(path) if wanted.digest and before else None
+    having = at_hand(verifier) if file else None
     report = verifier.verify(path, strip=wanted.pictures, progress=progress, tell=tell)
     if _state(path) != before:  # its parts were read one after the other: no finding is of one version
         return Examined(report=lost(path, CHANGED))
-    return Examined(report=report, file=file, having=at_hand(verifier) if file else None)
+    return Examined(report=report, file=file, having=having and as_used(having, report))
 
 
 def _state(path: Path) -> tuple[int, ...] | None:

@@ -85,7 +85,7 @@ class _Case:
         self._stored: CredentialReading | None = None
         self._release: FoundRelease | None = None
         self._proof: LogProof | None = None
-        self._proven = self._log_failed = False
+        self._proven = self._log_failed = self._registry_failed = False
         self._checked = checked.Checked(state=checked.CheckedState.NONE)
         self._alignments: tuple[prints.Alignment, ...] = ()
         self._content: content.ContentMatch | None = None
@@ -127,7 +127,7 @@ class _Case:
             self._checked = checked.check(credential.release, self._verifier.log_key, self._verifier.lookup)
         except RegistryError as error:
             self._log_failed = True
-            self._notes.append(str(error))
+            self._lost(error)
         if self._checked.state is checked.CheckedState.CONTRADICTED:
             self._log_failed = True
             self._notes.append("The log contradicts the checkpoint in the credential: its history changed.")
@@ -147,7 +147,7 @@ class _Case:
             return self._verifier.issued.current() if self._verifier.issued else None
         except RegistryError as error:
             self._log_failed = True
-            self._notes.append(str(error))
+            self._lost(error)
             return None
 
     def _read(self, manifest: bytes | None) -> CredentialReading:
@@ -183,7 +183,7 @@ class _Case:
                 self._release = lookup.find(urn=self._credential.urn)
         except RegistryError as error:
             self._log_failed = True
-            self._notes.append(str(error))
+            self._lost(error)
 
     def _recover(self, release: FoundRelease) -> None:
         """Judge the stored manifest against this file, where it has none of ours."""
@@ -201,8 +201,13 @@ class _Case:
             return
         try:
             self._proof, self._proven = prove(lookup, key, release)
-        except (ProofInvalid, RegistryError) as error:
-            self._notes.append(str(error))
+        except RegistryError as error:
+            self._lost(error)
+
+    def _lost(self, error: RegistryError) -> None:
+        """What the registry did not answer; a wrong proof is an answer."""
+        self._registry_failed |= not isinstance(error, ProofInvalid)
+        self._notes.append(str(error))
 
     @property
     def _payload(self) -> int | None:
@@ -263,7 +268,7 @@ class _Case:
             evidence={line: evidence[line] for line in types.LINES}, notes=self._all_notes(),
             media=_media(observation), strip=seen.strip, path=seen.path,
             checked_at=datetime.now(UTC).isoformat(timespec="seconds"), seconds=round(seconds, 3),
-            credential=credential,
+            credential=credential, registry_failed=self._registry_failed,
         )  # fmt: skip
 
     def _credential_line(self) -> Evidence:

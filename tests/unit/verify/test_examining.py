@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine, text
 
 from pipeline.cli.output import COULD_NOT, OK
 from pipeline.cli.report_words import status
@@ -17,12 +18,16 @@ from pipeline.cli.verify_outlets import Targets
 from pipeline.credentials.pki import ensure_pki
 from pipeline.home import Home
 from pipeline.keyring import ensure_keyring
-from pipeline.settings import Settings
-from pipeline.types import EvidenceState, FileVerdict
+from pipeline.settings import Settings, load
+from pipeline.types import Evidence, EvidenceState, FileVerdict
 from pipeline.verify.examining import CHANGED, Wanted, examine, lost
 from pipeline.verify.html_page import PICTURED, PageWriter
 from pipeline.verify.local import Verifier
 from pipeline.verify.opening import open_local
+from pipeline.verify.statement import at_hand
+from pipeline.verify.types import CREDENTIAL
+from registry.db import open_database
+from registry.log import append
 
 DIGEST = Wanted(digest=True)
 
@@ -37,11 +42,21 @@ def verifier(tmp_path: Path) -> Iterator[Verifier]:
 def keyed(tmp_path: Path) -> Iterator[Verifier]:
     """With keys: it can say that there is nothing."""
     settings = Settings(home=tmp_path / "keyed")
-    settings.home.mkdir(mode=0o700)
+    settings.home.mkdir(mode=0o700, exist_ok=True)
     ensure_keyring(Home(settings.home).keys)
     ensure_pki(Home(settings.home).pki, now=datetime.now(UTC))
     with open_local(settings) as opened:
         yield opened
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[Engine]:
+    """For `keyed`, to be asked for before it."""
+    home = tmp_path / "keyed"
+    home.mkdir(mode=0o700)
+    engine = open_database(load(home).database)
+    yield engine
+    engine.dispose()
 
 
 @pytest.fixture
@@ -99,6 +114,32 @@ def test_what_changes_meanwhile_has_no_verdict(
 def test_what_stays_as_it_is_has_one(keyed: Verifier, clip: Path) -> None:
     found = examine(keyed, clip, Wanted())
     assert (found.report.verdict, status(found.report)) == (FileVerdict.NONE, OK)
+
+
+def test_a_statement_names_no_newer_registry_than_was_asked(
+    registry: Engine, keyed: Verifier, clip: Path
+) -> None:
+    def grow(_line: str, _evidence: Evidence | None) -> None:
+        with registry.begin() as conn:
+            append(conn, "party", {"name": "Studio"}, None, "2026-11-29T12:00:00Z")
+
+    found = examine(keyed, clip, DIGEST, tell=grow)
+    assert found.having, found.report.notes
+    assert (found.having.registry, found.having.head) == ("read", 0)
+    assert at_hand(keyed).head
+
+
+def test_a_registry_that_did_not_answer_is_told_as_failed(
+    registry: Engine, keyed: Verifier, clip: Path
+) -> None:
+    def hide(line: str, evidence: Evidence | None) -> None:
+        if (line, evidence) == (CREDENTIAL, None):
+            with registry.begin() as conn:
+                conn.execute(text("DROP VIEW verify_release_v1"))
+
+    found = examine(keyed, clip, DIGEST, tell=hide)
+    assert found.having, found.report.notes
+    assert (found.having.registry, found.having.head, found.having.checkpoint) == ("failed", None, None)
 
 
 def test_a_defect_makes_one_file_inconclusive(verifier: Verifier, clip: Path) -> None:
