@@ -46,6 +46,7 @@ class Verifier:
     """Everything needed to verify; `keys`, `lookup`, `manifests` and `log_key` may be missing.
 
     `accepts`: the payload MAC, where the minting key is at hand. `interrupted`: jobs that wait in the home.
+    `notes`: what every report says.
     """
 
     settings: Settings
@@ -57,6 +58,7 @@ class Verifier:
     manifests: FileStore | None = None
     log_key: LogKey | None = None
     interrupted: int = 0
+    notes: tuple[str, ...] = ()
 
     def verify(
         self, path: Path, *, strip: bool = False, progress: Progress = lambda _done, _all: None,
@@ -366,7 +368,7 @@ class _Case:
 
     def _all_notes(self) -> tuple[str, ...]:
         observed = self._observation.info.notes if self._observation else ()
-        failure = (self._failure,) if self._failure else ()
+        failure = (*self._verifier.notes, *((self._failure,) if self._failure else ()))
         pictures = words.pictures_note(self._content)
         return tuple(safe_text(note, 500) for note in (*failure, *self._notes, *pictures, *observed))
 
