@@ -21,7 +21,7 @@ from pipeline.verify.document import document, for_strangers
 from pipeline.verify.examining import Examined
 from pipeline.verify.local import Progress, Tell
 from pipeline.verify.opening import open_local
-from pipeline.verify.statement import Audience, Checker, FileDigest, at_hand, signed, statement
+from pipeline.verify.statement import Audience, Checker, FileDigest, as_used, at_hand, signed, statement
 
 FILE = shapes.upload("The file to verify.", {"file": "any file; videos give more evidence"}, {})
 
@@ -92,13 +92,13 @@ def begin(
 
     def work() -> Examined:
         with open_local(here.settings) as verifier:
+            having = at_hand(verifier)
             found = verifier.verify(
                 file.path, strip=strip, progress=progress, admit=admit, named=named, tell=tell
             )
-            having = at_hand(verifier)
         # Nobody else writes in our folder of uploads, so these are the bytes that arrived.
         arrived = FileDigest(sha256=file.sha256, size=file.size)
-        return Examined(report=replace(found, file=file.name), file=arrived, having=having)
+        return Examined(report=replace(found, file=file.name), file=arrived, having=as_used(having, found))
 
     with here.looks.reserve() as slot:
         return slot.start(work)

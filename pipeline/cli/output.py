@@ -88,10 +88,17 @@ def fresh_folder(out: Path, marker: str, what: str) -> None:
 def _check_taken(target: Path, name: str, sources: tuple[Path, ...]) -> None:
     if not target.is_file():
         raise UsageError(f"{name} is not a file; name a file")
-    if any(source.exists() and target.samefile(source) for source in sources):
+    if any(_same(target, source) for source in sources):
         raise UsageError("the output would overwrite the input; name another file")
     if target.stat().st_size:
         raise UsageError(f"{name} exists already; remove it or name another file")
+
+
+def _same(target: Path, source: Path) -> bool:
+    try:
+        return target.samefile(source)
+    except OSError:  # one that is not there, or that cannot be read either
+        return False
 
 
 def command(work: Callable[P, int]) -> Callable[P, None]:

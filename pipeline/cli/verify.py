@@ -12,7 +12,7 @@ import typer
 from pipeline.cli import output
 from pipeline.cli.report_words import left_out
 from pipeline.cli.verify_files import Chosen, choose
-from pipeline.cli.verify_outlets import Outlets, Targets, signer_of
+from pipeline.cli.verify_outlets import Outlets, Signing, Targets, signing_of
 from pipeline.errors import UsageError
 from pipeline.settings import load
 from pipeline.types import Evidence, FileVerdict
@@ -82,9 +82,9 @@ def _cores() -> int:
 
 def _run(desk: Desk, chosen: Chosen, targets: Targets, jobs: int) -> int:
     paths = [*chosen.files, *(path for path, _ in chosen.unlisted)]
-    signer = signer_of(desk.settings) if targets.states else None
+    signing = signing_of(desk.settings, desk.bundle) if targets.states else Signing()
     broken_off = False
-    with Outlets(settings=desk.settings, targets=targets, paths=paths, signer=signer) as outlets:
+    with Outlets(settings=desk.settings, targets=targets, paths=paths, signing=signing) as outlets:
         try:
             with closing(_examined(desk, chosen, jobs)) as answers:
                 for path, answer in zip(paths, answers, strict=True):
@@ -112,7 +112,7 @@ def _whole() -> Iterator[None]:
 
 
 def _examined(desk: Desk, chosen: Chosen, jobs: int) -> Generator[Examined]:
-    """One answer for each file, in order, then one for each folder that could not be read."""
+    """One answer for each file, in order, then one for each folder or entry that could not be read."""
     with open_local(desk.settings, desk.bundle) as verifier:  # also where others do the work: it may refuse
         if verifier.interrupted:
             output.say(
@@ -125,8 +125,7 @@ def _examined(desk: Desk, chosen: Chosen, jobs: int) -> Generator[Examined]:
     if len(chosen.files) > 1 and jobs > 1:
         yield from _side_by_side(desk, chosen.files, min(jobs, len(chosen.files)))
     for path, why in chosen.unlisted:
-        told = f"this folder cannot be listed ({why}); what it holds was not verified"
-        yield Examined(report=lost(path, told, FileVerdict.UNREADABLE))
+        yield Examined(report=lost(path, why, FileVerdict.UNREADABLE))
 
 
 def _alone(verifier: Verifier, path: Path, wanted: Wanted) -> Examined:

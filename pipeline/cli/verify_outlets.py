@@ -15,7 +15,7 @@ from typing import IO, Any, Final, Self
 from pipeline.cli import output
 from pipeline.cli.report_words import DETAILED, Tally, say
 from pipeline.credentials.report_key import ReportSigner, ensure_report_key, find_report_key
-from pipeline.credentials.safe import safe_of
+from pipeline.credentials.safe import HOW, safe_of
 from pipeline.credentials.text import safe_text
 from pipeline.errors import KeysUnusable, StorageFailed
 from pipeline.keyring import MARKS_FILE
@@ -47,31 +47,44 @@ class Targets:
         return self.page is not None and count <= PICTURED
 
 
-def signer_of(settings: Settings) -> ReportSigner | None:
-    """The home's report key; made where the home has other keys and not yet this one, None without a home.
+NO_KEYS: Final = "this home has no keys; `countermark keys init` makes keys"
 
-    Raises: KeysUnusable for a key that is there and cannot be used.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signing:
+    """Who signs statements. ``unsigned``: why there is no signer, for the middle of a sentence."""
+
+    signer: ReportSigner | None = None
+    unsigned: str = ""
+
+
+def signing_of(settings: Settings, bundle: Path | None = None) -> Signing:
+    """The home's report key; made where the home has other keys and not yet this one, none without a home.
+
+    With a `bundle` the home's keys need not be open: where they are sealed and there is no pass phrase,
+    nobody signs. Raises: KeysUnusable for any other key that is there and cannot be used.
     """
     safe = safe_of(settings)
     if not os.path.lexists(safe.folder / MARKS_FILE):
-        return None
+        return Signing(unsigned=NO_KEYS)
+    if bundle is not None and safe.is_locked():
+        return Signing(unsigned=f"the keys in {safe.folder} are sealed, and no pass phrase is set; {HOW}")
     if found := find_report_key(safe):
-        return found
+        return Signing(signer=found)
     try:
-        return ensure_report_key(safe)
+        return Signing(signer=ensure_report_key(safe))
     except KeysUnusable as error:
-        output.say(f"No report key could be made: {error}.")
-        return None
+        return Signing(unsigned=f"no report key could be made: {error}")
 
 
 @dataclass(slots=True, kw_only=True)
 class Outlets:
-    """Takes one examined file after the other. ``paths``: all that are to come; ``signer``: of statements."""
+    """Takes one examined file after the other. ``paths``: all that are to come; ``signing``: who signs."""
 
     settings: Settings
     targets: Targets
     paths: Sequence[Path]
-    signer: ReportSigner | None
+    signing: Signing
     tally: Tally = field(default_factory=Tally)
     unstated: int = 0
     _documents: list[dict[str, Any]] = field(default_factory=list)
@@ -79,6 +92,11 @@ class Outlets:
     _signed: IO[str] | None = None
     _below: str = ""
     _open: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def signer(self) -> ReportSigner | None:
+        """Who signs, if anybody."""
+        return self.signing.signer
 
     def __enter__(self) -> Self:
         """Open what is written while the work goes on. Raises: StorageFailed."""
@@ -151,10 +169,7 @@ class Outlets:
 
     def _say_signature(self) -> None:
         if self.signer is None:
-            output.say(
-                "It is not signed, since this home has no keys: anybody could have written it. "
-                "`countermark keys init` makes keys."
-            )
+            output.say(f"It is not signed, so anybody could have written it: {self.signing.unsigned}.")
         else:
             output.say(f"Signed by {self.signer.key.name}; `countermark report check` checks it.")
         if self.unstated:

@@ -104,6 +104,10 @@ class Safe:
         if (record := self.record()) is not None:
             self.unlocked(record)
 
+    def is_locked(self) -> bool:
+        """Whether the keys are sealed and no pass phrase is set. Raises: KeysUnusable."""
+        return self.record() is not None and self.passphrase() is None
+
     def demanded(self) -> bytes:
         """The pass phrase. Raises: KeysUnusable where none is set, or it cannot be read."""
         passphrase = self.passphrase()

@@ -2,7 +2,7 @@
 
 import hashlib
 import traceback
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -13,7 +13,7 @@ from pipeline.errors import CountermarkError, describe
 from pipeline.types import Evidence, EvidenceState, FileVerdict
 from pipeline.verify import types, words
 from pipeline.verify.local import Progress, Tell, Verifier
-from pipeline.verify.statement import AtHand, FileDigest, at_hand
+from pipeline.verify.statement import AtHand, FileDigest, as_used, at_hand
 from pipeline.verify.types import VerificationReport
 
 CHUNK_BYTES: Final = 1 << 20
@@ -42,7 +42,10 @@ def examine(
     verifier: Verifier, path: Path, wanted: Wanted, *, progress: Progress = lambda _done, _all: None,
     tell: Tell = lambda _line, _evidence: None,
 ) -> Examined:  # fmt: skip
-    """Verify one file. What goes wrong with it becomes the verdict *inconclusive*, also a defect of ours."""
+    """Verify one file. What goes wrong with it becomes the verdict *inconclusive*, also a defect of ours.
+
+    So does a file that changed between its two looks at device, inode, size and times.
+    """
     try:
         return _examine(verifier, path, wanted, progress, tell)
     except MemoryError:
@@ -63,12 +66,13 @@ def lost(path: Path, why: str, verdict: FileVerdict = FileVerdict.INCONCLUSIVE) 
 
 
 def _examine(verifier: Verifier, path: Path, wanted: Wanted, progress: Progress, tell: Tell) -> Examined:
-    before = _state(path) if wanted.digest else None
-    file = digest_of(path) if before else None
+    before = _state(path)
+    file = digest_of(path) if wanted.digest and before else None
+    having = at_hand(verifier) if file else None
     report = verifier.verify(path, strip=wanted.pictures, progress=progress, tell=tell)
-    if file is not None and _state(path) != before:
-        report, file = replace(report, notes=(*report.notes, CHANGED)), None
-    return Examined(report=report, file=file, having=at_hand(verifier) if file else None)
+    if _state(path) != before:  # its parts were read one after the other: no finding is of one version
+        return Examined(report=lost(path, CHANGED))
+    return Examined(report=report, file=file, having=having and as_used(having, report))
 
 
 def _state(path: Path) -> tuple[int, ...] | None:

@@ -47,6 +47,7 @@ class Verifier:
     """Everything needed to verify; `keys`, `lookup`, `manifests` and `log_key` may be missing.
 
     `accepts`: the payload MAC, where the minting key is at hand. `interrupted`: jobs that wait in the home.
+    `notes`: what every report says.
     """
 
     settings: Settings
@@ -58,6 +59,7 @@ class Verifier:
     manifests: FileStore | None = None
     log_key: LogKey | None = None
     interrupted: int = 0
+    notes: tuple[str, ...] = ()
 
     def verify(
         self, path: Path, *, strip: bool = False, progress: Progress = lambda _done, _all: None,
@@ -88,7 +90,7 @@ class _Case:
         self._stored: CredentialReading | None = None
         self._release: FoundRelease | None = None
         self._proof: LogProof | None = None
-        self._proven = self._log_failed = False
+        self._proven = self._log_failed = self._registry_failed = False
         self._checked = checked.Checked(state=checked.CheckedState.NONE)
         self._alignments: tuple[prints.Alignment, ...] = ()
         self._content: content.ContentMatch | None = None
@@ -132,7 +134,7 @@ class _Case:
             self._checked = checked.check(credential.release, self._verifier.log_key, self._verifier.lookup)
         except RegistryError as error:
             self._log_failed = True
-            self._notes.append(str(error))
+            self._lost(error)
         if self._checked.state is checked.CheckedState.CONTRADICTED:
             self._log_failed = True
             self._notes.append("The log contradicts the checkpoint in the credential: its history changed.")
@@ -152,7 +154,7 @@ class _Case:
             return self._verifier.issued.current() if self._verifier.issued else None
         except RegistryError as error:
             self._log_failed = True
-            self._notes.append(str(error))
+            self._lost(error)
             return None
 
     def _read(self, manifest: bytes | None) -> CredentialReading:
@@ -188,7 +190,7 @@ class _Case:
                 self._release = lookup.find(urn=self._credential.urn)
         except RegistryError as error:
             self._log_failed = True
-            self._notes.append(str(error))
+            self._lost(error)
 
     def _recover(self, release: FoundRelease) -> None:
         """Judge the stored manifest against this file, where it has none of ours."""
@@ -206,8 +208,13 @@ class _Case:
             return
         try:
             self._proof, self._proven = prove(lookup, key, release)
-        except (ProofInvalid, RegistryError) as error:
-            self._notes.append(str(error))
+        except RegistryError as error:
+            self._lost(error)
+
+    def _lost(self, error: RegistryError) -> None:
+        """What the registry did not answer; a wrong proof is an answer."""
+        self._registry_failed |= not isinstance(error, ProofInvalid)
+        self._notes.append(str(error))
 
     @property
     def _payload(self) -> int | None:
@@ -268,7 +275,7 @@ class _Case:
             evidence={line: evidence[line] for line in types.LINES}, notes=self._all_notes(),
             media=_media(observation), strip=seen.strip, path=seen.path,
             checked_at=datetime.now(UTC).isoformat(timespec="seconds"), seconds=round(seconds, 3),
-            credential=credential,
+            credential=credential, registry_failed=self._registry_failed,
         )  # fmt: skip
 
     def _credential_line(self) -> Evidence:
@@ -366,7 +373,7 @@ class _Case:
 
     def _all_notes(self) -> tuple[str, ...]:
         observed = self._observation.info.notes if self._observation else ()
-        failure = (self._failure,) if self._failure else ()
+        failure = (*self._verifier.notes, *((self._failure,) if self._failure else ()))
         pictures = words.pictures_note(self._content)
         return tuple(safe_text(note, 500) for note in (*failure, *self._notes, *pictures, *observed))
 

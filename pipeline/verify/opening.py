@@ -22,11 +22,16 @@ from registry.store import FileStore
 from watermark.keys import DetectionKey
 
 NO_TRUST: Final = TrustStore(claim_roots="", tsa_roots="", signers=SignerTable())
+LOCKED: Final = (
+    "The keys of the home are sealed and no pass phrase is set, so faint marks of its releases were not "
+    "looked for."
+)
 
 
 @contextlib.contextmanager
 def open_local(settings: Settings, bundle: Path | None = None) -> Iterator[Verifier]:
-    """A verifier for `settings.home`; with `bundle`, keys and trust come from there instead.
+    """A verifier for `settings.home`; with `bundle`, keys and trust come from there instead, also
+    where those of the home are sealed and there is no pass phrase: every report says what was lacking.
 
     A home that does not exist is no error: whatever needs keys is then not checked.
     Raises: KeysUnusable for keys that are there but cannot be used, RegistryUnusable for such a registry.
@@ -53,10 +58,12 @@ class _Common:
 def _with_bundle(settings: Settings, path: Path, common: _Common) -> Verifier:
     bundle = read_bundle(path, now=datetime.now(UTC))
     # Another service's marks are not read by the list of what was released here.
-    issued = common.issued if _may_be_ours(settings, bundle.detection) else None
+    locked = safe_of(settings).is_locked()
+    issued = common.issued if not locked and _may_be_ours(settings, bundle.detection) else None
     return Verifier(
         settings=settings, trust=bundle.trust, keys=bundle.detection, log_key=bundle.log_key,
         lookup=common.lookup, issued=issued, manifests=common.manifests, interrupted=common.interrupted,
+        notes=(LOCKED,) if locked and common.issued and bundle.detection else (),
     )  # fmt: skip
 
 

@@ -2,13 +2,14 @@
 
 The rules: (1) one statement speaks about the bytes of one file, by SHA-256 and size; a file that could not
 be read, or changed meanwhile, gets none; (2) it holds nothing that the report does not hold, so the report is
-cut down for strangers before; (3) what the checker had at hand is told, since *not found* means little
-without it; (4) the name of the file is what somebody called it, and nobody vouches for it.
+cut down for strangers before; (3) what the checker had at hand is told, as it was before the check, since
+*not found* means little without it; (4) the name of the file is what somebody called it, and nobody vouches
+for it.
 """
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -42,8 +43,8 @@ class AtHand:
     """What the verifier could look with; nothing of it is secret.
 
     ``epochs``: of the detection keys. ``mints``: whether payloads were checked with their MAC. ``trust``:
-    SHA-256 of the trust store's canonical JSON. ``log_key``: name. ``registry``: read, none or failed; then
-    ``head`` is the number of log entries and ``checkpoint`` the latest signed note.
+    SHA-256 of the trust store's canonical JSON. ``log_key``: name. ``registry``: read, none or failed; if
+    read, ``head`` is the number of log entries and ``checkpoint`` the latest signed note.
     """
 
     epochs: tuple[int, ...]
@@ -114,7 +115,7 @@ class Statement(BaseModel):
 
 
 def at_hand(verifier: Verifier) -> AtHand:
-    """What this verifier looks with, at this moment."""
+    """What this verifier looks with, at this moment: ask before it verifies (see `as_used`)."""
     log_key = verifier.log_key
     known: dict[str, Any] = {
         "epochs": tuple(key.epoch for key in verifier.keys), "mints": verifier.accepts is not None,
@@ -128,6 +129,16 @@ def at_hand(verifier: Verifier) -> AtHand:
     except RegistryError:
         return AtHand(**known, registry="failed")
     return AtHand(**known, registry="read", head=head, checkpoint=checkpoint)
+
+
+def as_used(having: AtHand, report: VerificationReport) -> AtHand:
+    """What was at hand for this report. ``having``: from before, so that nothing newer than it is named.
+
+    A registry that did not answer during the check counts as *failed*, whatever it said of itself before.
+    """
+    if not report.registry_failed:
+        return having
+    return replace(having, registry="failed", head=None, checkpoint=None)
 
 
 def statement(

@@ -55,6 +55,7 @@ class VerificationReport:
     path; empty when it is not known. `seconds`: how long the check took, None for
     whoever must not be told. `media`: size, length, codec. `credential`: the reading that the verdict rests
     on, for whoever asks more of it; None where there is none, and never part of a document.
+    `registry_failed`: whether there is a registry that did not answer everything it was asked.
     """
 
     file: str
@@ -70,3 +71,4 @@ class VerificationReport:
     checked_at: str
     seconds: float | None
     credential: CredentialReading | None = field(default=None, repr=False)
+    registry_failed: bool = False

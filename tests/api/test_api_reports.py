@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
+from pipeline.clock import clock
 from pipeline.credentials.report_key import ReportKey
+from pipeline.verify.near_duplicates import NearDuplicates
 from pipeline.verify.report_check import CheckedStatement, check
 from pipeline.verify.statement import FileDigest
+from registry.log import append, head
 
 SCORES = {"log10_chance", "presence_log10_chance", "span", "frames", "geometry", "score", "hole", "left"}
 
@@ -60,6 +63,23 @@ def test_strangers_get_no_scores_and_a_signature(served: Any, clip: Path, known:
     assert keys(studio.told.report["evidence"]) & SCORES
     assert (stranger.told.checker.audience, studio.told.checker.audience) == ("everybody", "key holders")
     assert stranger.told.report["seconds"] is None
+
+
+def test_what_the_registry_learns_meanwhile_is_not_named(
+    served: Any, clip: Path, known: list[ReportKey], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, admit, before = served.service.app.engine, NearDuplicates.admit, []
+
+    def late(self: NearDuplicates, fingerprint: Any, **named: Any) -> None:
+        admit(self, fingerprint, **named)
+        with engine.begin() as conn:
+            before.append(head(conn))
+            append(conn, "party", {"name": "Studio"}, None, clock())
+
+    monkeypatch.setattr(NearDuplicates, "admit", late)
+    one = judged(asked(served, clip), known)
+    assert one.told
+    assert [one.told.at_hand["log_head"]] == before
 
 
 def test_an_upload_that_is_no_video_is_told_too(served: Any, tmp_path: Path, known: list[ReportKey]) -> None:

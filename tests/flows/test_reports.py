@@ -1,12 +1,18 @@
 """Reports as users make and check them: one file, a folder with a bad one, a page, another machine."""
 
 import base64
+import errno
 import json
+import os
 import stat
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from pipeline.settings import load
+from pipeline.verify.opening import LOCKED
+from registry.db import open_database
 
 
 @pytest.fixture
@@ -65,6 +71,60 @@ def test_without_keys_it_is_not_signed_and_says_so(run: Any, home: Path, clips: 
     for report in (page, lines):
         checked = run("report", "check", report, as_json=False)
         assert (checked.status, "anybody could have written it" in checked.words) == (3, True)
+
+
+def test_a_bundle_verifies_beside_sealed_keys(
+    run: Any, home: Path, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COUNTERMARK_KEYS_PASSPHRASE", "correct horse battery")
+    run("keys", "init")
+    bundle, page = tmp_path / "bundle.json", tmp_path / "page.html"
+    run("keys", "export-verifier", "--detect", "-o", bundle)
+    open_database(load(home).database).dispose()
+    monkeypatch.delenv("COUNTERMARK_KEYS_PASSPHRASE")
+    answer = run("verify", clips / "a.mp4", "--trust", bundle, "--report", page)
+    assert (answer.status, answer.document[0]["verdict"]) == (0, "none"), answer.words
+    assert LOCKED in answer.document[0]["notes"]
+    told = " ".join(answer.words.split())
+    assert "not signed, so anybody could have written it" in told
+    assert "no pass phrase is set" in told
+    assert "has no keys" not in told
+    assert run("report", "check", page, as_json=False).status == 3
+    assert run("verify", clips / "a.mp4", "--report", tmp_path / "other.html").status == 3
+    monkeypatch.setenv("COUNTERMARK_KEYS_PASSPHRASE", "correct horse staple")
+    wrong = run("verify", clips / "a.mp4", "--trust", bundle, "--report", tmp_path / "other.html")
+    assert wrong.document["error"]["code"] == "keys_unusable"
+
+
+def test_why_no_report_key_could_be_made_is_said(run: Any, home: Path, clips: Path, tmp_path: Path) -> None:
+    run("keys", "init")
+    key, lock = home / "keys" / "report.json", home / "keys" / "report.json.lock"
+    key.unlink()
+    lock.unlink(missing_ok=True)
+    lock.mkdir()  # as where the home may not be written
+    answer = run("verify", clips / "a.mp4", "--signed", tmp_path / "signed.json")
+    told = " ".join(answer.words.split())
+    assert "no report key could be made: cannot use the lock file" in told
+    assert "has no keys" not in told
+    assert not key.exists()
+
+
+def test_a_pattern_over_a_closed_folder_is_no_success(
+    run: Any, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shut, real = clips / "shut", os.scandir
+    shut.mkdir()
+
+    def refusing(path: Any = ".") -> Any:
+        if str(path) == str(shut):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return real(path)
+
+    run("keys", "init")
+    monkeypatch.setattr(os, "scandir", refusing)
+    answer = run("verify", clips / "**" / "a.mp4")
+    assert [one["verdict"] for one in answer.document] == ["none", "unreadable"]
+    assert answer.status == 3
 
 
 def test_a_damaged_report_key_is_not_replaced(run: Any, home: Path, clips: Path, tmp_path: Path) -> None:

@@ -1,10 +1,15 @@
 """Which files `verify` means by folders and patterns."""
 
+import errno
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 
+from pipeline.cli.output import check_target
 from pipeline.cli.verify_files import HIDDEN, LINKS, OTHERS, Chosen, choose
 from pipeline.errors import UsageError
 
@@ -92,15 +97,84 @@ def test_an_argument_that_means_nothing_is_refused(
         take(tree / "a.mp4", argument)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="does not apply: root can read every folder")
-def test_a_folder_that_cannot_be_read_is_told(tree: Path) -> None:
-    (tree / "deep").chmod(0)
+def closed(monkeypatch: pytest.MonkeyPatch, call: str, place: Path) -> None:
+    """Let a call of `os` refuse one place, as the system does to whoever is not root."""
+    real = getattr(os, call)
+
+    def refusing(path: Any, *rest: Any, **named: Any) -> Any:
+        if not isinstance(path, int) and os.fspath(path) == str(place):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(place))
+        return real(path, *rest, **named)
+
+    monkeypatch.setattr(os, call, refusing)
+
+
+@pytest.mark.parametrize("pattern", ["", "**/*.mp4", "*/*.MOV", "*/c.MOV", "dee?/**/d.mp4"])
+def test_a_folder_that_cannot_be_read_is_told(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, pattern: str
+) -> None:
+    closed(monkeypatch, "scandir", tree / "deep")
+    chosen = take(tree / "a.mp4", tree / pattern, recursive=True)
+    [(place, why)] = chosen.unlisted
+    assert (place, "cannot be listed (Permission denied)" in why) == (tree / "deep", True)
+    assert {"a.mp4"} <= set(names(chosen, tree)) <= {"a.mp4", "b.mp4"}
+
+
+def test_what_a_pattern_begins_with_may_be_closed_too(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed(monkeypatch, "scandir", tree / "deep")
+    assert [place for place, _ in take(tree / "deep" / "*.mp4").unlisted] == [tree / "deep"]
+
+
+@pytest.mark.parametrize("pattern", ["", "*", "**/*.mp4"])
+def test_an_entry_that_cannot_be_seen_stops_no_other(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, pattern: str
+) -> None:
+    (tree / "a-far.mp4").symlink_to(tree.parent / "shut" / "x.mp4")
+    (tree / "a-near.mp4").symlink_to(tree / "shut" / "x.mp4")
+    for name in ("a-far.mp4", "a-near.mp4", "b.mp4"):  # the last as in a folder that may only be listed
+        closed(monkeypatch, "stat", tree / name)
+    chosen = take(tree / pattern)
+    assert names(chosen, tree)[:2] == ["a.mp4", "b.mp4"]
+    assert chosen.left[LINKS] == 1
+    assert chosen.unlisted == [
+        (tree / "a-near.mp4", "what this is cannot be seen (Permission denied); it was not verified")
+    ]
+
+
+def test_what_a_pattern_leaves_out_is_counted(tree: Path) -> None:
+    (tree / "link").symlink_to(tree / "deep")
+    (tree / ".git").mkdir()
+    assert take(tree / "*.mp4").left == {HIDDEN: 1}  # .hidden.mp4, which it means
+    chosen = take(tree / "*" / "c.MOV")
+    assert (names(chosen, tree), chosen.left) == (["deep/c.MOV"], {LINKS: 1, HIDDEN: 1})
+
+
+def test_a_named_file_that_cannot_be_seen_is_for_the_report(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed(monkeypatch, "stat", tree / "a.mp4")
+    long = tree / ("x" * 300)
+    assert take(tree / "a.mp4", long, tree / "b.mp4").files == [tree / "a.mp4", long, tree / "b.mp4"]
+    (tree / "page.html").touch()
+    check_target(tree / "page.html", tree / "a.mp4", long)
+    (tree / "in.mp4").symlink_to(tree / "page.html")
+    with pytest.raises(UsageError, match="overwrite"):
+        check_target(tree / "page.html", tree / "a.mp4", tree / "in.mp4")
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.sampled_from(["**", "*", "*.mp4", "d*", "deep", "c.MOV", "[!a]*", "?.m*"]), min_size=1,
+                max_size=4))  # fmt: skip
+def test_a_pattern_finds_what_the_library_finds(tree: Path, parts: list[str]) -> None:
+    assume("*" in "".join(parts))
+    pattern = "/".join(parts)
+    wanted = {path for path in tree.glob(pattern) if path.is_file() and "/." not in str(path)}
     try:
-        chosen = take(tree, recursive=True)
-    finally:
-        (tree / "deep").chmod(0o700)
-    assert [path.name for path, _ in chosen.unlisted] == ["deep"]
-    assert names(chosen, tree) == ["a.mp4", "b.mp4"]
+        found = take(tree / pattern).files
+    except UsageError:
+        found = []
+    assert set(found) == wanted
+    assert len(found) == len(wanted)
 
 
 def test_other_things_are_no_files(tree: Path) -> None:
