@@ -9,7 +9,7 @@ proxies;
 3. an answer counts when it is about this very certificate, signed by the issuer or by a responder that the
    issuer certified for nothing but that, fresh, and with our nonce, or none;
 4. whatever is not a definite ``good`` or ``revoked`` is *not checked*: then nothing of the credential is
-believed;
+   believed, but a revocation that the signer table knows stays one;
 5. a revocation covers what was not time-stamped before it, as in the signer table;
 6. credentials of others cannot be asked about, and so are not believed while ``ocsp`` is ``require``.
 """
@@ -67,7 +67,7 @@ def checked(
     told = _asked(reading, trust, responders, now)
     if told.state is State.UNKNOWN:  # rules 4 and 6
         return replace(
-            reading, trusted=False, ours=False, revoked_signer=False, signer_name=None, generator=None,
+            reading, trusted=False, ours=False, signer_name=None, generator=None,
             system=None, system_version=None, made_at=None, release=None, signer_cert_sha256=None,
             revocation=RevocationState.NOT_CHECKED,
         )  # fmt: skip

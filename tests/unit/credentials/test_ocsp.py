@@ -275,6 +275,18 @@ def test_a_responder_that_is_away_is_not_checked_and_the_next_one_is_asked(desk,
     assert checked(reading, desk, closed(), responder.address).intact
 
 
+def test_a_revocation_that_the_table_knows_is_kept_where_nobody_answers(desk, reading):
+    assert reading.system
+    assert reading.made_at
+    signer = desk.pki.claim.certificate
+    table = desk.pki.trust.signers.revoke(fingerprint(signer), at=reading.timestamp_time)
+    trust = replace(desk.pki.trust, signers=table)
+    known = desk.read(desk.source.with_name("signed.mp4"), trust)
+    told = checked(known, desk, closed(), trust=trust)
+    assert believed_in_nothing(told)
+    assert told.revoked_signer
+
+
 def test_an_address_in_the_certificate_is_never_asked(desk, tmp_path, signed, responder):
     """The leaf names our responder; it is not on the list, so nobody is asked."""
     made = ca.create(tmp_path / "ca", "Studio", now=now(), ocsp=responder.address)
