@@ -4,6 +4,7 @@ import contextlib
 import json
 import socket
 import threading
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -273,6 +274,40 @@ def test_a_responder_that_is_away_is_not_checked_and_the_next_one_is_asked(desk,
     assert believed_in_nothing(checked(reading, desk, closed()))
     assert believed_in_nothing(checked(reading, desk))
     assert checked(reading, desk, closed(), responder.address).intact
+
+
+def slowly(server: socket.socket, before: bytes, stop: threading.Event) -> None:
+    """Sends `before`, then a byte again and again, for three seconds at most."""
+    with server, server.accept()[0] as asking, contextlib.suppress(OSError):
+        asking.sendall(before)
+        for _ in range(60):
+            if stop.wait(0.05):
+                return
+            asking.sendall(b"x")
+
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+SLOW = {
+    "headers": ("http", HEAD), "body": ("http", HEAD + b"Content-Length: 60000\r\n\r\n"),
+    "handshake": ("https", b"\x16\x03\x03\x40\x00"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("where", SLOW)
+def test_a_responder_that_sends_byte_by_byte_is_not_waited_for(desk, reading, monkeypatch, where):
+    scheme, before = SLOW[where]
+    monkeypatch.setattr(revocation, "SECONDS", 0.3)
+    server, stop = socket.create_server(("127.0.0.1", 0)), threading.Event()
+    address = f"{scheme}://127.0.0.1:{server.getsockname()[1]}/"
+    thread = threading.Thread(target=slowly, args=(server, before, stop), daemon=True)
+    thread.start()
+    began = time.monotonic()
+    told = checked(reading, desk, address)
+    took = time.monotonic() - began
+    stop.set()
+    thread.join()
+    assert believed_in_nothing(told)
+    assert 0.25 < took < 1.5
 
 
 def test_a_revocation_that_the_table_knows_is_kept_where_nobody_answers(desk, reading):
