@@ -5,7 +5,9 @@ asks, by these rules, numbered as in the code below:
 
 1. only addresses from the settings are asked, never one out of a file or certificate; no redirects, no
 proxies;
-2. only about signers of our table, whose issuer is among our own claim roots and intermediates;
+2. only about signers of our table, whose issuer is among our own claim roots and intermediates; one that
+   was certified anew with another key is there more than once: then each is asked about, and ``revoked``
+   outweighs ``good``, which some responders say of what their issuer never issued;
 3. an answer counts when it is about this very certificate, signed by the issuer or by a responder that the
    issuer certified for nothing but that, fresh, and with our nonce, or none;
 4. whatever is not a definite ``good`` or ``revoked`` is *not checked*: then nothing of the credential is
@@ -90,21 +92,30 @@ def _covers(told: Told, stamped_at: str | None) -> bool:
 
 def _asked(reading: CredentialReading, trust: TrustStore, responders: Sequence[str], now: datetime) -> Told:
     entry = trust.signers.find(reading.signer_cert_sha256 or "") if reading.ours else None
-    issuer = _issuer(entry, trust) if entry is not None else None
-    if entry is None or issuer is None:
+    if entry is None:
         return NOTHING
-    answers = (ask(address, int(entry.serial), issuer, now) for address in responders)
+    issuers = _issuers(entry, trust)
+    answers = (_said(address, int(entry.serial), issuers, now) for address in responders)
     return next((told for told in answers if told.state is not State.UNKNOWN), NOTHING)
 
 
-def _issuer(entry: SignerEntry, trust: TrustStore) -> x509.Certificate | None:
-    """Rule 2: the one certificate of ours with the name of the signer's issuer; None for none or several."""
+def _said(address: str, serial: int, issuers: Sequence[x509.Certificate], now: datetime) -> Told:
+    """What one responder says of the certificate, whichever of `issuers` it is of."""
+    told = [ask(address, serial, issuer, now) for issuer in issuers]
+    return min(told, key=lambda one: _WEIGHT.index(one.state), default=NOTHING)
+
+
+_WEIGHT: Final = (State.REVOKED, State.GOOD, State.UNKNOWN)
+
+
+def _issuers(entry: SignerEntry, trust: TrustStore) -> list[x509.Certificate]:
+    """Rule 2: the certificates of ours with the name of the signer's issuer, one for each of its keys."""
     try:
         known = [*read_roots(trust.claim_roots), *read_roots(trust.intermediates)]
     except KeysUnusable:
-        return None
+        return []
     fitting = [one for one in known if subject_names(one) == entry.issuer_name]
-    return fitting[0] if len(fitting) == 1 else None
+    return list({issuer_hashes(one, CERT_ID_HASH): one for one in fitting}.values())
 
 
 def ask(address: str, serial: int, issuer: x509.Certificate, now: datetime) -> Told:

@@ -4,7 +4,6 @@ import contextlib
 import json
 import socket
 import threading
-import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -276,40 +275,6 @@ def test_a_responder_that_is_away_is_not_checked_and_the_next_one_is_asked(desk,
     assert checked(reading, desk, closed(), responder.address).intact
 
 
-def slowly(server: socket.socket, before: bytes, stop: threading.Event) -> None:
-    """Sends `before`, then a byte again and again, for three seconds at most."""
-    with server, server.accept()[0] as asking, contextlib.suppress(OSError):
-        asking.sendall(before)
-        for _ in range(60):
-            if stop.wait(0.05):
-                return
-            asking.sendall(b"x")
-
-
-HEAD = b"HTTP/1.1 200 OK\r\n"
-SLOW = {
-    "headers": ("http", HEAD), "body": ("http", HEAD + b"Content-Length: 60000\r\n\r\n"),
-    "handshake": ("https", b"\x16\x03\x03\x40\x00"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("where", SLOW)
-def test_a_responder_that_sends_byte_by_byte_is_not_waited_for(desk, reading, monkeypatch, where):
-    scheme, before = SLOW[where]
-    monkeypatch.setattr(revocation, "SECONDS", 0.3)
-    server, stop = socket.create_server(("127.0.0.1", 0)), threading.Event()
-    address = f"{scheme}://127.0.0.1:{server.getsockname()[1]}/"
-    thread = threading.Thread(target=slowly, args=(server, before, stop), daemon=True)
-    thread.start()
-    began = time.monotonic()
-    told = checked(reading, desk, address)
-    took = time.monotonic() - began
-    stop.set()
-    thread.join()
-    assert believed_in_nothing(told)
-    assert 0.25 < took < 1.5
-
-
 def test_a_revocation_that_the_table_knows_is_kept_where_nobody_answers(desk, reading):
     assert reading.system
     assert reading.made_at
@@ -361,12 +326,41 @@ def own_check(clip, trust, responder) -> set[str]:
 def test_credentials_of_others_and_unclear_issuers_are_not_checked(desk, reading, responder):
     foreign = replace(reading, ours=False, signer_cert_sha256=None)
     assert believed_in_nothing(checked(foreign, desk, responder.address))
-    roots = desk.pki.trust.claim_roots
-    twins = replace(desk.pki.trust, claim_roots=roots + roots)
-    assert believed_in_nothing(checked(reading, desk, responder.address, trust=twins))
+    stranger = certs.make_root("Somebody", "Else", now()).certificate_pem
+    orphan = replace(desk.pki.trust, claim_roots=stranger)
+    assert believed_in_nothing(checked(reading, desk, responder.address, trust=orphan))
     nobody = replace(desk.pki.trust, signers=SignerTable())
     assert believed_in_nothing(checked(reading, desk, responder.address, trust=nobody))
     assert responder.asked == 0
+
+
+def with_a_twin(desk):
+    """Trust in the issuer, and in another certificate of the same name, which comes first."""
+    root = x509.load_pem_x509_certificate(desk.pki.trust.claim_roots.encode())
+    organisation, name = (one.value for one in root.subject)
+    twin = certs.make_root(name, organisation, now())
+    return replace(desk.pki.trust, claim_roots=twin.certificate_pem + desk.pki.trust.claim_roots), twin
+
+
+def test_an_issuer_that_was_certified_anew_is_asked_about_with_each_of_its_keys(desk, reading, responder):
+    trust, twin = with_a_twin(desk)
+    assert checked(reading, desk, responder.address, trust=trust).intact
+    assert responder.asked == 2
+    doubled = replace(desk.pki.trust, intermediates=desk.pki.trust.claim_roots)
+    assert checked(reading, desk, responder.address, trust=doubled).intact
+    assert responder.asked == 3  # one key, one question
+    ours, theirs = responder.authority, Authority(root=twin, status=lambda _serial: Status(state=State.GOOD))
+
+    def careless(request: bytes) -> bytes:
+        """Says good of what the other one never issued."""
+        said = ocsp.answer(request, theirs, theirs.responder(now()), now())
+        status = kinds.load_der_ocsp_response(said).response_status
+        known = status is kinds.OCSPResponseStatus.SUCCESSFUL
+        return said if known else with_status(ours, Status(state=State.REVOKED, revoked_at=now()))(request)
+
+    responder.make = careless
+    told = checked(reading, desk, responder.address, trust=trust)
+    assert told.revocation is RevocationState.REVOKED
 
 
 def test_a_recovered_credential_that_could_not_be_asked_about_is_not_checked(desk, signed, responder):
