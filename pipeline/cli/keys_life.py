@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from pipeline.cli import output
+from pipeline.cli.moments import past_moment
 from pipeline.credentials import sealing
 from pipeline.credentials.choice import LOCAL, choice_of, signer_now
 from pipeline.credentials.pki import fingerprint, load_pki, revoke_signer, rotate_signer
@@ -113,7 +114,7 @@ def revoke(
     named = certificate.replace(":", "").lower()
     if not SHA256.fullmatch(named):
         raise UsageError("a certificate is named by the 64 hexadecimal digits of its SHA-256")
-    moment = _moment(at)
+    moment = past_moment(at)
     settings = load(home)
     table = revoke_signer(Home(settings.home).pki, named, at=moment)
     if settings.signer == LOCAL:
@@ -172,20 +173,6 @@ def _row(entry: SignerEntry, current: str, now: datetime) -> dict[str, Any]:
     else:
         use = "ended" if datetime.fromisoformat(entry.not_after) <= now else "retired"
     return {"use": use, **document}
-
-
-def _moment(at: str | None) -> datetime | None:
-    if at is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(at)
-    except ValueError:
-        raise UsageError("--at is no time; write it as 2026-11-29T12:00:00Z") from None
-    if moment.tzinfo is None:
-        raise UsageError("--at names no time zone; write it as 2026-11-29T12:00:00Z")
-    if moment > datetime.now(UTC):
-        raise UsageError("--at lies in the future; a signer is revoked from now on at the latest")
-    return moment.astimezone(UTC)
 
 
 def _told(as_json: bool, document: dict[str, Any]) -> int:

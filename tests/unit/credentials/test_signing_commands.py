@@ -79,7 +79,9 @@ def test_what_commands_refuse(run, tmp_path):
         "ca init --organisation Studio": "new folder", "ca list --ca nowhere": "no CA",
         "ca issue --csr nothing.pem -o x.pem": "cannot read", "ca ocsp": "--port",
         f"ca revoke {'0' * 64}": "no such certificate", "ca revoke 0 --at tomorrow": "--at",
-        "ca revoke 0 --at 2026-01-01T00:00:00": "--at", "ca address ftp://x": "http://",
+        "ca revoke 0 --at 2026-01-01T00:00:00": "zone", "ca revoke 0 --at 2999-01-01T00:00:00Z": "future",
+        "ca revoke 0 --at 0001-01-01T00:00:00+23:00": "--at is no time",
+        "ca address ftp://x": "http://",
         "ca init --ca other --organisation Studio --ocsp x": "http://",
     }.items():  # fmt: skip
         output = run(line, expected=3 if why in ("new folder", "no CA") else 2)
