@@ -15,7 +15,7 @@ from pipeline.credentials.choice import LOCAL, choice_of, signer_now
 from pipeline.credentials.pki import fingerprint, load_pki, revoke_signer, rotate_signer
 from pipeline.credentials.safe import Safe, read_passphrase, safe_of
 from pipeline.credentials.trust import SignerEntry, SignerState, SignerTable
-from pipeline.errors import UsageError
+from pipeline.errors import KeysUnusable, UsageError
 from pipeline.home import Home
 from pipeline.keyring import rotate_detection, rotate_minting
 from pipeline.settings import Settings, load
@@ -61,8 +61,12 @@ def reseal(
 ) -> int:
     """Seal the keys under a new pass phrase and a new data key; goes on if it was killed."""
     settings, changed = load(home), list[str]()
-    safe = safe_of(settings)
-    sealing.reseal(safe, read_passphrase(new, settings.home), changed.append)
+    safe, phrase = safe_of(settings), read_passphrase(new, settings.home)
+    same = _has(safe, phrase)
+    sealing.reseal(safe, phrase, changed.append)
+    if same:
+        output.say(f"The keys in {safe.folder} are sealed under a new data key; the pass phrase is the same.")
+        return _told(as_json, {"resealed": changed})
     output.say(f"The keys in {safe.folder} are sealed under the new pass phrase; the old one opens nothing.")
     output.say("Give it to every service and worker: a file named by keys_passphrase_file is read again when")
     output.say("it is needed; where the pass phrase stands in the environment, restart them.")
@@ -126,6 +130,13 @@ def revoke(
     output.say("Hand out new bundles (keys export-verifier): verifiers elsewhere know nothing of it yet.")
     entry = table.find(named)
     return _told(as_json, {"cert_sha256": named, "revoked_at": entry.revoked_at if entry else None})
+
+
+def _has(safe: Safe, phrase: bytes) -> bool:
+    try:
+        return safe.passphrase() == phrase
+    except KeysUnusable:  # its file is gone, as after a resealing
+        return False
 
 
 def _marks(_settings: Settings, safe: Safe) -> dict[str, Any]:
