@@ -72,7 +72,7 @@ def test_from_a_key_in_a_module_to_its_revocation(run, module, monkeypatch, tmp_
     assert PIN not in run("keys csr --organisation x --name x -o request.pem", expected=2)
 
 
-def test_what_commands_refuse(run, tmp_path):
+def test_what_commands_refuse(run, monkeypatch, tmp_path):
     run("keys init")
     run("ca init --organisation Studio")
     for line, why in {
@@ -88,6 +88,11 @@ def test_what_commands_refuse(run, tmp_path):
         assert why in output, line
     Path("two.pem").write_text((tmp_path / "home/ca/root-certificate.pem").read_text() * 2)
     Path("root.pem").write_text((tmp_path / "home/ca/root-certificate.pem").read_text())
+    monkeypatch.setenv("COUNTERMARK_TSA_ROOTS", "root.pem")
+    run("keys csr --organisation Studio --name s -o request.pem")
+    run("ca issue --csr request.pem -o signer.pem")
+    assert "vouches for time-stamps" in run("keys trust-signer signer.pem --root root.pem", expected=3)
+    monkeypatch.delenv("COUNTERMARK_TSA_ROOTS")
     assert "does not hold one certificate" in run("keys trust-signer root.pem --root two.pem", expected=2)
     assert "profile" in run("keys trust-signer root.pem --root root.pem", expected=3)
 
