@@ -9,6 +9,7 @@ import typer
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from pipeline.cli import output
+from pipeline.cli.moments import past_moment
 from pipeline.credentials import anchors, ca
 from pipeline.credentials.keyfiles import write_private
 from pipeline.credentials.pki import fingerprint, load_signers
@@ -46,8 +47,6 @@ def init(
     """Make a CA: a root of ten years under which only claim signers are certified."""
     for address in (ocsp_address, crl):
         _demand_http(address)
-    if not organisation.strip() or len(organisation) > ca.MAX_NAME or not organisation.isprintable():
-        raise UsageError("the organisation is empty, longer than 64 characters or not printable; name it")
     place = _place(folder, home)
     made = ca.create(place, organisation, now=datetime.now(UTC), ocsp=ocsp_address, crl=crl)
     (place / "root-certificate.pem").write_text(made.root.certificate_pem)
@@ -105,8 +104,9 @@ def revoke(
     home: output.Home = None,
     as_json: output.AsJson = False,
 ) -> int:
-    """Revoke a certificate; responder and revocation list say so from now on."""
-    found = ca.revoke(_place(folder, home), cert_sha256, at=_moment(at), reason=reason)
+    """Revoke a certificate, also again from an earlier moment on; responder and list say so from now on."""
+    moment = past_moment(at) or datetime.now(UTC)
+    found = ca.revoke(_place(folder, home), cert_sha256, at=moment.replace(microsecond=0), reason=reason)
     output.say(f"Revoked from {found.revoked_at} on ({found.reason}). Revoke it in the signer table, too.")
     if as_json:
         output.answer({"cert_sha256": cert_sha256, "revoked_at": found.revoked_at, "reason": found.reason})
@@ -199,18 +199,6 @@ def _read(path: Path) -> bytes:
             return file.read(ca.MAX_REQUEST_BYTES + 1)
     except OSError as error:
         raise UsageError(f"cannot read {path} ({error.strerror}); name another file") from None
-
-
-def _moment(text: str | None) -> datetime:
-    if text is None:
-        return datetime.now(UTC).replace(microsecond=0)
-    try:
-        moment = datetime.fromisoformat(text)
-        if moment.tzinfo is None:
-            raise ValueError("zone")
-    except ValueError:
-        raise UsageError("--at is not of the form 2026-12-31T12:00:00Z; name such a time") from None
-    return moment.astimezone(UTC).replace(microsecond=0)
 
 
 def _demand_http(address: str | None) -> None:

@@ -9,12 +9,13 @@ from typing import Annotated, Any, Final
 import typer
 
 from pipeline.cli import output
+from pipeline.cli.moments import past_moment
 from pipeline.credentials import sealing
 from pipeline.credentials.choice import LOCAL, choice_of, signer_now
 from pipeline.credentials.pki import fingerprint, load_pki, revoke_signer, rotate_signer
 from pipeline.credentials.safe import Safe, read_passphrase, safe_of
 from pipeline.credentials.trust import SignerEntry, SignerState, SignerTable
-from pipeline.errors import UsageError
+from pipeline.errors import KeysUnusable, UsageError
 from pipeline.home import Home
 from pipeline.keyring import rotate_detection, rotate_minting
 from pipeline.settings import Settings, load
@@ -60,8 +61,12 @@ def reseal(
 ) -> int:
     """Seal the keys under a new pass phrase and a new data key; goes on if it was killed."""
     settings, changed = load(home), list[str]()
-    safe = safe_of(settings)
-    sealing.reseal(safe, read_passphrase(new, settings.home), changed.append)
+    safe, phrase = safe_of(settings), read_passphrase(new, settings.home)
+    same = _has(safe, phrase)
+    sealing.reseal(safe, phrase, changed.append)
+    if same:
+        output.say(f"The keys in {safe.folder} are sealed under a new data key; the pass phrase is the same.")
+        return _told(as_json, {"resealed": changed})
     output.say(f"The keys in {safe.folder} are sealed under the new pass phrase; the old one opens nothing.")
     output.say("Give it to every service and worker: a file named by keys_passphrase_file is read again when")
     output.say("it is needed; where the pass phrase stands in the environment, restart them.")
@@ -113,7 +118,7 @@ def revoke(
     named = certificate.replace(":", "").lower()
     if not SHA256.fullmatch(named):
         raise UsageError("a certificate is named by the 64 hexadecimal digits of its SHA-256")
-    moment = _moment(at)
+    moment = past_moment(at)
     settings = load(home)
     table = revoke_signer(Home(settings.home).pki, named, at=moment)
     if settings.signer == LOCAL:
@@ -125,6 +130,13 @@ def revoke(
     output.say("Hand out new bundles (keys export-verifier): verifiers elsewhere know nothing of it yet.")
     entry = table.find(named)
     return _told(as_json, {"cert_sha256": named, "revoked_at": entry.revoked_at if entry else None})
+
+
+def _has(safe: Safe, phrase: bytes) -> bool:
+    try:
+        return safe.passphrase() == phrase
+    except KeysUnusable:  # its file is gone, as after a resealing
+        return False
 
 
 def _marks(_settings: Settings, safe: Safe) -> dict[str, Any]:
@@ -172,20 +184,6 @@ def _row(entry: SignerEntry, current: str, now: datetime) -> dict[str, Any]:
     else:
         use = "ended" if datetime.fromisoformat(entry.not_after) <= now else "retired"
     return {"use": use, **document}
-
-
-def _moment(at: str | None) -> datetime | None:
-    if at is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(at)
-    except ValueError:
-        raise UsageError("--at is no time; write it as 2026-11-29T12:00:00Z") from None
-    if moment.tzinfo is None:
-        raise UsageError("--at names no time zone; write it as 2026-11-29T12:00:00Z")
-    if moment > datetime.now(UTC):
-        raise UsageError("--at lies in the future; a signer is revoked from now on at the latest")
-    return moment.astimezone(UTC)
 
 
 def _told(as_json: bool, document: dict[str, Any]) -> int:

@@ -18,6 +18,7 @@ from pipeline.credentials.signer import LocalKeySigner, SigningKey
 from pipeline.credentials.signers import register
 from pipeline.errors import UsageError
 from pipeline.home import Home
+from pipeline.keyring import with_tsa_roots
 from pipeline.settings import Settings, load
 
 
@@ -55,7 +56,8 @@ def trust_signer(
     folder, safe = Home(settings.home).pki, safe_of(settings)
     certificates = read_chain(read_chain_file(chain))
     demand_validity(certificates, datetime.now(UTC))
-    register(folder, certificates, _root(root), safe)
+    trust = with_tsa_roots(load_pki(folder, safe).trust, settings.tsa_roots)
+    register(folder, certificates, _root(root), safe, trust)
     digest = fingerprint(certificates[0])
     output.say(f"Signer {digest[:16]}… is in the signer table. Verifier bundles made before do not know it.")
     if as_json:

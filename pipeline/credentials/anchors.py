@@ -19,6 +19,7 @@ from pipeline.credentials.profile import read_roots
 CLAIM_ROOTS: Final = "claim_roots.pem"
 INTERMEDIATES: Final = "intermediates.pem"
 OCSP_ADDRESS: Final = "ocsp_address"
+FILES: Final = (CLAIM_ROOTS, INTERMEDIATES, OCSP_ADDRESS)
 
 
 def more_roots(folder: Path) -> str:

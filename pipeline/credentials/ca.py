@@ -6,13 +6,13 @@ in the code:
 1. a request proves that whoever made it has the key, and has a key of a kind that signs claims;
 2. the profile is ours, whatever extensions a request asks for; of its subject only names that say who signs;
 3. a certificate is written down before it is handed out, so that there is none that cannot be revoked;
-4. a revocation is never taken back.
+4. a revocation is never taken back, only ever widened: to an earlier moment.
 """
 
 import json
 import os
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,6 +40,7 @@ NAMES: Final = {
     NameOID.COMMON_NAME: "CN",
 }  # fmt: skip
 HASHES: Final = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
+FIRST: Final = datetime(1950, 1, 1, tzinfo=UTC)  # RFC 5280, 5.1.2.6: nothing earlier fits into a list
 # RFC 5280, 5.3.1: those that fit a claim signer.
 REASONS: Final = {
     "unspecified": x509.ReasonFlags.unspecified, "key-compromise": x509.ReasonFlags.key_compromise,
@@ -86,12 +87,20 @@ class Ca:
 
 def create(folder: Path, organisation: str, *, now: datetime, ocsp: str | None = None,
            crl: str | None = None) -> Ca:  # fmt: skip
-    """Make a CA in a new folder. Raises: KeysUnusable when there is one, or the folder cannot be made."""
+    """Make a CA in a new folder.
+
+    Raises: UsageError for a name that a certificate cannot hold, KeysUnusable when there is a CA, or the
+    folder cannot be made.
+    """
+    name = _root_name(organisation)
+    if not organisation.strip() or not organisation.isprintable() or len(name.encode()) > MAX_NAME:
+        longest = MAX_NAME - len(_root_name(""))
+        raise UsageError(f"the organisation is empty, over {longest} bytes or not printable; name it shorter")
+    root = certs.make_root(name, organisation, now)
     try:
         folder.mkdir(mode=0o700, parents=True)
     except OSError as error:
         raise KeysUnusable(f"cannot make {folder} ({error.strerror}); name a new folder") from None
-    root = certs.make_root(f"{organisation} claim CA", organisation, now)
     record = Record(organisation=organisation, ocsp=ocsp, crl=crl)
     write_private(folder / ROOT, root.to_pem())
     _write(folder, record)
@@ -141,20 +150,27 @@ def issue(folder: Path, request: bytes, *, now: datetime, days: int) -> x509.Cer
 
 
 def revoke(folder: Path, cert_sha256: str, *, at: datetime, reason: str) -> Issued:
-    """Revoke a certificate from `at` on; one that is revoked stays as it is (rule 4).
+    """Revoke a certificate from `at` on; one that is revoked, from an earlier moment on (rule 4). It then
+    keeps its reason where the new one is ``unspecified``.
 
-    Raises: UsageError for an unknown certificate or reason, KeysUnusable.
+    Raises: UsageError for an unknown certificate or reason, or a moment that no list can name; KeysUnusable,
+    also where the revocation covers more already.
     """
     if reason not in REASONS:
         raise UsageError(f"the reason is one of {', '.join(REASONS)}; name one of them")
+    if at < FIRST:
+        raise UsageError("revocation lists know no moment before 1950; name a later one")
     with locked(folder / "lock"):
         record = load(folder).record
         found = next((one for one in record.issued if one.cert_sha256 == cert_sha256), None)
         if found is None:
             raise UsageError("this CA issued no such certificate; list them with: countermark ca list")
-        if found.revoked_at is not None:
-            return found
-        changed = replace(found, revoked_at=_rfc3339(at), reason=reason)
+        if found.revoked_at is not None and at > datetime.fromisoformat(found.revoked_at):
+            raise KeysUnusable(
+                f"it is revoked from {found.revoked_at} on; a revocation can only be made to cover more"
+            )
+        told = found.reason or reason if reason == "unspecified" else reason
+        changed = replace(found, revoked_at=_rfc3339(at), reason=told)
         issued = tuple(changed if one is found else one for one in record.issued)
         _write(folder, replace(record, issued=issued))
     return changed
@@ -188,10 +204,11 @@ def read_request(content: bytes) -> x509.CertificateSigningRequest:
             raise ValueError("size")
         asked = x509.load_pem_x509_csr(content)
         proven, hashed = asked.is_signature_valid, asked.signature_hash_algorithm
-        key = asked.public_key()
+        key, _readable = asked.public_key(), asked.subject
     except (ValueError, TypeError, UnsupportedAlgorithm, InvalidSignature):
         raise UsageError(
-            "this is no certificate request in PEM; make one with: countermark keys csr"
+            "this is no certificate request in PEM with names that can be read; "
+            "make one with: countermark keys csr"
         ) from None
     if not proven:
         raise UsageError("the request's signature does not hold; make it again with the key it is for")
@@ -221,13 +238,13 @@ def _subject(asked: x509.CertificateSigningRequest, organisation: str) -> x509.N
         )
     if len(found.get("CN", ())) != 1 or len(found.get("C", ())) > 1:
         raise UsageError("the request must have one common name (CN), and one country (C) at most")
-    if asked.subject == _root_name(organisation):
+    if asked.subject == certs.name_of(_root_name(organisation), organisation):
         raise UsageError("the request has the name of the CA itself; choose another common name (CN)")
     return asked.subject
 
 
-def _root_name(organisation: str) -> x509.Name:
-    return certs.name_of(f"{organisation} claim CA", organisation)
+def _root_name(organisation: str) -> str:
+    return f"{organisation} claim CA"
 
 
 def _write(folder: Path, record: Record) -> None:

@@ -70,6 +70,7 @@ def open_signer(choice: Choice, pki: Pki, trust: TrustStore, now: datetime) -> C
     Raises: UsageError for settings that name none, KeysUnusable when the key cannot be used or breaks a rule.
     """
     if choice.signer == LOCAL:
+        demand_apart(trust)
         return LocalKeySigner(pki)
     chain = _chain(choice)
     demand_registered(chain, trust, now)
@@ -120,7 +121,10 @@ def demand_apart(trust: TrustStore) -> None:
     """Rule 2: c2pa takes a claim under a time-stamp root for trusted. Raises: KeysUnusable."""
     claim = {_key(root) for root in read_roots(trust.claim_roots)}
     if any(_key(root) in claim for root in read_roots(trust.tsa_roots)):
-        raise KeysUnusable("a claim root is also a time-stamp root; take another time-stamp service")
+        raise KeysUnusable(
+            "a claim root is also a time-stamp root; take another time-stamp service (tsa_roots), or believe "
+            "that claim root no more: docs/signing.md"
+        )
 
 
 def read_chain_file(path: Path) -> str:

@@ -18,6 +18,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
@@ -114,6 +115,8 @@ def answer(request: bytes, authority: Authority, responder: KeyPair, now: dateti
         hashed = asked.hash_algorithm
     except (ValueError, NotImplementedError, x509.DuplicateExtension):
         return _refusal(ocsp.OCSPResponseStatus.MALFORMED_REQUEST)
+    except UnsupportedAlgorithm:
+        return _refusal(ocsp.OCSPResponseStatus.UNAUTHORIZED)
     if not isinstance(hashed, HASHES) or not _about(asked, authority.root.certificate):
         return _refusal(ocsp.OCSPResponseStatus.UNAUTHORIZED)
     status = authority.status(asked.serial_number)

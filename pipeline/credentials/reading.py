@@ -41,7 +41,8 @@ class CredentialReading:
 
     `trusted`: the signature holds and the signer is either ours (in the signer table, found under our claim
     root) or found under a foreign claim root that the trust store names; time-stamp roots never count.
-    `ours`: trusted and in our table. `revoked_signer`: ours, and the revocation covers this claim.
+    `ours`: trusted and in our table. `revoked_signer`: our table has the signer, and the revocation covers
+    this claim; that stays said where a responder could not be asked, and nothing else is believed any more.
     `hash_ok`: the file's bytes are those that were signed. `failures`: c2pa codes of the active manifest,
     sorted. `content_hash_only_failure`: the content hash is all that fails (a recovered manifest on a
     re-encoded file, or a changed file). `laundered_parent`: some ingredient, at any depth, was already

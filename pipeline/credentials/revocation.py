@@ -5,22 +5,28 @@ asks, by these rules, numbered as in the code below:
 
 1. only addresses from the settings are asked, never one out of a file or certificate; no redirects, no
 proxies;
-2. only about signers of our table, whose issuer is among our own claim roots and intermediates;
+2. only about signers of our table, whose issuer is among our own claim roots and intermediates; one that
+   was certified anew with another key is there more than once: then each is asked about, and ``revoked``
+   outweighs ``good``, which some responders say of what their issuer never issued;
 3. an answer counts when it is about this very certificate, signed by the issuer or by a responder that the
    issuer certified for nothing but that, fresh, and with our nonce, or none;
 4. whatever is not a definite ``good`` or ``revoked`` is *not checked*: then nothing of the credential is
-believed;
+   believed, but a revocation that the signer table knows stays one;
 5. a revocation covers what was not time-stamped before it, as in the signer table;
 6. credentials of others cannot be asked about, and so are not believed while ``ocsp`` is ``require``.
 """
 
 import http.client
+import io
 import secrets
+import socket
+import ssl
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
-from urllib.parse import urlsplit
+from typing import Any, Final
+from urllib.parse import SplitResult, urlsplit
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -36,7 +42,7 @@ from pipeline.credentials.reading import CredentialReading, RevocationState
 from pipeline.credentials.trust import SignerEntry, TrustStore
 from pipeline.errors import KeysUnusable
 
-SECONDS: Final = 5.0  # for one responder, each time something is waited for
+SECONDS: Final = 5.0  # for one question, from connecting to the last byte of the answer
 MAX_RESPONSE_BYTES: Final = 64 * 1024
 MAX_AGE: Final = timedelta(days=7)
 CLOCK_SKEW: Final = timedelta(minutes=5)
@@ -67,7 +73,7 @@ def checked(
     told = _asked(reading, trust, responders, now)
     if told.state is State.UNKNOWN:  # rules 4 and 6
         return replace(
-            reading, trusted=False, ours=False, revoked_signer=False, signer_name=None, generator=None,
+            reading, trusted=False, ours=False, signer_name=None, generator=None,
             system=None, system_version=None, made_at=None, release=None, signer_cert_sha256=None,
             revocation=RevocationState.NOT_CHECKED,
         )  # fmt: skip
@@ -86,21 +92,30 @@ def _covers(told: Told, stamped_at: str | None) -> bool:
 
 def _asked(reading: CredentialReading, trust: TrustStore, responders: Sequence[str], now: datetime) -> Told:
     entry = trust.signers.find(reading.signer_cert_sha256 or "") if reading.ours else None
-    issuer = _issuer(entry, trust) if entry is not None else None
-    if entry is None or issuer is None:
+    if entry is None:
         return NOTHING
-    answers = (ask(address, int(entry.serial), issuer, now) for address in responders)
+    issuers = _issuers(entry, trust)
+    answers = (_said(address, int(entry.serial), issuers, now) for address in responders)
     return next((told for told in answers if told.state is not State.UNKNOWN), NOTHING)
 
 
-def _issuer(entry: SignerEntry, trust: TrustStore) -> x509.Certificate | None:
-    """Rule 2: the one certificate of ours with the name of the signer's issuer; None for none or several."""
+def _said(address: str, serial: int, issuers: Sequence[x509.Certificate], now: datetime) -> Told:
+    """What one responder says of the certificate, whichever of `issuers` it is of."""
+    told = [ask(address, serial, issuer, now) for issuer in issuers]
+    return min(told, key=lambda one: _WEIGHT.index(one.state), default=NOTHING)
+
+
+_WEIGHT: Final = (State.REVOKED, State.GOOD, State.UNKNOWN)
+
+
+def _issuers(entry: SignerEntry, trust: TrustStore) -> list[x509.Certificate]:
+    """Rule 2: the certificates of ours with the name of the signer's issuer, one for each of its keys."""
     try:
         known = [*read_roots(trust.claim_roots), *read_roots(trust.intermediates)]
     except KeysUnusable:
-        return None
+        return []
     fitting = [one for one in known if subject_names(one) == entry.issuer_name]
-    return fitting[0] if len(fitting) == 1 else None
+    return list({issuer_hashes(one, CERT_ID_HASH): one for one in fitting}.values())
 
 
 def ask(address: str, serial: int, issuer: x509.Certificate, now: datetime) -> Told:
@@ -126,10 +141,12 @@ _STATES: Final = {ocsp.OCSPCertStatus.GOOD: State.GOOD, ocsp.OCSPCertStatus.REVO
 
 
 def _fetch(address: str, request: bytes) -> bytes:
-    """Rule 1: one POST to this address, and nothing that it points to."""
-    place = urlsplit(address)
+    """Rule 1: one POST to this address, and nothing that it points to; all of it within `SECONDS`."""
+    place, until = urlsplit(address), time.monotonic() + SECONDS
     kind = http.client.HTTPSConnection if place.scheme == "https" else http.client.HTTPConnection
-    connection = kind(place.hostname or "", place.port, timeout=SECONDS)
+    connection = kind(place.hostname or "", place.port)
+    opened: Any = _Bounded(_connected(place, connection.port, until), until)
+    connection.sock = opened
     try:
         connection.request("POST", place.path or "/", body=request, headers={"Content-Type": REQUEST_TYPE})
         response = connection.getresponse()
@@ -139,6 +156,64 @@ def _fetch(address: str, request: bytes) -> bytes:
     if response.status != 200 or len(content) > MAX_RESPONSE_BYTES:
         raise ValueError("no answer")
     return content
+
+
+def _connected(place: SplitResult, port: int, until: float) -> socket.socket:
+    """A socket to that place. Only the resolver keeps its own time: it is this machine's, not theirs."""
+    host, failed = place.hostname or "", OSError("no address")
+    for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        opened = socket.socket(family, kind, protocol)
+        try:
+            opened.settimeout(_left(until))
+            opened.connect(address)
+            if place.scheme != "https":
+                return opened
+            opened.settimeout(_left(until))  # of the whole handshake, whatever it consists of
+            return ssl.create_default_context().wrap_socket(opened, server_hostname=host)
+        except OSError as error:
+            opened.close()
+            failed = error
+    raise failed
+
+
+def _left(until: float) -> float:
+    """Seconds to the moment `until` of the monotonic clock. Raises: TimeoutError when it has come."""
+    seconds = until - time.monotonic()
+    if seconds <= 0:
+        raise TimeoutError("the responder took too long")
+    return seconds
+
+
+class _Bounded:
+    """A socket for `http.client` that ends at one moment: a time-out alone begins anew with every byte."""
+
+    def __init__(self, inner: socket.socket, until: float) -> None:
+        self._inner, self._until = inner, until
+        self.close = inner.close
+
+    def sendall(self, data: bytes) -> None:
+        self._inner.settimeout(_left(self._until))
+        self._inner.sendall(data)
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(_BoundedReader(self._inner, self._until))
+
+
+class _BoundedReader(io.RawIOBase):
+    def __init__(self, inner: socket.socket, until: float) -> None:
+        self._inner, self._until = inner, until
+        self._file = inner.makefile("rb", buffering=0)  # keeps the socket open when `http.client` closes it
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        self._inner.settimeout(_left(self._until))
+        return self._file.readinto(buffer)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
 def _fresh(said: ocsp.OCSPResponse, nonce: bytes, now: datetime) -> bool:

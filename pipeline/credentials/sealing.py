@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from pipeline.credentials import envelope
+from pipeline.credentials import anchors, envelope
 from pipeline.credentials.envelope import DataKey, DoesNotOpen, SealRecord, State
 from pipeline.credentials.keyfiles import locked, read_private, sync_folder, write_private
 from pipeline.credentials.safe import LOCKS, SEAL_FILE, SEAL_LOCK, Safe, Secret, strong, write_record
@@ -24,7 +24,9 @@ from pipeline.errors import KeysUnusable
 Told = Callable[[str], None]
 """Told the name of each file that was changed."""
 
-PUBLIC: Final = (SEAL_FILE, "pki/signers.json", "pki/tsa_serial")
+PUBLIC: Final = (
+    SEAL_FILE, "pki/signers.json", "pki/tsa_serial", *(f"pki/{name}" for name in anchors.FILES),
+)  # fmt: skip
 BUILDING: Final = ".pki.new"  # what a process leaves that was killed while it made the first PKI
 
 
@@ -51,7 +53,8 @@ def seal(safe: Safe, told: Told = lambda _name: None, *, n: int = envelope.SCRYP
 
 
 def reseal(safe: Safe, new: bytes, told: Told = lambda _name: None) -> None:
-    """Put a new pass phrase and a new data key in place of those that the safe has.
+    """Put a new pass phrase and a new data key in place of those that the safe has. With the
+    pass phrase of before, the data key alone is another one.
 
     Raises: KeysUnusable where the keys are not sealed, or where neither pass phrase opens them.
     """
@@ -59,10 +62,8 @@ def reseal(safe: Safe, new: bytes, told: Told = lambda _name: None) -> None:
         record = safe.record()
         if record is None or record.state is State.UNSEALING:
             raise KeysUnusable(f"the keys in {safe.folder} are not sealed; seal them: countermark keys seal")
-        try:
-            keys = envelope.open_record(record, strong(new))  # a killed one got this far
-        except DoesNotOpen:
-            keys = (DataKey.fresh(), *safe.unlocked(record))
+        keys = _begun(safe, record, strong(new)) or (DataKey.fresh(), *safe.unlocked(record))
+        if len(keys) > len(record.keys):
             write_record(safe.folder, envelope.record_of(keys, new, record.state, n=record.n))
         _settle(safe, keys, new, told)
 
@@ -95,6 +96,21 @@ def _settle(safe: Safe, keys: tuple[DataKey, ...], passphrase: bytes, told: Told
     record = safe.record()
     if record is not None and (record.state is not State.SEALED or len(record.keys) > 1):
         _rewrite(safe, record, keys[:1], passphrase, State.SEALED)
+
+
+def _begun(safe: Safe, record: SealRecord, new: bytes) -> tuple[DataKey, ...] | None:
+    """The data keys of a resealing that was killed, or is done; None where there was none yet."""
+    try:
+        keys = envelope.open_record(record, new)
+    except DoesNotOpen:
+        return None
+    if len(keys) > 1:
+        return keys
+    try:
+        safe.unlocked(record)
+    except KeysUnusable:  # the old pass phrase is gone, or opens nothing any more
+        return keys
+    return None
 
 
 def _rewrite(

@@ -9,14 +9,20 @@ from pipeline.credentials.keyfiles import locked
 from pipeline.credentials.pki import add_signer, load_pki, signer_entry
 from pipeline.credentials.profile import demand_profile, extension, issued_by, issuer_among, read_roots
 from pipeline.credentials.safe import Safe
+from pipeline.credentials.trust import TrustStore
 from pipeline.errors import KeysUnusable
 
 
 def register(
-    folder: Path, chain: list[x509.Certificate], root: x509.Certificate | None, safe: Safe | None = None
+    folder: Path,
+    chain: list[x509.Certificate],
+    root: x509.Certificate | None,
+    safe: Safe | None = None,
+    trust: TrustStore | None = None,
 ) -> None:
     """Make `chain` (leaf first, no root) known as ours; with `root`, believe that CA's root from now on;
-    `safe` opens sealed keys.
+    `safe` opens sealed keys; `trust`: whom the home believes, for time-stamps too (`keyring.with_tsa_roots`);
+    by default what is in the folder.
 
     Registering twice changes nothing. Roots and intermediates are written before the signer: a crash between
     leaves a root without signers, under which nothing counts as ours.
@@ -24,7 +30,7 @@ def register(
     root is none, is a time-stamp root, or has the name of another root.
     """
     demand_profile(chain[0])
-    trust = load_pki(folder, safe).trust
+    trust = trust or load_pki(folder, safe).trust
     roots = read_roots(trust.claim_roots)
     new = [root] if root is not None and root not in roots else []
     for one in new:

@@ -23,10 +23,13 @@ def test_sealed_resealed_and_unsealed(
     old.write_text("correct horse battery\n")
     new.write_text("staple of another kind\n")
     monkeypatch.setenv("COUNTERMARK_KEYS_PASSPHRASE_FILE", str(old))
-    assert len(run("keys", "seal").document["sealed"]) == 5
+    assert len(run("keys", "seal").document["sealed"]) == 6
     assert run("keys", "seal").document["sealed"] == []
     assert run("keys", "list").document == shown | {"sealed": True}
-    assert run("keys", "reseal", "--new-passphrase-file", new).status == 0
+    again = run("keys", "reseal", "--new-passphrase-file", old)
+    assert "the pass phrase is the same" in again.words
+    assert len(again.document["resealed"]) == 6
+    assert "opens nothing" in run("keys", "reseal", "--new-passphrase-file", new).words
     old.write_text(new.read_text())  # as a secret manager would
     assert run("keys", "list").document == shown | {"sealed": True}
     assert run("keys", "rotate", "marks").document == {"epoch": 2, "epochs": 2}
@@ -34,7 +37,7 @@ def test_sealed_resealed_and_unsealed(
     for command in ("worker", "serve"):
         assert "no pass phrase is set" in run(command, as_json=False).words
     monkeypatch.setenv("COUNTERMARK_KEYS_PASSPHRASE_FILE", str(old))
-    assert len(run("keys", "unseal").document["unsealed"]) == 5
+    assert len(run("keys", "unseal").document["unsealed"]) == 6
     monkeypatch.delenv("COUNTERMARK_KEYS_PASSPHRASE_FILE")
     assert run("keys", "list").document["detection"] == [{"epoch": 2}, {"epoch": 1}]
     assert "not sealed" in run("keys", "unseal").words

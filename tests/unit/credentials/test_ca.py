@@ -1,8 +1,10 @@
 """A CA of one's own: what it certifies and what not, revocation, lists, and requests made by any key."""
 
+import base64
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from asn1crypto import csr
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -162,7 +164,6 @@ def test_a_revocation_is_in_the_list_and_stays(folder):
     before = x509.load_der_x509_crl(ca.revocation_list(folder, now=NOW, days=7))
     assert list(before) == []
     ca.revoke(folder, fingerprint(first), at=NOW, reason="key-compromise")
-    ca.revoke(folder, fingerprint(first), at=NOW + timedelta(days=9), reason="superseded")
     after = x509.load_der_x509_crl(ca.revocation_list(folder, now=NOW, days=7))
     [entry] = after
     assert (entry.serial_number, entry.revocation_date_utc) == (first.serial_number, NOW)
@@ -179,6 +180,47 @@ def test_a_revocation_is_in_the_list_and_stays(folder):
         ca.revoke(folder, "00" * 32, at=NOW, reason="superseded")
     with pytest.raises(UsageError, match="reason"):
         ca.revoke(folder, fingerprint(second), at=NOW, reason="boredom")
+
+
+def test_a_revocation_is_only_ever_widened(folder):
+    leaf = fingerprint(ca.issue(folder, request(*GOOD), now=NOW, days=90))
+    day = timedelta(days=1)
+    ca.revoke(folder, leaf, at=NOW - day, reason="superseded")
+    with pytest.raises(KeysUnusable, match="cover more"):
+        ca.revoke(folder, leaf, at=NOW, reason="key-compromise")
+    said = []
+    for at, reason in ((NOW - 2 * day, "unspecified"), (NOW - 3 * day, "key-compromise")):
+        found = ca.revoke(folder, leaf, at=at, reason=reason)
+        assert ca.load(folder).record.issued == (found,)
+        assert datetime.fromisoformat(found.revoked_at) == at
+        said.append(found.reason)
+    assert said == ["superseded", "key-compromise"]
+    [entry] = x509.load_der_x509_crl(ca.revocation_list(folder, now=NOW, days=7))
+    assert entry.revocation_date_utc == NOW - 3 * day
+    with pytest.raises(UsageError, match="1950"):
+        ca.revoke(folder, leaf, at=datetime(1949, 12, 31, tzinfo=UTC), reason="superseded")
+
+
+def test_an_organisation_whose_root_would_have_too_long_a_name_leaves_no_folder(tmp_path):
+    for name in ("A" * 56, "é" * 28, " ", "a\nb", "a\udcff"):
+        with pytest.raises(UsageError, match="55 bytes"):
+            ca.create(tmp_path / "new", name, now=NOW)
+        assert not (tmp_path / "new").exists()
+    assert ca.create(tmp_path / "new", "é" * 27 + "A", now=NOW).record.organisation == "é" * 27 + "A"
+
+
+def test_a_request_whose_name_is_no_text_is_refused(folder):
+    good = x509.load_pem_x509_csr(request((ORG, "Studio"), (CN, "abcdefgh")))
+    asked = csr.CertificationRequest.load(
+        good.public_bytes(Encoding.DER).replace(b"abcdefgh", b"ab\xff\xfeefgh")
+    )
+    signed = asked["certification_request_info"].dump()
+    asked["signature"] = KEY.sign(signed, ec.ECDSA(hashes.SHA256()))
+    body = base64.encodebytes(asked.dump())
+    pem = b"-----BEGIN CERTIFICATE REQUEST-----\n" + body + b"-----END CERTIFICATE REQUEST-----\n"
+    assert x509.load_pem_x509_csr(pem).is_signature_valid
+    with pytest.raises(UsageError, match="names that can be read"):
+        ca.issue(folder, pem, now=NOW, days=90)
 
 
 def test_the_homes_own_key_asks_too(desk):

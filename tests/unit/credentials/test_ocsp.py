@@ -275,6 +275,18 @@ def test_a_responder_that_is_away_is_not_checked_and_the_next_one_is_asked(desk,
     assert checked(reading, desk, closed(), responder.address).intact
 
 
+def test_a_revocation_that_the_table_knows_is_kept_where_nobody_answers(desk, reading):
+    assert reading.system
+    assert reading.made_at
+    signer = desk.pki.claim.certificate
+    table = desk.pki.trust.signers.revoke(fingerprint(signer), at=reading.timestamp_time)
+    trust = replace(desk.pki.trust, signers=table)
+    known = desk.read(desk.source.with_name("signed.mp4"), trust)
+    told = checked(known, desk, closed(), trust=trust)
+    assert believed_in_nothing(told)
+    assert told.revoked_signer
+
+
 def test_an_address_in_the_certificate_is_never_asked(desk, tmp_path, signed, responder):
     """The leaf names our responder; it is not on the list, so nobody is asked."""
     made = ca.create(tmp_path / "ca", "Studio", now=now(), ocsp=responder.address)
@@ -314,12 +326,41 @@ def own_check(clip, trust, responder) -> set[str]:
 def test_credentials_of_others_and_unclear_issuers_are_not_checked(desk, reading, responder):
     foreign = replace(reading, ours=False, signer_cert_sha256=None)
     assert believed_in_nothing(checked(foreign, desk, responder.address))
-    roots = desk.pki.trust.claim_roots
-    twins = replace(desk.pki.trust, claim_roots=roots + roots)
-    assert believed_in_nothing(checked(reading, desk, responder.address, trust=twins))
+    stranger = certs.make_root("Somebody", "Else", now()).certificate_pem
+    orphan = replace(desk.pki.trust, claim_roots=stranger)
+    assert believed_in_nothing(checked(reading, desk, responder.address, trust=orphan))
     nobody = replace(desk.pki.trust, signers=SignerTable())
     assert believed_in_nothing(checked(reading, desk, responder.address, trust=nobody))
     assert responder.asked == 0
+
+
+def with_a_twin(desk):
+    """Trust in the issuer, and in another certificate of the same name, which comes first."""
+    root = x509.load_pem_x509_certificate(desk.pki.trust.claim_roots.encode())
+    organisation, name = (one.value for one in root.subject)
+    twin = certs.make_root(name, organisation, now())
+    return replace(desk.pki.trust, claim_roots=twin.certificate_pem + desk.pki.trust.claim_roots), twin
+
+
+def test_an_issuer_that_was_certified_anew_is_asked_about_with_each_of_its_keys(desk, reading, responder):
+    trust, twin = with_a_twin(desk)
+    assert checked(reading, desk, responder.address, trust=trust).intact
+    assert responder.asked == 2
+    doubled = replace(desk.pki.trust, intermediates=desk.pki.trust.claim_roots)
+    assert checked(reading, desk, responder.address, trust=doubled).intact
+    assert responder.asked == 3  # one key, one question
+    ours, theirs = responder.authority, Authority(root=twin, status=lambda _serial: Status(state=State.GOOD))
+
+    def careless(request: bytes) -> bytes:
+        """Says good of what the other one never issued."""
+        said = ocsp.answer(request, theirs, theirs.responder(now()), now())
+        status = kinds.load_der_ocsp_response(said).response_status
+        known = status is kinds.OCSPResponseStatus.SUCCESSFUL
+        return said if known else with_status(ours, Status(state=State.REVOKED, revoked_at=now()))(request)
+
+    responder.make = careless
+    told = checked(reading, desk, responder.address, trust=trust)
+    assert told.revocation is RevocationState.REVOKED
 
 
 def test_a_recovered_credential_that_could_not_be_asked_about_is_not_checked(desk, signed, responder):

@@ -97,6 +97,11 @@ def test_what_is_no_question_for_this_ca_is_told_so(desk, rogue):
     for wrong in (b"", b"hello", bytes(3000)):
         said = kinds.load_der_ocsp_response(ocsp.answer(wrong, authority, pair, now()))
         assert said.response_status is kinds.OCSPResponseStatus.MALFORMED_REQUEST
+    unheard_of = asked_about(desk).replace(
+        bytes.fromhex("608648016503040201"), bytes.fromhex("60864801650304027f")
+    )
+    said = kinds.load_der_ocsp_response(ocsp.answer(unheard_of, authority, pair, now()))
+    assert said.response_status is kinds.OCSPResponseStatus.UNAUTHORIZED
     other = rogue.claim.certificate
     issuer = x509.load_pem_x509_certificate(rogue.trust.claim_roots.encode())
     asked = kinds.OCSPRequestBuilder().add_certificate(other, issuer, hashes.SHA256()).build()

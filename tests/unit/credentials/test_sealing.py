@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from secret_forms import exposed, forms
 
-from pipeline.credentials import envelope, sealing
+from pipeline.credentials import anchors, envelope, sealing
 from pipeline.credentials.envelope import DataKey, DoesNotOpen
 from pipeline.credentials.pki import ensure_pki, load_pki
+from pipeline.credentials.profile import read_roots
 from pipeline.credentials.report_key import ensure_report_key
 from pipeline.credentials.safe import SEAL_FILE, Safe, Secret, safe_of
 from pipeline.errors import KeysUnusable, UsageError
@@ -113,6 +114,29 @@ def test_a_foreign_file_among_the_keys_is_told_and_kept(keys: Path) -> None:
     (keys / "notes.txt").write_text("mine")
     assert sealing.seal(safe(keys), n=LIGHT) == ["notes.txt"]
     assert (keys / "notes.txt").read_text() == "mine"
+
+
+def test_our_own_trust_files_are_no_foreign_files(keys: Path) -> None:
+    root = load_pki(keys / "pki").trust.claim_roots
+    for name in ("claim_roots.pem", "intermediates.pem"):
+        anchors.add(keys / "pki" / name, read_roots(root))
+    (keys / "pki" / "ocsp_address").write_text("http://127.0.0.1/")
+    assert sealing.seal(safe(keys), n=LIGHT) == []
+
+
+def test_the_same_pass_phrase_means_a_new_data_key(keys: Path, plain: Path) -> None:
+    sealing.seal(safe(keys), n=LIGHT)
+    before = envelope.sealed_by((keys / Secret.MARKS).read_bytes())
+    told: list[str] = []
+    sealing.reseal(safe(keys), OLD, told.append)
+    assert sorted(told) == sorted(Secret)
+    assert envelope.sealed_by((keys / Secret.MARKS).read_bytes()) != before
+    assert contents(keys, OLD) == contents(plain, None)
+    sealing.reseal(safe(keys), NEW)
+    told = []
+    for done in (safe(keys), safe(keys, None)):  # the old pass phrase opens nothing, or is gone
+        sealing.reseal(done, NEW, told.append)
+    assert told == []
 
 
 def test_another_pass_phrase_opens_and_the_old_one_does_not(keys: Path, plain: Path) -> None:
@@ -318,7 +342,7 @@ def readable(folder: Path, wanted: dict[str, bytes]) -> bool:
     return False
 
 
-@pytest.mark.parametrize("kind", ["seal", "reseal", "unseal"])
+@pytest.mark.parametrize("kind", ["seal", "reseal", "the same", "unseal"])
 def test_killed_anywhere_all_can_be_read_and_the_same_command_goes_on(
     keys: Path, plain: Path, axe: type[Axe], kind: str
 ) -> None:
@@ -327,6 +351,7 @@ def test_killed_anywhere_all_can_be_read_and_the_same_command_goes_on(
     works: dict[str, Op] = {
         "seal": lambda folder: sealing.seal(safe(folder), n=LIGHT),
         "reseal": lambda folder: sealing.reseal(safe(folder), NEW),
+        "the same": lambda folder: sealing.reseal(safe(folder), OLD),
         "unseal": lambda folder: sealing.unseal(safe(folder)),
     }
     wanted = contents(plain, None)
@@ -337,7 +362,7 @@ def test_killed_anywhere_all_can_be_read_and_the_same_command_goes_on(
             assert contents(folder, None) == wanted
             assert not (folder / SEAL_FILE).exists()
         else:
-            assert contents(folder, OLD if kind == "seal" else NEW) == wanted
+            assert contents(folder, NEW if kind == "reseal" else OLD) == wanted
             assert exposed(folder, forms(wanted)) == []
             record = safe(folder).record()
             assert record is not None

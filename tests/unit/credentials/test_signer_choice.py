@@ -175,6 +175,19 @@ def test_a_root_is_never_both_of_claims_and_of_time_stamps(folder):
         demand_registered([leaf], mixed, NOW)
 
 
+def test_a_root_of_the_outside_time_stamp_service_is_no_claim_root(folder):
+    stamping = make_root("Stamps", "Stamps", NOW)
+    pki, leaf = load_pki(folder), leaf_of(stamping)
+    trust = replace(pki.trust, tsa_roots=pki.trust.tsa_roots + stamping.certificate_pem)
+    with pytest.raises(KeysUnusable, match="vouches for time-stamps"):
+        register(folder, [leaf], stamping.certificate, trust=trust)
+    register(folder, [leaf], stamping.certificate)  # before the setting named that service
+    pki = load_pki(folder)
+    mixed = replace(trust, claim_roots=pki.trust.claim_roots)
+    with pytest.raises(KeysUnusable, match="also a time-stamp root"):
+        open_signer(Choice(), pki, mixed, NOW)
+
+
 def test_a_root_with_the_name_of_another_one_is_refused(folder):
     twin = make_root("Countermark development claim root", "Countermark development", NOW)
     with pytest.raises(KeysUnusable, match="same name"):

@@ -72,20 +72,27 @@ def test_from_a_key_in_a_module_to_its_revocation(run, module, monkeypatch, tmp_
     assert PIN not in run("keys csr --organisation x --name x -o request.pem", expected=2)
 
 
-def test_what_commands_refuse(run, tmp_path):
+def test_what_commands_refuse(run, monkeypatch, tmp_path):
     run("keys init")
     run("ca init --organisation Studio")
     for line, why in {
         "ca init --organisation Studio": "new folder", "ca list --ca nowhere": "no CA",
         "ca issue --csr nothing.pem -o x.pem": "cannot read", "ca ocsp": "--port",
         f"ca revoke {'0' * 64}": "no such certificate", "ca revoke 0 --at tomorrow": "--at",
-        "ca revoke 0 --at 2026-01-01T00:00:00": "--at", "ca address ftp://x": "http://",
+        "ca revoke 0 --at 2026-01-01T00:00:00": "zone", "ca revoke 0 --at 2999-01-01T00:00:00Z": "future",
+        "ca revoke 0 --at 0001-01-01T00:00:00+23:00": "--at is no time",
+        "ca address ftp://x": "http://",
         "ca init --ca other --organisation Studio --ocsp x": "http://",
     }.items():  # fmt: skip
         output = run(line, expected=3 if why in ("new folder", "no CA") else 2)
         assert why in output, line
     Path("two.pem").write_text((tmp_path / "home/ca/root-certificate.pem").read_text() * 2)
     Path("root.pem").write_text((tmp_path / "home/ca/root-certificate.pem").read_text())
+    monkeypatch.setenv("COUNTERMARK_TSA_ROOTS", "root.pem")
+    run("keys csr --organisation Studio --name s -o request.pem")
+    run("ca issue --csr request.pem -o signer.pem")
+    assert "vouches for time-stamps" in run("keys trust-signer signer.pem --root root.pem", expected=3)
+    monkeypatch.delenv("COUNTERMARK_TSA_ROOTS")
     assert "does not hold one certificate" in run("keys trust-signer root.pem --root two.pem", expected=2)
     assert "profile" in run("keys trust-signer root.pem --root root.pem", expected=3)
 

@@ -66,6 +66,16 @@ def test_the_runbook_names_inline_commands_that_there_are(root: Path) -> None:
         parse(shlex.split(line))
 
 
+def test_the_runbook_makes_each_secret_of_the_service_readable_to_it_alone(root: Path) -> None:
+    text, lines = (root / "docs/runbook.md").read_text(), [*blocks(root / "docs/runbook.md")]
+    [user] = [value for name, value in instructions(root) if name == "USER"]
+    named = set(re.findall(r"\bsecrets/(\w+)", text)) - {"database_password"}  # the database's, read as root
+    assert named == {"database_passfile", "keys_passphrase"}
+    for name in named:
+        assert any(line.startswith("chmod 600 ") and f"secrets/{name}" in line.split() for line in lines)
+        assert f"sudo chown {user} secrets/{name}" in lines
+
+
 @pytest.mark.parametrize("line", ["apikeys incidents KEY", "serve --nowhere", "case list --limit many"])
 def test_what_is_no_command_is_found(line: str) -> None:
     with pytest.raises((AssertionError, USAGE)):
