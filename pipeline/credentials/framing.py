@@ -16,10 +16,13 @@ Pure; runs in the child. Hostile bytes may make it say no, but not run long: eve
 
 from typing import Final
 
+from pipeline.credentials import cbor
+
 BOX_PREFIX: Final = bytes(4) + b"manifest\0" + bytes(8)  # version and flags, purpose, Merkle offset
 HEADER: Final = 8
 TYPE: Final = 16
 TOGGLES: Final = b"\x03"  # requestable, with a label
+LABELLED: Final = 0x02
 ISO_TYPE: Final = bytes.fromhex("00110010800000aa00389b71")
 STORE, MANIFEST, CLAIM, SIGNATURE = b"c2pa", b"c2ma", b"c2cl", b"c2cs"
 ASSERTIONS: Final = b"c2as"
@@ -29,8 +32,6 @@ LABELS: Final = {
 COSE_SIGN1: Final = b"\xd2\x84"  # tag 18, an array of four
 PADDING: Final = frozenset({b"pad", b"pad2"})
 HEADERS: Final = frozenset({b"sigTst", b"sigTst2", b"rVals"}) | PADDING
-MAX_DEPTH: Final = 16
-BYTES, TEXT, ARRAY, MAP, TAG, SIMPLE = 2, 3, 4, 5, 6, 7
 
 
 def regular(box: bytes) -> bool:
@@ -38,28 +39,28 @@ def regular(box: bytes) -> bool:
     try:
         if not box.startswith(BOX_PREFIX):
             return False
-        [(kind, store)] = _boxes(box[len(BOX_PREFIX) :])
+        [(kind, store)] = boxes(box[len(BOX_PREFIX) :])
         return kind == b"jumb" and _store(store)
     except (ValueError, IndexError):
         return False
 
 
 def _store(content: bytes) -> bool:
-    description, *manifests = _boxes(content)
-    if not _described(description, STORE, b"c2pa") or {kind for kind, _ in manifests} != {b"jumb"}:
+    description, *manifests = boxes(content)
+    if not described(description, STORE, b"c2pa") or {kind for kind, _ in manifests} != {b"jumb"}:
         return False
     return _manifest(manifests[-1][1])  # the active one; the others are covered by its ingredients
 
 
 def _manifest(content: bytes) -> bool:
-    description, *parts = _boxes(content)
-    if not _described(description, MANIFEST, None):
+    description, *parts = boxes(content)
+    if not described(description, MANIFEST, None):
         return False
     seen = []
     for kind, part in parts:
-        first, *rest = _boxes(part)
+        first, *rest = boxes(part)
         name = first[1][:4]
-        if kind != b"jumb" or name not in LABELS or not _described(first, name, LABELS[name]):
+        if kind != b"jumb" or name not in LABELS or not described(first, name, LABELS[name]):
             return False
         if name == SIGNATURE and not ([kind for kind, _ in rest] == [b"cbor"] and _cose(rest[0][1])):
             return False
@@ -69,7 +70,7 @@ def _manifest(content: bytes) -> bool:
     return sorted(seen) == sorted(LABELS)
 
 
-def _described(box: tuple[bytes, bytes], name: bytes, label: bytes | None) -> bool:
+def described(box: tuple[bytes, bytes], name: bytes, label: bytes | None) -> bool:
     """Whether a description box is exactly: type, toggles, label, zero. `label` None: whatever it is."""
     kind, content = box
     start = name + ISO_TYPE + TOGGLES
@@ -77,7 +78,16 @@ def _described(box: tuple[bytes, bytes], name: bytes, label: bytes | None) -> bo
     return kind == b"jumd" and b"\0" not in given and content == start + given + b"\0"
 
 
-def _boxes(content: bytes) -> list[tuple[bytes, bytes]]:
+def label(superbox: bytes) -> bytes:
+    """The label that the description box at its begin gives. Raises: ValueError, IndexError."""
+    kind, content = boxes(superbox)[0]
+    name, zero, _ = content[TYPE + len(TOGGLES) :].partition(b"\0")
+    if kind != b"jumd" or not zero or content[TYPE] & LABELLED != LABELLED:
+        raise ValueError("no label")
+    return name
+
+
+def boxes(content: bytes) -> list[tuple[bytes, bytes]]:
     """(type, content) of boxes that fill `content`. Raises: ValueError when they do not."""
     found, position = [], 0
     while position < len(content):
@@ -95,49 +105,17 @@ def _cose(content: bytes) -> bool:
     """Rule 3. Raises: ValueError, IndexError for what is no COSE_Sign1 of definite lengths."""
     if not content.startswith(COSE_SIGN1):
         return False
-    major, length, place = _head(content, len(COSE_SIGN1))
-    major, count, place = _head(content, place + length) if major == BYTES else (SIMPLE, 0, 0)
-    if major != MAP:
-        return False
-    seen: list[bytes] = []
-    for _ in range(count):
-        major, length, place = _head(content, place)
-        if major != TEXT:
+    place = cbor.end(content, len(COSE_SIGN1))
+    seen = []
+    for name, start, end in cbor.pairs(content, place):
+        if name in PADDING and not _zeros(content, start, end):
             return False
-        seen.append(content[place : place + length])
-        start, place = place + length, _end(content, place + length)
-        if seen[-1] in PADDING and not _zeros(content, start, place):
-            return False
-    place = _end(content, _end(content, place))  # the payload, which is detached, and the signature
+        seen.append(name)
+    place = cbor.end(content, cbor.end(content, cbor.end(content, place)))  # header, payload, signature
     return place == len(content) and len(set(seen)) == len(seen) and set(seen) <= HEADERS
 
 
 def _zeros(content: bytes, start: int, end: int) -> bool:
-    major, length, place = _head(content, start)
-    return major == BYTES and place + length == end and not any(content[place:end])
-
-
-def _head(content: bytes, place: int) -> tuple[int, int, int]:
-    """Major type, argument, and where the item's content begins (RFC 8949, 3). Raises: ValueError."""
-    major, short = content[place] >> 5, content[place] & 0x1F
-    if short < 24:
-        return major, short, place + 1
-    if short > 27:
-        raise ValueError("no definite length")
-    size = 1 << (short - 24)
-    return major, int.from_bytes(content[place + 1 : place + 1 + size], "big"), place + 1 + size
-
-
-def _end(content: bytes, place: int, depth: int = MAX_DEPTH) -> int:
-    """Where the item at `place` ends. Raises: ValueError, IndexError."""
-    major, argument, place = _head(content, place)
-    if not depth or place > len(content):
-        raise ValueError("too deep, or it ends early")
-    if major in (BYTES, TEXT):
-        place += argument
-    elif major in (ARRAY, MAP, TAG):
-        for _ in range({ARRAY: argument, MAP: 2 * argument, TAG: 1}[major]):
-            place = _end(content, place, depth - 1)
-    if place > len(content):
-        raise ValueError("it ends early")
-    return place
+    """Whether that item is a byte string of zeros. Raises: ValueError, IndexError."""
+    value = cbor.string(content, start)
+    return not any(value) and cbor.end(content, start) == end

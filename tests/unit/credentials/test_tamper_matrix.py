@@ -33,7 +33,10 @@ def given(desk: Any, rogue: Any, guarded: Any, workshop: Path) -> Subject:
     judged = inspect_ingredient(theirs, desk.pki.trust, limits=desk.limits)
     source = workshop / "with-xmp.mp4"
     source.write_bytes(desk.source.read_bytes())
-    append_xmp(source, Latent(made=True, provider="x", at="2026-11-22T12:00:00Z", number="00", manifest=""))
+    label = Latent(
+        made=True, provider="x", at="2026-11-22T12:00:00Z", number="00", manifest="", source_type="made"
+    )
+    append_xmp(source, label)
     ours = desk.sign(workshop / "ours.mp4", guarded(judged), source=source)
     other = desk.sign(workshop / "other.mp4", desk.created(payload=OTHER))
 
