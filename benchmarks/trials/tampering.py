@@ -118,8 +118,9 @@ def worth(reading: CredentialReading) -> str:
     return NOT_WHOLE if reading.hash_ok else ALTERED
 
 
-def _row(name: str, make: Make, *words: str, verdicts: tuple[str, ...] = (), places: bool = False,
-         stricter: dict[str, str] | None = None, laxer: dict[str, str] | None = None) -> Row:  # fmt: skip
+def make_row(name: str, make: Make, *words: str, verdicts: tuple[str, ...] = (), places: bool = False,
+             stricter: dict[str, str] | None = None, laxer: dict[str, str] | None = None) -> Row:  # fmt: skip
+    """A row with these worths, and by default the verdicts that follow from them."""
     usual = verdicts or tuple(VERDICT_OF[word] for word in words)
     return Row(
         name=name, make=make, worth=frozenset(words), verdicts=frozenset(usual), places=places,
@@ -127,7 +128,9 @@ def _row(name: str, make: Make, *words: str, verdicts: tuple[str, ...] = (), pla
     )  # fmt: skip
 
 
-def _written(change: Callable[[Subject, Random], bytes]) -> Make:
+def written(change: Callable[[Subject, Random], bytes]) -> Make:
+    """Write what `change` returns."""
+
     def make(given: Subject, random: Random, folder: Path) -> Path:
         target = folder / "tampered.mp4"
         target.write_bytes(change(given, random))
@@ -146,7 +149,7 @@ def _flip(part: str) -> Make:
         changed[random.randrange(span.start, span.end)] ^= 1 << random.randrange(8)
         return bytes(changed)
 
-    return _written(change)
+    return written(change)
 
 
 def _flips() -> Iterator[Row]:
@@ -154,7 +157,7 @@ def _flips() -> Iterator[Row]:
     lost = ("recovered", "unreadable")
 
     def flip(part: str, *words: str, **more: object) -> Row:
-        return _row(f"bit flipped: {part}", _flip(part), *words, places=True, **more)  # type: ignore[arg-type]
+        return make_row(f"bit flipped: {part}", _flip(part), *words, places=True, **more)  # type: ignore[arg-type]
 
     yield flip("mdat", ALTERED)
     yield flip("header of mdat", ALTERED, UNREADABLE, verdicts=broken)
@@ -194,7 +197,7 @@ ASSERTIONS: Final = (
 
 
 def _appended(added: Callable[[Subject], bytes]) -> Make:
-    return _written(lambda given, _random: given.content + added(given))
+    return written(lambda given, _random: given.content + added(given))
 
 
 def _box(kind: bytes, content: bytes) -> bytes:
@@ -210,30 +213,30 @@ def _boxes() -> Iterator[Row]:
     unknown = bytes(range(16)) + SMUGGLED
     for kind in (b"free", b"skip", b"uuid", b"mdat", b"abcd"):
         name, one = kind.decode(), _box(kind, unknown)
-        yield _row(f"box appended: {name}", _appended(lambda _given, one=one: one), ALTERED)  # type: ignore[misc]
+        yield make_row(f"box appended: {name}", _appended(lambda _given, one=one: one), ALTERED)  # type: ignore[misc]
         for before in ("c2pa", "moov", "mdat") if kind in (b"free", b"uuid") else ():
-            yield _row(f"box inserted before {before}: {name}", _inserted(one, before), ALTERED)
+            yield make_row(f"box inserted before {before}: {name}", _inserted(one, before), ALTERED)
     both = {C2PA: UNCOVERED, ENCYPHER: UNCOVERED}
     for kind in (b"ftyp", b"mfra"):
         one = _box(kind, SMUGGLED)
         add = _appended(lambda _given, one=one: one)  # type: ignore[misc]
-        yield _row(f"box appended: {kind.decode()}", add, ALTERED, UNREADABLE, stricter=both)
-    yield _row("bytes appended", _appended(lambda _given: b"x" * 7), ALTERED, UNREADABLE, stricter=both)
-    yield _row(
+        yield make_row(f"box appended: {kind.decode()}", add, ALTERED, UNREADABLE, stricter=both)
+    yield make_row("bytes appended", _appended(lambda _given: b"x" * 7), ALTERED, UNREADABLE, stricter=both)
+    yield make_row(
         "second C2PA box: its own", _appended(lambda given: _of(given.content, "c2pa")),
         ALTERED, UNREADABLE, stricter=both,
     )  # fmt: skip
-    yield _row(
+    yield make_row(
         "second C2PA box: another file's", _appended(lambda given: _of(given.other, "c2pa")),
         ALTERED, UNREADABLE, stricter=both,
     )  # fmt: skip
     nonsense = _box(b"uuid", jumbf.C2PA_UUID + SMUGGLED)
     third = _appended(lambda _given: nonsense)
-    yield _row("second C2PA box: nonsense", third, ALTERED, UNREADABLE, stricter=both)
+    yield make_row("second C2PA box: nonsense", third, ALTERED, UNREADABLE, stricter=both)
 
 
 def _inserted(one: bytes, before: str) -> Make:
-    return _written(
+    return written(
         lambda given, _random: with_bytes(given.content, jumbf.box(given.content, before).start, one)
     )
 
@@ -257,10 +260,10 @@ def _manifests() -> Iterator[Row]:
         given.sign_as_stranger(source, target)
         return target
 
-    yield _row("manifest of another release", _written(transplanted), ALTERED, verdicts=("conflict",))
-    yield _row("manifest removed", _written(removed), NONE)
-    yield _row("manifest's box renamed free", _written(renamed_box), NONE)
-    yield _row("signed anew under a stranger's root with our names", signed_anew, UNTRUSTED)
+    yield make_row("manifest of another release", written(transplanted), ALTERED, verdicts=("conflict",))
+    yield make_row("manifest removed", written(removed), NONE)
+    yield make_row("manifest's box renamed free", written(renamed_box), NONE)
+    yield make_row("signed anew under a stranger's root with our names", signed_anew, UNTRUSTED)
 
 
 def _truncations() -> Iterator[Row]:
@@ -269,15 +272,15 @@ def _truncations() -> Iterator[Row]:
             place = jumbf.box(given.content, "mdat")
             return given.content[: place.start + round(share * (place.end - place.start))]
 
-        return _written(change)
+        return written(change)
 
     broken = ("altered", "untrusted-claim", "unreadable")
     for name, share in (("half of mdat", 0.5), ("a tenth of mdat left", 0.1), ("mdat gone", 0.0)):
-        yield _row(f"truncated: {name}", cut(share), ALTERED, UNREADABLE, verdicts=broken)
-    last = _written(lambda given, _random: given.content[:-1])
-    yield _row("truncated: last byte", last, ALTERED, UNREADABLE, verdicts=broken)
-    half = _written(lambda given, _random: given.content[: len(given.content) // 2])
-    yield _row("truncated: half of the file", half, ALTERED, UNREADABLE, verdicts=broken)
+        yield make_row(f"truncated: {name}", cut(share), ALTERED, UNREADABLE, verdicts=broken)
+    last = written(lambda given, _random: given.content[:-1])
+    yield make_row("truncated: last byte", last, ALTERED, UNREADABLE, verdicts=broken)
+    half = written(lambda given, _random: given.content[: len(given.content) // 2])
+    yield make_row("truncated: half of the file", half, ALTERED, UNREADABLE, verdicts=broken)
 
 
 def _metadata() -> Iterator[Row]:
@@ -287,10 +290,10 @@ def _metadata() -> Iterator[Row]:
                 raise KeyError(old)
             return given.content.replace(old, new)
 
-        return _written(change)
+        return written(change)
 
-    yield _row("AIGC label edited", edited(b'{"Label":"', b'{"Labal":"'), ALTERED)
-    yield _row("XMP source type edited", edited(b"DigitalSourceType=", b"DigitalSourceTape="), ALTERED)
+    yield make_row("AIGC label edited", edited(b'{"Label":"', b'{"Labal":"'), ALTERED)
+    yield make_row("XMP source type edited", edited(b"DigitalSourceType=", b"DigitalSourceTape="), ALTERED)
 
 
 def _containers() -> Iterator[Row]:
@@ -318,7 +321,7 @@ def _containers() -> Iterator[Row]:
     yield _remade("ffmpeg: re-encoded, crf 28", "mp4", partial(_ffmpeg, arguments=encoded))
     for suffix in ("mov", "txt"):
         yield _remade(f"file renamed to .{suffix}", suffix, shutil.copyfile, INTACT)
-    yield _row("untouched", _written(lambda given, _random: given.content), INTACT)
+    yield make_row("untouched", written(lambda given, _random: given.content), INTACT)
 
 
 UNTAKEN: Final = ("unreadable",)  # verify takes MP4, MOV, WebM, MKV and GIF, no MPEG-TS
@@ -335,7 +338,7 @@ def _remade(
         remake(source, target)
         return target
 
-    return _row(name, make, word, verdicts=(VERDICT_OF[word], *also))
+    return make_row(name, make, word, verdicts=(VERDICT_OF[word], *also))
 
 
 def _ffmpeg(source: Path, target: Path, *, arguments: Sequence[str]) -> None:

@@ -9,6 +9,7 @@ C2PA box, framed in one way (`framing`), one ``ftyp``, no ``mfra``, and end wher
 """
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import IO, Final
 
@@ -37,13 +38,16 @@ class BoxScan:
     unfinished: bool
     store: tuple[int, int] = (0, 0)
 
-    def regular(self, file: IO[bytes]) -> bool:
-        """Whether every byte is covered, or has the one value that it has in a file of ours."""
+    def regular(self, file: IO[bytes], manifests: Collection[str]) -> bool:
+        """Whether every byte is covered, or has the one value that it has in a file of ours.
+
+        `manifests`: as for `framing.regular`.
+        """
         start, end = self.store
         if self.uncovered or not 0 < end - start <= MAX_STORE_BYTES:
             return False
         file.seek(start)
-        return regular(file.read(end - start))
+        return regular(file.read(end - start), manifests)
 
     def manifest_store(self, file: IO[bytes]) -> bytes:
         """The bytes of the manifest store; none where there is not exactly one C2PA box of a usual size.

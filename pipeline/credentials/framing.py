@@ -8,12 +8,17 @@ several thousand bytes in which anybody could put what he likes. What we sign ha
 1. the box's prefix names the purpose ``manifest`` and no Merkle boxes (C2PA 2.4, A.5.1);
 2. the boxes fill it to the last byte, and every description has the type of its label, the toggles
    "requestable, labelled", and nothing after the label (ISO 19566-5, B.3);
-3. the unprotected COSE header has time-stamp, revocation values and padding, each at most once, and the
-   padding is zero (C2PA 2.4, 13.2).
+3. the unprotected COSE header has time-stamp and padding, each at most once; the time-stamp is one token and
+   nothing beside it, the padding is zero; the payload is null, since it is detached (C2PA 2.4, 13.2);
+4. every manifest in the store is one that is reached through the active one's ingredients, once.
+
+Nothing here looks into the time-stamp's token: what its authority's signature leaves open there (CMS: other
+certificates, unsigned attributes) stays open.
 
 Pure; runs in the child. Hostile bytes may make it say no, but not run long: every step goes forward.
 """
 
+from collections.abc import Collection
 from typing import Final
 
 from pipeline.credentials import cbor
@@ -31,23 +36,29 @@ LABELS: Final = {
 }  # fmt: skip
 COSE_SIGN1: Final = b"\xd2\x84"  # tag 18, an array of four
 PADDING: Final = frozenset({b"pad", b"pad2"})
-HEADERS: Final = frozenset({b"sigTst", b"sigTst2", b"rVals"}) | PADDING
+TIME_STAMP: Final = b"sigTst2"
+TOKENS: Final = b"\xa1\x69tstTokens\x81\xa1\x63val"  # {"tstTokens": [{"val": …}]}
 
 
-def regular(box: bytes) -> bool:
-    """Whether a C2PA box, from behind its UUID on, has the one form that ours have."""
+def regular(box: bytes, manifests: Collection[str]) -> bool:
+    """Whether a C2PA box, from behind its UUID on, has the one form that ours have.
+
+    `manifests`: names of those that are reached from the active one, itself included.
+    """
     try:
         if not box.startswith(BOX_PREFIX):
             return False
         [(kind, store)] = boxes(box[len(BOX_PREFIX) :])
-        return kind == b"jumb" and _store(store)
+        return kind == b"jumb" and _store(store, sorted(name.encode() for name in manifests))
     except (ValueError, IndexError):
         return False
 
 
-def _store(content: bytes) -> bool:
+def _store(content: bytes, names: list[bytes]) -> bool:
     description, *manifests = boxes(content)
     if not described(description, STORE, b"c2pa") or {kind for kind, _ in manifests} != {b"jumb"}:
+        return False
+    if sorted(label_of(manifest) for _, manifest in manifests) != names:
         return False
     return _manifest(manifests[-1][1])  # the active one; the others are covered by its ingredients
 
@@ -78,7 +89,7 @@ def described(box: tuple[bytes, bytes], name: bytes, label: bytes | None) -> boo
     return kind == b"jumd" and b"\0" not in given and content == start + given + b"\0"
 
 
-def label(superbox: bytes) -> bytes:
+def label_of(superbox: bytes) -> bytes:
     """The label that the description box at its begin gives. Raises: ValueError, IndexError."""
     kind, content = boxes(superbox)[0]
     name, zero, _ = content[TYPE + len(TOGGLES) :].partition(b"\0")
@@ -108,14 +119,25 @@ def _cose(content: bytes) -> bool:
     place = cbor.end(content, len(COSE_SIGN1))
     seen = []
     for name, start, end in cbor.pairs(content, place):
-        if name in PADDING and not _zeros(content, start, end):
+        value = content[start:end]
+        if not ((name in PADDING and _zeros(value)) or (name == TIME_STAMP and _one_token(value))):
             return False
         seen.append(name)
-    place = cbor.end(content, cbor.end(content, cbor.end(content, place)))  # header, payload, signature
-    return place == len(content) and len(set(seen)) == len(seen) and set(seen) <= HEADERS
+    place = cbor.end(content, place)
+    if len(set(seen)) != len(seen) or content[place : place + 1] != cbor.NULL:
+        return False
+    cbor.string(content, place + 1)  # the signature, and then no more
+    return cbor.end(content, place + 1) == len(content)
 
 
-def _zeros(content: bytes, start: int, end: int) -> bool:
-    """Whether that item is a byte string of zeros. Raises: ValueError, IndexError."""
-    value = cbor.string(content, start)
-    return not any(value) and cbor.end(content, start) == end
+def _zeros(value: bytes) -> bool:
+    """Whether the item is a byte string of zeros. Raises: ValueError, IndexError."""
+    return not any(cbor.string(value, 0))
+
+
+def _one_token(value: bytes) -> bool:
+    """Whether the item is one time-stamp token, a byte string. Raises: ValueError, IndexError."""
+    if not value.startswith(TOKENS):
+        return False
+    cbor.string(value, len(TOKENS))
+    return cbor.end(value, len(TOKENS)) == len(value)

@@ -6,7 +6,7 @@ certificate in the signer table; (4) nothing that names someone leaves here unle
 are walked at every depth, since a broken parent leaves the child's own state whole; (6) assertions count only
 where nothing but the content hash or trust fails: a rewritten one leaves the signature valid; (7) a parent's
 manifest that was changed *after* it was sealed into this one is a failure of this one. What was known of it
-before stands in our own ingredients, under our signature; what other manifests tell of themselves is no record.
+before stands in our own ingredients, under our signature; what other manifests say of themselves counts not.
 """
 
 from collections.abc import Iterator
@@ -51,6 +51,18 @@ def active(report: dict[str, Any]) -> str:
     return _text(report.get("active_manifest"))
 
 
+def reached(report: dict[str, Any]) -> frozenset[str]:
+    """Names of all manifests of a parsed `Reader.json()`; none if one is not reached through ingredients."""
+    manifests, found, left = _dict(report.get("manifests")), set[str](), [active(report)]
+    while left:
+        name = left.pop()
+        if name in manifests and name not in found:
+            found.add(name)
+            rows = _rows(_dict(manifests[name]).get("ingredients"))
+            left += [_text(row.get("active_manifest")) for row in rows]
+    return frozenset(found) if found == set(manifests) else frozenset()
+
+
 def judge(report: dict[str, Any], leaf_sha256: str | None, signers: SignerTable) -> CredentialReading:
     """`report`: Reader.json(), parsed; `leaf_sha256`: of the active manifest's signing certificate, None
     where that is not known, so that it is nobody's of ours. Never raises on odd content.
@@ -60,7 +72,7 @@ def judge(report: dict[str, Any], leaf_sha256: str | None, signers: SignerTable)
     manifest = _dict(manifests.get(urn))
     results = _dict(report.get("validation_results"))
     found = _dict(results.get("activeManifest"))
-    passed, failed = _codes(found, "success"), _codes(found, "failure") | _unsealed(manifests, results)
+    passed, failed = _codes(found, "success"), _codes(found, "failure") | _unsealed(manifest, results)
     stamp = _timestamp(found)
     stamped_at = _stamp_time(manifest) if stamp is TimestampState.TRUSTED else None
     signature_ok = "claimSignature.validated" in passed and not _any_with(failed, "claimSignature.")
@@ -109,21 +121,21 @@ def _stamp_time(manifest: dict[str, Any]) -> str | None:
 
 def _ingredient_failures(manifests: dict[str, Any], results: dict[str, Any]) -> Iterator[str]:
     """Failure codes of all ingredients: as recorded when they were taken in, and as found just now."""
-    yield from _recorded_failures(manifests)
+    for manifest in manifests.values():
+        yield from _recorded_failures(_dict(manifest))
     yield from _result_failures({"ingredientDeltas": results.get("ingredientDeltas")})
 
 
-def _recorded_failures(manifests: dict[str, Any]) -> Iterator[str]:
-    for manifest in manifests.values():
-        for ingredient in _rows(_dict(manifest).get("ingredients")):
-            yield from _result_failures(_dict(ingredient.get("validation_results")))
-            yield from (_text(row.get("code")) for row in _failed_rows(ingredient.get("validation_status")))
+def _recorded_failures(manifest: dict[str, Any]) -> Iterator[str]:
+    for ingredient in _rows(manifest.get("ingredients")):
+        yield from _result_failures(_dict(ingredient.get("validation_results")))
+        yield from (_text(row.get("code")) for row in _failed_rows(ingredient.get("validation_status")))
 
 
-def _unsealed(manifests: dict[str, Any], results: dict[str, Any]) -> set[str]:
-    """Rule 7: found just now, and not on record from when the parent was taken in."""
+def _unsealed(manifest: dict[str, Any], results: dict[str, Any]) -> set[str]:
+    """Rule 7: found just now, and not on record in the active manifest from when the parent was taken in."""
     found = set(_result_failures({"ingredientDeltas": results.get("ingredientDeltas")}))
-    return (found & SEALED_FAILURES) - set(_recorded_failures(manifests))
+    return (found & SEALED_FAILURES) - set(_recorded_failures(manifest))
 
 
 def _failed_rows(status: object) -> Iterator[dict[str, Any]]:

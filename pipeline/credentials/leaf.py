@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from pipeline.credentials import cbor
-from pipeline.credentials.framing import COSE_SIGN1, LABELS, SIGNATURE, boxes, described, label
+from pipeline.credentials.framing import COSE_SIGN1, LABELS, SIGNATURE, boxes, described, label_of
 
 CHAIN: Final = (33, b"x5chain")
 
@@ -33,7 +33,7 @@ def _signature(store: bytes, urn: bytes) -> bytes:
     """The COSE_Sign1 of the last manifest, the active one. Raises: ValueError, IndexError."""
     [(_, content)] = boxes(store)
     manifests = [manifest for _, manifest in boxes(content)[1:]]
-    if [label(manifest) == urn for manifest in manifests] != [False] * (len(manifests) - 1) + [True]:
+    if [label_of(manifest) == urn for manifest in manifests] != [False] * (len(manifests) - 1) + [True]:
         raise ValueError("the active manifest is not the last, or has its name not for itself")
     parts = [boxes(part) for _, part in boxes(manifests[-1])[1:]]
     [signature] = [part for part in parts if _is_signature(part[0][1])]
