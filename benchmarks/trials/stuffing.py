@@ -4,27 +4,30 @@ The C2PA box keeps its length, so the content hash and the claim's signature hol
 of anybody's ride along in a file that c2pa calls whole.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from random import Random
 from typing import Final
 
 from benchmarks.tools import jumbf
-from benchmarks.tools.jumbf import Span
 from benchmarks.trials.tampering import (
     ALTERED,
     C2PA,
     ENCYPHER,
     FRAMING,
+    NOT_WHOLE,
     SMUGGLED,
     Subject,
     make_row,
-    subject,
     written,
 )
 
 LEAST: Final = 256  # bytes of padding, so that its length keeps the same form
 CBOR_WORD: Final = b"\x59"  # a byte string whose length has two bytes
+PADDING: Final = b"\x63pad" + CBOR_WORD
 REASONS: Final = {C2PA: FRAMING, ENCYPHER: FRAMING}
+SEALED: Final = "a parent that was changed after it was sealed in is told of the parent, not of the clip"
+PARENTS: Final = {C2PA: SEALED, ENCYPHER: SEALED}
 
 
 def bytes_of(content: bytes) -> bytes:
@@ -37,20 +40,8 @@ def box(kind: bytes, content: bytes) -> bytes:
     return (jumbf.HEADER + len(content)).to_bytes(4, "big") + kind + content
 
 
-def around(content: bytes, place: int) -> list[Span]:
-    """The boxes of the manifest store in which a place lies, from the store inwards."""
-    outer, found = jumbf.store(content), list[Span]()
-    start, end = outer.start, outer.end
-    while inner := [one for one in jumbf.boxes(content, start, end) if one.start <= place < one.end]:
-        found += inner
-        start, end = inner[0].start + jumbf.HEADER, inner[0].end
-        if inner[0].name != "jumb":
-            break
-    return found
-
-
-def cut(given: Subject, count: int, content: bytes | None = None) -> bytes:
-    """The clip with so many bytes of padding less; the boxes around keep their sizes.
+def cut(given: Subject, count: int) -> bytes:
+    """The clip with so many bytes of padding less, and the boxes around as long as before.
 
     Raises: ValueError when the padding is too short.
     """
@@ -58,36 +49,52 @@ def cut(given: Subject, count: int, content: bytes | None = None) -> bytes:
     left = padding.end - padding.start - count
     if left < LEAST:
         raise ValueError("the padding is too short for that")
-    changed = bytearray(given.content if content is None else content)
+    changed = bytearray(given.content)
     changed[padding.start - 2 : padding.start] = left.to_bytes(2, "big")
     return bytes(changed[: padding.end - count] + changed[padding.end :])
 
 
-def shrunk(given: Subject, count: int) -> bytes:
-    """The same, with the boxes around it shorter too, all but the store."""
-    changed = bytearray(given.content)
-    for one in around(given.content, given.spans["padding"][0].start)[1:]:
+def manifests(content: bytes) -> list[bytes]:
+    """The boxes of the manifest store: its description, then the manifests, the active one last."""
+    store = jumbf.store(content)
+    inner = jumbf.boxes(content, store.start + jumbf.HEADER, store.end)
+    return [content[one.start : one.end] for one in inner]
+
+
+def with_manifests(content: bytes, inner: Sequence[bytes]) -> bytes:
+    """The clip with these instead. Raises: ValueError unless they are as long together."""
+    store, made = jumbf.store(content), b"".join(inner)
+    if len(made) != store.end - store.start - jumbf.HEADER:
+        raise ValueError("the C2PA box would change its length")
+    return content[: store.start + jumbf.HEADER] + made + content[store.end :]
+
+
+def slimmer(manifest: bytes, count: int | None = None) -> bytes:
+    """A manifest with so many bytes of padding less (or more, below zero); None: with the least.
+
+    Raises: ValueError when the padding is too short.
+    """
+    place = manifest.rindex(PADDING) + len(PADDING)
+    length = int.from_bytes(manifest[place : place + 2], "big")
+    count = length - LEAST if count is None else count
+    if length - count < LEAST:
+        raise ValueError("the padding is too short for that")
+    changed = bytearray(manifest)
+    start, end = 0, len(manifest)
+    while inner := [one for one in jumbf.boxes(manifest, start, end) if one.start <= place < one.end]:
+        [one] = inner
         changed[one.start : one.start + 4] = (one.end - one.start - count).to_bytes(4, "big")
-    return cut(given, count, bytes(changed))
-
-
-def active(given: Subject) -> Span:
-    """The active manifest's box."""
-    return around(given.content, given.spans["padding"][0].start)[1]
+        if one.name != "jumb":
+            break
+        start, end = one.start + jumbf.HEADER, one.end
+    zeros = (length - count).to_bytes(2, "big") + bytes(length - count)
+    return bytes(changed[:place]) + zeros + manifest[place + 2 + length :]
 
 
 def with_box(given: Subject, added: bytes) -> bytes:
     """The clip with a box before its active manifest, in the room of its padding."""
-    changed, place = shrunk(given, len(added)), active(given).start
-    return changed[:place] + added + changed[place:]
-
-
-def small_manifest(given: Subject) -> bytes:
-    """The active manifest with the least padding."""
-    [padding] = given.spans["padding"]
-    count = padding.end - padding.start - LEAST
-    changed, place = shrunk(given, count), active(given)
-    return changed[place.start : place.end - count]
+    *before, last = manifests(given.content)
+    return with_manifests(given.content, [*before, added, slimmer(last, len(added))])
 
 
 def _payload(given: Subject, _random: Random) -> bytes:
@@ -130,7 +137,33 @@ def _junk(given: Subject, _random: Random) -> bytes:
 
 def _stranger(given: Subject, _random: Random) -> bytes:
     """Another release's manifest, which nothing refers to."""
-    return with_box(given, small_manifest(subject(given.other, given.content, given.sign_as_stranger)))
+    return with_box(given, slimmer(manifests(given.other)[-1]))
+
+
+def _recorded(given: Subject, _random: Random, folder: Path) -> Path:
+    """A parent that was changed, and a stranger's manifest over it, which says that it came so."""
+    if "parent's manifest" not in given.spans:
+        raise KeyError("parent's manifest")
+    source, target = folder / "source.mp4", folder / "tampered.mp4"
+    *before, parent, last = manifests(given.content)
+    changed = slimmer(parent)
+    room = len(parent) - len(changed)
+    source.write_bytes(with_manifests(given.content, [*before, changed, slimmer(last, -room)]))
+    given.sign_over_as_stranger(source, target)
+    added = slimmer(manifests(target.read_bytes())[-1])
+    inner = [*before, changed, added, slimmer(last, len(added) - room)]
+    target.write_bytes(with_manifests(given.content, inner))
+    return target
+
+
+def _changed(given: Subject, _random: Random) -> bytes:
+    """A parent whose padding was cut: only the hash of the ingredient in our claim tells."""
+    if "parent's manifest" not in given.spans:
+        raise KeyError("parent's manifest")
+    *before, parent, last = manifests(given.content)
+    changed = slimmer(parent)
+    room = len(parent) - len(changed)
+    return with_manifests(given.content, [*before, changed, slimmer(last, -room)])
 
 
 CHANGES: Final[dict[str, Callable[[Subject, Random], bytes]]] = {
@@ -141,7 +174,11 @@ CHANGES: Final[dict[str, Callable[[Subject, Random], bytes]]] = {
     "a box of no known kind": _junk,
     "a manifest that nothing refers to": _stranger,
 }
-STUFFED: Final = tuple(
-    make_row(f"padding cut for {name}", written(change), ALTERED, stricter=REASONS)
-    for name, change in CHANGES.items()
+STUFFED: Final = (
+    *(
+        make_row(f"padding cut for {name}", written(change), ALTERED, stricter=REASONS)
+        for name, change in CHANGES.items()
+    ),
+    make_row("parent changed", written(_changed), NOT_WHOLE, stricter=PARENTS),
+    make_row("parent changed, and a stranger's record of it", _recorded, ALTERED, stricter=PARENTS),
 )

@@ -42,12 +42,15 @@ STANDARD: Final = "the standard leaves ftyp out of the content hash (C2PA 2.4, 9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """A released clip, another release, the clip's parts by name, and how a stranger signs."""
+    """A released clip, another release, the clip's parts by name, and how a stranger signs: his own clip, or
+    with the source as its parent, whatever that is worth.
+    """
 
     content: bytes = field(repr=False)
     other: bytes = field(repr=False)
     spans: dict[str, tuple[Span, ...]]
     sign_as_stranger: Callable[[Path, Path], object]
+    sign_over_as_stranger: Callable[[Path, Path], object]
 
 
 Make = Callable[[Subject, Random, Path], Path]
@@ -66,13 +69,19 @@ class Row:
     laxer: dict[str, str] = field(default_factory=dict)
 
 
-def subject(content: bytes, other: bytes, sign_as_stranger: Callable[[Path, Path], object]) -> Subject:
-    """A clip to tamper with. `other`: a clip of another release; `sign_as_stranger(source, target)`."""
+def subject(
+    content: bytes, other: bytes, sign_as_stranger: Callable[[Path, Path], object],
+    sign_over_as_stranger: Callable[[Path, Path], object],
+) -> Subject:  # fmt: skip
+    """A clip to tamper with. `other`: a clip of another release; the others: (source, target)."""
     spans: dict[str, list[Span]] = {}
     for name, span in _named(content):
         spans.setdefault(name, []).append(span)
     kept = {name: tuple(found) for name, found in spans.items()}
-    return Subject(content=content, other=other, spans=kept, sign_as_stranger=sign_as_stranger)
+    return Subject(
+        content=content, other=other, spans=kept, sign_as_stranger=sign_as_stranger,
+        sign_over_as_stranger=sign_over_as_stranger,
+    )  # fmt: skip
 
 
 def _named(content: bytes) -> Iterator[tuple[str, Span]]:

@@ -17,9 +17,19 @@ from encypher_c2pa import verify
 
 from benchmarks.trials.tampering import C2PA, ENCYPHER, INTACT, UNREADABLE, worth
 from pipeline.credentials.c2pa_context import C2paError, Reader, make_context
-from pipeline.credentials.child import VIDEO, read_open_file
-from pipeline.credentials.manifest import Agent, Making, ManifestDefinition, ReleaseFacts, created, new_urn
+from pipeline.credentials.child import VIDEO, open_media, pack_ingredient, read_open_file
+from pipeline.credentials.manifest import (
+    Agent,
+    Making,
+    ManifestDefinition,
+    ReleaseFacts,
+    Source,
+    created,
+    guarded,
+    new_urn,
+)
 from pipeline.credentials.pki import Pki, ensure_pki
+from pipeline.credentials.reading import PARENT
 from pipeline.credentials.sign import SignedClip, sign_clip
 from pipeline.credentials.signer import LocalKeySigner
 from pipeline.credentials.trust import TrustStore
@@ -113,20 +123,30 @@ class Desk:
 
     def definition(self) -> ManifestDefinition:
         """A manifest of a created clip."""
-        facts = ReleaseFacts(
+        return created(self._facts(), Making(model=AGENT, prompt_digest="none"))
+
+    def _facts(self) -> ReleaseFacts:
+        return ReleaseFacts(
             urn=new_urn(), title="clip", product=AGENT, created_at=_now().isoformat(timespec="seconds"),
             payload=1, fingerprint=b"\x01\x01\x00\x00", thumbnail=self._thumbnail,
             release={"release_id": "r"},
         )  # fmt: skip
-        return created(facts, Making(model=AGENT, prompt_digest="none"))
 
-    def sign(self, source: Path, target: Path) -> SignedClip:
+    def sign(self, source: Path, target: Path, definition: ManifestDefinition | None = None) -> SignedClip:
         """Sign a clip by a time-stamp service on this machine, begun and ended for it."""
         with local_tsa(self.pki, clock=_now) as tsa:
             return sign_clip(
-                source, target, self.definition(), signer=LocalKeySigner(self.pki), tsa=tsa,
+                source, target, definition or self.definition(), signer=LocalKeySigner(self.pki), tsa=tsa,
                 trust=self.pki.trust,
             )  # fmt: skip
+
+    def sign_over(self, source: Path, target: Path) -> SignedClip:
+        """Sign a clip with itself as the parent, also one whose credential does not hold."""
+        wanted = {"label": PARENT, "relationship": "parentOf"}
+        with open_media(source) as file:
+            archive = pack_ingredient(file, self.pki.trust, wanted)
+        parent = Source(label=PARENT, title="import", media=VIDEO, digest="sha256:00", archive=archive)
+        return self.sign(source, target, guarded(self._facts(), parent=parent, visible_mark=False))
 
 
 def _now() -> datetime:

@@ -13,7 +13,7 @@ import pytest
 from benchmarks.tools import jumbf
 from benchmarks.trials.stuffing import STUFFED
 from benchmarks.trials.tampering import INTACT, NONE, ROWS, Row, Subject, subject, worth
-from benchmarks.trials.witnesses import encypher, opinions
+from benchmarks.trials.witnesses import Desk, encypher, opinions
 from pipeline.credentials.child import read_open_file
 from pipeline.credentials.framing import regular
 from pipeline.credentials.labels import Latent, append_xmp
@@ -44,7 +44,8 @@ def given(desk: Any, rogue: Any, guarded: Any, workshop: Path) -> Subject:
     def as_stranger(source: Path, target: Path) -> None:
         desk.sign(target, pki=rogue, source=source)
 
-    return subject(ours.path.read_bytes(), other.path.read_bytes(), as_stranger)
+    over = Desk(workshop / "stranger").sign_over
+    return subject(ours.path.read_bytes(), other.path.read_bytes(), as_stranger, over)
 
 
 @pytest.fixture(scope="module")
