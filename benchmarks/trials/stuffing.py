@@ -15,7 +15,6 @@ from benchmarks.trials.tampering import (
     C2PA,
     ENCYPHER,
     FRAMING,
-    NOT_WHOLE,
     SMUGGLED,
     Subject,
     make_row,
@@ -179,6 +178,6 @@ STUFFED: Final = (
         make_row(f"padding cut for {name}", written(change), ALTERED, stricter=REASONS)
         for name, change in CHANGES.items()
     ),
-    make_row("parent changed", written(_changed), NOT_WHOLE, stricter=PARENTS),
+    make_row("parent changed", written(_changed), ALTERED, stricter=PARENTS),
     make_row("parent changed, and a stranger's record of it", _recorded, ALTERED, stricter=PARENTS),
 )

@@ -16,9 +16,10 @@ import numpy as np
 from encypher_c2pa import verify
 
 from benchmarks.trials.tampering import C2PA, ENCYPHER, INTACT, UNREADABLE, worth
-from pipeline.credentials.c2pa_context import C2paError, Reader, make_context
+from pipeline.credentials.c2pa_context import Builder, C2paError, Reader, Signer, make_context
 from pipeline.credentials.child import VIDEO, open_media, pack_ingredient, read_open_file
 from pipeline.credentials.manifest import (
+    THUMBNAIL,
     Agent,
     Making,
     ManifestDefinition,
@@ -30,7 +31,7 @@ from pipeline.credentials.manifest import (
 )
 from pipeline.credentials.pki import Pki, ensure_pki
 from pipeline.credentials.reading import PARENT
-from pipeline.credentials.sign import SignedClip, sign_clip
+from pipeline.credentials.sign import ALGORITHMS, SignedClip, sign_clip
 from pipeline.credentials.signer import LocalKeySigner
 from pipeline.credentials.trust import TrustStore
 from pipeline.credentials.tsa import local_tsa
@@ -140,13 +141,23 @@ class Desk:
                 trust=self.pki.trust,
             )  # fmt: skip
 
-    def sign_over(self, source: Path, target: Path) -> SignedClip:
-        """Sign a clip with itself as the parent, also one whose credential does not hold."""
+    def sign_over(self, source: Path, target: Path) -> None:
+        """Sign a clip with itself as the parent, also one whose credential does not hold: by c2pa alone."""
         wanted = {"label": PARENT, "relationship": "parentOf"}
         with open_media(source) as file:
             archive = pack_ingredient(file, self.pki.trust, wanted)
         parent = Source(label=PARENT, title="import", media=VIDEO, digest="sha256:00", archive=archive)
-        return self.sign(source, target, guarded(self._facts(), parent=parent, visible_mark=False))
+        made, key = guarded(self._facts(), parent=parent, visible_mark=False), LocalKeySigner(self.pki)
+        with local_tsa(self.pki, clock=_now) as tsa:
+            signer = Signer.from_callback(key.sign, ALGORITHMS[key.alg], key.chain_pem, tsa.url)
+            with (
+                make_context(self.pki.trust, signer=signer) as context,
+                Builder(made.document, context) as builder,
+                source.open("rb") as original, target.open("w+b") as new,
+            ):  # fmt: skip
+                builder.add_resource(THUMBNAIL, io.BytesIO(made.thumbnail))
+                builder.add_ingredient_from_archive(io.BytesIO(archive))
+                builder.sign(VIDEO, original, new)
 
 
 def _now() -> datetime:

@@ -10,7 +10,10 @@ several thousand bytes in which anybody could put what he likes. What we sign ha
    "requestable, labelled", and nothing after the label (ISO 19566-5, B.3);
 3. the unprotected COSE header has time-stamp and padding, each at most once; the time-stamp is one token and
    nothing beside it, the padding is zero; the payload is null, since it is detached (C2PA 2.4, 13.2);
-4. every manifest in the store is one that is reached through the active one's ingredients, once.
+4. every manifest in the store is one that is reached through the active one's ingredients, once, and its
+   hash stands in the active one's assertions, or in a manifest of which that holds: c2pa says nothing of a
+   changed manifest whose own ingredients record the change. Links of C2PA 1.0, which hash the claim only, and
+   redacted manifests do not hold here.
 
 Nothing here looks into the time-stamp's token: what its authority's signature leaves open there (CMS: other
 certificates, unsigned attributes) stays open.
@@ -18,6 +21,7 @@ certificates, unsigned attributes) stays open.
 Pure; runs in the child. Hostile bytes may make it say no, but not run long: every step goes forward.
 """
 
+import hashlib
 from collections.abc import Collection
 from typing import Final
 
@@ -34,6 +38,8 @@ ASSERTIONS: Final = b"c2as"
 LABELS: Final = {
     ASSERTIONS: b"c2pa.assertions", CLAIM: b"c2pa.claim.v2", SIGNATURE: b"c2pa.signature",
 }  # fmt: skip
+HASHES: Final = ("sha256", "sha384", "sha512")  # C2PA 2.4, 13.1
+MAX_MANIFESTS: Final = 128
 COSE_SIGN1: Final = b"\xd2\x84"  # tag 18, an array of four
 PADDING: Final = frozenset({b"pad", b"pad2"})
 TIME_STAMP: Final = b"sigTst2"
@@ -60,7 +66,25 @@ def _store(content: bytes, names: list[bytes]) -> bool:
         return False
     if sorted(label_of(manifest) for _, manifest in manifests) != names:
         return False
-    return _manifest(manifests[-1][1])  # the active one; the others are covered by its ingredients
+    *others, active = (content for _, content in manifests)
+    return _manifest(active) and len(others) < MAX_MANIFESTS and _sealed(others, _assertions(active))
+
+
+def _assertions(manifest: bytes) -> bytes:
+    """The content of its assertion store; of a manifest that has the usual parts."""
+    return next(part for _, part in boxes(manifest)[1:] if boxes(part)[0][1].startswith(ASSERTIONS))
+
+
+def _sealed(others: list[bytes], covered: bytes) -> bool:
+    """Rule 4: whether each one's hash stands in what is covered, or in another that is so itself."""
+    left = {one: [hashlib.new(name, one).digest() for name in HASHES] for one in others}
+    texts = [covered]
+    while texts:
+        text = texts.pop()
+        texts += (found := [one for one, digests in left.items() if any(each in text for each in digests)])
+        for one in found:
+            del left[one]
+    return not left
 
 
 def _manifest(content: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""The provenance benchmark leaves out the rows that it lists, and no other; what breaks inside is no such row."""
+"""The provenance benchmark leaves out the rows that it lists and no other; a defect inside is no such row."""
 
 from argparse import Namespace
 from pathlib import Path
@@ -40,7 +40,8 @@ def plain(_given: Subject, _random: Random, folder: Path) -> Path:
 
 def filled(name: str, make: Any, verifier: Any = None) -> Cell:
     cell = Cell(make_row(name, make, NONE, places=True), CREATED)
-    provenance._fill(cell, GIVEN, verifier or SimpleNamespace(trust=TRUST), ASKED)
+    opened: Any = verifier or SimpleNamespace(trust=TRUST)
+    provenance._fill(cell, GIVEN, opened, ASKED)
     return cell
 
 

@@ -1,13 +1,20 @@
 """Rule 7 of `judge`: a parent that was changed after it was sealed in, and who may say that it was so before.
 
-Reports as c2pa writes them, since a changed parent would have to be written anew for each case.
+Reports as c2pa writes them, since a changed parent would have to be written anew for each case; but for a
+parent's parent, of which c2pa keeps silent once it records its own change.
 """
 
+import copy
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeline.credentials.judge import judge, reached
+from benchmarks.trials.stuffing import manifests, slimmer, with_manifests
+from benchmarks.trials.witnesses import Desk
+from pipeline.credentials.judge import UNCOVERED, judge, reached
+from pipeline.credentials.read import inspect_ingredient
 from pipeline.credentials.trust import SignerTable
 
 OURS, PARENT, STRANGER = "urn:c2pa:ours", "urn:c2pa:parent", "urn:c2pa:stranger"
@@ -66,3 +73,34 @@ def test_every_manifest_is_reached_or_none_counts() -> None:
     assert reached(chain(a=["gone"])) == {"a"}
     assert reached(chain(a=["b"], b=[], stranger=["a"])) == frozenset()
     assert reached(chain(b=[])) == reached({}) == frozenset()
+
+
+def test_a_parents_parent_that_records_its_own_change_is_seen(
+    desk: Any, guarded: Any, tmp_path: Path
+) -> None:
+    """A stranger's clip over another of his; then he signs the first anew, under its old name."""
+    stranger, path = Desk(tmp_path / "stranger"), tmp_path / "ours.mp4"
+    first = stranger.definition()
+    stranger.sign(desk.source, tmp_path / "first.mp4", first)
+    stranger.sign_over(tmp_path / "first.mp4", tmp_path / "second.mp4")
+    judged = inspect_ingredient(tmp_path / "second.mp4", desk.pki.trust, limits=desk.limits)
+    desk.sign(path, guarded(judged))
+    assert desk.read(path).intact
+    changed = copy.deepcopy(first.document)
+    name = changed["label"]
+    row = {"code": MISMATCH, "url": f"self#jumbf=/c2pa/{name}", "explanation": "ingredient hash incorrect"}
+    told = {"activeManifest": {"success": [], "informational": [], "failure": [row]}}
+    changed["ingredients"].append(
+        {"title": "x", "format": "video/mp4", "relationship": "inputTo", "validation_results": told}
+    )
+    stranger.sign(desk.source, tmp_path / "anew.mp4", replace(first, document=changed))
+    anew = slimmer(manifests((tmp_path / "anew.mp4").read_bytes())[-1])
+    inner = manifests(path.read_bytes())
+    [place] = [index for index, one in enumerate(inner) if name.encode() in one[:100]]
+    room = len(inner[place]) - len(anew)
+    inner[place], inner[-1] = anew, slimmer(inner[-1], -room)
+    path.write_bytes(with_manifests(path.read_bytes(), inner))
+    reading = desk.read(path)
+    assert reading.ours
+    assert reading.failures == (UNCOVERED,)  # c2pa names nothing
+    assert not reading.intact
