@@ -5,7 +5,7 @@ one that was guarded and bears a stranger's credential as its parent. Each row o
 to each of them, at random places where it has many. Of every file c2pa's bare state, our reading and the
 opinion of `encypher-c2pa`, an independent validator, are asked; of some the verdict of `verify` with keys,
 registry and hidden mark. Exit code 1 when a cell is not as expected, or validators differ without a reason
-that the row gives. Rows that a clip has no place for, such as a parent's manifest, are left out.
+that the row gives. Rows that a clip has no place for are listed (`ABSENT`); any other has to be tried.
 """
 
 import sys
@@ -25,6 +25,7 @@ from benchmarks import common
 from benchmarks.common import Row, once, rate, say
 from benchmarks.tools.drawn_trials import write_clip
 from benchmarks.trials import tampering
+from benchmarks.trials.stuffing import STUFFED
 from benchmarks.trials.tampering import C2PA, ENCYPHER, Subject
 from benchmarks.trials.witnesses import Desk, Opinions, opinions
 from generator.embedded.world.design import random_design
@@ -43,6 +44,12 @@ RATE: Final = 12
 SECONDS: Final = 3
 POLICY: Final = "marks-only"
 CREATED, GUARDED, PARENT = "created", "guarded", "guarded, stranger's parent"
+NO_PARENT: Final = frozenset({
+    "bit flipped: parent's manifest", "parent changed", "parent changed, and a stranger's record of it",
+})  # fmt: skip
+NO_SOURCE_TYPE: Final = frozenset({"XMP source type edited"})  # how it was made is not known
+ABSENT: Final = {CREATED: NO_PARENT, GUARDED: NO_PARENT | NO_SOURCE_TYPE, PARENT: NO_SOURCE_TYPE}
+"""Rows that a clip has no place for; any other that finds none is an error."""
 
 
 @dataclass(slots=True)
@@ -152,14 +159,12 @@ def _cells(
     clip: str, clips: dict[str, bytes], stranger: Desk, verifier: Verifier, asked: Namespace
 ) -> Iterator[Cell]:
     other = next(content for name, content in clips.items() if name != clip)
-    given = tampering.subject(clips[clip], other, stranger.sign)
-    for row in tampering.ROWS:
+    given = tampering.subject(clips[clip], other, stranger.sign, stranger.sign_over)
+    for row in (*tampering.ROWS, *STUFFED):
         cell = Cell(row, clip)
-        try:
-            _fill(cell, given, verifier, asked)
-        except KeyError:  # the clip has no such part
-            continue
-        yield cell
+        _fill(cell, given, verifier, asked)
+        if cell.worth:
+            yield cell
     say(f"{clip}: done")
 
 
@@ -167,7 +172,16 @@ def _fill(cell: Cell, given: Subject, verifier: Verifier, asked: Namespace) -> N
     random = Random(f"{asked.seed} {cell.row.name} {cell.clip}")
     for number in range(asked.flips if cell.row.places else 1):
         with tempfile.TemporaryDirectory(prefix="countermark-tampered-") as folder:
-            path = cell.row.make(given, random, Path(folder))
+            try:
+                path = cell.row.make(given, random, Path(folder))
+            except KeyError as missing:
+                if cell.row.name not in ABSENT[cell.clip]:
+                    raise SystemExit(
+                        f"{cell.row.name} ({cell.clip}): no {missing}; mend it or list it"
+                    ) from None
+                return
+            if cell.row.name in ABSENT[cell.clip]:
+                cell.unexpected.append("the clip has a place for it, against the list")
             cell.heard(opinions(path.read_bytes(), verifier.trust))
             if number < (asked.verdicts if cell.row.places else 1):
                 cell.judged(str(verifier.verify(path).verdict))

@@ -42,12 +42,15 @@ STANDARD: Final = "the standard leaves ftyp out of the content hash (C2PA 2.4, 9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """A released clip, another release, the clip's parts by name, and how a stranger signs."""
+    """A released clip, another release, the clip's parts by name, and how a stranger signs: his own clip, or
+    with the source as its parent, whatever that is worth.
+    """
 
     content: bytes = field(repr=False)
     other: bytes = field(repr=False)
     spans: dict[str, tuple[Span, ...]]
     sign_as_stranger: Callable[[Path, Path], object]
+    sign_over_as_stranger: Callable[[Path, Path], object]
 
 
 Make = Callable[[Subject, Random, Path], Path]
@@ -66,13 +69,19 @@ class Row:
     laxer: dict[str, str] = field(default_factory=dict)
 
 
-def subject(content: bytes, other: bytes, sign_as_stranger: Callable[[Path, Path], object]) -> Subject:
-    """A clip to tamper with. `other`: a clip of another release; `sign_as_stranger(source, target)`."""
+def subject(
+    content: bytes, other: bytes, sign_as_stranger: Callable[[Path, Path], object],
+    sign_over_as_stranger: Callable[[Path, Path], object],
+) -> Subject:  # fmt: skip
+    """A clip to tamper with. `other`: a clip of another release; the others: (source, target)."""
     spans: dict[str, list[Span]] = {}
     for name, span in _named(content):
         spans.setdefault(name, []).append(span)
     kept = {name: tuple(found) for name, found in spans.items()}
-    return Subject(content=content, other=other, spans=kept, sign_as_stranger=sign_as_stranger)
+    return Subject(
+        content=content, other=other, spans=kept, sign_as_stranger=sign_as_stranger,
+        sign_over_as_stranger=sign_over_as_stranger,
+    )  # fmt: skip
 
 
 def _named(content: bytes) -> Iterator[tuple[str, Span]]:
@@ -118,8 +127,9 @@ def worth(reading: CredentialReading) -> str:
     return NOT_WHOLE if reading.hash_ok else ALTERED
 
 
-def _row(name: str, make: Make, *words: str, verdicts: tuple[str, ...] = (), places: bool = False,
-         stricter: dict[str, str] | None = None, laxer: dict[str, str] | None = None) -> Row:  # fmt: skip
+def make_row(name: str, make: Make, *words: str, verdicts: tuple[str, ...] = (), places: bool = False,
+             stricter: dict[str, str] | None = None, laxer: dict[str, str] | None = None) -> Row:  # fmt: skip
+    """A row with these worths, and by default the verdicts that follow from them."""
     usual = verdicts or tuple(VERDICT_OF[word] for word in words)
     return Row(
         name=name, make=make, worth=frozenset(words), verdicts=frozenset(usual), places=places,
@@ -127,7 +137,9 @@ def _row(name: str, make: Make, *words: str, verdicts: tuple[str, ...] = (), pla
     )  # fmt: skip
 
 
-def _written(change: Callable[[Subject, Random], bytes]) -> Make:
+def written(change: Callable[[Subject, Random], bytes]) -> Make:
+    """Write what `change` returns."""
+
     def make(given: Subject, random: Random, folder: Path) -> Path:
         target = folder / "tampered.mp4"
         target.write_bytes(change(given, random))
@@ -146,7 +158,7 @@ def _flip(part: str) -> Make:
         changed[random.randrange(span.start, span.end)] ^= 1 << random.randrange(8)
         return bytes(changed)
 
-    return _written(change)
+    return written(change)
 
 
 def _flips() -> Iterator[Row]:
@@ -154,7 +166,7 @@ def _flips() -> Iterator[Row]:
     lost = ("recovered", "unreadable")
 
     def flip(part: str, *words: str, **more: object) -> Row:
-        return _row(f"bit flipped: {part}", _flip(part), *words, places=True, **more)  # type: ignore[arg-type]
+        return make_row(f"bit flipped: {part}", _flip(part), *words, places=True, **more)  # type: ignore[arg-type]
 
     yield flip("mdat", ALTERED)
     yield flip("header of mdat", ALTERED, UNREADABLE, verdicts=broken)
@@ -182,9 +194,10 @@ def _flips() -> Iterator[Row]:
     yield flip("time-stamp", NOT_WHOLE, ALTERED, UNREADABLE, stricter={C2PA: STAMP})
     yield flip("padding", ALTERED, stricter={C2PA: FRAMING, ENCYPHER: "encypher ignores the padding's bytes"})
     for label in ASSERTIONS:
-        yield flip(label, NOT_WHOLE, UNREADABLE)
+        # c2pa reports no ingredients beside an assertion that it cannot decode: then no parent is reached.
+        yield flip(label, NOT_WHOLE, ALTERED, UNREADABLE)
     yield flip("c2pa.hash.bmff.v3", ALTERED, NOT_WHOLE, UNREADABLE)
-    yield flip("parent's manifest", NOT_WHOLE, UNREADABLE)
+    yield flip("parent's manifest", ALTERED, UNREADABLE)
 
 
 ASSERTIONS: Final = (
@@ -194,7 +207,7 @@ ASSERTIONS: Final = (
 
 
 def _appended(added: Callable[[Subject], bytes]) -> Make:
-    return _written(lambda given, _random: given.content + added(given))
+    return written(lambda given, _random: given.content + added(given))
 
 
 def _box(kind: bytes, content: bytes) -> bytes:
@@ -210,30 +223,30 @@ def _boxes() -> Iterator[Row]:
     unknown = bytes(range(16)) + SMUGGLED
     for kind in (b"free", b"skip", b"uuid", b"mdat", b"abcd"):
         name, one = kind.decode(), _box(kind, unknown)
-        yield _row(f"box appended: {name}", _appended(lambda _given, one=one: one), ALTERED)  # type: ignore[misc]
+        yield make_row(f"box appended: {name}", _appended(lambda _given, one=one: one), ALTERED)  # type: ignore[misc]
         for before in ("c2pa", "moov", "mdat") if kind in (b"free", b"uuid") else ():
-            yield _row(f"box inserted before {before}: {name}", _inserted(one, before), ALTERED)
+            yield make_row(f"box inserted before {before}: {name}", _inserted(one, before), ALTERED)
     both = {C2PA: UNCOVERED, ENCYPHER: UNCOVERED}
     for kind in (b"ftyp", b"mfra"):
         one = _box(kind, SMUGGLED)
         add = _appended(lambda _given, one=one: one)  # type: ignore[misc]
-        yield _row(f"box appended: {kind.decode()}", add, ALTERED, UNREADABLE, stricter=both)
-    yield _row("bytes appended", _appended(lambda _given: b"x" * 7), ALTERED, UNREADABLE, stricter=both)
-    yield _row(
+        yield make_row(f"box appended: {kind.decode()}", add, ALTERED, UNREADABLE, stricter=both)
+    yield make_row("bytes appended", _appended(lambda _given: b"x" * 7), ALTERED, UNREADABLE, stricter=both)
+    yield make_row(
         "second C2PA box: its own", _appended(lambda given: _of(given.content, "c2pa")),
         ALTERED, UNREADABLE, stricter=both,
     )  # fmt: skip
-    yield _row(
+    yield make_row(
         "second C2PA box: another file's", _appended(lambda given: _of(given.other, "c2pa")),
         ALTERED, UNREADABLE, stricter=both,
     )  # fmt: skip
     nonsense = _box(b"uuid", jumbf.C2PA_UUID + SMUGGLED)
     third = _appended(lambda _given: nonsense)
-    yield _row("second C2PA box: nonsense", third, ALTERED, UNREADABLE, stricter=both)
+    yield make_row("second C2PA box: nonsense", third, ALTERED, UNREADABLE, stricter=both)
 
 
 def _inserted(one: bytes, before: str) -> Make:
-    return _written(
+    return written(
         lambda given, _random: with_bytes(given.content, jumbf.box(given.content, before).start, one)
     )
 
@@ -257,10 +270,10 @@ def _manifests() -> Iterator[Row]:
         given.sign_as_stranger(source, target)
         return target
 
-    yield _row("manifest of another release", _written(transplanted), ALTERED, verdicts=("conflict",))
-    yield _row("manifest removed", _written(removed), NONE)
-    yield _row("manifest's box renamed free", _written(renamed_box), NONE)
-    yield _row("signed anew under a stranger's root with our names", signed_anew, UNTRUSTED)
+    yield make_row("manifest of another release", written(transplanted), ALTERED, verdicts=("conflict",))
+    yield make_row("manifest removed", written(removed), NONE)
+    yield make_row("manifest's box renamed free", written(renamed_box), NONE)
+    yield make_row("signed anew under a stranger's root with our names", signed_anew, UNTRUSTED)
 
 
 def _truncations() -> Iterator[Row]:
@@ -269,15 +282,15 @@ def _truncations() -> Iterator[Row]:
             place = jumbf.box(given.content, "mdat")
             return given.content[: place.start + round(share * (place.end - place.start))]
 
-        return _written(change)
+        return written(change)
 
     broken = ("altered", "untrusted-claim", "unreadable")
     for name, share in (("half of mdat", 0.5), ("a tenth of mdat left", 0.1), ("mdat gone", 0.0)):
-        yield _row(f"truncated: {name}", cut(share), ALTERED, UNREADABLE, verdicts=broken)
-    last = _written(lambda given, _random: given.content[:-1])
-    yield _row("truncated: last byte", last, ALTERED, UNREADABLE, verdicts=broken)
-    half = _written(lambda given, _random: given.content[: len(given.content) // 2])
-    yield _row("truncated: half of the file", half, ALTERED, UNREADABLE, verdicts=broken)
+        yield make_row(f"truncated: {name}", cut(share), ALTERED, UNREADABLE, verdicts=broken)
+    last = written(lambda given, _random: given.content[:-1])
+    yield make_row("truncated: last byte", last, ALTERED, UNREADABLE, verdicts=broken)
+    half = written(lambda given, _random: given.content[: len(given.content) // 2])
+    yield make_row("truncated: half of the file", half, ALTERED, UNREADABLE, verdicts=broken)
 
 
 def _metadata() -> Iterator[Row]:
@@ -287,10 +300,10 @@ def _metadata() -> Iterator[Row]:
                 raise KeyError(old)
             return given.content.replace(old, new)
 
-        return _written(change)
+        return written(change)
 
-    yield _row("AIGC label edited", edited(b'{"Label":"', b'{"Labal":"'), ALTERED)
-    yield _row("XMP source type edited", edited(b"DigitalSourceType=", b"DigitalSourceTape="), ALTERED)
+    yield make_row("AIGC label edited", edited(b'{"Label":"', b'{"Labal":"'), ALTERED)
+    yield make_row("XMP source type edited", edited(b"DigitalSourceType=", b"DigitalSourceTape="), ALTERED)
 
 
 def _containers() -> Iterator[Row]:
@@ -318,7 +331,7 @@ def _containers() -> Iterator[Row]:
     yield _remade("ffmpeg: re-encoded, crf 28", "mp4", partial(_ffmpeg, arguments=encoded))
     for suffix in ("mov", "txt"):
         yield _remade(f"file renamed to .{suffix}", suffix, shutil.copyfile, INTACT)
-    yield _row("untouched", _written(lambda given, _random: given.content), INTACT)
+    yield make_row("untouched", written(lambda given, _random: given.content), INTACT)
 
 
 UNTAKEN: Final = ("unreadable",)  # verify takes MP4, MOV, WebM, MKV and GIF, no MPEG-TS
@@ -335,7 +348,7 @@ def _remade(
         remake(source, target)
         return target
 
-    return _row(name, make, word, verdicts=(VERDICT_OF[word], *also))
+    return make_row(name, make, word, verdicts=(VERDICT_OF[word], *also))
 
 
 def _ffmpeg(source: Path, target: Path, *, arguments: Sequence[str]) -> None:

@@ -16,11 +16,22 @@ import numpy as np
 from encypher_c2pa import verify
 
 from benchmarks.trials.tampering import C2PA, ENCYPHER, INTACT, UNREADABLE, worth
-from pipeline.credentials.c2pa_context import C2paError, Reader, make_context
-from pipeline.credentials.child import VIDEO, read_open_file
-from pipeline.credentials.manifest import Agent, Making, ManifestDefinition, ReleaseFacts, created, new_urn
+from pipeline.credentials.c2pa_context import Builder, C2paError, Reader, Signer, make_context
+from pipeline.credentials.child import VIDEO, open_media, pack_ingredient, read_open_file
+from pipeline.credentials.manifest import (
+    THUMBNAIL,
+    Agent,
+    Making,
+    ManifestDefinition,
+    ReleaseFacts,
+    Source,
+    created,
+    guarded,
+    new_urn,
+)
 from pipeline.credentials.pki import Pki, ensure_pki
-from pipeline.credentials.sign import SignedClip, sign_clip
+from pipeline.credentials.reading import PARENT
+from pipeline.credentials.sign import ALGORITHMS, SignedClip, sign_clip
 from pipeline.credentials.signer import LocalKeySigner
 from pipeline.credentials.trust import TrustStore
 from pipeline.credentials.tsa import local_tsa
@@ -113,20 +124,40 @@ class Desk:
 
     def definition(self) -> ManifestDefinition:
         """A manifest of a created clip."""
-        facts = ReleaseFacts(
+        return created(self._facts(), Making(model=AGENT, prompt_digest="none"))
+
+    def _facts(self) -> ReleaseFacts:
+        return ReleaseFacts(
             urn=new_urn(), title="clip", product=AGENT, created_at=_now().isoformat(timespec="seconds"),
             payload=1, fingerprint=b"\x01\x01\x00\x00", thumbnail=self._thumbnail,
             release={"release_id": "r"},
         )  # fmt: skip
-        return created(facts, Making(model=AGENT, prompt_digest="none"))
 
-    def sign(self, source: Path, target: Path) -> SignedClip:
+    def sign(self, source: Path, target: Path, definition: ManifestDefinition | None = None) -> SignedClip:
         """Sign a clip by a time-stamp service on this machine, begun and ended for it."""
         with local_tsa(self.pki, clock=_now) as tsa:
             return sign_clip(
-                source, target, self.definition(), signer=LocalKeySigner(self.pki), tsa=tsa,
+                source, target, definition or self.definition(), signer=LocalKeySigner(self.pki), tsa=tsa,
                 trust=self.pki.trust,
             )  # fmt: skip
+
+    def sign_over(self, source: Path, target: Path) -> None:
+        """Sign a clip with itself as the parent, also one whose credential does not hold: by c2pa alone."""
+        wanted = {"label": PARENT, "relationship": "parentOf"}
+        with open_media(source) as file:
+            archive = pack_ingredient(file, self.pki.trust, wanted)
+        parent = Source(label=PARENT, title="import", media=VIDEO, digest="sha256:00", archive=archive)
+        made, key = guarded(self._facts(), parent=parent, visible_mark=False), LocalKeySigner(self.pki)
+        with local_tsa(self.pki, clock=_now) as tsa:
+            signer = Signer.from_callback(key.sign, ALGORITHMS[key.alg], key.chain_pem, tsa.url)
+            with (
+                make_context(self.pki.trust, signer=signer) as context,
+                Builder(made.document, context) as builder,
+                source.open("rb") as original, target.open("w+b") as new,
+            ):  # fmt: skip
+                builder.add_resource(THUMBNAIL, io.BytesIO(made.thumbnail))
+                builder.add_ingredient_from_archive(io.BytesIO(archive))
+                builder.sign(VIDEO, original, new)
 
 
 def _now() -> datetime:

@@ -9,10 +9,11 @@ C2PA box, framed in one way (`framing`), one ``ftyp``, no ``mfra``, and end wher
 """
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import IO, Final
 
-from pipeline.credentials.framing import regular
+from pipeline.credentials.framing import BOX_PREFIX, regular
 
 C2PA_UUID: Final = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 FIRST_BOXES: Final = frozenset(
@@ -37,13 +38,27 @@ class BoxScan:
     unfinished: bool
     store: tuple[int, int] = (0, 0)
 
-    def regular(self, file: IO[bytes]) -> bool:
-        """Whether every byte is covered, or has the one value that it has in a file of ours."""
+    def regular(self, file: IO[bytes], manifests: Collection[str]) -> bool:
+        """Whether every byte is covered, or has the one value that it has in a file of ours.
+
+        `manifests`: as for `framing.regular`.
+        """
         start, end = self.store
         if self.uncovered or not 0 < end - start <= MAX_STORE_BYTES:
             return False
         file.seek(start)
-        return regular(file.read(end - start))
+        return regular(file.read(end - start), manifests)
+
+    def manifest_store(self, file: IO[bytes]) -> bytes:
+        """The bytes of the manifest store; none where there is not exactly one C2PA box of a usual size.
+
+        Which of several boxes c2pa takes is left open.
+        """
+        start, end = self.store
+        if self.credentials != 1 or not 0 < end - start <= MAX_STORE_BYTES:
+            return b""
+        file.seek(start + len(BOX_PREFIX))
+        return file.read(max(0, end - start - len(BOX_PREFIX)))
 
 
 def is_base_media(file: IO[bytes]) -> bool:

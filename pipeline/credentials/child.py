@@ -15,7 +15,8 @@ from typing import IO, Any, Final
 
 from pipeline.credentials.boxes import MAX_BOXES, is_base_media, scan
 from pipeline.credentials.c2pa_context import Builder, C2paError, Reader, make_context
-from pipeline.credentials.judge import UNCOVERED, judge
+from pipeline.credentials.judge import UNCOVERED, active, judge, reached
+from pipeline.credentials.leaf import leaf_sha256
 from pipeline.credentials.reading import PARENT, CredentialReading, CredentialState
 from pipeline.credentials.trust import SignerTable, TrustStore
 from pipeline.errors import LimitExceeded, MediaUnreadable
@@ -26,6 +27,7 @@ PICTURES: Final = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jp
 PICTURE_HEAD: Final = 16
 C2PA: Final = b"c2pa"  # in the label of every manifest store
 NO_CONTENT: Final = b"\0\0\0\x10ftypisom\0\0\0\0"  # the shortest base media file
+_Found = tuple[CredentialReading, frozenset[str]]  # and the names of the store's manifests (`judge.reached`)
 
 
 def read_credential(request: Json) -> Json:
@@ -72,7 +74,7 @@ def read_open_file(file: IO[bytes], trust: TrustStore, stored: bytes | None = No
     if media is None or (media != VIDEO and not _names_c2pa(file)):
         return CredentialReading(state=CredentialState.NONE)
     if media != VIDEO:
-        return _judged(file, media, trust, stored)
+        return _judged(file, media, trust, b"", None)[0]  # we sign no pictures
     boxes = scan(file)
     if stored is None and not boxes.credentials:
         if boxes.unfinished:
@@ -81,8 +83,9 @@ def read_open_file(file: IO[bytes], trust: TrustStore, stored: bytes | None = No
                 "save it again as one piece"
             )
         return CredentialReading(state=CredentialState.NONE)
-    reading = _judged(file, media, trust, stored)
-    if reading.ours and stored is None and not boxes.regular(file):
+    store = boxes.manifest_store(file) if stored is None else stored
+    reading, manifests = _judged(file, media, trust, store, stored)
+    if reading.ours and stored is None and not boxes.regular(file, manifests):
         failures = (*reading.failures, UNCOVERED)
         return replace(reading, hash_ok=False, content_hash_only_failure=False, failures=failures)
     return reading
@@ -105,28 +108,31 @@ def _names_c2pa(file: IO[bytes]) -> bool:
         return content.find(C2PA) >= 0
 
 
-def _judged(file: IO[bytes], media: str, trust: TrustStore, stored: bytes | None) -> CredentialReading:
+def _judged(file: IO[bytes], media: str, trust: TrustStore, store: bytes,
+            stored: bytes | None) -> _Found:  # fmt: skip
+    """`store`: the manifest store that c2pa reads, be it the file's own or the stored one."""
     # What is ours is judged without foreign roots: c2pa would take a time-stamp of theirs for our claims.
-    reading = _read(file, media, replace(trust, foreign_roots=""), stored)
-    if trust.foreign_roots and reading.state is CredentialState.PRESENT and not reading.ours:
+    read = _read(file, media, replace(trust, foreign_roots=""), store, stored)
+    if trust.foreign_roots and read[0].state is CredentialState.PRESENT and not read[0].ours:
         # What they vouch for is theirs or nobody's: their time-stamp would let a key of ours sign for ever.
-        reading = _read(file, media, replace(trust, signers=SignerTable()), stored)
-    return reading
+        read = _read(file, media, replace(trust, signers=SignerTable()), store, stored)
+    return read
 
 
-def _read(file: IO[bytes], media: str, trust: TrustStore, stored: bytes | None) -> CredentialReading:
+def _read(file: IO[bytes], media: str, trust: TrustStore, store: bytes,
+          stored: bytes | None) -> _Found:  # fmt: skip
     file.seek(0)
     try:
         with make_context(trust) as context:
             reader = Reader.try_create(media, file, stored, context)
             if reader is None:
-                return CredentialReading(state=CredentialState.NONE)
+                return CredentialReading(state=CredentialState.NONE), frozenset()
             with reader:
-                report, certificates = _document(reader.json()), _document(reader.crjson())
-        return judge(report, certificates, trust.signers)
+                report = _document(reader.json())
+        return judge(report, leaf_sha256(store, active(report)), trust.signers), reached(report)
     except (C2paError, ValueError, RecursionError):
         # There is a credential (or one was brought along), but it cannot be made sense of.
-        return CredentialReading(state=CredentialState.UNREADABLE)
+        return CredentialReading(state=CredentialState.UNREADABLE), frozenset()
 
 
 def pack_ingredient(file: IO[bytes], trust: TrustStore, wanted: dict[str, Any]) -> bytes:

@@ -8,58 +8,94 @@ several thousand bytes in which anybody could put what he likes. What we sign ha
 1. the box's prefix names the purpose ``manifest`` and no Merkle boxes (C2PA 2.4, A.5.1);
 2. the boxes fill it to the last byte, and every description has the type of its label, the toggles
    "requestable, labelled", and nothing after the label (ISO 19566-5, B.3);
-3. the unprotected COSE header has time-stamp, revocation values and padding, each at most once, and the
-   padding is zero (C2PA 2.4, 13.2).
+3. the unprotected COSE header has time-stamp and padding, each at most once; the time-stamp is one token and
+   nothing beside it, the padding is zero; the payload is null, since it is detached (C2PA 2.4, 13.2);
+4. every manifest in the store is one that is reached through the active one's ingredients, once, and its
+   hash stands in the active one's assertions, or in a manifest of which that holds: c2pa says nothing of a
+   changed manifest whose own ingredients record the change. Links of C2PA 1.0, which hash the claim only, and
+   redacted manifests do not hold here.
+
+Nothing here looks into the time-stamp's token: what its authority's signature leaves open there (CMS: other
+certificates, unsigned attributes) stays open.
 
 Pure; runs in the child. Hostile bytes may make it say no, but not run long: every step goes forward.
 """
 
+import hashlib
+from collections.abc import Collection
 from typing import Final
+
+from pipeline.credentials import cbor
 
 BOX_PREFIX: Final = bytes(4) + b"manifest\0" + bytes(8)  # version and flags, purpose, Merkle offset
 HEADER: Final = 8
 TYPE: Final = 16
 TOGGLES: Final = b"\x03"  # requestable, with a label
+LABELLED: Final = 0x02
 ISO_TYPE: Final = bytes.fromhex("00110010800000aa00389b71")
 STORE, MANIFEST, CLAIM, SIGNATURE = b"c2pa", b"c2ma", b"c2cl", b"c2cs"
 ASSERTIONS: Final = b"c2as"
 LABELS: Final = {
     ASSERTIONS: b"c2pa.assertions", CLAIM: b"c2pa.claim.v2", SIGNATURE: b"c2pa.signature",
 }  # fmt: skip
+HASHES: Final = ("sha256", "sha384", "sha512")  # C2PA 2.4, 13.1
+MAX_MANIFESTS: Final = 128
 COSE_SIGN1: Final = b"\xd2\x84"  # tag 18, an array of four
 PADDING: Final = frozenset({b"pad", b"pad2"})
-HEADERS: Final = frozenset({b"sigTst", b"sigTst2", b"rVals"}) | PADDING
-MAX_DEPTH: Final = 16
-BYTES, TEXT, ARRAY, MAP, TAG, SIMPLE = 2, 3, 4, 5, 6, 7
+TIME_STAMP: Final = b"sigTst2"
+TOKENS: Final = b"\xa1\x69tstTokens\x81\xa1\x63val"  # {"tstTokens": [{"val": …}]}
 
 
-def regular(box: bytes) -> bool:
-    """Whether a C2PA box, from behind its UUID on, has the one form that ours have."""
+def regular(box: bytes, manifests: Collection[str]) -> bool:
+    """Whether a C2PA box, from behind its UUID on, has the one form that ours have.
+
+    `manifests`: names of those that are reached from the active one, itself included.
+    """
     try:
         if not box.startswith(BOX_PREFIX):
             return False
-        [(kind, store)] = _boxes(box[len(BOX_PREFIX) :])
-        return kind == b"jumb" and _store(store)
+        [(kind, store)] = boxes(box[len(BOX_PREFIX) :])
+        return kind == b"jumb" and _store(store, sorted(name.encode() for name in manifests))
     except (ValueError, IndexError):
         return False
 
 
-def _store(content: bytes) -> bool:
-    description, *manifests = _boxes(content)
-    if not _described(description, STORE, b"c2pa") or {kind for kind, _ in manifests} != {b"jumb"}:
+def _store(content: bytes, names: list[bytes]) -> bool:
+    description, *manifests = boxes(content)
+    if not described(description, STORE, b"c2pa") or {kind for kind, _ in manifests} != {b"jumb"}:
         return False
-    return _manifest(manifests[-1][1])  # the active one; the others are covered by its ingredients
+    if sorted(label_of(manifest) for _, manifest in manifests) != names:
+        return False
+    *others, active = (content for _, content in manifests)
+    return _manifest(active) and len(others) < MAX_MANIFESTS and _sealed(others, _assertions(active))
+
+
+def _assertions(manifest: bytes) -> bytes:
+    """The content of its assertion store; of a manifest that has the usual parts."""
+    return next(part for _, part in boxes(manifest)[1:] if boxes(part)[0][1].startswith(ASSERTIONS))
+
+
+def _sealed(others: list[bytes], covered: bytes) -> bool:
+    """Rule 4: whether each one's hash stands in what is covered, or in another that is so itself."""
+    left = {one: [hashlib.new(name, one).digest() for name in HASHES] for one in others}
+    texts = [covered]
+    while texts:
+        text = texts.pop()
+        texts += (found := [one for one, digests in left.items() if any(each in text for each in digests)])
+        for one in found:
+            del left[one]
+    return not left
 
 
 def _manifest(content: bytes) -> bool:
-    description, *parts = _boxes(content)
-    if not _described(description, MANIFEST, None):
+    description, *parts = boxes(content)
+    if not described(description, MANIFEST, None):
         return False
     seen = []
     for kind, part in parts:
-        first, *rest = _boxes(part)
+        first, *rest = boxes(part)
         name = first[1][:4]
-        if kind != b"jumb" or name not in LABELS or not _described(first, name, LABELS[name]):
+        if kind != b"jumb" or name not in LABELS or not described(first, name, LABELS[name]):
             return False
         if name == SIGNATURE and not ([kind for kind, _ in rest] == [b"cbor"] and _cose(rest[0][1])):
             return False
@@ -69,7 +105,7 @@ def _manifest(content: bytes) -> bool:
     return sorted(seen) == sorted(LABELS)
 
 
-def _described(box: tuple[bytes, bytes], name: bytes, label: bytes | None) -> bool:
+def described(box: tuple[bytes, bytes], name: bytes, label: bytes | None) -> bool:
     """Whether a description box is exactly: type, toggles, label, zero. `label` None: whatever it is."""
     kind, content = box
     start = name + ISO_TYPE + TOGGLES
@@ -77,7 +113,16 @@ def _described(box: tuple[bytes, bytes], name: bytes, label: bytes | None) -> bo
     return kind == b"jumd" and b"\0" not in given and content == start + given + b"\0"
 
 
-def _boxes(content: bytes) -> list[tuple[bytes, bytes]]:
+def label_of(superbox: bytes) -> bytes:
+    """The label that the description box at its begin gives. Raises: ValueError, IndexError."""
+    kind, content = boxes(superbox)[0]
+    name, zero, _ = content[TYPE + len(TOGGLES) :].partition(b"\0")
+    if kind != b"jumd" or not zero or content[TYPE] & LABELLED != LABELLED:
+        raise ValueError("no label")
+    return name
+
+
+def boxes(content: bytes) -> list[tuple[bytes, bytes]]:
     """(type, content) of boxes that fill `content`. Raises: ValueError when they do not."""
     found, position = [], 0
     while position < len(content):
@@ -95,49 +140,28 @@ def _cose(content: bytes) -> bool:
     """Rule 3. Raises: ValueError, IndexError for what is no COSE_Sign1 of definite lengths."""
     if not content.startswith(COSE_SIGN1):
         return False
-    major, length, place = _head(content, len(COSE_SIGN1))
-    major, count, place = _head(content, place + length) if major == BYTES else (SIMPLE, 0, 0)
-    if major != MAP:
+    place = cbor.end(content, len(COSE_SIGN1))
+    seen = []
+    for name, start, end in cbor.pairs(content, place):
+        value = content[start:end]
+        if not ((name in PADDING and _zeros(value)) or (name == TIME_STAMP and _one_token(value))):
+            return False
+        seen.append(name)
+    place = cbor.end(content, place)
+    if len(set(seen)) != len(seen) or content[place : place + 1] != cbor.NULL:
         return False
-    seen: list[bytes] = []
-    for _ in range(count):
-        major, length, place = _head(content, place)
-        if major != TEXT:
-            return False
-        seen.append(content[place : place + length])
-        start, place = place + length, _end(content, place + length)
-        if seen[-1] in PADDING and not _zeros(content, start, place):
-            return False
-    place = _end(content, _end(content, place))  # the payload, which is detached, and the signature
-    return place == len(content) and len(set(seen)) == len(seen) and set(seen) <= HEADERS
+    cbor.string(content, place + 1)  # the signature, and then no more
+    return cbor.end(content, place + 1) == len(content)
 
 
-def _zeros(content: bytes, start: int, end: int) -> bool:
-    major, length, place = _head(content, start)
-    return major == BYTES and place + length == end and not any(content[place:end])
+def _zeros(value: bytes) -> bool:
+    """Whether the item is a byte string of zeros. Raises: ValueError, IndexError."""
+    return not any(cbor.string(value, 0))
 
 
-def _head(content: bytes, place: int) -> tuple[int, int, int]:
-    """Major type, argument, and where the item's content begins (RFC 8949, 3). Raises: ValueError."""
-    major, short = content[place] >> 5, content[place] & 0x1F
-    if short < 24:
-        return major, short, place + 1
-    if short > 27:
-        raise ValueError("no definite length")
-    size = 1 << (short - 24)
-    return major, int.from_bytes(content[place + 1 : place + 1 + size], "big"), place + 1 + size
-
-
-def _end(content: bytes, place: int, depth: int = MAX_DEPTH) -> int:
-    """Where the item at `place` ends. Raises: ValueError, IndexError."""
-    major, argument, place = _head(content, place)
-    if not depth or place > len(content):
-        raise ValueError("too deep, or it ends early")
-    if major in (BYTES, TEXT):
-        place += argument
-    elif major in (ARRAY, MAP, TAG):
-        for _ in range({ARRAY: argument, MAP: 2 * argument, TAG: 1}[major]):
-            place = _end(content, place, depth - 1)
-    if place > len(content):
-        raise ValueError("it ends early")
-    return place
+def _one_token(value: bytes) -> bool:
+    """Whether the item is one time-stamp token, a byte string. Raises: ValueError, IndexError."""
+    if not value.startswith(TOKENS):
+        return False
+    cbor.string(value, len(TOKENS))
+    return cbor.end(value, len(TOKENS)) == len(value)

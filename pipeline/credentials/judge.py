@@ -1,11 +1,12 @@
-"""From c2pa's two reports to a `CredentialReading`. Pure; runs in the child, on hostile input.
+"""From c2pa's report to a `CredentialReading`. Pure; runs in the child, on hostile input.
 
 Rules: (1) codes are read, message text never; (2) trust counts only by the list it was found in, since c2pa
-trusts a claim under any anchor it was given; (3) ours means: found under our claim root *and* serial and
-issuer in the signer table; (4) nothing that names someone leaves here unless trusted; (5) ingredients are
-walked at every depth, since a broken parent leaves the child's own state whole; (6) assertions count only
+trusts a claim under any anchor it was given; (3) ours means: found under our claim root *and* exactly this
+certificate in the signer table; (4) nothing that names someone leaves here unless trusted; (5) ingredients
+are walked at every depth, since a broken parent leaves the child's own state whole; (6) assertions count only
 where nothing but the content hash or trust fails: a rewritten one leaves the signature valid; (7) a parent's
-manifest that was changed *after* it was sealed into this one is a failure of this one.
+manifest that was changed *after* it was sealed into this one is a failure of this one. What was known of it
+before stands in our own ingredients, under our signature; what other manifests say of themselves counts not.
 """
 
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from pipeline.credentials import softbinding
 from pipeline.credentials.c2pa_context import CLAIM_LIST, FOREIGN_LIST
 from pipeline.credentials.reading import CredentialReading, CredentialState, TimestampState
 from pipeline.credentials.text import safe_text
-from pipeline.credentials.trust import SignerEntry, SignerTable
+from pipeline.credentials.trust import SignerTable
 
 RELEASE_LABEL: Final = "org.countermark.release"
 TRAINING_LABELS: Final = ("cawg.training-mining", "c2pa.training-mining")
@@ -45,20 +46,39 @@ class Making:
     at: str | None = None
 
 
-def judge(report: dict[str, Any], certificates: dict[str, Any], signers: SignerTable) -> CredentialReading:
-    """`report`: Reader.json(); `certificates`: Reader.crjson(); both parsed. Never raises on odd content."""
-    urn = _text(report.get("active_manifest"))
+def active(report: dict[str, Any]) -> str:
+    """The name of the active manifest in a parsed `Reader.json()`; empty without one."""
+    return _text(report.get("active_manifest"))
+
+
+def reached(report: dict[str, Any]) -> frozenset[str]:
+    """Names of all manifests of a parsed `Reader.json()`; none if one is not reached through ingredients."""
+    manifests, found, left = _dict(report.get("manifests")), set[str](), [active(report)]
+    while left:
+        name = left.pop()
+        if name in manifests and name not in found:
+            found.add(name)
+            rows = _rows(_dict(manifests[name]).get("ingredients"))
+            left += [_text(row.get("active_manifest")) for row in rows]
+    return frozenset(found) if found == set(manifests) else frozenset()
+
+
+def judge(report: dict[str, Any], leaf_sha256: str | None, signers: SignerTable) -> CredentialReading:
+    """`report`: Reader.json(), parsed; `leaf_sha256`: of the active manifest's signing certificate, None
+    where that is not known, so that it is nobody's of ours. Never raises on odd content.
+    """
+    urn = active(report)
     manifests = _dict(report.get("manifests"))
     manifest = _dict(manifests.get(urn))
     results = _dict(report.get("validation_results"))
-    active = _dict(results.get("activeManifest"))
-    passed, failed = _codes(active, "success"), _codes(active, "failure") | _unsealed(manifests, results)
-    stamp = _timestamp(active)
+    found = _dict(results.get("activeManifest"))
+    passed, failed = _codes(found, "success"), _codes(found, "failure") | _unsealed(manifest, results)
+    stamp = _timestamp(found)
     stamped_at = _stamp_time(manifest) if stamp is TimestampState.TRUSTED else None
     signature_ok = "claimSignature.validated" in passed and not _any_with(failed, "claimSignature.")
     credited = signature_ok and "signingCredential.trusted" in passed
     found_in = results.get("trustListUri")
-    entry = _entry(certificates, urn, signers) if credited and found_in == CLAIM_LIST else None
+    entry = signers.find(leaf_sha256 or "") if credited and found_in == CLAIM_LIST else None
     trusted = entry is not None or (credited and found_in == FOREIGN_LIST)
     parents = set(_ingredient_failures(manifests, results))
     # The claim's signature holds whatever the assertions say; only their hashes in the claim tell (rule 6).
@@ -87,24 +107,6 @@ def judge(report: dict[str, Any], certificates: dict[str, Any], signers: SignerT
     )  # fmt: skip
 
 
-def _entry(certificates: dict[str, Any], urn: str, signers: SignerTable) -> SignerEntry | None:
-    """The table's row for the active manifest's signer: our root vouches, serial and issuer identify."""
-    for manifest in _rows(certificates.get("manifests")):
-        if manifest.get("label") == urn:
-            info = _dict(_dict(manifest.get("signature")).get("certificateInfo"))
-            return _find(signers, _text(info.get("serialNumber")), _dict(info.get("issuer")))
-    return None
-
-
-def _find(signers: SignerTable, serial_hex: str, issuer: dict[str, Any]) -> SignerEntry | None:
-    try:
-        serial = str(int(serial_hex, 16))
-    except ValueError:
-        return None
-    name = (issuer.get("O"), issuer.get("CN"))
-    return next((row for row in signers.entries if (row.serial, row.issuer_name) == (serial, name)), None)
-
-
 def _timestamp(active: dict[str, Any]) -> TimestampState:
     codes = _codes(active, "success") | _codes(active, "informational") | _codes(active, "failure")
     stamps = {code for code in codes if code.startswith("timeStamp.")}
@@ -119,21 +121,21 @@ def _stamp_time(manifest: dict[str, Any]) -> str | None:
 
 def _ingredient_failures(manifests: dict[str, Any], results: dict[str, Any]) -> Iterator[str]:
     """Failure codes of all ingredients: as recorded when they were taken in, and as found just now."""
-    yield from _recorded_failures(manifests)
+    for manifest in manifests.values():
+        yield from _recorded_failures(_dict(manifest))
     yield from _result_failures({"ingredientDeltas": results.get("ingredientDeltas")})
 
 
-def _recorded_failures(manifests: dict[str, Any]) -> Iterator[str]:
-    for manifest in manifests.values():
-        for ingredient in _rows(_dict(manifest).get("ingredients")):
-            yield from _result_failures(_dict(ingredient.get("validation_results")))
-            yield from (_text(row.get("code")) for row in _failed_rows(ingredient.get("validation_status")))
+def _recorded_failures(manifest: dict[str, Any]) -> Iterator[str]:
+    for ingredient in _rows(manifest.get("ingredients")):
+        yield from _result_failures(_dict(ingredient.get("validation_results")))
+        yield from (_text(row.get("code")) for row in _failed_rows(ingredient.get("validation_status")))
 
 
-def _unsealed(manifests: dict[str, Any], results: dict[str, Any]) -> set[str]:
-    """Rule 7: found just now, and not on record from when the parent was taken in."""
+def _unsealed(manifest: dict[str, Any], results: dict[str, Any]) -> set[str]:
+    """Rule 7: found just now, and not on record in the active manifest from when the parent was taken in."""
     found = set(_result_failures({"ingredientDeltas": results.get("ingredientDeltas")}))
-    return (found & SEALED_FAILURES) - set(_recorded_failures(manifests))
+    return (found & SEALED_FAILURES) - set(_recorded_failures(manifest))
 
 
 def _failed_rows(status: object) -> Iterator[dict[str, Any]]:

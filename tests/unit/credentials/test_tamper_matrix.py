@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from benchmarks.tools import jumbf
+from benchmarks.trials.stuffing import STUFFED
 from benchmarks.trials.tampering import INTACT, NONE, ROWS, Row, Subject, subject, worth
-from benchmarks.trials.witnesses import encypher, opinions
+from benchmarks.trials.witnesses import Desk, encypher, opinions
 from pipeline.credentials.child import read_open_file
 from pipeline.credentials.framing import regular
 from pipeline.credentials.labels import Latent, append_xmp
@@ -33,14 +34,18 @@ def given(desk: Any, rogue: Any, guarded: Any, workshop: Path) -> Subject:
     judged = inspect_ingredient(theirs, desk.pki.trust, limits=desk.limits)
     source = workshop / "with-xmp.mp4"
     source.write_bytes(desk.source.read_bytes())
-    append_xmp(source, Latent(made=True, provider="x", at="2026-11-22T12:00:00Z", number="00", manifest=""))
+    label = Latent(
+        made=True, provider="x", at="2026-11-22T12:00:00Z", number="00", manifest="", source_type="made"
+    )
+    append_xmp(source, label)
     ours = desk.sign(workshop / "ours.mp4", guarded(judged), source=source)
     other = desk.sign(workshop / "other.mp4", desk.created(payload=OTHER))
 
     def as_stranger(source: Path, target: Path) -> None:
         desk.sign(target, pki=rogue, source=source)
 
-    return subject(ours.path.read_bytes(), other.path.read_bytes(), as_stranger)
+    over = Desk(workshop / "stranger").sign_over
+    return subject(ours.path.read_bytes(), other.path.read_bytes(), as_stranger, over)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +72,7 @@ def with_mark(desk: Any, path: Path, stored: bytes) -> FileVerdict:
     )
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", [*ROWS, *STUFFED], ids=lambda row: row.name)
 def test_the_matrix(desk: Any, given: Subject, stored: bytes, tmp_path: Path, row: Row) -> None:
     random = Random(row.name)
     for _ in range(PLACES if row.places else 1):
@@ -97,6 +102,12 @@ def box_of(content: bytes) -> bytes:
     return content[place.start + jumbf.HEADER + jumbf.UUID : place.end]
 
 
+def names_in(content: bytes) -> set[str]:
+    place = jumbf.store(content)
+    paths = [part.name.split("/") for part in jumbf.parts(content, place.start, place.end)]
+    return {path[1].partition("#")[0] for path in paths if len(path) > 1}
+
+
 @pytest.mark.parametrize("part", ["padding", "description of c2pa.signature", "prefix of c2pa"])
 def test_bytes_smuggled_into_the_c2pa_box_are_seen(desk: Any, given: Subject, part: str) -> None:
     [span] = given.spans[part]
@@ -104,28 +115,32 @@ def test_bytes_smuggled_into_the_c2pa_box_are_seen(desk: Any, given: Subject, pa
     for place in range(span.start, span.end, max(1, (span.end - span.start) // 20)):
         changed = bytearray(given.content)
         changed[place] ^= 1
-        assert not regular(box_of(bytes(changed)))
+        assert not regular(box_of(bytes(changed)), names_in(given.content))
         assert worth(read_open_file(io.BytesIO(changed), desk.pki.trust)) != INTACT
         seen += opinions(bytes(changed), desk.pki.trust).c2pa == "Trusted"
     assert seen  # c2pa alone would let it pass
 
 
 def test_the_framing_of_what_we_sign_is_regular(given: Subject) -> None:
-    assert regular(box_of(given.content))
-    assert regular(box_of(given.other))
+    names = names_in(given.content)
+    assert len(names) == 2
+    assert regular(box_of(given.content), names)
+    assert regular(box_of(given.other), names_in(given.other))
+    for wrong in (set[str](), {*names, "another"}, {max(names)}, {min(names)}):
+        assert not regular(box_of(given.content), wrong)
 
 
 def test_nonsense_is_irregular_and_raises_nothing(given: Subject) -> None:
     """Flips, cuts and repeats of the box: an answer each time, and no for every box that is cut."""
-    box, random = box_of(given.content), Random(1)
+    box, names, random = box_of(given.content), names_in(given.content), Random(1)
     for _ in range(300):
         cut = random.randrange(len(box))
-        assert not regular(box[:cut])
-        assert not regular(box + box[:cut][:8] + b"x")
+        assert not regular(box[:cut], names)
+        assert not regular(box + box[:cut][:8] + b"x", names)
         changed = bytearray(box)
         for _ in range(3):
             changed[random.randrange(len(box))] ^= 1 << random.randrange(8)
-        assert regular(bytes(changed)) in (True, False)
+        assert regular(bytes(changed), names) in (True, False)
 
 
 def test_a_copy_in_another_container_is_judged_by_its_stored_manifest(
