@@ -134,9 +134,13 @@ def _junk(given: Subject, _random: Random) -> bytes:
     return with_box(given, box(b"jumb", described + box(b"free", SMUGGLED)))
 
 
-def _stranger(given: Subject, _random: Random) -> bytes:
-    """Another release's manifest, which nothing refers to."""
-    return with_box(given, slimmer(manifests(given.other)[-1]))
+def _stranger(given: Subject, _random: Random, folder: Path) -> Path:
+    """A stranger's manifest, which nothing refers to."""
+    source, target = folder / "source.mp4", folder / "tampered.mp4"
+    source.write_bytes(given.content)
+    given.sign_as_stranger(source, target)
+    target.write_bytes(with_box(given, slimmer(manifests(target.read_bytes())[-1])))
+    return target
 
 
 def _recorded(given: Subject, _random: Random, folder: Path) -> Path:
@@ -171,13 +175,13 @@ CHANGES: Final[dict[str, Callable[[Subject, Random], bytes]]] = {
     "a time-stamp of the old kind": _stamps,
     "a second time-stamp token": _tokens,
     "a box of no known kind": _junk,
-    "a manifest that nothing refers to": _stranger,
 }
 STUFFED: Final = (
     *(
         make_row(f"padding cut for {name}", written(change), ALTERED, stricter=REASONS)
         for name, change in CHANGES.items()
     ),
+    make_row("padding cut for a manifest that nothing refers to", _stranger, ALTERED, stricter=REASONS),
     make_row("parent changed", written(_changed), ALTERED, stricter=PARENTS),
     make_row("parent changed, and a stranger's record of it", _recorded, ALTERED, stricter=PARENTS),
 )
