@@ -21,12 +21,13 @@ from typing import IO, Final, Protocol
 
 from pipeline.credentials.c2pa_context import Builder, C2paError, C2paSigningAlg, Signer, make_context
 from pipeline.credentials.child import VIDEO, open_media, read_open_file
+from pipeline.credentials.judge import UNCOVERED
 from pipeline.credentials.keyfiles import sync_folder
 from pipeline.credentials.manifest import THUMBNAIL, ManifestDefinition
 from pipeline.credentials.reading import CredentialReading, TimestampState
 from pipeline.credentials.signer import ClaimSigner, SigningAlg
 from pipeline.credentials.trust import TrustStore
-from pipeline.errors import LimitExceeded, SigningFailed, StorageFailed, UsageError
+from pipeline.errors import LimitExceeded, Refused, SigningFailed, StorageFailed, UsageError
 
 ALGORITHMS: Final = {
     SigningAlg.ES256: C2paSigningAlg.ES256, SigningAlg.ES384: C2paSigningAlg.ES384,
@@ -95,7 +96,7 @@ def sign_clip(source: Path, destination: Path, definition: ManifestDefinition, *
     """Sign `source` (a file of our own making) into `destination`, which appears whole or not at all.
 
     Raises: SigningFailed with the real cause (key service, time-stamp service, c2pa), UsageError when both
-    paths are the same file, LimitExceeded, MediaUnreadable, StorageFailed.
+    paths are the same file, Refused, LimitExceeded, MediaUnreadable, StorageFailed.
     """
     with open_media(source) as original, _replacing(source, destination) as (new, temporary):
         if os.fstat(original.fileno()).st_size > MAX_CLIP_BYTES:
@@ -106,7 +107,7 @@ def sign_clip(source: Path, destination: Path, definition: ManifestDefinition, *
             kept = beside.submit(_kept, temporary)
             reading = read_open_file(new, trust)
             digest = kept.result()
-        demand_whole(reading, definition.urn)
+        demand_whole(reading, definition.urn, carried=bool(definition.archives))
         temporary.replace(destination)
         sync_folder(destination.parent)
     assert reading.timestamp_time and reading.signer_cert_sha256  # noqa: S101, PT018 - `demand_whole` saw both
@@ -172,14 +173,22 @@ def _cause(box: _Box, tsa: TimeStampService, error: Exception) -> str:
     return f"the clip could not be signed ({error}); check the key, sign again"
 
 
-def demand_whole(reading: CredentialReading, urn: str) -> None:
-    """Rules 3 and 4: a fresh reading of what was just signed. Raises: SigningFailed."""
+def demand_whole(reading: CredentialReading, urn: str, *, carried: bool = False) -> None:
+    """Rules 3 and 4: a fresh reading of what was just signed. `carried`: over credentials of other files.
+
+    Raises: SigningFailed; Refused where such a one has a form that no signature of ours covers.
+    """
     if reading.timestamp is not TimestampState.TRUSTED or reading.timestamp_time is None:
         raise SigningFailed("the time-stamp is missing or not trusted; add its authority's root, sign again")
     if not reading.ours:
         raise SigningFailed("the signer is not in the signer table under our claim root; add it, sign again")
     if reading.revoked_signer:
         raise SigningFailed("the signer has been revoked; renew the keys, sign again")
+    if carried and reading.urn == urn and reading.failures == (UNCOVERED,):
+        raise Refused(
+            "the imported file's credential has a history in a form that cannot be carried along (links of "
+            "C2PA 1.0, redactions, or too many steps); get the file without it from its source"
+        )
     if reading.urn != urn or not reading.hash_ok or reading.failures:
         found = ", ".join(reading.failures) or "content hash or name differ"
         raise SigningFailed(f"the signed clip does not read back whole ({found}); sign again")
