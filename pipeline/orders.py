@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -222,16 +222,17 @@ def _enhanced(order: Order, settings: Settings) -> Json:
 def _guard(order: GuardOrder, settings: Settings) -> Json:
     if len(order.material) > MAX_MATERIAL:
         raise UsageError(f"a clip is made from at most {MAX_MATERIAL} pictures and clips; name fewer")
-    material: Json = {"material": [_given(path, settings) for path in order.material]}
+    given = [_given(path, settings) for path in order.material]
+    material: Json = {"material": [*given]}
     asked: Json = {} if order.asked is None else {"asked_prompt": check_prompt(order.asked, settings)}
-    return asked | (material if order.material else {}) | _maker(order) | {
+    return asked | (material if order.material else {}) | _maker(order, given) | {
         "source": recordable(str(order.source.absolute()), "file name"),
         "name": safe_text(order.name or order.source.name),
         "sha256": _digest(order.source, settings.max_bytes), "sound": str(order.sound),
     }  # fmt: skip
 
 
-def _maker(order: GuardOrder) -> Json:
+def _maker(order: GuardOrder, given: Sequence[Json]) -> Json:
     if order.maker is None:
         return {}
     if order.prompt is None:
@@ -242,7 +243,7 @@ def _maker(order: GuardOrder) -> Json:
         return told
     if order.extends not in order.material:
         raise UsageError("what a clip goes on with is part of what it was made from; name it there, too")
-    return told | {"extends": _sha256(order.extends)}
+    return told | {"extends": given[order.material.index(order.extends)]["sha256"]}
 
 
 def _given(path: Path, settings: Settings) -> Json:
@@ -260,11 +261,6 @@ def _create(order: CreateOrder, settings: Settings) -> Json:
         "seed": secrets.randbits(SEED_BITS) if order.seed is None else order.seed,
         "width": order.width, "height": order.height, "sound": str(policies.Sound.HOLD),
     }  # fmt: skip
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _digest(source: Path, max_bytes: int) -> str:

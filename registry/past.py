@@ -13,8 +13,6 @@
 import hashlib
 import io
 import json
-import os
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -29,6 +27,7 @@ from sqlalchemy import Engine, and_, or_, select
 from registry.codes import Part, Segment
 from registry.db import read
 from registry.errors import RegistryUnusable
+from registry.placing import put
 from registry.tables import log_entry, release, release_sight
 from registry.vectors import Vectors, unpacked
 
@@ -254,21 +253,9 @@ def _write(path: Path, arrays: dict[str, NDArray[Any]], about: dict[str, Any]) -
     try:
         path.parent.mkdir(mode=0o700, exist_ok=True)
         for target, what in ((path, content), (path.with_suffix(".json"), told)):
-            _put(target, what)
+            put(target, what)
     except OSError as error:
         raise RegistryUnusable(f"Cannot write {path.name}: {error.strerror}; free space for it.") from error
-
-
-def _put(target: Path, content: bytes) -> None:
-    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".past-", delete=False) as file:
-        try:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-            Path(file.name).replace(target)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
 
 
 def _read(path: Path, wanted: dict[str, str]) -> Segment | None:

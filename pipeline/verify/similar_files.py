@@ -10,8 +10,6 @@ import contextlib
 import hashlib
 import io
 import json
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +19,7 @@ from numpy.typing import NDArray
 
 from pipeline.verify.similar_index import Segment
 from pipeline.verify.similar_keys import KEY_STEP, MOST_KEYS, WINDOWS
+from registry.placing import put
 
 FORMAT: Final = "countermark-similar/1"
 _PARTS: Final = (".words.npy", ".npz")
@@ -62,9 +61,9 @@ class SimilarFiles:
         np.save(words, segment.words)
         contents = dict(zip(_PARTS, (words.getvalue(), rest.getvalue()), strict=True))
         for suffix, content in contents.items():
-            _put(self._folder / f"{name}{suffix}", content)
+            put(self._folder / f"{name}{suffix}", content)
         about = _about() | {"leaf": ranged.leaf, "sha256": {s: _digest(c) for s, c in contents.items()}}
-        _put(self._folder / f"{name}.json", json.dumps(about, sort_keys=True).encode())
+        put(self._folder / f"{name}.json", json.dumps(about, sort_keys=True).encode())
 
     def remove(self, ranged: Ranged) -> None:
         """Delete a segment; who has it mapped keeps it."""
@@ -117,15 +116,3 @@ def _digest(content: bytes) -> str:
 def _digest_of(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _put(target: Path, content: bytes) -> None:
-    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".similar-", delete=False) as file:
-        try:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-            Path(file.name).replace(target)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise

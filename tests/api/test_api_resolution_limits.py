@@ -4,13 +4,11 @@ import base64
 import json
 import socket
 import struct
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from loopback import listener
 
 from pipeline.api import resolution_shapes as shapes
 from pipeline.api.rates import UPLOADS, class_of
@@ -131,30 +129,6 @@ def test_hostile_bodies(served: Any, tmp_path: Path) -> None:
 )
 def test_an_unknown_manifest_is_404(served: Any, told: str) -> None:
     assert code(served.client.get(f"/v1/manifests/{told}")) == (404, "route_unknown")
-
-
-@contextmanager
-def listener() -> Iterator[tuple[str, list[bool]]]:
-    """An HTTP address on this machine, and whether somebody knocked."""
-    knocks: list[bool] = []
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(0.05)
-        done = threading.Event()
-
-        def serve() -> None:
-            while not done.is_set():
-                with suppress(TimeoutError):
-                    connection, _ = server.accept()
-                    knocks.append(True)
-                    connection.close()
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.getsockname()[1]}", knocks
-        finally:
-            done.set()
-            thread.join()
 
 
 def test_what_a_request_names_is_never_fetched(served: Any) -> None:

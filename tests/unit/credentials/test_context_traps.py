@@ -7,8 +7,6 @@ which it keeps data on disk, and OCSP, which needs a responder.
 
 import copy
 import os
-import socket
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from loopback import listener
 
 from pipeline.credentials import certs, softbinding
 from pipeline.credentials.c2pa_context import C2paError, Context, Reader, settings
@@ -86,32 +85,14 @@ def test_each_list_of_anchors_counts(desk: Any, signed: Any) -> None:
         assert code in codes(signed.path, changed(ours, "trust.anchors", kept))[1]
 
 
-@contextmanager
-def listener() -> Iterator[tuple[str, list[bool]]]:
-    """An address on loopback, and a list that grows with every connection to it."""
-    knocks: list[bool] = []
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def serve() -> None:
-            with suppress(OSError):
-                while True:
-                    server.accept()[0].close()
-                    knocks.append(True)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        yield f"http://127.0.0.1:{server.getsockname()[1]}/manifest.c2pa", knocks
-        server.shutdown(socket.SHUT_RDWR)
-        thread.join()
-
-
 def test_two_settings_keep_a_file_from_being_fetched_for(desk: Any, tmp_path: Path) -> None:
     """Either alone does; that no file without a C2PA box gets that far is a third."""
     ours = settings(desk.pki.trust)
     fetching = changed(ours, "verify.remote_manifest_fetch", True)
     open_to_all = copy.deepcopy(fetching)
     del open_to_all["core"]["allowed_network_hosts"]
-    with listener() as (url, knocks):
+    with listener() as (address, knocks):
+        url = f"{address}/manifest.c2pa"
         upload = desk.raw_sign(
             tmp_path / "upload.mp4", desk.pki.claim, desk.pki.trust, tsa_of=None, remote_url=url, embed=False
         )

@@ -4,15 +4,14 @@ import io
 import os
 import socket
 import struct
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from loopback import listener
 
 from pipeline.credentials import certs
 from pipeline.credentials.c2pa_context import C2paError, Context, Reader, make_context
@@ -228,33 +227,10 @@ def test_bytes_after_the_last_box_are_not_intact(desk, signed, tmp_path, tail):
 # 5. Server-side request forgery
 
 
-@contextmanager
-def listener() -> Iterator[tuple[str, list[bool]]]:
-    """A loopback server that notes every connection and hangs up."""
-    knocks: list[bool] = []
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(0.05)
-        done = threading.Event()
-
-        def serve() -> None:
-            while not done.is_set():
-                with suppress(TimeoutError):
-                    connection, _ = server.accept()
-                    knocks.append(True)
-                    connection.close()
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.getsockname()[1]}/manifest.c2pa", knocks
-        finally:
-            done.set()
-            thread.join()
-
-
 @pytest.mark.parametrize("embed", [True, False])
 def test_an_upload_that_names_an_address_causes_no_connection(desk, tmp_path, embed):
-    with listener() as (url, knocks):
+    with listener() as (address, knocks):
+        url = f"{address}/manifest.c2pa"
         upload = desk.raw_sign(
             tmp_path / "upload.mp4", desk.pki.claim, desk.pki.trust, tsa_of=None, remote_url=url, embed=embed
         )

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import socket
-import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -12,6 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp as kinds
+from loopback import answering
 
 from pipeline.credentials import c2pa_context, ca, certs, ocsp, revocation
 from pipeline.credentials.csr import make_request
@@ -51,12 +51,8 @@ class Responder(Server):
 
 @contextlib.contextmanager
 def serving(authority: Authority):
-    with Responder(authority) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
+    with Responder(authority) as server, answering(server):
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture

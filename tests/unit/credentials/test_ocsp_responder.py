@@ -4,7 +4,6 @@ import base64
 import contextlib
 import http.client
 import subprocess
-import threading
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
@@ -13,6 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp as kinds
+from loopback import answering
 
 from pipeline.credentials import ca, ocsp
 from pipeline.credentials.csr import make_request
@@ -27,12 +27,8 @@ def now() -> datetime:
 
 @contextlib.contextmanager
 def serving(authority: Authority):
-    with Server(("127.0.0.1", 0), authority, now) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
+    with Server(("127.0.0.1", 0), authority, now) as server, answering(server):
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture
