@@ -54,7 +54,7 @@ def test_a_release_and_all_about_it_check_offline(
     assert (answer.status, answer.document["holds"]) == (0, True)
 
     said = json.loads(told["assertion"])
-    assert said["version"] == 2
+    assert said["version"] == 3
     assert said["log"]["tree_size"] == made["sequence"]  # the state that it was checked against
     assert said["log"]["checkpoint"][1] == str(made["sequence"])
     [report] = run("verify", target).document

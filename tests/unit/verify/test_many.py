@@ -16,7 +16,7 @@ import pytest
 from pipeline.settings import Settings
 from pipeline.types import EvidenceState, FileVerdict
 from pipeline.verify.examining import Wanted
-from pipeline.verify.many import Desk, examine_many
+from pipeline.verify.many import Desk, _end, _spawn, examine_many
 
 COUNT = 4
 MAIN = "import sys; from pipeline.cli.main import main; sys.argv = ['countermark', *sys.argv[1:]]; main()"
@@ -63,6 +63,19 @@ def test_a_killed_process_takes_one_file_along(clips: list[Path], desk: Desk) ->
             assert one.file is not None
             assert one.file.size == Path(one.report.file).stat().st_size
     assert not multiprocessing.active_children()
+
+
+def test_a_process_never_sees_an_interruption(desk: Desk) -> None:
+    """Not even while it starts, before any line of ours has run in it."""
+    worker = _spawn(desk)
+    try:
+        fields = dict(
+            line.split(":\t") for line in Path(f"/proc/{worker.process.pid}/status").read_text().splitlines()
+        )
+        assert int(fields["SigBlk"], 16) >> (signal.SIGINT - 1) & 1
+        assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    finally:
+        _end([worker])
 
 
 def all_gone(group: int) -> bool:
