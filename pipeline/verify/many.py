@@ -114,7 +114,7 @@ def _spawn(desk: Desk) -> _Worker:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_work, args=(theirs, desk), daemon=True)
-    # Blocked, which it inherits, until it ignores it: an interruption must not end a process that still imports.
+    # Blocked, which it inherits, until it ignores it: an interruption must not end one that still imports.
     # `start` would start the tracker, and that ends with SIGINT unblocked.
     resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
