@@ -15,7 +15,9 @@ import tempfile
 import time
 from argparse import Namespace
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
@@ -90,6 +92,7 @@ def _asked() -> Namespace:
     add("--remuxes", type=common.whole(0), default=30, help="remuxed copies")
     add("--unmarked", type=common.whole(0), default=60, help="clips without a mark, treated likewise")
     add("--transplants", type=common.whole(0), default=20, help="marks laid on other clips")
+    add("--jobs", type=common.whole(1), default=len(os.sched_getaffinity(0)), help="processes")
     add("--minutes", type=float, help="begin no further trial after so long")
     add("--cells", type=Path, default=CELLS, metavar="DIR", help="where results are kept")
     return parser.parse_args()
@@ -104,21 +107,32 @@ def _stand_name(sources: Sequence[material.Source]) -> str:
 def _run(asked: Namespace, stand: Stand, wanted: Sequence[Trial]) -> tuple[list[Result], int]:
     store = Store(asked.cells / SUITE / "results")
     code = tree_digest(*READ, *(f"benchmarks/{part}" for part in USED))
+    names = {trial: hashlib.sha256(json.dumps([repr(trial), code]).encode()).hexdigest() for trial in wanted}
+    found = {trial: kept for trial in wanted if (kept := store.get(names[trial]))}
+    say(f"{len(wanted)} trials, {len(found)} of them kept in {asked.cells}")
     end = time.monotonic() + 60 * asked.minutes if asked.minutes is not None else None
-    results: list[Result] = []
-    left = 0
-    for trial in wanted:
-        name = hashlib.sha256(json.dumps([repr(trial), code]).encode()).hexdigest()
-        kept = store.get(name)
-        if kept is None and end is not None and time.monotonic() >= end:
-            left += 1
-            continue
-        if kept is None:
-            kept = store.put(name, trial, stand.attempt(trial))
-            missed = "" if trial.kind not in MARKED_KINDS or _found(kept) else f" {treatment(trial)}"
-            say(f"{len(results) + 1} of {len(wanted)}: {trial} {kept['verdict']}{missed}")
-        results.append((trial, kept))
-    return results, left
+    for trial, result in _tried(asked.jobs, stand, [trial for trial in wanted if trial not in found], end):
+        found[trial] = store.put(names[trial], trial, result)
+        missed = "" if trial.kind not in MARKED_KINDS or _found(result) else f" {treatment(trial)}"
+        say(f"{len(found)} of {len(wanted)}: {trial} {result['verdict']}{missed}")
+    return [(trial, found[trial]) for trial in wanted if trial in found], len(wanted) - len(found)
+
+
+def _tried(
+    jobs: int, stand: Stand, wanted: Sequence[Trial], end: float | None
+) -> Iterator[tuple[Trial, dict[str, Any]]]:
+    with ProcessPoolExecutor(
+        jobs, get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,)
+    ) as pool:
+        waiting = {pool.submit(_attempt, stand, trial, end): trial for trial in wanted}
+        for future in as_completed(waiting):
+            result = future.result()
+            if result is not None:
+                yield waiting[future], result
+
+
+def _attempt(stand: Stand, trial: Trial, end: float | None) -> dict[str, Any] | None:
+    return None if end is not None and time.monotonic() >= end else stand.attempt(trial)
 
 
 def _found(result: dict[str, Any]) -> bool:
