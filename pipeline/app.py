@@ -26,7 +26,7 @@ from pipeline.gate import index_names
 from pipeline.home import Home
 from pipeline.imports.importer import Importer
 from pipeline.incident import Incidents
-from pipeline.keyring import MARKS_FILE, LiveKeyring, ensure_keyring, with_tsa_roots
+from pipeline.keyring import MARKS_FILE, LiveKeyring, ensure_keyring
 from pipeline.optouts.desk import Desk
 from pipeline.orders import (
     LOCAL_ACCOUNT,
@@ -37,6 +37,7 @@ from pipeline.past import Archive
 from pipeline.release.credential import keys_now
 from pipeline.retroscan import ScanReport, scan
 from pipeline.review import Reviews
+from pipeline.roots import with_roots
 from pipeline.settings import Settings
 from pipeline.sights import ensure_sealer
 from pipeline.simulate import Report, Wanted, simulated
@@ -223,7 +224,7 @@ def open_app(settings: Settings, eyes: Eyes | None = None) -> Iterator[App]:
         safe = safe_of(settings)
         ensure_keyring(home.keys, safe)
         pki = ensure_pki(home.pki, now=datetime.now(UTC), safe=safe)
-        with_tsa_roots(pki.trust, settings.tsa_roots)  # what is wrong with them is said at once
+        with_roots(pki.trust, settings)  # what is wrong with them is said at once
         with StoredJobs(engine, ownership_of(settings, engine), clock) as jobs:
             yield App(
                 Workbench(

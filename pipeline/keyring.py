@@ -13,7 +13,7 @@ import os
 import secrets
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -291,20 +291,6 @@ def read_bundle(path: Path, *, now: datetime) -> VerifierBundle:
     if ended:
         raise KeysUnusable(f"{path} ended on {bundle.expires_at[:10]}; ask for a new one")
     return bundle
-
-
-def with_tsa_roots(trust: TrustStore, path: Path | None) -> TrustStore:
-    """`trust`, and the roots of somebody else's time-stamp service, a PEM file. Raises: KeysUnusable."""
-    if path is None:
-        return trust
-    try:
-        roots = path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not PEM text"
-        raise KeysUnusable(f"cannot read {path} ({reason}); correct the setting tsa_roots") from None
-    if "-----BEGIN CERTIFICATE-----" not in roots:
-        raise KeysUnusable(f"there is no certificate in {path}; correct the setting tsa_roots")
-    return replace(trust, tsa_roots=f"{trust.tsa_roots}\n{roots}")
 
 
 def _fresh() -> dict[str, Any]:

@@ -148,6 +148,9 @@ class Settings(BaseModel):
     )
     tsa_url: str | None = Field(None, description="RFC 3161 time-stamp service; empty: the local one")
     tsa_roots: Path | None = Field(None, description="PEM file with the roots of that service")
+    foreign_roots: Path | None = Field(
+        None, description="PEM file with roots of other signers whose clips then read as foreign"
+    )
     signer: str = Field(
         "local", max_length=2000, description="key that signs claims: local, pkcs11:… or kms:arn:…"
     )

@@ -14,7 +14,8 @@ from pipeline.credentials.pki import Pki, ensure_pki, load_pki
 from pipeline.credentials.report_key import ReportKey, ensure_report_key, find_report_key
 from pipeline.credentials.safe import Safe, safe_of
 from pipeline.home import Home
-from pipeline.keyring import Keyring, ensure_keyring, export_verifier, load_keyring, with_tsa_roots
+from pipeline.keyring import Keyring, ensure_keyring, export_verifier, load_keyring
+from pipeline.roots import with_roots
 from pipeline.settings import load
 
 DEFAULT_DAYS: Final = 365
@@ -66,7 +67,7 @@ def export(
     place, safe = Home(settings.home), safe_of(settings)
     output.check_target(out)
     keyring, pki = load_keyring(place.keys, safe), load_pki(place.pki, safe)
-    trust = with_tsa_roots(pki.trust, settings.tsa_roots)
+    trust = with_roots(pki.trust, settings)
     report = ensure_report_key(safe).key
     bundle = export_verifier(keyring, trust, detect=detect, now=datetime.now(UTC), days=days, report=report)
     write_private(out.absolute(), json.dumps(bundle.to_json(), indent=1).encode())

@@ -18,7 +18,7 @@ from pipeline.credentials.signer import LocalKeySigner, SigningKey
 from pipeline.credentials.signers import register
 from pipeline.errors import UsageError
 from pipeline.home import Home
-from pipeline.keyring import with_tsa_roots
+from pipeline.roots import with_roots
 from pipeline.settings import Settings, load
 
 
@@ -56,7 +56,7 @@ def trust_signer(
     folder, safe = Home(settings.home).pki, safe_of(settings)
     certificates = read_chain(read_chain_file(chain))
     demand_validity(certificates, datetime.now(UTC))
-    trust = with_tsa_roots(load_pki(folder, safe).trust, settings.tsa_roots)
+    trust = with_roots(load_pki(folder, safe).trust, settings)
     register(folder, certificates, _root(root), safe, trust)
     digest = fingerprint(certificates[0])
     output.say(f"Signer {digest[:16]}… is in the signer table. Verifier bundles made before do not know it.")

@@ -20,6 +20,8 @@ from pipeline.credentials.trust import TrustStore
 __all__ = ["Builder", "C2paError", "C2paSigningAlg", "Context", "Reader", "Signer", "make_context"]
 
 CLAIM_SIGNING_EKU: Final = "1.3.6.1.4.1.62558.2.1\n"
+# What others' signers may have instead (C2PA 2.x, 14.5.1): e-mail protection, document signing.
+OTHER_EKUS: Final = "1.3.6.1.5.5.7.3.4\n1.3.6.1.5.5.7.3.36\n"
 # c2pa reports which of these lists a signer was found in; `kind` alone fences nothing.
 CLAIM_LIST: Final = "urn:countermark:trust:claim"
 TSA_LIST: Final = "urn:countermark:trust:tsa"
@@ -38,9 +40,10 @@ def settings(trust: TrustStore) -> dict[str, Any]:
     takes some 30 MiB more than it began with at 50 MB, 170 at 200 MB, and 410 to 500 at 800 and at 1,600 MB,
     where it stays.
     """
+    purposes = CLAIM_SIGNING_EKU + (OTHER_EKUS if trust.foreign_roots else "")
     return {
         "version": 1,
-        "trust": {"anchors": _anchors(trust), "trust_config": CLAIM_SIGNING_EKU},
+        "trust": {"anchors": _anchors(trust), "trust_config": purposes},
         "verify": {
             "verify_trust": True, "verify_after_sign": True, "verify_timestamp_trust": True,
             "remote_manifest_fetch": False, "ocsp_fetch": False,

@@ -21,7 +21,7 @@ def register(
     trust: TrustStore | None = None,
 ) -> None:
     """Make `chain` (leaf first, no root) known as ours; with `root`, believe that CA's root from now on;
-    `safe` opens sealed keys; `trust`: whom the home believes, for time-stamps too (`keyring.with_tsa_roots`);
+    `safe` opens sealed keys; `trust`: whom the home believes, for time-stamps too (`roots.with_roots`);
     by default what is in the folder.
 
     Registering twice changes nothing. Roots and intermediates are written before the signer: a crash between

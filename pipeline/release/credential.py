@@ -26,7 +26,7 @@ from pipeline.credentials.signer import ClaimSigner
 from pipeline.credentials.trust import TrustStore
 from pipeline.errors import KeysUnusable, NotInstalled, SigningFailed, UsageError
 from pipeline.home import Home
-from pipeline.keyring import with_tsa_roots
+from pipeline.roots import with_roots
 from pipeline.sandbox import ProcessLimits
 from pipeline.settings import Settings
 from pipeline.types import Json
@@ -90,7 +90,7 @@ def keys_now(settings: Settings) -> Keys:
     try:
         # Keys that are gone are not made anew: new ones would hide that the old ones are lost.
         pki = _ensured(settings) if os.path.lexists(folder) else load_pki(folder)
-        trust = with_tsa_roots(pki.trust, settings.tsa_roots)
+        trust = with_roots(pki.trust, settings)
         return Keys(pki=pki, choice=choice_of(settings), trust=trust)
     except KeysUnusable as error:
         raise SigningFailed(str(error)) from None

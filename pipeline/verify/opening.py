@@ -12,7 +12,8 @@ from pipeline.credentials.pki import load_pki
 from pipeline.credentials.safe import safe_of
 from pipeline.credentials.trust import SignerTable, TrustStore
 from pipeline.home import Home
-from pipeline.keyring import MARKS_FILE, load_keyring, read_bundle, with_tsa_roots
+from pipeline.keyring import MARKS_FILE, load_keyring, read_bundle
+from pipeline.roots import with_roots
 from pipeline.settings import Settings
 from pipeline.storage import open_store
 from pipeline.verify.issued_list import IssuedList
@@ -80,13 +81,13 @@ def _with_home(settings: Settings, common: _Common) -> Verifier:
     home = Home(settings.home)
     if not os.path.lexists(home.keys / MARKS_FILE):
         return Verifier(
-            settings=settings, trust=NO_TRUST, lookup=common.lookup, issued=common.issued,
-            manifests=common.manifests, interrupted=common.interrupted,
+            settings=settings, trust=with_roots(NO_TRUST, settings), lookup=common.lookup,
+            issued=common.issued, manifests=common.manifests, interrupted=common.interrupted,
         )  # fmt: skip
     safe = safe_of(settings)
     keyring, trust = load_keyring(home.keys, safe), load_pki(home.pki, safe).trust
     return Verifier(
-        settings=settings, trust=with_tsa_roots(trust, settings.tsa_roots), keys=keyring.detection,
+        settings=settings, trust=with_roots(trust, settings), keys=keyring.detection,
         accepts=keyring.mint.accepts, log_key=keyring.log_key,
         lookup=common.lookup, issued=common.issued, manifests=common.manifests,
         interrupted=common.interrupted,

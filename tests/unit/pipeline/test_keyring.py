@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.credentials.trust import SignerTable, TrustStore
 from pipeline.errors import KeysUnusable
-from pipeline.keyring import ensure_keyring, export_verifier, load_keyring, read_bundle, with_tsa_roots
+from pipeline.keyring import ensure_keyring, export_verifier, load_keyring, read_bundle
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TRUST = TrustStore(claim_roots="", tsa_roots="", signers=SignerTable())
@@ -118,14 +118,3 @@ def test_what_is_no_bundle_says_so(tmp_path: Path) -> None:
     for path in (written(tmp_path / "deep", "[" * 100_000), tmp_path, tmp_path / "missing"):
         with pytest.raises(KeysUnusable):
             read_bundle(path, now=NOW)
-
-
-def test_roots_of_a_time_stamp_service_are_added(tmp_path: Path) -> None:
-    assert with_tsa_roots(TRUST, None) is TRUST
-    pem = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"
-    path = written(tmp_path / "roots.pem", pem)
-    assert with_tsa_roots(TRUST, path).tsa_roots.endswith(pem)
-    assert with_tsa_roots(TRUST, path).claim_roots == ""
-    for wrong in (written(tmp_path / "other.pem", "no certificate"), tmp_path / "missing", tmp_path):
-        with pytest.raises(KeysUnusable, match="tsa_roots"):
-            with_tsa_roots(TRUST, wrong)
