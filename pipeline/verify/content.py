@@ -6,8 +6,8 @@ same composition, or to another moment of the same scene, does not.
 
 1. Where: the whole frame on the whole frame, or as the mark's geometry says, at any of its tiles. When: as
    the mark's clock says, at any of its periods, the likeliest by the fingerprint first, and a little sooner
-   or later. The best of these, by structure alone, is refined a little. *Structure* is the correlation of
-   what is finer than a twelfth of the picture, with equal weight for strong and faint.
+   or later. All of these are aligned a little (`pipeline.verify.aligning`), the best of them exactly, by
+   structure alone (`pipeline.verify.structure`).
 2. Tone and colour may have changed for the whole clip in one way; what differs then, differs
    (`pipeline.verify.differing`).
 3. Same: enough could be compared, every moment has the release's structure, and nowhere anything differs.
@@ -19,15 +19,18 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.credentials.moments import COVERED, Moment, Moments
+from pipeline.verify.aligning import COARSE, Placed, aligned
+from pipeline.verify.aligning import FINE as ALIGNED
 from pipeline.verify.differing import Look, differing, level
-from pipeline.verify.laying import Field, Matrix, Sides, covered, lay, places, refined
+from pipeline.verify.laying import Field, Matrix, Sides, covered, lay, places
+from pipeline.verify.structure import Overlay, agreement, significance
 from watermark.base import Geometry
 from watermark.lattice import PERIOD_SECONDS
 
@@ -35,15 +38,10 @@ NEAR: Final = 0.26  # seconds by which the mark's clock may be off for the whole
 NEARER: Final = 0.13  # and a single moment besides: frames are dropped, doubled, reordered
 PERIODS: Final = 6  # trims by whole periods of the carrier that are tried, the likeliest first
 JUDGED_BY: Final = 3  # moments by which places are compared
-TRIED_ON: Final = 2  # places that are refined
-HOPELESS: Final = 0.2  # structure below which a place is not worth it
-WELL_LAID: Final = 0.97  # structure at which nothing is refined
+TRIED_ON: Final = 3  # places that are aligned finely
+SETTLED: Final = 3  # times at most, together with the clock
 LEAST_MOMENTS: Final = 2
 LEAST_SHARE: Final = 0.5  # of the shorter clip's moments
-FINE: Final = 4.0  # cells: what is finer than this counts as structure
-FLOOR: Final = 2.0  # levels added to the local deviation
-LOUDEST: Final = 3.0  # deviations
-STRUCTURED: Final = 0.04  # mean square of the equalised cells below which a moment has no structure
 
 # Calibrated in benchmarks/copying.py; docs/adr/0043 has the figures.
 SAME_STRUCTURE: Final = 0.90
@@ -101,23 +99,28 @@ def compare(
     if not clip.taken or not release.taken:
         return UNKNOWN
     laid = _Laid(clip, release)
-    best: tuple[float, Matrix, float] | None = None
     speed, possible = geometry.speed, _starts(clip, release, geometry, offsets)
     paired = {start: _paired(clip, release, speed, start) for start in possible}
     starts = [start for start, pairs in paired.items() if _enough(pairs, clip, release, speed)]
-    for start in starts[:PERIODS]:
-        # The clock first: a place that is refined on frames beside the right ones is bent to fit them.
-        rough = laid.rough_place(_telling(paired[start]), geometry)
-        pairs = _paired(clip, release, speed, start + laid.best_near(rough, speed, start))
-        found = laid.best_place(laid.agreeing(_telling(pairs or paired[start]), rough), geometry)
-        if found and (best is None or found[0] > best[0]):
-            best = (*found, start)
-    if best is None:
+    rough = [
+        (value, place, start) for start in starts[:PERIODS]
+        for value, place in laid.rough_places(_telling(paired[start]), geometry)
+    ]  # fmt: skip
+    found = [laid.fine_place(place, speed, start) for place, start in _likely(rough)]
+    if not found:
         return UNKNOWN
-    _, place, start = best
-    start += laid.best_near(place, speed, start)
+    _, place, start = max(found, key=lambda one: one[0])
     looks = laid.looks(place, _paired(clip, release, speed, start))
     return _judged(looks, sure=geometry.untouched and len(starts) <= PERIODS)
+
+
+def _likely(rough: Sequence[tuple[float, Placed, float]]) -> list[tuple[Placed, float]]:
+    """The few whose agreement says most, none twice: two places may have been aligned into one."""
+    found: list[tuple[Placed, float]] = []
+    for _, place, start in sorted(rough, key=lambda one: -one[0]):
+        if len(found) < TRIED_ON and not any(start == at and place.near(other) for other, at in found):
+            found.append((place, start))
+    return found
 
 
 def _starts(clip: Moments, release: Moments, geometry: Geometry, offsets: Sequence[float]) -> list[float]:
@@ -166,33 +169,43 @@ class _Laid:
     def _sides(self) -> tuple[Sides, Sides]:
         return self._clip.sides, self._release.sides
 
-    def rough_place(self, pairs: Sequence[_Pair], geometry: Geometry) -> Matrix:
-        """The place where the few `pairs` agree best, not refined."""
-        return max(places(*self._sides, geometry), key=lambda place: self._agreement(pairs, place))
+    def rough_places(self, pairs: Sequence[_Pair], geometry: Geometry) -> list[tuple[float, Placed]]:
+        """All places, roughly aligned, with how much the agreement of the few `pairs` says there."""
+        overlaid = partial(self._overlaid, pairs)
+        begun = [Placed(begun=place, side=self._sides[1]) for place in places(*self._sides, geometry)]
+        seen = [placed for placed in begun if agreement(overlaid(placed.matrix)) > -1]
+        found = [aligned(placed, overlaid, COARSE) for placed in seen]
+        return [(significance(overlaid(placed.matrix)), placed) for placed in found]
 
-    def agreeing(self, pairs: Sequence[_Pair], place: Matrix) -> list[_Pair]:
+    def fine_place(self, placed: Placed, speed: float, start: float) -> tuple[float, Matrix, float]:
+        """The best place and start of the clock near these, and how much the agreement there says first.
+
+        The clock is set before: a place that is aligned on frames beside the right ones is bent to fit them.
+        And again, since a place that is not yet right may hide which frames are.
+        """
+        value, near = -math.inf, self.best_near(placed.matrix, speed, start)
+        for _ in range(SETTLED):
+            pairs = _telling(_paired(self._clip, self._release, speed, start + near))
+            overlaid = partial(self._overlaid, self._agreeing(pairs, placed.matrix))
+            placed = aligned(placed, overlaid, ALIGNED)
+            value, before = significance(overlaid(placed.matrix)), near
+            near = self.best_near(placed.matrix, speed, start)
+            if near == before:
+                break
+        return value, placed.matrix, start + near
+
+    def _agreeing(self, pairs: Sequence[_Pair], place: Matrix) -> list[_Pair]:
         """The pairs with those of the clip's moments first that agree best at `place`."""
-        seen = covered(place, *self._sides, self._size)
+        shown = self._shown(place)
 
         def structure(pair: _Pair, moment: Moment) -> float:
-            found = self._structure(place, pair.release, moment, seen)[1]
+            found = self._overlay(pair.release, moment, place, shown).structure
             return -1.0 if found is None else found
 
         return [
             replace(pair, clip=tuple(sorted(pair.clip, key=lambda moment: -structure(pair, moment))))
             for pair in pairs
         ]
-
-    def best_place(self, pairs: Sequence[_Pair], geometry: Geometry) -> tuple[float, Matrix] | None:
-        """The place where the few `pairs` agree best in structure, refined, and how well they do."""
-        tried = [(self._agreement(pairs, place), place) for place in places(*self._sides, geometry)]
-        ranked = sorted(tried, key=lambda one: -one[0])[:TRIED_ON]
-        if ranked and HOPELESS < ranked[0][0] < WELL_LAID:
-            finer = [
-                refined(place, self._sides[1], lambda at: self._agreement(pairs, at)) for _, place in ranked
-            ]
-            ranked = sorted(((self._agreement(pairs, at), at) for at in finer), key=lambda one: -one[0])
-        return ranked[0] if ranked and ranked[0][0] > -1 else None
 
     def best_near(self, place: Matrix, speed: float, start: float) -> float:
         """By how many seconds the clock is off: where moments, taken by the clock alone, agree best."""
@@ -201,58 +214,35 @@ class _Laid:
         for count in range(-int(NEAR / step), int(NEAR / step) + 1):
             pairs = _telling(_paired(self._clip, self._release, speed, start + count * step) or [])
             if pairs:
-                tried[count * step] = self._agreement(pairs, place) - abs(count) * 1e-6
+                tried[count * step] = agreement(self._overlaid(pairs, place)) - abs(count) * 1e-6
         return max(tried, key=lambda near: tried[near], default=0.0)
 
     def looks(self, place: Matrix, pairs: Sequence[_Pair]) -> list[Look]:
         """All moments laid over; of those that may be the release's moment the one that agrees best."""
-        found = []
-        for pair in pairs:
-            looks = [self._look(place, pair.release, moment) for moment in pair.clip]
-            found.append(max(looks, key=lambda look: -1.0 if look.structure is None else look.structure))
-        return found
+        shown = self._shown(place)
+        return [self._look(pair.release, pair.clip[0], place, shown) for pair in self._agreeing(pairs, place)]
 
-    def _agreement(self, pairs: Sequence[_Pair], place: Matrix) -> float:
-        seen = covered(place, *self._sides, self._size)
-        if seen.mean() < 0.1:
-            return -1.0
-        values = [self._structure(place, pair.release, pair.clip[0], seen)[1] for pair in pairs]
-        known = [value for value in values if value is not None]
-        return sum(known) / len(known) if known else -1.0
+    def _overlaid(self, pairs: Sequence[_Pair], place: Matrix) -> list[Overlay]:
+        shown = self._shown(place)
+        return [self._overlay(pair.release, pair.clip[0], place, shown) for pair in pairs]
 
-    def _structure(
-        self, place: Matrix, release: Moment, moment: Moment, seen: NDArray[np.bool_]
-    ) -> tuple[Field, float | None]:
-        y = lay(moment.y, place, *self._sides, self._size)
-        mask = (seen & (release.y != COVERED)).astype(np.float32)
-        ours, theirs = equalised(level(release.y), mask), equalised(y, mask)
-        known = float(np.mean(ours * ours)) > STRUCTURED * float(mask.mean())
-        return y, correlation(ours, theirs) if known else None
+    def _overlay(self, release: Moment, moment: Moment, place: Matrix, shown: NDArray[np.bool_]) -> Overlay:
+        seen = (shown & (release.y != COVERED)).astype(np.float32)
+        return Overlay.of(level(release.y), self._luma(moment, place), seen)
 
-    def _look(self, place: Matrix, release: Moment, moment: Moment) -> Look:
-        seen = covered(place, *self._sides, self._size)
-        y, structure = self._structure(place, release, moment, seen)
+    def _shown(self, place: Matrix) -> NDArray[np.bool_]:
+        return covered(place, *self._sides, self._size)
+
+    def _luma(self, moment: Moment, place: Matrix) -> Field:
+        return lay(moment.y, place, *self._sides, self._size)
+
+    def _look(self, release: Moment, moment: Moment, place: Matrix, shown: NDArray[np.bool_]) -> Look:
         half = (self._size[0] // 2, self._size[1] // 2)
         uv = np.stack([lay(plane, place, *self._sides, half) for plane in moment.uv])
-        return Look(release=release, y=y, uv=uv, seen=seen & (release.y != COVERED), structure=structure)
-
-
-def equalised(values: Field, mask: Field) -> Field:
-    """What is finer than `FINE` cells, over its local deviation; nothing outside of the mask ``[h, w]``."""
-    weight = _blurred(mask) + np.float32(1e-6)
-    fine = (values - _blurred(values * mask) / weight) * mask
-    deviation = np.sqrt(_blurred(fine * fine) / weight)
-    return np.clip(fine / (deviation + np.float32(FLOOR)), -LOUDEST, LOUDEST)
-
-
-def _blurred(values: Field) -> Field:
-    return np.asarray(cv2.GaussianBlur(values, (0, 0), FINE, borderType=cv2.BORDER_REFLECT), np.float32)
-
-
-def correlation(one: Field, other: Field) -> float:
-    """Of two fields of mean 0; 0 where one of them is empty."""
-    norm = math.sqrt(float(np.sum(one * one)) * float(np.sum(other * other)))
-    return float(np.sum(one * other)) / norm if norm > 0 else 0.0
+        return Look(
+            release=release, y=self._luma(moment, place), uv=uv, seen=shown & (release.y != COVERED),
+            structure=self._overlay(release, moment, place, shown).structure,
+        )  # fmt: skip
 
 
 def _judged(looks: Sequence[Look], *, sure: bool) -> ContentMatch:

@@ -5,7 +5,6 @@ upper left corner.
 """
 
 import math
-from collections.abc import Callable
 from typing import Final
 
 import cv2
@@ -22,9 +21,6 @@ TILE: Final = 0.5  # short sides: the mark repeats, and says where it is within 
 LEAST_OVERLAP: Final = 0.12  # of the release's picture that must be seen
 SLACK: Final = 0.05  # of a cell, by which it may lie outside
 BOX_DEVIATION: Final = 0.29  # standard deviation of a box over its width
-STEPS: Final = (0.012, 0.006, 0.003)  # short sides, or as much relative change
-FARTHEST: Final = 0.06  # that any of the eight numbers of a place is refined by
-ROUNDS: Final = 4  # at each step
 
 
 def places(clip: Sides, release: Sides, geometry: Geometry) -> list[Matrix]:
@@ -95,34 +91,3 @@ def back(shape: tuple[int, ...], place: Matrix, clip: Sides, release: Sides, siz
     pixel[:2, 2] = -0.5
     inverse: Matrix = pixel @ np.linalg.inv(place) @ cell
     return inverse
-
-
-def refined(place: Matrix, release: Sides, score: Callable[[Matrix], float]) -> Matrix:
-    """The place moved, stretched, slanted and tilted a little, each number in turn, while `score` grows."""
-    middle = np.eye(3)
-    middle[:2, 2] = release[0] / 2, release[1] / 2
-    numbers = np.zeros(8)
-    best = score(place)
-    for step in STEPS:
-        for _ in range(ROUNDS):
-            before = best
-            for index in range(8):
-                for sign in (step, -step):
-                    tried = numbers.copy()
-                    tried[index] += sign
-                    if abs(tried[index]) > FARTHEST:
-                        continue
-                    value = score(_nudge(tried, middle) @ place)
-                    if value > best:
-                        best, numbers = value, tried
-                        break
-            if best <= before:
-                break
-    return _nudge(numbers, middle) @ place
-
-
-def _nudge(numbers: Matrix, middle: Matrix) -> Matrix:
-    moved = np.eye(3)
-    moved.flat[[0, 1, 2, 3, 4, 5, 6, 7]] += numbers[[2, 4, 0, 5, 3, 1, 6, 7]]
-    nudge: Matrix = middle @ moved @ np.linalg.inv(middle)
-    return nudge

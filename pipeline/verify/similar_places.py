@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.credentials.moments import Moment, Moments
-from pipeline.verify.content import equalised
 from pipeline.verify.laying import Field, Matrix, Sides, back
 from pipeline.verify.similar_keys import Window, whole
+from pipeline.verify.structure import equalised
 
 COARSE: Final = (40, 1e-4, 7)  # rounds, least gain, blur in cells
 FINE: Final = (30, 1e-4, 3)

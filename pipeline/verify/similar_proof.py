@@ -19,12 +19,12 @@ import numpy as np
 
 from pipeline.credentials.fingerprint import MIRROR
 from pipeline.credentials.moments import COVERED, Moment, Moments
-from pipeline.verify.content import STRUCTURED, correlation, equalised
 from pipeline.verify.differing import Look, differing, level
 from pipeline.verify.laying import Field, Matrix, covered, lay
 from pipeline.verify.similar_keys import STRONGEST, Pictures, Window, Words, query_signs, signs, whole
 from pipeline.verify.similar_places import improved, place_of
 from pipeline.verify.similar_times import NEAR, Line, best_line
+from pipeline.verify.structure import STRUCTURED, correlation, equalised
 
 MOST: Final = 64  # moments of the clip that are compared to find the time
 TRIED: Final = 3  # moments of the clip near one of the release

@@ -111,6 +111,34 @@ def test_a_copy_is_the_same(change: str) -> None:
     assert found.content is Content.SAME, found
 
 
+@pytest.mark.parametrize("share", [0.95, 0.98, 0.995, 1.01, 1.05])
+def test_a_mark_that_says_the_size_only_roughly_is_near_enough(share: float) -> None:
+    """It is read, too, where its scale is some percent off: the pictures say the place exactly, always the
+    same one, of hard edges too.
+    """
+    top, left, height, width = 6, 8, round(0.93 * HEIGHT), round(0.93 * WIDTH)
+    release = Moments.from_bytes(moments(boxes(), STORED).to_bytes())
+    cut = moments(boxes(), edit=lambda p, _: p[top : top + height, left : left + width])
+    shift = (-left / SHORT % 0.5, -top / SHORT % 0.5)
+    found = compare(cut, release, Geometry(scale=SHORT / height * share, shift=shift))
+    assert found.content is Content.SAME
+    assert found.structure == pytest.approx(0.993, abs=0.005)
+    assert found.differs == pytest.approx(0.42, abs=0.05)
+
+
+def boxes() -> Iterator[tuple[float, Picture]]:
+    """The scene with boxes of one colour in it."""
+    for time, picture in scene(1):
+        drawn, left = picture.copy(), round(time * 27)
+        for index in range(60):
+            random = np.random.default_rng(index)
+            x, y = int(random.integers(0, 3 * WIDTH)) - left, int(random.integers(0, HEIGHT))
+            width, height = (int(side) for side in random.integers(6, 40, 2))
+            colour = [int(value) for value in random.integers(20, 235, 3)]
+            cv2.rectangle(drawn, (x, y), (x + width, y + height), colour, -1)
+        yield time, drawn
+
+
 def test_a_trimmed_and_sped_up_copy_is_the_same() -> None:
     late = compare(moments(scene(1, start=1.5, seconds=2.5)), RELEASE, Geometry(time_offset=1.5))
     assert late.content is Content.SAME
