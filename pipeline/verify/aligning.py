@@ -36,7 +36,7 @@ COARSE: Final = (Stage(2.0, 4),)
 FINE: Final = (Stage(2.0, 8), Stage(1.0, 8), Stage(0.0, 8))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Placed:
     """A place, and by how much it was changed about the middle of the release's picture (`side`).
 

@@ -39,6 +39,7 @@ NEARER: Final = 0.13  # and a single moment besides: frames are dropped, doubled
 PERIODS: Final = 6  # trims by whole periods of the carrier that are tried, the likeliest first
 JUDGED_BY: Final = 3  # moments by which places are compared
 TRIED_ON: Final = 3  # places that are aligned finely
+PLAIN: Final = 0.95  # structure at which no other place is tried
 SETTLED: Final = 3  # times at most, together with the clock
 LEAST_MOMENTS: Final = 2
 LEAST_SHARE: Final = 0.5  # of the shorter clip's moments
@@ -170,9 +171,13 @@ class _Laid:
         return self._clip.sides, self._release.sides
 
     def rough_places(self, pairs: Sequence[_Pair], geometry: Geometry) -> list[tuple[float, Placed]]:
-        """All places, roughly aligned, with how much the agreement of the few `pairs` says there."""
+        """All places, roughly aligned, with how much the agreement of the few `pairs` says there. Only the
+        whole frame on the whole frame where that is plainly right, as for most clips.
+        """
         overlaid = partial(self._overlaid, pairs)
         begun = [Placed(begun=place, side=self._sides[1]) for place in places(*self._sides, geometry)]
+        if agreement(overlaid(begun[0].matrix)) >= PLAIN:
+            begun = begun[:1]
         seen = [placed for placed in begun if agreement(overlaid(placed.matrix)) > -1]
         found = [aligned(placed, overlaid, COARSE) for placed in seen]
         return [(significance(overlaid(placed.matrix)), placed) for placed in found]
