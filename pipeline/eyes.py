@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -148,7 +149,7 @@ class Eyes:
         """The embedder of descriptions."""
         from classifiers.minilm import MiniLm
 
-        return self._once("minilm", MiniLm, MiniLm)
+        return self._once("minilm", MiniLm, _shipped_minilm)
 
     @property
     def moderators(self) -> "Sequence[Moderator]":
@@ -198,7 +199,7 @@ class Eyes:
         """The reader of words in frames."""
         from classifiers.reader import WordReader
 
-        return self._once("words", WordReader, WordReader)
+        return self._once("words", WordReader, _shipped_words)
 
     @property
     def calibrations(self) -> "CalibrationFiles":
@@ -276,7 +277,7 @@ class Eyes:
 
         digest = self._clip_sha256 or ""
         if self._clip_model == EMBEDDED:
-            return OpenClipEmbedder(sha256=digest)
+            return OpenClipEmbedder(sha256=digest) if digest else _shipped_clip()
         return OpenClipEmbedder(self._clip_model, sha256=digest)
 
     def _open_discerner(self) -> "Discerner":
@@ -297,9 +298,7 @@ class Eyes:
 
     def _open_faces(self) -> "FaceFinder":
         if self._face_model == EMBEDDED:
-            from classifiers.faces_dlib import DlibFaces
-
-            return DlibFaces()
+            return _shipped_faces()
         from classifiers.faces_onnx import OnnxFaces
 
         return OnnxFaces(Path(self._face_model), self._face_digests)
@@ -311,6 +310,37 @@ class Eyes:
             found = self._loaded[name]
         assert isinstance(found, kind)  # noqa: S101 - it was loaded as that
         return found
+
+
+# What ships is the same for everybody: a process has it once, however many services or pipelines it opens.
+
+
+@cache
+def _shipped_clip() -> "OpenClipEmbedder":
+    from classifiers.embed import OpenClipEmbedder
+
+    return OpenClipEmbedder()
+
+
+@cache
+def _shipped_minilm() -> "MiniLm":
+    from classifiers.minilm import MiniLm
+
+    return MiniLm()
+
+
+@cache
+def _shipped_faces() -> "FaceFinder":
+    from classifiers.faces_dlib import DlibFaces
+
+    return DlibFaces()
+
+
+@cache
+def _shipped_words() -> "WordReader":
+    from classifiers.reader import WordReader
+
+    return WordReader()
 
 
 class CalibrationFiles(Mapping[str, "Calibration"]):

@@ -3,6 +3,7 @@
 The clips show a textured scene that moves, the same for the same arguments.
 """
 
+import gc
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -44,6 +45,8 @@ def pytest_configure() -> None:
     settings.register_profile("no deadline", deadline=None)
     settings.load_profile("no deadline")
     sys.addaudithook(_loopback_only)
+    # Torch and its friends leave a million objects: looking through them again and again takes its time.
+    gc.set_threshold(50_000, 20, 50)
 
 
 def _loopback_only(event: str, arguments: tuple[Any, ...]) -> None:

@@ -49,7 +49,7 @@ def one_day() -> None:
     """A cap counts by days (UTC): a test of one does not begin right before midnight."""
     now = datetime.now(UTC)
     if (now + timedelta(minutes=10)).date() != now.date():
-        pytest.skip("it is midnight (UTC) in a moment")
+        pytest.skip("does not apply: it is midnight (UTC) in a moment")
 
 
 @pytest.fixture

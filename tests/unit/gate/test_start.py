@@ -25,6 +25,7 @@ from classifiers.thresholds import Calibration, Layer, dump, file_name
 from classifiers.unsafe import known, model
 from classifiers.unsafe.pictures import open_classifier
 from generator.errors import GeneratorError
+from pipeline import eyes
 from pipeline.eyes import CALIBRATIONS, Eyes
 from pipeline.settings import load
 from pipeline.starting import open_models, required_eyes
@@ -35,8 +36,21 @@ SHIPPED = sorted(Path(thresholds.__file__).parent.joinpath("calibrations").glob(
 @pytest.fixture(scope="module")
 def read() -> dict[str, object]:
     """The two models that every start reads first."""
-    eyes = Eyes.of(load(Path("/nonexistent-home")))
-    return {"clip": eyes.clip, "minilm": eyes.minilm}
+    opened = Eyes.of(load(Path("/nonexistent-home")))
+    return {"clip": opened.clip, "minilm": opened.minilm}
+
+
+@pytest.fixture(autouse=True)
+def nothing_read() -> Iterator[None]:
+    """What was loaded before says nothing about files that are damaged here, and these are no one else's."""
+    forget()
+    yield
+    forget()
+
+
+def forget() -> None:
+    for shipped in (eyes._shipped_clip, eyes._shipped_minilm, eyes._shipped_faces, eyes._shipped_words):
+        shipped.cache_clear()
 
 
 @pytest.fixture
@@ -44,9 +58,9 @@ def start(read: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPat
     def started(**settings: object) -> Eyes:
         for name, value in settings.items():
             monkeypatch.setenv(f"COUNTERMARK_{name.upper()}", str(value))
-        eyes = Eyes.of(load(tmp_path))
-        eyes._loaded.update({name: read[name] for name in read if f"{name}_model" not in settings})
-        return eyes.open()
+        opened = Eyes.of(load(tmp_path))
+        opened._loaded.update({name: read[name] for name in read if f"{name}_model" not in settings})
+        return opened.open()
 
     return started
 
