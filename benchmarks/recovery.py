@@ -3,8 +3,9 @@
 Clips are released into a home of the benchmark's own, then stripped by remuxing, re-encoding at other sizes
 and qualities, and cropping (`benchmarks.trials.stripping` has the treatments), and verified against the
 home. The same is done to clips that were never marked, and to clips on which a release's mark was laid.
-`recovered` counts only with the right release. Exit code 1 when an unmarked clip or a transplanted mark is
-recovered, or any file is taken for another release. Results are kept: a run that was stopped goes on.
+`recovered` counts only with the right release. Two other validators are asked about the releases themselves.
+Exit code 1 when an unmarked clip or a transplanted mark is recovered, or any file is taken for another
+release. Results are kept: a run that was stopped goes on.
 """
 
 import hashlib
@@ -41,6 +42,10 @@ from benchmarks.trials.stripping import (
     treatment,
     trials,
 )
+from benchmarks.trials.tampering import C2PA, ENCYPHER
+from benchmarks.trials.witnesses import opinions
+from pipeline.settings import load
+from pipeline.verify.opening import open_local
 
 SUITE: Final = "recovery"
 CELLS: Final = Path(tempfile.gettempdir()) / "countermark-cells"
@@ -69,14 +74,16 @@ def main() -> int:
     except NoMaterial as error:
         print(error, file=sys.stderr)
         return 2
-    stand = Stand(sources, asked.rendered, asked.cells / SUITE / _stand_name(sources))
+    folder = asked.cells / SUITE / _stand_name(sources)
+    stand = Stand(sources, asked.rendered, folder)
     stand.prepare(say)
     counts = {CROP: asked.crops, REENCODE: asked.reencodes, REMUX: asked.remuxes, UNMARKED: asked.unmarked,
               TRANSPLANT: asked.transplants}  # fmt: skip
     results, left = _run(asked, stand, trials(stand.clips, counts))
     rows = [
         *measured, once("clips released", len(stand.clips), "count"),
-        once("trials left by the time limit", left, "count"), *_rows(results), *common.machine(),
+        once("trials left by the time limit", left, "count"), *_rows(results),
+        *_witnessed(stand, folder / "home"), *common.machine(),
     ]  # fmt: skip
     common.present(SUITE, rows, at_commit, as_json=asked.json)
     return int(any(_wrong(trial, result) for trial, result in results))
@@ -169,6 +176,18 @@ def _rows(results: Sequence[Result]) -> list[Row]:
         else:
             rows.append(rate(metric, sum(r["verdict"] == RECOVERED for _, r in mine), len(mine), told))
     return rows
+
+
+def _witnessed(stand: Stand, home: Path) -> list[Row]:
+    """How many releases each validator calls whole and trusted, given the home's roots."""
+    with open_local(load(home)) as verifier:
+        asked = [
+            opinions(stand.released(name).file.read_bytes(), verifier.trust).accepts for name in stand.clips
+        ]
+    return [
+        rate("release called trusted", sum(one[name] for one in asked), len(asked), {"by": name})
+        for name in (C2PA, ENCYPHER)
+    ]
 
 
 def _with_goal(metric: str, found: int, count: int, told: dict[str, Any]) -> Row:
