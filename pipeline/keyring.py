@@ -6,22 +6,21 @@ carries what reading needs and an end date; with the detection key it can read h
 payload.
 """
 
-import contextlib
 import hashlib
 import json
 import os
 import secrets
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from pipeline.credentials.keyfiles import locked
+from pipeline.credentials.keyfiles import Live, locked
 from pipeline.credentials.report_key import ReportKey
 from pipeline.credentials.safe import Safe, Secret
 from pipeline.credentials.trust import TrustStore
@@ -109,14 +108,15 @@ class Keyring:
 class VerifierBundle:
     """What a verifier needs, and until when it may be used (RFC 3339). `detection` may be empty.
 
-    `report`: whose signature on reports is ours; None in bundles from before there was one.
+    `reports`: whose signatures on reports are ours, the present key first; none in bundles from before there
+    was one.
     """
 
     trust: TrustStore
     log_key: LogKey | None
     detection: tuple[DetectionKey, ...] = field(repr=False)
     expires_at: str
-    report: ReportKey | None = None
+    reports: tuple[ReportKey, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The document that `keys export-verifier` writes."""
@@ -126,7 +126,8 @@ class VerifierBundle:
         return {
             "format": BUNDLE_FORMAT, "expires_at": self.expires_at, "scope": "verify",
             "trust": self.trust.to_json(), "log": log, "detection": _detection_json(self.detection),
-            "report": self.report and self.report.to_json(),
+            "report": self.reports[0].to_json() if self.reports else None,
+            "reports_before": [key.to_json() for key in self.reports[1:]],
         }  # fmt: skip
 
 
@@ -135,34 +136,16 @@ class LiveKeyring:
 
     def __init__(self, safe: Safe) -> None:
         """Raises: KeysUnusable when there is none that can be used."""
-        self._safe, self._lock = safe, threading.Lock()
-        self._seen, self._keyring = self._look()
+        self._live = Live(safe.folder / MARKS_FILE, partial(load_keyring, safe.folder, safe))
 
     def now(self) -> Keyring:
         """The keyring as it is on the disk. Raises: KeysUnusable."""
-        with self._lock:
-            if _identity(self._safe.folder / MARKS_FILE) != self._seen:
-                self._seen, self._keyring = self._look()
-            return self._keyring
+        return self._live.now()
 
     @property
     def latest(self) -> Keyring:
         """The last keyring that could be read: with it all goes on but what issues payloads."""
-        with contextlib.suppress(KeysUnusable):
-            self.now()
-        return self._keyring
-
-    def _look(self) -> tuple[object, Keyring]:
-        seen = _identity(self._safe.folder / MARKS_FILE)  # first: a later change is then seen next time
-        return seen, load_keyring(self._safe.folder, self._safe)
-
-
-def _identity(path: Path) -> object:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size
+        return self._live.latest
 
 
 def ensure_keyring(folder: Path, safe: Safe | None = None) -> Keyring:
@@ -261,11 +244,12 @@ def _keyring(document: dict[str, Any], path: Path) -> Keyring:
 
 def export_verifier(
     keyring: Keyring, trust: TrustStore, *, detect: bool, now: datetime, days: int,
-    report: ReportKey | None = None,
+    reports: Sequence[ReportKey] = (),
 ) -> VerifierBundle:  # fmt: skip
     """A bundle that ends after `days`; with `detect` it can read hidden marks."""
     return VerifierBundle(
-        trust=trust, log_key=keyring.log_key, detection=keyring.detection if detect else (), report=report,
+        trust=trust, log_key=keyring.log_key, detection=keyring.detection if detect else (),
+        reports=tuple(reports),
         expires_at=(now + timedelta(days=days)).isoformat(timespec="seconds"),
     )  # fmt: skip
 
@@ -283,7 +267,7 @@ def read_bundle(path: Path, *, now: datetime) -> VerifierBundle:
         bundle = VerifierBundle(
             trust=TrustStore.from_json(document["trust"]), log_key=_log_key(document["log"]),
             detection=_detection(document["detection"]), expires_at=str(document["expires_at"]),
-            report=_report_key(document.get("report")),
+            reports=_report_keys(document),
         )  # fmt: skip
         ended = datetime.fromisoformat(bundle.expires_at) <= now
     except _NOT_OURS:
@@ -316,8 +300,9 @@ def _log_key(row: Any) -> LogKey | None:
     return LogKey(origin=str(row["origin"]), name=str(row["name"]), public=bytes.fromhex(row["public"]))
 
 
-def _report_key(row: Any) -> ReportKey | None:
-    return None if row is None else ReportKey.from_hex(row["public"])
+def _report_keys(document: Any) -> tuple[ReportKey, ...]:
+    rows = [document.get("report"), *document.get("reports_before", ())]  # older bundles have neither
+    return tuple(ReportKey.from_hex(row["public"]) for row in rows if row is not None)
 
 
 def _detection(rows: Any) -> tuple[DetectionKey, ...]:

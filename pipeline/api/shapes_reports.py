@@ -20,10 +20,16 @@ class EnvelopeAnswer(BaseModel):
     signatures: list[EnvelopeSignature]
 
 
-class ReportKeyAnswer(BaseModel):
-    """The public report key, in hex; ``id``: its SHA-256."""
+class PublicKey(BaseModel):
+    """A public report key, in hex; ``id``: its SHA-256."""
 
     name: str
     algorithm: Literal["ed25519"]
     public: str
     id: str
+
+
+class ReportKeyAnswer(PublicKey):
+    """The present one; ``before``: those that it replaced, whose reports still count, the newest first."""
+
+    before: list[PublicKey]

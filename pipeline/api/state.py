@@ -29,7 +29,8 @@ from pipeline.app import App
 from pipeline.asking import Question
 from pipeline.auth import Caller
 from pipeline.clock import clock
-from pipeline.credentials.report_key import ReportSigner, ensure_report_key
+from pipeline.credentials.keyfiles import Live
+from pipeline.credentials.report_key import ReportSigner, live_report_key
 from pipeline.credentials.safe import safe_of
 from pipeline.home import Home
 from pipeline.importing import Importing
@@ -79,7 +80,7 @@ class Service:
     desk: Desk
     drafts: Drafts
     near: NearDuplicates
-    reports: ReportSigner
+    reports: Live[ReportSigner]
     asker_key: bytes = field(repr=False)
     stopping: threading.Event
     changed: threading.Event
@@ -112,7 +113,7 @@ class Service:
                 store=Queries(app.engine), each=settings.near_queries, all=settings.near_queries_all,
                 hours=settings.near_hours,
             ),
-            reports=ensure_report_key(safe_of(settings)),
+            reports=live_report_key(safe_of(settings)),
             asker_key=secrets.token_bytes(ASKER_KEY_BYTES),
             stopping=threading.Event(), changed=threading.Event(), imported=threading.Event(),
             loaded=loaded, indexed=threading.Event(), beside=[], metrics=numbers,

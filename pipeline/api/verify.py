@@ -52,8 +52,9 @@ async def post_verify(
 
 @router.get("/v1/report-key", response_model=ReportKeyAnswer)
 def get_report_key(here: Here) -> JSONResponse:
-    """The public half of the key that signed reports are signed with."""
-    return JSONResponse(here.reports.key.to_json())
+    """The public half of the key that signed reports are signed with, and of those that did before."""
+    key, *before = here.reports.latest.known
+    return JSONResponse(key.to_json() | {"before": [one.to_json() for one in before]})
 
 
 def told_to_strangers(found: Examined) -> Examined:
@@ -65,9 +66,10 @@ def envelope(here: Service, found: Examined, audience: Audience) -> dict[str, An
     """The signed report about an upload; `found` is what this audience may see."""
     if found.file is None or found.having is None:
         raise ValueError("what is signed names the bytes it is about")
-    service = Checker(service=here.settings.service, version=version("countermark"), signer=here.reports)
+    signer = here.reports.latest
+    service = Checker(service=here.settings.service, version=version("countermark"), signer=signer)
     told = statement(found.report, found.file, found.having, service, audience)
-    return signed(told, here.reports)
+    return signed(told, signer)
 
 
 def begin(

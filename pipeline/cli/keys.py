@@ -1,6 +1,7 @@
 """`countermark keys`: make the home's keys, list them, export what a verifier needs; see `keys_life`."""
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -68,8 +69,8 @@ def export(
     output.check_target(out)
     keyring, pki = load_keyring(place.keys, safe), load_pki(place.pki, safe)
     trust = with_roots(pki.trust, settings)
-    report = ensure_report_key(safe).key
-    bundle = export_verifier(keyring, trust, detect=detect, now=datetime.now(UTC), days=days, report=report)
+    reports = ensure_report_key(safe).known
+    bundle = export_verifier(keyring, trust, detect=detect, now=datetime.now(UTC), days=days, reports=reports)
     write_private(out.absolute(), json.dumps(bundle.to_json(), indent=1).encode())
     output.say(f"Verifier bundle in {out}, good until {bundle.expires_at[:10]}.")
     if detect:
@@ -87,7 +88,7 @@ for _name in ("seal", "unseal", "reseal", "rotate", "revoke", "signers"):
 
 def _show(keyring: Keyring, pki: Pki, safe: Safe, *, as_json: bool) -> None:
     reports = find_report_key(safe)
-    document = _document(keyring, pki, safe, reports.key if reports else None)
+    document = _document(keyring, pki, safe, reports.known if reports else ())
     output.say(f"  the secret files are {'sealed' if document['sealed'] else 'not sealed'}")
     for key in document["detection"]:
         output.say(f"  hidden mark, epoch {key['epoch']}")
@@ -99,16 +100,19 @@ def _show(keyring: Keyring, pki: Pki, safe: Safe, *, as_json: bool) -> None:
     report = document["report"]
     told = f"{report['name']} {report['public']}" if report else "none yet: the first signed report makes it"
     output.say(f"  reports {told}")
+    for one in document["reports_before"]:
+        output.say(f"  reports, before, {one['name']} {one['public']}")
     if as_json:
         output.answer(document)
 
 
-def _document(keyring: Keyring, pki: Pki, safe: Safe, report: ReportKey | None) -> dict[str, Any]:
+def _document(keyring: Keyring, pki: Pki, safe: Safe, reports: Sequence[ReportKey]) -> dict[str, Any]:
     log, record = keyring.log_key, safe.record()
     return {
         "folder": str(safe.folder), "sealed": record is not None and record.state is State.SEALED,
         "detection": [{"epoch": key.epoch} for key in keyring.detection],
         "minting": 1 + len(keyring.retired), "signers": pki.trust.signers.to_json()["signers"],
         "log": {"origin": log.origin, "name": log.name, "public": log.public.hex()},
-        "report": report and report.to_json(),
+        "report": reports[0].to_json() if reports else None,
+        "reports_before": [key.to_json() for key in reports[1:]],
     }  # fmt: skip

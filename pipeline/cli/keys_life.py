@@ -1,8 +1,10 @@
 """`countermark keys` beyond their making: seal and unseal, rotate, revoke, and the table of signers."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -13,6 +15,7 @@ from pipeline.cli.moments import past_moment
 from pipeline.credentials import sealing
 from pipeline.credentials.choice import LOCAL, choice_of, signer_now
 from pipeline.credentials.pki import fingerprint, load_pki, revoke_signer, rotate_signer
+from pipeline.credentials.report_key import rotate_report_key
 from pipeline.credentials.safe import Safe, read_passphrase, safe_of
 from pipeline.credentials.trust import SignerEntry, SignerState, SignerTable
 from pipeline.errors import KeysUnusable, UsageError
@@ -29,6 +32,7 @@ class Rotated(StrEnum):
     MARKS = "marks"
     MINTING = "minting"
     SIGNER = "signer"
+    REPORTS = "reports"
 
 
 def seal(home: output.Home = None, as_json: output.AsJson = False) -> int:
@@ -75,15 +79,23 @@ def reseal(
 
 
 def rotate(
-    what: Annotated[Rotated, typer.Argument(help="marks: a new epoch; minting: of payloads; or the signer.")],
+    what: Annotated[Rotated, typer.Argument(help="Which: marks (a new epoch), minting, signer or reports.")],
+    leaked: Annotated[
+        bool, typer.Option("--leaked", help="Reports by the old key count no more; with reports only.")
+    ] = False,
     home: output.Home = None,
     as_json: output.AsJson = False,
 ) -> int:
     """Replace a key for what is made from now on; what it made before stays good."""
+    if leaked and what is not Rotated.REPORTS:
+        raise UsageError("--leaked is for reports; docs/threat-model.md says what to do about the other keys")
     settings = load(home)
-    work = {Rotated.MARKS: _marks, Rotated.MINTING: _minting, Rotated.SIGNER: _signer}[what]
-    told = work(settings, safe_of(settings))
-    output.say("Services and workers use it from their next clip on. Back up the keys now.")
+    work: dict[Rotated, Callable[[Settings, Safe], dict[str, Any]]] = {
+        Rotated.MARKS: _marks, Rotated.MINTING: _minting, Rotated.SIGNER: _signer,
+        Rotated.REPORTS: partial(_reports, leaked=leaked),
+    }  # fmt: skip
+    told = work[what](settings, safe_of(settings))
+    output.say("Services and workers use it from now on. Back up the keys now.")
     return _told(as_json, told)
 
 
@@ -144,6 +156,14 @@ def _marks(_settings: Settings, safe: Safe) -> dict[str, Any]:
     output.say(f"New clips are marked in epoch {keyring.current.epoch}; earlier marks can still be read.")
     output.say("Bundles with --detect do not read the new marks: hand out new ones.")
     return {"epoch": keyring.current.epoch, "epochs": len(keyring.detection)}
+
+
+def _reports(_settings: Settings, safe: Safe, *, leaked: bool) -> dict[str, Any]:
+    made = rotate_report_key(safe, leaked=leaked)
+    old = "Reports by the old key count no more" if leaked else "Reports by the old key still count"
+    output.say(f"Reports are signed by {made.key.name} from now on. {old}.")
+    output.say("Hand out new bundles (keys export-verifier), and the new key to whoever names it.")
+    return {"report": made.key.to_json(), "reports_before": [key.to_json() for key in made.before]}
 
 
 def _minting(settings: Settings, safe: Safe) -> dict[str, Any]:

@@ -79,11 +79,11 @@ def _known(trust: Path | None, key: str | None, home: Path | None) -> list[Repor
             raise UsageError("--key is 64 hex digits; `keys list` shows them") from None
     if trust is not None:
         bundle = read_bundle(trust, now=datetime.now(UTC))
-        if bundle.report is None:
+        if not bundle.reports:
             raise KeysUnusable(f"{trust} has no report key; ask for a new bundle, or name the key with --key")
-        return [bundle.report]
+        return list(bundle.reports)
     signer = find_report_key(safe_of(load(home)))
-    return [signer.key] if signer else []
+    return list(signer.known) if signer else []
 
 
 def _content(path: Path) -> bytes:

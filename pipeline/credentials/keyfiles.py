@@ -6,14 +6,17 @@ import os
 import shlex
 import stat
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from pipeline.errors import KeysUnusable
 
 MAX_KEY_FILE_BYTES: Final = 4 * 1024 * 1024
 OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+
+T = TypeVar("T")
 
 
 def read_private(path: Path) -> bytes:
@@ -72,6 +75,41 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+class Live(Generic[T]):
+    """What a key file holds, as it is now: a running process notices when it is replaced."""
+
+    def __init__(self, path: Path, load: Callable[[], T]) -> None:
+        """Raises: what `load` does."""
+        self._path, self._load, self._lock = path, load, threading.Lock()
+        self._seen, self._value = self._look()
+
+    def now(self) -> T:
+        """As it is on the disk. Raises: what `load` does."""
+        with self._lock:
+            if _identity(self._path) != self._seen:
+                self._seen, self._value = self._look()
+            return self._value
+
+    @property
+    def latest(self) -> T:
+        """What could be read last."""
+        with contextlib.suppress(KeysUnusable):
+            return self.now()
+        return self._value
+
+    def _look(self) -> tuple[object, T]:
+        seen = _identity(self._path)  # first: a later change is then seen next time
+        return seen, self._load()
+
+
+def _identity(path: Path) -> object:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size
 
 
 @contextlib.contextmanager

@@ -8,12 +8,13 @@ import json
 import os
 import secrets
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from pipeline.credentials.keyfiles import locked
+from pipeline.credentials.keyfiles import Live, locked
 from pipeline.credentials.safe import Safe, Secret
 from pipeline.errors import KeysUnusable
 
@@ -61,14 +62,22 @@ class ReportKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportSigner:
-    """The whole key: 32 raw secret bytes."""
+    """The whole key: 32 raw secret bytes. ``before``: the public halves that it replaced, the newest first,
+    whose reports still count.
+    """
 
     secret: bytes = field(repr=False)
+    before: tuple[ReportKey, ...] = ()
 
     @property
     def key(self) -> ReportKey:
         """The public half."""
         return ReportKey(public=self._private().public_key().public_bytes_raw())
+
+    @property
+    def known(self) -> tuple[ReportKey, ...]:
+        """Whose signatures on reports are ours, the present key first."""
+        return self.key, *self.before
 
     def sign(self, text: bytes) -> bytes:
         """64 bytes over `text`."""
@@ -87,9 +96,34 @@ def ensure_report_key(safe: Safe) -> ReportSigner:
     if not os.path.lexists(path):
         with locked(safe.folder / f"{Secret.REPORT}.lock"):
             if not os.path.lexists(path):
-                fresh = {"format": REPORT_KEY_FORMAT, "secret": secrets.token_hex(KEY_BYTES)}
-                safe.write(path, Secret.REPORT, json.dumps(fresh).encode())
+                _write(safe, ReportSigner(secret=secrets.token_bytes(KEY_BYTES)))
     return load_report_key(safe)
+
+
+def live_report_key(safe: Safe) -> Live[ReportSigner]:
+    """The report key of a folder as it is now, made where there is none. Raises: KeysUnusable."""
+    ensure_report_key(safe)
+    return Live(safe.folder / Secret.REPORT, partial(load_report_key, safe))
+
+
+def rotate_report_key(safe: Safe, *, leaked: bool = False) -> ReportSigner:
+    """A new key for reports from now on; those of the old one still count, but for one that was `leaked`.
+
+    Raises: KeysUnusable where there is none.
+    """
+    with locked(safe.folder / f"{Secret.REPORT}.lock"):
+        old = load_report_key(safe)
+        before = old.before if leaked else old.known
+        _write(safe, ReportSigner(secret=secrets.token_bytes(KEY_BYTES), before=before))
+    return load_report_key(safe)
+
+
+def _write(safe: Safe, signer: ReportSigner) -> None:
+    document = {
+        "format": REPORT_KEY_FORMAT, "secret": signer.secret.hex(),
+        "before": [key.public.hex() for key in signer.before],
+    }  # fmt: skip
+    safe.write(safe.folder / Secret.REPORT, Secret.REPORT, json.dumps(document).encode())
 
 
 def find_report_key(safe: Safe) -> ReportSigner | None:
@@ -108,6 +142,7 @@ def load_report_key(safe: Safe) -> ReportSigner:
         secret = bytes.fromhex(document["secret"])
         if len(secret) != KEY_BYTES:
             raise ValueError("secret")
+        before = tuple(ReportKey.from_hex(text) for text in document.get("before", ()))
     except (KeyError, TypeError, ValueError, RecursionError):
         raise KeysUnusable(f"{path} is damaged or of a newer version; restore it from a backup") from None
-    return ReportSigner(secret=secret)
+    return ReportSigner(secret=secret, before=before)

@@ -216,7 +216,7 @@ def _parts(here: Service, found: Examined) -> Mapping[str, Any]:
     service, release = here.settings.service, report.release
     sealed, digest = envelope(here, found, "everybody"), found.file.sha256 if found.file else ""
     stated = Stated(sha256=digest, envelope=sealed)
-    whole = render([report], service=service, signer=here.reports, stated=[stated])
+    whole = render([report], service=service, signer=here.reports.latest, stated=[stated])
     return {
         "error": None, "article": html.article(report, service, sha256=digest), "how": html.how(service),
         "page": download("text/html", whole),

@@ -21,7 +21,7 @@ SCORES = {"log10_chance", "presence_log10_chance", "span", "frames", "geometry",
 def public_key(served: Any) -> list[ReportKey]:
     told = served.client.get("/v1/report-key").json()
     key = ReportKey.from_hex(told["public"])
-    assert told == key.to_json()
+    assert told == key.to_json() | {"before": []}
     return [key]
 
 

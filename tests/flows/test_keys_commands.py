@@ -43,6 +43,27 @@ def test_sealed_resealed_and_unsealed(
     assert "not sealed" in run("keys", "unseal").words
 
 
+def test_the_report_key_is_rotated(run: Command, clip: Path, tmp_path: Path) -> None:
+    run("keys", "init")
+    [old, new, bundle] = [tmp_path / name for name in ("old.json", "new.json", "bundle.json")]
+    run("verify", clip, "--signed", old)
+    first = run("keys", "list").document["report"]
+    told = run("keys", "rotate", "reports").document
+    assert told["reports_before"] == [first]
+    shown = run("keys", "list").document
+    assert (shown["report"], shown["reports_before"]) == (told["report"], [first])
+    run("verify", clip, "--signed", new)
+    run("keys", "export-verifier", "-o", bundle)
+    for report in (old, new):
+        assert run("report", "check", report, "--trust", bundle).status == 0
+        assert run("report", "check", report).status == 0
+    assert run("report", "check", new, "--key", first["public"]).status == 3
+    assert run("keys", "rotate", "signer", "--leaked").document["error"]["code"] == "usage"
+    run("keys", "rotate", "reports", "--leaked")  # the second one
+    assert run("report", "check", old).status == 0
+    assert run("report", "check", new).status == 3
+
+
 def test_signers_are_rotated_and_revoked(run: Command) -> None:
     run("keys", "init")
     [first] = run("keys", "signers").document["signers"]

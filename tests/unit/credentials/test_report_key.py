@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.credentials.report_key import ReportKey, ensure_report_key, find_report_key, load_report_key
+from pipeline.credentials.report_key import (
+    ReportKey,
+    ensure_report_key,
+    find_report_key,
+    live_report_key,
+    load_report_key,
+    rotate_report_key,
+)
 from pipeline.credentials.safe import Safe
 from pipeline.credentials.trust import SignerTable, TrustStore
 from pipeline.errors import KeysUnusable
@@ -69,14 +76,15 @@ def test_a_key_that_others_can_read_is_refused(folder: Path) -> None:
 
 def test_bundles_carry_the_public_half_and_old_ones_are_readable(folder: Path, tmp_path: Path) -> None:
     signer, keyring = ensure_report_key(plain(folder)), load_keyring(folder)
-    made = export_verifier(keyring, TRUST, detect=False, now=NOW, days=2, report=signer.key).to_json()
+    made = export_verifier(keyring, TRUST, detect=False, now=NOW, days=2, reports=[signer.key]).to_json()
     path = tmp_path / "bundle.json"
     path.write_text(json.dumps(made))
     assert signer.secret.hex() not in path.read_text()
-    assert read_bundle(path, now=NOW).report == signer.key
+    assert read_bundle(path, now=NOW).reports == (signer.key,)
     del made["report"]
+    del made["reports_before"]
     path.write_text(json.dumps(made))
-    assert read_bundle(path, now=NOW).report is None
+    assert read_bundle(path, now=NOW).reports == ()
     path.write_text(json.dumps(made | {"report": {"public": "00"}}))
     with pytest.raises(KeysUnusable):
         read_bundle(path, now=NOW)
@@ -97,3 +105,43 @@ def test_in_a_sealed_home_it_is_sealed(tmp_path: Path) -> None:
     assert load_report_key(sealed) == signer
     with pytest.raises(KeysUnusable, match="sealed"):
         find_report_key(Safe(folder=folder))
+
+
+def test_a_new_key_signs_and_the_old_one_still_counts_unless_it_leaked(folder: Path) -> None:
+    first = ensure_report_key(plain(folder))
+    second = rotate_report_key(plain(folder))
+    assert second == load_report_key(plain(folder))
+    assert second.known == (second.key, first.key)
+    third = rotate_report_key(plain(folder), leaked=True)
+    assert third.known == (third.key, first.key)  # not the second
+    assert len({first.secret, second.secret, third.secret}) == 3
+    assert stat.S_IMODE((folder / "report.json").stat().st_mode) == 0o600
+
+
+def test_there_has_to_be_a_key_to_rotate(folder: Path) -> None:
+    with pytest.raises(KeysUnusable):
+        rotate_report_key(plain(folder))
+
+
+def test_bundles_carry_all_that_count(folder: Path, tmp_path: Path) -> None:
+    ensure_report_key(plain(folder))
+    known = rotate_report_key(plain(folder)).known
+    made = export_verifier(load_keyring(folder), TRUST, detect=False, now=NOW, days=1, reports=known)
+    path = tmp_path / "bundle.json"
+    document = made.to_json()
+    path.write_text(json.dumps(document))
+    assert read_bundle(path, now=NOW).reports == known
+    del document["reports_before"]  # of a bundle from before keys could be rotated
+    path.write_text(json.dumps(document))
+    assert read_bundle(path, now=NOW).reports == known[:1]
+
+
+def test_a_running_process_signs_with_the_new_key(folder: Path) -> None:
+    live = live_report_key(plain(folder))
+    before = live.latest
+    after = rotate_report_key(plain(folder))
+    assert live.latest == after != before
+    (folder / "report.json").write_text("{")
+    with pytest.raises(KeysUnusable):
+        live.now()
+    assert live.latest == after
