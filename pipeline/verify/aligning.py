@@ -15,7 +15,10 @@ from numpy.typing import NDArray
 from pipeline.verify.laying import Field, Matrix, Sides
 from pipeline.verify.structure import Overlay, agreement
 
-FARTHEST: Final = 0.06  # that any of the eight numbers of a place is changed by, in short sides or as a share
+# By how much the eight numbers of a place may be changed, in short sides or as a share. The mark says quite
+# exactly where a clip lies, and a camera that pans must not be followed to another moment.
+FARTHEST: Final = (0.06,) * 8
+BY_MARK: Final = (0.02, 0.02, *FARTHEST[2:])
 ROUNDS: Final = 4  # at each stage
 SHORTER: Final = (1.0, 0.5, 0.25)  # of a step, where the whole one is too long
 DAMPING: Final = 1e-3
@@ -45,6 +48,7 @@ class Placed:
 
     begun: Matrix
     side: Sides
+    bounds: tuple[float, ...] = FARTHEST
     numbers: NDArray[np.float64] = field(default_factory=lambda: np.zeros(8))
 
     @property
@@ -53,8 +57,8 @@ class Placed:
         middle, moved = np.eye(3), np.eye(3)
         middle[:2, 2] = self.side[0] / 2, self.side[1] / 2
         moved.flat[[2, 5, 0, 4, 1, 3, 6, 7]] += self.numbers
-        changed: Matrix = middle @ moved @ np.linalg.inv(middle) @ self.begun
-        return changed
+        changed = middle @ moved @ np.linalg.inv(middle) @ self.begun
+        return np.asarray(changed / changed[2, 2], np.float64)
 
     def near(self, other: "Placed") -> bool:
         """Whether both are about the same place: there, a cell apart."""
@@ -62,7 +66,8 @@ class Placed:
 
     def changed(self, step: NDArray[np.float64]) -> "Placed":
         """Some more, within bounds."""
-        return replace(self, numbers=np.clip(self.numbers + step, -FARTHEST, FARTHEST))
+        bounds = np.array(self.bounds)
+        return replace(self, numbers=np.clip(self.numbers + step, -bounds, bounds))
 
 
 def aligned(

@@ -20,26 +20,31 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.credentials.moments import COVERED, Moment, Moments
-from pipeline.verify.aligning import COARSE, Placed, aligned
+from pipeline.verify.aligning import BY_MARK, COARSE, Placed, aligned
 from pipeline.verify.aligning import FINE as ALIGNED
 from pipeline.verify.differing import Look, differing, level
-from pipeline.verify.laying import Field, Matrix, Sides, covered, lay, places
+from pipeline.verify.laying import Field, Matrix, Sides, covered, lay, outside, places
 from pipeline.verify.structure import Overlay, agreement, significance
 from watermark.base import Geometry
 from watermark.lattice import PERIOD_SECONDS
 
 NEAR: Final = 0.26  # seconds by which the mark's clock may be off for the whole clip
 NEARER: Final = 0.13  # and a single moment besides: frames are dropped, doubled, reordered
+HALF: Final = 0.55  # and where moments are far apart, this much of their distance
+SECONDS: Final = 1 / 16  # by which the clock is set
 PERIODS: Final = 6  # trims by whole periods of the carrier that are tried, the likeliest first
+RUN_ON: Final = 2  # of them, for which places are aligned
+ALIGNED_MOST: Final = 16  # places that are aligned roughly
 JUDGED_BY: Final = 3  # moments by which places are compared
-TRIED_ON: Final = 3  # places that are aligned finely
+TRIED_ON: Final = 2  # places that are aligned finely
 PLAIN: Final = 0.95  # structure at which no other place is tried
+OUTSIDE: Final = 0.01  # short sides by which a whole frame may reach beyond the release's: it can only be cut
 SETTLED: Final = 3  # times at most, together with the clock
 LEAST_MOMENTS: Final = 2
 LEAST_SHARE: Final = 0.5  # of the shorter clip's moments
@@ -89,6 +94,17 @@ class _Pair:
     clip: tuple[Moment, ...]
 
 
+class _Clock(NamedTuple):
+    """Seconds to add to `speed` times the clip's time: a start as the mark says, and how far that is off."""
+
+    start: float
+    off: float = 0.0
+
+    @property
+    def now(self) -> float:
+        return self.start + self.off
+
+
 def compare(
     clip: Moments, release: Moments, geometry: Geometry, offsets: Sequence[float] = ()
 ) -> ContentMatch:
@@ -99,28 +115,23 @@ def compare(
     """
     if not clip.taken or not release.taken:
         return UNKNOWN
-    laid = _Laid(clip, release)
-    speed, possible = geometry.speed, _starts(clip, release, geometry, offsets)
-    paired = {start: _paired(clip, release, speed, start) for start in possible}
-    starts = [start for start, pairs in paired.items() if _enough(pairs, clip, release, speed)]
-    rough = [
-        (value, place, start) for start in starts[:PERIODS]
-        for value, place in laid.rough_places(_telling(paired[start]), geometry)
-    ]  # fmt: skip
-    found = [laid.fine_place(place, speed, start) for place, start in _likely(rough)]
+    laid = _Laid(clip, release, geometry)
+    starts = [start for start in _starts(clip, release, geometry, offsets) if laid.enough(start)]
+    likely = sorted((laid.clock(start) for start in starts[:PERIODS]), key=lambda one: -one[0])[:RUN_ON]
+    clocks = [clock for _, was_set in likely for clock in dict.fromkeys((was_set, _Clock(was_set.start)))]
+    found = [laid.fine_place(place, clock) for clock in clocks for place in _likely(laid.rough_places(clock))]
     if not found:
         return UNKNOWN
-    _, place, start = max(found, key=lambda one: one[0])
-    looks = laid.looks(place, _paired(clip, release, speed, start))
-    return _judged(looks, sure=geometry.untouched and len(starts) <= PERIODS)
+    _, place, clock = max(found, key=lambda one: one[0])
+    return _judged(laid.looks(place, clock), sure=geometry.untouched and len(starts) <= PERIODS)
 
 
-def _likely(rough: Sequence[tuple[float, Placed, float]]) -> list[tuple[Placed, float]]:
+def _likely(rough: Sequence[tuple[float, Placed]]) -> list[Placed]:
     """The few whose agreement says most, none twice: two places may have been aligned into one."""
-    found: list[tuple[Placed, float]] = []
-    for _, place, start in sorted(rough, key=lambda one: -one[0]):
-        if len(found) < TRIED_ON and not any(start == at and place.near(other) for other, at in found):
-            found.append((place, start))
+    found: list[Placed] = []
+    for _, place in sorted(rough, key=lambda one: -one[0]):
+        if len(found) < TRIED_ON and not any(place.near(other) for other in found):
+            found.append(place)
     return found
 
 
@@ -134,26 +145,10 @@ def _starts(clip: Moments, release: Moments, geometry: Geometry, offsets: Sequen
     return [base + count * PERIOD_SECONDS for count in counts if first <= count <= final]
 
 
-def _paired(clip: Moments, release: Moments, speed: float, start: float) -> list[_Pair]:
-    times = np.array([moment.time for moment in clip.taken])
-    pairs = []
-    for moment in release.taken:
-        away = np.abs(times - (moment.time - start) / speed)
-        near = [int(i) for i in np.argsort(away, kind="stable")[:5] if away[i] <= NEARER]
-        if near:
-            pairs.append(_Pair(release=moment, clip=tuple(clip.taken[i] for i in near)))
-    return pairs
-
-
-def _enough(pairs: Sequence[_Pair], clip: Moments, release: Moments, speed: float) -> bool:
-    times = [moment.time for moment in release.taken]
-    step = (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else math.inf
-    shown = 1 + (clip.taken[-1].time - clip.taken[0].time) * speed / step if step else 1.0
-    return len(pairs) >= max(LEAST_MOMENTS, LEAST_SHARE * min(shown, len(times)))
-
-
 def _telling(pairs: Sequence[_Pair]) -> list[_Pair]:
     """The few by which places are compared: spread over the clip, the richest in structure of their part."""
+    if not pairs:
+        return []
     parts = np.array_split(np.arange(len(pairs)), min(JUDGED_BY, len(pairs)))
     return [pairs[max(part, key=lambda i: float(pairs[i].release.y.std()))] for part in parts]
 
@@ -161,43 +156,82 @@ def _telling(pairs: Sequence[_Pair]) -> list[_Pair]:
 class _Laid:
     """A clip over a release."""
 
-    def __init__(self, clip: Moments, release: Moments) -> None:
-        self._clip, self._release = clip, release
+    def __init__(self, clip: Moments, release: Moments, geometry: Geometry) -> None:
+        self._clip, self._release, self._speed = clip, release, geometry.speed
         rows, columns = release.taken[0].y.shape
         self._size = (columns, rows)
+        self._times = np.array([moment.time for moment in clip.taken])
+        apart = float(np.median(np.diff(self._times))) if len(self._times) > 1 else 0.0
+        self._near = max(NEARER, HALF * apart)  # of a long clip, or one of few frames, moments lie far apart
+        whole, *by_mark = places(clip.sides, release.sides, geometry)
+        self._untouched = geometry.untouched
+        self._whole = Placed(begun=whole, side=release.sides)
+        self._places = [
+            self._whole, *(Placed(begun=place, side=release.sides, bounds=BY_MARK) for place in by_mark)
+        ]  # fmt: skip
 
     @property
     def _sides(self) -> tuple[Sides, Sides]:
         return self._clip.sides, self._release.sides
 
-    def rough_places(self, pairs: Sequence[_Pair], geometry: Geometry) -> list[tuple[float, Placed]]:
-        """All places, roughly aligned, with how much the agreement of the few `pairs` says there. Only the
-        whole frame on the whole frame where that is plainly right, as for most clips.
+    def enough(self, start: float) -> bool:
+        """Whether enough moments of the shorter clip can be compared."""
+        times = [moment.time for moment in self._release.taken]
+        step = (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else math.inf
+        shown = 1 + float(self._times[-1] - self._times[0]) * self._speed / step if step else 1.0
+        return len(self._paired(start)) >= max(LEAST_MOMENTS, LEAST_SHARE * min(shown, len(times)))
+
+    def clock(self, start: float) -> tuple[float, _Clock]:
+        """How the clock is to be set at the best place as the mark says it, and how much the agreement says.
+
+        Nothing is aligned yet: a place that is aligned on frames beside the right ones is bent to fit them.
         """
-        overlaid = partial(self._overlaid, pairs)
-        begun = [Placed(begun=place, side=self._sides[1]) for place in places(*self._sides, geometry)]
-        if agreement(overlaid(begun[0].matrix)) >= PLAIN:
-            begun = begun[:1]
+        clock = _Clock(start)
+        best = max(self._places, key=partial(self._worth, _telling(self._paired(clock.now))))
+        clock = self._set(clock, best)
+        return self._worth(_telling(self._paired(clock.now)), best), clock
+
+    def rough_places(self, clock: _Clock) -> list[tuple[float, Placed]]:
+        """The likeliest places, roughly aligned, with how much the agreement says there. Only the whole frame
+        on the whole frame where that is plainly right, as for most clips.
+        """
+        pairs = _telling(self._paired(clock.now))
+        overlaid, worth = partial(self._overlaid, pairs), partial(self._worth, pairs)
+        if agreement(overlaid(self._places[0].matrix)) >= PLAIN:
+            begun = self._places[:1]
+        else:
+            begun = sorted(self._places, key=worth, reverse=True)[:ALIGNED_MOST]
         seen = [placed for placed in begun if agreement(overlaid(placed.matrix)) > -1]
         found = [aligned(placed, overlaid, COARSE) for placed in seen]
-        return [(significance(overlaid(placed.matrix)), placed) for placed in found]
+        return [(worth(placed), placed) for placed in found]
 
-    def fine_place(self, placed: Placed, speed: float, start: float) -> tuple[float, Matrix, float]:
-        """The best place and start of the clock near these, and how much the agreement there says first.
-
-        The clock is set before: a place that is aligned on frames beside the right ones is bent to fit them.
-        And again, since a place that is not yet right may hide which frames are.
+    def fine_place(self, placed: Placed, clock: _Clock) -> tuple[float, Matrix, _Clock]:
+        """The best place and clock near these, and how much the agreement there says first. By turns, since a
+        place that is not yet right may hide which frames are.
         """
-        value, near = -math.inf, self.best_near(placed.matrix, speed, start)
         for _ in range(SETTLED):
-            pairs = _telling(_paired(self._clip, self._release, speed, start + near))
-            overlaid = partial(self._overlaid, self._agreeing(pairs, placed.matrix))
-            placed = aligned(placed, overlaid, ALIGNED)
-            value, before = significance(overlaid(placed.matrix)), near
-            near = self.best_near(placed.matrix, speed, start)
-            if near == before:
+            pairs = self._agreeing(_telling(self._paired(clock.now)), placed.matrix)
+            placed = aligned(placed, partial(self._overlaid, pairs), ALIGNED)
+            before, clock = clock, self._set(clock, placed)
+            if clock == before:
                 break
-        return value, placed.matrix, start + near
+        whole = self._untouched or placed.begun is self._whole.begun
+        if whole and outside(placed.matrix, *self._sides) > OUTSIDE:
+            placed, clock = self._whole, self._set(clock, self._whole)
+        pairs = self._agreeing(self._paired(clock.now), placed.matrix)
+        return self._worth(pairs, placed), placed.matrix, clock
+
+    def _paired(self, start: float) -> list[_Pair]:
+        pairs = []
+        for moment in self._release.taken:
+            away = np.abs(self._times - (moment.time - start) / self._speed)
+            near = [int(i) for i in np.argsort(away, kind="stable")[:5] if away[i] <= self._near]
+            if near:
+                pairs.append(_Pair(release=moment, clip=tuple(self._clip.taken[i] for i in near)))
+        return pairs
+
+    def _worth(self, pairs: Sequence[_Pair], placed: Placed) -> float:
+        return significance(self._overlaid(pairs, placed.matrix))
 
     def _agreeing(self, pairs: Sequence[_Pair], place: Matrix) -> list[_Pair]:
         """The pairs with those of the clip's moments first that agree best at `place`."""
@@ -212,19 +246,18 @@ class _Laid:
             for pair in pairs
         ]
 
-    def best_near(self, place: Matrix, speed: float, start: float) -> float:
-        """By how many seconds the clock is off: where moments, taken by the clock alone, agree best."""
-        step = 1 / 16
+    def _set(self, clock: _Clock, placed: Placed) -> _Clock:
+        """The clock set so that moments, taken by it alone, agree best."""
         tried = {}
-        for count in range(-int(NEAR / step), int(NEAR / step) + 1):
-            pairs = _telling(_paired(self._clip, self._release, speed, start + count * step) or [])
-            if pairs:
-                tried[count * step] = agreement(self._overlaid(pairs, place)) - abs(count) * 1e-6
-        return max(tried, key=lambda near: tried[near], default=0.0)
+        for count in range(-int(NEAR / SECONDS), int(NEAR / SECONDS) + 1):
+            one = _Clock(clock.start, count * SECONDS)
+            if pairs := _telling(self._paired(one.now)):
+                tried[one] = agreement(self._overlaid(pairs, placed.matrix)) - abs(count) * 1e-6
+        return max(tried, key=lambda one: tried[one], default=clock)
 
-    def looks(self, place: Matrix, pairs: Sequence[_Pair]) -> list[Look]:
+    def looks(self, place: Matrix, clock: _Clock) -> list[Look]:
         """All moments laid over; of those that may be the release's moment the one that agrees best."""
-        shown = self._shown(place)
+        shown, pairs = self._shown(place), self._paired(clock.now)
         return [self._look(pair.release, pair.clip[0], place, shown) for pair in self._agreeing(pairs, place)]
 
     def _overlaid(self, pairs: Sequence[_Pair], place: Matrix) -> list[Overlay]:

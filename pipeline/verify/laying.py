@@ -83,6 +83,13 @@ def covered(place: Matrix, clip: Sides, release: Sides, size: tuple[int, int]) -
     return np.asarray(inside & (points[..., 2] > 0))
 
 
+def outside(place: Matrix, clip: Sides, release: Sides) -> float:
+    """How far the clip's picture reaches beyond the release's, in short sides; 0 for a part of it."""
+    corners = np.array([[0, 0, 1], [clip[0], 0, 1], [0, clip[1], 1], [*clip, 1]]) @ place.T
+    at = corners[:, :2] / corners[:, 2:]
+    return float(max(0.0, -at.min(), (at - np.array(release)).max()))
+
+
 def back(shape: tuple[int, ...], place: Matrix, clip: Sides, release: Sides, size: tuple[int, int]) -> Matrix:
     """From cells of the release's grid of `size` (columns, rows) to pixels of a picture of `shape`."""
     cell = np.diag([release[0] / size[0], release[1] / size[1], 1.0])
