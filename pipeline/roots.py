@@ -4,9 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from cryptography.hazmat.primitives.hashes import SHA256
-
-from pipeline.credentials.profile import read_roots
+from pipeline.credentials.profile import read_roots, roots_without
 from pipeline.credentials.trust import TrustStore
 from pipeline.errors import KeysUnusable
 from pipeline.settings import Settings
@@ -14,19 +12,16 @@ from pipeline.settings import Settings
 
 def with_roots(trust: TrustStore, settings: Settings) -> TrustStore:
     """`trust`, and what the settings name besides: roots of somebody else's time-stamp service, and of
-    signers that are not ours. Raises: KeysUnusable for a file without certificates, or with a root of ours.
+    signers that are not ours. Roots of our own are left out of these: a public list may hold them too.
+
+    Raises: KeysUnusable for a file without certificates.
     """
     stamps, foreign = _more_roots(settings, "tsa_roots"), _more_roots(settings, "foreign_roots")
+    theirs = roots_without(foreign, f"{trust.claim_roots}\n{trust.tsa_roots}")
     if stamps:
         trust = replace(trust, tsa_roots=f"{trust.tsa_roots}\n{stamps}")
-    if foreign:
-        ours = {root.fingerprint(SHA256()) for root in read_roots(trust.claim_roots + trust.tsa_roots)}
-        if any(root.fingerprint(SHA256()) in ours for root in read_roots(foreign)):
-            raise KeysUnusable(
-                f"{settings.foreign_roots} holds a root of our own, whose clips would read as somebody "
-                "else's; take it out of the file that the setting foreign_roots names"
-            )
-        trust = replace(trust, foreign_roots=f"{trust.foreign_roots}\n{foreign}")
+    if theirs:
+        trust = replace(trust, foreign_roots=f"{trust.foreign_roots}\n{theirs}")
     return trust
 
 

@@ -115,7 +115,12 @@ def _judged(file: IO[bytes], media: str, trust: TrustStore, store: bytes,
     read = _read(file, media, replace(trust, foreign_roots=""), store, stored)
     if trust.foreign_roots and read[0].state is CredentialState.PRESENT and not read[0].ours:
         # What they vouch for is theirs or nobody's: their time-stamp would let a key of ours sign for ever.
-        read = _read(file, media, replace(trust, signers=SignerTable()), store, stored)
+        # c2pa finds a root that is in both lists in that of the time-stamps, where it vouches for no signer.
+        from pipeline.credentials.profile import roots_without  # seldom needed, and slow to import
+
+        stamps = roots_without(trust.tsa_roots, trust.foreign_roots)
+        theirs = replace(trust, signers=SignerTable(), tsa_roots=stamps)
+        read = _read(file, media, theirs, store, stored)
     return read
 
 

@@ -14,6 +14,8 @@ from typing import Final, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from pipeline.credentials.algorithms import algorithm_of
@@ -61,6 +63,13 @@ def read_roots(pem: str) -> list[x509.Certificate]:
         return x509.load_pem_x509_certificates(pem.encode())
     except ValueError:
         raise KeysUnusable("the list of roots is damaged; restore it from a backup") from None
+
+
+def roots_without(pem: str, others: str) -> str:
+    """The certificates of a trust anchor text that are not among those of another. Raises: KeysUnusable."""
+    known = {root.fingerprint(SHA256()) for root in read_roots(others)}
+    kept = [root for root in read_roots(pem) if root.fingerprint(SHA256()) not in known]
+    return "".join(root.public_bytes(Encoding.PEM).decode() for root in kept)
 
 
 def issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:

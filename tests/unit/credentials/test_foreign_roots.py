@@ -93,9 +93,26 @@ def test_a_file_without_roots_is_an_error_that_names_the_setting(tmp_path: Path,
             with_roots(NOBODY, Settings.model_validate({"home": tmp_path, name: wrong}))
 
 
-@pytest.mark.parametrize("which", ["claim_roots", "tsa_roots"])
-def test_a_root_of_ours_is_nobody_elses(desk: Any, roots: Path, tmp_path: Path, which: str) -> None:
+def test_roots_of_ours_are_left_out_of_a_public_list(
+    desk: Any, rogue: Pki, roots: Path, tmp_path: Path
+) -> None:
+    ours = desk.pki.trust
     with roots.open("a") as file:
-        file.write(getattr(desk.pki.trust, which))
-    with pytest.raises(KeysUnusable, match="a root of our own"):
-        with_roots(desk.pki.trust, Settings(home=tmp_path, foreign_roots=roots))
+        file.write(ours.claim_roots + ours.tsa_roots)
+    trust = with_roots(ours, Settings(home=tmp_path, foreign_roots=roots))
+    assert trust.foreign_roots.strip() == rogue.trust.claim_roots.strip()
+    clip = tmp_path / "ours.mp4"
+    desk.sign(clip)
+    reading = desk.read(clip, trust)
+    assert (reading.ours, reading.trusted) == (True, True)
+    roots.write_text(ours.claim_roots)
+    assert with_roots(ours, Settings(home=tmp_path, foreign_roots=roots)) == ours
+
+
+def test_a_root_may_be_in_both_public_lists(desk: Any, rogue: Pki, roots: Path, tmp_path: Path) -> None:
+    """As many are in the C2PA lists of signers and of time-stamp services."""
+    trust = with_roots(desk.pki.trust, Settings(home=tmp_path, foreign_roots=roots, tsa_roots=roots))
+    clip = tmp_path / "theirs.mp4"
+    desk.sign(clip, pki=rogue)
+    reading = desk.read(clip, trust)
+    assert (reading.trusted, reading.ours) == (True, False)
