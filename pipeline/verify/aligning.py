@@ -19,6 +19,7 @@ from pipeline.verify.structure import Overlay, agreement
 # exactly where a clip lies, and a camera that pans must not be followed to another moment.
 FARTHEST: Final = (0.06,) * 8
 BY_MARK: Final = (0.02, 0.02, *FARTHEST[2:])
+CUT: Final = (0.10, 0.10, 0.12, 0.12, *FARTHEST[4:])  # of a whole frame, which may be a cut one
 ROUNDS: Final = 4  # at each stage
 SHORTER: Final = (1.0, 0.5, 0.25)  # of a step, where the whole one is too long
 DAMPING: Final = 1e-3

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.credentials.moments import COVERED, Moment, Moments
-from pipeline.verify.aligning import BY_MARK, COARSE, Placed, aligned
+from pipeline.verify.aligning import BY_MARK, COARSE, CUT, Placed, aligned
 from pipeline.verify.aligning import FINE as ALIGNED
 from pipeline.verify.differing import Look, differing, level
 from pipeline.verify.laying import Field, Matrix, Sides, covered, lay, outside, places
@@ -165,7 +165,7 @@ class _Laid:
         self._near = max(NEARER, HALF * apart)  # of a long clip, or one of few frames, moments lie far apart
         whole, *by_mark = places(clip.sides, release.sides, geometry)
         self._untouched = geometry.untouched
-        self._whole = Placed(begun=whole, side=release.sides)
+        self._whole = Placed(begun=whole, side=release.sides, bounds=CUT)
         self._places = [
             self._whole, *(Placed(begun=place, side=release.sides, bounds=BY_MARK) for place in by_mark)
         ]  # fmt: skip
