@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -43,6 +42,8 @@ NO_FRAME_JUDGE: Final = (
 )
 
 T = TypeVar("T")
+
+_MADE: Final[dict[type[object], object]] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +150,7 @@ class Eyes:
         """The embedder of descriptions."""
         from classifiers.minilm import MiniLm
 
-        return self._once("minilm", MiniLm, _shipped_minilm)
+        return self._once("minilm", MiniLm, lambda: _shipped(MiniLm))
 
     @property
     def moderators(self) -> "Sequence[Moderator]":
@@ -199,7 +200,7 @@ class Eyes:
         """The reader of words in frames."""
         from classifiers.reader import WordReader
 
-        return self._once("words", WordReader, _shipped_words)
+        return self._once("words", WordReader, lambda: _shipped(WordReader))
 
     @property
     def calibrations(self) -> "CalibrationFiles":
@@ -277,7 +278,7 @@ class Eyes:
 
         digest = self._clip_sha256 or ""
         if self._clip_model == EMBEDDED:
-            return OpenClipEmbedder(sha256=digest) if digest else _shipped_clip()
+            return OpenClipEmbedder(sha256=digest) if digest else _shipped(OpenClipEmbedder)
         return OpenClipEmbedder(self._clip_model, sha256=digest)
 
     def _open_discerner(self) -> "Discerner":
@@ -298,7 +299,9 @@ class Eyes:
 
     def _open_faces(self) -> "FaceFinder":
         if self._face_model == EMBEDDED:
-            return _shipped_faces()
+            from classifiers.faces_dlib import DlibFaces
+
+            return _shipped(DlibFaces)
         from classifiers.faces_onnx import OnnxFaces
 
         return OnnxFaces(Path(self._face_model), self._face_digests)
@@ -312,35 +315,11 @@ class Eyes:
         return found
 
 
-# What ships is the same for everybody: a process has it once, however many services or pipelines it opens.
-
-
-@cache
-def _shipped_clip() -> "OpenClipEmbedder":
-    from classifiers.embed import OpenClipEmbedder
-
-    return OpenClipEmbedder()
-
-
-@cache
-def _shipped_minilm() -> "MiniLm":
-    from classifiers.minilm import MiniLm
-
-    return MiniLm()
-
-
-@cache
-def _shipped_faces() -> "FaceFinder":
-    from classifiers.faces_dlib import DlibFaces
-
-    return DlibFaces()
-
-
-@cache
-def _shipped_words() -> "WordReader":
-    from classifiers.reader import WordReader
-
-    return WordReader()
+def _shipped(kind: type[T]) -> T:
+    """A model that ships: a process has it once, however many services or pipelines it opens."""
+    found = _MADE.get(kind) or _MADE.setdefault(kind, kind())
+    assert isinstance(found, kind)  # noqa: S101 - it was made as that
+    return found
 
 
 class CalibrationFiles(Mapping[str, "Calibration"]):

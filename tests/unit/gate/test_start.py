@@ -43,14 +43,9 @@ def read() -> dict[str, object]:
 @pytest.fixture(autouse=True)
 def nothing_read() -> Iterator[None]:
     """What was loaded before says nothing about files that are damaged here, and these are no one else's."""
-    forget()
+    eyes._MADE.clear()
     yield
-    forget()
-
-
-def forget() -> None:
-    for shipped in (eyes._shipped_clip, eyes._shipped_minilm, eyes._shipped_faces, eyes._shipped_words):
-        shipped.cache_clear()
+    eyes._MADE.clear()
 
 
 @pytest.fixture
