@@ -16,11 +16,11 @@ same composition, or to another moment of the same scene, does not.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,8 +34,10 @@ from pipeline.verify.structure import Overlay, agreement, significance
 from watermark.base import Geometry
 from watermark.lattice import PERIOD_SECONDS
 
-NEAR: Final = 0.26  # seconds by which the mark's clock may be off for the whole clip
-NEARER: Final = 0.13  # and a single moment besides: frames are dropped, doubled, reordered
+T = TypeVar("T")
+
+NEAR: Final = 0.13  # seconds by which the mark's clock may be off for the whole clip
+NEARER: Final = 0.09  # and a single moment besides: frames are dropped, doubled, reordered
 HALF: Final = 0.55  # and where moments are far apart, this much of their distance
 SECONDS: Final = 1 / 16  # by which the clock is set
 PERIODS: Final = 6  # trims by whole periods of the carrier that are tried, the likeliest first
@@ -43,6 +45,8 @@ RUN_ON: Final = 2  # of them, for which places are aligned
 ALIGNED_MOST: Final = 16  # places that are aligned roughly
 JUDGED_BY: Final = 3  # moments by which places are compared
 TRIED_ON: Final = 2  # places that are aligned finely
+RIVAL: Final = 0.6  # of how much the best one's agreement says: below, no second period or place is tried
+HOPELESS: Final = 0.25  # agreement of a roughly aligned place below which it is not aligned finely
 PLAIN: Final = 0.95  # structure at which no other place is tried
 OUTSIDE: Final = 0.01  # short sides by which a whole frame may reach beyond the release's: it can only be cut
 SETTLED: Final = 3  # times at most, together with the clock
@@ -117,8 +121,8 @@ def compare(
         return UNKNOWN
     laid = _Laid(clip, release, geometry)
     starts = [start for start in _starts(clip, release, geometry, offsets) if laid.enough(start)]
-    likely = sorted((laid.clock(start) for start in starts[:PERIODS]), key=lambda one: -one[0])[:RUN_ON]
-    clocks = [clock for _, was_set in likely for clock in dict.fromkeys((was_set, _Clock(was_set.start)))]
+    likely = _rivals(laid.clock(start) for start in starts[:PERIODS])[:RUN_ON]
+    clocks = [clock for was_set in likely for clock in dict.fromkeys((was_set, _Clock(was_set.start)))]
     found = [laid.fine_place(place, clock) for clock in clocks for place in _likely(laid.rough_places(clock))]
     if not found:
         return UNKNOWN
@@ -126,10 +130,16 @@ def compare(
     return _judged(laid.looks(place, clock), sure=geometry.untouched and len(starts) <= PERIODS)
 
 
+def _rivals(found: Iterable[tuple[float, T]]) -> list[T]:
+    """The best first, and those whose agreement says about as much."""
+    ranked = sorted(found, key=lambda one: -one[0])
+    return [one for worth, one in ranked if worth >= ranked[0][0] - (1 - RIVAL) * abs(ranked[0][0])]
+
+
 def _likely(rough: Sequence[tuple[float, Placed]]) -> list[Placed]:
     """The few whose agreement says most, none twice: two places may have been aligned into one."""
     found: list[Placed] = []
-    for _, place in sorted(rough, key=lambda one: -one[0]):
+    for place in _rivals(rough):
         if len(found) < TRIED_ON and not any(place.near(other) for other in found):
             found.append(place)
     return found
@@ -209,7 +219,8 @@ class _Laid:
         """The best place and clock near these, and how much the agreement there says first. By turns, since a
         place that is not yet right may hide which frames are.
         """
-        for _ in range(SETTLED):
+        hopeless = agreement(self._overlaid(_telling(self._paired(clock.now)), placed.matrix)) < HOPELESS
+        for _ in range(0 if hopeless else SETTLED):
             pairs = self._agreeing(_telling(self._paired(clock.now)), placed.matrix)
             placed = aligned(placed, partial(self._overlaid, pairs), ALIGNED)
             before, clock = clock, self._set(clock, placed)

@@ -134,11 +134,20 @@ def test_a_copy_that_was_cut_a_little_may_bear_a_mark_that_says_it_was_not() -> 
     )
 
 
-@pytest.mark.parametrize("seconds", [0.4, 0.5, 0.6, 0.65, 1.0])
+@pytest.mark.parametrize("seconds", [0.25, 0.3, 0.4, 0.5, 0.6, 0.65, 1.0])
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_a_camera_is_not_followed_to_another_moment(seed: int, seconds: float) -> None:
     release = Moments.from_bytes(moments(scene(seed), STORED).to_bytes())
     found = compare(moments(scene(seed, start=seconds)), release, Geometry())
+    assert found.content is not Content.SAME, found
+
+
+@pytest.mark.parametrize("seconds", [0.4, 0.5, 0.65, 1.0])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_nor_is_it_in_a_cut_copy(seed: int, seconds: float) -> None:
+    release = Moments.from_bytes(moments(scene(seed), STORED).to_bytes())
+    edit, where = SAME["cropped"]
+    found = compare(moments(scene(seed, start=seconds), edit=edit), release, where)
     assert found.content is not Content.SAME, found
 
 
