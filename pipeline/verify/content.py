@@ -40,6 +40,7 @@ NEAR: Final = 0.13  # seconds by which the mark's clock may be off for the whole
 NEARER: Final = 0.09  # and a single moment besides: frames are dropped, doubled, reordered
 HALF: Final = 0.55  # and where moments are far apart, this much of their distance
 SECONDS: Final = 1 / 16  # by which the clock is set
+NEAR_SPEED: Final = 0.03  # by which a mark's speed differs from 1 that may be 1
 PERIODS: Final = 6  # trims by whole periods of the carrier that are tried, the likeliest first
 RUN_ON: Final = 2  # of them, for which places are aligned
 ALIGNED_MOST: Final = 16  # places that are aligned roughly
@@ -119,15 +120,31 @@ def compare(
     """
     if not clip.taken or not release.taken:
         return UNKNOWN
-    laid = _Laid(clip, release, geometry)
-    starts = [start for start in _starts(clip, release, geometry, offsets) if laid.enough(start)]
-    likely = _rivals(laid.clock(start) for start in starts[:PERIODS])[:RUN_ON]
-    clocks = [clock for was_set in likely for clock in dict.fromkeys((was_set, _Clock(was_set.start)))]
-    found = [laid.fine_place(place, clock) for clock in clocks for place in _likely(laid.rough_places(clock))]
+    begun = [(laid, laid.starts(offsets)) for laid in _at_speeds(clip, release, geometry)]
+    few = all(len(starts) <= PERIODS for _, starts in begun)
+    likely = _rivals(laid.clock(start) for laid, starts in begun for start in starts[:PERIODS])[:RUN_ON]
+    clocks = [(laid, clock) for laid, one in likely for clock in dict.fromkeys((one, _Clock(one.start)))]
+    found = [
+        (*laid.fine_place(place, clock), laid)
+        for laid, clock in clocks
+        for place in _likely(laid.rough_places(clock))
+    ]
     if not found:
         return UNKNOWN
-    _, place, clock = max(found, key=lambda one: one[0])
-    return _judged(laid.looks(place, clock), sure=geometry.untouched and len(starts) <= PERIODS)
+    _, place, clock, laid = max(found, key=lambda one: one[0])
+    return _judged(laid.looks(place, clock), sure=geometry.untouched and few)
+
+
+def _at_speeds(clip: Moments, release: Moments, geometry: Geometry) -> "list[_Laid]":
+    """The clip over the release at the mark's speed, and where that is next to the right one, at that: a mark
+    hardly tells a fiftieth, and over a clip it adds up.
+    """
+    found = [_Laid(clip, release, geometry)]
+    if 0 < abs(geometry.speed - 1) <= NEAR_SPEED:
+        middle = (clip.taken[0].time + clip.taken[-1].time) / 2
+        offset = (geometry.time_offset + (geometry.speed - 1) * middle) % PERIOD_SECONDS
+        found.append(_Laid(clip, release, replace(geometry, speed=1.0, time_offset=offset)))
+    return found
 
 
 def _rivals(found: Iterable[tuple[float, T]]) -> list[T]:
@@ -143,16 +160,6 @@ def _likely(rough: Sequence[tuple[float, Placed]]) -> list[Placed]:
         if len(found) < TRIED_ON and not any(place.near(other) for other in found):
             found.append(place)
     return found
-
-
-def _starts(clip: Moments, release: Moments, geometry: Geometry, offsets: Sequence[float]) -> list[float]:
-    """Seconds to add to `speed` times the clip's time: the mark's, at each period, the likeliest first."""
-    base = (geometry.time_offset + PERIOD_SECONDS / 2) % PERIOD_SECONDS - PERIOD_SECONDS / 2
-    last, shown = release.taken[-1].time, clip.taken[-1].time * geometry.speed
-    first, final = math.ceil((-shown - base) / PERIOD_SECONDS), math.floor((last - base) / PERIOD_SECONDS)
-    likely = [round((offset - base) / PERIOD_SECONDS) for offset in offsets]
-    counts = dict.fromkeys([*likely, *sorted(range(first, final + 1), key=abs)])
-    return [base + count * PERIOD_SECONDS for count in counts if first <= count <= final]
 
 
 def _telling(pairs: Sequence[_Pair]) -> list[_Pair]:
@@ -174,7 +181,7 @@ class _Laid:
         apart = float(np.median(np.diff(self._times))) if len(self._times) > 1 else 0.0
         self._near = max(NEARER, HALF * apart)  # of a long clip, or one of few frames, moments lie far apart
         whole, *by_mark = places(clip.sides, release.sides, geometry)
-        self._untouched = geometry.untouched
+        self._untouched, self._offset = geometry.untouched, geometry.time_offset
         self._whole = Placed(begun=whole, side=release.sides, bounds=CUT)
         self._places = [
             self._whole, *(Placed(begun=place, side=release.sides, bounds=BY_MARK) for place in by_mark)
@@ -184,22 +191,32 @@ class _Laid:
     def _sides(self) -> tuple[Sides, Sides]:
         return self._clip.sides, self._release.sides
 
-    def enough(self, start: float) -> bool:
+    def starts(self, offsets: Sequence[float]) -> list[float]:
+        """Seconds to add to `speed` times the clip's time: the mark's at each period, the likeliest first."""
+        base = (self._offset + PERIOD_SECONDS / 2) % PERIOD_SECONDS - PERIOD_SECONDS / 2
+        last, shown = self._release.taken[-1].time, float(self._times[-1]) * self._speed
+        first, final = math.ceil((-shown - base) / PERIOD_SECONDS), math.floor((last - base) / PERIOD_SECONDS)
+        likely = [round((offset - base) / PERIOD_SECONDS) for offset in offsets]
+        counts = dict.fromkeys([*likely, *sorted(range(first, final + 1), key=abs)])
+        starts = [base + count * PERIOD_SECONDS for count in counts if first <= count <= final]
+        return [start for start in starts if self._enough(start)]
+
+    def _enough(self, start: float) -> bool:
         """Whether enough moments of the shorter clip can be compared."""
         times = [moment.time for moment in self._release.taken]
         step = (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else math.inf
         shown = 1 + float(self._times[-1] - self._times[0]) * self._speed / step if step else 1.0
         return len(self._paired(start)) >= max(LEAST_MOMENTS, LEAST_SHARE * min(shown, len(times)))
 
-    def clock(self, start: float) -> tuple[float, _Clock]:
-        """How the clock is to be set at the best place as the mark says it, and how much the agreement says.
+    def clock(self, start: float) -> tuple[float, "tuple[_Laid, _Clock]"]:
+        """How much the agreement says at the best place as the mark says it, and how the clock is set there.
 
         Nothing is aligned yet: a place that is aligned on frames beside the right ones is bent to fit them.
         """
         clock = _Clock(start)
         best = max(self._places, key=partial(self._worth, _telling(self._paired(clock.now))))
         clock = self._set(clock, best)
-        return self._worth(_telling(self._paired(clock.now)), best), clock
+        return self._worth(_telling(self._paired(clock.now)), best), (self, clock)
 
     def rough_places(self, clock: _Clock) -> list[tuple[float, Placed]]:
         """The likeliest places, roughly aligned, with how much the agreement says there. Only the whole frame

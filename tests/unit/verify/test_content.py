@@ -167,6 +167,15 @@ def test_a_clock_that_is_some_frames_off_does_not_bend_the_place(speed: int, fra
     assert compare(moments(pan(), edit=edit), release, geometry).content is Content.SAME
 
 
+@pytest.mark.parametrize("speed", [0.98, 1.02])
+def test_a_copy_at_the_right_speed_may_bear_a_mark_that_is_a_fiftieth_off(speed: float) -> None:
+    """Over ten seconds that makes a fifth of a second, which no clock of one start can follow."""
+    edit, where = SAME["cropped"]
+    release = Moments.from_bytes(moments(scene(3, seconds=10), STORED).to_bytes())
+    geometry = replace(where, speed=speed, time_offset=(5 * (1 - speed)) % 4)
+    assert compare(moments(scene(3, seconds=10), edit=edit), release, geometry).content is Content.SAME
+
+
 @pytest.mark.parametrize(("seconds", "rate"), [(100, 8), (130, 8), (6, 1), (6, 2), (6, 3)])
 def test_moments_that_lie_far_apart_are_compared(seconds: int, rate: int) -> None:
     """Those of a long clip, or of one of few frames."""
