@@ -11,11 +11,22 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from generator.base import Clip, GenerationRequest, Progress, check_request
-from generator.conventions import convention_of, defaults_of, frames_wanted, side_wanted
+from generator.base import Clip, GenerationRequest, Picture, Progress, check_request
+from generator.continuing import as_argument, last_frames, noise_levels, passes
+from generator.conventions import (
+    Convention,
+    convention_of,
+    defaults_of,
+    frames_for,
+    frames_of_a_cell,
+    frames_wanted,
+    pipeline_for,
+    side_wanted,
+)
 from generator.errors import GenerationFailed, GeneratorError, GeneratorUnusable
-from generator.frames import as_pictures, fitted
+from generator.frames import as_pictures, covering, fitted
 from generator.model_folder import INSTALL, open_folder
 
 DEVICES: Final = ("auto", "cpu", "cuda", "mps")
@@ -35,15 +46,18 @@ class DiffusionGenerator:
         name: str = "diffusion",
     ) -> None:  # fmt: skip
         folder = open_folder(source, revision=revision, sha256=sha256)
-        self._convention = convention_of(folder.pipeline)
+        convention_of(folder.pipeline)
+        self._class = folder.pipeline
         self._defaults = defaults_of(folder.path)
-        self._pipeline = _loaded(folder.path, folder.pipeline, device)
+        # The pipeline of the folder, and others of the same weights as soon as they are needed.
+        self._pipelines = {self._class: _loaded(folder.path, folder.pipeline, device)}
         self._busy = threading.Lock()  # a pipeline keeps its noise levels in itself: one clip at a time
         self.name = name
         self.version = self._defaults.version or f"{folder.pipeline} {Path(source).name} {folder.pin}"
 
     def generate(self, request: GenerationRequest, progress: Progress | None = None) -> Clip:
-        """Generate the whole clip; its frames are then handed out one by one.
+        """Generate the whole clip; its frames are then handed out one by one. Of a clip that goes on with
+        another, these are the new frames alone.
 
         `progress` is told each step; what it raises stops the generation. Safe to call from several
         threads: they wait for each other.
@@ -52,20 +66,60 @@ class DiffusionGenerator:
         import torch
 
         check_request(request)
-        arguments, rate = self._arguments(request)
-        arguments["generator"] = torch.Generator("cpu").manual_seed(request.seed)
-        if progress is not None:
-            arguments["callback_on_step_end"] = _told(progress, arguments["num_inference_steps"])
+        name = pipeline_for(self._class, request.kind)
         with self._busy:
-            frames = as_pictures(self._run(arguments))
+            pipeline, convention = self._pipeline(name), convention_of(name)
+            arguments, rate = self._arguments(request, pipeline, convention)
+            arguments["generator"] = torch.Generator("cpu").manual_seed(request.seed)
+            if request.clip is not None and convention.clip is not None:
+                frames = self._continued(request, pipeline, convention, arguments, rate, progress)
+            else:
+                frames = _run(pipeline, arguments | _told(progress, arguments["num_inference_steps"]))
         return Clip(
             frames=fitted(frames, rate, request), width=request.width, height=request.height,
             frame_rate=request.frame_rate, generator=self.name, version=self.version,
         )  # fmt: skip
 
-    def _arguments(self, request: GenerationRequest) -> tuple[dict[str, Any], float]:
+    def _pipeline(self, name: str) -> Any:
+        """The pipeline of that class, with the weights that are loaded."""
+        if name not in self._pipelines:
+            import diffusers
+
+            self._pipelines[name] = getattr(diffusers, name).from_pipe(self._pipelines[self._class])
+            self._pipelines[name].set_progress_bar_config(disable=True)
+        return self._pipelines[name]
+
+    def _continued(
+        self, request: GenerationRequest, pipeline: Any, convention: Convention, arguments: dict[str, Any],
+        rate: float, progress: Progress | None,
+    ) -> NDArray[np.uint8]:  # fmt: skip
+        """The new frames after the request's clip, at the model's size and rate."""
+        own, steps, argument = self._defaults, arguments["num_inference_steps"], str(convention.clip)
+        clip = np.asarray(request.clip, dtype=np.uint8)
+        history = int(own.history or convention.history)
+        seen: list[Picture] = last_frames(
+            clip, rate=request.frame_rate, wanted=rate, count=history,
+            width=arguments["width"], height=arguments["height"],
+        )  # fmt: skip
+        planned = list(
+            passes(
+                len(seen), frames_for(request.seconds, rate), step=frames_of_a_cell(pipeline),
+                history=history, fixed=own.frames,
+            )
+        )  # fmt: skip
+        made: list[Picture] = []
+        for number, one in enumerate(planned):
+            past = as_argument(argument, [*seen, *made][-one.past :], single=False)
+            told = _told(progress, len(planned) * steps, number * steps)
+            given = arguments | told | {argument: past, "num_frames": one.total}
+            made.extend(_run(pipeline, given)[-one.fresh :])
+        return np.stack(made)
+
+    def _arguments(
+        self, request: GenerationRequest, pipeline: Any, convention: Convention
+    ) -> tuple[dict[str, Any], float]:
         """The pipeline's arguments, and the rate at which the frames will be."""
-        convention, own, pipeline = self._convention, self._defaults, self._pipeline
+        own = self._defaults
         rate = own.rate or convention.rate or float(request.frame_rate)
         arguments: dict[str, Any] = {
             "prompt": request.prompt,
@@ -86,37 +140,47 @@ class DiffusionGenerator:
         if convention.rate_name is not None:
             arguments[convention.rate_name] = rate
         if convention.spaced:
-            steps = arguments["num_inference_steps"]
-            arguments["timesteps"] = [1000.0 * (steps - index) / steps for index in range(steps)]
+            even = own.steps is not None
+            arguments["timesteps"] = noise_levels(arguments["num_inference_steps"], even=even)
+        if request.image is not None and convention.image is not None:
+            first = covering(request.image, int(arguments["width"]), int(arguments["height"]))
+            arguments[convention.image] = as_argument(convention.image, [first], single=True)
         return arguments, rate
 
-    def _run(self, arguments: dict[str, Any]) -> Any:
-        import torch
 
-        try:
-            with torch.inference_mode():
-                return np.asarray(self._pipeline(**arguments).frames[0], dtype=np.float32)
-        except GeneratorError:
-            raise
-        except MemoryError:
+def _run(pipeline: Any, arguments: dict[str, Any]) -> NDArray[np.uint8]:
+    """What the pipeline makes: ``uint8[f, h, w, 3]``. Raises: GenerationFailed."""
+    import torch
+
+    try:
+        with torch.inference_mode():
+            made = np.asarray(pipeline(**arguments).frames[0], dtype=np.float32)
+    except GeneratorError:
+        raise
+    except MemoryError:
+        raise GenerationFailed(_NO_MEMORY) from None
+    except (ValueError, TypeError, IndexError, AttributeError, RuntimeError) as error:
+        if "memory" in str(error).lower():
             raise GenerationFailed(_NO_MEMORY) from None
-        except (ValueError, TypeError, IndexError, AttributeError, RuntimeError) as error:
-            if "memory" in str(error).lower():
-                raise GenerationFailed(_NO_MEMORY) from None
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-            raise GenerationFailed(f"the model stopped ({reason}); use another size or model") from error
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise GenerationFailed(f"the model stopped ({reason}); use another size or model") from error
+    return as_pictures(made)
 
 
 _DEFAULT_STEPS: Final = 30
 _NO_MEMORY: Final = "there is not enough memory for this clip; ask for a smaller or shorter one"
 
 
-def _told(progress: Progress, steps: int) -> Any:
+def _told(progress: Progress | None, steps: int, before: int = 0) -> dict[str, Any]:
+    """The argument that tells each of so many steps, `before` of which are done."""
+    if progress is None:
+        return {}
+
     def after_step(_: Any, step: int, __: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-        progress(step + 1, steps)
+        progress(before + step + 1, steps)
         return tensors
 
-    return after_step
+    return {"callback_on_step_end": after_step}
 
 
 def _loaded(folder: Path, name: str, device: str) -> Any:

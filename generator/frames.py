@@ -38,6 +38,18 @@ def fitted(frames: NDArray[np.uint8], rate: float, request: GenerationRequest) -
         yield picture
 
 
+def covering(picture: Picture, width: int, height: int) -> Picture:
+    """The picture at that size, its middle cut to these proportions: what `fitted` shows of a model's frame
+    comes back whole.
+    """
+    if picture.shape[:2] == (height, width):
+        return picture
+    share = max(width / picture.shape[1], height / picture.shape[0])
+    size = max(width, round(picture.shape[1] * share)), max(height, round(picture.shape[0] * share))
+    way = cv2.INTER_AREA if share < 1 else cv2.INTER_CUBIC
+    return _cropped(np.asarray(cv2.resize(picture, size, interpolation=way), dtype=np.uint8), width, height)
+
+
 def _bounced(number: int, count: int) -> int:
     if count == 1:
         return 0

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from generator.base import Clip, GenerationRequest, Progress, check_request
+from generator.base import Clip, GenerationRequest, Progress, check_request, demand_text
 
 BIRDS: Final = 5
 SKY_TOP, SKY_LOW = (54, 92, 148), (236, 188, 150)
@@ -32,6 +32,7 @@ class SceneGenerator:
     def generate(self, request: GenerationRequest, progress: Progress | None = None) -> Clip:
         """Frames are drawn when they are asked for; no progress is told. Raises: RequestInvalid."""
         check_request(request)
+        demand_text(request, self.name)
         return Clip(
             frames=_frames(request), width=request.width, height=request.height,
             frame_rate=request.frame_rate, generator=self.name, version=self.version,

@@ -1,0 +1,86 @@
+"""First frames and old clips, in the form in which pipelines take them; how a clip is gone on with.
+
+A pipeline that goes on with a clip is shown its last frames and makes these and new ones; only the new ones
+are kept. A model of one length is called again and again, each time with the last frames of what there is.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from generator.base import Picture
+from generator.conventions import CONDITIONS
+from generator.errors import RequestInvalid
+from generator.frames import covering
+
+Frames = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pass:
+    """One call: how many old frames it is shown, how many it makes in all, these among them."""
+
+    past: int
+    total: int
+
+    @property
+    def fresh(self) -> int:
+        """How many new frames it makes."""
+        return self.total - self.past
+
+
+def passes(available: int, wanted: int, *, step: int, history: int, fixed: int | None) -> Iterator[Pass]:
+    """The calls that make at least `wanted` frames after `available` ones.
+
+    `step`: frames of a latent cell. `history`: the most old frames that are shown. `fixed`: the one length
+    that the model makes. Raises: RequestInvalid when there is no room for new frames in that length.
+    """
+    if fixed is not None and fixed <= step:
+        raise RequestInvalid(f"a model of {fixed} frames cannot go on with a clip; take another model")
+    while wanted > 0:
+        most = history if fixed is None else min(history, fixed - step)
+        past = (max(1, min(available, most)) - 1) // step * step + 1
+        planned = Pass(past=past, total=fixed or past + math.ceil(wanted / step) * step)
+        wanted, available = wanted - planned.fresh, available + planned.fresh
+        yield planned
+
+
+def last_frames(
+    clip: Frames, *, rate: Fraction, wanted: float, count: int, width: int, height: int
+) -> list[Picture]:
+    """The last frames of a clip of `rate` frames per second, at `wanted` per second and the model's size.
+
+    At most `count`, the last one among them.
+    """
+    every = float(rate) / wanted
+    places = [len(clip) - 1 - round(index * every) for index in range(count)]
+    return [covering(clip[place], width, height) for place in reversed(places) if place >= 0]
+
+
+def noise_levels(steps: int, *, even: bool) -> list[float]:
+    """Noise levels from 1000 down, one a step: evenly spaced, as a model of few steps is trained to take
+    them, or those of LTX-Video 0.9.5, which begin in small steps.
+    """
+    if even:
+        return [1000.0 * (steps - index) / steps for index in range(steps)]
+    from diffusers.pipelines.ltx.pipeline_ltx_condition import linear_quadratic_schedule
+
+    return [1000.0 * level for level in linear_quadratic_schedule(steps).tolist()]
+
+
+def as_argument(argument: str, frames: Sequence[Picture], *, single: bool) -> Any:
+    """A first frame (`single`), or frames to go on with, as the pipeline's argument of that name takes it."""
+    from PIL import Image
+
+    shown = [Image.fromarray(np.ascontiguousarray(frame)) for frame in frames]
+    if argument != CONDITIONS:
+        return shown[0] if single else shown
+    from diffusers.pipelines.ltx.pipeline_ltx_condition import LTXVideoCondition
+
+    given: dict[str, Any] = {"image": shown[0]} if single else {"video": shown}
+    return [LTXVideoCondition(**given, frame_index=0, strength=1.0)]
