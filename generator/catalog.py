@@ -15,6 +15,7 @@ from generator.base import Generator
 from generator.diffusion import DiffusionGenerator
 from generator.enhance import PromptEnhancer
 from generator.errors import GeneratorUnusable, RequestInvalid
+from generator.loading import Memory
 from generator.scene import SceneGenerator
 
 EMBEDDED: Final = "embedded"
@@ -25,8 +26,11 @@ MODEL: Final = Path(__file__).parent / "embedded" / "model"
 DIGEST_FILE: Final = "digest.txt"  # of the embedded weights, written when they are exported
 
 
-def open_generator(name: str, *, sha256: str | None = None, device: str = "auto") -> Generator:
-    """The generator of a name. `sha256`: of the weights of a ``diffusion:`` model, checked before loading.
+def open_generator(
+    name: str, *, sha256: str | None = None, device: str = "auto", memory: Memory | None = None
+) -> Generator:
+    """The generator of a name. `sha256`: of the weights of a ``diffusion:`` model, checked before loading;
+    `memory`: how such a model saves it.
 
     Raises: RequestInvalid for an unknown name, GeneratorUnusable.
     """
@@ -38,7 +42,7 @@ def open_generator(name: str, *, sha256: str | None = None, device: str = "auto"
         raise RequestInvalid("imported names clips that were made elsewhere; give the file to guard")
     if name.startswith(DIFFUSION) and name != DIFFUSION:
         source, revision = _split(name.removeprefix(DIFFUSION))
-        return DiffusionGenerator(source, revision=revision, sha256=sha256, device=device)
+        return DiffusionGenerator(source, revision=revision, sha256=sha256, device=device, memory=memory)
     raise RequestInvalid(
         f"no generator is called {name[:60]!r}; choose {EMBEDDED}, {SCENE}, {DIFFUSION}<folder or owner/name>"
     )

@@ -34,18 +34,22 @@ class Pass:
         return self.total - self.past
 
 
-def passes(available: int, wanted: int, *, step: int, history: int, fixed: int | None) -> Iterator[Pass]:
+def passes(
+    available: int, wanted: int, *, step: int, history: int, fixed: int | None, longest: int
+) -> Iterator[Pass]:
     """The calls that make at least `wanted` frames after `available` ones.
 
     `step`: frames of a latent cell. `history`: the most old frames that are shown. `fixed`: the one length
-    that the model makes. Raises: RequestInvalid when there is no room for new frames in that length.
+    that the model makes; else `longest` is the most that it makes, of the form that it makes.
+    Raises: RequestInvalid when there is no room for new frames in that length.
     """
     if fixed is not None and fixed <= step:
         raise RequestInvalid(f"a model of {fixed} frames cannot go on with a clip; take another model")
     while wanted > 0:
         most = history if fixed is None else min(history, fixed - step)
         past = (max(1, min(available, most)) - 1) // step * step + 1
-        planned = Pass(past=past, total=fixed or past + math.ceil(wanted / step) * step)
+        total = fixed or min(longest, past + math.ceil(wanted / step) * step)
+        planned = Pass(past=past, total=total)
         wanted, available = wanted - planned.fresh, available + planned.fresh
         yield planned
 
@@ -68,9 +72,10 @@ def noise_levels(steps: int, *, even: bool) -> list[float]:
     """
     if even:
         return [1000.0 * (steps - index) / steps for index in range(steps)]
-    from diffusers.pipelines.ltx.pipeline_ltx_condition import linear_quadratic_schedule
+    from diffusers.pipelines.ltx import pipeline_ltx_condition
 
-    return [1000.0 * level for level in linear_quadratic_schedule(steps).tolist()]
+    spaced: Any = pipeline_ltx_condition.linear_quadratic_schedule
+    return [1000.0 * float(level) for level in spaced(steps)]
 
 
 def as_argument(argument: str, frames: Sequence[Picture], *, single: bool) -> Any:

@@ -1,4 +1,8 @@
-"""How diffusers' text-to-video pipelines want to be called; a model's own defaults beside its weights."""
+"""How diffusers' video pipelines want to be called; a model's own defaults beside its weights.
+
+Every class in the table is run with tiny weights in the tests, and the table is compared there with the
+signatures of the installed diffusers.
+"""
 
 import math
 from dataclasses import dataclass, fields
@@ -11,6 +15,10 @@ from generator.model_folder import read_json
 
 DEFAULTS_FILE: Final = "countermark.json"
 SCHEMA: Final = "countermark-generator/1"
+CONDITIONS: Final = "conditions"
+"""The argument that takes pictures and clips as `LTXVideoCondition`."""
+EXPANDED: Final = "expand_timesteps"
+"""The setting of Wan 2.2 TI2V-5B, whose weights take text and pictures."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,45 +26,89 @@ class Convention:
     """One pipeline class.
 
     ``multiple``: sides are multiples of it. ``rate_name``: the argument for frames per second, if there
-    is one. ``rate``: frames per second that the published weights were trained at, None for any.
-    ``spaced``: the noise levels are given as numbers, since diffusers 0.42 makes tensors of its own, which
-    numpy warns of (`continuing.noise_levels`). ``negative``:
-    whether a negative prompt counts under the guidance that the pipeline takes.
+    is one. ``rate``: frames per second that the published weights were trained at, None for any; ``later``:
+    another one, of weights with that setting. ``tokens``: of the prompt, at most. ``frames_name``: the
+    argument for the number of frames. ``exact``: parts that are kept in 32 bits, as their authors run them.
+
     ``text``: whether a prompt alone is enough. ``image``, ``clip``: the argument for the first frame, and for
     the frames that the new clip goes on with; None where it takes none. ``history``: how many of those
-    frames it is shown, of the form that it makes. ``others``: pipelines of the same weights that can do more.
+    frames it is shown; ``longest``: how many it makes in one call then, these among them. ``others``:
+    pipelines of the same weights that can do more; ``if_set``: only of weights with that setting.
+
+    ``spaced``: the noise levels are given as numbers, since diffusers 0.42 makes tensors of its own, which
+    numpy warns of (`continuing.noise_levels`). ``negative``: whether a negative prompt counts under the
+    guidance that the pipeline takes. ``forcing``: long clips are made in windows that overlap. ``own_size``:
+    it makes one size and length only, its transformer's. ``tiled``: it decodes in tiles only.
     """
 
     multiple: int
+    rate_name: str | None = None
+    rate: float | None = None
+    later: tuple[str, float] | None = None
+    tokens: int | None = None
+    frames_name: str = "num_frames"
+    exact: tuple[str, ...] = ()
     text: bool = True
     image: str | None = None
     clip: str | None = None
     history: int = 17
+    longest: int = 97
     others: tuple[str, ...] = ()
-    rate_name: str | None = None
-    rate: float | None = None
+    if_set: str | None = None
     spaced: bool = False
     negative: bool = True
+    forcing: bool = False
+    own_size: bool = False
+    tiled: bool = False
 
 
-CONDITIONS: Final = "conditions"
-"""The argument that takes pictures and clips as `LTXVideoCondition`."""
+_LTX: Final[dict[str, Any]] = {"multiple": 32, "rate_name": "frame_rate", "tokens": 128}
+_WAN: Final[dict[str, Any]] = {
+    "multiple": 16, "rate": 16.0, "later": (EXPANDED, 24.0), "tokens": 512, "exact": ("vae", "image_encoder"),
+    "if_set": EXPANDED,
+}  # fmt: skip
+_COGVIDEOX: Final[dict[str, Any]] = {
+    "multiple": 16, "rate": 8.0, "later": ("patch_size_t", 16.0), "tokens": 226
+}  # fmt: skip
+# Its guidance is part of the model; a negative prompt counts only with another argument, true_cfg_scale.
+_HUNYUAN: Final[dict[str, Any]] = {"multiple": 16, "rate": 24.0, "tokens": 256, "negative": False}
+_SKYREELS: Final[dict[str, Any]] = {"multiple": 16, "rate": 24.0, "tokens": 512, "exact": ("vae",)}
+_FORCING: Final[dict[str, Any]] = _SKYREELS | {"rate_name": "fps", "forcing": True}
+_FORCED: Final = "SkyReelsV2DiffusionForcing"
 
-# Tested with tiny weights: LTX, LTXCondition, Wan, CogVideoX. The others have the same arguments.
 CONVENTIONS: Final = {
-    "LTXPipeline": Convention(multiple=32, rate_name="frame_rate", others=("LTXImageToVideoPipeline",)),
-    "LTXImageToVideoPipeline": Convention(
-        multiple=32, rate_name="frame_rate", text=False, image="image", others=("LTXPipeline",)
-    ),
+    "LTXPipeline": Convention(**_LTX, others=("LTXImageToVideoPipeline",)),
+    "LTXImageToVideoPipeline": Convention(**_LTX, text=False, image="image", others=("LTXPipeline",)),
     "LTXConditionPipeline": Convention(
-        multiple=32, rate_name="frame_rate", spaced=True, image=CONDITIONS, clip=CONDITIONS
+        **_LTX | {"tokens": 256}, spaced=True, image=CONDITIONS, clip=CONDITIONS, longest=257
     ),
-    "WanPipeline": Convention(multiple=16, rate=16.0),
-    "CogVideoXPipeline": Convention(multiple=16, rate=8.0),
-    # Its guidance is part of the model; a negative prompt counts only with another argument, true_cfg_scale.
-    "HunyuanVideoPipeline": Convention(multiple=16, rate=24.0, negative=False),
-    "MochiPipeline": Convention(multiple=16, rate=30.0),
-}
+    "WanPipeline": Convention(**_WAN, others=("WanImageToVideoPipeline",)),
+    "WanImageToVideoPipeline": Convention(**_WAN, text=False, image="image", others=("WanPipeline",)),
+    "CogVideoXPipeline": Convention(**_COGVIDEOX),
+    "CogVideoXImageToVideoPipeline": Convention(**_COGVIDEOX, text=False, image="image"),
+    "HunyuanVideoPipeline": Convention(**_HUNYUAN),
+    "HunyuanVideoImageToVideoPipeline": Convention(**_HUNYUAN, text=False, image="image"),
+    "MochiPipeline": Convention(multiple=16, rate=30.0, tokens=256),
+    "SkyReelsV2Pipeline": Convention(**_SKYREELS),
+    "SkyReelsV2ImageToVideoPipeline": Convention(
+        **_SKYREELS | {"exact": ("vae", "image_encoder")}, text=False, image="image"
+    ),
+    f"{_FORCED}Pipeline": Convention(
+        **_FORCING, others=(f"{_FORCED}ImageToVideoPipeline", f"{_FORCED}VideoToVideoPipeline")
+    ),
+    f"{_FORCED}ImageToVideoPipeline": Convention(
+        **_FORCING, text=False, image="image",
+        others=(f"{_FORCED}Pipeline", f"{_FORCED}VideoToVideoPipeline"),
+    ),
+    f"{_FORCED}VideoToVideoPipeline": Convention(
+        **_FORCING, text=False, clip="video",
+        others=(f"{_FORCED}Pipeline", f"{_FORCED}ImageToVideoPipeline"),
+    ),
+    "LattePipeline": Convention(multiple=16, rate=8.0, frames_name="video_length"),
+    "AllegroPipeline": Convention(
+        multiple=16, rate=15.0, tokens=512, exact=("vae",), own_size=True, tiled=True
+    ),
+}  # fmt: skip
 # Where pipelines say how many frames and pixels one latent cell stands for.
 _FRAMES_OF_A_CELL: Final = (
     "vae_temporal_compression_ratio",
@@ -76,7 +128,8 @@ class Defaults:
 
     With ``width``, ``height``, ``frames`` and ``rate`` it makes clips of that size only, and they are
     fitted to the request afterwards. ``tokens``: of the prompt, the rest is not read. ``history``: frames
-    of an old clip that it is shown when it goes on with it.
+    of an old clip that it is shown when it goes on with it. With ``steps``, `LTXConditionPipeline` takes
+    evenly spaced noise levels.
     """
 
     width: int | None = None
@@ -98,16 +151,21 @@ def convention_of(pipeline: str) -> Convention:
     return CONVENTIONS[pipeline]
 
 
-def pipeline_for(pipeline: str, kind: Kind) -> str:
+def pipeline_for(pipeline: Any, kind: Kind) -> str:
     """The class that makes a clip of that kind with the weights of `pipeline`, which itself comes first.
 
     Raises: RequestInvalid, which names what can.
     """
-    for name in (pipeline, *CONVENTIONS[pipeline].others):
-        if _can(CONVENTIONS[name], kind):
+    own = type(pipeline).__name__
+    wanted = CONVENTIONS[own].if_set
+    others = CONVENTIONS[own].others if wanted is None or setting(pipeline, wanted) else ()
+    for name in (own, *others):
+        if can(CONVENTIONS[name], kind):
             return name
-    able = ", ".join(name for name, convention in CONVENTIONS.items() if _can(convention, kind))
-    raise RequestInvalid(f"{pipeline} makes no clip {_ASKED[kind]}; take a model of one of: {able}")
+    able = [name for name, convention in CONVENTIONS.items() if can(convention, kind)]
+    kin = [name for name in able if name[:3] == own[:3]]  # LTX, Wan, Cog, Hun, Sky
+    told = " or ".join(kin or able)
+    raise RequestInvalid(f"this {own} makes no clip {_ASKED[kind]}; take a model of {told}")
 
 
 _ASKED: Final = {
@@ -117,7 +175,8 @@ _ASKED: Final = {
 }
 
 
-def _can(convention: Convention, kind: Kind) -> bool:
+def can(convention: Convention, kind: Kind) -> bool:
+    """Whether a pipeline makes clips of that kind."""
     return convention.text if kind == "text" else getattr(convention, kind) is not None
 
 
@@ -139,6 +198,36 @@ def defaults_of(folder: Path) -> Defaults:
     return Defaults(**document)
 
 
+def setting(pipeline: Any, name: str) -> Any:
+    """What the pipeline's configuration, or its transformer's, says of it; None where neither does."""
+    parts = (pipeline, getattr(pipeline, "transformer", None))
+    found = (getattr(part, "config", {}).get(name) for part in parts)
+    return next((value for value in found if value is not None), None)
+
+
+def trained_rate(pipeline: Any, convention: Convention) -> float | None:
+    """Frames per second that weights like these were trained at; None for any."""
+    if convention.later is not None and setting(pipeline, convention.later[0]):
+        return convention.later[1]
+    return convention.rate
+
+
+def only_size(pipeline: Any, convention: Convention) -> Defaults:
+    """The size and length that the pipeline alone makes, in pixels and frames; nothing where it makes any."""
+    if convention.frames_name == "video_length":
+        return Defaults(frames=setting(pipeline, "video_length"))
+    learned = setting(pipeline, "use_learned_positional_embeddings")
+    if not (convention.own_size or learned):
+        return Defaults()
+    pixels, cells = _attribute(pipeline, _PIXELS_OF_A_CELL, 8), setting(pipeline, "sample_frames")
+    # CogVideoX gives its length in frames, Allegro in latent ones.
+    frames = cells if learned else cells * frames_of_a_cell(pipeline)
+    return Defaults(
+        width=setting(pipeline, "sample_width") * pixels, height=setting(pipeline, "sample_height") * pixels,
+        frames=frames,
+    )  # fmt: skip
+
+
 def frames_of_a_cell(pipeline: Any) -> int:
     """How many frames one latent cell stands for."""
     return _attribute(pipeline, _FRAMES_OF_A_CELL, 4)
@@ -150,14 +239,14 @@ def frames_for(seconds: float, rate: float) -> int:
 
 
 def frames_wanted(pipeline: Any, seconds: float, rate: float) -> int:
-    """At least so many frames as fill the time, of the form that the pipeline makes: 4k+1, 8k+1."""
+    """At least so many frames as fill the time, of the form that the pipeline makes: 4k+1, 6k+1, 8k+1."""
     step = frames_of_a_cell(pipeline)
     return max(1, math.ceil((frames_for(seconds, rate) - 1) / step)) * step + 1
 
 
 def side_wanted(pipeline: Any, convention: Convention, side: int) -> int:
     """The next side, not smaller, that the pipeline makes."""
-    sizes = getattr(getattr(pipeline, "transformer", None), "config", {}).get("patch_size", 1)
+    sizes = setting(pipeline, "patch_size")
     patch = max(sizes) if isinstance(sizes, (list, tuple)) else int(sizes or 1)
     multiple = math.lcm(convention.multiple, _attribute(pipeline, _PIXELS_OF_A_CELL, 8) * patch)
     return math.ceil(side / multiple) * multiple

@@ -8,8 +8,8 @@ import threading
 from pathlib import Path
 from typing import Any, Final
 
-from generator.diffusion import DEVICES, quiet
 from generator.errors import GenerationFailed, GeneratorUnusable
+from generator.loading import DEVICES, quiet
 from generator.model_folder import INSTALL, open_model
 
 ASKED: Final = (

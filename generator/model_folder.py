@@ -33,12 +33,17 @@ WEIGHTLESS: Final = (
     "Scheduler",
     "Tokenizer",
     "TokenizerFast",
+    "TokenizersBackend",
     "Processor",
     "ImageProcessor",
     "FeatureExtractor",
 )
 HUB_NAME: Final = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[\w.-]{1,96}")
-WANTED: Final = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
+# Of a pipeline on the hub, weights lie in folders: those beside the index are the same ones in another form,
+# often several times over. Variants in less precision are not read either.
+TEXTS: Final = ("*.json", "*.txt", "*.model", "*.jinja")
+WANTED: Final = {INDEX: (*TEXTS, "*/*.safetensors"), CONFIG: (*TEXTS, "*.safetensors")}
+UNWANTED: Final = ("*.fp16.safetensors", "*.bf16.safetensors", "*.fp16-*", "*.bf16-*")
 INSTALL: Final = "install the extra: pip install 'countermark[generate]'"
 
 
@@ -70,7 +75,7 @@ def open_model(source: str, *, revision: str | None = None, sha256: str | None =
 def _opened(
     source: str, revision: str | None, sha256: str | None, examined: Callable[[Path], str], index: str
 ) -> ModelFolder:
-    path = _local(source, index) or _from_hub(source, revision, examined)
+    path = _local(source, index) or _from_hub(source, revision, examined, index)
     pipeline = examined(path)
     if sha256 is not None:
         _demand_digest(path, sha256)
@@ -123,18 +128,21 @@ def _local(source: str, index: str) -> Path | None:
     return None
 
 
-def _from_hub(name: str, revision: str | None, examined: Callable[[Path], str]) -> Path:
+def _from_hub(name: str, revision: str | None, examined: Callable[[Path], str], index: str) -> Path:
     try:
         from huggingface_hub import snapshot_download
     except ImportError:
         raise GeneratorUnusable(f"models of the hub need huggingface_hub; {INSTALL}") from None
+    wanted: Any = {
+        "revision": revision, "allow_patterns": list(WANTED[index]), "ignore_patterns": list(UNWANTED)
+    }  # fmt: skip
     # A cache may hold a part of the model only; one that is whole is taken without asking the network.
     with contextlib.suppress(OSError, ValueError, GeneratorUnusable):
-        cached = snapshot_download(name, revision=revision, allow_patterns=WANTED, local_files_only=True)
+        cached = snapshot_download(name, **wanted, local_files_only=True)
         examined(Path(cached))
         return Path(cached)
     try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=WANTED))
+        return Path(snapshot_download(name, **wanted))
     except Exception as error:  # noqa: BLE001 - many kinds: no network, no such name, not allowed, disk full
         reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         raise GeneratorUnusable(

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from generator.base import MAX_RATE
-from generator.conventions import CONVENTIONS
+from generator.conventions import CONVENTIONS, trained_rate
 from generator.frames import as_pictures
 from pipeline.app import App, open_app
 from pipeline.appeals import of_job
@@ -55,7 +55,8 @@ HARMLESS: Final = frozenset({
     "timesteps", "sigmas", "guidance_scale", "guidance_scale_2", "guidance_rescale", "generator", "eta",
     "output_type", "return_dict", "num_videos_per_prompt", "use_dynamic_cfg", "max_sequence_length",
     "decode_timestep", "decode_noise_scale", "clean_caption", "callback_on_step_end",
-    "callback_on_step_end_tensor_inputs",
+    "callback_on_step_end_tensor_inputs", "video_length", "decode_chunk_size", "true_cfg_scale",
+    "overlap_history", "addnoise_condition", "base_num_frames", "ar_step", "causal_block_size",
 })  # fmt: skip
 MATERIAL: Final = NAMES | SETTINGS  # looked at by `pipeline.given`
 OUTPUTS: Final = ("np", "pil", "pt")
@@ -250,7 +251,7 @@ class GuardedPipeline:
     def _rate(self, given: dict[str, Any]) -> Fraction:
         convention = CONVENTIONS.get(type(self._guarded).__name__)
         named = (convention.rate_name if convention else None) or "fps"
-        known = convention.rate if convention else None
+        known = trained_rate(self._guarded, convention) if convention else None
         parameter = self._signature.parameters.get(named)
         default = parameter.default if parameter is not None else None
         rate = given.get(named) or default or self._frame_rate or known or FALLBACK_RATE

@@ -87,6 +87,13 @@ class Settings(BaseModel):
         "optional", description="whether frames must be judged, or only are where a model for it is set"
     )
     generator: str = Field("embedded", description="what `create` draws with, when none is named")
+    generator_offload: bool = Field(
+        False, description="whether parts of a diffusion model wait in the host's memory until they work"
+    )
+    generator_tiling: bool = Field(False, description="whether a diffusion model decodes frames in tiles")
+    generator_precision: Literal["auto", "bfloat16", "float32"] = Field(
+        "auto", description="precision of a diffusion model's weights"
+    )
     rewrite: bool = Field(
         False, description="draw a rewritten prompt where one is held only since it may describe a subject"
     )

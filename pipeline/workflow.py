@@ -38,6 +38,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
+from generator.loading import Memory
 from pipeline import judging
 from pipeline import policy as policies
 from pipeline.credentials.manifest import Agent, new_urn
@@ -153,10 +154,15 @@ class ReleaseRun(SigningRun):
 
     def _generate(self, negative: str) -> Json:
         inputs, target = self._inputs, self._staging.draft("generating.mp4")
+        settings = self._bench.settings
+        memory = Memory(
+            offload=settings.generator_offload, tiling=settings.generator_tiling,
+            precision=settings.generator_precision,
+        )  # fmt: skip
         order = GenerationOrder(
             prompt=self._judge.texts.drawn or "", generator=inputs["generator"], seconds=inputs["seconds"],
             seed=inputs["seed"], width=inputs["width"], height=inputs["height"],
-            negative=negative,
+            negative=negative, memory=memory,
         )  # fmt: skip
         made = generate(order, target, self._progress("generate"))
         name = self._staging.keep(target, ".input")

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Final
@@ -10,6 +10,7 @@ from typing import Final
 from generator.base import GenerationRequest, Generator
 from generator.catalog import open_enhancer, open_generator
 from generator.enhance import PromptEnhancer
+from generator.loading import Memory
 from pipeline.media.pictures import BT601_LIMITED, frame_from_rgb
 from pipeline.media.types import ClipInfo
 from pipeline.media.writer import ClipWriter
@@ -19,13 +20,15 @@ FRAME_RATE: Final = Fraction(16)
 INTERMEDIATE_CRF: Final = 4.0  # the release is encoded once more
 
 _LOCK = threading.Lock()
-_loaded: dict[str, Generator] = {}
+_loaded: dict[tuple[str, Memory], Generator] = {}
 _enhancers: dict[tuple[str, str | None], PromptEnhancer] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationOrder:
-    """What is to be drawn; sizes in pixels, 0 for the default; ``negative``: what is not to be drawn."""
+    """What is to be drawn; sizes in pixels, 0 for the default; ``negative``: what is not to be drawn;
+    ``memory``: how a diffusion model saves it.
+    """
 
     prompt: str
     generator: str
@@ -34,6 +37,7 @@ class GenerationOrder:
     width: int
     height: int
     negative: str = ""
+    memory: Memory = field(default_factory=Memory)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +62,7 @@ def generate(order: GenerationOrder, target: Path, progress: Callable[[float], N
     def drawn(done: int, total: int) -> None:
         progress(order.seconds * done / max(total, 1))
 
-    clip = _opened(order.generator).generate(request, drawn)
+    clip = _opened(order.generator, order.memory).generate(request, drawn)
     rate = clip.frame_rate
     info = ClipInfo(
         width=clip.width, height=clip.height, time_base=1 / rate, frame_rate=rate, variable=False,
@@ -83,9 +87,9 @@ def opened_enhancer(name: str, sha256: str | None) -> PromptEnhancer:
         return _enhancers[name, sha256]
 
 
-def _opened(name: str) -> Generator:
+def _opened(name: str, memory: Memory) -> Generator:
     """The generator of that name, loaded once in a process: a model takes seconds and gigabytes."""
     with _LOCK:
-        if name not in _loaded:
-            _loaded[name] = open_generator(name)
-        return _loaded[name]
+        if (name, memory) not in _loaded:
+            _loaded[name, memory] = open_generator(name, memory=memory)
+        return _loaded[name, memory]

@@ -12,7 +12,15 @@ import tiny_models
 from generator.conventions import DEFAULTS_FILE, SCHEMA, convention_of, defaults_of
 from generator.diffusion import DiffusionGenerator
 from generator.errors import GeneratorUnusable
-from generator.model_folder import INDEX, ModelFolder, folder_digest, open_folder
+from generator.model_folder import (
+    CONFIG,
+    INDEX,
+    UNWANTED,
+    WANTED,
+    ModelFolder,
+    folder_digest,
+    open_folder,
+)
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +168,20 @@ def test_hub_names_without_cache_and_network(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(hub, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(hub, "HF_HUB_OFFLINE", True)
     refused(Path("owner/never-made"), "not in the local cache and cannot be downloaded")
+
+
+def test_what_is_fetched_of_a_hub_model() -> None:
+    from huggingface_hub.utils import filter_repo_objects
+
+    parts = ["model_index.json", "vae/diffusion_pytorch_model.safetensors", "tokenizer/spiece.model"]
+    parts += ["transformer/diffusion_pytorch_model-00001-of-00002.safetensors"]
+    others = ["model-13b.safetensors", "vae/diffusion_pytorch_model.fp16.safetensors", "a.py", "vae/a.bin"]
+    others += ["transformer/diffusion_pytorch_model.bf16-00001-of-00002.safetensors"]
+    wanted, unwanted = list(WANTED[INDEX]), list(UNWANTED)
+    kept = filter_repo_objects([*parts, *others], allow_patterns=wanted, ignore_patterns=unwanted)
+    assert list(kept) == parts
+    single = filter_repo_objects(["model.safetensors", "a.bin"], allow_patterns=list(WANTED[CONFIG]))
+    assert list(single) == ["model.safetensors"]
 
 
 def test_hub_names_in_the_cache(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

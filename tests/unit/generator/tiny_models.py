@@ -18,6 +18,7 @@ from diffusers import (  # noqa: E402
     DiffusionPipeline,
     FlowMatchEulerDiscreteScheduler,
     LTXConditionPipeline,
+    LTXImageToVideoPipeline,
     LTXPipeline,
     LTXVideoTransformer3DModel,
     UniPCMultistepScheduler,
@@ -66,7 +67,15 @@ def ltx_condition() -> DiffusionPipeline:
     return ltx(LTXConditionPipeline)
 
 
+def ltx_image() -> DiffusionPipeline:
+    return ltx(LTXImageToVideoPipeline)
+
+
 def wan() -> DiffusionPipeline:
+    return WanPipeline(**wan_parts())
+
+
+def wan_parts() -> dict[str, object]:
     torch.manual_seed(0)
     vae = AutoencoderKLWan(
         base_dim=3, z_dim=16, dim_mult=[1, 1, 1, 1], num_res_blocks=1, temperal_downsample=[False, True, True]
@@ -77,33 +86,42 @@ def wan() -> DiffusionPipeline:
         qk_norm="rms_norm_across_heads", rope_max_seq_len=32,
     )  # fmt: skip
     config = UMT5Config(vocab_size=128, d_model=WIDTH, d_kv=8, d_ff=37, num_layers=2, num_heads=4)
-    return WanPipeline(
-        transformer=transformer, vae=vae, text_encoder=UMT5EncoderModel(config).eval(), tokenizer=tokenizer(),
-        scheduler=UniPCMultistepScheduler(
+    return {
+        "transformer": transformer, "vae": vae, "text_encoder": UMT5EncoderModel(config).eval(),
+        "tokenizer": tokenizer(),
+        "scheduler": UniPCMultistepScheduler(
             prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0
         ),
-    )  # fmt: skip
+    }  # fmt: skip
 
 
 def cogvideox() -> DiffusionPipeline:
+    return CogVideoXPipeline(**cogvideox_parts())
+
+
+def cogvideox_parts(**changes: object) -> dict[str, object]:
     torch.manual_seed(0)
-    transformer = CogVideoXTransformer3DModel(
-        num_attention_heads=4, attention_head_dim=8, in_channels=4, out_channels=4, time_embed_dim=2,
-        text_embed_dim=WIDTH, num_layers=1, sample_width=8, sample_height=8, sample_frames=9, patch_size=2,
-        temporal_compression_ratio=4, max_text_seq_length=226,
-    )  # fmt: skip
+    settings = {
+        "num_attention_heads": 2, "attention_head_dim": 16, "in_channels": 4, "out_channels": 4,
+        "time_embed_dim": 2, "text_embed_dim": WIDTH, "num_layers": 1, "sample_width": 8,
+        "sample_height": 8, "sample_frames": 9, "patch_size": 2, "temporal_compression_ratio": 4,
+        "max_text_seq_length": 226,
+    } | changes  # fmt: skip
+    transformer = CogVideoXTransformer3DModel(**settings)
     vae = AutoencoderKLCogVideoX(
         in_channels=3, out_channels=3, block_out_channels=(8, 8, 8, 8), latent_channels=4, layers_per_block=1,
         norm_num_groups=2, temporal_compression_ratio=4,
         down_block_types=("CogVideoXDownBlock3D",) * 4, up_block_types=("CogVideoXUpBlock3D",) * 4,
     )  # fmt: skip
-    return CogVideoXPipeline(
-        transformer=transformer, vae=vae, scheduler=CogVideoXDDIMScheduler(), text_encoder=text_encoder(),
-        tokenizer=tokenizer(),
-    )  # fmt: skip
+    return {
+        "transformer": transformer, "vae": vae, "scheduler": CogVideoXDDIMScheduler(),
+        "text_encoder": text_encoder(), "tokenizer": tokenizer(),
+    }  # fmt: skip
 
 
-MAKERS = {"ltx": ltx, "ltx_condition": ltx_condition, "wan": wan, "cogvideox": cogvideox}
+MAKERS = {
+    "ltx": ltx, "ltx_image": ltx_image, "ltx_condition": ltx_condition, "wan": wan, "cogvideox": cogvideox,
+}  # fmt: skip
 
 
 def saved(name: str, folder: Path) -> Path:
