@@ -101,6 +101,26 @@ def test_the_table_holds_what_is_run_here_and_nothing_else() -> None:
     assert {type(make()).__name__ for make in MAKERS.values()} == set(CONVENTIONS)
 
 
+def test_the_page_says_what_the_table_says() -> None:
+    """The columns: class, text, image, clip, frames, rate, sides, tokens."""
+    page = (Path(__file__).parents[3] / "docs" / "models.md").read_text()
+    lines = [line.strip("|").split("|") for line in page.splitlines() if line.count("|") == 9]
+    rows = {cells[0].strip(" `"): [cell.strip() for cell in cells[1:]] for cells in lines[2:]}
+    assert list(rows) == list(CONVENTIONS)
+    for name, (text, image, clip, _, rate, sides, tokens) in rows.items():
+        convention = CONVENTIONS[name]
+        more = [CONVENTIONS[other] for other in convention.others]
+        for kind, told in (("text", text), ("image", image), ("clip", clip)):
+            others = any(can(other, kind) for other in more)
+            also = ("5B" if convention.if_set else "by weights") if others else ""
+            assert told == ("yes" if can(convention, kind) else also), (name, kind)
+        assert rate.split(",")[0] == ("any" if convention.rate is None else f"{convention.rate:g}")
+        assert (convention.later is not None) == ("," in rate)
+        assert convention.later is None or rate.endswith(f" {convention.later[1]:g}")
+        assert sides.split(",")[0] == ("its own" if convention.own_size else str(convention.multiple))
+        assert tokens == str(convention.tokens or 120)  # Latte's, which is no argument
+
+
 @pytest.mark.parametrize("name", list(CONVENTIONS))
 def test_the_table_against_the_installed_library(name: str) -> None:
     convention, kind = CONVENTIONS[name], getattr(diffusers, name)
