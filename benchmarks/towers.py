@@ -19,7 +19,7 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks import common
-from benchmarks.common import Row, median, once, say
+from benchmarks.common import Conditions, Row, median, once, say
 from classifiers.clip_source import CONFIG, WEIGHTS
 
 SUITE: Final = "towers"
@@ -72,7 +72,7 @@ def main() -> None:
 
 def rows(name: str, taken: Measured) -> list[Row]:
     """The figures of one model."""
-    conditions = {"model": name, "weights": "random", "dtype": taken.dtype, "side": taken.side}
+    conditions: Conditions = {"model": name, "weights": "random", "dtype": taken.dtype, "side": taken.side}
     return [
         median("frames a processor second", taken.frames, "1/s", conditions),
         median("texts a processor second", taken.texts, "1/s", conditions),
@@ -147,7 +147,7 @@ def write(folder: Path, model: dict[str, Any], preprocess: dict[str, Any]) -> fl
     save_file({name: part.contiguous() for name, part in made.state_dict().items()}, str(folder / WEIGHTS[0]))
     if model["text_cfg"].get("hf_tokenizer_name"):
         letters().save_pretrained(folder)
-    return sum(part.numel() for part in made.parameters()) / 1e6
+    return float(sum(part.numel() for part in made.parameters())) / 1e6
 
 
 def letters() -> Any:
@@ -161,7 +161,8 @@ def letters() -> Any:
     made = Tokenizer(unigrams)
     made.pre_tokenizer, made.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
     made.post_processor = processors.TemplateProcessing(single="$A <eos>", special_tokens=[("<eos>", 1)])
-    return PreTrainedTokenizerFast(
+    wrapped: Any = PreTrainedTokenizerFast
+    return wrapped(
         tokenizer_object=made, pad_token=marks[0], eos_token=marks[1], bos_token=marks[2], unk_token=marks[3]
     )
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 from generator.base import GenerationRequest
 from generator.continuing import as_argument, noise_levels
 from generator.conventions import (
+    CONDITIONS,
     Convention,
     Defaults,
     frames_of_a_cell,
@@ -52,23 +53,25 @@ def call_of(pipeline: Any, convention: Convention, own: Defaults, request: Gener
         arguments[convention.rate_name] = rate
     if convention.spaced:
         arguments["timesteps"] = noise_levels(steps, even=own.steps is not None)
+    if own.noise is not None and CONDITIONS in (convention.image, convention.clip):
+        arguments["image_cond_noise_scale"] = own.noise
     if request.image is not None and convention.image is not None:
         first = covering(request.image, arguments["width"], arguments["height"])
         arguments[convention.image] = as_argument(convention.image, [first], single=True)
     windows = 1
     if convention.forcing and frames > convention.longest:
-        arguments |= window(convention, past=convention.history, total=frames)
+        arguments |= window(convention, convention.history)
         windows += _windows_more(frames, convention, frames_of_a_cell(pipeline))
     return Call(
         pipeline=pipeline, convention=convention, arguments=arguments, rate=rate, steps=windows * steps
     )
 
 
-def window(convention: Convention, *, past: int, total: int) -> dict[str, Any]:
+def window(convention: Convention, past: int) -> dict[str, Any]:
     """How a pipeline that makes long clips in windows is to cut them; nothing for others."""
     if not convention.forcing:
         return {}
-    return {"overlap_history": past, "base_num_frames": min(total, convention.longest)}
+    return {"overlap_history": past, "base_num_frames": convention.longest}
 
 
 def _windows_more(frames: int, convention: Convention, step: int) -> int:

@@ -129,7 +129,8 @@ class Defaults:
     With ``width``, ``height``, ``frames`` and ``rate`` it makes clips of that size only, and they are
     fitted to the request afterwards. ``tokens``: of the prompt, the rest is not read. ``history``: frames
     of an old clip that it is shown when it goes on with it. With ``steps``, `LTXConditionPipeline` takes
-    evenly spaced noise levels.
+    evenly spaced noise levels; ``noise``: how much of it lies on first frames and old ones while that
+    pipeline draws (its own: 0.15), 0 for none.
     """
 
     width: int | None = None
@@ -140,6 +141,7 @@ class Defaults:
     guidance: float | None = None
     tokens: int | None = None
     history: int | None = None
+    noise: float | None = None
     version: str | None = None
 
 
@@ -191,7 +193,8 @@ def defaults_of(folder: Path) -> Defaults:
     known = {field.name: str if field.name == "version" else (int, float) for field in fields(Defaults)}
     for name, value in document.items():
         wrong = name not in known or isinstance(value, bool) or not isinstance(value, known[name])
-        if wrong or (not isinstance(value, str) and not 0 < value < 1e6):
+        nothing = name == "noise" and value == 0
+        if wrong or (not isinstance(value, str) and not nothing and not 0 < value < 1e6):
             raise GeneratorUnusable(
                 f"{DEFAULTS_FILE}: {name[:40]} is unknown or out of range; mend or remove it"
             )

@@ -103,7 +103,7 @@ class DiffusionGenerator:
         for one in planned:
             past = as_argument(argument, [*seen, *made][-one.past :], single=False)
             given = {argument: past, call.convention.frames_name: one.total}
-            given |= window(call.convention, past=one.past, total=one.total)
+            given |= window(call.convention, one.past)
             made.extend(self._run(call.pipeline, call.arguments | told | given)[-one.fresh :])
         return np.stack(made)
 

@@ -9,9 +9,10 @@ import pytest
 import tiny_models
 
 from generator.base import GenerationRequest
+from generator.calls import call_of
 from generator.catalog import open_generator
 from generator.continuing import Pass, last_frames, noise_levels, passes
-from generator.conventions import DEFAULTS_FILE, SCHEMA
+from generator.conventions import CONVENTIONS, DEFAULTS_FILE, SCHEMA, Defaults
 from generator.diffusion import DiffusionGenerator
 from generator.errors import RequestInvalid
 from generator.frames import covering, fitted
@@ -84,6 +85,15 @@ def test_a_model_of_one_length_goes_on_again_and_again(folder: Path) -> None:
     assert made.shape == (18, 64, 64, 3)  # 4 new frames a pass: 5 passes
     assert seen == [(step, 10) for step in range(1, 11)]
     assert len({frame.tobytes() for frame in made}) == 18  # nothing goes forth and back
+
+
+def test_noise_on_old_frames_as_the_model_says(condition: DiffusionGenerator) -> None:
+    pipeline, kind = condition._pipeline, CONVENTIONS["LTXConditionPipeline"]
+    named = "image_cond_noise_scale"
+    assert named not in call_of(pipeline, kind, Defaults(), REQUEST).arguments
+    assert call_of(pipeline, kind, Defaults(noise=0), REQUEST).arguments[named] == 0
+    other = CONVENTIONS["LTXPipeline"]
+    assert named not in call_of(pipeline, other, Defaults(noise=0), REQUEST).arguments
 
 
 def test_classes_of_the_same_weights(ltx: DiffusionGenerator) -> None:

@@ -204,6 +204,26 @@ def test_long_clips_of_skyreels_are_made_in_windows() -> None:
         assert len(steps) == call.steps == 2 * windows
 
 
+@pytest.mark.parametrize(("name", "before"), [("ltx_condition", 9), ("skyreels_forcing_clip", 18)])
+def test_old_frames_do_not_come_back(name: str, before: int, tmp_path: Path) -> None:
+    """LTX gives the nine old frames once, in its own copy; SkyReels as they were given, and in its copy."""
+    MAKERS[name]().save_pretrained(tmp_path, safe_serialization=True)
+    generator = DiffusionGenerator(str(tmp_path), device="cpu")
+    given: list[np.ndarray] = []
+    run = generator._run
+
+    def seen(pipeline: Any, arguments: dict[str, Any]) -> np.ndarray:
+        given.append(run(pipeline, arguments))
+        return given[-1]
+
+    generator._run = seen  # type: ignore[method-assign]
+    request = replace(asked("clip"), clip=noise(9, 64, 64, seed=3), frame_rate=Fraction(24), seconds=8 / 24)
+    made = frames(generator, request)
+    assert len(given) == 1
+    assert len(given[0]) == before + 8
+    assert np.array_equal(made, given[0][before:])
+
+
 def test_settings_go_along_to_another_class_of_the_same_weights() -> None:
     pipeline = MAKERS["wan_expanded"]()
     other = another(pipeline, "WanImageToVideoPipeline")
@@ -219,6 +239,7 @@ def test_memory_changes_nothing_but_memory(tmp_path: Path) -> None:
     assert (plain._pipeline.vae.use_tiling, saving._pipeline.vae.use_tiling) == (False, True)
     for kind in ("text", "image", "text"):  # what moves the parts goes along from class to class
         assert np.array_equal(frames(plain, asked(kind)), frames(saving, asked(kind)))
+    assert saving._others["LTXImageToVideoPipeline"]._all_hooks
 
 
 def test_half_precision_spares_the_parts_that_are_exact(tmp_path: Path) -> None:

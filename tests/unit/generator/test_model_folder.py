@@ -205,6 +205,8 @@ def test_defaults_beside_a_model(model: Path) -> None:
     good = {"schema": SCHEMA, "width": 64, "height": 64, "frames": 9, "rate": 8, "steps": 2, "version": "v"}
     place.write_text(json.dumps(good))
     assert defaults_of(model).frames == 9
+    place.write_text(json.dumps(good | {"noise": 0}))
+    assert defaults_of(model).noise == 0
     for change in (
         {"schema": "x/1"},
         {"width": 0},
@@ -212,6 +214,7 @@ def test_defaults_beside_a_model(model: Path) -> None:
         {"other": 1},
         {"steps": True},
         {"rate": -1},
+        {"noise": -1},
     ):
         place.write_text(json.dumps(good | change))
         with pytest.raises(GeneratorUnusable, match=DEFAULTS_FILE):
