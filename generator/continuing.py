@@ -45,8 +45,8 @@ def passes(
     """
     if fixed is not None and fixed <= step:
         raise RequestInvalid(f"a model of {fixed} frames cannot go on with a clip; take another model")
+    most = min(history, (fixed or longest) - step)
     while wanted > 0:
-        most = history if fixed is None else min(history, fixed - step)
         past = (max(1, min(available, most)) - 1) // step * step + 1
         total = fixed or min(longest, past + math.ceil(wanted / step) * step)
         planned = Pass(past=past, total=total)

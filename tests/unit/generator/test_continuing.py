@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny_models
+from hypothesis import given
+from hypothesis import strategies as st
 
 from generator.base import GenerationRequest
 from generator.calls import call_of
@@ -149,6 +151,26 @@ def test_noise_levels() -> None:
         assert own == sorted(own, reverse=True)
         assert own[-1] > 0
     assert own[1] > 990
+
+
+@given(
+    available=st.integers(1, 60), wanted=st.integers(1, 300), step=st.sampled_from([4, 6, 8]),
+    history=st.integers(1, 200), cells=st.integers(1, 12), whole=st.booleans(),
+)  # fmt: skip
+def test_passes_make_what_is_wanted(
+    available: int, wanted: int, step: int, history: int, cells: int, whole: bool
+) -> None:
+    most = cells * step + 1
+    fixed = most if whole else None
+    made = 0
+    for one in passes(available, wanted, step=step, history=history, fixed=fixed, longest=most):
+        assert made < wanted  # none too many
+        assert 1 <= one.past <= min(available + made, max(history, 1))
+        assert one.past % step == 1 == one.total % step
+        assert one.fresh > 0
+        assert one.total == most if whole else one.total <= most
+        made += one.fresh
+    assert made >= wanted
 
 
 @pytest.mark.parametrize(
