@@ -38,7 +38,6 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from generator.loading import Memory
 from pipeline import judging
 from pipeline import policy as policies
 from pipeline.credentials.manifest import Agent, new_urn
@@ -46,7 +45,7 @@ from pipeline.entrance import Entrance
 from pipeline.recheck import Question
 from pipeline.release import credential, inbound, inspection, labelling, strength
 from pipeline.release import facts as release_facts
-from pipeline.release.generation import GenerationOrder, generate
+from pipeline.release.generation import GenerationOrder, generate, memory_of
 from pipeline.release.marking import MarkRequest, layout_of, mark_clip, style_of, survey
 from pipeline.resigning import SigningRun
 from pipeline.types import Json, Verdict
@@ -154,15 +153,10 @@ class ReleaseRun(SigningRun):
 
     def _generate(self, negative: str) -> Json:
         inputs, target = self._inputs, self._staging.draft("generating.mp4")
-        settings = self._bench.settings
-        memory = Memory(
-            offload=settings.generator_offload, tiling=settings.generator_tiling,
-            precision=settings.generator_precision,
-        )  # fmt: skip
         order = GenerationOrder(
             prompt=self._judge.texts.drawn or "", generator=inputs["generator"], seconds=inputs["seconds"],
             seed=inputs["seed"], width=inputs["width"], height=inputs["height"],
-            negative=negative, memory=memory,
+            negative=negative, memory=memory_of(self._bench.settings),
         )  # fmt: skip
         made = generate(order, target, self._progress("generate"))
         name = self._staging.keep(target, ".input")

@@ -14,6 +14,7 @@ from generator.loading import Memory
 from pipeline.media.pictures import BT601_LIMITED, frame_from_rgb
 from pipeline.media.types import ClipInfo
 from pipeline.media.writer import ClipWriter
+from pipeline.settings import Settings
 
 DEFAULT_SIDE: Final = 512  # pixels, where nobody asked for a size
 FRAME_RATE: Final = Fraction(16)
@@ -72,6 +73,14 @@ def generate(order: GenerationOrder, target: Path, progress: Callable[[float], N
         for index, picture in enumerate(clip.frames):
             writer.write(frame_from_rgb(picture, index, index / float(rate)))
     return Made(generator=clip.generator, version=clip.version)
+
+
+def memory_of(settings: Settings) -> Memory:
+    """How a diffusion model saves memory, by the settings."""
+    return Memory(
+        offload=settings.generator_offload, tiling=settings.generator_tiling,
+        precision=settings.generator_precision,
+    )  # fmt: skip
 
 
 def enhanced(prompt: str, name: str, sha256: str | None) -> str:

@@ -30,6 +30,8 @@ from generator.conventions import (
 from generator.diffusion import DiffusionGenerator
 from generator.errors import RequestInvalid
 from generator.loading import Memory, another
+from pipeline.release.generation import memory_of
+from pipeline.settings import Settings
 
 # Of diffusers: Mochi's decoder on a CPU, and the scheduler of Allegro.
 pytestmark = [
@@ -240,6 +242,14 @@ def test_memory_changes_nothing_but_memory(tmp_path: Path) -> None:
     for kind in ("text", "image", "text"):  # what moves the parts goes along from class to class
         assert np.array_equal(frames(plain, asked(kind)), frames(saving, asked(kind)))
     assert saving._others["LTXImageToVideoPipeline"]._all_hooks
+
+
+def test_memory_is_set_by_the_settings(tmp_path: Path) -> None:
+    assert memory_of(Settings(home=tmp_path)) == Memory()
+    set_so = Settings(
+        home=tmp_path, generator_offload=True, generator_tiling=True, generator_precision="bfloat16"
+    )
+    assert memory_of(set_so) == Memory(offload=True, tiling=True, precision="bfloat16")
 
 
 def test_half_precision_spares_the_parts_that_are_exact(tmp_path: Path) -> None:
