@@ -2,7 +2,8 @@
 
 Each has the real architecture and random weights, since none ship: a folder as open_clip writes them is made,
 and loaded by the code that looks at frames, which also chooses the precision of the weights. Speed does not
-depend on the weights' values; nothing else is said about these models. A process and one thread for each.
+depend on the weights' values; nothing else is said about these models. A process and one thread for each; its
+memory is the most that it took, and it made the weights, too.
 """
 
 import json
