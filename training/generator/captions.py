@@ -24,6 +24,8 @@ _VERBS = {
     "walking": ("walking", "walks", "strolling", "taking a walk", "stepping"),
     "jumping": ("jumping", "jumps", "hopping", "leaping", "bouncing"),
     "waving": ("waving", "waves", "waving hello", "greeting us"),
+    "dancing": ("dancing", "dances", "doing a dance"),
+    "sitting": ("sitting", "sits", "sitting down", "seated"),
 }
 _PLACES = {
     "city": ("in a city", "on a street", "downtown", "in front of tall buildings"),
@@ -65,9 +67,7 @@ _HAT = {
     "pointed hat": ("a pointed {} hat", "a {} wizard hat"),
     "headphones": ("{} headphones",),
 }
-_EXTRA = (
-    "small little big happy cute friendly the an is and wearing its to very funny dancing running sitting"
-)
+_EXTRA = "small little big happy cute friendly the an is and wearing its to very funny running spinning"
 
 
 def caption(sample: Sample, rng: np.random.Generator) -> tuple[str, dict[str, str]]:

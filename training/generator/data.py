@@ -1,7 +1,7 @@
 """Draws clips, fits the linear code, and keeps what training reads: codes of all, pixels of a few.
 
-python -m training.generator.data fit --folder DIR --clips 240
-python -m training.generator.data draw --folder DIR --shard 0 --clips 2400 --pixels 300
+python -m training.generator.data fit --folder DIR --clips 160
+python -m training.generator.data draw --folder DIR --shard 0 --clips 3000 --pixels 400
 """
 
 import argparse
@@ -18,10 +18,13 @@ from generator.embedded.world.scene import Scene
 from training.generator import pca, small_world
 from training.generator.pca import Level
 
-SIDE = 4
-LATENTS = 72
-WIDTHS = [48, LATENTS + 16, LATENTS + 16, LATENTS]
-CELLS = small_world.SIDE // 32
+SIDE = 2  # of a patch
+LATENTS = 128
+WIDTHS = [12, 72, 144, LATENTS]
+CELL = 16  # pixels
+CELLS = small_world.SIDE // CELL
+TIMES = (small_world.FRAMES - 1) // 8 + 1
+HIGH_FRAMES = 3  # of a clip whose pixels are kept, at the upsampler's size
 
 
 def as_tensor(frames: np.ndarray) -> Tensor:
@@ -38,49 +41,67 @@ def levels(folder: Path) -> list[Level]:
 def fit(folder: Path, clips: int) -> None:
     """Fit the code to `clips` clips."""
     rng = np.random.default_rng(1)
-    frames = [small_world.draw(small_world.sample(rng))[0] for _ in range(clips)]
+    frames = [small_world.smaller(small_world.draw(small_world.sample(rng))[0]) for _ in range(clips)]
     found = pca.fit_levels(torch.cat([as_tensor(clip) for clip in frames]), SIDE, WIDTHS)
     torch.save([{"basis": v.basis, "mean": v.mean, "std": v.std} for v in found], folder / "levels.pt")
 
 
 def draw(folder: Path, shard: int, clips: int, pixels: int) -> None:
-    """Draw a shard: codes.npy float16[n, 3, 8, 8, latents], cover.npy uint8[n, 3, 8, 8], said.jsonl."""
+    """Draw a shard, or what is missing of it.
+
+    codes.npy float16[n, 4, 8, 8, latents], cover.npy uint8[n, 4, 8, 8], said.jsonl; of the first `pixels`
+    clips also pixels.npy uint8[p, 25, 128, 128, 3] and high.npy uint8[p, 3, 256, 256, 3] of the frames
+    moments.npy uint8[p, 3].
+    """
     target = folder / f"shard_{shard}"
     target.mkdir(parents=True, exist_ok=True)
-    rng, code = np.random.default_rng(1000 + shard), levels(folder)
-    shape = (clips, 3, CELLS, CELLS)
-    codes = np.lib.format.open_memmap(target / "codes.npy", "w+", np.float16, (*shape, LATENTS))
-    cover = np.lib.format.open_memmap(target / "cover.npy", "w+", np.uint8, shape)
-    kept = np.lib.format.open_memmap(
-        target / "pixels.npy",
-        "w+",
-        np.uint8,
-        (pixels, small_world.FRAMES, small_world.SIDE, small_world.SIDE, 3),
-    )
-    with (target / "said.jsonl").open("w") as said:
-        for index in range(clips):
-            sample = small_world.sample(rng)
-            frames, covers = small_world.draw(sample)
-            codes[index] = pca.encode(as_tensor(frames), SIDE, code)[0].numpy()
-            cover[index] = _covered(covers)
-            if index < pixels:
-                kept[index] = frames
-            said.write(json.dumps(asdict(sample)) + "\n")
-            said.flush()
+    code, shape, side = levels(folder), (clips, TIMES, CELLS, CELLS), small_world.SIDE
+    codes = _kept(target / "codes.npy", np.float16, (*shape, LATENTS))
+    cover = _kept(target / "cover.npy", np.uint8, shape)
+    kept = _kept(target / "pixels.npy", np.uint8, (pixels, small_world.FRAMES, side, side, 3))
+    high = _kept(target / "high.npy", np.uint8, (pixels, HIGH_FRAMES, small_world.HIGH, small_world.HIGH, 3))
+    moments = _kept(target / "moments.npy", np.uint8, (pixels, HIGH_FRAMES))
+    said = target / "said.jsonl"
+    done = len(said.read_text().splitlines()) if said.exists() else 0
+    for index in range(done, clips):
+        rng = np.random.default_rng([1000 + shard, index])
+        sample = small_world.sample(rng)
+        frames, covers = small_world.draw(sample)
+        small = small_world.smaller(frames)
+        codes[index] = pca.encode(as_tensor(small), SIDE, code)[0].numpy()
+        cover[index] = _covered(small_world.smaller(covers))
+        if index < pixels:
+            kept[index] = small
+            moments[index] = rng.choice(small_world.FRAMES, HIGH_FRAMES, replace=False)
+            high[index] = frames[moments[index]]
+        with said.open("a") as lines:
+            lines.write(json.dumps(asdict(sample)) + "\n")
+
+
+def _kept(file: Path, kind: type, shape: tuple[int, ...]) -> np.ndarray:
+    """The array of a file, made if there is none of this shape."""
+    if file.exists():
+        found = np.lib.format.open_memmap(file, "r+")
+        if found.shape == shape:
+            return found
+        raise SystemExit(f"{file} is of another shape, {found.shape}; remove its folder to begin anew")
+    return np.lib.format.open_memmap(file, "w+", kind, shape)
 
 
 def _covered(covers: np.ndarray) -> np.ndarray:
     """Shares 0..255 of each latent cell that the character covers, the most over its frames."""
-    cells = covers.reshape(small_world.FRAMES, CELLS, 32, CELLS, 32).mean(axis=(2, 4))
-    times = np.concatenate([cells[:1], cells[1:9].max(0)[None], cells[9:].max(0)[None]])
-    return times.round().astype(np.uint8)
+    cells = covers.reshape(small_world.FRAMES, CELLS, CELL, CELLS, CELL).mean(axis=(2, 4))
+    later = cells[1:].reshape(TIMES - 1, 8, CELLS, CELLS).max(axis=1)
+    return np.concatenate([cells[:1], later]).round().astype(np.uint8)
 
 
 def sample_of(line: str) -> small_world.Sample:
     """A sample of a line of said.jsonl."""
     found = json.loads(line)
     design = found["design"] and Design(**found["design"])
-    return small_world.Sample(name=found["name"], design=design, scene=Scene(**found["scene"]))
+    return small_world.Sample(
+        name=found["name"], design=design, scene=Scene(**found["scene"]), begun=found["begun"]
+    )
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """The decoder's last touch: it starts as the linear code's and learns to draw edges and to hide seams.
 
-    python -m training.generator.decoder --folder DIR --minutes 12
+    python -m training.generator.decoder --folder DIR --steps 1500
 
 It sees the codes of clips whose pixels were kept: clean, and as the transformer gives them back when it
 starts from the clip with noise on it; so it learns to repair what the transformer does wrong.
@@ -35,21 +35,33 @@ SAVE_SECONDS = 120.0
 
 
 class Pairs:
-    """Codes [n, latents, 3, 8, 8] in the code's own units, and the pixels they stand for."""
+    """Codes [n, 4, 8, 8, latents] in the code's own units, the pixels they stand for, and some frames of
+    twice the size, with their numbers.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self.pixels, self.codes, self.samples = [], [], []
+        self.pixels, self.high, self.moments, self.codes, self.samples = [], [], [], [], []
         for place in sorted(folder.glob("shard_*")):
             kept = np.load(place / "pixels.npy", mmap_mode="r")
             lines = (place / "said.jsonl").read_text().splitlines()[: len(kept)]
             self.pixels += [kept[index] for index in range(len(lines))]
+            self.high += list(np.load(place / "high.npy", mmap_mode="r")[: len(lines)])
+            self.moments += list(np.load(place / "moments.npy", mmap_mode="r")[: len(lines)])
             self.codes += list(np.load(place / "codes.npy", mmap_mode="r")[: len(lines)].astype(np.float32))
             self.samples += [data.sample_of(line) for line in lines]
         self.restored: dict[int, np.ndarray] = {}
 
     def target(self, index: int) -> Tensor:
-        """Pixels float[1, 3, 17, 256, 256] in -1..1."""
+        """Pixels float[1, 3, 25, 128, 128] in -1..1."""
         return data.as_tensor(np.asarray(self.pixels[index]))
+
+
+def decoder_of(folder: Path) -> nn.Module:
+    """The decoder as far as it was trained."""
+    made = vae.build(data.LATENTS, data.levels(folder), data.SIDE).decoder
+    if (folder / "decoder.pt").exists():
+        made.load_state_dict(torch.load(folder / "decoder.pt", weights_only=True)["ema"])
+    return made.eval()
 
 
 @torch.no_grad()
@@ -72,7 +84,7 @@ def restore(folder: Path, pairs: Pairs) -> None:
         steps = torch.linspace(start, 0, RESTORE_STEPS + 1)
         for now, later in itertools.pairwise(steps):
             with torch.autocast("cpu", torch.bfloat16):
-                velocity = denoise(model, noisy, now[None], text).float()
+                velocity = denoise(model, noisy, now.expand(1, noisy.shape[1]), text).float()
             noisy = noisy + (later - now) * velocity
         pairs.restored[index] = (noisy * divisor).reshape(codes.shape).numpy()
     np.savez(file, **{str(index): value for index, value in pairs.restored.items()})
@@ -83,39 +95,39 @@ class Training:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.file = folder, folder / "decoder.pt"
-        self.decoder = vae.build(data.LATENTS, data.levels(folder), data.LATENTS).decoder
+        self.decoder = vae.build(data.LATENTS, data.levels(folder), data.SIDE).decoder
         self.optimizer = torch.optim.AdamW(
             self.decoder.parameters(), lr=RATE, betas=(0.9, 0.98), weight_decay=0.0
         )
         self.ema = {name: value.clone() for name, value in self.decoder.state_dict().items()}
-        self.step, self.spent = 0, 0.0
+        self.step = 0
         if self.file.exists():
             stored = torch.load(self.file, weights_only=True)
             self.decoder.load_state_dict(stored["model"])
             self.optimizer.load_state_dict(stored["optimizer"])
-            self.ema, self.step, self.spent = stored["ema"], stored["step"], stored["spent"]
+            self.ema, self.step = stored["ema"], stored["step"]
         self.pairs = Pairs(folder)
         restore(folder, self.pairs)
         self.rng = np.random.default_rng(self.step + 3)
 
-    def run(self, minutes: float) -> None:
-        """Train until `minutes` in all were spent."""
+    def run(self, steps: int) -> None:
+        """Train until `steps` in all were done."""
         print(f"before: {self.measure()}", flush=True)
-        began, before, saved, seen = time.monotonic(), self.spent, time.monotonic(), []
-        while self.spent < minutes:
+        saved, seen = time.monotonic(), []
+        while self.step < steps:
             loss = self._loss()
             loss.backward()
             nn.utils.clip_grad_norm_(self.decoder.parameters(), 1.0)
-            share = min(1.0, (self.step + 1) / 50, (1 - self.spent / minutes) / 0.4)
+            share = min(1.0, (self.step + 1) / 50, (steps - self.step) / (0.4 * steps))
             for group in self.optimizer.param_groups:
                 group["lr"] = RATE * share
             self.optimizer.step()
             self.optimizer.zero_grad()
             self._average()
             seen.append(float(loss.detach()))
-            self.step, self.spent = self.step + 1, before + (time.monotonic() - began) / 60
+            self.step += 1
             if self.step % 50 == 0:
-                print(f"step {self.step} minutes {self.spent:.1f} loss {np.mean(seen[-50:]):.4f}", flush=True)
+                print(f"step {self.step} loss {np.mean(seen[-50:]):.4f}", flush=True)
             if time.monotonic() - saved > SAVE_SECONDS:
                 self._save()
                 saved = time.monotonic()
@@ -130,8 +142,8 @@ class Training:
             chosen = self.pairs.restored[index]
         top, left = (int(self.rng.integers(data.CELLS - CROP + 1)) for _ in range(2))
         codes = torch.from_numpy(chosen[:, top : top + CROP, left : left + CROP]).permute(3, 0, 1, 2)[None]
-        target = self.pairs.target(index)
-        target = target[..., 32 * top : 32 * (top + CROP), 32 * left : 32 * (left + CROP)]
+        rows, columns = (slice(data.CELL * begun, data.CELL * (begun + CROP)) for begun in (top, left))
+        target = self.pairs.target(index)[..., rows, columns]
         with torch.autocast("cpu", torch.bfloat16):
             made = self.decoder(codes)
         # Cells at the cut edge miss their neighbours; they count, since the picture's own edge is like that.
@@ -163,7 +175,7 @@ class Training:
     def _save(self) -> None:
         stored = {
             "model": self.decoder.state_dict(), "ema": self.ema, "optimizer": self.optimizer.state_dict(),
-            "step": self.step, "spent": self.spent,
+            "step": self.step,
         }  # fmt: skip
         torch.save(stored, self.file.with_suffix(".new"))
         self.file.with_suffix(".new").replace(self.file)
@@ -173,10 +185,11 @@ def main() -> None:
     """Run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=12)
+    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()
-    torch.set_num_threads(1)
-    Training(given.folder).run(given.minutes)
+    torch.set_num_threads(given.threads)
+    Training(given.folder).run(given.steps)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from torch_compat import complete_torchvision
 
 complete_torchvision()
 
-from diffusers import FlowMatchEulerDiscreteScheduler, LTXPipeline  # noqa: E402
+from diffusers import FlowMatchEulerDiscreteScheduler, LTXConditionPipeline  # noqa: E402
 
 from generator.catalog import DIGEST_FILE  # noqa: E402
 from generator.conventions import DEFAULTS_FILE, SCHEMA  # noqa: E402
@@ -29,18 +29,18 @@ STEPS, GUIDANCE = 12, 2.0
 PARTS = ("transformer", "vae", "text_encoder", "tokenizer", "scheduler")
 
 
-def pipeline(folder: Path, *, averaged: bool) -> LTXPipeline:
+def pipeline(folder: Path, *, averaged: bool) -> LTXConditionPipeline:
     """The pipeline in float32, from what training stored: the averaged weights or the last ones."""
     stored = torch.load(folder / "transformer.pt", weights_only=True)
     weights = stored["ema"] if averaged else stored
     transformer, reader = new_transformer(), Reader(folder)
     transformer.load_state_dict(weights["model"])
     reader.model.load_state_dict(weights["text"])
-    codec = vae.build(data.LATENTS, data.levels(folder), data.LATENTS)
+    codec = vae.build(data.LATENTS, data.levels(folder), data.SIDE)
     if (folder / "decoder.pt").exists():
         codec.decoder.load_state_dict(torch.load(folder / "decoder.pt", weights_only=True)["ema"])
     codec.latents_std.copy_(scales(folder))
-    return LTXPipeline(
+    return LTXConditionPipeline(
         scheduler=FlowMatchEulerDiscreteScheduler(shift=1.0), vae=codec.eval(), text_encoder=reader.model,
         tokenizer=reader.names, transformer=transformer.eval(),
     )  # fmt: skip

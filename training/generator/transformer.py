@@ -1,8 +1,10 @@
 """The denoiser: diffusers' LTX transformer, trained by flow matching on codes of drawn clips.
 
-    python -m training.generator.transformer --folder DIR --minutes 40
+    python -m training.generator.transformer --folder DIR --steps 12000
 
-Goes on from DIR/transformer.pt if there is one. Cells that the character covers weigh more.
+Goes on from DIR/transformer.pt if there is one. Cells that the character covers weigh more. Some steps see
+first frames alone, a quarter of the tokens; some clips keep their first frame or their first nine, as in
+`LTXConditionPipeline`, so that the same weights begin with a picture and go on with a clip.
 """
 
 import argparse
@@ -24,23 +26,26 @@ from transformers import T5EncoderModel, T5Tokenizer  # noqa: E402
 from training.generator import captions, data, small_world  # noqa: E402
 from training.generator.text import LENGTH, WIDTH  # noqa: E402
 
-DIM, LAYERS, HEADS = 256, 5, 8
-BATCH = 16
+DIM, LAYERS, HEADS = 256, 6, 8
+BATCH, STILLS = 16, 48
+STILL_STEPS = 0.4  # share of steps that see first frames alone
+KEPT = 0.25  # share of clips from their action's start whose beginning is given; of later ones all
+KEPT_NOISE = 0.15  # what the pipeline adds to what is given, times the noise level squared
 MUON_RATE, ADAM_RATE, TEXT_RATE = 0.01, 1e-3, 2e-4
 DROPPED = 0.1  # share of captions left out, for guidance
 EMA = 0.999
 CHARACTER = 3.0  # how much more its cells weigh
 SAVE_SECONDS = 120.0
-SCALE = (8 / small_world.RATE, 32, 32)  # as the pipeline computes it: cells to seconds and pixels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shards:
-    """Codes float16[n, 3, 8, 8, latents], cover uint8[n, 3, 8, 8] and what was drawn."""
+    """Codes float16[n, 4, 8, 8, latents], cover uint8[n, 4, 8, 8] and what was drawn."""
 
     codes: np.ndarray
     cover: np.ndarray
     samples: list[small_world.Sample]
+    begun: np.ndarray  # the numbers of those that begin where their action does
 
 
 def shards(folder: Path) -> Shards:
@@ -51,7 +56,8 @@ def shards(folder: Path) -> Shards:
         samples += [data.sample_of(line) for line in lines]
         codes.append(np.load(place / "codes.npy", mmap_mode="r")[: len(lines)])
         cover.append(np.load(place / "cover.npy", mmap_mode="r")[: len(lines)])
-    return Shards(codes=np.concatenate(codes), cover=np.concatenate(cover), samples=samples)
+    begun = np.array([number for number, sample in enumerate(samples) if not sample.begun])
+    return Shards(codes=np.concatenate(codes), cover=np.concatenate(cover), samples=samples, begun=begun)
 
 
 def scales(folder: Path) -> Tensor:
@@ -113,12 +119,19 @@ class Reader:
         return self.model(tokens.input_ids)[0], tokens.attention_mask.float()
 
 
+def coordinates(times: int) -> Tensor:
+    """Where and when cells are, as the pipeline counts it: seconds, rows, columns, float32[1, 3, tokens]."""
+    grid = torch.meshgrid(torch.arange(times), *(torch.arange(data.CELLS),) * 2, indexing="ij")
+    seconds = (grid[0] * 8 - 7).clamp(min=0) / small_world.RATE
+    return torch.stack([seconds, *(axis * data.CELL for axis in grid[1:])]).flatten(1)[None].float()
+
+
 def denoise(model: nn.Module, noisy: Tensor, sigma: Tensor, text: tuple[Tensor, Tensor]) -> Tensor:
-    """The model's velocity (noise minus codes) [b, 192, latents] at noise levels [b]."""
+    """The model's velocity (noise minus codes) [b, tokens, latents] at noise levels [b, tokens]."""
+    where = coordinates(noisy.shape[1] // data.CELLS**2).expand(len(noisy), -1, -1)
     out = model(
         hidden_states=noisy, encoder_hidden_states=text[0], timestep=sigma * 1000,
-        encoder_attention_mask=text[1], num_frames=3, height=data.CELLS, width=data.CELLS,
-        rope_interpolation_scale=SCALE, return_dict=False,
+        encoder_attention_mask=text[1], video_coords=where, return_dict=False,
     )  # fmt: skip
     return out[0]
 
@@ -147,44 +160,61 @@ class Training:
         self.rng = np.random.default_rng(self.step + 17)
         self.draws = torch.Generator().manual_seed(self.step + 17)
 
-    def run(self, minutes: float, cooldown: float) -> None:
-        """Train until `minutes` in all were spent; over the last `cooldown` share the rate falls to 0."""
-        began, before, saved, seen = time.monotonic(), self.spent, time.monotonic(), []
-        while self.spent < minutes:
-            left = (1 - self.spent / minutes) / cooldown
+    def run(self, steps: int, cooldown: float) -> None:
+        """Train until `steps` in all were done; over the last `cooldown` share the rate falls to 0."""
+        began, saved, seen = time.monotonic() - self.spent, time.monotonic(), []
+        while self.step < steps:
             loss = self._loss()
             loss.backward()
             for part in self.parts.values():
                 nn.utils.clip_grad_norm_(part.parameters(), 1.0)
-            self.optimizer.step(min(1.0, (self.step + 1) / 100, left))
+            self.optimizer.step(min(1.0, (self.step + 1) / 100, (steps - self.step) / (cooldown * steps)))
             self._average()
             seen.append(float(loss.detach()))
-            self.step, self.spent = self.step + 1, before + (time.monotonic() - began) / 60
+            self.step, self.spent = self.step + 1, time.monotonic() - began
             if self.step % 50 == 0:
-                print(f"step {self.step} minutes {self.spent:.1f} loss {np.mean(seen[-50:]):.4f}", flush=True)
+                minutes, recent = self.spent / 60, np.mean(seen[-50:])
+                print(f"step {self.step} minutes {minutes:.1f} loss {recent:.4f}", flush=True)
             if time.monotonic() - saved > SAVE_SECONDS:
                 self._save()
                 self.shards, saved = shards(self.folder), time.monotonic()
         self._save()
 
     def _loss(self) -> Tensor:
-        chosen = self.rng.integers(len(self.shards.samples), size=BATCH)
-        texts = [captions.caption(self.shards.samples[i], self.rng)[0] for i in chosen]
+        still = self.rng.random() < STILL_STEPS
+        among = self.shards.begun if still else len(self.shards.samples)
+        chosen = self.rng.choice(among, STILLS if still else BATCH)
+        samples = [self.shards.samples[i] for i in chosen]
+        texts = [captions.caption(sample, self.rng)[0] for sample in samples]
         texts = ["" if self.rng.random() < DROPPED else text for text in texts]
-        codes = torch.from_numpy(self.shards.codes[chosen].astype(np.float32)).flatten(1, 3) / self.scales
-        cover = torch.from_numpy(self.shards.cover[chosen].astype(np.float32)).flatten(1, 3) / 255
-        spread = torch.randn(BATCH, generator=self.draws) * 1.2 + 0.4
-        sigma = torch.where(
-            torch.rand(BATCH, generator=self.draws) < 0.15,
-            torch.rand(BATCH, generator=self.draws),
-            spread.sigmoid(),
-        )
+        times = slice(0, 1) if still else slice(None)
+        codes = torch.from_numpy(self.shards.codes[chosen, times].astype(np.float32))
+        codes = codes.flatten(1, 3) / self.scales
+        cover = torch.from_numpy(self.shards.cover[chosen, times].astype(np.float32)).flatten(1, 3) / 255
+        given = torch.zeros_like(cover, dtype=torch.bool) if still else self._given(samples)
+        sigma = self._levels(len(codes))
         noise = torch.randn(codes.shape, generator=self.draws)
-        level = sigma[:, None, None]
+        level = torch.where(given, KEPT_NOISE * sigma[:, None].square(), sigma[:, None])[..., None]
+        kept = torch.where(given[..., None], 1.0, 1 - level)  # what is given is not faded, only noisy
+        told = torch.where(given, 0.0, sigma[:, None])
         with torch.autocast("cpu", torch.bfloat16):
-            found = denoise(self.model, codes * (1 - level) + noise * level, sigma, self.reader(texts))
-        weight = (1 + CHARACTER * cover)[..., None] * (self.scales / self.scales.mean())
+            found = denoise(self.model, codes * kept + noise * level, told, self.reader(texts))
+        weight = ((1 + CHARACTER * cover) * ~given)[..., None] * (self.scales / self.scales.mean())
         return ((found.float() - (noise - codes)).square() * weight).mean()
+
+    def _levels(self, count: int) -> Tensor:
+        """Noise levels, most of them in the middle."""
+        spread = torch.randn(count, generator=self.draws) * 1.2 + 0.4
+        even = torch.rand(count, generator=self.draws)
+        return torch.where(torch.rand(count, generator=self.draws) < 0.15, even, spread.sigmoid())
+
+    def _given(self, samples: list[small_world.Sample]) -> Tensor:
+        """Which cells of each clip are given: none, those of the first frame, or of the first nine."""
+        given = torch.zeros(len(samples), data.TIMES, data.CELLS**2, dtype=torch.bool)
+        for cells, sample in zip(given, samples, strict=True):
+            if sample.begun or self.rng.random() < KEPT:
+                cells[: self.rng.integers(1, 3)] = True
+        return given.flatten(1)
 
     def _average(self) -> None:
         keep = min(EMA, self.step / (self.step + 10))
@@ -206,11 +236,12 @@ def main() -> None:
     """Run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=40)
+    parser.add_argument("--steps", type=int, default=12_000)
     parser.add_argument("--cooldown", type=float, default=0.3)
+    parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()
-    torch.set_num_threads(1)
-    Training(given.folder).run(given.minutes, given.cooldown)
+    torch.set_num_threads(given.threads)
+    Training(given.folder).run(given.steps, given.cooldown)
 
 
 if __name__ == "__main__":

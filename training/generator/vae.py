@@ -11,23 +11,28 @@ from torch import Tensor, nn
 
 from training.generator.pca import Level
 
-SIDE = 4  # of a patch
-NARROW = 80  # channels of the encoder: the latents and some constants
 SLOPE = 0.9276705  # of SiLU at 1
 SWING = 0.3  # how far the codes may move from the constant 1
+WIDTH = 144  # of the decoder at its two coarsest stages; halved at each finer one
+SPARE = 16  # channels of the encoder beside its latents, for the constant
 
 
-def build(latents: int, levels: list[Level], decoder_width: int = 64) -> AutoencoderKLLTXVideo:
-    """An autoencoder whose output is the linear code's; latents have mean 0 and `latents_std` of the code."""
+def build(latents: int, levels: list[Level], side: int, width: int = WIDTH) -> AutoencoderKLLTXVideo:
+    """An autoencoder whose output is the linear code's; latents have mean 0 and `latents_std` of the code.
+
+    `side`: of the patches of level 0. `width` is a multiple of 2 for each level but the first two.
+    """
     down = len(levels) - 1
-    narrow = max(NARROW, latents + 16)
+    narrow = max(latents + SPARE, *(len(level.basis) for level in levels))
+    halvings = (1,) + (2,) * (down - 1)  # from the coarsest stage on
+    widths = [width // 2 ** max(0, stage - 1) for stage in range(down)]
     vae = AutoencoderKLLTXVideo(
         latent_channels=latents, block_out_channels=(narrow,) * down,
         down_block_types=("LTXVideoDownBlock3D",) * down, spatio_temporal_scaling=(True,) * down,
         layers_per_block=(0,) * down + (0,), downsample_type=("conv",) * down,
-        decoder_block_out_channels=(decoder_width,) * down, decoder_spatio_temporal_scaling=(True,) * down,
-        decoder_layers_per_block=(*(0, 1, 1, 1)[:down], 1), decoder_inject_noise=(False,) * (down + 1),
-        upsample_residual=(False,) * down, upsample_factor=(1,) * down, patch_size=SIDE,
+        decoder_block_out_channels=tuple(reversed(widths)), decoder_spatio_temporal_scaling=(True,) * down,
+        decoder_layers_per_block=(*(1,) * down, 1), decoder_inject_noise=(False,) * (down + 1),
+        upsample_residual=(False,) * down, upsample_factor=tuple(reversed(halvings)), patch_size=side,
         patch_size_t=1, encoder_causal=True, decoder_causal=False,
     )  # fmt: skip
     with torch.no_grad():
@@ -68,32 +73,37 @@ def _start_decoder(vae: AutoencoderKLLTXVideo, levels: list[Level], latents: int
     width = first.weight.shape[0]
     for i in range(min(latents, width)):
         first.weight[i, i, 1, 1, 1] = 1.0
-    half = width // 2
     for index, (block, level) in enumerate(zip(vae.decoder.up_blocks, reversed(levels[1:]), strict=True)):
-        conv = _blank(block.upsamplers[0].conv.conv)
-        codes = min(len(level.basis), width)
         below = levels[len(levels) - 2 - index]
-        keep = min(len(below.basis), half if below is levels[0] else width)
-        basis = level.basis[:codes].T.reshape(-1, 8, codes)[:keep]
-        mean = level.mean.reshape(-1, 8)[:keep]
-        weight = conv.weight.view(width, 8, width, 3, 3, 3)
-        bias = conv.bias.view(width, 8)
-        if below is levels[0]:
-            step = SWING / (4 * below.std[:keep])
-            weight[:keep, :, :codes, 1, 1, 1] = basis * step[:, None, None]
-            weight[half : half + keep, :, :codes, 1, 1, 1] = -basis * step[:, None, None]
-            bias[:keep] = mean * step[:, None]
-            bias[half : half + keep] = -mean * step[:, None]
-            bias += 1.0
-        else:
-            weight[:keep, :, :codes, 1, 1, 1] = basis
-            bias[:keep] = mean
+        _start_upsampler(block.upsamplers[0].conv.conv, level, below, last=below is levels[0])
     out = _blank(vae.decoder.conv_out.conv)
+    half = out.weight.shape[1] // 2
     keep = min(len(levels[0].basis), half)
     gain = 4 * levels[0].std[:keep] / (SWING * 2 * SLOPE)
     out.weight[:, :keep, 1, 1, 1] = levels[0].basis[:keep].T * gain
     out.weight[:, half : half + keep, 1, 1, 1] = -levels[0].basis[:keep].T * gain
     out.bias.copy_(levels[0].mean)
+
+
+def _start_upsampler(conv: nn.Conv3d, level: Level, below: Level, *, last: bool) -> None:
+    """Codes of a level to blocks of the codes below; the last ones ride on a constant, with either sign."""
+    _blank(conv)
+    into, made = conv.weight.shape[1], conv.weight.shape[0] // 8
+    half = made // 2
+    codes, keep = min(len(level.basis), into), min(len(below.basis), half if last else made)
+    basis = level.basis[:codes].T.reshape(-1, 8, codes)[:keep]
+    mean = level.mean.reshape(-1, 8)[:keep]
+    weight, bias = conv.weight.view(made, 8, into, 3, 3, 3), conv.bias.view(made, 8)
+    if not last:
+        weight[:keep, :, :codes, 1, 1, 1] = basis
+        bias[:keep] = mean
+        return
+    step = SWING / (4 * below.std[:keep])
+    weight[:keep, :, :codes, 1, 1, 1] = basis * step[:, None, None]
+    weight[half : half + keep, :, :codes, 1, 1, 1] = -basis * step[:, None, None]
+    bias[:keep] = mean * step[:, None]
+    bias[half : half + keep] = -mean * step[:, None]
+    bias += 1.0
 
 
 def _blank(conv: nn.Conv3d) -> nn.Conv3d:

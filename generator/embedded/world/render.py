@@ -48,9 +48,11 @@ def render_clip(
         yield render_frame(design, scene, width=width, height=height, time=index / frame_rate).picture
 
 
-def render_frame(design: Design | None, scene: Scene, *, width: int, height: int, time: float) -> Rendered:
+def render_frame(
+    design: Design | None, scene: Scene, *, width: int, height: int, time: float, oversample: int = OVERSAMPLE
+) -> Rendered:
     """One moment of a clip, ``time`` in seconds from its start."""
-    shape = height * OVERSAMPLE, width * OVERSAMPLE
+    shape = height * oversample, width * oversample
     pixels, cover = np.zeros((*shape, 3), np.uint8), np.zeros(shape, np.uint8)
     aspect = width / height
     canvas = Canvas(pixels=pixels, cover=cover, matrix=_camera(scene, shape, aspect, time))

@@ -11,7 +11,7 @@ complete_torchvision()
 
 from training.generator import pca, vae  # noqa: E402
 
-WIDTHS = [48, 40, 40, 24]
+WIDTHS = [12, 36, 40, 24]
 
 
 @pytest.fixture(scope="module")
@@ -28,25 +28,25 @@ def clips() -> Tensor:
 
 
 def test_patches_and_blocks_can_be_undone(clips: Tensor) -> None:
-    cut = pca.patches(clips, 4)
-    assert cut.shape == (6, 9, 16, 16, 48)
-    assert torch.equal(pca.unpatch(cut, 4), clips)
+    cut = pca.patches(clips, 2)
+    assert cut.shape == (6, 9, 32, 32, 12)
+    assert torch.equal(pca.unpatch(cut, 2), clips)
     assert torch.equal(pca.unblock(pca.blocks(cut)), cut)
 
 
 def test_the_code_keeps_smooth_clips(clips: Tensor) -> None:
-    levels = pca.fit_levels(clips, 4, WIDTHS)
-    codes = pca.encode(clips, 4, levels)
-    assert codes.shape == (6, 2, 2, 2, 24)
-    assert vae.psnr(pca.decode(codes, 4, levels), clips) > 30
+    levels = pca.fit_levels(clips, 2, WIDTHS)
+    codes = pca.encode(clips, 2, levels)
+    assert codes.shape == (6, 2, 4, 4, 24)
+    assert vae.psnr(pca.decode(codes, 2, levels), clips) > 30
 
 
 def test_the_autoencoder_starts_as_the_code(clips: Tensor) -> None:
-    levels = pca.fit_levels(clips, 4, WIDTHS)
-    codec = vae.build(24, levels, decoder_width=64).eval()
-    codes = pca.encode(clips, 4, levels).permute(0, 4, 1, 2, 3)
+    levels = pca.fit_levels(clips, 2, WIDTHS)
+    codec = vae.build(24, levels, 2, width=72).eval()
+    codes = pca.encode(clips, 2, levels).permute(0, 4, 1, 2, 3)
     with torch.no_grad():
         encoded = codec.encode(clips).latent_dist.mode()
         decoded = codec.decode(codes).sample
     assert (encoded - codes).square().mean().sqrt() < 0.05 * codes.square().mean().sqrt()
-    assert vae.psnr(decoded, pca.decode(codes.permute(0, 2, 3, 4, 1), 4, levels)) > 30
+    assert vae.psnr(decoded, pca.decode(codes.permute(0, 2, 3, 4, 1), 2, levels)) > 30
