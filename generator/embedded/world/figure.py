@@ -20,6 +20,7 @@ _BUILDS: Final[dict[str, tuple[float, float, float, float, float, float]]] = {
     "pear-shaped": (0.13, 0.285, 0.225, 2.2, 0.2, 0.19),
 }
 LEG: Final = 0.15
+NARROWEST: Final = 0.35  # a character seen from the side, of its width from the front
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +39,8 @@ class Frame:
 def draw_figure(canvas: Canvas, design: Design, pose: Pose) -> None:
     """Draw a character standing at the origin of the canvas, one unit high."""
     frame = measure(design, pose)
-    lifted = canvas.within(x=0, y=-pose.rise, scale=(1 / pose.squash, pose.squash), angle=pose.lean)
+    wide = NARROWEST + (1 - NARROWEST) * abs(pose.facing)
+    lifted = canvas.within(x=0, y=-pose.rise, scale=(wide / pose.squash, pose.squash), angle=pose.lean)
     head = lifted.within(x=0, y=frame.head_y, scale=(1, 1), angle=pose.nod)
     draw_behind(lifted, design, frame.shoulders, frame.shoulder_y, frame.body_y + 0.2)
     draw_tail(lifted, design, frame.hips, frame.body_y + 0.13)
@@ -48,8 +50,9 @@ def draw_figure(canvas: Canvas, design: Design, pose: Pose) -> None:
     _draw_arms(lifted, design, pose, frame)
     draw_ears(head, design, frame.head)
     _draw_head(head, design, frame)
-    draw_face(head, design, frame.head, pose.turn)
-    draw_on_face(head, design, frame.head, pose.turn)
+    if pose.facing >= 0:
+        draw_face(head, design, frame.head, pose.turn)
+        draw_on_face(head, design, frame.head, pose.turn)
     draw_hat(head, design, frame.head)
 
 

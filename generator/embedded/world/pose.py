@@ -6,7 +6,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pose:
-    """Arms in radians from hanging down, outwards; feet as (sideways, up); the rest in heights or radians."""
+    """Arms in radians from hanging down, outwards; feet as (sideways, up); the rest in heights or radians.
+
+    ``facing``: how much of the width is seen of a character that turns about itself: 1 from the front, 0
+    from the side, -1 from behind.
+    """
 
     left_arm: float = 0.35
     right_arm: float = 0.35
@@ -18,6 +22,7 @@ class Pose:
     nod: float = 0.0
     turn: float = 0.0
     sitting: bool = False
+    facing: float = 1.0
 
 
 def pose_of(action: str, time: float, start: float) -> Pose:
@@ -44,6 +49,8 @@ def pose_of(action: str, time: float, start: float) -> Pose:
             left_foot=(0.0, max(0.0, 0.07 * wave)), right_foot=(0.0, max(0.0, -0.07 * wave)),
             rise=0.02 * abs(beat), turn=turn,
         )  # fmt: skip
+    if action == "spinning":
+        return Pose(left_arm=1.35, right_arm=1.35, facing=math.cos(phase), rise=0.01 * abs(beat))
     if action == "sitting":
         return Pose(left_arm=0.75, right_arm=0.75, sitting=True, nod=0.05 * wave, turn=turn)
     return Pose(squash=1 + 0.012 * wave, turn=turn)

@@ -13,7 +13,8 @@ from generator.embedded.world.canvas import Canvas, Colour, Picture
 from generator.embedded.world.design import Design
 from generator.embedded.world.figure import draw_figure
 from generator.embedded.world.pose import pose_of
-from generator.embedded.world.scene import Scene
+from generator.embedded.world.scene import Companion, Scene
+from generator.embedded.world.weather import draw_weather
 
 # Drawn at twice the size, then reduced: on top of OpenCV's own smoothing of edges.
 OVERSAMPLE: Final = 2
@@ -31,7 +32,7 @@ FOG: Final[Colour] = (204.0, 210.0, 216.0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendered:
-    """A picture ``uint8[h, w, 3]`` and how much of each pixel the character covers ``uint8[h, w]``."""
+    """A picture ``uint8[h, w, 3]`` and how much of each pixel characters cover ``uint8[h, w]``."""
 
     picture: Picture
     cover: Picture
@@ -60,9 +61,12 @@ def render_frame(
     draw_backdrop(scene.background, place)
     pixels[:] = _styled_backdrop(pixels, scene)
     cover[:] = 0
+    if scene.companion is not None:
+        _draw_character(canvas, scene.companion.design, scene, scene.companion, time)
     if design is not None:
-        _draw_character(canvas, design, scene, aspect, time)
+        _draw_character(canvas, design, scene, scene, time)
     pixels = _lit(pixels, cover, scene)
+    draw_weather(pixels, scene.weather, scene.seed, time)
     size = (width, height)
     return Rendered(
         picture=np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8),
@@ -96,11 +100,15 @@ def _camera(scene: Scene, shape: tuple[int, int], aspect: float, time: float) ->
     )
 
 
-def _draw_character(canvas: Canvas, design: Design, scene: Scene, aspect: float, time: float) -> None:
-    height = scene.size / (1 + max(_TALL_HEADS.get(design.hat, 0.0), _TALL_EARS.get(design.species, 0.0)))
-    side = -1.0 if scene.mirrored else 1.0
+def _draw_character(
+    canvas: Canvas, design: Design, scene: Scene, who: Scene | Companion, time: float
+) -> None:
+    """Draw a character where `who` says, in the style of the scene."""
+    aspect = canvas.pixels.shape[1] / canvas.pixels.shape[0]
+    height = who.size / (1 + max(_TALL_HEADS.get(design.hat, 0.0), _TALL_EARS.get(design.species, 0.0)))
+    side = -1.0 if who.mirrored else 1.0
     start = (scene.seed % 628) / 100
-    pose = pose_of(scene.action, time, start)
+    pose = pose_of(who.action, time, start)
     outline, ink = {
         "flat": (0.0, (30, 30, 40)),
         "line": (0.022, (26, 24, 34)),
@@ -108,7 +116,7 @@ def _draw_character(canvas: Canvas, design: Design, scene: Scene, aspect: float,
     }[scene.style]
     drawn = Canvas(
         pixels=canvas.pixels, cover=canvas.cover, matrix=canvas.matrix, outline=outline, ink=ink
-    ).within(x=scene.place * aspect, y=FEET, scale=(side * height, height))
+    ).within(x=who.place * aspect, y=FEET, scale=(side * height, height))
     shadow = Canvas(pixels=canvas.pixels, cover=np.zeros_like(canvas.cover), matrix=drawn.matrix)
     ground = canvas.pixels[int(canvas.pixels.shape[0] * 0.96), canvas.pixels.shape[1] // 2]
     first, second, third = (float(value) * 0.68 for value in ground)

@@ -1,0 +1,160 @@
+"""Classifiers of what a clip of the small world shows, trained on rendered frames only.
+
+Two convolutional networks: one tells looks from single frames, the other actions from five moments. They are
+made anew for each run; what they get right on rendered clips that they never saw stands beside the rest.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Final
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from generator.embedded.world.design import COLOURS, HATS, NONE, SPECIES
+from generator.embedded.world.render import render_frame
+from generator.embedded.world.scene import BACKGROUNDS
+from training.generator import small_world
+from training.generator.small_world import Sample
+
+SIDE: Final = 96
+MOMENTS: Final = (0, 6, 12, 18, 24)  # frames at the small world's rate
+LOOKS: Final[Mapping[str, tuple[str, ...]]] = {
+    "species": SPECIES, "colour": tuple(COLOURS), "hat": HATS[1:], "background": BACKGROUNDS,
+    "time": small_world.TIMES,
+}  # fmt: skip
+ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {"action": small_world.ACTIONS}
+UNKNOWN: Final = -100  # an attribute that a clip has not, as cross entropy leaves it out
+UNSEEN_SHARE: Final = 1 / 7  # of drawn clips, those of looks that the generator never saw
+BATCH, RATE, EPOCHS = 64, 1.5e-3, 8
+SHIFT: Final = 4  # pixels
+
+Clip = NDArray[np.uint8]
+Counts = dict[str, tuple[int, int]]
+"""By attribute: right, of."""
+
+
+def truth(sample: Sample, values: Mapping[str, tuple[str, ...]]) -> list[int]:
+    """The class of each attribute, `UNKNOWN` where there is none."""
+    design, scene = sample.design, sample.scene
+    said = {"background": scene.background, "time": scene.time}
+    if design is not None:
+        said |= {"action": scene.action, "species": design.species, "colour": design.colour}
+        said |= {} if design.hat == NONE else {"hat": design.hat}
+    return [known.index(said[name]) if name in said else UNKNOWN for name, known in values.items()]
+
+
+def moments(frames: Sequence[NDArray[np.uint8]]) -> Clip:
+    """The five moments of frames at the small world's rate, ``uint8[5, 96, 96, 3]``."""
+    return np.stack([cv2.resize(frames[m], (SIDE, SIDE), interpolation=cv2.INTER_AREA) for m in MOMENTS])
+
+
+def rendered(sample: Sample, chosen: Sequence[int] = MOMENTS) -> Clip:
+    """The same of a clip as it is drawn."""
+    times = [small_world.TEMPO * (sample.begun + moment) / small_world.RATE for moment in chosen]
+    frames = [render_frame(sample.design, sample.scene, width=SIDE, height=SIDE, time=t) for t in times]
+    return np.stack([frame.picture for frame in frames])
+
+
+class _Net(nn.Module):
+    """Frames ``uint8[b, n, 96, 96, 3]`` to the logits of each attribute."""
+
+    def __init__(self, frames: int, values: Mapping[str, tuple[str, ...]]) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for into, out in pairwise([3 * frames, 32, 64, 96, 128]):
+            layers += [nn.Conv2d(into, out, 3, 2, 1), nn.BatchNorm2d(out), nn.ReLU()]
+        self.seen = nn.Sequential(*layers, nn.Flatten(), nn.Linear(128 * 36, 256), nn.ReLU())
+        self.answers = nn.ModuleList(nn.Linear(256, len(known)) for known in values.values())
+
+    def forward(self, frames: Tensor) -> list[Tensor]:
+        found = self.seen(frames.permute(0, 1, 4, 2, 3).flatten(1, 2).float() / 127.5 - 1)
+        return [answer(found) for answer in self.answers]
+
+
+class Judges:
+    """Both networks."""
+
+    def __init__(self, looks: _Net, actions: _Net) -> None:
+        self._looks, self._actions = looks.eval(), actions.eval()
+
+    @torch.inference_mode()
+    def right(self, clips: Sequence[Clip], samples: Sequence[Sample]) -> Counts:
+        """How many clips show what they should. A look is what its five moments say together."""
+        seen = torch.from_numpy(np.stack(clips))
+        looks = [
+            part.unflatten(0, seen.shape[:2]).mean(1) for part in self._looks(seen.flatten(0, 1)[:, None])
+        ]
+        return _counts(looks, samples, LOOKS) | _counts(self._actions(seen), samples, ACTIONS)
+
+
+def _counts(
+    logits: Sequence[Tensor], samples: Sequence[Sample], values: Mapping[str, tuple[str, ...]]
+) -> Counts:
+    wanted = torch.tensor([truth(sample, values) for sample in samples])
+    counts = {}
+    for column, (name, found) in enumerate(zip(values, logits, strict=True)):
+        known = wanted[:, column] != UNKNOWN
+        counts[name] = (int((found.argmax(1) == wanted[:, column])[known].sum()), int(known.sum()))
+    return counts
+
+
+def trained(looks: int, actions: int, seed: int = 5) -> Judges:
+    """Judges trained on so many rendered frames, and on so many clips."""
+    single = list(_samples(looks, seed))
+    rng = np.random.default_rng([seed, 3])
+    frames = np.stack([rendered(sample, [int(rng.integers(small_world.FRAMES))]) for sample in single])
+    several = list(_samples(actions, seed + 1))
+    clips = np.stack([rendered(sample) for sample in several])
+    return Judges(_fit(frames, single, LOOKS, seed), _fit(clips, several, ACTIONS, seed))
+
+
+def _fit(
+    clips: NDArray[np.uint8], samples: Sequence[Sample], values: Mapping[str, tuple[str, ...]], seed: int
+) -> _Net:
+    wanted = torch.tensor([truth(sample, values) for sample in samples])
+    torch.manual_seed(seed)
+    net, rng = _Net(clips.shape[1], values), np.random.default_rng(seed)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=RATE, weight_decay=0.02)
+    batches = len(clips) // BATCH
+    plan = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=EPOCHS * batches)
+    net.train()
+    for _ in range(EPOCHS):
+        for chosen in np.array_split(rng.permutation(len(clips))[: batches * BATCH], batches):
+            logits = net(torch.from_numpy(_worn(clips[chosen], rng)))
+            losses = [functional.cross_entropy(found, wanted[chosen, i]) for i, found in enumerate(logits)]
+            optimizer.zero_grad()
+            torch.stack(losses).nansum().backward()
+            optimizer.step()
+            plan.step()
+    return net
+
+
+def _samples(clips: int, seed: int) -> Iterator[Sample]:
+    rng = np.random.default_rng([seed, 77])
+    for _ in range(clips):
+        yield small_world.sample(rng, unseen=bool(rng.random() < UNSEEN_SHARE))
+
+
+def on_rendered(judges: Judges, clips: int, seed: int = 60) -> Counts:
+    """What they get right on rendered clips that they never saw."""
+    samples = list(_samples(clips, seed))
+    return judges.right([rendered(sample) for sample in samples], samples)
+
+
+def _worn(clips: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Clips blurred, noisy, darker and shifted a little: what is generated is never as clean."""
+    out = np.empty_like(clips)
+    for index, clip in enumerate(clips):
+        across, down = (int(rng.integers(-SHIFT, SHIFT + 1)) for _ in range(2))
+        moved = np.roll(clip, (down, across), axis=(1, 2)).astype(np.float32)
+        if rng.random() < 0.5:
+            sigma = float(rng.uniform(0.3, 2.0))
+            moved = np.stack([cv2.GaussianBlur(frame, (0, 0), sigma) for frame in moved])
+        moved = moved * rng.uniform(0.9, 1.1) + rng.normal(0, 8 * rng.random(), moved.shape)
+        out[index] = np.clip(moved, 0, 255)
+    return out
