@@ -86,9 +86,8 @@ class Judges:
     def right(self, clips: Sequence[Clip], samples: Sequence[Sample]) -> Counts:
         """How many clips show what they should. A look is what its five moments say together."""
         seen = torch.from_numpy(np.stack(clips))
-        looks = [
-            part.unflatten(0, seen.shape[:2]).mean(1) for part in self._looks(seen.flatten(0, 1)[:, None])
-        ]
+        single = self._looks(seen.flatten(0, 1)[:, None])
+        looks = [part.unflatten(0, seen.shape[:2]).mean(1) for part in single]
         return _counts(looks, samples, LOOKS) | _counts(self._actions(seen), samples, ACTIONS)
 
 

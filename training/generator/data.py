@@ -1,10 +1,5 @@
-"""Draws clips, fits the linear code, and keeps what training reads: codes of all, pixels of a few.
+"""Draws clips, fits the linear code, and keeps what training reads: codes of all, pixels of a few."""
 
-python -m training.generator.data fit --folder DIR --clips 160
-python -m training.generator.data draw --folder DIR --shard 0 --clips 3000 --pixels 400
-"""
-
-import argparse
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -102,24 +97,3 @@ def sample_of(line: str) -> small_world.Sample:
     return small_world.Sample(
         name=found["name"], design=design, scene=Scene(**found["scene"]), begun=found["begun"]
     )
-
-
-def main() -> None:
-    """Run a step."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("step", choices=["fit", "draw"])
-    parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--shard", type=int, default=0)
-    parser.add_argument("--clips", type=int, required=True)
-    parser.add_argument("--pixels", type=int, default=0)
-    given = parser.parse_args()
-    given.folder.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(1)
-    if given.step == "fit":
-        fit(given.folder, given.clips)
-    else:
-        draw(given.folder, given.shard, given.clips, given.pixels)
-
-
-if __name__ == "__main__":
-    main()

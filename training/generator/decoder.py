@@ -1,13 +1,10 @@
 """The decoder's last touch: it starts as the linear code's and learns to draw edges and to hide seams.
 
-    python -m training.generator.decoder --folder DIR --steps 1500
-
 It sees the codes of clips whose pixels were kept: clean, and as the transformer gives them back when it
 starts from the clip with noise on it; so it learns to repair what the transformer does wrong.
 Goes on from DIR/decoder.pt if there is one.
 """
 
-import argparse
 import itertools
 import time
 from pathlib import Path
@@ -71,7 +68,7 @@ def restore(folder: Path, pairs: Pairs) -> None:
     if file.exists():
         pairs.restored = {int(name): value for name, value in np.load(file).items()}
         return
-    stored = torch.load(folder / "transformer.pt", weights_only=True)
+    stored = torch.load(folder / "transformer.pt", weights_only=True)["ema"]
     model, reader = new_transformer(), Reader(folder)
     model.load_state_dict(stored["model"])
     reader.model.load_state_dict(stored["text"])
@@ -179,18 +176,3 @@ class Training:
         }  # fmt: skip
         torch.save(stored, self.file.with_suffix(".new"))
         self.file.with_suffix(".new").replace(self.file)
-
-
-def main() -> None:
-    """Run."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=1500)
-    parser.add_argument("--threads", type=int, default=2)
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    Training(given.folder).run(given.steps)
-
-
-if __name__ == "__main__":
-    main()

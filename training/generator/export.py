@@ -1,11 +1,9 @@
 """Puts the parts together as a diffusers folder: float16, safetensors, defaults, digest.
 
-    python -m training.generator.export --folder DIR --target generator/embedded/model --version "embedded 1"
-
-Takes DIR/transformer.pt, and DIR/decoder.pt or the linear code's decoder.
+Takes DIR/transformer.pt, averaged over the last steps; DIR/decoder.pt or the linear code's decoder; and
+DIR/upsampler.safetensors.
 """
 
-import argparse
 import json
 import shutil
 from pathlib import Path
@@ -22,23 +20,24 @@ from generator.catalog import DIGEST_FILE  # noqa: E402
 from generator.conventions import DEFAULTS_FILE, SCHEMA  # noqa: E402
 from generator.model_folder import folder_digest  # noqa: E402
 from training.generator import data, small_world, vae  # noqa: E402
+from training.generator.decoder import decoder_of  # noqa: E402
 from training.generator.text import LENGTH  # noqa: E402
 from training.generator.transformer import Reader, new_transformer, scales  # noqa: E402
+from training.generator.upsampler import FILE as UPSAMPLER  # noqa: E402
 
 STEPS, GUIDANCE = 12, 2.0
+HISTORY = 9  # frames of a clip that are shown to go on with it
 PARTS = ("transformer", "vae", "text_encoder", "tokenizer", "scheduler")
 
 
-def pipeline(folder: Path, *, averaged: bool) -> LTXConditionPipeline:
-    """The pipeline in float32, from what training stored: the averaged weights or the last ones."""
-    stored = torch.load(folder / "transformer.pt", weights_only=True)
-    weights = stored["ema"] if averaged else stored
+def pipeline(folder: Path) -> LTXConditionPipeline:
+    """The pipeline in float32, from what training stored."""
+    weights = torch.load(folder / "transformer.pt", weights_only=True)["ema"]
     transformer, reader = new_transformer(), Reader(folder)
     transformer.load_state_dict(weights["model"])
     reader.model.load_state_dict(weights["text"])
     codec = vae.build(data.LATENTS, data.levels(folder), data.SIDE)
-    if (folder / "decoder.pt").exists():
-        codec.decoder.load_state_dict(torch.load(folder / "decoder.pt", weights_only=True)["ema"])
+    codec.decoder = decoder_of(folder)
     codec.latents_std.copy_(scales(folder))
     return LTXConditionPipeline(
         scheduler=FlowMatchEulerDiscreteScheduler(shift=1.0), vae=codec.eval(), text_encoder=reader.model,
@@ -46,36 +45,21 @@ def pipeline(folder: Path, *, averaged: bool) -> LTXConditionPipeline:
     )  # fmt: skip
 
 
-def export(folder: Path, target: Path, version: str, *, averaged: bool) -> None:
+def export(folder: Path, target: Path, version: str) -> None:
     """Write the parts; what else lies in `target`, such as the model card, stays."""
-    made = pipeline(folder, averaged=averaged)
+    made = pipeline(folder)
     for part in (made.transformer, made.vae, made.text_encoder):
         part.half()
     for name in PARTS:
         shutil.rmtree(target / name, ignore_errors=True)
     made.save_pretrained(target, safe_serialization=True)
+    shutil.copyfile(folder / UPSAMPLER, target / UPSAMPLER)
     defaults = {
         "schema": SCHEMA, "version": version, "width": small_world.SIDE, "height": small_world.SIDE,
         "frames": small_world.FRAMES, "rate": small_world.RATE, "steps": STEPS, "guidance": GUIDANCE,
-        "tokens": LENGTH,
+        "tokens": LENGTH, "history": HISTORY, "upsampler": UPSAMPLER,
     }  # fmt: skip
     (target / DEFAULTS_FILE).write_text(json.dumps(defaults, indent=1) + "\n")
     (target / DIGEST_FILE).write_text(folder_digest(target) + "\n")
     for file in target.rglob("*.safetensors"):
         file.chmod(0o644)
-
-
-def main() -> None:
-    """Run."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--target", type=Path, required=True)
-    parser.add_argument("--version", required=True)
-    parser.add_argument("--last", action="store_true", help="the last weights instead of the averaged ones")
-    given = parser.parse_args()
-    torch.set_num_threads(1)
-    export(given.folder, given.target, given.version, averaged=not given.last)
-
-
-if __name__ == "__main__":
-    main()

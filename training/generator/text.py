@@ -1,9 +1,5 @@
-"""The text encoder: a tiny T5 that learns to tell from a caption who, in which colour, where, when, what.
+"""The text encoder: a tiny T5 that learns to tell from a caption who, in which colour, where, when, what."""
 
-python -m training.generator.text --folder DIR --steps 4000
-"""
-
-import argparse
 from pathlib import Path
 
 import numpy as np
@@ -99,17 +95,3 @@ def _accuracy(model: T5EncoderModel, heads: Heads, names: T5Tokenizer) -> dict[s
         logits = heads(model(tokens)[0], mask)
     right = [float((found.argmax(1) == truth[:, i]).float().mean()) for i, found in enumerate(logits)]
     return dict(zip(captions.HEADS, (round(value, 3) for value in right), strict=True))
-
-
-def main() -> None:
-    """Run."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=4000)
-    given = parser.parse_args()
-    torch.set_num_threads(1)
-    train(given.folder, given.steps)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,13 +1,10 @@
 """The denoiser: diffusers' LTX transformer, trained by flow matching on codes of drawn clips.
 
-    python -m training.generator.transformer --folder DIR --steps 12000
-
 Goes on from DIR/transformer.pt if there is one. Cells that the character covers weigh more. Some steps see
 first frames alone, a quarter of the tokens; some clips keep their first frame or their first nine, as in
 `LTXConditionPipeline`, so that the same weights begin with a picture and go on with a clip.
 """
 
-import argparse
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -230,19 +227,3 @@ class Training:
         }  # fmt: skip
         torch.save(stored, self.file.with_suffix(".new"))
         self.file.with_suffix(".new").replace(self.file)
-
-
-def main() -> None:
-    """Run."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=12_000)
-    parser.add_argument("--cooldown", type=float, default=0.3)
-    parser.add_argument("--threads", type=int, default=2)
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    Training(given.folder).run(given.steps, given.cooldown)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,12 +1,9 @@
 """The upsampler: learns to draw at twice the size what the renderer draws, from what the decoder gives back.
 
-    python -m training.generator.upsampler --folder DIR --steps 3000
-
 It sees frames of clips whose pixels were kept, decoded from clean codes and from those that the transformer
 gives back (`training.generator.decoder` makes both), so that it repairs what these do wrong.
 """
 
-import argparse
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +19,7 @@ from generator.upsampler import Upsampler  # noqa: E402
 from training.generator import data, vae  # noqa: E402
 from training.generator.decoder import HELD_OUT, Pairs, decoder_of, restore  # noqa: E402
 
+FILE = "upsampler.safetensors"
 WIDTH, BLOCKS = 48, 6
 RATE = 1e-3
 BATCH, CROP = 16, 64
@@ -108,19 +106,4 @@ def train(folder: Path, steps: int) -> None:
     print(_measure(model, (clean, restored), high), flush=True)
     kept = {name: value.half().contiguous() for name, value in average.items()}
     said = {"width": str(WIDTH), "blocks": str(BLOCKS)}
-    save_file(kept, folder / "upsampler.safetensors", metadata=said)
-
-
-def main() -> None:
-    """Run."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=3000)
-    parser.add_argument("--threads", type=int, default=2)
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    train(given.folder, given.steps)
-
-
-if __name__ == "__main__":
-    main()
+    save_file(kept, folder / FILE, metadata=said)
