@@ -23,7 +23,8 @@ PROMPTS = (
     "Nubbin Frostwick walking in space", "a yellow bear with a red crown sitting in a room",
     "Ollopha jumping in the desert", "a pink elephant walking on the beach", "Bexel Nine waving in a room",
     "a white cat in space at night", "a purple dragon with a green wizard hat waving in a city",
-    "Mossa Pondry sitting in a forest", "an orange robot dancing on the moon", "a teal owl standing in the snow",
+    "Mossa Pondry sitting in a forest", "an orange robot dancing on the moon",
+    "a teal owl standing in the snow",
     "a grey mouse with blue headphones dancing on a street",
 )  # fmt: skip
 MOMENTS = (0, 8, 16, 24)
