@@ -204,15 +204,12 @@ def _of_code(generator: DiffusionGenerator, count: int) -> list[Row]:
         small = as_tensor(small_world.smaller(high))
         back = codec.decode(codec.encode(small).latent_dist.mode()).sample
         coded.append(vae.psnr(back, small))
-        shown = ((back[0].permute(1, 2, 3, 0) + 1) / 2).clamp(0, 1).numpy()
+        shown = ((back[0].permute(1, 2, 3, 0) + 1) * 127.5).clamp(0, 255).round().byte().numpy()
         target = as_tensor(high)
-        enlarged.append(
-            vae.psnr(as_tensor(np.rint(generator.enlarged(shown) * 255).astype(np.uint8)), target)
-        )
-        bigger = np.stack(
-            [cv2.resize(frame, (small_world.HIGH,) * 2, interpolation=cv2.INTER_CUBIC) for frame in shown]
-        )
-        plain.append(vae.psnr(as_tensor((bigger.clip(0, 1) * 255).astype(np.uint8)), target))
+        enlarged.append(vae.psnr(as_tensor(generator.enlarged(shown)), target))
+        size = (small_world.HIGH, small_world.HIGH)
+        bigger = np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_CUBIC) for frame in shown])
+        plain.append(vae.psnr(as_tensor(bigger), target))
     return [
         mean("PSNR of the autoencoder", coded, "dB", {"size": "128x128"}),
         mean("PSNR with the upsampler", enlarged, "dB", {"size": "256x256"}),

@@ -5,6 +5,7 @@ signatures of the installed diffusers.
 """
 
 import math
+import re
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
@@ -130,7 +131,8 @@ class Defaults:
     fitted to the request afterwards. ``tokens``: of the prompt, the rest is not read. ``history``: frames
     of an old clip that it is shown when it goes on with it. With ``steps``, `LTXConditionPipeline` takes
     evenly spaced noise levels; ``noise``: how much of it lies on first frames and old ones while that
-    pipeline draws (its own: 0.15), 0 for none.
+    pipeline draws (its own: 0.15), 0 for none. ``upsampler``: a file in the folder that doubles the sides of
+    what the pipeline makes (`generator.upsampler`).
     """
 
     width: int | None = None
@@ -142,7 +144,12 @@ class Defaults:
     tokens: int | None = None
     history: int | None = None
     noise: float | None = None
+    upsampler: str | None = None
     version: str | None = None
+
+
+_TEXTS: Final = ("version", "upsampler")
+_UPSAMPLER: Final = re.compile(r"[A-Za-z0-9][\w-]{0,60}\.safetensors")
 
 
 def convention_of(pipeline: str) -> Convention:
@@ -190,7 +197,7 @@ def defaults_of(folder: Path) -> Defaults:
     document = read_json(path)
     if document.pop("schema", None) != SCHEMA:
         raise GeneratorUnusable(f"{DEFAULTS_FILE} is not of the schema {SCHEMA}; use another Countermark")
-    known = {field.name: str if field.name == "version" else (int, float) for field in fields(Defaults)}
+    known = {field.name: str if field.name in _TEXTS else (int, float) for field in fields(Defaults)}
     for name, value in document.items():
         wrong = name not in known or isinstance(value, bool) or not isinstance(value, known[name])
         nothing = name == "noise" and value == 0
@@ -198,7 +205,12 @@ def defaults_of(folder: Path) -> Defaults:
             raise GeneratorUnusable(
                 f"{DEFAULTS_FILE}: {name[:40]} is unknown or out of range; mend or remove it"
             )
-    return Defaults(**document)
+    found = Defaults(**document)
+    if found.upsampler is not None and not _UPSAMPLER.fullmatch(found.upsampler):
+        raise GeneratorUnusable(
+            f"{DEFAULTS_FILE}: upsampler names no .safetensors beside it; mend or remove it"
+        )
+    return found
 
 
 def setting(pipeline: Any, name: str) -> Any:

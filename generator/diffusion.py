@@ -5,6 +5,7 @@ folder before torch is imported). The same request gives the same frames on the 
 """
 
 import threading
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from generator.base import Clip, GenerationRequest, Picture, Progress, check_request
 from generator.calls import Call, call_of, window
-from generator.continuing import as_argument, last_frames, passes
+from generator.continuing import Pass, as_argument, last_frames, passes
 from generator.conventions import convention_of, defaults_of, frames_for, frames_of_a_cell, pipeline_for
 from generator.errors import GenerationFailed, GeneratorError
 from generator.frames import as_pictures, fitted
@@ -43,6 +44,7 @@ class DiffusionGenerator:
         # The pipeline of the folder, and others of the same weights as soon as they are needed.
         self._pipeline = load(folder.path, folder.pipeline, convention, self._device, self._memory)
         self._others = {folder.pipeline: self._pipeline}
+        self._upsampler = self._defaults.upsampler and _upsampler(folder.path / self._defaults.upsampler)
         self._placed = folder.pipeline
         self._busy = threading.Lock()  # a pipeline keeps its noise levels in itself: one clip at a time
         self.name = name
@@ -66,11 +68,11 @@ class DiffusionGenerator:
             if request.clip is not None:
                 frames = self._continued(request, request.clip, call, progress)
             else:
-                told = _Steps.argument(progress, call.steps)
-                frames = self._run(call.pipeline, call.arguments | told)
+                frames = self._begun(request, call, progress)
         return Clip(
-            frames=fitted(frames, call.rate, request), width=request.width, height=request.height,
-            frame_rate=request.frame_rate, generator=self.name, version=self.version,
+            frames=fitted(self.enlarged(frames), call.rate, request),
+            width=request.width, height=request.height, frame_rate=request.frame_rate,
+            generator=self.name, version=self.version,
         )  # fmt: skip
 
     def _as(self, name: str) -> Any:
@@ -82,30 +84,65 @@ class DiffusionGenerator:
         self._placed = name
         return self._others[name]
 
+    @property
+    def pipeline(self) -> Any:
+        """The pipeline as it was loaded."""
+        return self._pipeline
+
+    def enlarged(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Frames ``uint8[f, h, w, 3]`` of the pipeline, through the model's upsampler if it has one."""
+        if not self._upsampler:
+            return frames
+        from generator.upsampler import upsampled
+
+        return upsampled(self._upsampler, frames)
+
+    def _begun(self, request: GenerationRequest, call: Call, progress: Progress | None) -> NDArray[np.uint8]:
+        """The frames of a clip that begins; a model of one length that can do it goes on with its own."""
+        wanted, length = frames_for(request.seconds, call.rate), self._defaults.frames
+        planned: list[Pass] = []
+        if length is not None and call.convention.clip and length > frames_of_a_cell(call.pipeline):
+            planned = self._planned(call, min(length, self._history(call)), wanted - length)
+        told = _Steps.argument(progress, call.steps + len(planned) * call.steps)
+        made = self._run(call.pipeline, call.arguments | told)
+        call.arguments.pop(str(call.convention.image), None)
+        return np.concatenate([made, *self._passed(call, list(made), planned, told)])
+
     def _continued(
         self, request: GenerationRequest, clip: Picture, call: Call, progress: Progress | None
     ) -> NDArray[np.uint8]:
         """The new frames after `clip`, at the model's size and rate."""
-        own, argument = self._defaults, str(call.convention.clip)
-        history = int(own.history or call.convention.history)
         seen = last_frames(
-            clip, rate=request.frame_rate, wanted=call.rate, count=history,
+            clip, rate=request.frame_rate, wanted=call.rate, count=self._history(call),
             width=call.arguments["width"], height=call.arguments["height"],
         )  # fmt: skip
-        planned = list(
+        planned = self._planned(call, len(seen), frames_for(request.seconds, call.rate))
+        told = _Steps.argument(progress, len(planned) * int(call.arguments["num_inference_steps"]))
+        return np.concatenate(list(self._passed(call, seen, planned, told)))
+
+    def _history(self, call: Call) -> int:
+        return int(self._defaults.history or call.convention.history)
+
+    def _planned(self, call: Call, seen: int, wanted: int) -> list[Pass]:
+        return list(
             passes(
-                len(seen), frames_for(request.seconds, call.rate), step=frames_of_a_cell(call.pipeline),
-                history=history, fixed=own.frames, longest=call.convention.longest,
+                seen, wanted, step=frames_of_a_cell(call.pipeline), history=self._history(call),
+                fixed=self._defaults.frames, longest=call.convention.longest,
             )
         )  # fmt: skip
-        told = _Steps.argument(progress, len(planned) * int(call.arguments["num_inference_steps"]))
-        made: list[Picture] = []
+
+    def _passed(
+        self, call: Call, seen: list[Picture], planned: Iterable[Pass], told: dict[str, Any]
+    ) -> Iterator[NDArray[np.uint8]]:
+        """The new frames of each pass, which is shown the last frames of what there is."""
+        argument = str(call.convention.clip)
         for one in planned:
-            past = as_argument(argument, [*seen, *made][-one.past :], single=False)
+            past = as_argument(argument, seen[-one.past :], single=False)
             given = {argument: past, call.convention.frames_name: one.total}
             given |= window(call.convention, one.past)
-            made.extend(self._run(call.pipeline, call.arguments | told | given)[-one.fresh :])
-        return np.stack(made)
+            fresh = self._run(call.pipeline, call.arguments | told | given)[-one.fresh :]
+            seen = [*seen, *fresh][-self._history(call) :]
+            yield fresh
 
     def _run(self, pipeline: Any, arguments: dict[str, Any]) -> NDArray[np.uint8]:
         """What the pipeline makes: ``uint8[f, h, w, 3]``. Raises: GenerationFailed."""
@@ -124,6 +161,12 @@ class DiffusionGenerator:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
             raise GenerationFailed(f"the model stopped ({reason}); use another size or model") from error
         return as_pictures(made)
+
+
+def _upsampler(file: Path) -> Any:
+    from generator.upsampler import load_upsampler
+
+    return load_upsampler(file)
 
 
 class _Steps:
