@@ -12,11 +12,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from generator.base import Clip, GenerationRequest, Progress, check_request
+from generator.base import Clip, GenerationRequest, Preview, Progress, check_request
 from generator.conventions import convention_of, defaults_of, frames_wanted, side_wanted
 from generator.errors import GenerationFailed, GeneratorError, GeneratorUnusable
 from generator.frames import as_pictures, fitted
 from generator.model_folder import INSTALL, open_folder
+from generator.preview import Previewer
 
 DEVICES: Final = ("auto", "cpu", "cuda", "mps")
 
@@ -42,11 +43,13 @@ class DiffusionGenerator:
         self.name = name
         self.version = self._defaults.version or f"{folder.pipeline} {Path(source).name} {folder.pin}"
 
-    def generate(self, request: GenerationRequest, progress: Progress | None = None) -> Clip:
+    def generate(
+        self, request: GenerationRequest, progress: Progress | None = None, preview: Preview | None = None
+    ) -> Clip:
         """Generate the whole clip; its frames are then handed out one by one.
 
-        `progress` is told each step; what it raises stops the generation. Safe to call from several
-        threads: they wait for each other.
+        `progress` is told each step, `preview` shown a frame on the way (`generator.preview`); what they
+        raise stops the generation. Safe to call from several threads: they wait for each other.
         Raises: RequestInvalid, GenerationFailed.
         """
         import torch
@@ -54,10 +57,14 @@ class DiffusionGenerator:
         check_request(request)
         arguments, rate = self._arguments(request)
         arguments["generator"] = torch.Generator("cpu").manual_seed(request.seed)
-        if progress is not None:
-            arguments["callback_on_step_end"] = _told(progress, arguments["num_inference_steps"])
+        looks = None if preview is None else Previewer(preview, arguments)
+        if progress is not None or looks is not None:
+            steps = arguments["num_inference_steps"]
+            arguments = arguments | {"callback_on_step_end": _told(progress, steps, looks)}
         with self._busy:
             frames = as_pictures(self._run(arguments))
+        if looks is not None:
+            looks.end()
         return Clip(
             frames=fitted(frames, rate, request), width=request.width, height=request.height,
             frame_rate=request.frame_rate, generator=self.name, version=self.version,
@@ -111,9 +118,12 @@ _DEFAULT_STEPS: Final = 30
 _NO_MEMORY: Final = "there is not enough memory for this clip; ask for a smaller or shorter one"
 
 
-def _told(progress: Progress, steps: int) -> Any:
-    def after_step(_: Any, step: int, __: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-        progress(step + 1, steps)
+def _told(progress: Progress | None, steps: int, looks: Previewer | None) -> Any:
+    def after_step(pipe: Any, step: int, time: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        if progress is not None:
+            progress(step + 1, steps)
+        if looks is not None:
+            looks(pipe, step, time, tensors)
         return tensors
 
     return after_step
