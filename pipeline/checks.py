@@ -146,7 +146,7 @@ def look_at_frames(
 ) -> Looked:
     """What `eyes` see of a clip that is in memory: RGB ``uint8[n, h, w, 3]``, `rate` per second.
 
-    As `look`, which reads a file; without `words` no eye reads. Raises: ValueError for frames of another form.
+    As `look`, which reads a file; without `words` no eye reads. Raises: ValueError for another form.
     """
     if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or not frames.size:
         raise ValueError(f"frames are uint8[n, h, w, 3], not {frames.dtype}{list(frames.shape)}")

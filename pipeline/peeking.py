@@ -33,8 +33,7 @@ MakeOrder = Callable[[Path, tuple[int, int]], GuardOrder]
 
 
 class Peeking:
-    """The preview of one call: `app` judges it for `question`, beside the texts of the clip; files go to `folder`.
-    """
+    """The preview of one call, which `app` judges for `question` beside the texts; files go to `folder`."""
 
     def __init__(self, app: App, question: Question, texts: Texts, folder: Path, order: MakeOrder) -> None:
         self._app, self._question, self._texts = app, question, texts
