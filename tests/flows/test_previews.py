@@ -167,6 +167,19 @@ def test_a_look_that_fails_stops_nothing_and_the_clip_is_still_found(
     assert "out of memory" in made["preview"]["why"]
 
 
+def test_an_eye_that_fails_neither_stops_nor_passes(
+    app: App, tiny: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app.eyes.clip._model, "encode_image", lambda *_, **__: 1 / 0)
+    outcome = create(app, "a quiet beach", generator=tiny, seconds=0.5, width=128, height=128)
+    assert outcome.job.state is JobState.HELD
+    assert "look" in outcome.stages
+    assert (reason(outcome)["code"], reason(outcome)["check"]) == ("check_unfinished", "frames")
+    made: Any = app._bench.jobs.recorded(outcome.job.id, "generate")
+    assert made["preview"]["state"] == "skipped"
+    assert made["preview"]["checks"] == {"frames": "failed", "likeness": "completed"}
+
+
 def test_a_crash_after_the_look_was_recorded_ends_it_without_drawing_again(app: App) -> None:
     def die(step: str, event: str, _value: float) -> None:
         if (step, event) == ("preview", "end"):

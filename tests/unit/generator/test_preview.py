@@ -109,6 +109,24 @@ def test_a_look_that_fails_is_told_and_stops_nothing(
     assert np.array_equal(made, clip_of(ltx, REQUEST, None))
 
 
+def test_torchs_random_numbers_are_left_alone(
+    ltx: DiffusionGenerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vae, real = ltx._pipeline.vae, ltx._pipeline.vae.decode
+
+    def noisy(*args: Any, **kwargs: Any) -> Any:
+        torch.rand(3)  # as autoencoders that add noise do
+        return real(*args, **kwargs)
+
+    def after(preview: Preview | None) -> torch.Tensor:
+        torch.manual_seed(1)
+        clip_of(ltx, REQUEST, preview)
+        return torch.rand(3)
+
+    monkeypatch.setattr(vae, "decode", noisy)
+    assert torch.equal(after(None), after(Preview(shown=lambda _: None, share=0.55)))
+
+
 def test_what_cannot_be_shown_says_why(ltx: DiffusionGenerator, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Peek] = []
     clip_of(ltx, replace(REQUEST, steps=2), Preview(shown=seen.append, share=0.55))
