@@ -142,7 +142,7 @@ def _matching(made: Sequence[Made]) -> list[Row]:
     groups = [range(begin, begin + AMONG) for begin in range(0, len(made) - AMONG + 1, AMONG)]
     for group in groups:
         right += int((np.argmax(clips[group] @ texts[group].T, axis=1) == np.arange(AMONG)).sum())
-    told = {"among": AMONG, "by": "embedded CLIP"}
+    told: dict[str, str | int] = {"among": AMONG, "by": "embedded CLIP"}
     drawn = np.stack([_embedded(embedder, _enlarged(one.sample)) for one in made])
     best = sum(
         int((np.argmax(drawn[group] @ texts[group].T, axis=1) == np.arange(AMONG)).sum()) for group in groups
@@ -185,7 +185,8 @@ def _steps(frames: Frames) -> list[float]:
 
 
 def _times(made: Sequence[Made]) -> list[Row]:
-    told = {"size": f"{small_world.HIGH}x{small_world.HIGH}", "frames": small_world.FRAMES}
+    size = f"{small_world.HIGH}x{small_world.HIGH}"
+    told: dict[str, str | int] = {"size": size, "frames": small_world.FRAMES}
     later = made[1:]  # the first one warms up
     return [
         median("clock for a clip", [one.clock for one in later], "s", told),

@@ -62,6 +62,27 @@ class GenerationRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Peek:
+    """What is seen after ``step`` of ``steps``: RGB ``uint8[h, w, 3]``, or None and why nothing is."""
+
+    picture: Picture | None
+    step: int
+    steps: int
+    skipped: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """Asks for one look. ``shown`` is told once; what it raises stops the generation and reaches the caller.
+
+    ``share``: of the steps, over 0 and under 1.
+    """
+
+    shown: Callable[[Peek], None]
+    share: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Clip:
     """A generated clip: RGB frames ``uint8[h, w, 3]``, made one at a time, and who made it."""
 
@@ -79,8 +100,13 @@ class Generator(Protocol):
     name: str
     version: str
 
-    def generate(self, request: GenerationRequest, progress: Progress | None = None) -> Clip:
-        """Start generating; frames are drawn from ``Clip.frames``. The same request, the same frames."""
+    def generate(
+        self, request: GenerationRequest, progress: Progress | None = None, preview: Preview | None = None
+    ) -> Clip:
+        """Start generating; frames are drawn from ``Clip.frames``. The same request, the same frames.
+
+        `preview` asks for a look on the way; a generator that has none to show tells nothing.
+        """
         ...
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from generator.base import Clip, GenerationRequest, Picture, Progress, check_request
+from generator.base import Clip, GenerationRequest, Picture, Preview, Progress, check_request
 from generator.calls import Call, call_of, window
 from generator.continuing import Pass, as_argument, last_frames, passes
 from generator.conventions import convention_of, defaults_of, frames_for, frames_of_a_cell, pipeline_for
@@ -20,6 +20,7 @@ from generator.errors import GenerationFailed, GeneratorError
 from generator.frames import as_pictures, fitted
 from generator.loading import Memory, another, device_for, load, placed
 from generator.model_folder import open_folder
+from generator.preview import Previewer
 
 _NO_MEMORY: Final = "there is not enough memory for this clip; ask for a smaller or shorter one"
 
@@ -50,12 +51,14 @@ class DiffusionGenerator:
         self.name = name
         self.version = self._defaults.version or f"{folder.pipeline} {Path(source).name} {folder.pin}"
 
-    def generate(self, request: GenerationRequest, progress: Progress | None = None) -> Clip:
+    def generate(
+        self, request: GenerationRequest, progress: Progress | None = None, preview: Preview | None = None
+    ) -> Clip:
         """Generate the whole clip; its frames are then handed out one by one. Of a clip that goes on with
         another, these are the new frames alone.
 
-        `progress` is told each step; what it raises stops the generation. Safe to call from several
-        threads: they wait for each other.
+        `progress` is told each step, `preview` shown a frame on the way (`generator.preview`); what they
+        raise stops the generation. Safe to call from several threads: they wait for each other.
         Raises: RequestInvalid, GenerationFailed.
         """
         import torch
@@ -65,10 +68,12 @@ class DiffusionGenerator:
         with self._busy:
             call = call_of(self._as(name), convention_of(name), self._defaults, request)
             call.arguments["generator"] = torch.Generator("cpu").manual_seed(request.seed)
+            watch = _Watch(progress, None if preview is None else Previewer(preview, call.arguments))
             if request.clip is not None:
-                frames = self._continued(request, request.clip, call, progress)
+                frames = self._continued(request, request.clip, call, watch)
             else:
-                frames = self._begun(request, call, progress)
+                frames = self._begun(request, call, watch)
+        watch.end()
         return Clip(
             frames=fitted(self.enlarged(frames), call.rate, request),
             width=request.width, height=request.height, frame_rate=request.frame_rate,
@@ -97,19 +102,19 @@ class DiffusionGenerator:
 
         return upsampled(self._upsampler, frames)
 
-    def _begun(self, request: GenerationRequest, call: Call, progress: Progress | None) -> NDArray[np.uint8]:
+    def _begun(self, request: GenerationRequest, call: Call, watch: "_Watch") -> NDArray[np.uint8]:
         """The frames of a clip that begins; a model of one length that can do it goes on with its own."""
         wanted, length = frames_for(request.seconds, call.rate), self._defaults.frames
         planned: list[Pass] = []
         if length is not None and call.convention.clip and length > frames_of_a_cell(call.pipeline):
             planned = self._planned(call, min(length, self._history(call)), wanted - length)
-        told = _Steps.argument(progress, call.steps + len(planned) * call.steps)
+        told = watch.over(call.steps + len(planned) * call.steps)
         made = self._run(call.pipeline, call.arguments | told)
         call.arguments.pop(str(call.convention.image), None)
         return np.concatenate([made, *self._passed(call, list(made), planned, told)])
 
     def _continued(
-        self, request: GenerationRequest, clip: Picture, call: Call, progress: Progress | None
+        self, request: GenerationRequest, clip: Picture, call: Call, watch: "_Watch"
     ) -> NDArray[np.uint8]:
         """The new frames after `clip`, at the model's size and rate."""
         seen = last_frames(
@@ -117,7 +122,7 @@ class DiffusionGenerator:
             width=call.arguments["width"], height=call.arguments["height"],
         )  # fmt: skip
         planned = self._planned(call, len(seen), frames_for(request.seconds, call.rate))
-        told = _Steps.argument(progress, len(planned) * int(call.arguments["num_inference_steps"]))
+        told = watch.over(len(planned) * int(call.arguments["num_inference_steps"]))
         return np.concatenate(list(self._passed(call, seen, planned, told)))
 
     def _history(self, call: Call) -> int:
@@ -138,9 +143,9 @@ class DiffusionGenerator:
         argument = str(call.convention.clip)
         for one in planned:
             past = as_argument(argument, seen[-one.past :], single=False)
-            given = {argument: past, call.convention.frames_name: one.total}
-            given |= window(call.convention, one.past)
-            fresh = self._run(call.pipeline, call.arguments | told | given)[-one.fresh :]
+            call.arguments.update({argument: past, call.convention.frames_name: one.total})
+            call.arguments.update(window(call.convention, one.past))
+            fresh = self._run(call.pipeline, call.arguments | told)[-one.fresh :]
             seen = [*seen, *fresh][-self._history(call) :]
             yield fresh
 
@@ -169,18 +174,28 @@ def _upsampler(file: Path) -> Any:
     return load_upsampler(file)
 
 
-class _Steps:
-    """Tells each step of a generation, whichever call it belongs to."""
+class _Watch:
+    """Tells each step of a generation, whichever call it belongs to, and looks at one of them."""
 
-    def __init__(self, progress: Progress, total: int) -> None:
-        self._progress, self._total, self._done = progress, total, 0
+    def __init__(self, progress: Progress | None, looks: Previewer | None) -> None:
+        self._progress, self._looks = progress, looks
+        self._total, self._done = 0, 0
 
-    @classmethod
-    def argument(cls, progress: Progress | None, total: int) -> dict[str, Any]:
-        """The pipeline's argument for it; none where nobody is told."""
-        return {} if progress is None else {"callback_on_step_end": cls(progress, total)}
+    def over(self, steps: int) -> dict[str, Any]:
+        """The pipelines' argument for so many steps in all; none where nobody is told."""
+        self._total = steps
+        unwatched = self._progress is None and self._looks is None
+        return {} if unwatched else {"callback_on_step_end": self}
 
-    def __call__(self, _: Any, __: int, ___: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+    def end(self) -> None:
+        """Tell that nothing was seen, if it was not."""
+        if self._looks is not None:
+            self._looks.end()
+
+    def __call__(self, pipe: Any, step: int, time: Any, tensors: dict[str, Any]) -> dict[str, Any]:
         self._done = min(self._done + 1, self._total)
-        self._progress(self._done, self._total)
+        if self._progress is not None:
+            self._progress(self._done, self._total)
+        if self._looks is not None:
+            self._looks(pipe, step, time, tensors)
         return tensors

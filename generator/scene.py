@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from generator.base import Clip, GenerationRequest, Progress, check_request, demand_text
+from generator.base import Clip, GenerationRequest, Preview, Progress, check_request, demand_text
 
 BIRDS: Final = 5
 SKY_TOP, SKY_LOW = (54, 92, 148), (236, 188, 150)
@@ -29,7 +29,9 @@ class SceneGenerator:
     name = "scene"
     version = "1 (drawn; ignores the prompt)"
 
-    def generate(self, request: GenerationRequest, progress: Progress | None = None) -> Clip:
+    def generate(
+        self, request: GenerationRequest, progress: Progress | None = None, preview: Preview | None = None
+    ) -> Clip:
         """Frames are drawn when they are asked for; no progress is told. Raises: RequestInvalid."""
         check_request(request)
         demand_text(request, self.name)

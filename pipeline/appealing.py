@@ -5,7 +5,7 @@ prompt that was refused is drawn by itself, as a job of its own; a clip is not k
 account sends it again. A withdrawn release is served again, if nothing else forbids it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sqlalchemy import Connection, select
@@ -15,7 +15,7 @@ from pipeline.auth import Caller
 from pipeline.clearing import clearance_of, people_needed
 from pipeline.orders import order_sha256
 from pipeline.reinstate import Returning
-from pipeline.texts import texts_of
+from pipeline.texts import PREVIEW, texts_of
 from pipeline.types import Json, Reason
 from pipeline.workbench import Workbench, note_signer
 from pipeline.workflow import CREATE
@@ -124,6 +124,8 @@ class Appeals:
 
         seq = _seq_of(job, found.log_seq)
         cleared = [one for reason in _ours(job) if (one := clearance_of(reason, seq)) is not None]
+        # Of what is refused people see no clip in any case: for the clip as well as for a frame on the way.
+        cleared += [replace(one, origin="") for one in cleared if one.origin == PREVIEW]
         appeals.grant(
             bench.engine, found.id, voter, cleared, people_needed(_ours(job)), again, now=now,
             sign_checkpoint=note_signer(bench.keyring),

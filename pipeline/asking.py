@@ -5,6 +5,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from classifiers.base import CheckReport
+from generator.base import Peek
 from pipeline import policy as policies
 from pipeline.appeals import appeal
 from pipeline.errors import CountermarkError, Refused
@@ -17,6 +22,9 @@ from pipeline.texts import Texts
 from pipeline.types import Decision, Json, Verdict
 from pipeline.workbench import Workbench
 from registry import uses
+from registry.view import Snapshot
+
+Frames = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,22 +76,64 @@ class Asking:
 
         Raises: Refused, with the reasons, unless they are allowed; and what reading them raises.
         """
-        bench = self.bench
-        policy = policies.preset(question.policy).judging_frames(bench.eyes.frames.asked)
+        bench, policy = self.bench, self._policy(question)
         if not policy.required:
             return ()
         from pipeline import material
 
         seen = material.look_at_material(paths, bench.eyes, media_limits(bench.settings))
-        asked, snapshot, now = policy.only(policies.CLIP_CHECKS), bench.view.current(), bench.clock()
-        ask = ask_of({"account": question.account, "use": use_json(question.use)})
-        decision = policies.decide(
-            asked, material.reports_of(seen, asked, snapshot, bench.eyes.calibrations),
-            sound=policies.Sound.ACCEPT, has_sound=False, registry_seq=snapshot.seq, now=now,
-            wishes=wishes_of(snapshot.subjects, ask, now, partial(uses.today, bench.engine)),
-        )  # fmt: skip
+        asked, snapshot = policy.only(policies.CLIP_CHECKS), bench.view.current()
+        reports = material.reports_of(seen, asked, snapshot, bench.eyes.calibrations)
+        decision = self._decided(asked, reports, snapshot, question)
         self._demand_allowed(material.with_origin(decision))
         return seen.words
+
+    def judge_frames(self, frames: Frames, rate: float, question: Question) -> Decision:
+        """What the checks say of a clip in memory: RGB ``uint8[n, h, w, 3]``, `rate` per second.
+
+        Raises: ValueError for frames of another form.
+        """
+        from pipeline import checks, material
+
+        bench, asked = self.bench, self._policy(question).only(policies.CLIP_CHECKS)
+        looked = checks.look_at_frames(frames, rate, bench.eyes)
+        seen = material.Material(sight=looked.sight, unfinished=looked.unfinished)
+        snapshot = bench.view.current()
+        reports = material.reports_of(seen, asked, snapshot, bench.eyes.calibrations)
+        return self._decided(asked, reports, snapshot, question)
+
+    def _policy(self, question: Question) -> policies.Policy:
+        """The policy as clips and pictures are judged by it."""
+        return policies.preset(question.policy).judging_frames(self.bench.eyes.frames.asked)
+
+    def _decided(
+        self, asked: policies.Policy, reports: Sequence[CheckReport], snapshot: Snapshot, question: Question
+    ) -> Decision:
+        bench, now = self.bench, self.bench.clock()
+        ask = ask_of({"account": question.account, "use": use_json(question.use)})
+        return policies.decide(
+            asked, reports, sound=policies.Sound.ACCEPT, has_sound=False, registry_seq=snapshot.seq, now=now,
+            wishes=wishes_of(snapshot.subjects, ask, now, partial(uses.today, bench.engine)),
+        )  # fmt: skip
+
+    def previews(self, question: Question) -> bool:
+        """Whether a frame of a clip on the way can be refused outright."""
+        from pipeline.preview import worthwhile
+
+        return worthwhile(self._policy(question), self.bench.settings.preview, resumable=False)
+
+    def preview(
+        self, peek: Peek, texts: Texts, question: Question
+    ) -> tuple[Decision, tuple[CheckReport, ...]]:
+        """Judge a frame of a clip on the way (`pipeline.preview`), and what its checks said."""
+        from pipeline import preview
+
+        assert peek.picture is not None  # noqa: S101 - there is nothing to judge else
+        bench, policy = self.bench, self._policy(question)
+        snapshot = bench.view.current()
+        reports = preview.reports_of(peek.picture, policy, bench.eyes, snapshot, texts.all)
+        decision = self._decided(policy.only(preview.completed(reports)), reports, snapshot, question)
+        return preview.with_origin(decision, peek), reports
 
     def rewritten(self, prompt: str, question: Question) -> Json | None:
         """The prompt to draw in place of one that is held for what it describes (`pipeline.rewriting`).

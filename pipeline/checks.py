@@ -17,7 +17,9 @@ from functools import cache, partial
 from os import PathLike
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar, runtime_checkable
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from classifiers import sampling
 from classifiers.base import Box, CheckReport, CheckState, Embedder, Kind, Picture, Seen, Sight, Vectors
@@ -46,6 +48,7 @@ WORD_SHARE: Final = 3
 SECONDS: Final = 600.0
 """Time for looking at a clip, after which it is given up (and held)."""
 
+Frames = NDArray[np.uint8]
 Progress = Callable[[float], None]
 Shown = Callable[[], Picture]
 """Makes the RGB picture of a frame that is kept."""
@@ -138,8 +141,33 @@ def look_at_pictures(pictures: Sequence[Picture], eyes: Eyes, seconds: float = S
     return _look(samples, eyes, _Deadline(seconds))
 
 
+def look_at_frames(
+    frames: Frames, rate: float, eyes: Eyes, seconds: float = SECONDS, *, words: bool = True
+) -> Looked:
+    """What `eyes` see of a clip that is in memory: RGB ``uint8[n, h, w, 3]``, `rate` per second.
+
+    As `look`, which reads a file; without `words` no eye reads. Raises: ValueError for another form.
+    """
+    if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or not frames.size:
+        raise ValueError(f"frames are uint8[n, h, w, 3], not {frames.dtype}{list(frames.shape)}")
+    sampler = Sampler[Shown](sampling.limits_for(len(frames) / rate))
+    for number, frame in enumerate(frames):
+        luma = np.asarray(cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2GRAY), np.uint8)
+        sampler.offer(number / rate, luma, partial(_kept, frame))
+    return _look(sampler.samples(), eyes, _Deadline(seconds), words=words)
+
+
 def _itself(picture: Picture) -> Picture:
     return picture
+
+
+def _kept(frame: Picture) -> Shown:
+    """Keeps a frame in memory at the size that is looked at."""
+    height, width = frame.shape[:2]
+    share = min(1.0, LONGEST_SIDE / max(height, width))
+    size = max(1, round(width * share)), max(1, round(height * share))
+    small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA) if share < 1 else frame
+    return partial(_itself, np.ascontiguousarray(small, np.uint8))
 
 
 def _shown(frame: Frame, info: ClipInfo) -> Shown:
@@ -156,10 +184,11 @@ class _Look(Protocol):
     def seen(self) -> Sequence[Seen]: ...
 
 
-def _look(samples: Sequence[Sample[Shown]], eyes: Eyes, deadline: _Deadline) -> Looked:
+def _look(samples: Sequence[Sample[Shown]], eyes: Eyes, deadline: _Deadline, *, words: bool = True) -> Looked:
     """Show each sample to all eyes in turn, so that it becomes a picture once."""
     frames = _Frames(eyes)
-    going: list[_Look] = [frames, _Faces(eyes, spread(samples, FACE_FRAMES)), _Words(eyes, deadline)]
+    going: list[_Look] = [frames, _Faces(eyes, spread(samples, FACE_FRAMES))]
+    going += [_Words(eyes, deadline)] if words else []
     if isinstance(eyes, JudgingEyes) and (judges := eyes.frame_judges()).all:
         going.append(_Unsafe(judges, frames, deadline))
     unfinished: list[CheckReport] = []

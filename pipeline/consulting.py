@@ -10,6 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from pipeline.errors import UsageError
+from pipeline.previewing import CLIPS
 from pipeline.texts import texts_of
 from pipeline.types import Json
 from pipeline.workbench import Workbench, note_signer
@@ -69,7 +70,7 @@ def consult(bench: Workbench, hold: Held, wanted: Collection[str], by: str) -> l
     """Ask (2). Raises: UsageError, CaseClosed, CaseTaken, PermissionAnswered."""
     whom = demand_askable(bench, hold, wanted)
     inputs = bench.jobs.get(hold.job_id).inputs
-    made = [bench.jobs.recorded(hold.job_id, step) for step in ("accept", "generate")]
+    made = [bench.jobs.recorded(hold.job_id, step) for step in CLIPS]
     use = inputs.get("use")
     request = Request(
         account=str(inputs.get("account") or ""), days=bench.settings.ask_days,

@@ -7,7 +7,8 @@ The rules of a call, in order:
    (`pipeline.given`) are looked at; a refusal raises `Refused` with its reasons;
 3. a prompt that is held for what it describes is rewritten where the setting `rewrite` says so, and where an
    enhancer rewrites the prompt, the gate judges what it wrote; the pipeline draws what came of it;
-4. the pipeline generates; the clip passes through the same job as `countermark guard --prompt`, but its
+4. the pipeline generates; a frame on the way that is refused outright stops it (`pipeline.peeking`); the clip
+   passes through the same job as `countermark guard --prompt`, but its
    credential says that this model made it, and of what, or which clip it goes on with;
 5. what comes back are the decoded frames of the signed file, in the type that was asked for.
 
@@ -43,6 +44,7 @@ from pipeline.media.rgb import rgb
 from pipeline.media.types import ClipInfo
 from pipeline.media.writer import ClipWriter
 from pipeline.orders import LOCAL_ACCOUNT, MAX_MATERIAL, GuardOrder
+from pipeline.peeking import Peeking
 from pipeline.policy import Sound, from_json, preset
 from pipeline.settings import Settings, load
 from pipeline.telling import line_of
@@ -161,7 +163,8 @@ class GuardedPipeline:
             setattr(self._guarded, name, value)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Generate and release. The result has ``frames``, ``release`` and ``decision``.
+        """Generate and release. The result has ``frames``, ``release``, ``decision``, and ``preview``: what
+        was seen on the way, empty where nothing was looked at.
 
         Raises: Refused with reasons, UsageError for what may not be asked, and what the steps raise.
         """
@@ -174,13 +177,15 @@ class GuardedPipeline:
             asked = self._judged(asked)
             fixed = {"prompt": asked.enhanced or asked.prompt, "output_type": "np"} | material.arguments
             fixed |= self._negative(given, asked.negative)
-            result = self._guarded(**given | fixed | _callback(given))
+            looks = self._peeking(asked, Path(folder))
+            result = self._guarded(**given | fixed | looks.arguments(given | fixed, self._signature))
+            looks.end()
             made = as_pictures(np.asarray(result.frames[0], dtype=np.float32))
             place = material.continued(made)
             extends = None if place is None else asked.material[place]
             release, decision = self._release(made, asked, rate, Path(folder), extends)
         result.frames = _as_asked(_decoded(release.file, self._settings), wanted)
-        result.release, result.decision = release, decision
+        result.release, result.decision, result.preview = release, decision, looks.told
         return result
 
     def _judged(self, asked: "Asked") -> "Asked":
@@ -227,16 +232,26 @@ class GuardedPipeline:
         except TypeError as error:
             raise UsageError(f"the pipeline cannot be called like this: {error}") from None
 
+    def _peeking(self, asked: "Asked", folder: Path) -> Peeking:
+        def order(source: Path, seen: tuple[int, int]) -> GuardOrder:
+            return replace(self._order(source, asked), preview=seen)
+
+        question = Question(policy=self._policy, account=self._account)
+        return Peeking(self._opened(), question, asked.texts(), folder, order)
+
+    def _order(self, source: Path, asked: "Asked") -> GuardOrder:
+        return GuardOrder(
+            source=source, policy=self._policy, sound=Sound.HOLD, prompt=asked.prompt,
+            enhanced=asked.enhanced, material=asked.material, asked=asked.asked, account=self._account,
+            maker=_maker(self._guarded),
+        )  # fmt: skip
+
     def _release(
         self, made: Frames, asked: "Asked", rate: Fraction, folder: Path, extends: Path | None
     ) -> tuple[GuardedRelease, Decision]:
         source = folder / STEM
         _write(made, rate, source)
-        order = GuardOrder(
-            source=source, policy=self._policy, sound=Sound.HOLD, prompt=asked.prompt,
-            enhanced=asked.enhanced, material=asked.material, asked=asked.asked, account=self._account,
-            maker=_maker(self._guarded), extends=extends,
-        )  # fmt: skip
+        order = replace(self._order(source, asked), extends=extends)
         outcome = self._opened().guard(order, _silent)
         if outcome.release is None or outcome.file is None or outcome.decision is None:
             told = [line_of(reason) for reason in outcome.held] or ["The clip is held."]
@@ -331,27 +346,6 @@ def _refuse_unjudged(given: dict[str, Any], signature: inspect.Signature) -> Non
         raise UsageError(
             "with guidance under 1 a negative prompt is drawn rather than avoided; raise it to 1"
         )
-
-
-def _callback(given: dict[str, Any]) -> dict[str, Any]:
-    """The user's callback, which sees copies: what it changed would not be what the prompt asked for."""
-    theirs = given.get("callback_on_step_end")
-    if theirs is None:
-        return {}
-
-    def after_step(pipe: Any, step: int, time: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-        copies = {name: _copy(value) for name, value in tensors.items()}
-        shown = dict(copies)
-        answer = theirs(pipe, step, time, shown) or {}
-        if any(answer[name] is not copies.get(name) for name in answer):
-            raise UsageError("the callback of a guarded pipeline may look and stop, but not change the clip")
-        return {}
-
-    return {"callback_on_step_end": after_step}
-
-
-def _copy(value: Any) -> Any:
-    return value.clone() if hasattr(value, "clone") else value
 
 
 def _write(made: Frames, rate: Fraction, target: Path) -> None:

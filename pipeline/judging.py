@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from classifiers.base import CheckReport, CheckState, Sight
+from generator.base import Peek
 from pipeline import policy as policies
 from pipeline.clearing import without_cleared
 from pipeline.examine import examine, unasked
@@ -136,6 +137,24 @@ class Judge:
         reports = material.reports_of(seen, asked, snapshot, self._bench.eyes.calibrations)
         decision = material.with_origin(self._decided(asked, reports, snapshot, has_sound=False))
         return {"decision": policies.to_json(self._without_cleared(decision))}
+
+    @property
+    def previews(self) -> bool:
+        """Whether a frame that is looked at while the clip is drawn can stop the job."""
+        from pipeline.preview import worthwhile
+
+        return worthwhile(self._policy, self._bench.settings.preview, resumable=True)
+
+    def preview(self, peek: Peek) -> tuple[Decision, tuple[CheckReport, ...]]:
+        """Judge a frame on the way (`pipeline.preview`), and what its checks said."""
+        from pipeline import preview
+
+        assert peek.picture is not None  # noqa: S101 - there is nothing to judge else
+        snapshot, eyes = self._bench.view.current(), self._bench.eyes
+        reports = preview.reports_of(peek.picture, self._policy, eyes, snapshot, self.texts.all)
+        asked = self._policy.only(preview.completed(reports))
+        decision = preview.with_origin(self._decided(asked, reports, snapshot, has_sound=False), peek)
+        return self._without_cleared(decision), reports
 
     def listen(self, source: Path, limits: MediaLimits) -> Json:
         """Write down what is said in a clip: {"text", "state", "detail", "sight"}; null where nobody asks.

@@ -55,7 +55,8 @@ class GuardOrder:
     another clip it is refused; ``name``: what the file is called, where ``source`` does not say;
     ``use``: what it is for; ``maker``: the model, as (name, version), that made the clip in our hands: only
     who ran it says so, and then the credential says that the clip was generated; ``extends``: that one of
-    ``material`` which it goes on with, whose frames it begins with.
+    ``material`` which it goes on with, whose frames it begins with; ``preview``: the source is no clip but a
+    frame that was seen after (step, of so many) while one was made, and never becomes a release.
     """
 
     source: Path
@@ -73,6 +74,7 @@ class GuardOrder:
     use: Use = NO_USE
     maker: tuple[str, str] | None = None
     extends: Path | None = None
+    preview: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,6 +227,8 @@ def _guard(order: GuardOrder, settings: Settings) -> Json:
     given = [_given(path, settings) for path in order.material]
     material: Json = {"material": [*given]}
     asked: Json = {} if order.asked is None else {"asked_prompt": check_prompt(order.asked, settings)}
+    if order.preview is not None:
+        asked |= {"preview": {"step": order.preview[0], "steps": order.preview[1]}}
     return asked | (material if order.material else {}) | _maker(order, given) | {
         "source": recordable(str(order.source.absolute()), "file name"),
         "name": safe_text(order.name or order.source.name),

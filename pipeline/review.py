@@ -22,6 +22,7 @@ from pipeline.auth import Caller
 from pipeline.clearing import clearance_of, people_needed
 from pipeline.errors import UsageError
 from pipeline.orders import material_of
+from pipeline.previewing import CLIPS
 from pipeline.release.staging import Staging
 from pipeline.texts import texts_of
 from pipeline.types import Decision, Json, Reason, Verdict
@@ -200,7 +201,7 @@ class Reviews:
             with contextlib.suppress(NotFound):
                 return self._bench.store.find(Area.RELEASED, released.file_sha256)
             return None
-        made = [self._bench.jobs.recorded(hold.job_id, step) for step in ("accept", "generate")]
+        made = [self._bench.jobs.recorded(hold.job_id, step) for step in CLIPS]
         staging = Staging(self._bench.store, hold.job_id)
         files = [staging.path(str(one["file"])) for one in made if isinstance(one, dict)]
         return next((file for file in files if file.is_file()), None)

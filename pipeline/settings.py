@@ -94,6 +94,12 @@ class Settings(BaseModel):
     generator_precision: Literal["auto", "bfloat16", "float32"] = Field(
         "auto", description="precision of a diffusion model's weights"
     )
+    preview: Literal["off", "refuse", "hold"] = Field(
+        "hold", description="what a frame that is looked at while a clip is generated may stop"
+    )
+    preview_share: float = Field(
+        0.55, ge=0.2, le=0.9, description="share of the steps after which that frame is looked at"
+    )
     rewrite: bool = Field(
         False, description="draw a rewritten prompt where one is held only since it may describe a subject"
     )

@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from pipeline.texts import ASKED, ENHANCED, PICTURE, PROMPT, SPEECH, TURN
+from pipeline.texts import ASKED, ENHANCED, PICTURE, PREVIEW, PROMPT, SPEECH, TURN
 
 _TEXTS: Final = {
     TURN: "turn {number}", PICTURE: "what the clip is made from", SPEECH: "what is said in the clip",
     ASKED: "the prompt before it was rewritten", PROMPT: "the prompt", ENHANCED: "the enhanced prompt",
+    PREVIEW: "a frame on the way",
 }  # fmt: skip
 
 

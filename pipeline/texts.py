@@ -24,6 +24,7 @@ SPEECH: Final = "speech"
 ASKED: Final = "asked_prompt"
 PROMPT: Final = "prompt"
 ENHANCED: Final = "enhanced_prompt"
+PREVIEW: Final = "preview"  # no text: a frame that was looked at while the clip was drawn
 
 _TOLD: Final = {
     TURN: " It stands in an earlier turn.",

@@ -5,6 +5,8 @@ The steps, and the boundaries at which a crash may fall:
              but allow ends here, before a model draws
 2. generate  a clip is made from the prompt; or
    accept    the clip is copied into the home, named by its digest
+   preview   what a frame shows that is looked at while the clip is made, where that ends the job here
+             (`pipeline.previewing`)
    inbound   own credentials and our marks in it, and in what it was made from, are judged (`release.inbound`)
 3. reserve   a payload and a manifest name that were never used before
 4. survey    from an excerpt: strength of the hidden mark, path of the visible one, any sound
@@ -38,10 +40,14 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
+from generator.base import Preview
 from pipeline import judging
 from pipeline import policy as policies
 from pipeline.credentials.manifest import Agent, new_urn
 from pipeline.entrance import Entrance
+from pipeline.errors import Refused
+from pipeline.previewing import STEP as PREVIEW
+from pipeline.previewing import Previewing, StoppedEarly
 from pipeline.recheck import Question
 from pipeline.release import credential, inbound, inspection, labelling, strength
 from pipeline.release import facts as release_facts
@@ -89,6 +95,8 @@ class ReleaseRun(SigningRun):
         self._tester = key is not None and key.tester
 
     def _run(self) -> Outcome:
+        if PREVIEW in self._inputs:  # one that was recorded and not ended: it is no clip
+            raise Refused("the call that a preview was made for is over; nothing of it is released")
         with read(self._bench.engine) as conn:
             self._lifted = holds.lifted(conn, self._job.id)
         entered = Entrance(
@@ -96,9 +104,12 @@ class ReleaseRun(SigningRun):
         ).run()
         if entered.stopped:
             return self._stop_at_gate(entered.stopped)
-        generate = partial(self._generate, entered.negative)
-        begin = ("generate", generate) if self._job.kind == CREATE else ("accept", self._accept)
-        origin = self._step(*begin)
+        try:
+            origin = self._begun(entered.negative)
+        except StoppedEarly as stopped:
+            told = stopped.told
+            found = self._step(PREVIEW, lambda: told)
+            return self._stop(found["decision"], found["decision"]["reasons"], found["file"])
         source = self._staging.path(origin["file"])
         given = inbound.given_files(self._inputs, self._staging, None if self._generated else origin["file"])
         brought = self._step("inbound", partial(self._judge_given, given)) if given else {}
@@ -151,14 +162,23 @@ class ReleaseRun(SigningRun):
             preview = str(self._step("accept", self._accept)["file"])
         return self._stop(decision, decision["reasons"], preview)
 
-    def _generate(self, negative: str) -> Json:
+    def _begun(self, negative: str) -> dict[str, Any]:
+        """The clip. Raises: StoppedEarly where a frame on the way shows what the policy stops."""
+        if self._job.kind != CREATE:
+            return self._step("accept", self._accept)
+        recorded = self._bench.jobs.recorded(self._job.id, PREVIEW)
+        looks = Previewing(self._judge, self._staging, self._bench.settings, recorded, self._lifted)
+        preview = None if self._tester else looks.asked()  # a tester's job runs the whole chain
+        return self._step("generate", lambda: self._generate(negative, preview) | looks.noted)
+
+    def _generate(self, negative: str, preview: Preview | None) -> Json:
         inputs, target = self._inputs, self._staging.draft("generating.mp4")
         order = GenerationOrder(
             prompt=self._judge.texts.drawn or "", generator=inputs["generator"], seconds=inputs["seconds"],
             seed=inputs["seed"], width=inputs["width"], height=inputs["height"],
             negative=negative, memory=memory_of(self._bench.settings),
         )  # fmt: skip
-        made = generate(order, target, self._progress("generate"))
+        made = generate(order, target, self._progress("generate"), preview)
         name = self._staging.keep(target, ".input")
         return {
             "file": name, "sha256": Path(name).stem,
@@ -284,7 +304,7 @@ class ReleaseRun(SigningRun):
     def _facts(
         self, origin: dict[str, Any], decision: dict[str, Any], rewrite: Json, brought: dict[str, Any]
     ) -> Json:
-        more: Json = {READING: self._judge.reading(), "rewrite": rewrite}
+        more: Json = {READING: self._judge.reading(), "rewrite": rewrite, PREVIEW: origin.get(PREVIEW)}
         texts = self._judge.texts
         told = release_facts.stored(self._job, texts, origin, decision, brought)
         return told | {name: value for name, value in more.items() if value}

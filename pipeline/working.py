@@ -1,7 +1,7 @@
 """The jobs of an open home: accepted, taken, run, gone on with."""
 
 import contextlib
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,14 +11,26 @@ from sqlalchemy import Engine, select
 
 from classifiers.base import Kind
 from pipeline import quarantine, reinstate
+from pipeline.clearing import without_cleared
 from pipeline.clock import clock, rfc3339
 from pipeline.errors import Refused, TooBusy
 from pipeline.home import Home
-from pipeline.orders import CreateOrder, GuardOrder, Order, files_of, inputs_of, job_key, request_key
+from pipeline.orders import (
+    CreateOrder,
+    GuardOrder,
+    Order,
+    files_of,
+    inputs_of,
+    job_key,
+    order_sha256,
+    request_key,
+)
+from pipeline.previewing import Refusal
 from pipeline.settings import Settings
+from pipeline.types import Decision, Verdict
 from pipeline.workbench import OURS, Observer, Outcome, Workbench, note_signer, reason_json
 from pipeline.workflow import CREATE, GUARD, KINDS, ReleaseRun
-from registry import claims, evidence, holds, import_requests, permissions, releases, uses
+from registry import appeals, claims, evidence, holds, import_requests, permissions, releases, uses
 from registry.db import read
 from registry.errors import NotFound, QueueFull
 from registry.ids import ENTROPY_BYTES, parse_time, uuid7
@@ -111,14 +123,27 @@ class Working:
         Raises: MediaUnreadable, LimitExceeded, UsageError, Refused (another process works on it, or its
         release was withdrawn), and what the steps raise.
         """
-        return self._through(order, observer)
+        return self._through(order, lambda job: self.run(job, observer))
 
     def create(self, order: CreateOrder, observer: Observer) -> Outcome:
         """Take a prompt to a release, or to a hold or refusal with reasons.
 
         The same order with the same seed is one job. Raises: as `guard`, and what the generator raises.
         """
-        return self._through(order, observer)
+        return self._through(order, lambda job: self.run(job, observer))
+
+    def refuse(self, order: GuardOrder, decision: Decision, observer: Observer) -> Outcome | None:
+        """Record a clip that was not finished, since a frame on the way is refused, as a job of its own.
+
+        ``order.preview`` says where the frame was seen. None where people let this very frame pass upon an
+        appeal. Raises: as `guard`.
+        """
+        bench, inputs = self._bench, inputs_of(order, self._bench.settings)
+        cleared = appeals.clearances(bench.engine, order.account, order_sha256(inputs))
+        left = without_cleared(decision, cleared, bench.view.current().subjects)
+        if left.verdict is not Verdict.BLOCK:
+            return None
+        return self._through(order, lambda job: Refusal(bench, job, observer, left).run())
 
     def accept(self, order: Order) -> Job:
         """Record a job durably, for whoever takes it; its ``request`` must be set.
@@ -193,14 +218,14 @@ class Working:
         except NotFound:  # an older backup of the registry was restored: delete nothing
             return True
 
-    def _through(self, order: Order, observer: Observer) -> Outcome:
+    def _through(self, order: Order, run: Callable[[Job], Outcome]) -> Outcome:
         inputs = inputs_of(order, self._bench.settings)
         for attempt in range(MAX_ATTEMPTS):
             job = self._bench.jobs.submit(_kind(order), job_key(inputs, attempt), inputs)
             if job.state is JobState.OPEN:
                 if job.owner is None:
                     raise Refused("another process is working on this very order; wait for it to end")
-                return _not_withdrawn(self.run(job, observer))
+                return _not_withdrawn(run(job))
             if job.state not in (JobState.FAILED, JobState.REFUSED):
                 return _not_withdrawn(self._known(job))
         raise Refused("this order has failed a thousand times; look at its reasons before trying again")

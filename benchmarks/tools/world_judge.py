@@ -48,7 +48,7 @@ def truth(sample: Sample, values: Mapping[str, tuple[str, ...]]) -> list[int]:
     return [known.index(said[name]) if name in said else UNKNOWN for name, known in values.items()]
 
 
-def moments(frames: Sequence[NDArray[np.uint8]]) -> Clip:
+def moments(frames: NDArray[np.uint8]) -> Clip:
     """The five moments of frames at the small world's rate, ``uint8[5, 96, 96, 3]``."""
     return np.stack([cv2.resize(frames[m], (SIDE, SIDE), interpolation=cv2.INTER_AREA) for m in MOMENTS])
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
-from generator.base import GenerationRequest, Generator
+from generator.base import GenerationRequest, Generator, Preview
 from generator.catalog import open_enhancer, open_generator
 from generator.enhance import PromptEnhancer
 from generator.loading import Memory
@@ -49,10 +49,13 @@ class Made:
     version: str
 
 
-def generate(order: GenerationOrder, target: Path, progress: Callable[[float], None]) -> Made:
-    """Draw the clip of `order` into `target`, an MP4; `progress` is told seconds of clip.
+def generate(
+    order: GenerationOrder, target: Path, progress: Callable[[float], None], preview: Preview | None = None
+) -> Made:
+    """Draw the clip of `order` into `target`, an MP4; `progress` is told seconds of clip, `preview` shown a
+    frame on the way, where the generator can.
 
-    Raises: `generator.errors.GeneratorError`, StorageFailed.
+    Raises: `generator.errors.GeneratorError`, StorageFailed, and what `preview` raises.
     """
     request = GenerationRequest(
         prompt=order.prompt, width=order.width or DEFAULT_SIDE, height=order.height or DEFAULT_SIDE,
@@ -63,7 +66,7 @@ def generate(order: GenerationOrder, target: Path, progress: Callable[[float], N
     def drawn(done: int, total: int) -> None:
         progress(order.seconds * done / max(total, 1))
 
-    clip = _opened(order.generator, order.memory).generate(request, drawn)
+    clip = _opened(order.generator, order.memory).generate(request, drawn, preview)
     rate = clip.frame_rate
     info = ClipInfo(
         width=clip.width, height=clip.height, time_base=1 / rate, frame_rate=rate, variable=False,

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from pipeline import policy as policies
 from pipeline.stills import Stills
-from pipeline.texts import PICTURE
+from pipeline.texts import PICTURE, PREVIEW
 
 NEAR: Final = 0.06  # seconds between a finding and the still that shows it
 PATTERNS: Final = {
@@ -188,8 +188,12 @@ def worth_seeing(reasons: Reasons) -> list[float]:
 
 
 def _in_clip(reason: Mapping[str, Any]) -> tuple[float, ...]:
-    """When a finding is seen in the clip itself, and not in what it is made from."""
+    """When a finding is seen in the clip itself, and not in what it is made from; of a preview there is one
+    frame.
+    """
     evidence = evidence_of(reason)
+    if evidence.get("origin") == PREVIEW:
+        return (0.0,) * len(evidence.get("boxes") or ())
     return () if evidence.get("origin") == PICTURE else _times(evidence)
 
 
