@@ -148,7 +148,8 @@ def test_no_time_is_spent_where_a_look_can_stop_nothing(app: App) -> None:
 def test_a_look_that_fails_stops_nothing_and_the_clip_is_still_found(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    vae = generation._opened("embedded")._pipeline.vae  # type: ignore[attr-defined]
+    memory = generation.memory_of(app._bench.settings)
+    vae = generation._opened("embedded", memory).pipeline.vae  # type: ignore[attr-defined]
     real, calls = vae.decode, list[int]()
 
     def not_at_first(*args: Any, **kwargs: Any) -> Any:
