@@ -1,5 +1,7 @@
 """What is said of a clip while training: the world's own captions, short ones, names; mixed case."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from generator.embedded.world import words
@@ -128,7 +130,7 @@ def _full(said: dict[str, str]) -> dict[str, str]:
     return dict.fromkeys(HEADS, UNSAID) | said
 
 
-def _word(table: dict[str, tuple[str, ...]], word: str, rng: np.random.Generator) -> str:
+def _word(table: Mapping[str, tuple[str, ...]], word: str, rng: np.random.Generator) -> str:
     return _one(table.get(word, (word,)), rng)
 
 

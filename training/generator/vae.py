@@ -5,9 +5,11 @@ convolution is zero). Before the last convolution of either half stands a normal
 the point 1 both are nearly linear, so the codes ride there on a constant: `h = 1 + e * code`.
 """
 
+from typing import Any
+
 import torch
 from diffusers import AutoencoderKLLTXVideo
-from torch import Tensor, nn
+from torch import Tensor
 
 from training.generator.pca import Level
 
@@ -17,8 +19,8 @@ WIDTH = 144  # of the decoder at its two coarsest stages; halved at each finer o
 SPARE = 16  # channels of the encoder beside its latents, for the constant
 
 
-def build(latents: int, levels: list[Level], side: int, width: int = WIDTH) -> AutoencoderKLLTXVideo:
-    """An autoencoder whose output is the linear code's; latents have mean 0 and `latents_std` of the code.
+def build(latents: int, levels: list[Level], side: int, width: int = WIDTH) -> Any:
+    """An autoencoder of LTX whose output is the linear code's; latents have mean 0 and `latents_std` of the code.
 
     `side`: of the patches of level 0. `width` is a multiple of 2 for each level but the first two.
     """
@@ -26,7 +28,7 @@ def build(latents: int, levels: list[Level], side: int, width: int = WIDTH) -> A
     narrow = max(latents + SPARE, *(len(level.basis) for level in levels))
     halvings = (1,) + (2,) * (down - 1)  # from the coarsest stage on
     widths = [width // 2 ** max(0, stage - 1) for stage in range(down)]
-    vae = AutoencoderKLLTXVideo(
+    vae: Any = AutoencoderKLLTXVideo(  # type: ignore[no-untyped-call]
         latent_channels=latents, block_out_channels=(narrow,) * down,
         down_block_types=("LTXVideoDownBlock3D",) * down, spatio_temporal_scaling=(True,) * down,
         layers_per_block=(0,) * down + (0,), downsample_type=("conv",) * down,
@@ -41,7 +43,7 @@ def build(latents: int, levels: list[Level], side: int, width: int = WIDTH) -> A
     return vae
 
 
-def _start_encoder(vae: AutoencoderKLLTXVideo, levels: list[Level], latents: int) -> None:
+def _start_encoder(vae: Any, levels: list[Level], latents: int) -> None:
     first = _blank(vae.encoder.conv_in.conv)
     n = len(levels[0].basis)
     first.weight[:n, :, 2, 1, 1] = levels[0].basis
@@ -65,7 +67,7 @@ def _start_encoder(vae: AutoencoderKLLTXVideo, levels: list[Level], latents: int
     out.bias[latents] = -30.0  # the logarithm of the variance: a point
 
 
-def _start_decoder(vae: AutoencoderKLLTXVideo, levels: list[Level], latents: int) -> None:
+def _start_decoder(vae: Any, levels: list[Level], latents: int) -> None:
     for module in vae.decoder.modules():
         if type(module).__name__ == "LTXVideoResnetBlock3d":
             _blank(module.conv2.conv)
@@ -85,7 +87,7 @@ def _start_decoder(vae: AutoencoderKLLTXVideo, levels: list[Level], latents: int
     out.bias.copy_(levels[0].mean)
 
 
-def _start_upsampler(conv: nn.Conv3d, level: Level, below: Level, *, last: bool) -> None:
+def _start_upsampler(conv: Any, level: Level, below: Level, *, last: bool) -> None:
     """Codes of a level to blocks of the codes below; the last ones ride on a constant, with either sign."""
     _blank(conv)
     into, made = conv.weight.shape[1], conv.weight.shape[0] // 8
@@ -106,7 +108,7 @@ def _start_upsampler(conv: nn.Conv3d, level: Level, below: Level, *, last: bool)
     bias += 1.0
 
 
-def _blank(conv: nn.Conv3d) -> nn.Conv3d:
+def _blank(conv: Any) -> Any:
     conv.weight.zero_()
     conv.bias.zero_()
     return conv
