@@ -20,7 +20,7 @@ SPARE = 16  # channels of the encoder beside its latents, for the constant
 
 
 def build(latents: int, levels: list[Level], side: int, width: int = WIDTH) -> Any:
-    """An autoencoder of LTX that gives the linear code's output; latents have mean 0 and the code's `latents_std`.
+    """An LTX autoencoder that gives the linear code's output; latents have mean 0, `latents_std` is the code's.
 
     `side`: of the patches of level 0. `width` is a multiple of 2 for each level but the first two.
     """
