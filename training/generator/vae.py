@@ -20,7 +20,7 @@ SPARE = 16  # channels of the encoder beside its latents, for the constant
 
 
 def build(latents: int, levels: list[Level], side: int, width: int = WIDTH) -> Any:
-    """An LTX autoencoder that gives the linear code's output; latents have mean 0, `latents_std` is the code's.
+    """An LTX autoencoder that gives what the linear code gives; latents have mean 0 and its `latents_std`.
 
     `side`: of the patches of level 0. `width` is a multiple of 2 for each level but the first two.
     """
