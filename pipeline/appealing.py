@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select
 from pipeline.appeals import until
 from pipeline.auth import Caller
 from pipeline.clearing import clearance_of, people_needed
-from pipeline.orders import order_sha256
+from pipeline.orders import material_of, order_sha256
 from pipeline.reinstate import Returning
 from pipeline.texts import PREVIEW, texts_of
 from pipeline.types import Json, Reason
@@ -119,7 +119,8 @@ class Appeals:
         bench, job, now = self._bench, self._bench.jobs.get(found.job_id), self._bench.clock()
 
         def again(conn: Connection) -> None:
-            if job.kind == CREATE:  # it needs nothing from outside to be done again
+            # What came with files is sent again: those of a refused job are not kept.
+            if job.kind == CREATE and not material_of(job.inputs):
                 jobs.queue(conn, job.kind, f"{_KEY}{found.id}", job.inputs, now)
 
         seq = _seq_of(job, found.log_seq)

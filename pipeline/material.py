@@ -18,6 +18,7 @@ from pipeline import checks
 from pipeline import policy as policies
 from pipeline.examine import Calibrations, examine
 from pipeline.media.types import MediaLimits
+from pipeline.pictures import header
 from pipeline.pictures.reader import read_all
 from pipeline.pictures.types import GIVEN
 from pipeline.recheck import in_full
@@ -26,7 +27,6 @@ from pipeline.types import Decision, Reason
 from registry.view import Snapshot
 
 TOLD: Final = " It is in a picture or clip that this one is made from."
-_PICTURES: Final = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 _HEAD: Final = 12
 
 
@@ -85,4 +85,4 @@ def is_picture(path: Path) -> bool:
             head = file.read(_HEAD)
     except OSError:
         return False  # the reader of clips says so
-    return head.startswith(_PICTURES) or (head[:4] == b"RIFF" and head[8:] == b"WEBP")
+    return header.is_picture(head)

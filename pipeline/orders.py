@@ -12,6 +12,7 @@ from typing import Any, Final
 from pipeline import policy as policies
 from pipeline.credentials.text import safe_text
 from pipeline.errors import LimitExceeded, MediaUnreadable, UsageError
+from pipeline.pictures.header import is_picture
 from pipeline.settings import Settings
 from pipeline.types import Json
 from registry import vocabulary
@@ -23,6 +24,7 @@ LOCAL_ACCOUNT: Final = "local"  # of the command line
 MAX_TURNS: Final = 32  # of a conversation that led to a prompt
 MAX_MATERIAL: Final = 8  # pictures and clips that a clip was made from
 SEED_BITS: Final = 32
+HEAD_BYTES: Final = 12  # that tell pictures from clips
 _BESIDE: Final = frozenset({"key", "source", "name", "label", "service", "crf", "style"})
 """What is recorded with an order and does not say what is asked for."""
 
@@ -80,7 +82,9 @@ class GuardOrder:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateOrder:
     """What `create` is asked. ``generator``: a name of `generator.catalog`; ``seed``: None draws one;
-    ``width``, ``height``: pixels, 0 for the generator's own; the rest as in `GuardOrder`.
+    ``width``, ``height``: pixels, 0 for those that fit; ``image``: the picture that the clip begins with;
+    ``extends``: the clip that it goes on with, ``seconds`` longer, and ``sound`` what becomes of that one's;
+    at most one of the two; the rest as in `GuardOrder`.
     """
 
     prompt: str
@@ -92,6 +96,9 @@ class CreateOrder:
     height: int = 0
     history: tuple[str, ...] = ()
     enhanced: str | None = None
+    image: Path | None = None
+    extends: Path | None = None
+    sound: policies.Sound = policies.Sound.HOLD
     account: str = LOCAL_ACCOUNT
     key: str = ""
     request: str = ""
@@ -260,11 +267,35 @@ def _given(path: Path, settings: Settings) -> Json:
 def _create(order: CreateOrder, settings: Settings) -> Json:
     more: Json = {"enhancer": settings.enhancer} if settings.enhancer and order.enhanced is None else {}
     more |= {"rewrite": True} if settings.rewrite else {}
-    return more | {
+    return more | _begun(order, settings) | {
         "generator": recordable(order.generator, "generator's name"), "seconds": order.seconds,
         "seed": secrets.randbits(SEED_BITS) if order.seed is None else order.seed,
-        "width": order.width, "height": order.height, "sound": str(policies.Sound.HOLD),
+        "width": order.width, "height": order.height, "sound": str(order.sound),
     }  # fmt: skip
+
+
+def _begun(order: CreateOrder, settings: Settings) -> Json:
+    """What the clip begins with, as a file that it is made from. Raises: UsageError, and as `_given`."""
+    path = order.image or order.extends
+    if path is None:
+        return {}
+    if order.image and order.extends:
+        raise UsageError("a clip begins with a picture or goes on with a clip; give one of the two")
+    given, name, picture = _given(path, settings), safe_text(path.name), _is_picture(path)
+    if order.image:
+        if not picture:
+            raise UsageError(f"{name} is no PNG, JPEG or WebP picture; save it as one, or extend a clip")
+        return {"material": [given], "image": given["sha256"]}
+    if picture:
+        raise UsageError(f"{name} is a picture and no clip to go on with; give it as the image")
+    if order.width or order.height:
+        raise UsageError("a clip that goes on with another has that one's size; leave the size out")
+    return {"material": [given], "extends": given["sha256"]}
+
+
+def _is_picture(path: Path) -> bool:
+    with path.open("rb") as file:
+        return is_picture(file.read(HEAD_BYTES))
 
 
 def _digest(source: Path, max_bytes: int) -> str:

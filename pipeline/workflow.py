@@ -3,11 +3,12 @@
 The steps, and the boundaries at which a crash may fall:
 1. gate      what is asked for is judged, with what comes before and after it (`pipeline.entrance`); anything
              but allow ends here, before a model draws
-2. generate  a clip is made from the prompt; or
+2. generate  a clip is made from the prompt, and what it is to begin with (`pipeline.drawing`); or
    accept    the clip is copied into the home, named by its digest
    preview   what a frame shows that is looked at while the clip is made, where that ends the job here
              (`pipeline.previewing`)
-   inbound   own credentials and our marks in it, and in what it was made from, are judged (`release.inbound`)
+   inbound   own credentials and our marks in it, and in what it was made from, are judged, before anything
+             is drawn from that (`release.inbound`)
 3. reserve   a payload and a manifest name that were never used before
 4. survey    from an excerpt: strength of the hidden mark, path of the visible one, any sound
 5. look      frames, regions and faces of the clip become vectors
@@ -40,18 +41,17 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from generator.base import Preview
 from pipeline import judging
 from pipeline import policy as policies
 from pipeline.credentials.manifest import Agent, new_urn
+from pipeline.drawing import SALT_BYTES, Drawing
 from pipeline.entrance import Entrance
 from pipeline.errors import Refused
 from pipeline.previewing import STEP as PREVIEW
-from pipeline.previewing import Previewing, StoppedEarly
+from pipeline.previewing import StoppedEarly
 from pipeline.recheck import Question
 from pipeline.release import credential, inbound, inspection, labelling, strength
 from pipeline.release import facts as release_facts
-from pipeline.release.generation import GenerationOrder, generate, memory_of
 from pipeline.release.marking import MarkRequest, layout_of, mark_clip, style_of, survey
 from pipeline.resigning import SigningRun
 from pipeline.types import Json, Verdict
@@ -81,7 +81,6 @@ GUARD: Final = "guard/2"
 CREATE: Final = "create/1"
 KINDS: Final = (GUARD, CREATE)
 MAX_TRIES: Final = 2  # of marking: as surveyed, then at the strongest
-SALT_BYTES: Final = 16
 
 
 class ReleaseRun(SigningRun):
@@ -104,6 +103,8 @@ class ReleaseRun(SigningRun):
         ).run()
         if entered.stopped:
             return self._stop_at_gate(entered.stopped)
+        drawn = self._job.kind == CREATE
+        brought = self._brought(None) if drawn else {}  # before a model works for minutes
         try:
             origin = self._begun(entered.negative)
         except StoppedEarly as stopped:
@@ -111,8 +112,8 @@ class ReleaseRun(SigningRun):
             found = self._step(PREVIEW, lambda: told)
             return self._stop(found["decision"], found["decision"]["reasons"], found["file"])
         source = self._staging.path(origin["file"])
-        given = inbound.given_files(self._inputs, self._staging, None if self._generated else origin["file"])
-        brought = self._step("inbound", partial(self._judge_given, given)) if given else {}
+        if not drawn:
+            brought = self._brought(None if self._generated else origin["file"])
         reserved = self._step("reserve", self._reserve)
         surveyed = self._step("survey", lambda: self._survey(source, reserved))
         look = self._step("look", lambda: self._judge.look(source, self._limits, self._progress("look")))
@@ -166,24 +167,11 @@ class ReleaseRun(SigningRun):
         """The clip. Raises: StoppedEarly where a frame on the way shows what the policy stops."""
         if self._job.kind != CREATE:
             return self._step("accept", self._accept)
-        recorded = self._bench.jobs.recorded(self._job.id, PREVIEW)
-        looks = Previewing(self._judge, self._staging, self._bench.settings, recorded, self._lifted)
-        preview = None if self._tester else looks.asked()  # a tester's job runs the whole chain
-        return self._step("generate", lambda: self._generate(negative, preview) | looks.noted)
-
-    def _generate(self, negative: str, preview: Preview | None) -> Json:
-        inputs, target = self._inputs, self._staging.draft("generating.mp4")
-        order = GenerationOrder(
-            prompt=self._judge.texts.drawn or "", generator=inputs["generator"], seconds=inputs["seconds"],
-            seed=inputs["seed"], width=inputs["width"], height=inputs["height"],
-            negative=negative, memory=memory_of(self._bench.settings),
-        )  # fmt: skip
-        made = generate(order, target, self._progress("generate"), preview)
-        name = self._staging.keep(target, ".input")
-        return {
-            "file": name, "sha256": Path(name).stem,
-            "generator": made.generator, "version": made.version, "salt": secrets.token_hex(SALT_BYTES),
-        }  # fmt: skip
+        drawing = Drawing(
+            self._bench, self._inputs, self._judge, self._staging, self._limits, self._progress("generate")
+        )
+        # A tester's job runs the whole chain.
+        return drawing.run(self._step, negative, self._lifted, looks=not self._tester)
 
     def _accept(self) -> Json:
         inputs = self._inputs
@@ -193,6 +181,11 @@ class ReleaseRun(SigningRun):
             "generator": maker["name"], "version": maker["version"], "salt": secrets.token_hex(SALT_BYTES)
         }  # fmt: skip
         return {"file": name, "sha256": inputs["sha256"], **made}
+
+    def _brought(self, imported: str | None) -> dict[str, Any]:
+        """What the files bring along that the clip is made from; empty where there are none."""
+        given = inbound.given_files(self._inputs, self._staging, imported)
+        return self._step("inbound", partial(self._judge_given, given)) if given else {}
 
     def _judge_given(self, files: Sequence[inbound.GivenFile]) -> Json:
         bench = self._bench

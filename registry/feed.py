@@ -13,7 +13,8 @@ from registry.types import Release, ReleaseState
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """A release that is served. ``kind``: of its job; ``policy`` and ``checks``: of the decision that let it
-    leave; ``held_for``: codes of all that its job was ever held for, whoever lifted that.
+    leave; ``held_for``: codes of all that its job was ever held for, whoever lifted that; ``given``: whether
+    it was made from files that somebody gave.
     """
 
     release: Release
@@ -21,6 +22,7 @@ class Entry:
     policy: str
     checks: dict[str, str]
     held_for: frozenset[str]
+    given: bool = False
 
 
 def newest(conn: Connection, *, before: str = "", limit: int) -> list[Entry]:
@@ -43,6 +45,7 @@ def newest(conn: Connection, *, before: str = "", limit: int) -> list[Entry]:
         Entry(
             release=one, kind=kinds[one.job_id], policy=str(decisions[one.decision_id].policy),
             checks=dict(decisions[one.decision_id].checks), held_for=frozenset(codes[one.job_id]),
+            given=bool(one.facts.get("inbound")),
         )
         for one in found
     ]  # fmt: skip

@@ -43,6 +43,22 @@ def rgb(frame: Frame, colour: Colour, source_height: int | None = None) -> Plane
     return np.asarray(cv2.transform(cv2.merge(planes), matrix), dtype=np.uint8)
 
 
+def planes(picture: Plane, colour: Colour) -> tuple[Plane, Plane, Plane]:
+    """Luma ``uint8[h, w]`` and both colour planes ``uint8[h/2, w/2]`` of an RGB picture with even sides, as a
+    clip of that colour has them: the way back from `rgb`.
+    """
+    height, width = picture.shape[:2]
+    forth = _matrix(colour, height).astype(np.float64)
+    back = np.linalg.inv(forth[:, :3])
+    both = cv2.transform(picture, np.column_stack([back, -back @ forth[:, 3]]).astype(np.float32))
+    luma, blue, red = cv2.split(both)
+    return (
+        np.asarray(luma, np.uint8),
+        _resized(np.asarray(blue, np.uint8), width // 2, height // 2),
+        _resized(np.asarray(red, np.uint8), width // 2, height // 2),
+    )
+
+
 def _matrix(colour: Colour, height: int) -> NDArray[np.float32]:
     """From luma, blue's and red's difference and 1 to red, green and blue: ``float32[3, 4]``."""
     red, blue = _shares(colour, height)

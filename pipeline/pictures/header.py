@@ -38,6 +38,11 @@ class Header:
     orientation: int = UPRIGHT
 
 
+def is_picture(start: bytes) -> bool:
+    """Whether a file that begins with these bytes, 12 or more, claims to be a picture that is taken."""
+    return start.startswith((PNG, JPEG)) or (start[:4] == b"RIFF" and start[8:12] == b"WEBP")
+
+
 def read_header(data: bytes) -> Header:
     """Raises: PictureRefused for anything but a whole still PNG, JPEG or WebP."""
     try:

@@ -102,7 +102,7 @@ def _shown(here: Service, released: Release) -> Response:
     return page(
         here, "clip.html", status=200 if served else 410,
         headers={"Content-Security-Policy": WITH_VIDEO} if served else {}, release=released, served=served,
-        made=made, label=here.settings.label, policy=facts.get("policy"),
+        made=made, given=bool(facts.get("inbound")), label=here.settings.label, policy=facts.get("policy"),
         checked=_checked(facts.get("policy")), credits=facts.get("credits") or [],
         contact=here.settings.contact,
     )  # fmt: skip

@@ -127,14 +127,15 @@ def get_made(job_id: str, here: Here, visitor: Signed, watch: bool = True) -> Re
 def fit_for_all(entry: Entry) -> bool:
     """Whether a clip may be shown to whoever comes by.
 
-    1. Its policy looks for what is unsafe. 2. That was done: of a clip that was made here from its prompt, of
-    another from its frames. 3. Its job was never held for something unsafe, whoever let it go on.
+    1. Its policy looks for what is unsafe. 2. That was done: of a clip that was made here from a prompt
+    alone, of another from its frames. 3. Its job was never held for something unsafe, whoever let it go on.
     """
     preset = policies.PRESETS.get(entry.policy)
     if preset is None or not {UNSAFE, FRAMES} <= set(preset.required):  # 1
         return False
     done = [name for name in (UNSAFE, UNSAFE_FRAMES) if entry.checks.get(name) == CheckState.COMPLETED]
-    if not (UNSAFE_FRAMES in done or (entry.kind == CREATE and UNSAFE in done)):  # 2
+    drawn = entry.kind == CREATE and not entry.given
+    if not (UNSAFE_FRAMES in done or (drawn and UNSAFE in done)):  # 2
         return False
     return not any(category_of(code) for code in entry.held_for)  # 3
 

@@ -37,6 +37,11 @@ def test_a_clip_of_a_judged_prompt(policy: str) -> None:
     assert fit_for_all(entry(policy=policy)) is (policy != "marks-only")
 
 
+def test_a_judged_prompt_says_nothing_of_a_file_that_came_with_it() -> None:
+    assert not fit_for_all(entry(given=True))
+    assert fit_for_all(entry(given=True, checks=JUDGED | {"unsafe_frames": "completed"}))
+
+
 @pytest.mark.parametrize("state", ["not_checked", "failed", "timed_out", "skipped", "not_configured"])
 def test_what_was_not_judged_is_not_shown(state: str) -> None:
     assert not fit_for_all(entry(checks=JUDGED | {"unsafe_content": state}))
