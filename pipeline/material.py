@@ -7,7 +7,7 @@
    compare it too: a clip made from a picture of somebody concerns them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -19,8 +19,8 @@ from pipeline import policy as policies
 from pipeline.examine import Calibrations, examine
 from pipeline.media.types import MediaLimits
 from pipeline.pictures import header
-from pipeline.pictures.reader import read_all
-from pipeline.pictures.types import GIVEN
+from pipeline.pictures.reader import load_picture, read_all
+from pipeline.pictures.types import GIVEN, PictureFile
 from pipeline.recheck import in_full
 from pipeline.texts import PICTURE
 from pipeline.types import Decision, Reason
@@ -48,10 +48,17 @@ def look_at_material(paths: Sequence[Path], eyes: checks.Eyes, limits: MediaLimi
     pictures = [path for path in paths if is_picture(path)]
     looks = [checks.look(path, eyes, limits) for path in paths if path not in pictures]
     if pictures:
-        looks.append(checks.look_at_pictures([read.rgb for read in read_all(pictures, GIVEN)], eyes))
+        looks.append(checks.look_at_pictures([read.rgb for read in read_all(_named(pictures), GIVEN)], eyes))
     sight = Sight(seen=tuple(seen for look in looks for seen in look.sight.seen))
     unfinished = tuple(report for look in looks for report in look.unfinished)
     return Material(sight=sight, words=words_in(sight), unfinished=unfinished)
+
+
+def _named(pictures: Sequence[Path]) -> Iterator[PictureFile]:
+    """The pictures, called as whoever gave them knows them: staging has names of its own."""
+    for number, path in enumerate(pictures, start=1):
+        name = "the picture" if len(pictures) == 1 else f"picture {number}"
+        yield replace(load_picture(path, GIVEN), name=name)
 
 
 def words_in(sight: Sight) -> tuple[str, ...]:

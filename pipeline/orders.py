@@ -281,13 +281,13 @@ def _begun(order: CreateOrder, settings: Settings) -> Json:
         return {}
     if order.image and order.extends:
         raise UsageError("a clip begins with a picture or goes on with a clip; give one of the two")
-    given, name, picture = _given(path, settings), safe_text(path.name), _is_picture(path)
+    given, picture = _given(path, settings), _is_picture(path)
     if order.image:
         if not picture:
-            raise UsageError(f"{name} is no PNG, JPEG or WebP picture; save it as one, or extend a clip")
+            raise UsageError("the image is no PNG, JPEG or WebP picture; save it as one, or extend a clip")
         return {"material": [given], "image": given["sha256"]}
     if picture:
-        raise UsageError(f"{name} is a picture and no clip to go on with; give it as the image")
+        raise UsageError("what is to be extended is a picture and no clip; give it as the image")
     if order.width or order.height:
         raise UsageError("a clip that goes on with another has that one's size; leave the size out")
     return {"material": [given], "extends": given["sha256"]}

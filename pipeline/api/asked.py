@@ -55,6 +55,12 @@ class GenerationRequest(Judged):
     seed: int | None = Field(None, ge=0, le=MAX_SEED, description="the same seed gives the same clip")
 
 
+class GenerationForm(GenerationRequest):
+    """The same as fields of a form, where all is text."""
+
+    model_config = ConfigDict(strict=False)
+
+
 class PromptRequest(Judged):
     """A prompt to judge."""
 

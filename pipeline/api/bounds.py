@@ -17,12 +17,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pipeline import logs
 from pipeline.api import problems
 from pipeline.api.metrics import METHODS, NO_ROUTE, OTHER, Metrics
+from pipeline.api.uploads import is_multipart
 from pipeline.errors import LimitExceeded, TooSlow
 from pipeline.settings import Settings
 
 CLIPS: Final = frozenset(
     {"/v1/verify", "/v1/guard", "/v1/moderate/video", "/v1/imports", "/v1/matches/byContent", "/verify"}
 )
+EITHER: Final = frozenset({"/v1/generations"})
+"""Takes JSON, which lies in memory, or a form, whose files do not (`pipeline.api.beginnings`)."""
 PICTURES: Final = frozenset({"/v1/optouts", "/optout/draft", "/mine/change"})
 EVIDENCE: Final = re.compile(r"/v1/claims/[^/]+/evidence")
 MORE: Final = "countermark.headers"
@@ -60,7 +63,8 @@ class Bounds:
             await self._answer(scope, receive, send, about)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, about: logs.About) -> None:
-        reader = _Reader(receive, self._limit(scope["path"]), _length(Headers(scope=scope)), self._settings)
+        headers = Headers(scope=scope)
+        reader = _Reader(receive, self._limit(scope["path"], headers), _length(headers), self._settings)
         scope[MORE] = {logs.REQUEST_ID: about.request}
         writer = _Writer(send, self._settings.idle_seconds, scope[MORE])
         began = time.monotonic()
@@ -80,9 +84,11 @@ class Bounds:
             access.info("request", extra=logs.with_fields(**told, ms=round(seconds * 1000, 1)))
             self._metrics.request(method, route, writer.status, seconds)
 
-    def _limit(self, path: str) -> int:
-        """Bytes of a request: by its route, since what a request says of its own kind proves nothing."""
-        if path in CLIPS:
+    def _limit(self, path: str, headers: Headers) -> int:
+        """Bytes of a request: by its route, since what a request says of its own kind proves nothing; where
+        that chooses the route, by what it says.
+        """
+        if path in CLIPS or (path in EITHER and is_multipart(headers)):
             return self._settings.max_upload_bytes
         pictures = path in PICTURES or EVIDENCE.fullmatch(path)
         return self._settings.max_optout_bytes if pictures else self._settings.max_json_bytes

@@ -12,6 +12,7 @@ from fastapi.telemetry import TelemetryConfig
 
 from pipeline.api import (
     appeals,
+    beginnings,
     cases,
     claims,
     decisions,
@@ -52,9 +53,10 @@ from pipeline.web import (
 )
 
 ROUTERS: Final = (  # what is asked most often first: they are tried in this order
-    moderate.router, generations.router, optouts.router, rules.router, claims.router, imports.router,
-    decisions.router, appeals.router, cases.router, verify.router, files.router, transparency.router,
-    resolution.router, resolution_service.router, keys.router, webhooks.router, health.router,
+    moderate.router, beginnings.router, generations.router, optouts.router, rules.router, claims.router,
+    imports.router, decisions.router, appeals.router, cases.router, verify.router, files.router,
+    transparency.router, resolution.router, resolution_service.router, keys.router, webhooks.router,
+    health.router,
 )  # fmt: skip
 ABOUT: Final = (
     "A guard around a text-to-video generator: no clip leaves without having passed the opt-outs, and none "

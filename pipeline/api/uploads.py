@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.datastructures import Headers
 from starlette.requests import Request
 
 from pipeline.credentials.keyfiles import sync_folder
@@ -199,9 +200,15 @@ def _keep(file: UploadedFile, target: Path) -> Path:
     return target
 
 
+def is_multipart(headers: Headers) -> bool:
+    """Whether a request with these headers says that it is a form with files."""
+    kind, _ = parse_options_header(headers.get("content-type", ""))
+    return kind.decode("latin-1").lower() == MULTIPART
+
+
 def _boundary(request: Request) -> bytes:
-    kind, options = parse_options_header(request.headers.get("content-type", ""))
-    if kind.decode("latin-1").lower() != MULTIPART:
+    _, options = parse_options_header(request.headers.get("content-type", ""))
+    if not is_multipart(request.headers):
         raise ContentUnsupported(f"send this as {MULTIPART}")
     boundary = options.get(b"boundary", b"")
     if not boundary:

@@ -24,7 +24,7 @@ from pipeline.media.reader import open_clip
 from pipeline.media.rgb import planes, rgb
 from pipeline.media.types import ClipInfo, Frame, MediaLimits
 from pipeline.media.writer import ClipWriter
-from pipeline.pictures.reader import read_all
+from pipeline.pictures.reader import load_picture, read_all
 from pipeline.pictures.types import GIVEN
 
 SIDE: Final = 512  # pixels, where nobody asked for a size
@@ -50,7 +50,7 @@ class Ending:
 
 def picture(path: Path) -> Frames:
     """The picture as it was looked at: upright RGB ``uint8[h, w, 3]``. Raises: as `read_all`."""
-    [found] = read_all([path], GIVEN)
+    [found] = read_all([replace(load_picture(path, GIVEN), name="the picture")], GIVEN)
     return found.rgb
 
 
