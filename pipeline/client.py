@@ -31,6 +31,7 @@ from pipeline.client_wire import (
     Json,
     Problem,
     Unreachable,
+    fields_of,
     good,
     named,
     pause_before,
@@ -112,11 +113,19 @@ class Client(HolderCalls, ResolutionCalls):
     answer to begin; ``tries``: how often a request is sent at most. Close it, or use it with ``with``.
     """
 
-    def create(self, prompt: str, *, name: str | None = None, **more: Any) -> Job:
-        """Have a clip made; ``name``: the same name is the same job; ``more``: members of the request, as
-        seconds, seed, history, enhanced_prompt, policy, region, purpose, content_class. Raises: Problem.
+    def create(
+        self, prompt: str, *, image: Path | None = None, extend: Path | None = None, name: str | None = None,
+        **more: Any,
+    ) -> Job:  # fmt: skip
+        """Have a clip made; ``image``: a picture to begin with; ``extend``: a clip to go on with;
+        ``name``: the same name is the same job; ``more``: members of the request, as seconds, seed, history,
+        enhanced_prompt, policy, region, purpose, content_class, and of a clip that is gone on with audio
+        (hold or strip). Raises: Problem, OSError.
         """
         body = {"prompt": prompt} | more
+        files = [(part, path) for part, path in (("image", image), ("extend", extend)) if path is not None]
+        if files:
+            return _job(self._upload("/v1/generations", files, fields_of(body), named(name)))
         return _job(self._send("POST", "/v1/generations", json=body, headers=named(name)).json())
 
     def guard(

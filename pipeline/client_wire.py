@@ -109,6 +109,12 @@ def named(name: str | None) -> dict[str, str]:
     return {"Idempotency-Key": name or uuid.uuid4().hex}
 
 
+def fields_of(body: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Members of a request as the fields of a form: a list is a field for each, None is left out."""
+    listed = [(name, told if isinstance(told, (list, tuple)) else [told]) for name, told in body.items()]
+    return [(name, str(one)) for name, every in listed for one in every if one is not None]
+
+
 def good(answer: httpx2.Response) -> httpx2.Response:
     """The answer. Raises: Problem, if it is none."""
     if answer.is_success:

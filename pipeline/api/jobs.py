@@ -128,7 +128,7 @@ def tell(here: Service, job: Job) -> Json:
         "verdict": decision["verdict"] if decision else None, "reasons": reasons, "decision": decision,
         "release": _release(release) if release else None, "error": error,
         "appeal": of_job(here.settings.contact, job.id) if reasons else None,
-        "statement": _statement(engine, job),
+        "statement": _statement(engine, job), "seed": job.inputs.get("seed"),
         "created_at": job.created_at, "finished_at": job.finished_at,
     }  # fmt: skip
 

@@ -59,6 +59,7 @@ class JobAnswer(BaseModel):
     error: dict[str, str] | None
     appeal: str | None
     statement: str | None
+    seed: int | None
     created_at: str
     finished_at: str | None
 
