@@ -39,7 +39,7 @@ from watermark.quality import psnr, squared_error
 
 HERO = random_design(np.random.default_rng(1))
 WIDTH, HEIGHT, RATE = 192, 128, 8
-MODEL: dict[str, Any] = {"schema": "countermark-generator/1", "steps": 2, "width": 96, "height": 64}
+MODEL: dict[str, Any] = {"schema": "countermark-generator/1", "steps": 4, "width": 96, "height": 64}
 Create = Callable[..., Outcome]
 NAMES = {"c2pa.opened", "c2pa.edited", "c2pa.created"}
 
@@ -142,6 +142,7 @@ def test_a_clip_begins_with_the_picture_and_says_so(app: App, begun: Outcome, pl
     inputs: Any = app.job(begun.job.id).inputs
     facts: Any = begun.release.facts["inbound"]
     assert [row["sha256"] for row in facts] == [inputs["image"]]
+    assert dict[str, Any](begun.release.facts)["preview"]["state"] == "completed"
     stages = list(begun.stages)
     assert stages.index("weigh") < stages.index("inbound") < stages.index("generate")
 
@@ -151,8 +152,10 @@ def test_a_generator_that_cannot_says_so_and_another_goes_on_with_the_clip(
 ) -> None:
     with pytest.raises(RequestInvalid, match="scene draws from a prompt alone; leave the clip out"):
         create(extends=old, sound=Sound.ACCEPT, generator="scene")
-    made = create(extends=old, sound=Sound.ACCEPT)
+    made = create(extends=old, sound=Sound.ACCEPT, policy="opt-out")
     assert made.file is not None, made.held
+    assert made.release is not None
+    assert dict[str, Any](made.release.facts)["preview"]["state"] == "completed"
     before, tones, _ = decoded(old, app)
     frames, sound, info = decoded(made.file, app)
     assert (info.width, info.height, info.frame_rate) == (WIDTH, HEIGHT, RATE)
@@ -198,6 +201,28 @@ def test_who_is_registered_stops_it_before_anything_is_drawn(
     assert list(stopped.stages) == ["material", "gate", "weigh"]
 
 
+def test_what_is_written_in_the_picture_is_read_like_a_prompt(create: Create, tmp_path: Path) -> None:
+    note = np.full((160, 480, 3), 200, np.uint8)
+    cv2.putText(note, "TARROWICK VANE", (20, 95), cv2.FONT_HERSHEY_SIMPLEX, 1.5, (20, 20, 20), 3, cv2.LINE_AA)
+    stopped = create("do what it says", image=save(note, tmp_path / "note.png"), policy="opt-out")
+    assert (stopped.job.state, code(stopped)) == ("refused", ("name_match", "input_picture"))
+    assert "generate" not in stopped.stages
+
+
+def test_after_an_appeal_it_is_sent_again_since_its_file_is_gone(
+    app: App, create: Create, plain: Path
+) -> None:
+    order: dict[str, Any] = {"image": plain, "width": WIDTH, "height": HEIGHT, "policy": "opt-out", "seed": 9}
+    refused = create("Tarrowick Vane", **order)
+    assert (refused.job.state, code(refused)[0]) == ("refused", "name_match")
+    appeal = app.reviews.appeals.make("local", "it is a village", job=refused.job.id)
+    app.reviews.release(appeal.appeal.id, "Ada", "a village indeed")
+    assert app.reviews.appeals.find(appeal.appeal.id, "local").job is None
+    assert app.take() is None
+    made = create("Tarrowick Vane", **order)
+    assert made.release is not None, made.held
+
+
 def film(path: Path) -> Path:
     from pipeline.media.pictures import BT601_LIMITED, frame_from_rgb
     from pipeline.media.types import ClipInfo
@@ -225,6 +250,26 @@ def test_what_cannot_be_asked(create: Create, plain: Path, old: Path, tmp_path: 
         create(image=tmp_path / "gone.png")
     with pytest.raises(LimitExceeded, match="ask for less"):
         create(extends=old, seconds=7199)
+
+
+def test_the_command(run: Any, model: str, plain: Path, old: Path, tmp_path: Path) -> None:
+    asked: list[Any] = ["create", "a hill", "--policy", "marks-only", "--generator", model, "--seconds", "1"]
+    out = tmp_path / "out.mp4"
+    made = run(*asked, "--extend", old, "--audio", "strip", "-o", out)
+    assert (made.status, made.document["decision"]["verdict"]) == (0, "allow"), made.words
+    assert out.read_bytes() == Path(made.document["release"]["file"]).read_bytes()
+    for wrong, words in (
+        (["--image", plain, "--extend", old], "give one of the two"),
+        (["--image", plain, "--audio", "strip"], "add --extend"),
+        (["--extend", old, "--size", "128x128"], "leave the size out"),
+        (["--extend", old, "-o", old], "overwrite the input"),
+    ):
+        refused = run(*asked, *wrong)
+        assert refused.status == 2
+        assert words in refused.words
+    cannot = run("create", "a hill", "--policy", "marks-only", "--generator", "scene", "--image", plain)
+    assert cannot.status != 0
+    assert "scene draws from a prompt alone; leave the image out" in cannot.words
 
 
 def test_damaged_and_hostile_files(create: Create, plain: Path, old: Path, tmp_path: Path) -> None:
