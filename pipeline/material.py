@@ -18,7 +18,7 @@ from pipeline import checks
 from pipeline import policy as policies
 from pipeline.examine import Calibrations, examine
 from pipeline.media.types import MediaLimits
-from pipeline.pictures import header
+from pipeline.pictures.header import is_picture
 from pipeline.pictures.reader import load_picture, read_all
 from pipeline.pictures.types import GIVEN, PictureFile
 from pipeline.recheck import in_full
@@ -27,7 +27,6 @@ from pipeline.types import Decision, Reason
 from registry.view import Snapshot
 
 TOLD: Final = " It is in a picture or clip that this one is made from."
-_HEAD: Final = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,13 +82,3 @@ def with_origin(decision: Decision) -> Decision:
 
 def _told(reason: Reason) -> Reason:
     return replace(reason, detail=reason.detail + TOLD, evidence={**reason.evidence, "origin": PICTURE})
-
-
-def is_picture(path: Path) -> bool:
-    """By its first bytes, whatever it is called; what is no picture that we read is tried as a clip."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(_HEAD)
-    except OSError:
-        return False  # the reader of clips says so
-    return header.is_picture(head)

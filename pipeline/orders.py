@@ -24,7 +24,6 @@ LOCAL_ACCOUNT: Final = "local"  # of the command line
 MAX_TURNS: Final = 32  # of a conversation that led to a prompt
 MAX_MATERIAL: Final = 8  # pictures and clips that a clip was made from
 SEED_BITS: Final = 32
-HEAD_BYTES: Final = 12  # that tell pictures from clips
 _BESIDE: Final = frozenset({"key", "source", "name", "label", "service", "crf", "style"})
 """What is recorded with an order and does not say what is asked for."""
 
@@ -281,7 +280,7 @@ def _begun(order: CreateOrder, settings: Settings) -> Json:
         return {}
     if order.image and order.extends:
         raise UsageError("a clip begins with a picture or goes on with a clip; give one of the two")
-    given, picture = _given(path, settings), _is_picture(path)
+    given, picture = _given(path, settings), is_picture(path)
     if order.image:
         if not picture:
             raise UsageError("the image is no PNG, JPEG or WebP picture; save it as one, or extend a clip")
@@ -291,11 +290,6 @@ def _begun(order: CreateOrder, settings: Settings) -> Json:
     if order.width or order.height:
         raise UsageError("a clip that goes on with another has that one's size; leave the size out")
     return {"material": [given], "extends": given["sha256"]}
-
-
-def _is_picture(path: Path) -> bool:
-    with path.open("rb") as file:
-        return is_picture(file.read(HEAD_BYTES))
 
 
 def _digest(source: Path, max_bytes: int) -> str:

@@ -7,6 +7,7 @@ a bomb is refused before any decoder sees it. It runs in the sandbox child all t
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from pipeline.errors import PictureRefused
@@ -17,6 +18,7 @@ TAKEN: Final = "save it as PNG, JPEG or WebP"
 CUT: Final = "the end of the file is missing; get the whole file"
 DAMAGED: Final = "the file is damaged; save it again as PNG or JPEG"
 
+_HEAD: Final = 12
 ORIENTATION_TAG: Final = 0x0112
 UPRIGHT: Final = 1
 MAX_EXIF_ENTRIES: Final = 512
@@ -38,9 +40,14 @@ class Header:
     orientation: int = UPRIGHT
 
 
-def is_picture(start: bytes) -> bool:
-    """Whether a file that begins with these bytes, 12 or more, claims to be a picture that is taken."""
-    return start.startswith((PNG, JPEG)) or (start[:4] == b"RIFF" and start[8:12] == b"WEBP")
+def is_picture(path: Path) -> bool:
+    """By its first bytes, whatever it is called; what is no picture that is taken is tried as a clip."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+    except OSError:
+        return False  # the reader of clips says so
+    return head.startswith((PNG, JPEG)) or (head[:4] == b"RIFF" and head[8:] == b"WEBP")
 
 
 def read_header(data: bytes) -> Header:

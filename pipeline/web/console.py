@@ -21,8 +21,8 @@ from pipeline.api.cases import MAX_WHY, shown
 from pipeline.api.state import Here, Service
 from pipeline.credentials.text import safe_text
 from pipeline.errors import RequestMalformed, RouteUnknown
-from pipeline.material import is_picture
 from pipeline.media.limits import media_limits
+from pipeline.pictures.header import is_picture
 from pipeline.stills import Stills, still_of, stills_of
 from pipeline.web import beside, findings
 from pipeline.web.rendering import failed, page, sentence_of
