@@ -7,12 +7,12 @@ setting. The refusal is a job as any other, which can be appealed against.
 """
 
 import inspect
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from generator.base import Peek, Preview
+from classifiers.base import CheckReport
+from generator.base import Peek, Picture, Preview
 from generator.preview import Previewer
 from pipeline import preview
 from pipeline.app import App
@@ -22,7 +22,7 @@ from pipeline.errors import Refused, UsageError
 from pipeline.orders import GuardOrder
 from pipeline.telling import line_of
 from pipeline.texts import Texts
-from pipeline.types import Json
+from pipeline.types import Decision, Json
 
 CALLBACK: Final = "callback_on_step_end"
 TENSORS: Final = "callback_on_step_end_tensor_inputs"
@@ -70,29 +70,24 @@ class Peeking:
         self._previewer = Previewer(Preview(shown=self._shown, share=share), defaults | given)
 
     def _shown(self, peek: Peek) -> None:
-        began = time.monotonic()
-        refused: Refused | None = None
-        try:
-            refused = self._judged(peek, began)
-        except Exception as error:  # noqa: BLE001 - a preview that fails stops nothing, and passes nothing
-            why = f"it could not be judged ({type(error).__name__})"
-            self.told = preview.noted(peek, seconds=time.monotonic() - began, why=why)
+        def ended(picture: Picture, decision: Decision, _told: Json) -> Refused | None:
+            return self._ended(picture, decision, (peek.step, peek.steps))
+
+        self.told, refused = preview.looked(peek, self._judge, ended)
         if refused is not None:
             raise refused
 
-    def _judged(self, peek: Peek, began: float) -> Refused | None:
+    def _judge(self, peek: Peek) -> tuple[Decision, Sequence[CheckReport]]:
+        return self._app.asking.preview(peek, self._texts, self._question)
+
+    def _ended(self, picture: Picture, decision: Decision, at: tuple[int, int]) -> Refused | None:
         """Why the call ends here; None where it goes on."""
-        if peek.picture is None:
-            self.told = preview.noted(peek, seconds=0.0)
-            return None
-        app, settings = self._app, self._app.settings
-        decision, reports = app.asking.preview(peek, self._texts, self._question)
-        self.told = preview.noted(peek, reports, seconds=time.monotonic() - began)
+        settings = self._app.settings
         if not preview.stops(decision, settings.preview, resumable=False):
             return None
         target = self._folder / "preview.mp4"
-        preview.write(peek.picture, target)
-        outcome = app.refuse(self._order(target, (peek.step, peek.steps)), decision, _silent)
+        preview.write(picture, target)
+        outcome = self._app.refuse(self._order(target, at), decision, _silent)
         if outcome is None:  # people let it pass upon an appeal
             return None
         told = [line_of(reason) for reason in outcome.held]

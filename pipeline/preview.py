@@ -10,11 +10,12 @@
 4. Nothing is passed by it: the finished clip is judged as if no frame had been looked at.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from classifiers.base import CheckReport, CheckState, Picture
 from classifiers.similarity import Scoring
@@ -35,6 +36,8 @@ from registry.view import Snapshot
 
 if TYPE_CHECKING:
     from pipeline.eyes import Eyes
+
+T = TypeVar("T")
 
 CHECKS: Final = (policies.FRAMES, policies.UNSAFE_FRAMES, policies.LIKENESS)
 OFF, REFUSE, HOLD = "off", "refuse", "hold"
@@ -95,6 +98,28 @@ def noted(peek: Peek, reports: Sequence[CheckReport] = (), *, seconds: float, wh
         "state": str(CheckState.COMPLETED) if whole else SKIPPED, "step": peek.step, "steps": peek.steps,
         "checks": states, "seconds": round(seconds, 3), "why": "" if whole else told,
     }  # fmt: skip
+
+
+def looked(
+    peek: Peek,
+    judge: Callable[[Peek], tuple[Decision, Sequence[CheckReport]]],
+    ended: Callable[[Picture, Decision, Json], T | None],
+) -> tuple[Json, T | None]:
+    """What is written down of a look, and what it ends the generation with, if it does.
+
+    `judge` judges the frame; `ended` says of its picture, decision and note what comes of it. A look that
+    fails stops nothing, and passes nothing.
+    """
+    if peek.picture is None:
+        return noted(peek, seconds=0.0), None
+    began = time.monotonic()
+    try:
+        decision, reports = judge(peek)
+        told = noted(peek, reports, seconds=time.monotonic() - began)
+        return told, ended(peek.picture, decision, told)
+    except Exception as error:  # noqa: BLE001 - whatever fails, and wherever
+        why = f"it could not be judged ({type(error).__name__})"
+        return noted(peek, seconds=time.monotonic() - began, why=why), None
 
 
 def write(picture: Picture, target: Path) -> None:

@@ -8,10 +8,9 @@
 - Anything else, and a look that fails, is noted with the generation and changes nothing.
 """
 
-import time
 from typing import Any, Final
 
-from generator.base import Peek, Preview
+from generator.base import Peek, Picture, Preview
 from pipeline import policy as policies
 from pipeline import preview
 from pipeline.judging import Judge
@@ -69,30 +68,19 @@ class Previewing:
         return {STEP: self.told} if self.told else {}
 
     def _shown(self, peek: Peek) -> None:
-        began = time.monotonic()
-        stopped: Json | None = None
-        try:
-            stopped = self._judged(peek, began)
-        except Exception as error:  # noqa: BLE001 - a preview that fails stops nothing, and passes nothing
-            why = f"it could not be judged ({type(error).__name__})"
-            self.told = preview.noted(peek, seconds=time.monotonic() - began, why=why)
+        self.told, stopped = preview.looked(peek, self._judge.preview, self._ended)
         if stopped is not None:
             raise StoppedEarly(stopped)
 
-    def _judged(self, peek: Peek, began: float) -> Json | None:
+    def _ended(self, picture: Picture, decision: Decision, told: Json) -> Json | None:
         """What the job records if it stops here; None where it goes on."""
-        if peek.picture is None:
-            self.told = preview.noted(peek, seconds=0.0)
-            return None
-        decision, reports = self._judge.preview(peek)
-        self.told = preview.noted(peek, reports, seconds=time.monotonic() - began)
         if not preview.stops(decision, self._settings.preview, resumable=True):
             return None
         target = self._staging.draft("preview.mp4")
-        preview.write(peek.picture, target)
+        preview.write(picture, target)
         return {
             "decision": policies.to_json(decision), "file": self._staging.keep(target, ".input"),
-            "lifted": self._lifted, "preview": self.told,
+            "lifted": self._lifted, "preview": told,
         }  # fmt: skip
 
 
