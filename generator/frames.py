@@ -45,9 +45,7 @@ def covering(picture: Picture, width: int, height: int) -> Picture:
     if picture.shape[:2] == (height, width):
         return picture
     share = max(width / picture.shape[1], height / picture.shape[0])
-    size = max(width, round(picture.shape[1] * share)), max(height, round(picture.shape[0] * share))
-    way = cv2.INTER_AREA if share < 1 else cv2.INTER_CUBIC
-    return _cropped(np.asarray(cv2.resize(picture, size, interpolation=way), dtype=np.uint8), width, height)
+    return _cropped(_scaled(picture, share), width, height)
 
 
 def _bounced(number: int, count: int) -> int:
