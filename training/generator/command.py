@@ -37,6 +37,7 @@ def main() -> int:
     add("--cooldown", type=float, default=0.3, help="share of the steps in which the rate falls")
     add("--decoder-steps", type=int, default=1500)
     add("--upsampler-steps", type=int, default=3000)
+    add("--compile", action="store_true", help="twice as fast, where there is a C++ compiler")
     add("--threads", type=int, default=2)
     add("--target", type=Path, metavar="DIR", help="folder that the model is written to")
     add("--version", default="embedded 2 (LTX, rendered world)")
@@ -65,7 +66,7 @@ def _text(asked: argparse.Namespace) -> None:
 
 
 def _transformer(asked: argparse.Namespace) -> None:
-    transformer.Training(asked.folder).run(asked.steps, asked.cooldown)
+    transformer.Training(asked.folder).run(asked.steps, asked.cooldown, compiled=asked.compile)
 
 
 def _decoder(asked: argparse.Namespace) -> None:

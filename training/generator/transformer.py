@@ -21,6 +21,7 @@ from diffusers import LTXVideoTransformer3DModel  # noqa: E402
 from transformers import T5EncoderModel, T5Tokenizer  # noqa: E402
 
 from training.generator import captions, data, small_world  # noqa: E402
+from training.generator.attention import make_plain  # noqa: E402
 from training.generator.text import LENGTH, WIDTH  # noqa: E402
 
 DIM, LAYERS, HEADS = 256, 6, 8
@@ -140,6 +141,7 @@ class Training:
         self.folder, self.file = folder, folder / "transformer.pt"
         self.model, self.reader = new_transformer(), Reader(folder)
         self.optimizer, self.scales = Optimizer(self.model, self.reader.model), scales(folder)
+        self.denoiser: nn.Module = self.model
         self.step, self.spent = 0, 0.0
         self.parts = {"model": self.model, "text": self.reader.model}
         self.ema = {
@@ -157,8 +159,13 @@ class Training:
         self.rng = np.random.default_rng(self.step + 17)
         self.draws = torch.Generator().manual_seed(self.step + 17)
 
-    def run(self, steps: int, cooldown: float) -> None:
-        """Train until `steps` in all were done; over the last `cooldown` share the rate falls to 0."""
+    def run(self, steps: int, cooldown: float, *, compiled: bool = False) -> None:
+        """Train until `steps` in all were done; over the last `cooldown` share the rate falls to 0.
+
+        `compiled`: by PyTorch's compiler, which needs a C++ compiler and a minute or two at the start.
+        """
+        make_plain(self.model)
+        self.denoiser = torch.compile(self.model, dynamic=False) if compiled else self.model
         began, saved, seen = time.monotonic() - self.spent, time.monotonic(), []
         while self.step < steps:
             loss = self._loss()
@@ -195,7 +202,7 @@ class Training:
         kept = torch.where(given[..., None], 1.0, 1 - level)  # what is given is not faded, only noisy
         told = torch.where(given, 0.0, sigma[:, None])
         with torch.autocast("cpu", torch.bfloat16):
-            found = denoise(self.model, codes * kept + noise * level, told, self.reader(texts))
+            found = denoise(self.denoiser, codes * kept + noise * level, told, self.reader(texts))
         weight = ((1 + CHARACTER * cover) * ~given)[..., None] * (self.scales / self.scales.mean())
         return ((found.float() - (noise - codes)).square() * weight).mean()
 

@@ -1,4 +1,4 @@
-"""The linear code of clips, and that diffusers' autoencoder starts as exactly that."""
+"""The linear code of clips, that diffusers' autoencoder starts as exactly that, and attention in training."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,10 @@ from torch_compat import complete_torchvision
 
 complete_torchvision()
 
+from diffusers import LTXVideoTransformer3DModel  # noqa: E402
+
 from training.generator import pca, vae  # noqa: E402
+from training.generator.attention import make_plain  # noqa: E402
 
 WIDTHS = [12, 36, 40, 24]
 
@@ -50,3 +53,22 @@ def test_the_autoencoder_starts_as_the_code(clips: Tensor) -> None:
         decoded = codec.decode(codes).sample
     assert (encoded - codes).square().mean().sqrt() < 0.05 * codes.square().mean().sqrt()
     assert vae.psnr(decoded, pca.decode(codes.permute(0, 2, 3, 4, 1), 2, levels)) > 30
+
+
+def test_attention_in_training_gives_what_diffusers_own_gives() -> None:
+    torch.manual_seed(0)
+    model = LTXVideoTransformer3DModel(
+        in_channels=8, out_channels=8, num_attention_heads=2, attention_head_dim=16, cross_attention_dim=32,
+        num_layers=2, caption_channels=12,
+    ).eval()  # fmt: skip
+    asked = {
+        "hidden_states": torch.randn(3, 20, 8), "encoder_hidden_states": torch.randn(3, 7, 12),
+        "timestep": torch.rand(3, 20) * 1000, "video_coords": torch.rand(3, 3, 20) * 9,
+        "encoder_attention_mask": (torch.arange(7) < torch.tensor([[7], [4], [1]])).float(),
+    }  # fmt: skip
+    with torch.inference_mode():
+        wanted = model(**asked, return_dict=False)[0]
+        make_plain(model)
+        found = model(**asked, return_dict=False)[0]
+    assert wanted.std() > 0.01
+    assert torch.allclose(found, wanted, atol=1e-5)
