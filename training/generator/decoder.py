@@ -8,6 +8,7 @@ Goes on from DIR/decoder.pt if there is one.
 import itertools
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from training.generator import captions, data, vae  # noqa: E402
 from training.generator.transformer import Reader, denoise, new_transformer, scales  # noqa: E402
 
 RATE = 1e-5  # the start is exact and delicate: twenty times as much destroys it within fifty steps
+ADDED_RATE = 3e-4  # of the residual blocks, which start as nothing
 EMA = 0.98
 RESTORED = 0.6  # share of steps that see codes from the transformer
 LEVELS = (0.35, 0.6, 0.8)  # noise that those started with
@@ -87,15 +89,21 @@ def restore(folder: Path, pairs: Pairs) -> None:
     np.savez(file, **{str(index): value for index, value in pairs.restored.items()})
 
 
+def _groups(decoder: nn.Module) -> list[dict[str, Any]]:
+    """Its parameters, and at which rate each learns at most."""
+    linear, added = [], []
+    for name, part in decoder.named_parameters():
+        (added if "resnets" in name else linear).append(part)
+    return [{"params": linear, "full": RATE}, {"params": added, "full": ADDED_RATE}]
+
+
 class Training:
     """One run, from wherever its file stands."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.file = folder, folder / "decoder.pt"
         self.decoder = vae.build(data.LATENTS, data.levels(folder), data.SIDE).decoder
-        self.optimizer = torch.optim.AdamW(
-            self.decoder.parameters(), lr=RATE, betas=(0.9, 0.98), weight_decay=0.0
-        )
+        self.optimizer = torch.optim.AdamW(_groups(self.decoder), betas=(0.9, 0.98), weight_decay=0.0)
         self.ema = {name: value.clone() for name, value in self.decoder.state_dict().items()}
         self.step = 0
         if self.file.exists():
@@ -117,7 +125,7 @@ class Training:
             nn.utils.clip_grad_norm_(self.decoder.parameters(), 1.0)
             share = min(1.0, (self.step + 1) / 50, (steps - self.step) / (0.4 * steps))
             for group in self.optimizer.param_groups:
-                group["lr"] = RATE * share
+                group["lr"] = group["full"] * share
             self.optimizer.step()
             self.optimizer.zero_grad()
             self._average()
