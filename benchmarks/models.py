@@ -38,21 +38,31 @@ SUITE: Final = "models"
 AMONG: Final = 32
 FIVE: Final = ("species", "colour", "action", "background", "hat")
 HATTED_SHARE: Final = 0.4  # of the prompts, so that hats can be counted
+KINDS: Final = ("generated", "rendered")
 FIRST_SEED: Final = 30_000
 SECONDS: Final = small_world.FRAMES / small_world.RATE
 FRAMES_EMBEDDED: Final = 6
-JUDGED_BY: Final = (9000, 4000)  # rendered frames and clips the classifiers are trained on
+JUDGED_BY: Final = (12_000, 4000)  # rendered frames and clips the classifiers are trained on
 
 Frames = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What is kept of a clip: five moments, an embedding ``float32[512]``, how much its frames differ."""
+
+    moments: world_judge.Clip
+    embedded: NDArray[np.float32]
+    moved: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
-    """A prompt, what it is about, and the clip ``uint8[25, 256, 256, 3]`` that came of it."""
+    """A prompt, what it is about, the clip that came of it beside the rendered one, and seconds it took."""
 
     sample: Sample
     prompt: str
-    frames: Frames
+    clips: dict[str, Seen]
     clock: float
     processor: float
 
@@ -78,17 +88,13 @@ def main() -> None:
 
 def _of_clips(generator: DiffusionGenerator, asked: argparse.Namespace) -> list[Row]:
     say("training the classifiers on rendered frames")
-    judges = world_judge.trained(*JUDGED_BY)
-    rows = [
-        rate("judged right", *counts, {"attribute": name, "clips": "rendered"})
-        for name, counts in world_judge.on_rendered(judges, asked.clips).items()
-    ]
+    judges, embedder = world_judge.trained(*JUDGED_BY), OpenClipEmbedder()
     made = []
-    for number, one in enumerate(_made(generator, asked.clips, asked.steps)):
+    for number, one in enumerate(_made(generator, embedder, asked.clips, asked.steps)):
         made.append(one)
         if number % 20 == 19:
             say(f"{number + 1} of {asked.clips} clips")
-    return [*rows, *_attributes(judges, made), *_matching(made), *_motion(made), *_times(made)]
+    return [*_attributes(judges, made), *_matching(embedder, made), *_motion(made), *_times(made)]
 
 
 def prompts(count: int) -> Iterator[tuple[Sample, str]]:
@@ -102,14 +108,25 @@ def prompts(count: int) -> Iterator[tuple[Sample, str]]:
         yield sample, captions.caption(sample, rng)[0]
 
 
-def _made(generator: DiffusionGenerator, count: int, steps: int | None) -> Iterator[Made]:
+def _made(
+    generator: DiffusionGenerator, embedder: OpenClipEmbedder, count: int, steps: int | None
+) -> Iterator[Made]:
     for number, (sample, prompt) in enumerate(prompts(count)):
         began, worked = time.monotonic(), time.process_time()
         frames = _drawn(generator, request(prompt, number, steps))
+        clock, processor = time.monotonic() - began, time.process_time() - worked
+        clips = {"generated": frames, "rendered": small_world.draw(sample)[0]}
         yield Made(
-            sample=sample, prompt=prompt, frames=frames, clock=time.monotonic() - began,
-            processor=time.process_time() - worked,
+            sample=sample, prompt=prompt, clock=clock, processor=processor,
+            clips={kind: _seen(embedder, clip) for kind, clip in clips.items()},
         )  # fmt: skip
+
+
+def _seen(embedder: OpenClipEmbedder, frames: Frames) -> Seen:
+    return Seen(
+        moments=world_judge.moments(frames), embedded=_embedded(embedder, frames),
+        moved=float(np.mean(_steps(frames))),
+    )  # fmt: skip
 
 
 def request(prompt: str, seed: int, steps: int | None = None, seconds: float = SECONDS) -> GenerationRequest:
@@ -125,32 +142,28 @@ def _drawn(generator: DiffusionGenerator, asked: GenerationRequest) -> Frames:
 
 
 def _attributes(judges: world_judge.Judges, made: Sequence[Made]) -> list[Row]:
-    clips = [world_judge.moments(one.frames) for one in made]
-    counts = judges.right(clips, [one.sample for one in made])
-    told = {"clips": "generated"}
-    rows = [rate("judged right", *found, told | {"attribute": name}) for name, found in counts.items()]
-    shares = [counts[name][0] / counts[name][1] for name in FIVE]
-    return [*rows, mean("attribute accuracy, mean of five", shares, "share", told)]
+    rows = []
+    for kind in KINDS:
+        counts = judges.right([one.clips[kind].moments for one in made], [one.sample for one in made])
+        told = {"clips": kind}
+        rows += [rate("judged right", *found, told | {"attribute": name}) for name, found in counts.items()]
+        shares = [counts[name][0] / counts[name][1] for name in FIVE]
+        rows.append(mean("attribute accuracy, mean of five", shares, "share", told))
+    return rows
 
 
-def _matching(made: Sequence[Made]) -> list[Row]:
+def _matching(embedder: OpenClipEmbedder, made: Sequence[Made]) -> list[Row]:
     """Groups of so many clips of different prompts: is the own prompt the nearest?"""
-    embedder = OpenClipEmbedder()
     texts = embedder.embed_texts([one.prompt for one in made])
-    clips = np.stack([_embedded(embedder, one.frames) for one in made])
-    right = 0
-    groups = [range(begin, begin + AMONG) for begin in range(0, len(made) - AMONG + 1, AMONG)]
-    for group in groups:
-        right += int((np.argmax(clips[group] @ texts[group].T, axis=1) == np.arange(AMONG)).sum())
-    told: dict[str, str | int] = {"among": AMONG, "by": "embedded CLIP"}
-    drawn = np.stack([_embedded(embedder, _enlarged(one.sample)) for one in made])
-    best = sum(
-        int((np.argmax(drawn[group] @ texts[group].T, axis=1) == np.arange(AMONG)).sum()) for group in groups
-    )
-    return [
-        rate("own prompt nearest", right, AMONG * len(groups), told | {"clips": "generated"}),
-        rate("own prompt nearest", best, AMONG * len(groups), told | {"clips": "rendered"}),
-    ]
+    groups = [slice(begin, begin + AMONG) for begin in range(0, len(made) - AMONG + 1, AMONG)]
+    rows = []
+    for kind in KINDS:
+        clips = np.stack([one.clips[kind].embedded for one in made])
+        nearest = [np.argmax(clips[group] @ texts[group].T, axis=1) for group in groups]
+        right = int(sum((found == np.arange(AMONG)).sum() for found in nearest))
+        told: dict[str, str | int] = {"among": AMONG, "by": "embedded CLIP", "clips": kind}
+        rows.append(rate("own prompt nearest", right, AMONG * len(groups), told))
+    return rows
 
 
 def _embedded(embedder: OpenClipEmbedder, frames: Frames) -> NDArray[np.float32]:
@@ -159,21 +172,12 @@ def _embedded(embedder: OpenClipEmbedder, frames: Frames) -> NDArray[np.float32]
     return np.asarray(mean_of / np.linalg.norm(mean_of), np.float32)
 
 
-def _enlarged(sample: Sample) -> Frames:
-    return small_world.draw(sample)[0]
-
-
 def _motion(made: Sequence[Made]) -> list[Row]:
     rows = []
-    for action in small_world.ACTIONS:
-        chosen = [one for one in made if one.sample.scene.action == action]
-        for name, clips in (
-            ("generated", [one.frames for one in chosen]),
-            ("rendered", [_enlarged(one.sample) for one in chosen]),
-        ):
-            moved = [float(np.mean(_steps(clip))) for clip in clips]
-            told = {"action": action, "clips": name}
-            rows += [mean("frame to frame difference", moved, "levels", told)] if moved else []
+    for action, kind in itertools.product(small_world.ACTIONS, KINDS):
+        moved = [one.clips[kind].moved for one in made if one.sample.scene.action == action]
+        told = {"action": action, "clips": kind}
+        rows += [mean("frame to frame difference", moved, "levels", told)] if moved else []
     return rows
 
 

@@ -1,11 +1,12 @@
 """``python -m training generator --folder DIR``: makes the embedded generator, from nothing.
 
 Goes on where it stopped: what lies in DIR is not made again, and the transformer and the decoder go on from
-their last state, saved every two minutes. Steps, in order: fit, draw, text, transformer, decoder, upsampler,
-export (only with --target).
+their last state, saved every two minutes. Steps, in order: start (only with --start), fit, draw, text,
+transformer, decoder, upsampler, export (only with --target).
 """
 
 import argparse
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -30,6 +31,7 @@ def main() -> int:
     )
     add = parser.add_argument
     add("--folder", type=Path, required=True, metavar="DIR", help="outside version control, as var/generator")
+    add("--start", type=Path, metavar="MODEL", help="an export whose weights training goes on with")
     add("--only", choices=STEPS, help="one step alone")
     add("--clips", type=int, default=6000, help="drawn for training")
     add("--text-steps", type=int, default=3000)
@@ -51,8 +53,15 @@ def main() -> int:
     return 0
 
 
+def _start(asked: argparse.Namespace) -> None:
+    if asked.start is not None and not (asked.folder / data.CODE).exists():
+        for part in ("transformer", "vae", "text_encoder", "tokenizer"):
+            shutil.copytree(asked.start / part, asked.folder / part, dirs_exist_ok=True)
+        shutil.copyfile(asked.start / data.CODE, asked.folder / data.CODE)
+
+
 def _fit(asked: argparse.Namespace) -> None:
-    if not (asked.folder / "levels.pt").exists():
+    if not (asked.folder / data.CODE).exists():
         data.fit(asked.folder, FITTED_TO)
 
 
@@ -84,8 +93,8 @@ def _export(asked: argparse.Namespace) -> None:
 
 
 STEPS: Final[dict[str, Callable[[argparse.Namespace], None]]] = {
-    "fit": _fit, "draw": _draw, "text": _text, "transformer": _transformer, "decoder": _decoder,
-    "upsampler": _upsampler, "export": _export,
+    "start": _start, "fit": _fit, "draw": _draw, "text": _text, "transformer": _transformer,
+    "decoder": _decoder, "upsampler": _upsampler, "export": _export,
 }  # fmt: skip
 
 if __name__ == "__main__":

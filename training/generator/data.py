@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from generator.embedded.world.design import Design
@@ -13,6 +14,8 @@ from generator.embedded.world.scene import Scene
 from training.generator import pca, small_world
 from training.generator.pca import Level
 
+CODE = "code.safetensors"
+PARTS = ("basis", "mean", "std")
 SIDE = 2  # of a patch
 LATENTS = 128
 WIDTHS = [12, 72, 144, LATENTS]
@@ -29,8 +32,9 @@ def as_tensor(frames: np.ndarray) -> Tensor:
 
 def levels(folder: Path) -> list[Level]:
     """The fitted code."""
-    stored = torch.load(folder / "levels.pt", weights_only=True)
-    return [Level(**level) for level in stored]
+    stored = load_file(folder / CODE)
+    count = 1 + max(int(name.split(".")[0]) for name in stored)
+    return [Level(**{part: stored[f"{n}.{part}"] for part in PARTS}) for n in range(count)]
 
 
 def fit(folder: Path, clips: int) -> None:
@@ -38,7 +42,13 @@ def fit(folder: Path, clips: int) -> None:
     rng = np.random.default_rng(1)
     frames = [small_world.smaller(small_world.draw(small_world.sample(rng))[0]) for _ in range(clips)]
     found = pca.fit_levels(torch.cat([as_tensor(clip) for clip in frames]), SIDE, WIDTHS)
-    torch.save([{"basis": v.basis, "mean": v.mean, "std": v.std} for v in found], folder / "levels.pt")
+    keep(found, folder)
+
+
+def keep(levels: list[Level], folder: Path) -> None:
+    """Store a code as DIR/code.safetensors."""
+    named = {f"{n}.{part}": getattr(level, part) for n, level in enumerate(levels) for part in PARTS}
+    save_file(named, folder / CODE)
 
 
 def draw(folder: Path, shard: int, clips: int, pixels: int) -> None:

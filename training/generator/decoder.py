@@ -18,6 +18,8 @@ from torch_compat import complete_torchvision
 
 complete_torchvision()
 
+from diffusers import AutoencoderKLLTXVideo  # noqa: E402
+
 from training.generator import captions, data, vae  # noqa: E402
 from training.generator.transformer import Reader, denoise, new_transformer, scales  # noqa: E402
 
@@ -55,9 +57,16 @@ class Pairs:
         return data.as_tensor(np.asarray(self.pixels[index]))
 
 
+def first_decoder(folder: Path) -> nn.Module:
+    """The one that training starts from: DIR/vae's, else the linear code's."""
+    if (folder / "vae").exists():
+        return AutoencoderKLLTXVideo.from_pretrained(folder / "vae").decoder.float()
+    return vae.build(data.LATENTS, data.levels(folder), data.SIDE).decoder
+
+
 def decoder_of(folder: Path) -> nn.Module:
     """The decoder as far as it was trained."""
-    made = vae.build(data.LATENTS, data.levels(folder), data.SIDE).decoder
+    made = first_decoder(folder)
     if (folder / "decoder.pt").exists():
         made.load_state_dict(torch.load(folder / "decoder.pt", weights_only=True)["ema"])
     return made.eval()
@@ -71,7 +80,7 @@ def restore(folder: Path, pairs: Pairs) -> None:
         pairs.restored = {int(name): value for name, value in np.load(file).items()}
         return
     stored = torch.load(folder / "transformer.pt", weights_only=True)["ema"]
-    model, reader = new_transformer(), Reader(folder)
+    model, reader = new_transformer(folder), Reader(folder)
     model.load_state_dict(stored["model"])
     reader.model.load_state_dict(stored["text"])
     divisor, rng = scales(folder), np.random.default_rng(5)
@@ -102,7 +111,7 @@ class Training:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.file = folder, folder / "decoder.pt"
-        self.decoder = vae.build(data.LATENTS, data.levels(folder), data.SIDE).decoder
+        self.decoder = first_decoder(folder)
         self.optimizer = torch.optim.AdamW(_groups(self.decoder), betas=(0.9, 0.98), weight_decay=0.0)
         self.ema = {name: value.clone() for name, value in self.decoder.state_dict().items()}
         self.step = 0

@@ -1,7 +1,7 @@
 """Puts the parts together as a diffusers folder: float16, safetensors, defaults, digest.
 
-Takes DIR/transformer.pt, averaged over the last steps; DIR/decoder.pt or the linear code's decoder; and
-DIR/upsampler.safetensors.
+Takes DIR/transformer.pt, averaged over the last steps; DIR/decoder.pt or the decoder that training starts
+from; DIR/upsampler.safetensors; and the linear code, which nothing but further training reads.
 """
 
 import json
@@ -27,13 +27,14 @@ from training.generator.upsampler import FILE as UPSAMPLER  # noqa: E402
 
 STEPS, GUIDANCE = 12, 2.0
 HISTORY = 9  # frames of a clip that are shown to go on with it
+LARGEST_FILE = "15MB"
 PARTS = ("transformer", "vae", "text_encoder", "tokenizer", "scheduler")
 
 
 def pipeline(folder: Path) -> LTXConditionPipeline:
     """The pipeline in float32, from what training stored."""
     weights = torch.load(folder / "transformer.pt", weights_only=True)["ema"]
-    transformer, reader = new_transformer(), Reader(folder)
+    transformer, reader = new_transformer(folder), Reader(folder)
     transformer.load_state_dict(weights["model"])
     reader.model.load_state_dict(weights["text"])
     codec = vae.build(data.LATENTS, data.levels(folder), data.SIDE)
@@ -52,8 +53,9 @@ def export(folder: Path, target: Path, version: str) -> None:
         part.half()
     for name in PARTS:
         shutil.rmtree(target / name, ignore_errors=True)
-    made.save_pretrained(target, safe_serialization=True)
-    shutil.copyfile(folder / UPSAMPLER, target / UPSAMPLER)
+    made.save_pretrained(target, safe_serialization=True, max_shard_size=LARGEST_FILE)
+    for name in (UPSAMPLER, data.CODE):
+        shutil.copyfile(folder / name, target / name)
     defaults = {
         "schema": SCHEMA, "version": version, "width": small_world.SIDE, "height": small_world.SIDE,
         "frames": small_world.FRAMES, "rate": small_world.RATE, "steps": STEPS, "guidance": GUIDANCE,

@@ -65,8 +65,10 @@ def scales(folder: Path) -> Tensor:
     return root * root.square().mean().sqrt()
 
 
-def new_transformer() -> LTXVideoTransformer3DModel:
-    """A new one."""
+def new_transformer(folder: Path) -> LTXVideoTransformer3DModel:
+    """The one that training starts from: DIR/transformer, else a new one."""
+    if (folder / "transformer").exists():
+        return LTXVideoTransformer3DModel.from_pretrained(folder / "transformer").float()
     torch.manual_seed(0)
     model = LTXVideoTransformer3DModel(
         in_channels=data.LATENTS, out_channels=data.LATENTS, num_attention_heads=HEADS,
@@ -107,7 +109,7 @@ class Reader:
 
     def __init__(self, folder: Path) -> None:
         self.names = T5Tokenizer.from_pretrained(folder / "tokenizer")
-        self.model = T5EncoderModel.from_pretrained(folder / "text_encoder").eval()
+        self.model = T5EncoderModel.from_pretrained(folder / "text_encoder").float().eval()
 
     def __call__(self, texts: list[str]) -> tuple[Tensor, Tensor]:
         """Encoded [b, n, width], mask float[b, n]; the encoder sees no mask, as in the pipeline."""
@@ -139,7 +141,7 @@ class Training:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.file = folder, folder / "transformer.pt"
-        self.model, self.reader = new_transformer(), Reader(folder)
+        self.model, self.reader = new_transformer(folder), Reader(folder)
         self.optimizer, self.scales = Optimizer(self.model, self.reader.model), scales(folder)
         self.denoiser: nn.Module = self.model
         self.step, self.spent = 0, 0.0

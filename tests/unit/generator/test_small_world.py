@@ -70,7 +70,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
         small_world.smaller(small_world.draw(small_world.sample(np.random.default_rng(1)))[0])
     )
     levels = pca.fit_levels(clip, data.SIDE, data.WIDTHS)
-    torch.save([{"basis": v.basis, "mean": v.mean, "std": v.std} for v in levels], folder / "levels.pt")
+    data.keep(levels, folder)
     data.draw(folder, 0, 4, 2)
     return folder
 
