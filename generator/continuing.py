@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from generator.errors import RequestInvalid
 from generator.frames import covering
 
 Frames = NDArray[np.uint8]
+FADING: Final = 4  # frames over which a difference at the seam fades
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +65,21 @@ def last_frames(
     every = float(rate) / wanted
     places = [len(clip) - 1 - round(index * every) for index in range(count)]
     return [covering(clip[place], width, height) for place in reversed(places) if place >= 0]
+
+
+def joined(made: Frames, fresh: int, last: Picture) -> Frames:
+    """The `fresh` last frames of what a pipeline made, without a jump after `last`, the old clip's last frame.
+
+    A pipeline gives old frames back as its autoencoder sees them. What that changed in the last one is taken
+    back: all of it in the first new frame, less and less in the next.
+    """
+    new = made[-fresh:]
+    if len(made) == len(new) or made.shape[1:] != last.shape:
+        return new
+    changed = last.astype(np.float32) - made[-fresh - 1]
+    shares = 1 - np.arange(min(fresh, FADING), dtype=np.float32) / FADING
+    near = new[: len(shares)] + shares[:, None, None, None] * changed
+    return np.concatenate([near.round().clip(0, 255).astype(np.uint8), new[len(shares) :]])
 
 
 def noise_levels(steps: int, *, even: bool) -> list[float]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from generator.base import Clip, GenerationRequest, Picture, Preview, Progress, check_request
 from generator.calls import Call, call_of, window
-from generator.continuing import Pass, as_argument, last_frames, passes
+from generator.continuing import Pass, as_argument, joined, last_frames, passes
 from generator.conventions import convention_of, defaults_of, frames_for, frames_of_a_cell, pipeline_for
 from generator.errors import GenerationFailed, GeneratorError
 from generator.frames import as_pictures, fitted
@@ -145,7 +145,7 @@ class DiffusionGenerator:
             past = as_argument(argument, seen[-one.past :], single=False)
             call.arguments.update({argument: past, call.convention.frames_name: one.total})
             call.arguments.update(window(call.convention, one.past))
-            fresh = self._run(call.pipeline, call.arguments | told)[-one.fresh :]
+            fresh = joined(self._run(call.pipeline, call.arguments | told), one.fresh, seen[-1])
             seen = [*seen, *fresh][-self._history(call) :]
             yield fresh
 

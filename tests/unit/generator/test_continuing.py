@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from generator.base import GenerationRequest
 from generator.calls import call_of
 from generator.catalog import open_generator
-from generator.continuing import Pass, last_frames, noise_levels, passes
+from generator.continuing import FADING, Pass, joined, last_frames, noise_levels, passes
 from generator.conventions import CONVENTIONS, DEFAULTS_FILE, SCHEMA, Defaults
 from generator.diffusion import DiffusionGenerator
 from generator.errors import RequestInvalid
@@ -140,6 +140,24 @@ def test_passes() -> None:
     assert [(one.past, one.total) for one in each] == [(17, 97), (17, 37)]
     with pytest.raises(RequestInvalid, match="cannot go on"):
         list(passes(4, 20, step=8, history=17, fixed=1, longest=97))
+
+
+@given(changed=st.integers(-40, 40), fresh=st.integers(1, 12), past=st.integers(1, 9))
+def test_what_the_model_changed_in_the_last_frame_makes_no_jump(changed: int, fresh: int, past: int) -> None:
+    ramp = np.arange(past + fresh, dtype=np.uint8) * 3 + 90  # moves by 3 levels a frame
+    made = np.broadcast_to(ramp[:, None, None, None], (past + fresh, 4, 6, 3))
+    last = (made[past - 1].astype(int) + changed).astype(np.uint8)
+    new = joined(made, fresh, last)
+    assert (new[0].astype(int) - last == 3).all()
+    steps = np.abs(np.diff(np.concatenate([last[None], new]).astype(int)[:, 0, 0, 0]) - 3)
+    assert steps.max() <= abs(changed) / FADING + 1
+    assert np.array_equal(new[FADING:], made[past:][FADING:])
+
+
+def test_what_cannot_be_compared_is_left() -> None:
+    made = noise(5, 8, 8)
+    assert np.array_equal(joined(made, 5, made[0]), made)
+    assert np.array_equal(joined(made, 3, noise(1, 16, 8)[0]), made[2:])
 
 
 def test_noise_levels() -> None:
