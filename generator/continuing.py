@@ -68,7 +68,7 @@ def last_frames(
 
 
 def joined(made: Frames, fresh: int, last: Picture) -> Frames:
-    """The `fresh` last frames of what a pipeline made, without a jump after `last`, the old clip's last frame.
+    """The `fresh` last frames of what a pipeline made, without a jump after `last`, the last old one.
 
     A pipeline gives old frames back as its autoencoder sees them. What that changed in the last one is taken
     back: all of it in the first new frame, less and less in the next.
