@@ -40,7 +40,7 @@ def demo(
     if not story.released.exists():
         output.say("Nothing was released, so there is nothing to verify.")
         return output.FOUND
-    stage = Stage(out, settings, released=story.released, unmarked=story.unmarked)
+    stage = Stage(out, settings, released=story.released)
     right += [_act(act.name, act.story, act.expected, partial(stage.verify, act)) for act in ACTS]
     sheet = stage.contact_sheet()
     output.say(f"Look at {sheet} and at the reports {out / 'report-*.html'}.", style="bold")

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.cli import output
+from pipeline.cli.demo_cast import character_clip
 from pipeline.credentials.manifest import Agent, ReleaseFacts, Source, guarded, new_urn
 from pipeline.credentials.pki import ensure_pki
 from pipeline.credentials.reading import PARENT
@@ -26,6 +27,7 @@ from pipeline.settings import Settings
 from pipeline.verify.html_page import render
 from pipeline.verify.opening import open_local
 
+UNMARKED: Final = "Nubbin Frostwick"  # whom the clip that never left shows
 PLATFORM_CRF: Final = 28.0
 SHEET_COLUMNS, SHEET_SIDE = 4, 480
 
@@ -43,9 +45,9 @@ class Act:
 class Stage:
     """The demo's folder: the unmarked clip, the release, and every attacked copy."""
 
-    def __init__(self, folder: Path, settings: Settings, *, released: Path, unmarked: Path) -> None:
-        self.folder, self.settings = folder, settings
-        self.released, self.unmarked = released, unmarked
+    def __init__(self, folder: Path, settings: Settings, *, released: Path) -> None:
+        self.folder, self.settings, self.released = folder, settings, released
+        self.unmarked = character_clip(UNMARKED, folder / "character.mp4")
 
     def verify(self, act: Act) -> str:
         """Verify what `act` makes, write its report, and say the verdict."""
