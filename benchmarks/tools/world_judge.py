@@ -5,7 +5,9 @@ made anew for each run; what they get right on rendered clips that they never sa
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from itertools import pairwise
+from multiprocessing import get_context
 from typing import Final
 
 import cv2
@@ -106,11 +108,11 @@ def _counts(
 
 def trained(looks: int, actions: int, seed: int = 5) -> Judges:
     """Judges trained on so many rendered frames, and on so many clips."""
-    single = list(_samples(looks, seed, hatted=HATTED_SHARE))
-    rng = np.random.default_rng([seed, 3])
-    frames = np.stack([rendered(sample, [int(rng.integers(small_world.FRAMES))]) for sample in single])
-    several = list(_samples(actions, seed + 1))
-    clips = np.stack([rendered(sample) for sample in several])
+    single, several = list(_samples(looks, seed, hatted=HATTED_SHARE)), list(_samples(actions, seed + 1))
+    chosen = np.random.default_rng([seed, 3]).integers(small_world.FRAMES, size=(looks, 1))
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        frames = np.stack(list(pool.map(rendered, single, chosen.tolist(), chunksize=100)))
+        clips = np.stack(list(pool.map(rendered, several, chunksize=50)))
     return Judges(_fit(frames, single, LOOKS, seed), _fit(clips, several, ACTIONS, seed))
 
 
