@@ -72,6 +72,12 @@ def main() -> None:
     parser = options(__doc__, clips=False)
     add = parser.add_argument
     add("--model", type=Path, default=MODEL, metavar="DIR", help="another export of it")
+    add(
+        "--judges",
+        type=Path,
+        metavar="FILE",
+        help="keeps the classifiers between runs, five minutes of two cores",
+    )
     add("--clips", type=whole(AMONG), default=200, help="prompts that are drawn")
     add("--coded", type=whole(1), default=40, help="rendered clips for the autoencoder")
     add("--extended", type=whole(1), default=12, help="clips that are gone on with for 10 s")
@@ -88,7 +94,7 @@ def main() -> None:
 
 def _of_clips(generator: DiffusionGenerator, asked: argparse.Namespace) -> list[Row]:
     say("training the classifiers on rendered frames")
-    judges, embedder = world_judge.trained(*JUDGED_BY), OpenClipEmbedder()
+    judges, embedder = world_judge.kept(asked.judges, *JUDGED_BY), OpenClipEmbedder()
     made = []
     for number, one in enumerate(_made(generator, embedder, asked.clips, asked.steps)):
         made.append(one)

@@ -8,12 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from itertools import pairwise
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Final
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -84,15 +86,23 @@ class Judges:
     """Both networks."""
 
     def __init__(self, looks: _Net, actions: _Net) -> None:
-        self._looks, self._actions = looks.eval(), actions.eval()
+        self._nets = nn.ModuleDict({"looks": looks, "actions": actions}).eval()
+
+    def weights(self) -> dict[str, Tensor]:
+        """Of both."""
+        return self._nets.state_dict()
+
+    def load(self, weights: Mapping[str, Tensor]) -> None:
+        """Weights of others of their kind."""
+        self._nets.load_state_dict(weights)
 
     @torch.inference_mode()
     def right(self, clips: Sequence[Clip], samples: Sequence[Sample]) -> Counts:
         """How many clips show what they should. A look is what its five moments say together."""
         seen = torch.from_numpy(np.stack(clips))
-        single = self._looks(seen.flatten(0, 1)[:, None])
+        single = self._nets["looks"](seen.flatten(0, 1)[:, None])
         looks = [part.unflatten(0, seen.shape[:2]).mean(1) for part in single]
-        return _counts(looks, samples, LOOKS) | _counts(self._actions(seen), samples, ACTIONS)
+        return _counts(looks, samples, LOOKS) | _counts(self._nets["actions"](seen), samples, ACTIONS)
 
 
 def _counts(
@@ -104,6 +114,18 @@ def _counts(
         known = wanted[:, column] != UNKNOWN
         counts[name] = (int((found.argmax(1) == wanted[:, column])[known].sum()), int(known.sum()))
     return counts
+
+
+def kept(file: Path | None, looks: int, actions: int) -> Judges:
+    """Those of a file if it is there; else newly trained ones, and kept there."""
+    if file is None or not file.exists():
+        made = trained(looks, actions)
+        if file is not None:
+            save_file(made.weights(), file)
+        return made
+    found = Judges(_Net(1, LOOKS), _Net(len(MOMENTS), ACTIONS))
+    found.load(load_file(file))
+    return found
 
 
 def trained(looks: int, actions: int, seed: int = 5) -> Judges:
