@@ -5,9 +5,14 @@ a wall that the compiler cannot fuse across. Only training uses this; the shippe
 """
 
 import torch
-from diffusers import LTXVideoTransformer3DModel
-from diffusers.models.transformers.transformer_ltx import LTXAttention
 from torch import Tensor
+
+from torch_compat import complete_torchvision
+
+complete_torchvision()
+
+from diffusers import LTXVideoTransformer3DModel  # noqa: E402
+from diffusers.models.transformers.transformer_ltx import LTXAttention  # noqa: E402
 
 
 class PlainAttention:

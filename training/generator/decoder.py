@@ -24,7 +24,7 @@ from training.generator import captions, data, vae  # noqa: E402
 from training.generator.transformer import Reader, denoise, new_transformer, scales  # noqa: E402
 
 RATE = 1e-5  # the start is exact and delicate: twenty times as much destroys it within fifty steps
-ADDED_RATE = 3e-4  # of the residual blocks, which start as nothing
+ADDED_RATE = 6e-4  # of the residual blocks, which start as nothing
 EMA = 0.98
 RESTORED = 0.6  # share of steps that see codes from the transformer
 LEVELS = (0.35, 0.6, 0.8)  # noise that those started with

@@ -8,10 +8,15 @@ the point 1 both are nearly linear, so the codes ride there on a constant: `h = 
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKLLTXVideo
 from torch import Tensor
 
-from training.generator.pca import Level
+from torch_compat import complete_torchvision
+
+complete_torchvision()
+
+from diffusers import AutoencoderKLLTXVideo  # noqa: E402
+
+from training.generator.pca import Level  # noqa: E402
 
 SLOPE = 0.9276705  # of SiLU at 1
 SWING = 0.3  # how far the codes may move from the constant 1
