@@ -1,6 +1,7 @@
 """The demo's server: `countermark serve` as another process, and a small client for it."""
 
 import json
+import os
 import re
 import secrets
 import subprocess
@@ -21,6 +22,8 @@ from pipeline.settings import Settings
 from registry import apikeys
 
 ACCOUNT: Final = "demo"
+# So that the story shows what a whole clip is held for, and not what stops it on the way.
+WHOLE_CLIPS: Final = {"COUNTERMARK_PREVIEW": "off"}
 SCOPES: Final = ("create", "guard", "moderate", "optout")
 START_SECONDS: Final = 120.0
 JOB_SECONDS: Final = 180.0
@@ -113,7 +116,7 @@ def served(settings: Settings, log: Path) -> Iterator[Client]:
         sys.executable, "-m", "pipeline.cli.main", "serve", "--port", "0", "--home", str(settings.home)
     ]  # fmt: skip
     with log.open("wb") as written:
-        process = subprocess.Popen(command, stdout=written, stderr=written)
+        process = subprocess.Popen(command, stdout=written, stderr=written, env=os.environ | WHOLE_CLIPS)
         try:
             yield Client(base=_address(process, log), secret=secret)
         finally:

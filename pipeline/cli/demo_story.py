@@ -13,7 +13,7 @@ from pipeline.cli.demo_server import Answer, Client
 CHARACTER: Final = "Nubbin Frostwick"
 LATER: Final = "Quillamoor"
 EARLIER: Final = "Quillamoor dancing in a forest"
-SLIPPING: Final = "a penguin with a yellow balloon walking in the snow"
+SLIPPING: Final = "Frostwick the penguin walking in the snow"
 HARMLESS: Final = "a quiet forest by day, the camera pans left"
 RECALL_SECONDS: Final = 60.0
 SEED: Final = 20
@@ -64,7 +64,7 @@ class Story:
         return self._create(cast.description(CHARACTER))
 
     def held_by_frames(self) -> str:
-        """A prompt that is too far from the pictures, and frames that are not."""
+        """Half of the name and a word of the looks: too little for the gate, enough for the model."""
         return self._create(SLIPPING)
 
     def person_opts_out(self) -> str:
