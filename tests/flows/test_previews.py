@@ -36,23 +36,23 @@ from pipeline.workbench import LetGo, Outcome
 from registry.ids import new_id
 from registry.types import JobState
 
-FOX = "a red fox walking in the snow"
+PENGUIN = "Frostwick waving by the sea"  # half a name: nothing to the gate, a character to the model
 SEXUAL = "unsafe_clip_sexual"
 
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    """A home where somebody registered what the embedded model draws of a fox, by pictures and a name."""
+    """A home where somebody registered what the embedded model draws of a penguin, by pictures and a name."""
     folder = tmp_path_factory.mktemp("previews")
     with open_app(load(folder / "home")) as opened:
         order = generation.GenerationOrder(
-            prompt=FOX, generator="embedded", seconds=1, seed=1, width=256, height=256
+            prompt=PENGUIN, generator="embedded", seconds=1, seed=1, width=256, height=256
         )
-        generation.generate(order, folder / "fox.mp4", lambda _: None)
+        generation.generate(order, folder / "penguin.mp4", lambda _: None)
         pictures = []
-        with open_clip(folder / "fox.mp4", limits=media_limits(opened.settings)) as clip:
+        with open_clip(folder / "penguin.mp4", limits=media_limits(opened.settings)) as clip:
             for number, frame in enumerate(clip.frames()):
-                if number in (0, 4, 12):
+                if number in (0, 4, 8):
                     path = folder / f"{number}.png"
                     cv2.imwrite(str(path), cv2.cvtColor(rgb(frame, clip.info.colour), cv2.COLOR_RGB2BGR))
                     pictures.append(load_picture(path))
@@ -74,7 +74,7 @@ def under(app: App, **settings: Any) -> App:
     return App(replace(bench, settings=bench.settings.model_copy(update=settings)))
 
 
-def create(app: App, prompt: str = FOX, observe: Any = lambda *_: None, **order: Any) -> Outcome:
+def create(app: App, prompt: str = PENGUIN, observe: Any = lambda *_: None, **order: Any) -> Outcome:
     given = {
         "policy": "opt-out",
         "generator": "embedded",
@@ -136,7 +136,7 @@ def test_an_ordinary_prompt_is_not_stopped_and_the_look_is_noted(app: App) -> No
 
 def test_no_time_is_spent_where_a_look_can_stop_nothing(app: App) -> None:
     refusing, off = under(app, preview="refuse"), under(app, preview="off")
-    inputs = {"policy": "opt-out", "key": None, "account": "local", "prompt": FOX}
+    inputs = {"policy": "opt-out", "key": None, "account": "local", "prompt": PENGUIN}
     for one, asked in ((app, True), (refusing, False), (off, False)):
         judge = Judge(one._bench, inputs, Staging(one._bench.store, new_id(clock())))
         assert judge.previews is asked
