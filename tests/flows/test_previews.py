@@ -111,7 +111,7 @@ def test_what_is_registered_stops_early_and_goes_on_when_people_say_so(app: App)
     shown = app.reviews.clip(case["id"])
     assert shown is not None
     with open_clip(shown, limits=media_limits(app.settings)) as clip:
-        assert [frame.y.shape for frame in clip.frames()] == [(256, 256)]
+        assert [frame.y.shape for frame in clip.frames()] == [(128, 128)]  # not enlarged yet
     app.reviews.release(case["id"], "Ada", "the owner's own studio asked for it")
     [resumed] = app.resume(lambda *_: None)
     again = resumed.outcome
