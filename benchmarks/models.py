@@ -72,12 +72,7 @@ def main() -> None:
     parser = options(__doc__, clips=False)
     add = parser.add_argument
     add("--model", type=Path, default=MODEL, metavar="DIR", help="another export of it")
-    add(
-        "--judges",
-        type=Path,
-        metavar="FILE",
-        help="keeps the classifiers between runs, five minutes of two cores",
-    )
+    add("--judges", type=Path, metavar="FILE", help="keeps the classifiers from one run to the next")
     add("--clips", type=whole(AMONG), default=200, help="prompts that are drawn")
     add("--coded", type=whole(1), default=40, help="rendered clips for the autoencoder")
     add("--extended", type=whole(1), default=12, help="clips that are gone on with for 10 s")

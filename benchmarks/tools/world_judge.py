@@ -1,7 +1,7 @@
 """Classifiers of what a clip of the small world shows, trained on rendered frames only.
 
 Two convolutional networks: one tells looks from single frames, the other actions from five moments. They are
-made anew for each run; what they get right on rendered clips that they never saw stands beside the rest.
+made anew for each run, or kept in a file; what they get right on rendered clips stands beside the rest.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

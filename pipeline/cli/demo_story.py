@@ -148,7 +148,7 @@ SCENES: Final = (
     ),
     Scene(
         name="held-by-frames", expected="held: picture_match", play=Story.held_by_frames,
-        story="a description that slips past the gate: the model draws, and what it draws is looked at",
+        story="half a name and a word slip past the gate: the model draws, and what it draws is looked at",
     ),
     Scene(
         name="person-opts-out", expected="active", play=Story.person_opts_out,

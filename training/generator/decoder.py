@@ -21,7 +21,7 @@ complete_torchvision()
 from diffusers import AutoencoderKLLTXVideo  # noqa: E402
 
 from training.generator import captions, data, vae  # noqa: E402
-from training.generator.transformer import Reader, denoise, new_transformer, scales  # noqa: E402
+from training.generator.transformer import denoise, scales, trained  # noqa: E402
 
 RATE = 1e-5  # the start is exact and delicate: twenty times as much destroys it within fifty steps
 ADDED_RATE = 6e-4  # of the residual blocks, which start as nothing
@@ -79,10 +79,7 @@ def restore(folder: Path, pairs: Pairs) -> None:
     if file.exists():
         pairs.restored = {int(name): value for name, value in np.load(file).items()}
         return
-    stored = torch.load(folder / "transformer.pt", weights_only=True)["ema"]
-    model, reader = new_transformer(folder), Reader(folder)
-    model.load_state_dict(stored["model"])
-    reader.model.load_state_dict(stored["text"])
+    model, reader = trained(folder)
     divisor, rng = scales(folder), np.random.default_rng(5)
     for index, codes in enumerate(pairs.codes[:RESTORED_CLIPS]):
         start = LEVELS[index % len(LEVELS)]

@@ -8,8 +8,6 @@ import json
 import shutil
 from pathlib import Path
 
-import torch
-
 from torch_compat import complete_torchvision
 
 complete_torchvision()
@@ -22,7 +20,7 @@ from generator.model_folder import folder_digest  # noqa: E402
 from training.generator import data, small_world, vae  # noqa: E402
 from training.generator.decoder import decoder_of  # noqa: E402
 from training.generator.text import LENGTH  # noqa: E402
-from training.generator.transformer import Reader, new_transformer, scales  # noqa: E402
+from training.generator.transformer import scales, trained  # noqa: E402
 from training.generator.upsampler import FILE as UPSAMPLER  # noqa: E402
 
 STEPS, GUIDANCE = 12, 2.0
@@ -33,16 +31,13 @@ PARTS = ("transformer", "vae", "text_encoder", "tokenizer", "scheduler")
 
 def pipeline(folder: Path) -> LTXConditionPipeline:
     """The pipeline in float32, from what training stored."""
-    weights = torch.load(folder / "transformer.pt", weights_only=True)["ema"]
-    transformer, reader = new_transformer(folder), Reader(folder)
-    transformer.load_state_dict(weights["model"])
-    reader.model.load_state_dict(weights["text"])
+    transformer, reader = trained(folder)
     codec = vae.build(data.LATENTS, data.levels(folder), data.SIDE)
     codec.decoder = decoder_of(folder)
     codec.latents_std.copy_(scales(folder))
     return LTXConditionPipeline(
         scheduler=FlowMatchEulerDiscreteScheduler(shift=1.0), vae=codec.eval(), text_encoder=reader.model,
-        tokenizer=reader.names, transformer=transformer.eval(),
+        tokenizer=reader.names, transformer=transformer,
     )  # fmt: skip
 
 

@@ -119,6 +119,15 @@ class Reader:
         return self.model(tokens.input_ids)[0], tokens.attention_mask.float()
 
 
+def trained(folder: Path) -> tuple[LTXVideoTransformer3DModel, Reader]:
+    """Both as DIR/transformer.pt has them, averaged over the last steps."""
+    stored = torch.load(folder / "transformer.pt", weights_only=True)["ema"]
+    model, reader = new_transformer(folder), Reader(folder)
+    model.load_state_dict(stored["model"])
+    reader.model.load_state_dict(stored["text"])
+    return model.eval(), reader
+
+
 def coordinates(times: int) -> Tensor:
     """Where and when cells are, as the pipeline counts it: seconds, rows, columns, float32[1, 3, tokens]."""
     grid = torch.meshgrid(torch.arange(times), *(torch.arange(data.CELLS),) * 2, indexing="ij")

@@ -1,5 +1,7 @@
 """The linear code of clips, that diffusers' autoencoder starts as exactly that, and attention in training."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,8 @@ complete_torchvision()
 
 from diffusers import LTXVideoTransformer3DModel  # noqa: E402
 
-from training.generator import pca, vae  # noqa: E402
+from generator.catalog import MODEL  # noqa: E402
+from training.generator import command, data, decoder, pca, transformer, vae  # noqa: E402
 from training.generator.attention import make_plain  # noqa: E402
 
 WIDTHS = [12, 36, 40, 24]
@@ -72,3 +75,19 @@ def test_attention_in_training_gives_what_diffusers_own_gives() -> None:
         found = model(**asked, return_dict=False)[0]
     assert wanted.std() > 0.01
     assert torch.allclose(found, wanted, atol=1e-5)
+
+
+def test_training_goes_on_from_what_ships(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "sys.argv", ["training", "--folder", str(tmp_path), "--start", str(MODEL), "--only", "start"]
+    )
+    assert command.main() == 0
+    shipped = LTXVideoTransformer3DModel.from_pretrained(MODEL / "transformer").float().state_dict()
+    begun = transformer.new_transformer(tmp_path).state_dict()
+    assert begun.keys() == shipped.keys()
+    assert all(torch.equal(begun[name], weight) for name, weight in shipped.items())
+    assert transformer.Reader(tmp_path)(["a fox"])[0].shape[0] == 1
+    linear = vae.build(data.LATENTS, data.levels(tmp_path), data.SIDE)
+    learnt = decoder.first_decoder(tmp_path).state_dict()
+    assert learnt.keys() == linear.decoder.state_dict().keys()
+    assert any(weight.abs().max() > 0 for name, weight in learnt.items() if "resnets.0.conv2" in name)
