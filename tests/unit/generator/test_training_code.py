@@ -79,7 +79,8 @@ def test_attention_in_training_gives_what_diffusers_own_gives() -> None:
 
 def test_training_goes_on_from_what_ships(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "sys.argv", ["training", "--folder", str(tmp_path), "--start", str(MODEL), "--only", "start"]
+        "sys.argv",
+        ["training", "--folder", str(tmp_path), "--start", str(MODEL), "--only", "start", "--threads", "1"],
     )
     assert command.main() == 0
     shipped = LTXVideoTransformer3DModel.from_pretrained(MODEL / "transformer").float().state_dict()
