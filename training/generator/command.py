@@ -70,7 +70,7 @@ def _draw(asked: argparse.Namespace) -> None:
 
 
 def _text(asked: argparse.Namespace) -> None:
-    if not (asked.folder / "tokenizer").exists():
+    if not (asked.folder / text.DONE).exists():
         text.train(asked.folder, asked.text_steps)
 
 
