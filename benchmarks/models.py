@@ -2,7 +2,7 @@
 
 1. Attributes: clips of prompts about characters that training never showed, judged by classifiers that were
    trained on rendered frames only; what these get right on rendered clips stands beside it.
-2. Matching: each clip's own prompt among 32, by the embedded CLIP.
+2. Matching: each clip's own prompt among 32, by the embedded CLIP, and by what those classifiers see of it.
 3. Motion: how much frames differ, beside the rendered clip of the same prompt.
 4. The autoencoder: PSNR of rendered clips that training never saw, and of the upsampler behind it.
 5. Time: seconds of clock and of processor for a clip of 2 s.
@@ -95,7 +95,7 @@ def _of_clips(generator: DiffusionGenerator, asked: argparse.Namespace) -> list[
         made.append(one)
         if number % 20 == 19:
             say(f"{number + 1} of {asked.clips} clips")
-    return [*_attributes(judges, made), *_matching(embedder, made), *_motion(made), *_times(made)]
+    return [*_attributes(judges, made), *_matching(judges, embedder, made), *_motion(made), *_times(made)]
 
 
 def prompts(count: int) -> Iterator[tuple[Sample, str]]:
@@ -153,18 +153,29 @@ def _attributes(judges: world_judge.Judges, made: Sequence[Made]) -> list[Row]:
     return rows
 
 
-def _matching(embedder: OpenClipEmbedder, made: Sequence[Made]) -> list[Row]:
+def _matching(judges: world_judge.Judges, embedder: OpenClipEmbedder, made: Sequence[Made]) -> list[Row]:
     """Groups of so many clips of different prompts: is the own prompt the nearest?"""
     texts = embedder.embed_texts([one.prompt for one in made])
-    groups = [slice(begin, begin + AMONG) for begin in range(0, len(made) - AMONG + 1, AMONG)]
+    samples = [one.sample for one in made]
     rows = []
     for kind in KINDS:
-        clips = np.stack([one.clips[kind].embedded for one in made])
-        nearest = [np.argmax(clips[group] @ texts[group].T, axis=1) for group in groups]
-        right = int(sum((found == np.arange(AMONG)).sum() for found in nearest))
-        told: dict[str, str | int] = {"among": AMONG, "by": "embedded CLIP", "clips": kind}
-        rows.append(rate("own prompt nearest", right, AMONG * len(groups), told))
+        embedded = np.stack([one.clips[kind].embedded for one in made])
+        near = {
+            "embedded CLIP": embedded @ texts.T,
+            "classifiers": judges.fits([one.clips[kind].moments for one in made], samples),
+        }
+        for name, found in near.items():
+            told: dict[str, str | int] = {"among": AMONG, "by": name, "clips": kind}
+            rows.append(rate("own prompt nearest", *_nearest(found), told))
     return rows
+
+
+def _nearest(near: NDArray[np.float32]) -> tuple[int, int]:
+    """In how many rows of how many the own column is the nearest of its group; the rest is left out."""
+    begins = range(0, len(near) - AMONG + 1, AMONG)
+    groups = [near[begin : begin + AMONG, begin : begin + AMONG] for begin in begins]
+    right = [int((group.argmax(1) == np.arange(AMONG)).sum()) for group in groups]
+    return sum(right), AMONG * len(groups)
 
 
 def _embedded(embedder: OpenClipEmbedder, frames: Frames) -> NDArray[np.float32]:

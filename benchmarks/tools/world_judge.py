@@ -4,6 +4,7 @@ Two convolutional networks: one tells looks from single frames, the other action
 made anew for each run, or kept in a file; what they get right on rendered clips stands beside the rest.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from itertools import pairwise
@@ -96,24 +97,38 @@ class Judges:
         """Weights of others of their kind."""
         self._nets.load_state_dict(weights)
 
-    @torch.inference_mode()
     def right(self, clips: Sequence[Clip], samples: Sequence[Sample]) -> Counts:
-        """How many clips show what they should. A look is what its five moments say together."""
+        """How many clips show what they should."""
+        counts = {}
+        for name, (found, wanted) in self._read(clips, samples).items():
+            known = wanted != UNKNOWN
+            counts[name] = (int((found.argmax(1) == wanted)[known].sum()), int(known.sum()))
+        return counts
+
+    def fits(self, clips: Sequence[Clip], samples: Sequence[Sample]) -> NDArray[np.float32]:
+        """Log-probability that each clip shows each sample, ``float32[clips, samples]``.
+
+        An attribute that a sample has not says nothing: each of its values is as likely.
+        """
+        found = torch.zeros(len(clips), len(samples))
+        for seen, wanted in self._read(clips, samples).values():
+            even = torch.full((len(clips), 1), -math.log(seen.shape[1]))
+            found += torch.cat([seen, even], 1)[:, wanted.where(wanted != UNKNOWN, seen.shape[1])]
+        return found.numpy()
+
+    @torch.inference_mode()
+    def _read(self, clips: Sequence[Clip], samples: Sequence[Sample]) -> dict[str, tuple[Tensor, Tensor]]:
+        """Of each attribute: log-probabilities of its values in each clip, and what the samples have.
+
+        A look is what its five moments say together.
+        """
         seen = torch.from_numpy(np.stack(clips))
         single = self._nets["looks"](seen.flatten(0, 1)[:, None])
-        looks = [part.unflatten(0, seen.shape[:2]).mean(1) for part in single]
-        return _counts(looks, samples, LOOKS) | _counts(self._nets["actions"](seen), samples, ACTIONS)
-
-
-def _counts(
-    logits: Sequence[Tensor], samples: Sequence[Sample], values: Mapping[str, tuple[str, ...]]
-) -> Counts:
-    wanted = torch.tensor([truth(sample, values) for sample in samples])
-    counts = {}
-    for column, (name, found) in enumerate(zip(values, logits, strict=True)):
-        known = wanted[:, column] != UNKNOWN
-        counts[name] = (int((found.argmax(1) == wanted[:, column])[known].sum()), int(known.sum()))
-    return counts
+        logits = [part.unflatten(0, seen.shape[:2]).mean(1) for part in single] + self._nets["actions"](seen)
+        values = {**LOOKS, **ACTIONS}
+        wanted = torch.tensor([truth(sample, values) for sample in samples]).unbind(1)
+        read = zip(values, logits, wanted, strict=True)
+        return {name: (found.log_softmax(1), known) for name, found, known in read}
 
 
 def kept(file: Path | None, looks: int, actions: int) -> Judges:

@@ -25,6 +25,7 @@ from training.generator.transformer import denoise, scales, trained  # noqa: E40
 
 RATE = 1e-5  # the start is exact and delicate: twenty times as much destroys it within fifty steps
 ADDED_RATE = 6e-4  # of the residual blocks, which start as nothing
+SQUARED = 4.0  # weight of squared errors, and of how they change from frame to frame: no jump between cells
 EMA = 0.98
 RESTORED = 0.6  # share of steps that see codes from the transformer
 LEVELS = (0.35, 0.6, 0.8)  # noise that those started with
@@ -159,7 +160,8 @@ class Training:
             made = self.decoder(codes)
         # Cells at the cut edge miss their neighbours; they count, since the picture's own edge is like that.
         error = made.float() - target
-        return error.square().mean() * 4 + error.abs().mean()
+        jumps = error.diff(dim=2)
+        return (error.square().mean() + jumps.square().mean()) * SQUARED + error.abs().mean()
 
     def _average(self) -> None:
         keep = min(EMA, self.step / (self.step + 10))

@@ -14,7 +14,7 @@ complete_torchvision()
 from diffusers import LTXVideoTransformer3DModel  # noqa: E402
 
 from generator.catalog import MODEL  # noqa: E402
-from training.generator import command, data, decoder, pca, transformer, vae  # noqa: E402
+from training.generator import command, data, decoder, pca, text, transformer, vae  # noqa: E402
 from training.generator.attention import make_plain  # noqa: E402
 
 WIDTHS = [12, 36, 40, 24]
@@ -75,6 +75,30 @@ def test_attention_in_training_gives_what_diffusers_own_gives() -> None:
         found = model(**asked, return_dict=False)[0]
     assert wanted.std() > 0.01
     assert torch.allclose(found, wanted, atol=1e-5)
+
+
+def apart(reader: transformer.Reader, *colours: str) -> float:
+    """How far two texts with two colours the other way round differ in each colour, as a share."""
+    one, two = (
+        f"a {body} fox with a {hat} cap dancing" for body, hat in (colours, reversed(colours))
+    )  # fmt: skip
+    with torch.inference_mode():
+        first, second = (reader([text])[0][0] for text in (one, two))
+    places = [text.split().index(colour) for text in (one, two) for colour in colours]
+    found = torch.stack([first[places[0]] - second[places[2]], first[places[1]] - second[places[3]]])
+    return float(found.norm() / torch.stack([first[places[0]], first[places[1]]]).norm())
+
+
+def test_a_new_text_encoder_sees_what_stands_beside_a_word(tmp_path: Path) -> None:
+    names = text.tokenizer()
+    names.save_pretrained(tmp_path / "tokenizer")
+    text.encoder(len(names)).save_pretrained(tmp_path / "text_encoder")
+    assert apart(transformer.Reader(tmp_path), "red", "blue") > 0.1
+
+
+def test_the_shipped_text_encoder_tells_whose_colour_is_whose() -> None:
+    for colours in (("red", "blue"), ("yellow", "green"), ("white", "purple")):
+        assert apart(transformer.Reader(MODEL), *colours) > 0.1
 
 
 def test_training_goes_on_from_what_ships(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
