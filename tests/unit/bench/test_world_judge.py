@@ -36,7 +36,7 @@ def clips(count: int) -> list[world_judge.Clip]:
 
 
 def test_all_descriptions_of_a_clip_together_are_certain() -> None:
-    """Over every value of one attribute, all else the same, the probabilities of that attribute add up to 1."""
+    """Over every value of one attribute, all else the same, its probabilities add up to 1."""
     sample = samples(1, hatted=True)[0]
     assert sample.design is not None
     others = [replace(sample, design=replace(sample.design, hat=hat)) for hat in HATS[1:]]
