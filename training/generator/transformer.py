@@ -68,7 +68,9 @@ def scales(folder: Path) -> Tensor:
 def new_transformer(folder: Path) -> LTXVideoTransformer3DModel:
     """The one that training starts from: DIR/transformer, else a new one."""
     if (folder / "transformer").exists():
-        return LTXVideoTransformer3DModel.from_pretrained(folder / "transformer").float()
+        known = LTXVideoTransformer3DModel.from_pretrained(folder / "transformer").float()
+        known.register_to_config(_name_or_path="")  # no folder of this machine in what is exported
+        return known
     torch.manual_seed(0)
     model = LTXVideoTransformer3DModel(
         in_channels=data.LATENTS, out_channels=data.LATENTS, num_attention_heads=HEADS,
