@@ -42,7 +42,7 @@ def main() -> int:
     add("--compile", action="store_true", help="twice as fast, where there is a C++ compiler")
     add("--threads", type=int, default=2)
     add("--target", type=Path, metavar="DIR", help="folder that the model is written to")
-    add("--version", default="embedded 2 (LTX, rendered world)")
+    add("--version", default="embedded 3 (LTX, rendered world)")
     asked = parser.parse_args()
     asked.folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(asked.threads)

@@ -46,7 +46,7 @@ def test_the_same_request_gives_the_same_clip(embedded: Generator, snow: np.ndar
     seen: list[int] = []
     clip = embedded.generate(SNOW, lambda done, _total: seen.append(done))
     assert clip.generator == "embedded"
-    assert clip.version.startswith("embedded 2")
+    assert clip.version.startswith("embedded 3")
     assert np.array_equal(drawn(clip), snow)
     assert snow.shape == (24, 256, 256, 3)
     assert seen == list(range(1, len(seen) + 1))
