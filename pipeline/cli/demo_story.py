@@ -14,7 +14,7 @@ CHARACTER: Final = "Nubbin Frostwick"
 LATER: Final = "Quillamoor"
 EARLIER: Final = "Quillamoor dancing in a forest"
 SLIPPING: Final = "Frostwick the penguin walking in the snow"
-HARMLESS: Final = "a quiet forest by day, the camera pans left"
+HARMLESS: Final = "a green frog waving in a forest by day"
 RECALL_SECONDS: Final = 60.0
 SEED: Final = 20
 
