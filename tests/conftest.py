@@ -4,6 +4,7 @@ The clips show a textured scene that moves, the same for the same arguments.
 """
 
 import gc
+import signal
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -45,6 +46,8 @@ def pytest_configure() -> None:
     settings.register_profile("no deadline", deadline=None)
     settings.load_profile("no deadline")
     sys.addaudithook(_loopback_only)
+    # Started in the background, the suite ignores interrupts, and so would every server that it starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # Torch and its friends leave a million objects: looking through them again and again takes its time.
     gc.set_threshold(50_000, 20, 50)
 
