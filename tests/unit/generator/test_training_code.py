@@ -77,16 +77,15 @@ def test_attention_in_training_gives_what_diffusers_own_gives() -> None:
     assert torch.allclose(found, wanted, atol=1e-5)
 
 
-def apart(reader: transformer.Reader, *colours: str) -> float:
-    """How far two texts with two colours the other way round differ in each colour, as a share."""
-    one, two = (
-        f"a {body} fox with a {hat} cap dancing" for body, hat in (colours, reversed(colours))
-    )  # fmt: skip
+def apart(reader: transformer.Reader, body: str, hat: str) -> float:
+    """How far the two colours of a text are from themselves the other way round, as a share."""
+    said = [f"a {one} fox with a {two} cap dancing" for one, two in ((body, hat), (hat, body))]
     with torch.inference_mode():
-        first, second = (reader([text])[0][0] for text in (one, two))
-    places = [text.split().index(colour) for text in (one, two) for colour in colours]
-    found = torch.stack([first[places[0]] - second[places[2]], first[places[1]] - second[places[3]]])
-    return float(found.norm() / torch.stack([first[places[0]], first[places[1]]]).norm())
+        first, second = (
+            torch.stack([reader([words])[0][0, words.split().index(colour)] for colour in (body, hat)])
+            for words in said
+        )
+    return float((first - second).norm() / first.norm())
 
 
 def test_a_new_text_encoder_sees_what_stands_beside_a_word(tmp_path: Path) -> None:
