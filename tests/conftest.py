@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).parents[1]))  # benchmarks are not installed
 sys.path.insert(0, str(Path(__file__).parent))  # openssl_tsa
 
+import migrated_once
+
 from benchmarks.tools.local_postgres import LocalServer, programs
 
 Plane = NDArray[np.uint8]
@@ -46,6 +48,7 @@ def pytest_configure() -> None:
     settings.register_profile("no deadline", deadline=None)
     settings.load_profile("no deadline")
     sys.addaudithook(_loopback_only)
+    migrated_once.install()
     # Started in the background, the suite ignores interrupts, and so would every server that it starts.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     # Torch and its friends leave a million objects: looking through them again and again takes its time.

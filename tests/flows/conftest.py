@@ -5,7 +5,9 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -53,15 +55,24 @@ def home(tmp_path: Path) -> Path:
 
 def draw(path: Path, seconds: float = FRAMES / RATE, seed: int = 3) -> Path:
     """A drawn landscape without sound."""
+    path.write_bytes(drawn(seconds, seed))
+    return path
+
+
+@cache
+def drawn(seconds: float, seed: int) -> bytes:
+    """Its file; most tests ask for the same one."""
     rate = Fraction(RATE)
     request = GenerationRequest(
         prompt="", width=WIDTH, height=HEIGHT, seconds=seconds, frame_rate=rate, seed=seed
     )
     info = ClipInfo(width=WIDTH, height=HEIGHT, time_base=1 / rate, frame_rate=rate, colour=BT601_LIMITED)
-    with ClipWriter(path, info, crf=16, preset="veryfast") as writer:
-        for index, picture in enumerate(SceneGenerator().generate(request).frames):
-            writer.write(frame_from_rgb(picture, index, index / RATE))
-    return path
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "clip.mp4"
+        with ClipWriter(path, info, crf=16, preset="veryfast") as writer:
+            for index, picture in enumerate(SceneGenerator().generate(request).frames):
+                writer.write(frame_from_rgb(picture, index, index / RATE))
+        return path.read_bytes()
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """Clips that begin with a picture, or go on with a clip: what leaves, what it says of itself, what stops."""
 
 import json
-import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -14,8 +12,11 @@ import cv2
 import numpy as np
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "generator"))
+import forked
 import tiny_models
+import victims
 
 from generator.embedded.world.design import random_design
 from generator.embedded.world.render import render_frame
@@ -288,35 +289,16 @@ def test_damaged_and_hostile_files(create: Create, plain: Path, old: Path, tmp_p
         create(image=half)  # nobody looked at it before
 
 
-VICTIM = """
-import os, signal, sys
-from pathlib import Path
-from pipeline.app import open_app
-from pipeline.orders import CreateOrder
-from pipeline.settings import load
-home, generator, image = sys.argv[1:]
-def observe(name, what, value):
-    if (name, what) == ("generate", "begin"):
-        os.kill(os.getpid(), signal.SIGKILL)
-order = CreateOrder(
-    prompt="a hill", policy="marks-only", generator=generator, seconds=1, seed=1, image=Path(image),
-    width=192, height=128,
-)
-with open_app(load(Path(home))) as app:
-    app.create(order, observe)
-"""
-
-
 def test_killed_before_it_is_drawn_it_goes_on_without_the_file(
     tmp_path: Path, model: str, plain: Path
 ) -> None:
     given = tmp_path / "given.png"
     given.write_bytes(plain.read_bytes())
-    done = subprocess.run(
-        [sys.executable, "-c", VICTIM, str(tmp_path / "home"), model, str(given)], check=False,
-        capture_output=True,
+    order = CreateOrder(
+        prompt="a hill", policy="marks-only", generator=model, seconds=1, seed=1, image=given, width=WIDTH,
+        height=HEIGHT,
     )  # fmt: skip
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    forked.killed(victims.create, tmp_path / "home", order, "generate", "begin")
     given.unlink()
     with open_app(load(tmp_path / "home")) as app:
         [resumed] = app.resume(lambda *_: None)

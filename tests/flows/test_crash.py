@@ -1,8 +1,6 @@
 """kill -9 at every boundary between steps: nothing lost, nothing unmarked released, nothing twice."""
 
 import shutil
-import signal
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,11 +8,15 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+import forked
+import victims
+from victims import guard_order as order
+
 from pipeline.app import App, open_app
 from pipeline.errors import KeysUnusable, Refused
 from pipeline.keyring import load_keyring
-from pipeline.orders import GuardOrder
-from pipeline.policy import Sound
 from pipeline.settings import load
 from pipeline.verify.opening import open_local
 from pipeline.workbench import note_signer
@@ -28,28 +30,9 @@ STEPS = (
     "reread", "store", "publish", "place",
 )  # fmt: skip
 
-# The victim is a process of its own; it kills itself where it is told to.
-VICTIM = """
-import os, signal, sys
-from pathlib import Path
-from pipeline.app import open_app
-from pipeline.orders import GuardOrder
-from pipeline.policy import Sound
-from pipeline.settings import load
-home, clip, step, event = sys.argv[1:]
-def observe(name, what, value):
-    if (name, what) == (step, event):
-        os.kill(os.getpid(), signal.SIGKILL)
-with open_app(load(Path(home))) as app:
-    app.guard(GuardOrder(source=Path(clip), policy="marks-only", sound=Sound.ACCEPT), observe)
-"""
-
 
 def killed(home: Path, clip: Path, step: str, event: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", VICTIM, str(home), str(clip), step, event], check=False, capture_output=True
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    forked.killed(victims.guard, home, clip, step, event)
 
 
 def releases(home: Path) -> list[tuple[str, str]]:
@@ -79,10 +62,6 @@ def jobs(home: Path) -> list[Any]:
             return conn.execute(text("SELECT state, deaths FROM job")).all()
     finally:
         engine.dispose()
-
-
-def order(clip: Path) -> GuardOrder:
-    return GuardOrder(source=clip, policy="marks-only", sound=Sound.ACCEPT)
 
 
 def go_on(app: App) -> list[Any]:
@@ -136,13 +115,8 @@ def test_killed_before_a_step(home: Path, clip: Path, step: str) -> None:
 
 def test_a_job_that_always_dies_is_held(home: Path, clip: Path) -> None:
     killed(home, clip, "mark/1", "begin")
-    victim = VICTIM.replace("    app.guard(", "    list(app.resume(observe)); app.guard(")
     for _ in range(2):
-        subprocess.run(
-            [sys.executable, "-c", victim, str(home), str(clip), "mark/1", "begin"],
-            check=False,
-            capture_output=True,
-        )
+        forked.killed(victims.go_on, home, "mark/1", "begin")
     with open_app(load(home)) as app:
         [told] = go_on(app)
         assert (told.error, told.outcome.job.state) == (None, "held")
@@ -162,12 +136,8 @@ def test_waiting_jobs_are_not_charged_for_another_ones_deaths(
         with pytest.raises(ZeroDivisionError):
             app.guard(order(other_clip), lambda *_: 1 / 0)
         assert not any(row.deaths for row in jobs(home))
-    victim = VICTIM.replace("    app.guard(", "    list(app.resume(observe)); app.guard(")
     for _ in range(2):
-        done = subprocess.run(
-            [sys.executable, "-c", victim, str(home), str(clip), "gate", "begin"], check=False
-        )
-        assert done.returncode == -signal.SIGKILL
+        forked.killed(victims.go_on, home, "gate", "begin")
     assert sorted((row.state, row.deaths) for row in jobs(home)) == [("open", 0), ("open", 2)]
     with open_app(load(home)) as app:
         died, other = go_on(app)

@@ -1,15 +1,17 @@
 """kill -9 between the steps of `create`: nothing lost, nothing unmarked released, nothing twice."""
 
-import signal
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+import forked
+import victims
+
 from pipeline.app import open_app
-from pipeline.orders import CreateOrder
 from pipeline.settings import load
 from pipeline.verify.opening import open_local
 from registry.db import open_database, read
@@ -19,32 +21,6 @@ STEPS = (
     "store", "publish", "place",
 )  # fmt: skip
 QUICK = ("gate", "generate", "look", "decide", "publish", "place")  # the others are those of `guard`
-
-VICTIM = """
-import os, signal, sys
-from pathlib import Path
-from pipeline.app import open_app
-from pipeline.orders import CreateOrder
-from pipeline.settings import load
-home, policy, generator, step, event = sys.argv[1:]
-def observe(name, what, value):
-    if (name, what) == (step, event):
-        os.kill(os.getpid(), signal.SIGKILL)
-order = CreateOrder(
-    prompt="a quiet landscape", policy=policy, generator=generator, seconds=3, seed=5, width=480, height=272
-)
-with open_app(load(Path(home))) as app:
-    app.create(order, observe)
-"""
-
-
-def killed(home: Path, policy: str, generator: str, step: str, event: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", VICTIM, str(home), policy, generator, step, event],
-        check=False,
-        capture_output=True,
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
 
 
 def count(home: Path, table: str) -> int:
@@ -58,10 +34,7 @@ def count(home: Path, table: str) -> int:
 
 def check_one_release(home: Path, policy: str, generator: str) -> None:
     settings = load(home)
-    order = CreateOrder(
-        prompt="a quiet landscape", policy=policy, generator=generator, seconds=3, seed=5, width=480,
-        height=272,
-    )  # fmt: skip
+    order = victims.landscape(policy, generator)
     with open_app(settings) as app:
         [resumed] = app.resume(lambda *_: None)
         assert resumed.error is None
@@ -81,7 +54,7 @@ def check_one_release(home: Path, policy: str, generator: str) -> None:
 
 @pytest.mark.parametrize("step", QUICK)
 def test_killed_after_a_step(home: Path, step: str) -> None:
-    killed(home, "marks-only", "scene", step, "end")
+    forked.killed(victims.create, home, victims.landscape("marks-only", "scene"), step, "end")
     assert count(home, "release") == (1 if step in ("publish", "place") else 0)
     check_one_release(home, "marks-only", "scene")
 
@@ -90,7 +63,7 @@ def test_killed_after_a_step(home: Path, step: str) -> None:
 @pytest.mark.parametrize("event", ["begin", "end"])
 @pytest.mark.parametrize("step", STEPS)
 def test_killed_at_any_boundary_with_all_checks(home: Path, step: str, event: str) -> None:
-    killed(home, "opt-out", "embedded", step, event)
+    forked.killed(victims.create, home, victims.landscape("opt-out", "embedded"), step, event)
     late = step == "place" or (step, event) == ("publish", "end")
     assert count(home, "release") == (1 if late else 0)
     check_one_release(home, "opt-out", "embedded")

@@ -1,7 +1,5 @@
 """kill -9 of who took a job from the queue, at every boundary between steps, on both databases."""
 
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -10,6 +8,11 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import forked
+import victims
 
 from pipeline.app import App, open_app
 from pipeline.orders import GuardOrder
@@ -28,19 +31,6 @@ QUICK = ("mark/1", "publish")
 PATIENCE_SECONDS = 120.0
 
 pytestmark = pytest.mark.timeout(900)
-
-VICTIM = """
-import os, signal, sys
-from pathlib import Path
-from pipeline.app import open_app
-from pipeline.settings import load
-home, step, event = sys.argv[1:]
-def observe(name, what, value):
-    if (name, what) == (step, event):
-        os.kill(os.getpid(), signal.SIGKILL)
-with open_app(load(Path(home))) as app:
-    app.run(app.take(), observe)
-"""
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -66,10 +56,7 @@ def accepted(app: App, clip: Path) -> App:
 
 
 def check(app: App, home: Path, step: str, event: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", VICTIM, str(home), step, event], check=False, capture_output=True
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    forked.killed(victims.take, home, step, event)
     until = time.monotonic() + PATIENCE_SECONDS
     while (taken := app.take()) is None:
         assert time.monotonic() < until

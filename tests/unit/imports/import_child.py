@@ -1,18 +1,18 @@
-"""An import in a process of its own that kills itself after so many steps: `import_child.py FOLDER STEPS`."""
+"""An import in a process of its own that kills itself after so many steps."""
 
 import os
 import signal
-import sys
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "optouts")]
+from import_builders import importer_in, order
 
-from import_builders import importer_in, order  # noqa: E402
+from pipeline.imports import importer
 
-from pipeline.imports import importer  # noqa: E402
+REPORT = "report.txt"
 
 
-def main(folder: Path, steps: int) -> None:
+def go_on(folder: Path, steps: int) -> None:
+    """Import a folder's catalogue; tell the run, the line it went on at, and how many pictures were seen."""
     importer.CHUNK = 2  # type: ignore[misc]
     left = steps
 
@@ -24,8 +24,5 @@ def main(folder: Path, steps: int) -> None:
 
     made = importer_in(folder)
     report = made.run(order(folder / "subjects.ndjson", folder / "pictures.zip"), progress)
-    sys.stdout.write(f"{report.run.id} {report.resumed_at} {made.eyes.clip.seen}")  # type: ignore[attr-defined]
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    seen = made.eyes.clip.seen  # type: ignore[attr-defined]
+    (folder / REPORT).write_text(f"{report.run.id} {report.resumed_at} {seen}")

@@ -4,12 +4,12 @@ import base64
 import hashlib
 import json
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import forked
+import import_child
 import numpy as np
 import pytest
 from desk_builders import PUBLIC
@@ -29,7 +29,6 @@ from registry.checkpoint import parse_note, verifier_key
 from registry.db import read
 from registry.errors import ImportMoved, OptOutInvalid
 
-CHILD = Path(__file__).with_name("import_child.py")
 FOX: dict[str, Any] = {
     "name": "Zorblax the Brave", "member": "Studio Example", "references": ["0.png", "1.png"],
     "negatives": ["2.png"], "description": "a purple fox", "names": {"ja": ["ゾーブラックス"]},
@@ -162,23 +161,17 @@ def test_killed_after_any_step_the_same_call_goes_on(tmp_path: Path) -> None:
         folder.mkdir()
         catalogue(folder, *lines)
         pictures_in(folder)
-        if child(folder, steps).returncode == 0:
+        importer_in(folder).engine.dispose()
+        ended = forked.run(import_child.go_on, folder, steps)
+        if ended == 0:
             break
-        done = child(folder, 0)
-        assert done.returncode == 0, done.stderr
-        run_id, resumed_at, seen = done.stdout.split()
+        assert ended == -signal.SIGKILL
+        assert forked.run(import_child.go_on, folder, 0) == 0
+        run_id, resumed_at, seen = (folder / import_child.REPORT).read_text().split()
         assert exactly_once(folder, run_id) == len(lines)
         if int(resumed_at) > 1:
             assert seen == "0"  # nothing that was seen is looked at again
     assert steps > 12  # before the first line, between lines, and after the last
-
-
-def child(folder: Path, steps: int) -> "subprocess.CompletedProcess[str]":
-    done = subprocess.run(
-        [sys.executable, str(CHILD), str(folder), str(steps)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode in (0, -signal.SIGKILL), done.stderr
-    return done
 
 
 def exactly_once(folder: Path, run_id: str) -> int:

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import migrated_once
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -18,6 +19,7 @@ from registry_builders import DATABASE_URL, LEASE, LEASED, Home
 
 from registry import building, indexes, segments, view
 from registry.db import open_database
+from registry.schema import Schema
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgres"])
@@ -52,8 +54,9 @@ def root(server: Any, migrated: Path, tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def empty_root(server: Any, tmp_path: Path) -> Iterator[Path]:
-    """The same, with a database in which there is nothing yet."""
+def empty_root(server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The same, with a database in which there is nothing yet, for the migrations themselves."""
+    monkeypatch.setattr(Schema, "upgrade", migrated_once.MIGRATE)
     with ExitStack() as stack:
         if server is not None:
             (tmp_path / DATABASE_URL).write_text(stack.enter_context(server.make(empty=True)))
