@@ -18,7 +18,7 @@ from generator.continuing import Pass, as_argument, joined, last_frames, passes
 from generator.conventions import convention_of, defaults_of, frames_for, frames_of_a_cell, pipeline_for
 from generator.errors import GenerationFailed, GeneratorError
 from generator.frames import as_pictures, fitted
-from generator.loading import Memory, another, device_for, load, placed
+from generator.loading import Memory, another, device_for, load, placed, unwarned
 from generator.model_folder import open_folder
 from generator.preview import Previewer
 
@@ -154,7 +154,7 @@ class DiffusionGenerator:
         import torch
 
         try:
-            with torch.inference_mode():
+            with torch.inference_mode(), unwarned():
                 made = np.asarray(pipeline(**arguments).frames[0], dtype=np.float32)
         except GeneratorError:
             raise

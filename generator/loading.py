@@ -2,6 +2,7 @@
 
 import contextlib
 import inspect
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,9 @@ from generator.errors import GeneratorUnusable
 from generator.model_folder import INDEX, INSTALL, read_json
 
 DEVICES: Final = ("auto", "cpu", "cuda", "mps")
+# LTX's pipelines choose their own time steps, and the scheduler warns of it; the user cannot help it.
+_WARNED: Final = "`timesteps` were passed without `sigmas`"
+_WARNS: Final = "diffusers.schedulers.scheduling_flow_match_euler_discrete"
 Precision = Literal["auto", "bfloat16", "float32"]
 
 
@@ -114,3 +118,18 @@ def quiet() -> Iterator[None]:
     finally:
         for part in shown:
             part.enable_progress_bar()
+
+
+@contextlib.contextmanager
+def unwarned() -> Iterator[None]:
+    """Without what a pipeline of diffusers has a scheduler of diffusers say about itself."""
+    logger = logging.getLogger(_WARNS)
+    logger.addFilter(_helpful)
+    try:
+        yield
+    finally:
+        logger.removeFilter(_helpful)
+
+
+def _helpful(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith(_WARNED)

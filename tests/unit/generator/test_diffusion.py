@@ -1,5 +1,6 @@
 """The adapter on tiny models of three families: made, saved, loaded, run."""
 
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from fractions import Fraction
@@ -45,6 +46,20 @@ def test_families(name: str, tmp_path: Path) -> None:
     assert made.dtype == np.uint8
     assert seen == [(1, 2), (2, 2)]
     assert "unpinned" in clip.version
+
+
+def test_a_pipeline_says_nothing_that_its_user_cannot_change(folder: Path) -> None:
+    generator = DiffusionGenerator(str(tiny_models.saved("ltx_condition", folder)))
+    said: list[logging.LogRecord] = []
+    heard = logging.Handler(logging.WARNING)
+    heard.emit = said.append  # type: ignore[method-assign]
+    logger = logging.getLogger("diffusers")
+    logger.addHandler(heard)
+    try:
+        frames(generator)
+    finally:
+        logger.removeHandler(heard)
+    assert [one.getMessage() for one in said] == []
 
 
 def test_same_seed_same_frames(ltx: DiffusionGenerator) -> None:
