@@ -23,7 +23,7 @@ help: ## what can be made
 demo: $(STAMP) ## a server, opt-outs, refusals, a recall, a release and attacks on it; look at demo-out/ (a minute)
 	@$(OFFLINE) $(BIN)/countermark demo --out demo-out
 
-test: $(STAMP) ## all tests but the long ones, on two cores (half an hour); TESTS="tests/unit/media -k hostile"
+test: $(STAMP) ## all tests but the long ones, on two cores (25 minutes); TESTS="tests/unit/media -k hostile"
 	@$(OFFLINE) $(ALONE) $(BIN)/pytest -n 2 --dist worksteal -m "not soak" $(if $(REQUIRE_ALL),--require-all) $(TESTS)
 
 soak: $(STAMP) ## the long tests
