@@ -10,7 +10,6 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -129,16 +128,45 @@ def _placed(geometry: Geometry, marked: Size, clip: Size) -> Iterator[tuple[floa
     linear = turn @ np.diag([-1.0 if geometry.mirrored else 1.0, 1.0]) / geometry.scale
     outline = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
     corners = (outline * shown) @ linear.T - np.array(geometry.shift)
-    frame = (outline * size).astype(np.float32)
     smaller = min(float(size.prod()), float(shown.prod()) / geometry.scale**2)
     for shift in _tiles(corners, size):
-        lying = (corners + shift).astype(np.float32)
-        shared, _ = cv2.intersectConvexConvex(lying, frame)
+        shared = _area(_within(corners + shift, size))
         # p = linear⁻¹ (X + shift − n/2), in shares on both sides.
         back = np.linalg.inv(linear) / shown[:, None]
         moved = back @ (np.array(geometry.shift) - shift)
         rows = np.column_stack([back * size, moved])
-        yield float(shared) / smaller, _rows(rows)
+        yield shared / smaller, _rows(rows)
+
+
+def _within(corners: Matrix, size: Matrix) -> Matrix:
+    """The part of a convex outline that lies in the frame (Sutherland and Hodgman 1974).
+
+    OpenCV's `intersectConvexConvex` tells areas many times too large where edges coincide, as do those of a
+    crop from the frame's side.
+    """
+    for axis, end in enumerate(size):
+        corners = _cut(corners, corners[:, axis])
+        corners = _cut(corners, end - corners[:, axis])
+    return corners
+
+
+def _cut(corners: Matrix, depth: NDArray[np.float64]) -> Matrix:
+    """The part of an outline where `depth`, given at its corners, is not negative."""
+    kept = []
+    for here, there, at, then in zip(
+        corners, np.roll(corners, -1, 0), depth, np.roll(depth, -1), strict=True
+    ):
+        if at >= 0:
+            kept.append(here)
+        if at * then < 0:
+            kept.append(here + (there - here) * at / (at - then))
+    return np.array(kept).reshape(-1, 2)
+
+
+def _area(corners: Matrix) -> float:
+    """Of an outline, by the shoelace formula."""
+    x, y = corners.T
+    return abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2
 
 
 def _tiles(corners: Matrix, size: Matrix) -> Iterable[Matrix]:

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from watermark.base import Geometry
@@ -19,6 +19,9 @@ def lands(framing: Framing, x: float, y: float) -> tuple[float, float]:
 
 
 @given(side=st.floats(0.4, 0.95), left=st.floats(0, 1), top=st.floats(0, 1))
+@example(side=0.4, left=0.0, top=0.1666820890287091)  # its left edge is the frame's
+@example(side=0.4, left=1.0, top=0.1666820890287091)
+@example(side=0.5, left=0.0, top=0.0)
 def test_a_crop_is_among_the_framings(side: float, left: float, top: float) -> None:
     """Its place is known modulo half a short side only; the true one is never left out."""
     clip = (1280 * side, 720 * side)
