@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))  # victims
+
 from generator.base import GenerationRequest
 from generator.scene import SceneGenerator
 from pipeline.cli.main import main

@@ -1,17 +1,13 @@
 """kill -9 at every boundary between steps: nothing lost, nothing unmarked released, nothing twice."""
 
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-from sqlalchemy import text
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 import forked
+import pytest
 import victims
+from sqlalchemy import text
 from victims import guard_order as order
 
 from pipeline.app import App, open_app

@@ -1,15 +1,11 @@
 """kill -9 between the steps of `create`: nothing lost, nothing unmarked released, nothing twice."""
 
-import sys
 from pathlib import Path
 
-import pytest
-from sqlalchemy import text
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 import forked
+import pytest
 import victims
+from sqlalchemy import text
 
 from pipeline.app import open_app
 from pipeline.settings import load

@@ -1,18 +1,14 @@
 """kill -9 of who took a job from the queue, at every boundary between steps, on both databases."""
 
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-from sqlalchemy import select
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 import forked
+import pytest
 import victims
+from sqlalchemy import select
 
 from pipeline.app import App, open_app
 from pipeline.orders import GuardOrder

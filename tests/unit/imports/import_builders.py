@@ -2,10 +2,8 @@
 
 import json
 import sqlite3
-import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -55,18 +53,7 @@ class CountingEyes:
         self.clip, self.minilm, self.faces = Counting(), Letters(), CountingFaces()
 
 
-@cache
-def migrated() -> bytes:
-    """An empty registry, as a file: migrating takes longer than most tests."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "registry.db"
-        open_database(path).dispose()
-        return path.read_bytes()
-
-
 def importer_in(folder: Path, eyes: Any = None) -> Importer:
-    if not (folder / "registry.db").exists():
-        (folder / "registry.db").write_bytes(migrated())
     engine = open_database(folder / "registry.db")
     return Importer(
         engine=engine, eyes=eyes or CountingEyes(), signer=SIGNER, clock=lambda: NOW,

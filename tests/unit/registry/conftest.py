@@ -3,7 +3,6 @@
 A test that asks for `home`, `root` or `new_root` runs twice: on SQLite and on PostgreSQL.
 """
 
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -15,11 +14,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from registry_builders import DATABASE_URL, LEASE, LEASED, Home
+from registry_builders import DATABASE_URL, LEASE, LEASED, Home, place_of
 
-from registry import building, indexes, segments, view
+from registry import building, indexes, segments, sqlite, view
 from registry.db import open_database
-from registry.schema import Schema
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgres"])
@@ -34,29 +32,21 @@ def server(database: str, request: pytest.FixtureRequest) -> Any:
     return request.getfixturevalue("postgres") if database == "postgres" else None
 
 
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite file as the migrations make it, to begin with: they take a quarter of a second."""
-    path = tmp_path_factory.mktemp("migrated") / "registry.db"
-    open_database(path).dispose()
-    return path
-
-
 @pytest.fixture
-def root(server: Any, migrated: Path, tmp_path: Path) -> Iterator[Path]:
+def root(server: Any, tmp_path: Path) -> Iterator[Path]:
     """A folder in which `Home` finds a registry of its own."""
     with ExitStack() as stack:
         if server is not None:
             (tmp_path / DATABASE_URL).write_text(stack.enter_context(server.make()))
         else:
-            shutil.copy(migrated, tmp_path)
+            open_database(place_of(tmp_path)).dispose()
         yield tmp_path
 
 
 @pytest.fixture
 def empty_root(server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The same, with a database in which there is nothing yet, for the migrations themselves."""
-    monkeypatch.setattr(Schema, "upgrade", migrated_once.MIGRATE)
+    monkeypatch.setattr(sqlite, "create_file", migrated_once.CREATE)
     with ExitStack() as stack:
         if server is not None:
             (tmp_path / DATABASE_URL).write_text(stack.enter_context(server.make(empty=True)))
@@ -64,9 +54,7 @@ def empty_root(server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture(scope="module")
-def new_root(
-    server: Any, migrated: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Callable[[str], Path]]:
+def new_root(server: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Path]]:
     """Makes such folders that live as long as the module's tests."""
     with ExitStack() as stack:
 
@@ -75,7 +63,7 @@ def new_root(
             if server is not None:
                 (folder / DATABASE_URL).write_text(stack.enter_context(server.make()))
             else:
-                shutil.copy(migrated, folder)
+                open_database(place_of(folder)).dispose()
             return folder
 
         yield make
@@ -102,9 +90,8 @@ def owned_home(owned_root: Path) -> Iterator[Home]:
 
 
 @pytest.fixture
-def sqlite_home(migrated: Path, tmp_path: Path) -> Iterator[Home]:
+def sqlite_home(tmp_path: Path) -> Iterator[Home]:
     """For what is about SQLite's files."""
-    shutil.copy(migrated, tmp_path)
     with Home(tmp_path) as made:
         yield made
 

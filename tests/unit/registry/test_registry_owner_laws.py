@@ -1,6 +1,5 @@
 """Whatever processes do, and whenever they fall silent: a job has at most one effective owner."""
 
-import shutil
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,16 +29,13 @@ class Owners(RuleBasedStateMachine):
     """Three processes and two jobs; each remembers what it was ever given, and tries it again later."""
 
     server: ClassVar[Any] = None
-    migrated: ClassVar[Path]
 
     def __init__(self) -> None:
         super().__init__()
         self.stack = ExitStack()
         root = Path(self.stack.enter_context(TemporaryDirectory()))
         (root / LEASED).write_text("1e6")
-        if self.server is None:
-            shutil.copy(self.migrated, root)
-        else:
+        if self.server is not None:
             (root / DATABASE_URL).write_text(self.stack.enter_context(self.server.make()))
         self.home = self.stack.enter_context(Home(root))
         self.stack.callback(self.home.engine.dispose)
@@ -154,7 +150,7 @@ class Owners(RuleBasedStateMachine):
 
 
 @pytest.mark.usefixtures("patient")
-def test_at_most_one_owner(server: Any, migrated: Path) -> None:
-    Owners.server, Owners.migrated = server, migrated
+def test_at_most_one_owner(server: Any) -> None:
+    Owners.server = server
     limits = settings(max_examples=12, stateful_step_count=20, deadline=None)
     run_state_machine_as_test(Owners, settings=limits)
